@@ -7,9 +7,9 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.FileSystemException;
 import java.util.concurrent.ExecutionException;
 import java.util.regex.Pattern;
-import panamoe.io.FileTrouble;
-import panamoe.io.HiddenName;
+import panamoe.io.FileErrors;
 import panamoe.io.MissingArtifact;
+import panamoe.io.TemporaryName;
 import picocli.CommandLine;
 
 /** Turns an exception into one sentence for a person who has not read the source. */
@@ -24,7 +24,7 @@ final class ErrorSentence {
 
   /** Names that a file gives may be of any length; what is too long is cut. */
   static String of(Throwable failure) {
-    String whole = HiddenName.unhidden(sentence(failure));
+    String whole = TemporaryName.unhidden(sentence(failure));
     String sentence = LONG_WORD.matcher(whole).replaceAll("${head}...${tail}");
     return sentence.length() <= LONGEST ? sentence : sentence.substring(0, LONGEST) + "...";
   }
@@ -34,8 +34,8 @@ final class ErrorSentence {
       case UncheckedIOException e -> sentence(e.getCause());
       case ExecutionException e when e.getCause() != null -> sentence(e.getCause());
       case CommandLine.ExecutionException e when e.getCause() != null -> sentence(e.getCause());
-      case FileSystemException e -> FileTrouble.sentence(e);
-      case ClosedByInterruptException e -> FileTrouble.sentence(e);
+      case FileSystemException e -> FileErrors.sentence(e);
+      case ClosedByInterruptException e -> FileErrors.sentence(e);
       case FileNotFoundException e -> "cannot open " + e.getMessage();
       case CharacterCodingException _ -> "the text is not valid UTF-8";
       case OutOfMemoryError e -> "out of memory: " + e.getMessage();

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import panamoe.harness.help.ManualPage;
-import panamoe.io.PlainFolder;
+import panamoe.io.SafeFolder;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -31,13 +31,13 @@ public final class ManualCommand implements Subcommand {
 
   @Override
   public Integer call() throws IOException {
-    PlainFolder pages = new PlainFolder(folder.resolve("man1"));
+    SafeFolder pages = new SafeFolder(folder.resolve("man1"));
     pages.make();
     write(spec.root().commandLine(), pages);
     return 0;
   }
 
-  private static void write(CommandLine command, PlainFolder folder) throws IOException {
+  private static void write(CommandLine command, SafeFolder folder) throws IOException {
     CommandSpec spec = command.getCommandSpec();
     String page = ManualPage.of(spec, "Panamoe " + Version.built(), Version.date());
     folder.replace(ManualPage.name(spec) + ".1", page.getBytes(StandardCharsets.UTF_8));

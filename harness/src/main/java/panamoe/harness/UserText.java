@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 
 /** A small text that the user names; it may be a pipe. */
 public final class UserText {
@@ -20,7 +20,7 @@ public final class UserText {
     try {
       return Files.readString(file);
     } catch (IOException e) {
-      throw FileTrouble.naming(file, e);
+      throw FileErrors.naming(file, e);
     }
   }
 }

@@ -14,14 +14,14 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import panamoe.io.HiddenName;
+import panamoe.io.TemporaryName;
 
 class ErrorSentenceTest {
   static Stream<Arguments> failures() {
     return Stream.of(
         Arguments.of(new AccessDeniedException("run/x"), "no permission: run/x"),
         Arguments.of(
-            new AccessDeniedException(HiddenName.of(Path.of("run/x")).toString()),
+            new AccessDeniedException(TemporaryName.of(Path.of("run/x")).toString()),
             "no permission: run/x"),
         Arguments.of(new FileSystemLoopException("run/x"), "FileSystemLoopException: run/x"),
         Arguments.of(

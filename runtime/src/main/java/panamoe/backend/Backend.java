@@ -116,11 +116,11 @@ public interface Backend
   }
 
   /**
-   * Runs {@code step} and keeps the kernel calls it makes, so that {@link Recording#replay} can
+   * Runs {@code step} and keeps the kernel calls it makes, so that {@link KernelGraph#replay} can
    * make the same calls on the same tensors again, without the Java between them and without
    * garbage.
    */
-  Recording record(Runnable step);
+  KernelGraph record(Runnable step);
 
   /**
    * Frees the stream. Idempotent. Tensors allocated from this backend's memory must be closed

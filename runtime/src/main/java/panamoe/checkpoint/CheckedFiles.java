@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.Words;
 
 /** The files of a checkpoint, compared with its manifest. Immutable. */
@@ -25,7 +25,7 @@ record CheckedFiles(Path directory, Manifest manifest) {
     try {
       SavedFile.open(path).close();
       Map<String, Object> attributes =
-          FileTrouble.twice(
+          FileErrors.twice(
               () -> Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS));
       if (!attributes.get("nlink").equals(1)) {
         throw new CheckpointException(
@@ -45,7 +45,7 @@ record CheckedFiles(Path directory, Manifest manifest) {
     change(name)
         .ifPresent(
             changed -> {
-              throw CheckpointException.damaged(changed).with(Remedy.of(directory));
+              throw CheckpointException.damaged(changed).with(DamageAdvice.of(directory));
             });
     return directory.resolve(name);
   }

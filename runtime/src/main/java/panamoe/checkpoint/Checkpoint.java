@@ -13,7 +13,7 @@ import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.io.ConfigJson;
-import panamoe.io.Entry;
+import panamoe.io.PathKind;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
 
@@ -67,13 +67,13 @@ public final class Checkpoint {
    */
   public static <T> T read(Path path, Function<Checkpoint, T> reader) {
     try {
-      Entry found = Entry.behind(path);
-      if (found != Entry.FOLDER) {
+      PathKind found = PathKind.behind(path);
+      if (found != PathKind.FOLDER) {
         throw new CheckpointException(
             "%s, expected a checkpoint",
-            path + (found == Entry.NONE ? " does not exist" : " is " + kind(path)));
+            path + (found == PathKind.NONE ? " does not exist" : " is " + kind(path)));
       }
-      if (Entry.at(path.resolve(Manifest.FILE_NAME)) != Entry.NONE) {
+      if (PathKind.at(path.resolve(Manifest.FILE_NAME)) != PathKind.NONE) {
         return reader.apply(openDirectory(path));
       }
     } catch (IOException e) {
@@ -117,7 +117,7 @@ public final class Checkpoint {
 
   static boolean isGone(Path directory) {
     try {
-      return Entry.at(directory) == Entry.NONE;
+      return PathKind.at(directory) == PathKind.NONE;
     } catch (IOException e) {
       return false; // unknown counts as not gone
     }
@@ -243,7 +243,7 @@ public final class Checkpoint {
    *     file was changed since it was saved
    */
   public LoadReport loadModel(
-      Map<String, Destination> destinations,
+      Map<String, LoadTarget> destinations,
       Backend backend,
       boolean allowExtra,
       boolean strict,
@@ -258,7 +258,7 @@ public final class Checkpoint {
    * @param destinations of what the rank holds, by name
    */
   public LoadReport loadShare(
-      Map<String, Destination> destinations,
+      Map<String, LoadTarget> destinations,
       Backend backend,
       boolean strict,
       DoubleConsumer progress) {

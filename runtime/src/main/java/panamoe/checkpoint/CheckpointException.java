@@ -3,7 +3,7 @@ package panamoe.checkpoint;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.NotRegularException;
 import panamoe.io.Words;
 
@@ -40,8 +40,8 @@ public final class CheckpointException extends RuntimeException {
     String sentence =
         switch (failure) {
           case NoSuchFileException _ -> path + " does not exist";
-          case NotRegularException e -> FileTrouble.sentence(e);
-          default -> path + " could not be read: " + FileTrouble.reason(failure);
+          case NotRegularException e -> FileErrors.sentence(e);
+          default -> path + " could not be read: " + FileErrors.reason(failure);
         };
     return new CheckpointException(sentence, failure);
   }

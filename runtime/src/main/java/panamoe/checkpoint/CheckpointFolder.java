@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Consumer;
-import panamoe.comm.Alone;
-import panamoe.io.FileTrouble;
+import panamoe.comm.SelfCommunicator;
+import panamoe.io.FileErrors;
 import panamoe.io.WholeOrNothing;
 
 /**
@@ -48,7 +48,7 @@ public final class CheckpointFolder {
           });
     } catch (IOException e) {
       boolean named = e.getCause() instanceof IOException; // which names the file that failed
-      String why = named ? FileTrouble.reason((IOException) e.getCause()) : FileTrouble.sentence(e);
+      String why = named ? FileErrors.reason((IOException) e.getCause()) : FileErrors.sentence(e);
       throw new CheckpointException("cannot write " + target + ": " + why, e);
     }
   }
@@ -62,7 +62,8 @@ public final class CheckpointFolder {
       disk.write(path, file.getValue());
       disk.force(path.getParent());
     }
-    ShardWriter writer = new ShardWriter(disk, Sharding.bounded(SHARD_BYTES), Alone.WORLD);
+    ShardWriter writer =
+        new ShardWriter(disk, Sharding.bounded(SHARD_BYTES), SelfCommunicator.WORLD);
     Map<String, Manifest.FileEntry> files =
         writer.write(folder, Checkpoint.MODEL, contents.model());
     Manifest.finish(disk, folder, contents, files);

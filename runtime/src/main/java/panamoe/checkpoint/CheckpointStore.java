@@ -16,14 +16,14 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
-import panamoe.io.Entry;
-import panamoe.io.FileTrouble;
-import panamoe.io.HiddenName;
+import panamoe.comm.SelfCommunicator;
+import panamoe.io.FileErrors;
+import panamoe.io.PathKind;
 import panamoe.io.RegularFile;
 import panamoe.io.Require;
 import panamoe.io.StrictJson;
+import panamoe.io.TemporaryName;
 import panamoe.io.Words;
 
 /**
@@ -79,7 +79,7 @@ public final class CheckpointStore {
    * Communicator)}.
    */
   public SaveReport save(CheckpointContents contents) {
-    return save(contents, Alone.WORLD);
+    return save(contents, SelfCommunicator.WORLD);
   }
 
   /**
@@ -92,8 +92,8 @@ public final class CheckpointStore {
    * @throws IllegalStateException on the first rank, if this process is saving there already
    */
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
-    try (SaveTurn turn = new SaveTurn()) {
-      Agreement.firstDoes(
+    try (SaveLock turn = new SaveLock()) {
+      CollectiveDisk.firstDoes(
           ranks,
           () -> {
             disk.createDirectories(directory);
@@ -106,11 +106,11 @@ public final class CheckpointStore {
   }
 
   private SaveReport write(CheckpointContents contents, Communicator ranks) {
-    Leftovers leftovers = new Leftovers(directory, disk);
+    CheckpointCleanup leftovers = new CheckpointCleanup(directory, disk);
     Path target = directory.resolve(told(ranks, unusedName(contents.step())));
-    Path temporary = directory.resolve(told(ranks, HiddenName.of(target)));
+    Path temporary = directory.resolve(told(ranks, TemporaryName.of(target)));
     try {
-      Agreement.firstDoes(
+      CollectiveDisk.firstDoes(
           ranks,
           () -> {
             leftovers.removeStale();
@@ -120,7 +120,7 @@ public final class CheckpointStore {
       Map<String, Manifest.FileEntry> files =
           writer.write(temporary, Checkpoint.MODEL, contents.model());
       files.putAll(writer.write(temporary, Checkpoint.OPTIMIZER, contents.optimizer()));
-      Agreement.firstDoes(
+      CollectiveDisk.firstDoes(
           ranks,
           () -> {
             files.put(
@@ -152,7 +152,7 @@ public final class CheckpointStore {
    * @param target of the save, or null
    */
   private String unsaved(long step, Path target, IOException failure) {
-    String reason = FileTrouble.sentence(failure);
+    String reason = FileErrors.sentence(failure);
     String standing = "";
     try {
       Optional<Path> latest = latest();
@@ -228,13 +228,13 @@ public final class CheckpointStore {
       return Checkpoint.openDirectory(path);
     } catch (CheckpointException e) {
       boolean missing = e.getCause() instanceof NoSuchFileException && !Checkpoint.isGone(path);
-      throw e.isDamage() || missing ? e.with(Remedy.of(path)) : e;
+      throw e.isDamage() || missing ? e.with(DamageAdvice.of(path)) : e;
     }
   }
 
   /** Whether a checkpoint was ever saved here, even if it was deleted since. */
   public boolean savedBefore() {
-    return kindOf(directory.resolve(LATEST)) != Entry.NONE;
+    return kindOf(directory.resolve(LATEST)) != PathKind.NONE;
   }
 
   /** The directories of all checkpoints, oldest first, damaged ones too. */
@@ -242,7 +242,7 @@ public final class CheckpointStore {
     try {
       return Disk.list(directory).stream()
           .filter(path -> NAME.matcher(path.getFileName().toString()).matches())
-          .filter(path -> kindOf(path) == Entry.FOLDER)
+          .filter(path -> kindOf(path) == PathKind.FOLDER)
           .sorted(
               Comparator.comparingLong((Path path) -> number(path, 1))
                   .thenComparingLong(path -> number(path, 2)))
@@ -251,20 +251,20 @@ public final class CheckpointStore {
       return List.of();
     } catch (IOException e) {
       throw new CheckpointException(
-          "cannot list the checkpoints in " + directory + ": " + FileTrouble.reason(e), e);
+          "cannot list the checkpoints in " + directory + ": " + FileErrors.reason(e), e);
     }
   }
 
-  private static Entry kindOf(Path path) {
+  private static PathKind kindOf(Path path) {
     try {
-      return Entry.at(path);
+      return PathKind.at(path);
     } catch (IOException e) {
       throw CheckpointException.unread(path, e);
     }
   }
 
   private void pointTo(Path target) throws IOException {
-    Path temporary = HiddenName.of(directory.resolve(LATEST));
+    Path temporary = TemporaryName.of(directory.resolve(LATEST));
     disk.write(temporary, (target.getFileName() + "\n").getBytes(UTF_8));
     disk.rename(temporary, directory.resolve(LATEST));
     disk.force(directory);
@@ -292,7 +292,7 @@ public final class CheckpointStore {
 
   private void cleanUpAfter(Throwable failure, Communicator ranks) {
     if (ranks.rank() == 0) {
-      new Leftovers(directory, disk).removeStaleAfter(failure);
+      new CheckpointCleanup(directory, disk).removeStaleAfter(failure);
     }
   }
 

@@ -13,8 +13,8 @@ import java.security.MessageDigest;
 import java.util.List;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
-import panamoe.io.FileTrouble;
-import panamoe.io.PlainFolder;
+import panamoe.io.FileErrors;
+import panamoe.io.SafeFolder;
 import panamoe.io.Sha256;
 
 /**
@@ -57,13 +57,13 @@ record Disk(Listener listener) {
     } catch (IOException e) {
       // The exception for a full disk does not name the file.
       throw new IOException(
-          "writing " + file.getFileName() + " failed: " + FileTrouble.reason(e), e);
+          "writing " + file.getFileName() + " failed: " + FileErrors.reason(e), e);
     }
   }
 
   private FileChannel create(Path file) throws IOException {
     listener.before("create", file);
-    return PlainFolder.createFile(file);
+    return SafeFolder.createFile(file);
   }
 
   Manifest.FileEntry write(Path file, byte[] content) throws IOException {
@@ -85,7 +85,7 @@ record Disk(Listener listener) {
   /** Forces the names in a directory to the disk. */
   void force(Path directory) throws IOException {
     listener.before("force", directory);
-    PlainFolder.force(directory);
+    SafeFolder.force(directory);
   }
 
   /** Deletes a file, or a directory with its contents; does nothing if it does not exist. */
@@ -100,7 +100,7 @@ record Disk(Listener listener) {
   }
 
   static List<Path> list(Path directory) throws IOException {
-    try (Stream<Path> entries = FileTrouble.twice(() -> Files.list(directory))) {
+    try (Stream<Path> entries = FileErrors.twice(() -> Files.list(directory))) {
       return entries.sorted().toList();
     } catch (UncheckedIOException e) { // the directory could not be listed completely
       throw e.getCause();

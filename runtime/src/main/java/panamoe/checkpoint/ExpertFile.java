@@ -15,8 +15,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Optional;
 import panamoe.io.Count;
-import panamoe.io.FileTrouble;
-import panamoe.io.PlainFolder;
+import panamoe.io.FileErrors;
+import panamoe.io.SafeFolder;
 import panamoe.io.Words;
 
 /**
@@ -88,7 +88,7 @@ public final class ExpertFile implements AutoCloseable {
           Words.of(
               "the file of experts %s, which takes %s, cannot be written (%s); name another folder"
                   + " with --expert-cache, or take more --memory",
-              path, Count.bytes(size(bytes)), FileTrouble.reason(e)),
+              path, Count.bytes(size(bytes)), FileErrors.reason(e)),
           e);
     }
   }
@@ -99,7 +99,7 @@ public final class ExpertFile implements AutoCloseable {
    */
   private static synchronized ExpertFile make(
       Path path, byte[] key, long[] bytes, MemorySegment staging, Units units) throws IOException {
-    PlainFolder folder = new PlainFolder(path.getParent());
+    SafeFolder folder = new SafeFolder(path.getParent());
     if (Files.exists(folder.path()) && !Files.isDirectory(folder.path())) {
       throw new IOException(folder.path() + " is a file, not a folder");
     }
@@ -149,7 +149,7 @@ public final class ExpertFile implements AutoCloseable {
       throws IOException {
     Path partial = path.resolveSibling(path.getFileName() + PARTIAL);
     Files.deleteIfExists(partial); // left by a killed process
-    PlainFolder.createFile(partial).close();
+    SafeFolder.createFile(partial).close();
     try (Arena arena = Arena.ofConfined();
         FileChannel out = openDirect(partial, StandardOpenOption.WRITE)) {
       long free = Files.getFileStore(partial).getUsableSpace();
@@ -173,7 +173,7 @@ public final class ExpertFile implements AutoCloseable {
       writeFully(out, header(key, checksums, arena), 0);
       out.force(true);
       Files.move(partial, path, StandardCopyOption.ATOMIC_MOVE);
-      PlainFolder.force(path.getParent());
+      SafeFolder.force(path.getParent());
     } catch (IOException | RuntimeException | Error e) {
       try {
         Files.deleteIfExists(partial);
@@ -212,7 +212,7 @@ public final class ExpertFile implements AutoCloseable {
       return Crc32c.of(memory.asSlice(0, bytes[unit])) == checksums[unit];
     } catch (IOException e) {
       throw new CheckpointException(
-          path + " cannot be read any more (" + FileTrouble.reason(e) + ")", e);
+          path + " cannot be read any more (" + FileErrors.reason(e) + ")", e);
     }
   }
 
@@ -233,7 +233,7 @@ public final class ExpertFile implements AutoCloseable {
       out.force(true);
     } catch (IOException e) {
       throw new CheckpointException(
-          path + " is damaged and cannot be mended (" + FileTrouble.reason(e) + ")", e);
+          path + " is damaged and cannot be mended (" + FileErrors.reason(e) + ")", e);
     }
   }
 

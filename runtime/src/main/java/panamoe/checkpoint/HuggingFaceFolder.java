@@ -15,7 +15,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
 
 /**
@@ -183,7 +183,7 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
     try (Stream<Path> files = Files.list(path)) {
       return files.map(file -> file.getFileName().toString()).sorted().toList();
     } catch (IOException e) {
-      throw new CheckpointException(path + " could not be listed: " + FileTrouble.reason(e), e);
+      throw new CheckpointException(path + " could not be listed: " + FileErrors.reason(e), e);
     }
   }
 }

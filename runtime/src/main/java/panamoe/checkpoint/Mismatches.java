@@ -19,7 +19,7 @@ record Mismatches(List<String> wrong, List<String> extra) {
 
   /** Dtype and shape that a model expects. */
   record Expected(DType dtype, long[] shape) {
-    static Expected of(Destination destination) {
+    static Expected of(LoadTarget destination) {
       return new Expected(destination.dtype(), destination.shape());
     }
   }

@@ -12,7 +12,7 @@ import panamoe.checkpoint.rows.StoredRows;
 /** Loads the tensors of a checkpoint's model to where they go. */
 record ModelLoad(
     CheckedFiles files,
-    Map<String, Destination> destinations,
+    Map<String, LoadTarget> destinations,
     Backend backend,
     boolean strict,
     DoubleConsumer progress) {
@@ -43,7 +43,7 @@ record ModelLoad(
       WeightLoader loader = new WeightLoader(backend, whole, progress);
       for (SafetensorsReader file : shards.readers()) {
         for (StoredTensor tensor : file.tensors()) {
-          Destination to = destinations.get(tensor.name());
+          LoadTarget to = destinations.get(tensor.name());
           if (to != null) {
             loader.add(tensor.name(), StoredRows.of(shards, tensor), to);
           } else if (whole) {

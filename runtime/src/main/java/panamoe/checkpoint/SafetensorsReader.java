@@ -15,7 +15,7 @@ import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.LongToDoubleFunction;
 import java.util.zip.CRC32C;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
@@ -184,7 +184,7 @@ public final class SafetensorsReader implements AutoCloseable {
     } catch (IOException e) {
       throw new CheckpointException(
           Words.of(
-              "tensor %s of %s could not be read: %s", stored.name(), path, FileTrouble.reason(e)),
+              "tensor %s of %s could not be read: %s", stored.name(), path, FileErrors.reason(e)),
           e);
     }
   }
@@ -241,7 +241,7 @@ public final class SafetensorsReader implements AutoCloseable {
     try {
       channel.close();
     } catch (IOException e) {
-      throw new CheckpointException("cannot close " + path + ": " + FileTrouble.reason(e), e);
+      throw new CheckpointException("cannot close " + path + ": " + FileErrors.reason(e), e);
     }
   }
 

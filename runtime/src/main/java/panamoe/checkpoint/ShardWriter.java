@@ -33,7 +33,7 @@ record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
     int first = before + 1;
     int last = total;
     Map<String, Manifest.FileEntry> mine = new TreeMap<>();
-    Agreement.allDo(
+    CollectiveDisk.allDo(
         ranks,
         () -> {
           for (int i = 0; i < shards.size(); i++) {

@@ -40,7 +40,7 @@ public final class WeightLoader {
   private final Backend backend;
   private final boolean checked;
   private final DoubleConsumer progress;
-  private final List<Piece> pieces = new ArrayList<>();
+  private final List<ReadTask> pieces = new ArrayList<>();
   private int[] checksums;
   private long[] nonFinite;
   private long stagedElements;
@@ -72,7 +72,7 @@ public final class WeightLoader {
   public static LoadReport load(
       Path place,
       Map<String, RowSource> sources,
-      Map<String, Destination> destinations,
+      Map<String, LoadTarget> destinations,
       Backend backend,
       boolean strict,
       DoubleConsumer progress) {
@@ -86,7 +86,7 @@ public final class WeightLoader {
    * Blocks as they are, where the target has blocks of that very dtype; always where a checksum is
    * asked for, which is over the file's bytes.
    */
-  private RowSource asRead(RowSource source, Destination to) {
+  private RowSource asRead(RowSource source, LoadTarget to) {
     DType held = to == null ? null : to.targets().getFirst().dtype();
     return source.inBlocks().filter(it -> checked || it.dtype() == held).orElse(source);
   }
@@ -96,7 +96,7 @@ public final class WeightLoader {
    *
    * @param to of the source's shape; null for what is read for the checksum alone
    */
-  void add(String name, RowSource stored, Destination to) {
+  void add(String name, RowSource stored, LoadTarget to) {
     RowSource source = asRead(stored, to);
     long[] shape = to == null ? new long[] {source.rows(), source.columns()} : to.shareShape();
     long count = Tensor.count(shape);
@@ -109,7 +109,7 @@ public final class WeightLoader {
     long step = Math.max(1, PIECE_ELEMENTS / (count / rows) / block) * block;
     for (long from = 0; from < rows; from += step) {
       long end = Math.min(rows, from + step);
-      pieces.add(new Piece(name, source, to, from, end, (end - from) * rowBytes));
+      pieces.add(new ReadTask(name, source, to, from, end, (end - from) * rowBytes));
     }
   }
 
@@ -121,7 +121,7 @@ public final class WeightLoader {
   void run() {
     checksums = new int[pieces.size()];
     nonFinite = new long[pieces.size()];
-    stagedElements = pieces.stream().mapToLong(Piece::elements).max().orElse(0);
+    stagedElements = pieces.stream().mapToLong(ReadTask::elements).max().orElse(0);
     backend.synchronize(); // targets are read into: nothing may be writing them
     ThreadFactory threads = Thread.ofPlatform().daemon().name("panamoe-load-", 0).factory();
     try (ExecutorService helpers = Executors.newCachedThreadPool(threads)) {
@@ -160,16 +160,16 @@ public final class WeightLoader {
   /** What one thread works with: a stream, and room for a piece in each dtype that it needs. */
   private final class Worker {
     private final Backend stream;
-    private final Stages stages;
+    private final StagingBuffers stages;
 
     Worker(Backend stream, TensorScope scope) {
       this.stream = stream;
-      this.stages = new Stages(stream, scope, stagedElements);
+      this.stages = new StagingBuffers(stream, scope, stagedElements);
     }
 
     void take(int index) {
-      Piece piece = pieces.get(index);
-      Destination to = piece.to();
+      ReadTask piece = pieces.get(index);
+      LoadTarget to = piece.to();
       // A card's memory is written by the worker's own stream, in order with its kernels.
       Tensor direct = to == null || !stream.onHost() ? null : to.direct(piece.dtype());
       Tensor source =
@@ -221,7 +221,7 @@ public final class WeightLoader {
       }
     }
 
-    private void quantize(Piece piece, Tensor source, Tensor target) {
+    private void quantize(ReadTask piece, Tensor source, Tensor target) {
       Tensor floats = source;
       if (source.dtype() != DType.FLOAT32) {
         floats = stages.of(DType.FLOAT32, source.shape());
@@ -268,7 +268,7 @@ public final class WeightLoader {
    * @throws CheckpointException if {@code strict} and a value is not finite
    */
   LoadReport report(
-      Path place, Map<String, Destination> destinations, boolean strict, List<String> warnings) {
+      Path place, Map<String, LoadTarget> destinations, boolean strict, List<String> warnings) {
     Map<String, Long> found = new HashMap<>();
     for (int i = 0; i < pieces.size(); i++) {
       found.merge(pieces.get(i).name(), nonFinite[i], Long::sum);
@@ -279,7 +279,7 @@ public final class WeightLoader {
     if (strict && sentence.isPresent()) {
       throw new CheckpointException(sentence.get());
     }
-    long bytes = destinations.values().stream().mapToLong(Destination::bytes).sum();
+    long bytes = destinations.values().stream().mapToLong(LoadTarget::bytes).sum();
     return new LoadReport(
         destinations.size(), bytes, Stream.concat(warnings.stream(), sentence.stream()).toList());
   }

@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
-import panamoe.comm.Rendezvous.Offer;
+import panamoe.comm.ThreadBarrier.Offer;
 import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -21,8 +21,8 @@ public final class ThreadCommunicator extends GroupMember {
   // other threads.
   private static final Thread ANOTHER_THREAD = new Thread(() -> {});
 
-  private final Rendezvous group;
-  private final Liveness liveness;
+  private final ThreadBarrier group;
+  private final WorldFailure liveness;
   private final VirtualClock clock;
   private final List<ThreadCommunicator> children = new ArrayList<>();
   private volatile boolean closed;
@@ -31,10 +31,10 @@ public final class ThreadCommunicator extends GroupMember {
    * @param nodes of the members
    */
   ThreadCommunicator(
-      Rendezvous group,
+      ThreadBarrier group,
       int rank,
       int[] nodes,
-      Liveness liveness,
+      WorldFailure liveness,
       VirtualClock clock,
       ThreadCommunicator parent) {
     super(rank, group.ranks(), nodes, parent);
@@ -181,7 +181,7 @@ public final class ThreadCommunicator extends GroupMember {
     Part part =
         part(
             Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray());
-    Rendezvous meeting = group.child(group.phase(rank()), color, name, part.ranks());
+    ThreadBarrier meeting = group.child(group.phase(rank()), color, name, part.ranks());
     ThreadCommunicator child =
         new ThreadCommunicator(meeting, part.rank(), part.nodes(), liveness, clock, this);
     children.add(child);

@@ -104,10 +104,10 @@ public final class ThreadWorld {
    *     cause
    */
   public <T> List<T> run(Body<T> body) {
-    Liveness liveness = new Liveness(timeout);
+    WorldFailure liveness = new WorldFailure(timeout);
     VirtualClock clock = new VirtualClock(nodes, links);
-    Rendezvous group =
-        new Rendezvous("world", IntStream.range(0, nodes.length).toArray(), liveness, clock);
+    ThreadBarrier group =
+        new ThreadBarrier("world", IntStream.range(0, nodes.length).toArray(), liveness, clock);
     List<T> results = new ArrayList<>();
     List<Thread> threads = new ArrayList<>();
     for (int rank = 0; rank < nodes.length; rank++) {
@@ -127,7 +127,7 @@ public final class ThreadWorld {
   }
 
   /** Starts the threads; fails the world if the system gives no more, and returns those it gave. */
-  private static List<Thread> start(List<Thread> threads, Liveness liveness) {
+  private static List<Thread> start(List<Thread> threads, WorldFailure liveness) {
     for (int rank = 0; rank < threads.size(); rank++) {
       try {
         threads.get(rank).start();
@@ -144,7 +144,7 @@ public final class ThreadWorld {
   }
 
   private static <T> void play(
-      Body<T> body, ThreadCommunicator world, List<T> results, Liveness liveness) {
+      Body<T> body, ThreadCommunicator world, List<T> results, WorldFailure liveness) {
     try {
       results.set(world.rank(), body.run(world));
     } catch (Throwable e) {
@@ -155,7 +155,7 @@ public final class ThreadWorld {
     }
   }
 
-  private void join(List<Thread> threads, Liveness liveness) {
+  private void join(List<Thread> threads, WorldFailure liveness) {
     try {
       for (Thread thread : threads) {
         while (!liveness.failed() && !thread.join(Duration.ofMillis(100))) {}

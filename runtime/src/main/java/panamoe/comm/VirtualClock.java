@@ -7,9 +7,9 @@ import panamoe.comm.VirtualSpan.LinkTimes;
 /**
  * Simulated communication time on links of given cost, for many ranks on few cores. In a collective
  * a member first gives all of its messages to its links, one after the other. Then its links within
- * the node and between nodes move bytes, side by side ({@link MessageEvents}). Members need not end
- * at the same time: each ends with the last of its own messages. Thread-safe, and deterministic if
- * each rank uses one thread.
+ * the node and between nodes move bytes, side by side ({@link LinkSimulation}). Members need not
+ * end at the same time: each ends with the last of its own messages. Thread-safe, and deterministic
+ * if each rank uses one thread.
  */
 final class VirtualClock {
   /**
@@ -75,8 +75,8 @@ final class VirtualClock {
     double[] given = start.clone();
     double[][] near = seconds(nodesOf, calls, links.near(), true, given);
     double[][] far = seconds(nodesOf, calls, links.far(), false, given);
-    MessageEvents nearEvents = new MessageEvents(order, given, near);
-    MessageEvents farEvents = new MessageEvents(order, given, far);
+    LinkSimulation nearEvents = new LinkSimulation(order, given, near);
+    LinkSimulation farEvents = new LinkSimulation(order, given, far);
     for (int i = 0; i < ranks.length; i++) {
       end[i] = Math.max(nearEvents.sent()[i], farEvents.sent()[i]);
       end[i] = Math.max(end[i], arrived(nearEvents, i, links.near()));
@@ -124,7 +124,7 @@ final class VirtualClock {
   }
 
   /** When the last message to a member has arrived; 0 if it gets no message. */
-  private static double arrived(MessageEvents events, int member, LinkCost link) {
+  private static double arrived(LinkSimulation events, int member, LinkCost link) {
     return events.receiving()[member] == 0 ? 0 : events.received()[member] + link.latency();
   }
 

@@ -33,7 +33,7 @@ import panamoe.engine.GenerationRequest;
 public record ChatFormat(
     Optional<ChatTemplate> template,
     Tokenizer tokenizer,
-    CallShape calls,
+    ToolCallFormat calls,
     ReplyForm form,
     Ends ends) {
   /** What OpenAI's models and DeepSeek's know. */
@@ -61,7 +61,7 @@ public record ChatFormat(
     return new ChatFormat(
         Optional.empty(),
         tokenizer,
-        CallShape.USUAL,
+        ToolCallFormat.USUAL,
         ReplyForm.HERMES,
         new Ends(List.of("\nuser:"), Set.of()));
   }
@@ -83,7 +83,7 @@ public record ChatFormat(
       return new ChatFormat(
           Optional.of(template),
           tokenizer,
-          CallShape.of(template),
+          ToolCallFormat.of(template),
           ReplyForm.of(template, tokenizer),
           new Ends(List.of(), endTokens(template, whole.text(), tokenizer)));
     } catch (TemplateException e) {

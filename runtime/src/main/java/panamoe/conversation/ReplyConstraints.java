@@ -6,8 +6,8 @@ import java.util.function.Supplier;
 import panamoe.conversation.reply.ReplyForm;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
-import panamoe.grammar.CallForm;
 import panamoe.grammar.CallGrammar;
+import panamoe.grammar.CallMarkup;
 import panamoe.grammar.FreeText;
 import panamoe.grammar.JsonGrammar;
 import panamoe.grammar.TokenMasks;
@@ -37,7 +37,7 @@ public final class ReplyConstraints {
     if (!tools.any()) {
       return json == null ? null : json.constraint(masks(), form.calls(tokenizer));
     }
-    CallForm written = form.calls(tokenizer);
+    CallMarkup written = form.calls(tokenizer);
     CallGrammar calls = CallGrammar.of(written, tools.callable(), tools.several());
     if (tools.required()) {
       return calls.calls(masks());
@@ -54,7 +54,7 @@ public final class ReplyConstraints {
     return masks;
   }
 
-  private synchronized FreeText freeText(ReplyForm form, CallForm written) {
+  private synchronized FreeText freeText(ReplyForm form, CallMarkup written) {
     return freeTexts.computeIfAbsent(form, _ -> CallGrammar.freeText(tokenizer, written));
   }
 }

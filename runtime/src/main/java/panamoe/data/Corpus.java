@@ -18,7 +18,7 @@ import java.util.function.DoubleConsumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import panamoe.io.Count;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.Sha256;
 
 /**
@@ -246,7 +246,7 @@ public final class Corpus implements TokenSource {
 
   private static DataException unreadable(Path path, IOException e) {
     String file = e instanceof FileSystemException named ? named.getFile() : path.toString();
-    return new DataException("cannot read the text " + file + ": " + FileTrouble.reason(e), e);
+    return new DataException("cannot read the text " + file + ": " + FileErrors.reason(e), e);
   }
 
   private static List<Path> files(Path path) throws IOException {

@@ -3,8 +3,8 @@ package panamoe.data;
 import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.Optional;
+import panamoe.data.tokenizer.AddedTokenMatching;
 import panamoe.data.tokenizer.Pipeline;
-import panamoe.data.tokenizer.Sought;
 import panamoe.io.Sha256;
 
 /**
@@ -70,17 +70,17 @@ public final class JsonTokenizer implements Tokenizer {
   /** Text that spells an added token becomes that token, unless the token is special. */
   @Override
   public int[] encode(String text) {
-    return encode(text, Sought.ALL_BUT_SPECIAL);
+    return encode(text, AddedTokenMatching.ALL_BUT_SPECIAL);
   }
 
   /** Encodes a text whose spelled special tokens are all meant as such. */
   public int[] encodeWithSpecialTokens(String text) {
-    return encode(text, Sought.ALL);
+    return encode(text, AddedTokenMatching.ALL);
   }
 
   @Override
   public int[] encodeWithSpecialTokens(String text, BitSet literal) {
-    return pipeline.encode(text, Sought.ALL, literal);
+    return pipeline.encode(text, AddedTokenMatching.ALL, literal);
   }
 
   @Override
@@ -104,7 +104,7 @@ public final class JsonTokenizer implements Tokenizer {
     return new Utf8Stream(pipeline.dropsFirstSpace());
   }
 
-  int[] encode(String text, Sought sought) {
+  int[] encode(String text, AddedTokenMatching sought) {
     return pipeline.encode(text, sought);
   }
 

@@ -13,8 +13,8 @@ import java.util.Optional;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.io.ConfigJson;
-import panamoe.io.PlainFolder;
 import panamoe.io.Require;
+import panamoe.io.SafeFolder;
 
 /**
  * The tokens of a text on the disk, to train on without encoding it again or holding it in memory:
@@ -111,7 +111,7 @@ public final class PreparedText implements TokenSource {
       long perShard)
       throws IOException {
     boolean made = Files.notExists(folder);
-    PlainFolder files = new PlainFolder(folder);
+    SafeFolder files = new SafeFolder(folder);
     if (!files.names("").isEmpty()) {
       throw new IllegalArgumentException(folder + " is not empty; choose an empty or new folder");
     }
@@ -187,7 +187,7 @@ public final class PreparedText implements TokenSource {
    */
   public static PreparedText open(Path folder) {
     try {
-      if (!new PlainFolder(folder).has(CONTENT)) {
+      if (!new SafeFolder(folder).has(CONTENT)) {
         throw new DataException(
             "%s holds no prepared text: it has no %s; panamoe data prepare makes one",
             folder, CONTENT);
@@ -213,7 +213,7 @@ public final class PreparedText implements TokenSource {
   /** The file of the tokenizer; empty for bytes. */
   public Optional<Path> tokenizerFile() {
     try {
-      return new PlainFolder(folder).has(TOKENIZER)
+      return new SafeFolder(folder).has(TOKENIZER)
           ? Optional.of(folder.resolve(TOKENIZER))
           : Optional.empty();
     } catch (IOException e) {

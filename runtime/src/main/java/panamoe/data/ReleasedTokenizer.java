@@ -11,7 +11,7 @@ import java.util.TreeMap;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.TokenizerMetadata;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
@@ -154,7 +154,7 @@ public final class ReleasedTokenizer {
       }
       return RegularFile.read(file, mostBytes);
     } catch (IOException e) {
-      throw new DataException("cannot read " + file + ": " + FileTrouble.reason(e), e);
+      throw new DataException("cannot read " + file + ": " + FileErrors.reason(e), e);
     }
   }
 }

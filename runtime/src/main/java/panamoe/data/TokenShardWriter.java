@@ -10,8 +10,8 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.zip.CRC32C;
-import panamoe.io.FileTrouble;
-import panamoe.io.PlainFolder;
+import panamoe.io.FileErrors;
+import panamoe.io.SafeFolder;
 
 /** Writes the tokens of one part as shards, piece by piece. Used by one thread. */
 final class TokenShardWriter implements Closeable {
@@ -62,13 +62,13 @@ final class TokenShardWriter implements Closeable {
         }
       }
     } catch (IOException e) {
-      throw new UncheckedIOException(FileTrouble.naming(file, e));
+      throw new UncheckedIOException(FileErrors.naming(file, e));
     }
   }
 
   private void begin() throws IOException {
     file = folder.resolve(TokenShards.name(shape.part(), Math.toIntExact(size / perShard)));
-    shard = PlainFolder.createFile(file);
+    shard = SafeFolder.createFile(file);
     created.add(file);
     shard.position(ShardHeader.BYTES);
     checksum.reset();
@@ -95,7 +95,7 @@ final class TokenShardWriter implements Closeable {
       drain();
       finishShard();
     } catch (IOException e) {
-      throw FileTrouble.naming(file, e);
+      throw FileErrors.naming(file, e);
     }
   }
 

@@ -11,7 +11,7 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.zip.CRC32C;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
 import panamoe.io.Words;
 
@@ -74,7 +74,7 @@ final class TokenShards implements Tokens {
       return channel.map(
           MapMode.READ_ONLY, ShardHeader.BYTES, bytes - ShardHeader.BYTES, Arena.ofAuto());
     } catch (IOException e) {
-      throw new DataException("cannot read the tokens " + file + ": " + FileTrouble.reason(e), e);
+      throw new DataException("cannot read the tokens " + file + ": " + FileErrors.reason(e), e);
     }
   }
 

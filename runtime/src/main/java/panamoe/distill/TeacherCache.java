@@ -15,8 +15,8 @@ import java.util.function.LongUnaryOperator;
 import java.util.zip.CRC32C;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.io.ConfigJson;
-import panamoe.io.PlainFolder;
 import panamoe.io.Require;
+import panamoe.io.SafeFolder;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -70,7 +70,7 @@ final class TeacherCache implements TeacherStates {
    * @throws IllegalArgumentException if the folder holds something else
    */
   static void begin(Path folder, Content content) throws IOException {
-    PlainFolder files = new PlainFolder(folder);
+    SafeFolder files = new SafeFolder(folder);
     if (files.has(CONTENT)) {
       JsonNode before = ConfigJson.tree(ConfigJson.read(folder.resolve(CONTENT), Content.class));
       String differs = ConfigDifference.between(before, ConfigJson.tree(content));
@@ -108,7 +108,7 @@ final class TeacherCache implements TeacherStates {
     try {
       this.states =
           FileChannel.open(
-              new PlainFolder(folder).file(STATES),
+              new SafeFolder(folder).file(STATES),
               StandardOpenOption.CREATE,
               StandardOpenOption.READ,
               StandardOpenOption.WRITE,

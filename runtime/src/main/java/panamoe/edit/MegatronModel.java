@@ -220,7 +220,7 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
   public float[] read(String name) {
     MegatronTensor tensor = tensor(name);
     List<MegatronFile> files = files(tensor);
-    int needed = tensor.join() == Join.WHOLE ? 1 : ranks;
+    int needed = tensor.join() == TensorJoin.WHOLE ? 1 : ranks;
     float[][] slices = new float[needed][];
     for (int rank = 0; rank < needed; rank++) {
       slices[rank] = files.get(rank).floats(whole(tensor, files.get(rank)));

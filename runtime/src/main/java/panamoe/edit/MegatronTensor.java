@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
  * @param name of it, without what stands before {@code layers} if it is an expert's
  * @param layer and {@code expert} whose file has it; -1 for a tensor outside of experts
  */
-record MegatronTensor(String name, Join join, int layer, int expert) {
+record MegatronTensor(String name, TensorJoin join, int layer, int expert) {
   private static final String MODEL = "language_model.";
   private static final String EXPERT = "mlp.deepspeed_moe.experts.deepspeed_experts.";
   private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.(.+)");
@@ -35,23 +35,25 @@ record MegatronTensor(String name, Join join, int layer, int expert) {
     Matcher inLayer = LAYER.matcher(part);
     if (!inLayer.matches()) {
       return switch (part) {
-        case "embedding" -> outside("embedding.word_embeddings" + kind, Join.ROWS);
-        case "positions" -> outside("embedding.position_embeddings" + kind, Join.WHOLE);
-        case "head" -> outside("output_layer" + kind, Join.ROWS);
-        case "final_norm" -> outside("encoder.final_layernorm" + kind, Join.WHOLE);
+        case "embedding" -> outside("embedding.word_embeddings" + kind, TensorJoin.ROWS);
+        case "positions" -> outside("embedding.position_embeddings" + kind, TensorJoin.WHOLE);
+        case "head" -> outside("output_layer" + kind, TensorJoin.ROWS);
+        case "final_norm" -> outside("encoder.final_layernorm" + kind, TensorJoin.WHOLE);
         default -> throw new IllegalArgumentException(name);
       };
     }
     String layer = "encoder.layers." + inLayer.group(1) + ".";
     String below = inLayer.group(2);
     return switch (below) {
-      case "attention_norm" -> outside(layer + "input_layernorm" + kind, Join.WHOLE);
-      case "mlp_norm" -> outside(layer + "post_attention_layernorm" + kind, Join.WHOLE);
-      case "attention.query" -> fused(layer, kind, Join.QUERY);
-      case "attention.key" -> fused(layer, kind, Join.KEY);
-      case "attention.value" -> fused(layer, kind, Join.VALUE);
+      case "attention_norm" -> outside(layer + "input_layernorm" + kind, TensorJoin.WHOLE);
+      case "mlp_norm" -> outside(layer + "post_attention_layernorm" + kind, TensorJoin.WHOLE);
+      case "attention.query" -> fused(layer, kind, TensorJoin.QUERY);
+      case "attention.key" -> fused(layer, kind, TensorJoin.KEY);
+      case "attention.value" -> fused(layer, kind, TensorJoin.VALUE);
       case "attention.output" ->
-          outside(layer + "self_attention.dense" + kind, matrix ? Join.COLUMNS : Join.WHOLE);
+          outside(
+              layer + "self_attention.dense" + kind,
+              matrix ? TensorJoin.COLUMNS : TensorJoin.WHOLE);
       case "mlp.up", "mlp.down" -> {
         String linear = mlp(below.substring("mlp.".length()));
         yield outside(layer + "mlp." + linear + kind, join(linear, matrix, true));
@@ -60,8 +62,8 @@ record MegatronTensor(String name, Join join, int layer, int expert) {
         String linear = mlp(below.substring("moe.mlp.".length()));
         yield outside(layer + "mlp.mlp." + linear + kind, join(linear, matrix, slicedExperts));
       }
-      case "moe.gate" -> outside(layer + "mlp.deepspeed_moe.gate.wg" + kind, Join.WHOLE);
-      case "moe.coefficient" -> outside(layer + "mlp.coefficient" + kind, Join.WHOLE);
+      case "moe.gate" -> outside(layer + "mlp.deepspeed_moe.gate.wg" + kind, TensorJoin.WHOLE);
+      case "moe.coefficient" -> outside(layer + "mlp.coefficient" + kind, TensorJoin.WHOLE);
       default -> throw new IllegalArgumentException(name);
     };
   }
@@ -70,18 +72,20 @@ record MegatronTensor(String name, Join join, int layer, int expert) {
     return part.equals("up") ? "dense_h_to_4h" : "dense_4h_to_h";
   }
 
-  private static Join join(String linear, boolean matrix, boolean sliced) {
+  private static TensorJoin join(String linear, boolean matrix, boolean sliced) {
     if (!sliced) {
-      return Join.WHOLE;
+      return TensorJoin.WHOLE;
     }
-    return linear.equals("dense_h_to_4h") ? Join.ROWS : matrix ? Join.COLUMNS : Join.WHOLE;
+    return linear.equals("dense_h_to_4h")
+        ? TensorJoin.ROWS
+        : matrix ? TensorJoin.COLUMNS : TensorJoin.WHOLE;
   }
 
-  private static MegatronTensor outside(String name, Join join) {
+  private static MegatronTensor outside(String name, TensorJoin join) {
     return new MegatronTensor(MODEL + name, join, -1, -1);
   }
 
-  private static MegatronTensor fused(String layer, String kind, Join join) {
+  private static MegatronTensor fused(String layer, String kind, TensorJoin join) {
     return outside(layer + "self_attention.query_key_value" + kind, join);
   }
 

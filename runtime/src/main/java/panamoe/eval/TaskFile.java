@@ -14,7 +14,7 @@ import java.util.Locale;
 import panamoe.data.DataException;
 import panamoe.data.Utf8;
 import panamoe.io.ConfigJson;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.StrictJson;
 
 /** Tasks as JSON, one object a line: a {@link Task}'s components and its {@code kind}. */
@@ -51,7 +51,7 @@ public final class TaskFile {
       String text = new String(bytes, UTF_8);
       return text.startsWith("\ufeff") ? text.substring(1) : text;
     } catch (IOException e) {
-      throw new DataException("cannot read the tasks " + file + ": " + FileTrouble.reason(e), e);
+      throw new DataException("cannot read the tasks " + file + ": " + FileErrors.reason(e), e);
     }
   }
 

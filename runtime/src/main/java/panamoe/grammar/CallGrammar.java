@@ -12,16 +12,16 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
 
 /**
- * Texts that call functions, each in a model's form ({@link CallForm}). A space may come before the
- * first call. Immutable and thread-safe.
+ * Texts that call functions, each in a model's form ({@link CallMarkup}). A space may come before
+ * the first call. Immutable and thread-safe.
  */
 public final class CallGrammar {
-  private final CallForm form;
+  private final CallMarkup form;
 
   /** From behind an opening of the form. */
   private final Rule opened;
 
-  private CallGrammar(CallForm form, Rule opened) {
+  private CallGrammar(CallMarkup form, Rule opened) {
     this.form = form;
     this.opened = opened;
   }
@@ -36,9 +36,9 @@ public final class CallGrammar {
    *     the message begins with the function's name; one bound holds for all of them together
    * @throws CancellationException if the thread is interrupted, which it remains
    */
-  public static CallGrammar of(CallForm form, Map<String, JsonNode> functions, boolean several) {
+  public static CallGrammar of(CallMarkup form, Map<String, JsonNode> functions, boolean several) {
     SortedMap<byte[], Rule> names = WordList.map();
-    Budget budget = new Budget();
+    SchemaLimits budget = new SchemaLimits();
     functions.forEach(
         (name, schema) ->
             names.put(
@@ -50,7 +50,7 @@ public final class CallGrammar {
     return new CallGrammar(form, form.calls().rule(WordList.rule(names), several));
   }
 
-  private static Rule arguments(String name, JsonNode schema, Budget budget) {
+  private static Rule arguments(String name, JsonNode schema, SchemaLimits budget) {
     try {
       return SchemaReader.rule(schema, budget);
     } catch (IllegalArgumentException e) {
@@ -90,7 +90,7 @@ public final class CallGrammar {
   }
 
   /** Free text before a call; made once for a tokenizer. */
-  public static FreeText freeText(Tokenizer tokenizer, CallForm form) {
+  public static FreeText freeText(Tokenizer tokenizer, CallMarkup form) {
     return new FreeText(tokenizer, form.openings(), form.before());
   }
 }

@@ -25,7 +25,7 @@ final class CharacterAutomaton {
   static final Rule ANYTHING = Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS);
 
   /** Accepts every string. */
-  static final CharacterAutomaton ANY = of(ANYTHING, Budget.FREE);
+  static final CharacterAutomaton ANY = of(ANYTHING, SchemaLimits.FREE);
 
   /** The first state. */
   static final int START = 0;
@@ -64,7 +64,7 @@ final class CharacterAutomaton {
    *
    * @throws IllegalArgumentException if the budget is spent
    */
-  static CharacterAutomaton of(Rule rule, Budget budget) {
+  static CharacterAutomaton of(Rule rule, SchemaLimits budget) {
     int[] cuts = cuts(rule);
     Map<State, Integer> numbers = new HashMap<>();
     List<State> states = new ArrayList<>();

@@ -21,7 +21,7 @@ final class Endings {
    * @throws IllegalArgumentException if one only describes endless texts, or itself, or if the
    *     budget is spent
    */
-  static void check(Collection<Rule.Reference> references, Budget budget) {
+  static void check(Collection<Rule.Reference> references, SchemaLimits budget) {
     references.forEach(reference -> checkLoop(reference, budget));
     List<Rule> rules = reachable(references);
     Set<Rule> ending = new HashSet<>();
@@ -77,7 +77,7 @@ final class Endings {
   }
 
   /** A reference that comes back to itself before anything is read would never be left. */
-  private static void checkLoop(Rule.Reference reference, Budget budget) {
+  private static void checkLoop(Rule.Reference reference, SchemaLimits budget) {
     List<Rule> found = new ArrayList<>(List.of(reference.target));
     Set<Rule> known = new HashSet<>(found);
     for (int i = 0; i < found.size(); i++) {

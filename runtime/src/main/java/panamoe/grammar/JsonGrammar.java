@@ -13,7 +13,7 @@ import panamoe.engine.sample.TokenConstraint;
  */
 public final class JsonGrammar {
   private static final JsonGrammar ANY_OBJECT =
-      new JsonGrammar(new ObjectRules(List.of(), JsonRules.VALUE, Budget.FREE).rule());
+      new JsonGrammar(new ObjectRules(List.of(), JsonRules.VALUE, SchemaLimits.FREE).rule());
 
   private final Rule rule;
   private final State start;
@@ -40,7 +40,7 @@ public final class JsonGrammar {
    * @throws CancellationException if the thread is interrupted, which it remains
    */
   public static JsonGrammar of(JsonNode schema) {
-    return new JsonGrammar(SchemaReader.rule(schema, new Budget()));
+    return new JsonGrammar(SchemaReader.rule(schema, new SchemaLimits()));
   }
 
   /** Any JSON object. */
@@ -63,7 +63,7 @@ public final class JsonGrammar {
   }
 
   /** Constraints of texts that begin with what a model's form has before an answer. */
-  public Supplier<TokenConstraint> constraint(TokenMasks masks, CallForm form) {
+  public Supplier<TokenConstraint> constraint(TokenMasks masks, CallMarkup form) {
     State before = State.before(Rules.sequence(form.answer().rule(), rule));
     return () -> new GrammarConstraint(before, masks);
   }

@@ -70,7 +70,7 @@ final class JsonRules {
     for (int depth = 1; depth < MOST_DEPTH; depth++) {
       List<Rule> rules = new ArrayList<>(flat);
       rules.add(array(List.of(), value, 0, Rule.Repeat.ENDLESS));
-      rules.add(new ObjectRules(List.of(), value, Budget.FREE).rule());
+      rules.add(new ObjectRules(List.of(), value, SchemaLimits.FREE).rule());
       value = choice(rules);
     }
     return value;

@@ -33,7 +33,7 @@ final class ObjectRules {
    * @param others the rule of the values of members that are not named
    * @throws IllegalArgumentException if the budget is spent
    */
-  ObjectRules(List<Member> named, Rule others, Budget budget) {
+  ObjectRules(List<Member> named, Rule others, SchemaLimits budget) {
     members = named.stream().filter(one -> one.required() || one.value() != Rule.NEVER).toList();
     other =
         others == Rule.NEVER
@@ -76,7 +76,7 @@ final class ObjectRules {
   }
 
   /** Any key except some. */
-  private static Rule keyBut(List<String> named, Budget budget) {
+  private static Rule keyBut(List<String> named, SchemaLimits budget) {
     if (named.isEmpty()) {
       return JsonRules.STRING;
     }

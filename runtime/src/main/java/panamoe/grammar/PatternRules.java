@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.data.regex.CodeSet;
-import panamoe.data.regex.Node;
 import panamoe.data.regex.PatternParser;
+import panamoe.data.regex.RegexNode;
 import panamoe.data.regex.Syntax;
 
 /** Rules of characters: those of patterns, and those that are made of others. */
@@ -24,28 +24,29 @@ final class PatternRules {
     return of(PatternParser.parse(pattern, Syntax.JAVASCRIPT));
   }
 
-  private static Rule of(Node node) {
+  private static Rule of(RegexNode node) {
     // States are told apart by the identity of rules, so that anything is one rule everywhere.
-    return node == Node.ANYTHING
+    return node == RegexNode.ANYTHING
         ? ANYTHING
         : switch (node) {
-          case Node.One(CodeSet set) -> Rules.one(set.intersection(ANY_CHARACTER));
-          case Node.Sequence(List<Node> parts) -> {
+          case RegexNode.One(CodeSet set) -> Rules.one(set.intersection(ANY_CHARACTER));
+          case RegexNode.Sequence(List<RegexNode> parts) -> {
             Rule rule = Rule.EMPTY;
-            for (Node part : parts.reversed()) {
+            for (RegexNode part : parts.reversed()) {
               rule = Rules.sequence(of(part), rule);
             }
             yield rule;
           }
-          case Node.Choice(List<Node> alternatives) ->
+          case RegexNode.Choice(List<RegexNode> alternatives) ->
               Rules.choice(alternatives.stream().map(PatternRules::of).toList());
-          case Node.Repeat(Node part, int min, int max, boolean greedy) -> {
+          case RegexNode.Repeat(RegexNode part, int min, int max, boolean greedy) -> {
             Rule whole = of(part);
             Rule some = withoutEmpty(whole);
             yield Rules.repeat(some, some == whole ? min : 0, max);
           }
-          case Node.End end -> Rule.EMPTY;
-          case Node.LookAhead ahead -> throw new IllegalStateException("a look-ahead in a rule");
+          case RegexNode.End end -> Rule.EMPTY;
+          case RegexNode.LookAhead ahead ->
+              throw new IllegalStateException("a look-ahead in a rule");
         };
   }
 

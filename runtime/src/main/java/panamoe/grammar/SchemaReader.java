@@ -30,7 +30,7 @@ final class SchemaReader {
   private final JsonNode root;
   private final Map<String, Rule.Reference> references = new LinkedHashMap<>();
   private final Deque<Rule.Reference> unread = new ArrayDeque<>();
-  private final Budget budget;
+  private final SchemaLimits budget;
 
   /** Rules by what they are made of: equal parts of a schema are one rule. */
   private final Map<List<?>, Rule> made = new HashMap<>();
@@ -38,7 +38,7 @@ final class SchemaReader {
   private int schemas;
   private int enumBytes;
 
-  private SchemaReader(JsonNode root, Budget budget) {
+  private SchemaReader(JsonNode root, SchemaLimits budget) {
     this.root = root;
     this.budget = budget;
   }
@@ -49,7 +49,7 @@ final class SchemaReader {
    * @throws IllegalArgumentException if it is malformed, not supported, allows no text, or needs
    *     more than the budget
    */
-  static Rule rule(JsonNode schema, Budget budget) {
+  static Rule rule(JsonNode schema, SchemaLimits budget) {
     SchemaReader reader = new SchemaReader(schema, budget);
     Rule rule = reader.reference(new Schema(schema, "#"), "#");
     while (!reader.unread.isEmpty()) {

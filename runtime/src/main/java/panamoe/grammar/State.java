@@ -42,7 +42,7 @@ final class State {
    * @param budget null: as for {@link #before(Rule)}
    * @throws IllegalArgumentException if the budget is spent, or the stacks are too many
    */
-  static State before(Rule rule, Budget budget) {
+  static State before(Rule rule, SchemaLimits budget) {
     Collector collector = new Collector(budget);
     collector.add(rule, null);
     return collector.state();
@@ -97,7 +97,7 @@ final class State {
    * @param budget null: as for {@link #step(int)}
    * @throws IllegalArgumentException if the budget is spent, or the stacks are too many
    */
-  State step(int symbol, Budget budget) {
+  State step(int symbol, SchemaLimits budget) {
     Collector collector = null;
     for (Stack stack : stacks) {
       Rule next =
@@ -154,7 +154,7 @@ final class State {
     private static final int FEW_OPENED = 64;
     private static final int MOST_OPENED = 1 << 14;
 
-    private final Budget budget;
+    private final SchemaLimits budget;
     private final List<Stack> found = new ArrayList<>(2);
     private Set<Stack> known; // those found, from FEW on
     private Way unopened; // null: none
@@ -167,7 +167,7 @@ final class State {
     /** A rule to be opened on top of a stack, and those for later. */
     private record Way(Rule top, Stack below, Way next) {}
 
-    Collector(Budget budget) {
+    Collector(SchemaLimits budget) {
       this.budget = budget;
     }
 

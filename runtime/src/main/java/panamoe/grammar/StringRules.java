@@ -27,7 +27,7 @@ final class StringRules {
 
   private StringRules() {}
 
-  static Rule rule(Schema schema, Budget budget) {
+  static Rule rule(Schema schema, SchemaLimits budget) {
     int min = schema.count("minLength", 0);
     int max = schema.count("maxLength", Rule.Repeat.ENDLESS);
     String keyword = schema.has("pattern") ? "pattern" : "format";

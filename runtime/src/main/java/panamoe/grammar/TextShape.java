@@ -35,7 +35,7 @@ final class TextShape {
    * @param max at most; {@link Rule.Repeat#ENDLESS} for no limit
    * @throws IllegalArgumentException if the budget is spent
    */
-  static Rule rule(CharacterAutomaton characters, int min, int max, Budget budget) {
+  static Rule rule(CharacterAutomaton characters, int min, int max, SchemaLimits budget) {
     boolean any = characters == CharacterAutomaton.ANY;
     boolean free = min == 0 && max == Rule.Repeat.ENDLESS;
     if (any && free) {
@@ -105,7 +105,8 @@ final class TextShape {
         && (alive == null || alive[count].get(state));
   }
 
-  private static BitSet[] lengths(CharacterAutomaton characters, int min, int max, Budget budget) {
+  private static BitSet[] lengths(
+      CharacterAutomaton characters, int min, int max, SchemaLimits budget) {
     int last = max == Rule.Repeat.ENDLESS ? min : max;
     budget.spend((last + 1L) * characters.entries() / ENTRIES_A_STEP);
     BitSet[] alive = new BitSet[last + 1];

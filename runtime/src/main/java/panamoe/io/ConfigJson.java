@@ -83,7 +83,7 @@ public final class ConfigJson {
     JsonNode array = tree(file, List.class);
     if (!array.isArray()) {
       throw new IllegalArgumentException(
-          file + ": expected " + ConfigMistake.kind(List.class) + ", not " + found(array));
+          file + ": expected " + ConfigError.kind(List.class) + ", not " + found(array));
     }
     List<T> records = new ArrayList<>();
     for (JsonNode each : array) {
@@ -102,7 +102,7 @@ public final class ConfigJson {
     try {
       return read(JSON.readTree(text), type, source);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(source + ": " + ConfigMistake.inText(e, type), e);
+      throw new IllegalArgumentException(source + ": " + ConfigError.inText(e, type), e);
     }
   }
 
@@ -120,21 +120,21 @@ public final class ConfigJson {
     try {
       return JSON.readTree(bytes(file, most));
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(file + ": " + ConfigMistake.inText(e, type), e);
+      throw new IllegalArgumentException(file + ": " + ConfigError.inText(e, type), e);
     } catch (NoSuchFileException e) {
       throw new IllegalArgumentException("there is no file " + file, e);
     } catch (NotRegularException e) {
-      throw new IllegalArgumentException(FileTrouble.sentence(e), e);
+      throw new IllegalArgumentException(FileErrors.sentence(e), e);
     } catch (IOException e) {
-      throw new IllegalArgumentException("cannot read " + file + ": " + FileTrouble.reason(e), e);
+      throw new IllegalArgumentException("cannot read " + file + ": " + FileErrors.reason(e), e);
     }
   }
 
   /** Reads a regular file, also through a link, up to a limit. A pipe may stay silent for ever. */
   private static byte[] bytes(Path file, int most) throws IOException {
-    Entry found = Entry.behind(file);
-    if (found != Entry.FILE && found != Entry.NONE) {
-      throw new NotRegularException(file, found, Entry.FILE.words());
+    PathKind found = PathKind.behind(file);
+    if (found != PathKind.FILE && found != PathKind.NONE) {
+      throw new NotRegularException(file, found, PathKind.FILE.words());
     }
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(most + 1);
@@ -153,11 +153,11 @@ public final class ConfigJson {
       T read = JSON.treeToValue(tree, type);
       if (read == null) {
         throw new IllegalArgumentException(
-            source + ": expected " + ConfigMistake.kind(type) + ", not " + found(tree));
+            source + ": expected " + ConfigError.kind(type) + ", not " + found(tree));
       }
       return read;
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(source + ": " + ConfigMistake.inTree(e, tree), e);
+      throw new IllegalArgumentException(source + ": " + ConfigError.inTree(e, tree), e);
     }
   }
 

@@ -8,7 +8,7 @@ import java.nio.file.Path;
  * folder for one.
  */
 public final class NotRegularException extends FileSystemException {
-  NotRegularException(Path path, Entry found, String expected) {
+  NotRegularException(Path path, PathKind found, String expected) {
     super(path.toString(), null, found.words() + ", not " + expected);
   }
 }

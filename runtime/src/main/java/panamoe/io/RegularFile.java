@@ -26,15 +26,15 @@ public final class RegularFile {
    * @throws NotRegularException if it is a link, a directory, a device or a pipe
    */
   public static FileChannel open(Path path) throws IOException {
-    Path file = Entry.at(path) == Entry.LINK ? ofCache(path) : path;
-    Entry found = Entry.at(file);
-    if (found == Entry.NONE) {
+    Path file = PathKind.at(path) == PathKind.LINK ? ofCache(path) : path;
+    PathKind found = PathKind.at(file);
+    if (found == PathKind.NONE) {
       throw new NoSuchFileException(path.toString());
     }
-    if (found != Entry.FILE) {
-      throw new NotRegularException(path, found, Entry.FILE.words());
+    if (found != PathKind.FILE) {
+      throw new NotRegularException(path, found, PathKind.FILE.words());
     }
-    return FileTrouble.twice(
+    return FileErrors.twice(
         () -> FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
   }
 
@@ -59,12 +59,14 @@ public final class RegularFile {
     }
     Path blobs = snapshots.resolveSibling("blobs");
     Path target = revision.resolve(Files.readSymbolicLink(link)).normalize();
-    return blobs.equals(target.getParent()) && Entry.at(blobs) == Entry.FOLDER ? target : link;
+    return blobs.equals(target.getParent()) && PathKind.at(blobs) == PathKind.FOLDER
+        ? target
+        : link;
   }
 
   /** Reads at a position as {@link FileChannel#read(ByteBuffer, long)} does. */
   public static int read(FileChannel channel, ByteBuffer into, long position) throws IOException {
-    return FileTrouble.twice(() -> channel.read(into, position));
+    return FileErrors.twice(() -> channel.read(into, position));
   }
 
   /**
@@ -87,7 +89,7 @@ public final class RegularFile {
           ? Arrays.copyOf(content.array(), content.position())
           : content.array();
     } catch (IOException e) {
-      throw FileTrouble.naming(path, e);
+      throw FileErrors.naming(path, e);
     }
   }
 }

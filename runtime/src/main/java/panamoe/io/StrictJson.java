@@ -73,17 +73,15 @@ public final class StrictJson {
     if (e instanceof CharacterCodingException) {
       return "it is not UTF-8";
     }
-    return e instanceof JsonProcessingException json
-        ? JsonMistake.what(json)
-        : FileTrouble.reason(e);
+    return e instanceof JsonProcessingException json ? JsonError.what(json) : FileErrors.reason(e);
   }
 
   /** What is wrong, with line and column, which only the parser knows if a bound was crossed. */
   public static String reason(IOException e, JsonParser parser) {
     return switch (e) {
       case StreamConstraintsException bound when bound.getLocation() == null ->
-          JsonMistake.of(bound, parser.currentLocation());
-      case JsonProcessingException json -> JsonMistake.of(json, json.getLocation());
+          JsonError.of(bound, parser.currentLocation());
+      case JsonProcessingException json -> JsonError.of(json, json.getLocation());
       default -> reason(e);
     };
   }

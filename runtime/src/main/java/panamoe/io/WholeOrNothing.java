@@ -80,7 +80,7 @@ public final class WholeOrNothing {
       try {
         body.writeTo(file);
       } catch (IOException e) {
-        throw FileTrouble.naming(file, e);
+        throw FileErrors.naming(file, e);
       }
     } else {
       put(there ? file.toRealPath() : file, body);
@@ -90,20 +90,20 @@ public final class WholeOrNothing {
   private static void put(Path path, Body body) throws IOException {
     Path whole = path.toAbsolutePath().normalize();
     Path folder = whole.getParent();
-    Path hidden = HiddenName.of(whole);
-    List<Path> missing = PlainFolder.missing(folder);
+    Path hidden = TemporaryName.of(whole);
+    List<Path> missing = SafeFolder.missing(folder);
     try {
-      new PlainFolder(folder).make();
-      for (Path stale : HiddenName.staleOf(whole)) {
+      new SafeFolder(folder).make();
+      for (Path stale : TemporaryName.staleOf(whole)) {
         remove(stale);
       }
       body.writeTo(hidden);
-      PlainFolder.force(hidden);
+      SafeFolder.force(hidden);
       Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);
-      PlainFolder.force(folder);
+      SafeFolder.force(folder);
     } catch (IOException e) {
       undo(hidden, missing, e);
-      throw FileTrouble.naming(path, e);
+      throw FileErrors.naming(path, e);
     } catch (RuntimeException | Error e) {
       undo(hidden, missing, e);
       throw e;
@@ -113,7 +113,7 @@ public final class WholeOrNothing {
   private static void undo(Path hidden, List<Path> missing, Throwable failure) {
     try {
       remove(hidden);
-      PlainFolder.removeEmpty(missing);
+      SafeFolder.removeEmpty(missing);
     } catch (IOException e) {
       failure.addSuppressed(e);
     }

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.ExpertTensors;
+import panamoe.checkpoint.LoadTarget;
 import panamoe.config.ModelConfig;
 import panamoe.param.Parameter;
 import panamoe.param.Slice;
@@ -71,8 +71,8 @@ public final class ModelTensors {
    *
    * @param backend that the model was allocated on
    */
-  public static Map<String, Destination> destinations(LanguageModel model, Backend backend) {
-    Map<String, Destination> destinations = new LinkedHashMap<>();
+  public static Map<String, LoadTarget> destinations(LanguageModel model, Backend backend) {
+    Map<String, LoadTarget> destinations = new LinkedHashMap<>();
     for (Parameter parameter : model.parameters().parameters()) {
       if (parameter.value() == null) {
         continue; // it is read when it is needed
@@ -97,8 +97,8 @@ public final class ModelTensors {
    * Where a checkpoint's tensors go in the FLOAT32 masters of what this rank holds of a model that
    * trains.
    */
-  public static Map<String, Destination> masterDestinations(LanguageModel model) {
-    Map<String, Destination> destinations = new LinkedHashMap<>();
+  public static Map<String, LoadTarget> masterDestinations(LanguageModel model) {
+    Map<String, LoadTarget> destinations = new LinkedHashMap<>();
     for (Parameter parameter : model.parameters().parameters()) {
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         destinations.put(
@@ -115,18 +115,18 @@ public final class ModelTensors {
    * @param matrix which of this rank's
    * @param into [N, K], packed, or this rank's slice of it
    */
-  public static Map<String, Destination> expert(Parameter stack, int matrix, Tensor into) {
+  public static Map<String, LoadTarget> expert(Parameter stack, int matrix, Tensor into) {
     return Map.of(name(stack, stack.expert(matrix)), destination(stack, List.of(into)));
   }
 
-  private static Destination destination(Parameter parameter, List<Tensor> targets) {
+  private static LoadTarget destination(Parameter parameter, List<Tensor> targets) {
     Slice slice = parameter.slice();
-    Destination.Share share =
+    LoadTarget.Share share =
         slice.whole()
-            ? Destination.Share.WHOLE
-            : new Destination.Share(
+            ? LoadTarget.Share.WHOLE
+            : new LoadTarget.Share(
                 slice.axis(), slice.blocks(), slice.ranks().rank(), slice.ranks().size());
-    return new Destination(DType.FLOAT32, parameter.matrixShape(), share, targets);
+    return new LoadTarget(DType.FLOAT32, parameter.matrixShape(), share, targets);
   }
 
   /**

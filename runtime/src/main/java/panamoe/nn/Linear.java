@@ -1,8 +1,8 @@
 package panamoe.nn;
 
 import panamoe.backend.Activation;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.comm.SelfCommunicator;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
@@ -38,7 +38,7 @@ public final class Linear {
         at.matrix(part, Slice.WHOLE, outputs, inputs),
         withBias ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, outputs) : null,
         Activation.IDENTITY,
-        Alone.WORLD);
+        SelfCommunicator.WORLD);
   }
 
   /**
@@ -58,7 +58,7 @@ public final class Linear {
         at.matrix(part, slice, outputs, inputs),
         withBias ? at.vector("bias", part, Initialization.ZERO, slice, outputs) : null,
         activation,
-        Alone.WORLD);
+        SelfCommunicator.WORLD);
   }
 
   /**

@@ -2,8 +2,8 @@ package panamoe.op;
 
 import java.util.function.Consumer;
 import panamoe.backend.Backend;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.comm.SelfCommunicator;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -65,14 +65,14 @@ public final class Pass {
         tape,
         new Purpose(true, seed, share),
         RouteObserver.NONE,
-        Alone.WORLD,
+        SelfCommunicator.WORLD,
         null);
   }
 
   /** A deterministic pass without gradients. */
   public static Pass inference(Backend backend, TensorScope scope) {
     return new Pass(
-        backend, scope, null, Purpose.EVALUATION, RouteObserver.NONE, Alone.WORLD, null);
+        backend, scope, null, Purpose.EVALUATION, RouteObserver.NONE, SelfCommunicator.WORLD, null);
   }
 
   /**
@@ -80,7 +80,7 @@ public final class Pass {
    */
   public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
     return new Pass(
-        backend, scope, tape, Purpose.EVALUATION, RouteObserver.NONE, Alone.WORLD, null);
+        backend, scope, tape, Purpose.EVALUATION, RouteObserver.NONE, SelfCommunicator.WORLD, null);
   }
 
   /** The same pass, telling {@code newObserver} of every gate's decision. */

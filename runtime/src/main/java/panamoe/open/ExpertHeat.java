@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.io.ConfigJson;
-import panamoe.io.PlainFolder;
+import panamoe.io.SafeFolder;
 
 /**
  * How often rows chose each expert of a model, over the lives of its servers: a file for each model
@@ -57,7 +57,7 @@ public final class ExpertHeat {
   private static final int NAME_DIGITS = 32;
   private static final int MOST_BYTES = 64 << 20;
 
-  private final PlainFolder folder;
+  private final SafeFolder folder;
   private final String name;
   private final String model;
   private final List<Layer> before;
@@ -68,7 +68,7 @@ public final class ExpertHeat {
    * @param folder which need not exist
    */
   public ExpertHeat(Path folder, ModelFolder of) {
-    this.folder = new PlainFolder(folder);
+    this.folder = new SafeFolder(folder);
     this.model = of.weights().sha256();
     this.name = model.substring(0, Math.min(NAME_DIGITS, model.length())) + ".heat.json";
     this.before = read(folder.resolve(name), RoutedLayer.of(of.config()));

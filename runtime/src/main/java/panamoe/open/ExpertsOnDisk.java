@@ -14,8 +14,8 @@ import java.util.function.DoubleConsumer;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.ExpertFile;
+import panamoe.checkpoint.LoadTarget;
 import panamoe.io.Count;
 import panamoe.io.Sha256;
 import panamoe.model.LanguageModel;
@@ -89,7 +89,7 @@ final class ExpertsOnDisk {
     MemorySegment all = model.parameters().scope().allocate(DType.UINT8, bytes).data();
     MemorySegment memory = all.asSlice(-all.address() & ExpertFile.BLOCK - 1, slots * slot);
     double rest = (double) resident() / InferenceMemory.ofRank(model, types);
-    Map<String, Destination> staying = ModelTensors.destinations(model, backend);
+    Map<String, LoadTarget> staying = ModelTensors.destinations(model, backend);
     load.read(staying, false, part -> progress.accept(part * rest));
     byte[] key = key();
     String name = HexFormat.of().formatHex(key, 0, NAME_BYTES) + ".experts";
@@ -183,7 +183,7 @@ final class ExpertsOnDisk {
 
   /** Reads units of the model into memory, packed. */
   private void read(int from, MemorySegment[] into) {
-    Map<String, Destination> destinations = new HashMap<>();
+    Map<String, LoadTarget> destinations = new HashMap<>();
     try (TensorScope scope = TensorScope.shared(backend)) {
       for (int i = 0; i < into.length; i++) {
         into[i].fill((byte) 0); // padding, which packing does not write

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.Destination;
+import panamoe.checkpoint.LoadTarget;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
@@ -64,7 +64,7 @@ record FolderLoad(
   }
 
   /** Reads tensors; {@code whole} says whether they are all of the model. */
-  void read(Map<String, Destination> destinations, boolean whole, DoubleConsumer part) {
+  void read(Map<String, LoadTarget> destinations, boolean whole, DoubleConsumer part) {
     folder.weights().load(destinations, backend, whole, strict, part).warnings().stream()
         .filter(text -> !warnings.contains(text))
         .forEach(warnings::add);

@@ -7,7 +7,7 @@ import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
-import panamoe.io.Parts;
+import panamoe.io.MemoryParts;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -23,7 +23,8 @@ import panamoe.tensor.DType;
  * @param keysAndValues of the texts, and of those before them that an encoder reads
  * @param buffers activations of a step; 0 where they are not counted
  */
-public record InferenceMemory(long weights, long keysAndValues, long buffers) implements Parts {
+public record InferenceMemory(long weights, long keysAndValues, long buffers)
+    implements MemoryParts {
   /**
    * For a text as long as the context, on a CPU.
    *

@@ -8,8 +8,8 @@ import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.LoadReport;
+import panamoe.checkpoint.LoadTarget;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.WeightLoader;
@@ -91,7 +91,7 @@ public sealed interface StoredWeights {
    * @param progress is told which part is loaded, 0 to 1, by any thread
    */
   LoadReport load(
-      Map<String, Destination> destinations,
+      Map<String, LoadTarget> destinations,
       Backend backend,
       boolean whole,
       boolean strict,
@@ -147,7 +147,7 @@ public sealed interface StoredWeights {
 
     @Override
     public LoadReport load(
-        Map<String, Destination> destinations,
+        Map<String, LoadTarget> destinations,
         Backend backend,
         boolean whole,
         boolean strict,
@@ -197,7 +197,7 @@ public sealed interface StoredWeights {
 
     @Override
     public LoadReport load(
-        Map<String, Destination> destinations,
+        Map<String, LoadTarget> destinations,
         Backend backend,
         boolean whole,
         boolean strict,

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import panamoe.backend.Backend;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.comm.SelfCommunicator;
 import panamoe.comm.exchange.Background;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Strategy;
@@ -72,7 +72,7 @@ public final class Ranks {
       throw new IllegalArgumentException(
           "the topology is for " + topology.ranks() + " ranks, but the world has " + world.size());
     }
-    SameOnRanks.require(
+    RankConsistency.require(
         world,
         world,
         () ->
@@ -104,7 +104,7 @@ public final class Ranks {
 
   /** A world of one rank. */
   public static Ranks alone() {
-    return new Ranks(Topology.ONE, Alone.WORLD, Strategy.FLAT, Overlap.NONE);
+    return new Ranks(Topology.ONE, SelfCommunicator.WORLD, Strategy.FLAT, Overlap.NONE);
   }
 
   public Topology topology() {
@@ -244,12 +244,12 @@ public final class Ranks {
   }
 
   /**
-   * Compares what all ranks must have the same; see {@link SameOnRanks#require}. Collective.
+   * Compares what all ranks must have the same; see {@link RankConsistency#require}. Collective.
    *
    * @param mine this rank's values by name; not called by a rank that is alone
    */
   public void requireSame(Supplier<Map<String, String>> mine) {
-    SameOnRanks.require(world, world, mine);
+    RankConsistency.require(world, world, mine);
   }
 
   /** Returns true on every rank if {@code here} is true on any. Collective. */

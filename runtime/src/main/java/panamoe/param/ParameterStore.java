@@ -15,8 +15,8 @@ import panamoe.comm.Communicator;
 import panamoe.io.Require;
 import panamoe.op.Gradient;
 import panamoe.op.Tape;
+import panamoe.parallel.RankConsistency;
 import panamoe.parallel.Ranks;
-import panamoe.parallel.SameOnRanks;
 import panamoe.param.Parameter.Role;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -195,7 +195,8 @@ public final class ParameterStore implements AutoCloseable {
       replicated.computeIfAbsent(parameter.replicas(), _ -> new ArrayList<>()).add(parameter);
     }
     replicated.forEach(
-        (replicas, held) -> SameOnRanks.require(ranks.world(), replicas, () -> checksums(held)));
+        (replicas, held) ->
+            RankConsistency.require(ranks.world(), replicas, () -> checksums(held)));
   }
 
   private static Map<String, String> checksums(List<Parameter> parameters) {

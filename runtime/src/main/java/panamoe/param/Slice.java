@@ -1,8 +1,8 @@
 package panamoe.param;
 
 import java.lang.foreign.MemorySegment;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.comm.SelfCommunicator;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
@@ -17,7 +17,7 @@ import panamoe.tensor.Tensor;
  */
 public record Slice(Communicator ranks, int axis, int blocks) {
   /** Everything, on every rank. */
-  public static final Slice WHOLE = new Slice(Alone.WORLD, -1, 1);
+  public static final Slice WHOLE = new Slice(SelfCommunicator.WORLD, -1, 1);
 
   public boolean whole() {
     return ranks.size() == 1;

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import panamoe.comm.exchange.Strategy;
-import panamoe.io.Parts;
+import panamoe.io.MemoryParts;
 import panamoe.parallel.Topology;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -23,10 +23,10 @@ public record Plan(
     Topology topology,
     Strategy exchange,
     long tokens,
-    Parts memory,
+    MemoryParts memory,
     StepTime time,
     TrainConfig training,
-    Faults.Loss loss) {
+    FailureCost.Loss loss) {
   /** s. */
   public static final double DAY = 24 * 3600;
 

@@ -8,17 +8,17 @@ import java.util.concurrent.CancellationException;
 import java.util.function.DoubleConsumer;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
-import panamoe.io.Parts;
+import panamoe.io.MemoryParts;
 import panamoe.io.Require;
 import panamoe.io.Words;
-import panamoe.plan.Objective.Phrases;
+import panamoe.plan.PlanObjective.Phrases;
 
 /**
  * All ways to serve or to train a model that a cluster allows.
  *
  * @param name of the model, for messages
  */
-public record Search(String name, Cluster cluster, Objective objective) {
+public record Search(String name, Cluster cluster, PlanObjective objective) {
   /** Most sequences of a batch; more are a mistake. */
   private static final long MOST_BATCH = 1 << 16;
 
@@ -64,7 +64,7 @@ public record Search(String name, Cluster cluster, Objective objective) {
   /**
    * @param least memory of a card with the plan that takes least; null if the batch does not divide
    */
-  public record Misfit(int cards, Parts least) {}
+  public record Misfit(int cards, MemoryParts least) {}
 
   /**
    * Looks at every plan.
@@ -82,7 +82,7 @@ public record Search(String name, Cluster cluster, Objective objective) {
    * @throws CancellationException if this thread is interrupted
    */
   public Found find(DoubleConsumer progress) {
-    try (CardMemories memories = new CardMemories(objective.config())) {
+    try (GpuMemories memories = new GpuMemories(objective.config())) {
       List<Plan> fitting = new ArrayList<>();
       List<Misfit> misfits = new ArrayList<>();
       List<Cluster> parts = cluster.parts();
@@ -117,13 +117,13 @@ public record Search(String name, Cluster cluster, Objective objective) {
   /** The fewest cards on which the model fits; empty if it fits on none. */
   public Optional<Integer> fewestCards() {
     int ofNode = cluster.node().cards();
-    try (CardMemories memories = new CardMemories(objective.config())) {
+    try (GpuMemories memories = new GpuMemories(objective.config())) {
       return fewestCards(memories, new Cluster(cluster.node(), ofNode).parts())
           .or(() -> fewestCards(memories, cluster.from(2L * ofNode)));
     }
   }
 
-  private Optional<Integer> fewestCards(CardMemories memories, List<Cluster> clusters) {
+  private Optional<Integer> fewestCards(GpuMemories memories, List<Cluster> clusters) {
     return clusters.stream()
         .filter(part -> !objective.plans(memories, part).isEmpty())
         .map(Cluster::cards)
@@ -148,7 +148,7 @@ public record Search(String name, Cluster cluster, Objective objective) {
     return front;
   }
 
-  private String fitsNowhere(CardMemories memories, List<Misfit> misfits) {
+  private String fitsNowhere(GpuMemories memories, List<Misfit> misfits) {
     Misfit largest =
         misfits.reversed().stream()
             .filter(misfit -> misfit.least != null)
@@ -172,7 +172,7 @@ public record Search(String name, Cluster cluster, Objective objective) {
   }
 
   private String tooSlow(double seconds, Plan fastest) {
-    try (CardMemories memories = new CardMemories(objective.config())) {
+    try (GpuMemories memories = new GpuMemories(objective.config())) {
       return Words.of(
               "no plan on %s takes at most %s%s: the fastest takes %s on %s, %s; ",
               cluster,

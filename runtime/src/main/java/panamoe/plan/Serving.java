@@ -5,7 +5,7 @@ import java.util.Comparator;
 import java.util.List;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
-import panamoe.io.Parts;
+import panamoe.io.MemoryParts;
 import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
@@ -20,7 +20,7 @@ import panamoe.tensor.DType;
  * @param context tokens of each sequence: memory has room for them, and the step reads them all
  */
 public record Serving(ModelConfig config, StepModel times, DType dtype, long batch, int context)
-    implements Objective {
+    implements PlanObjective {
   public Serving {
     int overlap = times.optimizations().overlap();
     Require.that(
@@ -34,7 +34,7 @@ public record Serving(ModelConfig config, StepModel times, DType dtype, long bat
   }
 
   @Override
-  public List<Plan> plans(CardMemories memories, Cluster part) {
+  public List<Plan> plans(GpuMemories memories, Cluster part) {
     List<Plan> plans = new ArrayList<>();
     for (Topology topology : new Degrees(config).topologies(part)) {
       Degrees.requireNoInterrupt();
@@ -49,15 +49,15 @@ public record Serving(ModelConfig config, StepModel times, DType dtype, long bat
   }
 
   @Override
-  public Parts least(CardMemories memories, Cluster part) {
+  public MemoryParts least(GpuMemories memories, Cluster part) {
     return new Degrees(config)
         .topologies(part).stream()
             .map(topology -> memory(memories, topology))
-            .min(Comparator.comparingLong(Parts::total))
+            .min(Comparator.comparingLong(MemoryParts::total))
             .orElseThrow();
   }
 
-  private Plan plan(CardMemories memories, Topology topology, Strategy exchange) {
+  private Plan plan(GpuMemories memories, Topology topology, Strategy exchange) {
     return new Plan(
         topology,
         exchange,
@@ -68,7 +68,7 @@ public record Serving(ModelConfig config, StepModel times, DType dtype, long bat
         null);
   }
 
-  private Parts memory(CardMemories memories, Topology topology) {
+  private MemoryParts memory(GpuMemories memories, Topology topology) {
     return memories.serving(work(topology), context);
   }
 

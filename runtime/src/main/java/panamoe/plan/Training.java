@@ -7,7 +7,7 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
-import panamoe.io.Parts;
+import panamoe.io.MemoryParts;
 import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
@@ -26,18 +26,18 @@ import panamoe.train.TrainConfig;
  * @param checkpoints what failures cost; null: not asked for
  */
 public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
-    implements Objective {
+    implements PlanObjective {
   /**
    * How often a run saves.
    *
    * @param every steps between checkpoints; 0: what is best
    */
-  public record Checkpoints(Faults faults, int every) {
+  public record Checkpoints(FailureCost faults, int every) {
     public Checkpoints {
       Require.that(every >= 0, "checkpoints are %s steps apart, expected 1 or more", every);
     }
 
-    private Faults.Loss loss(Cluster part, long parameters, double step) {
+    private FailureCost.Loss loss(Cluster part, long parameters, double step) {
       return every == 0 ? faults.best(part, parameters) : faults.at(every * step, part, parameters);
     }
   }
@@ -67,7 +67,7 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
   }
 
   @Override
-  public List<Plan> plans(CardMemories memories, Cluster part) {
+  public List<Plan> plans(GpuMemories memories, Cluster part) {
     List<Plan> plans = new ArrayList<>();
     for (Topology topology : divided(part)) {
       // Weights and moments are the same in all micro-batches.
@@ -90,7 +90,7 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
       MemoryForecast memory = state.withActivations(model, training, topology);
       if (memory.total() <= times.room()) {
         StepTime time = times.of(model, training, topology);
-        Faults.Loss loss =
+        FailureCost.Loss loss =
             checkpoints == null
                 ? null
                 : checkpoints.loss(part, model.parameters().count(), time.seconds());
@@ -103,13 +103,13 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
   }
 
   @Override
-  public Parts least(CardMemories memories, Cluster part) {
+  public MemoryParts least(GpuMemories memories, Cluster part) {
     return divided(part).stream()
         .map(
             topology ->
                 MemoryForecast.of(
                     memories.model(), training(microBatches(topology).getLast(), true), topology))
-        .min(Comparator.comparingLong(Parts::total))
+        .min(Comparator.comparingLong(MemoryParts::total))
         .orElse(null);
   }
 

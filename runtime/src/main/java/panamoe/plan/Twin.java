@@ -163,7 +163,7 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
   private Times play(ThreadCommunicator world, long[] rowsOf, long rowBytes, double scale) {
     Ranks ranks = new Ranks(topology, world, strategy, Overlap.NONE);
     ExpertGroups groups = ranks.experts(rowsOf.length);
-    SimulatedCard card = new SimulatedCard(node.copy(), world, scale);
+    SimulatedGpu card = new SimulatedGpu(node.copy(), world, scale);
     try (Exchange exchange =
             topology.tensorDegree() == 1
                 ? Exchange.of(groups.group(), strategy, card)

@@ -6,10 +6,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.io.ConfigJson;
-import panamoe.io.PlainFolder;
+import panamoe.io.SafeFolder;
 
 /** The {@code history.json} of a run: an entry for each process that trained it, in order. */
-public record History(PlainFolder run) {
+public record History(SafeFolder run) {
   static final String NAME = "history.json";
 
   private static final JsonMapper JSON = JsonMapper.builder().build();
@@ -19,11 +19,11 @@ public record History(PlainFolder run) {
    *
    * @throws IllegalArgumentException if the file is there and is no history
    */
-  public List<TrainedBy> processes() throws IOException {
+  public List<TrainingProcess> processes() throws IOException {
     if (!run.has(NAME)) {
       return List.of();
     }
-    return ConfigJson.list(run.file(NAME), TrainedBy.class);
+    return ConfigJson.list(run.file(NAME), TrainingProcess.class);
   }
 
   /**
@@ -31,8 +31,8 @@ public record History(PlainFolder run) {
    *
    * @throws IllegalArgumentException as {@link #processes} throws it
    */
-  public void add(TrainedBy process) throws IOException {
-    List<TrainedBy> processes = new ArrayList<>(processes());
+  public void add(TrainingProcess process) throws IOException {
+    List<TrainingProcess> processes = new ArrayList<>(processes());
     processes.add(process);
     byte[] content =
         JSON.writerWithDefaultPrettyPrinter()

@@ -6,7 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
-import panamoe.io.Parts;
+import panamoe.io.MemoryParts;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
@@ -31,7 +31,7 @@ import panamoe.tensor.DType;
  */
 public record MemoryForecast(
     long weights, long gradients, long moments, long activations, long inFlight, long teacher)
-    implements Parts {
+    implements MemoryParts {
   /** Ids, targets and positions, INT32 [S] each. */
   private static final int INPUTS = 3;
 

@@ -16,8 +16,8 @@ import java.util.Map;
 import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
-import panamoe.io.PlainFolder;
 import panamoe.io.Require;
+import panamoe.io.SafeFolder;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 
@@ -35,7 +35,7 @@ import panamoe.open.TokenizerFiles;
  * .lock           empty; never deleted, because a lock on a deleted file does not exclude a process that creates it again
  * </pre>
  *
- * <p>Everything is written by {@link PlainFolder}: never through a link, and each file durably or
+ * <p>Everything is written by {@link SafeFolder}: never through a link, and each file durably or
  * not at all.
  */
 public final class RunFolder implements AutoCloseable {
@@ -63,7 +63,7 @@ public final class RunFolder implements AutoCloseable {
   private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, PLOTS);
 
   private final Path path;
-  private final PlainFolder files;
+  private final SafeFolder files;
   private final FileChannel lockFile;
   private final boolean made;
 
@@ -73,13 +73,13 @@ public final class RunFolder implements AutoCloseable {
    */
   private RunFolder(Path path, FileChannel lockFile, boolean made) {
     this.path = path;
-    this.files = new PlainFolder(path);
+    this.files = new SafeFolder(path);
     this.lockFile = lockFile;
     this.made = made;
   }
 
   private static RunFolder locked(Path path, boolean made) throws IOException {
-    PlainFolder files = requirePlain(path);
+    SafeFolder files = requirePlain(path);
     for (Path needed : List.of(path, path.resolve(LOCK), path.resolve(ModelFolder.CHECKPOINTS))) {
       if (Files.exists(needed) && !Files.isWritable(needed)) {
         String kind = Files.isDirectory(needed) ? "the folder " : "";
@@ -95,8 +95,8 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /** Refuses a link, pipe or device in place of a run's file, before any file is opened. */
-  private static PlainFolder requirePlain(Path path) throws IOException {
-    PlainFolder files = new PlainFolder(path);
+  private static SafeFolder requirePlain(Path path) throws IOException {
+    SafeFolder files = new SafeFolder(path);
     for (String name : FILES) {
       files.file(name);
     }
@@ -120,7 +120,7 @@ public final class RunFolder implements AutoCloseable {
   /** Makes the folder of a new run, in a place that was found free. */
   public static RunFolder create(Path path) throws IOException {
     boolean made = Files.notExists(path);
-    new PlainFolder(path).make();
+    new SafeFolder(path).make();
     return locked(path, made);
   }
 
@@ -149,7 +149,7 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /** What is in it. */
-  public PlainFolder files() {
+  public SafeFolder files() {
     return files;
   }
 
@@ -163,7 +163,7 @@ public final class RunFolder implements AutoCloseable {
 
   /** Reads a run's config without locking its folder. */
   public static RunConfig config(Path run) throws IOException {
-    return RunConfig.read(new PlainFolder(run).file(CONFIG));
+    return RunConfig.read(new SafeFolder(run).file(CONFIG));
   }
 
   public Tokenizer tokenizer() {

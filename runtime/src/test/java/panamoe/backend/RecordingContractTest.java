@@ -18,7 +18,7 @@ class RecordingContractTest {
       Tensor x = sample.floats(new float[] {1, 2}, 2);
       Tensor y = sample.scope().zeros(DType.FLOAT32, 2);
       backend.add(1, y, 10, x, y);
-      Recording recording =
+      KernelGraph recording =
           backend.record(
               () -> {
                 backend.add(1, y, 1, x, y);
@@ -37,7 +37,7 @@ class RecordingContractTest {
   void aReplayOnAReleasedTensorIsRefused(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {
       Tensor y = sample.unset(2);
-      Recording recording = backend.record(() -> backend.fill(1, y));
+      KernelGraph recording = backend.record(() -> backend.fill(1, y));
       y.release();
       assertThrows(IllegalStateException.class, recording::replay);
     }

@@ -51,13 +51,13 @@ final class SampleContents {
   }
 
   LoadReport readModel(Checkpoint checkpoint, boolean allowExtra, boolean strict) {
-    Map<String, Destination> destinations = new LinkedHashMap<>();
+    Map<String, LoadTarget> destinations = new LinkedHashMap<>();
     model.forEach(
         (name, tensor) ->
             destinations.put(
                 name,
-                new Destination(
-                    tensor.dtype(), tensor.shape(), Destination.Share.WHOLE, List.of(tensor))));
+                new LoadTarget(
+                    tensor.dtype(), tensor.shape(), LoadTarget.Share.WHOLE, List.of(tensor))));
     try (ReferenceBackend backend = new ReferenceBackend()) {
       return checkpoint.loadModel(destinations, backend, allowExtra, strict, _ -> {});
     }

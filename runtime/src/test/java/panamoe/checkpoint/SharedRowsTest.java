@@ -51,19 +51,19 @@ class SharedRowsTest {
                 List.of(
                     StoredRows.of(shards, shards.tensors().get("first")),
                     new TransposedRows(StoredRows.of(shards, shards.tensors().get("second")))));
-        float[] whole = load(backend, scope, rows, Destination.Share.WHOLE, ROWS, COLUMNS);
+        float[] whole = load(backend, scope, rows, LoadTarget.Share.WHOLE, ROWS, COLUMNS);
         for (int member = 0; member < 3; member++) {
           int begin = member * 50;
           float[] halves =
-              load(backend, scope, rows, new Destination.Share(0, 2, member, 3), 100, COLUMNS);
+              load(backend, scope, rows, new LoadTarget.Share(0, 2, member, 3), 100, COLUMNS);
           float[] expected = new float[halves.length];
           System.arraycopy(whole, begin * COLUMNS, expected, 0, 50 * COLUMNS);
           System.arraycopy(whole, (150 + begin) * COLUMNS, expected, 50 * COLUMNS, 50 * COLUMNS);
           assertArrayEquals(expected, halves);
           float[] across =
-              load(backend, scope, rows, new Destination.Share(1, 1, member, 3), ROWS, 4);
+              load(backend, scope, rows, new LoadTarget.Share(1, 1, member, 3), ROWS, 4);
           float[] blocks =
-              load(backend, scope, rows, new Destination.Share(1, 2, member, 3), ROWS, 4);
+              load(backend, scope, rows, new LoadTarget.Share(1, 2, member, 3), ROWS, 4);
           for (int row = 0; row < ROWS; row++) {
             for (int column = 0; column < 4; column++) {
               int at = row * 4 + column;
@@ -84,12 +84,12 @@ class SharedRowsTest {
       Backend backend,
       TensorScope scope,
       RowSource rows,
-      Destination.Share share,
+      LoadTarget.Share share,
       long held,
       long columns) {
     Tensor target = scope.allocate(DType.FLOAT32, held, columns);
-    Destination to =
-        new Destination(DType.FLOAT32, new long[] {ROWS, COLUMNS}, share, List.of(target));
+    LoadTarget to =
+        new LoadTarget(DType.FLOAT32, new long[] {ROWS, COLUMNS}, share, List.of(target));
     WeightLoader.load(folder, Map.of("w", rows), Map.of("w", to), backend, true, _ -> {});
     return target.toFloats();
   }

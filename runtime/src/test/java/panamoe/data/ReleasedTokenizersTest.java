@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.data.tokenizer.Sought;
+import panamoe.data.tokenizer.AddedTokenMatching;
 
 /**
  * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library
@@ -49,7 +49,7 @@ class ReleasedTokenizersTest {
       int[] ids = ids(expected.path("ids"));
       assertArrayEquals(ids, tokenizer.encodeWithSpecialTokens(text), entry.getKey());
       int[] plain = expected.has("ids_plain") ? ids(expected.path("ids_plain")) : ids;
-      int[] ours = tokenizer.encode(text, Sought.NONE);
+      int[] ours = tokenizer.encode(text, AddedTokenMatching.NONE);
       assertArrayEquals(plain, ours, entry.getKey());
       // What is recorded as decoded has special tokens, which ours have no text for.
       String decoded = expected.has("ids_plain") ? text : expected.path("decoded").asText(text);

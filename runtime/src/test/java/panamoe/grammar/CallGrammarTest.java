@@ -23,7 +23,7 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
 
 class CallGrammarTest {
-  private static final CallForm HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
+  private static final CallMarkup HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
   private static final String COUNT =
       "<tool_call>{\"name\": \"count\", \"arguments\": {}}</tool_call>";
   private static final String MARK =

@@ -21,7 +21,7 @@ import panamoe.data.TinyTokenizer;
 /** A small schema with many ways to read a text is read in few steps. */
 @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
 class SchemaBombTest {
-  private static final CallForm HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
+  private static final CallMarkup HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
   private static final int LEVELS = 20;
 
   @ParameterizedTest

@@ -28,8 +28,8 @@ import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.bindings.NativeLibrary;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.comm.SelfCommunicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.ExchangePlan;
@@ -138,7 +138,8 @@ class CardExchangeTest {
       seen.addAll(moved(exchange, world.rank(), strategy, device));
     }
     Communicator tensor = world.split(world.rank() / 2, world.rank(), "tensor");
-    try (Exchange exchange = Exchange.coordinated(world, tensor, Alone.WORLD, strategy, device)) {
+    try (Exchange exchange =
+        Exchange.coordinated(world, tensor, SelfCommunicator.WORLD, strategy, device)) {
       seen.addAll(moved(exchange, world.rank() / 2, strategy, device));
     }
     tensor.close();

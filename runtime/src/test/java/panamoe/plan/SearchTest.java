@@ -88,7 +88,7 @@ class SearchTest {
   private static void add(List<Plan> all, Search search, LanguageModel model, Topology topology) {
     int context = search.objective().context();
     Work work = Work.decode(8, context - 1L, DType.BFLOAT16).over(topology);
-    InferenceMemory memory = CardMemories.serving(model, work, context);
+    InferenceMemory memory = GpuMemories.serving(model, work, context);
     if (memory.total() <= search.objective().times().room()) {
       for (Strategy strategy : List.of(Strategy.FLAT, Strategy.HIERARCHICAL)) {
         StepTime time = search.objective().times().with(strategy).of(model, work);
@@ -101,12 +101,12 @@ class SearchTest {
   @Test
   void memoryIsCountedForEachTopology() {
     ModelConfig config = NamedModels.of("350M+PR-MoE-32/64");
-    try (CardMemories memories = new CardMemories(config)) {
+    try (GpuMemories memories = new GpuMemories(config)) {
       for (Cluster part : Cluster.of("dgx-a100-40:64").parts()) {
         for (Topology topology : new Degrees(config).topologies(part)) {
           Work work = Work.decode(8, 511, DType.BFLOAT16).over(topology);
           assertEquals(
-              CardMemories.serving(memories.model(), work, 512),
+              GpuMemories.serving(memories.model(), work, 512),
               memories.serving(work, 512),
               topology.toString());
         }
@@ -205,7 +205,7 @@ class SearchTest {
     long beside = config.head().tied() ? (long) config.vocabulary() * config.hidden() * 2 : 0;
     try (LanguageModel whole = new LanguageModel(config)) {
       Work work = Work.decode(3, 7, DType.BFLOAT16).over(topology);
-      InferenceMemory memory = CardMemories.serving(whole, work, 8);
+      InferenceMemory memory = GpuMemories.serving(whole, work, 8);
       assertEquals(most + beside, memory.weights());
       InferenceMemory alone = InferenceMemory.of(config, types, DType.BFLOAT16, 8, false);
       // Tensor ranks share heads, but each has the rows of latent attention whole.
@@ -230,7 +230,7 @@ class SearchTest {
     Work work = Work.decode(3, 99, DType.BFLOAT16).over(new Topology(8, 1, 4, 1));
     try (LanguageModel model = new LanguageModel(config)) {
       long bytes = 3L * 100 * 24 * 2 * 1024 * 2 / 4;
-      assertEquals(bytes, CardMemories.serving(model, work, 100).keysAndValues());
+      assertEquals(bytes, GpuMemories.serving(model, work, 100).keysAndValues());
       assertEquals(bytes, model.cost(work).cache());
     }
   }

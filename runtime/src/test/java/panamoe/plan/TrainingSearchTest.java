@@ -81,13 +81,13 @@ class TrainingSearchTest {
     assertEquals(0.1, without.days(), 1e-12);
     assertEquals(19.2, without.cardHours(), 1e-9);
     assertEquals(3276.8, without.tokensPerSecond(), 1e-9);
-    Faults.Loss loss = new Faults.Loss(5, 95, 0.25);
+    FailureCost.Loss loss = new FailureCost.Loss(5, 95, 0.25);
     Plan failing = plan(training, time, loss);
     assertEquals(0.125, failing.days(), 1e-12);
     assertEquals(10, failing.checkpointEvery());
   }
 
-  private static Plan plan(TrainConfig training, StepTime time, Faults.Loss loss) {
+  private static Plan plan(TrainConfig training, StepTime time, FailureCost.Loss loss) {
     return new Plan(
         Topology.of(8), Strategy.AUTO, training.tokensPerStep(), null, time, training, loss);
   }
@@ -153,7 +153,7 @@ class TrainingSearchTest {
 
   @Test
   void failuresAreCounted() {
-    Faults faults = new Faults(5000);
+    FailureCost faults = new FailureCost(5000);
     Plan best = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 0)).find().fastest();
     Plan often = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find().fastest();
     Plan never = search("350M", "dgx-a100:8", 64, null).find().fastest();

@@ -23,7 +23,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.Destination;
+import panamoe.checkpoint.LoadTarget;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
@@ -314,16 +314,16 @@ class RankedTrainingTest {
         LanguageModel loaded = new LanguageModel(config.model())) {
       drawn.materialize(backend, DType.FLOAT32, false, config.seed());
       loaded.materialize(backend, DType.FLOAT32, false, config.seed() + 1);
-      Map<String, Destination> masters = new LinkedHashMap<>();
+      Map<String, LoadTarget> masters = new LinkedHashMap<>();
       ModelTensors.masters(loaded)
           .forEach(
               (name, tensor) ->
                   masters.put(
                       name,
-                      new Destination(
+                      new LoadTarget(
                           tensor.dtype(),
                           tensor.shape(),
-                          Destination.Share.WHOLE,
+                          LoadTarget.Share.WHOLE,
                           List.of(tensor))));
       Checkpoint.open(folder).loadModel(masters, backend, false, true, _ -> {});
       List<Parameter> expected = drawn.parameters().parameters();

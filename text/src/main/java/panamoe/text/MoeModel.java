@@ -33,7 +33,7 @@ import panamoe.open.ModelFolder;
  */
 public final class MoeModel implements AutoCloseable {
   private final Backend backend;
-  private final Origin origin;
+  private final ModelSource origin;
   private final ModelConfig config;
   private final long parameters;
   private final Texts texts;
@@ -42,7 +42,7 @@ public final class MoeModel implements AutoCloseable {
   /**
    * @param owner of the model's memory
    */
-  private MoeModel(Backend backend, Origin origin, Lifetime owner) {
+  private MoeModel(Backend backend, ModelSource origin, Lifetime owner) {
     LanguageModel model = origin.weights().get();
     this.backend = backend;
     this.origin = origin;
@@ -90,7 +90,7 @@ public final class MoeModel implements AutoCloseable {
             () -> {
               Argument.notNull("options", options);
               ModelFolder found = ModelFolder.open(Argument.notNull("path", path));
-              Origin origin = Origin.opened(found, access.backend(), options);
+              ModelSource origin = ModelSource.opened(found, access.backend(), options);
               return new MoeModel(access.backend(), origin, access.lifetime());
             });
   }
@@ -127,7 +127,7 @@ public final class MoeModel implements AutoCloseable {
         .lifetime()
         .use(
             () -> {
-              Origin origin = Origin.trained(access.weights(), reader.get());
+              ModelSource origin = ModelSource.trained(access.weights(), reader.get());
               return new MoeModel(access.backend(), origin, access.lifetime());
             });
   }

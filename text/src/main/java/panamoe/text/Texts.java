@@ -14,14 +14,14 @@ import panamoe.engine.schedule.Engine;
 /** Begins the texts of a model. Used inside calls of the device. */
 final class Texts {
   private final Engine engine;
-  private final Origin origin;
+  private final ModelSource origin;
   private final Lifetime model;
   private final ReplyConstraints constraints;
 
   /**
    * @param model the lifetime of the model
    */
-  Texts(Engine engine, Origin origin, Lifetime model) {
+  Texts(Engine engine, ModelSource origin, Lifetime model) {
     this.engine = engine;
     this.origin = origin;
     this.model = model;

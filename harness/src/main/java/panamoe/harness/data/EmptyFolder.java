@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.harness.OutputPlace;
-import panamoe.io.PlainFolder;
 import panamoe.io.Require;
+import panamoe.io.SafeFolder;
 
 /** A place for new files, so that none of another kind is replaced. */
 final class EmptyFolder {
@@ -16,10 +16,10 @@ final class EmptyFolder {
    *
    * @throws IllegalArgumentException if it holds something, is a file, or cannot be made or written
    */
-  static PlainFolder at(Path path) throws IOException {
+  static SafeFolder at(Path path) throws IOException {
     Require.that(
         !Files.exists(path) || Files.isDirectory(path), "%s is a file; --out is a folder", path);
-    PlainFolder folder = new PlainFolder(path);
+    SafeFolder folder = new SafeFolder(path);
     if (Files.exists(path) && !folder.names("").isEmpty()) {
       throw new IllegalArgumentException(path + " is not empty; choose another --out");
     }

@@ -10,8 +10,8 @@ import panamoe.data.JsonTokenizer;
 import panamoe.data.PreparedText;
 import panamoe.data.Tokenizer;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.train.Text;
 import panamoe.harness.train.TextSource;
+import panamoe.harness.train.TrainingText;
 import panamoe.io.Count;
 import panamoe.io.RegularFile;
 import panamoe.io.Words;
@@ -59,7 +59,7 @@ public final class PrepareCommand implements Callable<Integer> {
     EmptyFolder.at(out);
     Tokenizer tokens =
         tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(RegularFile.named(tokenizer));
-    Text read = source.read(shared);
+    TrainingText read = source.read(shared);
     print(PreparedText.prepare(read.corpus(), read.attribution(), tokens, tokenizer, out));
     return 0;
   }

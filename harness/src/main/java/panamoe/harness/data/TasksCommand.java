@@ -16,9 +16,9 @@ import panamoe.data.Corpus;
 import panamoe.eval.Task;
 import panamoe.eval.TaskFile;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.train.Text;
+import panamoe.harness.train.TrainingText;
 import panamoe.io.Count;
-import panamoe.io.PlainFolder;
+import panamoe.io.SafeFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -69,10 +69,10 @@ public final class TasksCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     shared.require(count >= 1, "--count is %s, expected 1 or more", count);
-    PlainFolder folder = EmptyFolder.at(out);
-    shared.checked(() -> Text.requireKnown(languages));
+    SafeFolder folder = EmptyFolder.at(out);
+    shared.checked(() -> TrainingText.requireKnown(languages));
     shared.err().println("reading the default corpus");
-    Text text = Text.europarl(languages);
+    TrainingText text = TrainingText.europarl(languages);
     List<String> passages = text.corpus().passages(Corpus.Part.VALIDATION);
     TaskMaker maker = new TaskMaker(passages, shared.seed());
     Map<String, List<Task>> files = new TreeMap<>();
@@ -94,8 +94,8 @@ public final class TasksCommand implements Callable<Integer> {
   }
 
   /** Writes all files, or deletes what it wrote if one fails. */
-  private void write(Map<String, List<Task>> files, PlainFolder folder) throws IOException {
-    List<Path> missing = PlainFolder.missing(out);
+  private void write(Map<String, List<Task>> files, SafeFolder folder) throws IOException {
+    List<Path> missing = SafeFolder.missing(out);
     try {
       folder.make();
       for (Map.Entry<String, List<Task>> file : files.entrySet()) {
@@ -110,7 +110,7 @@ public final class TasksCommand implements Callable<Integer> {
         for (String name : files.keySet()) {
           folder.delete(name);
         }
-        PlainFolder.removeEmpty(missing);
+        SafeFolder.removeEmpty(missing);
       } catch (IOException undeleted) {
         e.addSuppressed(undeleted);
       }

@@ -13,7 +13,7 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.DeepSpeedFolder;
 import panamoe.checkpoint.Shards;
-import panamoe.comm.Alone;
+import panamoe.comm.SelfCommunicator;
 import panamoe.config.ModelConfig;
 import panamoe.edit.DroppedLayers;
 import panamoe.edit.Edit;
@@ -24,10 +24,10 @@ import panamoe.edit.Noise;
 import panamoe.edit.Upcycling;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
-import panamoe.harness.train.Material;
-import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.RunPath;
 import panamoe.harness.train.RunTokenizer;
-import panamoe.harness.train.Text;
+import panamoe.harness.train.TrainingInputs;
+import panamoe.harness.train.TrainingText;
 import panamoe.op.RouteObserver;
 import panamoe.open.ModelFolder;
 import panamoe.train.LoadMeter;
@@ -172,12 +172,13 @@ public final class EditCommand implements Subcommand {
     ModelFolder folder = ModelFolder.open(model);
     Checkpoint checkpoint = folder.checkpoint();
     ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
-    RunPlace.requireFree(out);
-    Text measured = text == null ? Text.of(folder, shared) : Text.read(text);
+    RunPath.requireFree(out);
+    TrainingText measured =
+        text == null ? TrainingText.of(folder, shared) : TrainingText.read(text);
     TrainConfig training = RunConfig.trainingOf(checkpoint);
     long seed = checkpoint.config("seed", Long.class);
     RunConfig run = new RunConfig(config, training, seed);
-    Material material = Material.of(measured, folder.tokenizer(), run, null);
+    TrainingInputs material = TrainingInputs.of(measured, folder.tokenizer(), run, null);
     EditReport report;
     try (Backend backend = shared.open()) {
       LoadMeter meter = new LoadMeter(backend);
@@ -290,7 +291,7 @@ public final class EditCommand implements Subcommand {
 
   private static Map<Integer, long[]> loads(LoadMeter meter) {
     Map<Integer, long[]> loads = new TreeMap<>();
-    meter.take(Alone.WORLD).forEach(load -> loads.put(load.layer(), load.counts()));
+    meter.take(SelfCommunicator.WORLD).forEach(load -> loads.put(load.layer(), load.counts()));
     return loads;
   }
 }

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import panamoe.checkpoint.SaveReport;
-import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.RunPath;
 import panamoe.harness.train.RunTokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.train.RunConfig;
@@ -34,7 +34,7 @@ record EditedRun(
    * removes what it wrote.
    */
   void write(Saving model, ObjectNode report) throws IOException {
-    try (RunFolder folder = RunPlace.create(out)) {
+    try (RunFolder folder = RunPath.create(out)) {
       try {
         model
             .save((ObjectNode) ConfigJson.tree(run), folder.checkpoints())

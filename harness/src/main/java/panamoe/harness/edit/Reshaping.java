@@ -13,7 +13,7 @@ import panamoe.edit.MegatronModel;
 import panamoe.edit.StreamedModel;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Presets;
-import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.RunPath;
 import panamoe.harness.train.RunTokenizer;
 import panamoe.io.Words;
 import panamoe.model.ModelTensors;
@@ -66,7 +66,7 @@ record Reshaping(Path out, int files, SharedOptions shared) {
   Report own(Path model) throws IOException {
     ModelFolder folder = ModelFolder.open(model);
     Checkpoint checkpoint = folder.checkpoint();
-    RunPlace.requireFree(out);
+    RunPath.requireFree(out);
     TrainConfig training = RunConfig.trainingOf(checkpoint);
     long seed = checkpoint.config("seed", Long.class);
     try (Backend backend = shared.open();
@@ -89,7 +89,7 @@ record Reshaping(Path out, int files, SharedOptions shared) {
    * @param tokenizer the model's tokenizer.json; null: it works on bytes
    */
   Report megatron(Path folder, Path tokenizer) throws IOException {
-    RunPlace.requireFree(out);
+    RunPath.requireFree(out);
     RunTokenizer tokens = RunTokenizer.read(tokenizer);
     int vocabulary = tokens.tokenizer().vocabularySize();
     try (MegatronModel source = MegatronModel.open(folder, vocabulary)) {

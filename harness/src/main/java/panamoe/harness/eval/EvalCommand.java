@@ -24,7 +24,7 @@ import panamoe.harness.ExpertReads;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.WeightPrecision;
-import panamoe.harness.train.Text;
+import panamoe.harness.train.TrainingText;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
@@ -145,7 +145,7 @@ public final class EvalCommand implements Subcommand {
     String name;
     Tokens tokens;
     if (text == null) {
-      Text own = Text.of(folder, shared);
+      TrainingText own = TrainingText.of(folder, shared);
       name = "validation part of " + own.source();
       tokens = own.tokens().tokens(Corpus.Part.VALIDATION, folder.tokenizer());
     } else {

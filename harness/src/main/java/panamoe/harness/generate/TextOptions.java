@@ -6,8 +6,8 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
-import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
+import panamoe.harness.SamplingDefaultsOption;
 import panamoe.harness.help.OptionGroup;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -81,7 +81,7 @@ public final class TextOptions {
 
   @Mixin private Precision precision;
   @Mixin private ExpertOptions experts;
-  @Mixin private MakersSampling makers;
+  @Mixin private SamplingDefaultsOption makers;
 
   @Option(
       names = "--guesses",

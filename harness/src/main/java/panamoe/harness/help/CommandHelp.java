@@ -97,14 +97,14 @@ public final class CommandHelp extends Help {
             part ->
                 switch (part) {
                   case Blank _ -> Stream.of("");
-                  case Prose(String text) -> Lines.broken(text, "", "", width).stream();
+                  case Prose(String text) -> HelpLines.broken(text, "", "", width).stream();
                   case Example(String _, String remark, String line)
                       when remark.isEmpty() || !beneath ->
-                      Lines.command(line, width).stream();
+                      HelpLines.command(line, width).stream();
                   case Example(String command, String remark, String _) ->
                       Stream.concat(
-                          Lines.command("  " + command, width).stream(),
-                          Lines.broken(remark, REMARK, REMARK, width).stream());
+                          HelpLines.command("  " + command, width).stream(),
+                          HelpLines.broken(remark, REMARK, REMARK, width).stream());
                 })
         .map(line -> Words.of("%s%n", line))
         .collect(Collectors.joining());

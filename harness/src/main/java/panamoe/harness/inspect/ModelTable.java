@@ -14,7 +14,7 @@ import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.harness.Quantization;
 import panamoe.io.Count;
-import panamoe.io.Parts;
+import panamoe.io.MemoryParts;
 import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
@@ -107,7 +107,7 @@ public record ModelTable(
    *
    * @param quantize may be null
    */
-  private Parts memory(Quantization quantize) {
+  private MemoryParts memory(Quantization quantize) {
     return writes(quantize) ? writing(quantize) : MemoryForecast.of(config, training, Topology.ONE);
   }
 

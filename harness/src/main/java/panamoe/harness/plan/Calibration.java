@@ -11,7 +11,7 @@ import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.probe.Ceilings;
-import panamoe.harness.probe.Yardstick;
+import panamoe.harness.probe.Roofline;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.parallel.Ranks;
@@ -32,7 +32,7 @@ final class Calibration implements AutoCloseable {
   private final Ranks ranks;
   private final Backend backend;
   private final int onNode;
-  private final Yardstick yardstick; // null on ranks that have no processor of their own
+  private final Roofline yardstick; // null on ranks that have no processor of their own
   private final MeasuredModels models;
   private final MeasuredCosts serving;
   private final MeasuredCosts training;
@@ -62,15 +62,15 @@ final class Calibration implements AutoCloseable {
     this.yardstick = yardstick(); // without memory so far, models need no closing if it fails
   }
 
-  private Yardstick yardstick() throws IOException {
+  private Roofline yardstick() throws IOException {
     int threads = Runtime.getRuntime().availableProcessors();
     if (ranks.world().rank() % onNode >= threads) {
       return null;
     }
-    Yardstick found = new Yardstick(backend.name(), Math.max(1, threads / onNode), false);
+    Roofline found = new Roofline(backend.name(), Math.max(1, threads / onNode), false);
     if (found.highest() == null) {
       throw new IllegalArgumentException(
-          Yardstick.known(backend.name())
+          Roofline.known(backend.name())
               ? "the program that measures ceilings is not built: panamoe build"
               : "--device " + backend.name() + " has no ceilings that could be measured");
     }

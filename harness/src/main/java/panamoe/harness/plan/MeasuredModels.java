@@ -12,7 +12,7 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
-import panamoe.harness.probe.TimedTexts;
+import panamoe.harness.probe.TimedGeneration;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.parallel.Ranks;
@@ -54,7 +54,7 @@ record MeasuredModels(
   private Probe probe(ModelConfig config, int batch, int length, int prompt, Work work) {
     int all = batch * ranks.topology().dataDegree();
     LanguageModel model = open.computeIfAbsent(config, _ -> new LanguageModel(config, ranks));
-    TimedTexts texts = new TimedTexts(all, length, prompt, 0, StepProbe.SEED);
+    TimedGeneration texts = new TimedGeneration(all, length, prompt, 0, StepProbe.SEED);
     return new StepProbe(backend, model, texts, work.over(ranks.topology()));
   }
 

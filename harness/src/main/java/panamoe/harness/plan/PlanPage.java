@@ -14,8 +14,8 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.parallel.Topology;
-import panamoe.plan.Objective.Phrases;
 import panamoe.plan.Plan;
+import panamoe.plan.PlanObjective.Phrases;
 import panamoe.plan.Term;
 
 /** The page of {@code plan serve --html} and {@code plan train --html}. */

@@ -17,8 +17,8 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.plan.Constant;
-import panamoe.plan.Objective;
 import panamoe.plan.Plan;
+import panamoe.plan.PlanObjective;
 import panamoe.plan.Search;
 import panamoe.plan.StepTime;
 import panamoe.plan.Term;
@@ -33,7 +33,7 @@ interface PlanReport {
   SkewTable skew();
 
   /** What is planned. */
-  default Objective objective() {
+  default PlanObjective objective() {
     return search().objective();
   }
 

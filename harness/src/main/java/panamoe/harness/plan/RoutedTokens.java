@@ -10,7 +10,7 @@ final class RoutedTokens implements RouteObserver {
   private final long[][] rows;
   private long seen;
 
-  RoutedTokens(PlayedStep step) {
+  RoutedTokens(SimulatedStep step) {
     this.layer = step.layer().number();
     this.each = step.tokens();
     this.rows = new long[step.topology().dataDegree()][step.layer().experts()];

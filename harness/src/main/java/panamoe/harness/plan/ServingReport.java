@@ -60,7 +60,7 @@ record ServingReport(
   public String launch(Plan plan) {
     String dtype = ComputeType.of(objective().dtype()).toString();
     List<String> sizes = List.of("--dtype", dtype, "--sequences", "" + objective().batch());
-    return LaunchLine.of(List.of("serve", "MODEL"), search, plan.topology(), sizes);
+    return LaunchCommand.of(List.of("serve", "MODEL"), search, plan.topology(), sizes);
   }
 
   @Override

@@ -11,7 +11,7 @@ import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Words;
-import panamoe.plan.Objective;
+import panamoe.plan.PlanObjective;
 import panamoe.plan.Search;
 import panamoe.plan.Skew;
 import panamoe.plan.SkewSweep;
@@ -25,7 +25,7 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
    * @param tokens of a rank
    */
   static SkewTable of(Search search, long tokens) {
-    Objective objective = search.objective();
+    PlanObjective objective = search.objective();
     SkewSweep sweep =
         new SkewSweep(
             objective.config(), objective.times().skew(), tokens, search.cluster().cards());

@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.stream.DoubleStream;
 import panamoe.backend.Backend;
 import panamoe.engine.schedule.Engine;
-import panamoe.harness.probe.Letters;
-import panamoe.harness.probe.TimedTexts;
+import panamoe.harness.probe.LetterTokenizer;
+import panamoe.harness.probe.TimedGeneration;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.plan.Cluster;
@@ -21,7 +21,7 @@ import panamoe.plan.StepTime;
  *
  * @param work of a step, with the topology of the ranks
  */
-record StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work work)
+record StepProbe(Backend backend, LanguageModel model, TimedGeneration texts, Work work)
     implements Probe {
   static final int SEED = 1; // of weights and tokens
   private static final double SECONDS = 0.4;
@@ -37,7 +37,7 @@ record StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work wo
     Engine.onRanks(
         backend,
         model,
-        new Letters(model.config().vocabulary()),
+        new LetterTokenizer(model.config().vocabulary()),
         texts.config(),
         engine -> {
           long end = System.nanoTime() + (long) (SECONDS * 1e9);

@@ -7,7 +7,7 @@ import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
 import panamoe.eval.TextEvaluator;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.train.Text;
+import panamoe.harness.train.TrainingText;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
@@ -25,9 +25,10 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared) {
    * @throws IllegalArgumentException if the trained model's layer has other experts, or the text is
    *     too short
    */
-  long[][] of(PlayedStep step, Path text) {
-    PlayedLayer layer = step.layer();
-    PlayedLayer own = PlayedLayer.of(trained.path().toString(), trained.config(), layer.number());
+  long[][] of(SimulatedStep step, Path text) {
+    SimulatedLayer layer = step.layer();
+    SimulatedLayer own =
+        SimulatedLayer.of(trained.path().toString(), trained.config(), layer.number());
     if (own.experts() != layer.experts() || own.topK() != layer.topK()) {
       throw Require.refusal(
           "layer %d of %s sends a token to %d of %d experts, that of %s to %d of %d",
@@ -41,7 +42,9 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared) {
     }
     Tokens tokens =
         text == null
-            ? Text.of(trained, shared).tokens().tokens(Corpus.Part.VALIDATION, trained.tokenizer())
+            ? TrainingText.of(trained, shared)
+                .tokens()
+                .tokens(Corpus.Part.VALIDATION, trained.tokenizer())
             : Corpus.read(text).tokens(trained.tokenizer());
     long needed = step.tokens() * step.topology().dataDegree();
     int length = trained.config().context();

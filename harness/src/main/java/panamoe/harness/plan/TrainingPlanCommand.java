@@ -9,7 +9,7 @@ import panamoe.harness.OutputPlace;
 import panamoe.io.Require;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
-import panamoe.plan.Faults;
+import panamoe.plan.FailureCost;
 import panamoe.plan.NamedModels;
 import panamoe.plan.Plan;
 import panamoe.plan.Search;
@@ -197,7 +197,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
       return null;
     }
     return new Training.Checkpoints(
-        new Faults(mtbf == null ? Faults.USUAL_HOURS : mtbf),
+        new FailureCost(mtbf == null ? FailureCost.USUAL_HOURS : mtbf),
         checkpointEvery == null ? 0 : checkpointEvery);
   }
 }

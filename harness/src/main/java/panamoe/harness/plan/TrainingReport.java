@@ -12,7 +12,7 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.plan.Constant;
-import panamoe.plan.Faults;
+import panamoe.plan.FailureCost;
 import panamoe.plan.Plan;
 import panamoe.plan.Search;
 import panamoe.plan.Training;
@@ -51,7 +51,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   public Map<String, Constant> constants() {
     Map<String, Constant> all = PlanReport.super.constants();
     if (training().checkpoints() != null) {
-      all.putAll(Faults.constants());
+      all.putAll(FailureCost.constants());
     }
     return all;
   }
@@ -73,7 +73,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   public String launch(Plan plan) {
     String settings = config == null ? "config.json" : config.toString();
     List<String> train = List.of("train", "--config", settings, "--data", "TOKENS");
-    return LaunchLine.of(train, search, plan.topology(), List.of("--out", "RUN"));
+    return LaunchCommand.of(train, search, plan.topology(), List.of("--out", "RUN"));
   }
 
   @Override

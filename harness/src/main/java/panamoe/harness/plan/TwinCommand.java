@@ -122,7 +122,7 @@ public final class TwinCommand implements Subcommand {
       OutputPlace.requireNewFile(trace, "--trace");
     }
     ModelFolder trained = routes == null ? null : ModelFolder.open(routes);
-    PlayedStep step = shared.checked(() -> step(trained));
+    SimulatedStep step = shared.checked(() -> step(trained));
     long[][] rows =
         trained == null
             ? Twin.even(
@@ -142,19 +142,19 @@ public final class TwinCommand implements Subcommand {
     return 0;
   }
 
-  private PlayedStep step(ModelFolder trained) {
+  private SimulatedStep step(ModelFolder trained) {
     Cluster wanted = Clusters.read(cluster, shared.err());
     int data = Math.max(1, wanted.cards() / Math.max(1, tensorDegree));
     int degree = expertDegree == null ? data : expertDegree;
     Topology topology = new Topology(wanted.cards(), degree, tensorDegree, expertSlices);
-    PlayedStep step = new PlayedStep(described(trained), wanted, topology, tokens, dtype);
+    SimulatedStep step = new SimulatedStep(described(trained), wanted, topology, tokens, dtype);
     new Twin(wanted.node(), topology, Strategy.FLAT).requireExchange(step.layer().experts());
     return step;
   }
 
-  private PlayedLayer described(ModelFolder trained) {
+  private SimulatedLayer described(ModelFolder trained) {
     return model.none()
-        ? PlayedLayer.of(routes.toString(), trained.config(), layer)
-        : PlayedLayer.of(model.name(), model.described(_ -> {}), layer);
+        ? SimulatedLayer.of(routes.toString(), trained.config(), layer)
+        : SimulatedLayer.of(model.name(), model.described(_ -> {}), layer);
   }
 }

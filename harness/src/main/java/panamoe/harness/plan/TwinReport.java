@@ -18,7 +18,7 @@ import panamoe.plan.Twin;
  *
  * @param routes the trained model that chose experts, or null: they were spread evenly
  */
-record TwinReport(PlayedStep step, Path routes, Map<Strategy, Twin.Result> results) {
+record TwinReport(SimulatedStep step, Path routes, Map<Strategy, Twin.Result> results) {
   private static final List<Column<Map.Entry<Strategy, Twin.Result>>> COLUMNS =
       List.of(
           Column.ofWords("exchange", each -> name(each.getKey())),
@@ -29,7 +29,7 @@ record TwinReport(PlayedStep step, Path routes, Map<Strategy, Twin.Result> resul
           Column.ofWords("busiest link", each -> busiest(each.getValue())));
 
   ObjectNode json() {
-    PlayedLayer layer = step.layer();
+    SimulatedLayer layer = step.layer();
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("model", layer.model()).put("layer", layer.number());
     json.put("cluster", step.cluster().toString());
@@ -54,7 +54,7 @@ record TwinReport(PlayedStep step, Path routes, Map<Strategy, Twin.Result> resul
   }
 
   String text() {
-    PlayedLayer layer = step.layer();
+    SimulatedLayer layer = step.layer();
     return Words.of(
         "%s on %s, layer %d: %s of each of %s, %d of %s each, %s; rows of %,d bytes%n"
             + "milliseconds of dispatch and combine together; counts go before them\n\n%s",

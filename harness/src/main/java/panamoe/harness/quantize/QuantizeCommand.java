@@ -20,7 +20,7 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
-import panamoe.harness.train.Text;
+import panamoe.harness.train.TrainingText;
 import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.io.StrictJson;
@@ -155,7 +155,7 @@ public final class QuantizeCommand implements Subcommand {
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
             to == null ? ExpertFormat.KEEP : to);
-    Text read = text == null ? Text.of(folder, shared) : Text.read(text);
+    TrainingText read = text == null ? TrainingText.of(folder, shared) : TrainingText.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
       throw Require.refusal(
@@ -175,7 +175,8 @@ public final class QuantizeCommand implements Subcommand {
   }
 
   /** Windows of at least {@code most} tokens, if the text has them, and one more. */
-  private static TokenWindows windows(ModelFolder folder, Text text, Corpus.Part part, long most) {
+  private static TokenWindows windows(
+      ModelFolder folder, TrainingText text, Corpus.Part part, long most) {
     int length = Math.min(WINDOW, folder.config().context());
     long wanted = Math.clamp(most, 0, Long.MAX_VALUE - 2 * length) + 2 * length;
     Tokens tokens =
@@ -186,7 +187,7 @@ public final class QuantizeCommand implements Subcommand {
   private QuantizationReport quantize(
       ModelFolder folder,
       Map<ExpertMatrix, ExpertFormat> wanted,
-      Text read,
+      TrainingText read,
       TokenWindows training,
       TokenWindows held) {
     try (Backend backend = shared.open()) {

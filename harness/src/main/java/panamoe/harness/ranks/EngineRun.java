@@ -69,7 +69,7 @@ public record EngineRun(
     ranks.requireSame(
         () ->
             Map.of(
-                "native library of checksum", Build.ofLibrary(),
+                "native library of checksum", BuildHash.ofLibrary(),
                 "model of SHA-256", folder.weights().sha256()));
   }
 

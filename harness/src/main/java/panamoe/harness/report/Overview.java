@@ -10,7 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Count;
 import panamoe.io.Words;
-import panamoe.train.TrainedBy;
+import panamoe.train.TrainingProcess;
 
 /**
  * What a run came to: a title, a sentence, and its numbers.
@@ -98,20 +98,21 @@ record Overview(RunDirectory run, long parameters) {
 
   /** How to train it again, as HTML; nothing if the run does not say how it was trained. */
   String reproduction() {
-    List<TrainedBy> history = run.history();
+    List<TrainingProcess> history = run.history();
     if (history.isEmpty()) {
       return "";
     }
-    TrainedBy first = history.getFirst();
+    TrainingProcess first = history.getFirst();
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("Begun", first.date());
     facts.put("Duration of all steps", duration(run.trainingSeconds()));
     facts.put("Text", first.text());
     facts.put("Machine", machines(history));
-    facts.put("Panamoe", distinct(history, TrainedBy::version));
+    facts.put("Panamoe", distinct(history, TrainingProcess::version));
     return Html.heading("How to reproduce it")
         + list("facts", "<dt>%s</dt><dd>%s</dd>\n", facts)
-        + Html.commands(history.stream().map(TrainedBy::command).collect(Collectors.joining("\n")))
+        + Html.commands(
+            history.stream().map(TrainingProcess::command).collect(Collectors.joining("\n")))
         + Html.paragraph(
             "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"
                 + " threads.");
@@ -124,7 +125,7 @@ record Overview(RunDirectory run, long parameters) {
         .collect(Collectors.joining("", "<dl class=\"" + style + "\">\n", "</dl>\n"));
   }
 
-  private static String machines(List<TrainedBy> history) {
+  private static String machines(List<TrainingProcess> history) {
     return distinct(
         history,
         process -> {
@@ -133,7 +134,8 @@ record Overview(RunDirectory run, long parameters) {
         });
   }
 
-  private static String distinct(List<TrainedBy> history, Function<TrainedBy, String> fact) {
+  private static String distinct(
+      List<TrainingProcess> history, Function<TrainingProcess, String> fact) {
     return history.stream().map(fact).distinct().collect(Collectors.joining("; "));
   }
 }

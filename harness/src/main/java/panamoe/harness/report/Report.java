@@ -13,7 +13,7 @@ import panamoe.harness.report.Routing.Preference;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.harness.report.Table.Column;
-import panamoe.io.PlainFolder;
+import panamoe.io.SafeFolder;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
@@ -67,7 +67,7 @@ public final class Report {
   public static Path write(Path runDirectory) throws IOException {
     Report report = new Report(RunDirectory.read(runDirectory));
     String page = report.page();
-    PlainFolder files = new PlainFolder(runDirectory);
+    SafeFolder files = new SafeFolder(runDirectory);
     files.makeFolder(PLOTS);
     for (Plot plot : report.plots) {
       String drawing = plot.svg().standalone();
@@ -80,7 +80,7 @@ public final class Report {
     Map<Parameter.Part, Long> parameters = parameters();
     Overview overview =
         new Overview(run, parameters.values().stream().mapToLong(Long::longValue).sum());
-    html.append(overview.lead()).append(overview.tiles()).append(ShownTexts.of(run));
+    html.append(overview.lead()).append(overview.tiles()).append(RoutedTexts.of(run));
     section("Learning", Plots.curves(run));
     List<Plot> distillation = Plots.distillation(run);
     if (!distillation.isEmpty()) {

@@ -12,12 +12,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import panamoe.io.PlainFolder;
 import panamoe.io.Require;
+import panamoe.io.SafeFolder;
 import panamoe.train.History;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
-import panamoe.train.TrainedBy;
+import panamoe.train.TrainingProcess;
 
 /**
  * The files of a training run that the report needs.
@@ -34,9 +34,9 @@ public record RunDirectory(
     RunConfig config,
     List<StepRecord> steps,
     Optional<Routing> routing,
-    List<ShownText> samples,
-    List<ShownText> reading,
-    List<TrainedBy> history) {
+    List<RoutedText> samples,
+    List<RoutedText> reading,
+    List<TrainingProcess> history) {
 
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -52,7 +52,7 @@ public record RunDirectory(
    *     the line
    */
   public static RunDirectory read(Path path) throws IOException {
-    PlainFolder files = new PlainFolder(path);
+    SafeFolder files = new SafeFolder(path);
     RunConfig config = RunFolder.config(path);
     List<StepRecord> steps = readSteps(files.file(RunFolder.METRICS));
     return new RunDirectory(
@@ -71,7 +71,7 @@ public record RunDirectory(
    * @throws IllegalArgumentException if a file beside the config and the metrics is invalid; the
    *     message names it
    */
-  public static void requireReadable(PlainFolder files) throws IOException {
+  public static void requireReadable(SafeFolder files) throws IOException {
     routing(files);
     texts(files.file(RunFolder.SAMPLES));
     texts(files.file(RunFolder.READING));
@@ -88,12 +88,12 @@ public record RunDirectory(
     }
   }
 
-  private static Optional<Routing> routing(PlainFolder files) throws IOException {
+  private static Optional<Routing> routing(SafeFolder files) throws IOException {
     return readOptional(files.file(RunFolder.ROUTING), Routing.class);
   }
 
-  private static List<ShownText> texts(Path file) throws IOException {
-    ShownText[] texts = readOptional(file, ShownText[].class).orElse(new ShownText[0]);
+  private static List<RoutedText> texts(Path file) throws IOException {
+    RoutedText[] texts = readOptional(file, RoutedText[].class).orElse(new RoutedText[0]);
     if (Arrays.asList(texts).contains(null)) {
       throw foreign(file.toString(), "", null);
     }

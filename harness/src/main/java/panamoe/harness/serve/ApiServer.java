@@ -37,7 +37,7 @@ final class ApiServer implements AutoCloseable {
   /** What answers a method of a path. */
   @FunctionalInterface
   private interface Endpoint {
-    void answer(Call call) throws IOException, InterruptedException;
+    void answer(HttpExchange call) throws IOException, InterruptedException;
   }
 
   private record Route(String method, Endpoint endpoint) {}
@@ -112,7 +112,7 @@ final class ApiServer implements AutoCloseable {
     route("GET", "/metrics", this::scrape);
     route("GET", HEALTH, call -> told.health(call, state(), progress));
     route("GET", LIVE, call -> told.live(call, state()));
-    Page page = new Page();
+    LivePage page = new LivePage();
     keyless.addAll(page.paths());
     page.paths().forEach(path -> route("GET", path, page::answer));
     this.http = new HttpListener(address, limits, this::handle);
@@ -166,7 +166,7 @@ final class ApiServer implements AutoCloseable {
     return engine;
   }
 
-  private void scrape(Call call) throws IOException, InterruptedException {
+  private void scrape(HttpExchange call) throws IOException, InterruptedException {
     if (state() == ServerState.READY) {
       try {
         synchronized (metrics) { // in the order in which they were told
@@ -185,7 +185,7 @@ final class ApiServer implements AutoCloseable {
     call.answer(type, metrics.scrape(type));
   }
 
-  private void handle(Call call) {
+  private void handle(HttpExchange call) {
     if (isProbe(call.path()) && !call.hasBody()) {
       probes.execute(() -> answer(call.withoutWaiting()));
     } else {
@@ -197,7 +197,7 @@ final class ApiServer implements AutoCloseable {
     return path.equals(HEALTH) || path.equals(LIVE);
   }
 
-  private void answer(Call call) {
+  private void answer(HttpExchange call) {
     answering.incrementAndGet();
     try (call) {
       try {
@@ -223,7 +223,7 @@ final class ApiServer implements AutoCloseable {
   }
 
   /** Before anything of the body is read. */
-  private void requireAllowed(Call call) {
+  private void requireAllowed(HttpExchange call) {
     String path = call.path();
     if (keys == ApiKeys.NONE) {
       String host = call.header("Host");
@@ -279,7 +279,7 @@ final class ApiServer implements AutoCloseable {
     state = ServerState.DRAINING;
     log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
     awaitNone(connections::size, limits.shutdown(), hurry);
-    connections.fail(TextAnswer.stopped(ServerState.DRAINING));
+    connections.fail(TextResponse.stopped(ServerState.DRAINING));
     awaitNone(answering::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
   }
 

@@ -12,7 +12,7 @@ import panamoe.data.Tokenizer;
  * @param replies of each text; empty if texts are content alone
  */
 record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply> replies)
-    implements AnswerForm {
+    implements ResponseForm {
   record Message(
       String role,
       String content,
@@ -53,7 +53,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
       String finishReason,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
-      @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
+      @JsonInclude(JsonInclude.Include.NON_NULL) MoeFields moe) {}
 
   record Delta(
       @JsonInclude(JsonInclude.Include.NON_NULL) String role,
@@ -62,26 +62,26 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   @Override
-  public Answer whole(List<WrittenText> texts, Usage usage) {
+  public Answer whole(List<StreamedText> texts, Usage usage) {
     List<Choice> choices =
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList();
     return new Answer(
         head, "chat.completion", choices, usage.thinking(thoughtTokens()), promptIds());
   }
 
-  private Choice choice(int index, WrittenText text) {
+  private Choice choice(int index, StreamedText text) {
     return new Choice(
         index,
         message(index, text),
         null,
         ChatLogprobs.of(tokenizer, text.drawn()),
         reason(index, text.finish()),
-        AnswerForm.tokenIds(request, text.drawn()),
+        ResponseForm.tokenIds(request, text.drawn()),
         text.finish().panamoe(),
-        MoeAnswer.whole(request.routing(), text));
+        MoeFields.whole(request.routing(), text));
   }
 
-  private Message message(int index, WrittenText text) {
+  private Message message(int index, StreamedText text) {
     if (replies.isEmpty()) {
       return new Message("assistant", text.text(), "", null, List.of());
     }
@@ -136,8 +136,8 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
             ? new Delta(null, piece.text(), null, List.of())
             : delta(read(replies.get(piece.choice()), piece));
     ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
-    int[] ids = AnswerForm.tokenIds(request, piece.drawn());
-    MoeAnswer moe = MoeAnswer.piece(request.routing(), piece.drawn());
+    int[] ids = ResponseForm.tokenIds(request, piece.drawn());
+    MoeFields moe = MoeFields.piece(request.routing(), piece.drawn());
     boolean silent =
         delta.content() == null
             && (delta.reasoningContent() == null || delta.reasoningContent().isEmpty())
@@ -152,7 +152,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
   }
 
   @Override
-  public Answer end(int choice, WrittenText text) {
+  public Answer end(int choice, StreamedText text) {
     Delta delta =
         replies.isEmpty()
             ? new Delta(null, null, null, List.of())
@@ -167,7 +167,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
                 reason(choice, text.finish()),
                 null,
                 text.finish().panamoe(),
-                MoeAnswer.end(text))),
+                MoeFields.end(text))),
         null,
         null);
   }

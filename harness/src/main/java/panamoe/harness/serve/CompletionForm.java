@@ -8,7 +8,7 @@ import panamoe.data.Tokenizer;
 
 /** Answers of completions. */
 record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Writer> logprobs)
-    implements AnswerForm {
+    implements ResponseForm {
   record Choice(
       int index,
       String text,
@@ -17,7 +17,7 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
-      @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
+      @JsonInclude(JsonInclude.Include.NON_NULL) MoeFields moe) {}
 
   CompletionForm(Head head, TextRequest request, Tokenizer tokenizer) {
     this(
@@ -29,21 +29,21 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
   }
 
   @Override
-  public Answer whole(List<WrittenText> texts, Usage usage) {
+  public Answer whole(List<StreamedText> texts, Usage usage) {
     return answer(
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList(), usage);
   }
 
-  private Choice choice(int index, WrittenText text) {
+  private Choice choice(int index, StreamedText text) {
     return new Choice(
         index,
         text.text(),
         logprobs.get(index).next(text.drawn()),
         text.finish().reason(),
         promptIds(index),
-        AnswerForm.tokenIds(request, text.drawn()),
+        ResponseForm.tokenIds(request, text.drawn()),
         text.finish().panamoe(),
-        MoeAnswer.whole(request.routing(), text));
+        MoeFields.whole(request.routing(), text));
   }
 
   @Override
@@ -64,14 +64,14 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
                 logprobs.get(piece.choice()).next(piece.drawn()),
                 null,
                 null,
-                AnswerForm.tokenIds(request, piece.drawn()),
+                ResponseForm.tokenIds(request, piece.drawn()),
                 null,
-                MoeAnswer.piece(request.routing(), piece.drawn()))),
+                MoeFields.piece(request.routing(), piece.drawn()))),
         null);
   }
 
   @Override
-  public Answer end(int choice, WrittenText text) {
+  public Answer end(int choice, StreamedText text) {
     Finish finish = text.finish();
     return answer(
         List.of(
@@ -83,7 +83,7 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
                 null,
                 null,
                 finish.panamoe(),
-                MoeAnswer.end(text))),
+                MoeFields.end(text))),
         null);
   }
 

@@ -26,7 +26,7 @@ final class Constraints {
    *
    * @throws ApiError too if too many requests wait for those
    */
-  Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools, ReplyForm form, Call call)
+  Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools, ReplyForm form, HttpExchange call)
       throws InterruptedException {
     boolean free = !tools.any() && !isFormat(fields);
     return free

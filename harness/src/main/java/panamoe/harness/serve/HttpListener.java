@@ -41,8 +41,8 @@ final class HttpListener implements AutoCloseable {
       (int) Math.min(2048, Runtime.getRuntime().maxMemory() / 8 / (3 * HEAD_BYTES));
   private static final int THREADS = 8; // they read heads, and wait for nobody
 
-  private final Arrivals arrivals = new Arrivals();
-  private final BodyRoom room;
+  private final RequestDeadlines arrivals = new RequestDeadlines();
+  private final BodyMemory room;
   private final Limits limits;
   private final Server server;
   private final ServerConnector connector;
@@ -54,9 +54,10 @@ final class HttpListener implements AutoCloseable {
    * @param calls takes each request when its head has arrived, and must not wait
    * @throws IOException if the address cannot be had
    */
-  HttpListener(InetSocketAddress address, Limits limits, Consumer<Call> calls) throws IOException {
+  HttpListener(InetSocketAddress address, Limits limits, Consumer<HttpExchange> calls)
+      throws IOException {
     this.limits = limits;
-    this.room = new BodyRoom(limits.bodiesBytes());
+    this.room = new BodyMemory(limits.bodiesBytes());
     QueuedThreadPool threads = new QueuedThreadPool(THREADS, 1);
     threads.setName("http");
     threads.setDaemon(true);
@@ -70,7 +71,8 @@ final class HttpListener implements AutoCloseable {
           }
         });
     connector = new ServerConnector(server, 0, 1, new Factory(configuration()));
-    connector.setIdleTimeout(Math.max(Arrivals.UNUSED.toMillis(), limits.slowReader().toMillis()));
+    connector.setIdleTimeout(
+        Math.max(RequestDeadlines.UNUSED.toMillis(), limits.slowReader().toMillis()));
     connector.addBean(arrivals);
     server.addConnector(connector);
     server.addBean(new NetworkConnectionLimit(CONNECTIONS, connector));
@@ -146,19 +148,21 @@ final class HttpListener implements AutoCloseable {
   }
 
   private boolean take(
-      Request request, Response response, Callback callback, Consumer<Call> calls) {
+      Request request, Response response, Callback callback, Consumer<HttpExchange> calls) {
     List<String> codings = request.getHeaders().getCSV(HttpHeader.TRANSFER_ENCODING, false);
     if (!codings.isEmpty()
         && !(codings.size() == 1 && codings.getFirst().equalsIgnoreCase("chunked"))) {
       String message =
           "its Transfer-Encoding is " + String.join(", ", codings) + ", expected chunked";
       response.getHeaders().put(HttpHeader.CONNECTION, "close");
-      Call.refuse(response, callback, ApiError.protocol(HttpStatus.NOT_IMPLEMENTED_501, message));
+      HttpExchange.refuse(
+          response, callback, ApiError.protocol(HttpStatus.NOT_IMPLEMENTED_501, message));
       return true;
     }
     request.addIdleTimeoutListener(_ -> false); // texts take their time
     arrivals.begin(request);
-    calls.accept(new Call(request, response, callback, limits.bodyBytes(), arrivals, room.share()));
+    calls.accept(
+        new HttpExchange(request, response, callback, limits.bodyBytes(), arrivals, room.share()));
     return true;
   }
 
@@ -172,11 +176,11 @@ final class HttpListener implements AutoCloseable {
             : status == HttpStatus.INTERNAL_SERVER_ERROR_500
                 ? ApiError.internal("the server failed to answer this request")
                 : ApiError.protocol(status, String.valueOf(message));
-    Call.refuse(response, callback, error);
+    HttpExchange.refuse(response, callback, error);
     return true;
   }
 
-  Arrivals arrivals() {
+  RequestDeadlines arrivals() {
     return arrivals;
   }
 

@@ -46,7 +46,7 @@ final class MoeEndpoint {
     before = layers;
   }
 
-  void statistics(Call call) throws IOException, InterruptedException {
+  void statistics(HttpExchange call) throws IOException, InterruptedException {
     List<RouteStatistics.Layer> told = now().layers();
     List<ExpertHeat.Layer> kept = before;
     List<Layer> layers =

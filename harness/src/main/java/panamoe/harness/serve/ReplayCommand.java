@@ -69,10 +69,10 @@ public final class ReplayCommand implements Subcommand {
 
   @Override
   public Integer call() throws Exception {
-    Map<Source, Map<Path, LoggedText>> bySource = new LinkedHashMap<>();
+    Map<Source, Map<Path, LoggedCompletion>> bySource = new LinkedHashMap<>();
     Map<Path, ModelFolder> folders = new HashMap<>();
     for (Path file : files) {
-      LoggedText text = LoggedText.read(file);
+      LoggedCompletion text = LoggedCompletion.read(file);
       Numerics logged = text.origin().numerics();
       Source source =
           new Source(
@@ -94,11 +94,11 @@ public final class ReplayCommand implements Subcommand {
       Ranks ranks,
       Backend backend,
       Map<Path, ModelFolder> folders,
-      Map<Source, Map<Path, LoggedText>> bySource,
+      Map<Source, Map<Path, LoggedCompletion>> bySource,
       BooleanSupplier stop)
       throws Exception {
     boolean[] same = {true};
-    for (Map.Entry<Source, Map<Path, LoggedText>> entry : bySource.entrySet()) {
+    for (Map.Entry<Source, Map<Path, LoggedCompletion>> entry : bySource.entrySet()) {
       Source source = entry.getKey();
       ModelFolder folder = folders.get(source.model());
       if (ranks.first()) {
@@ -118,7 +118,7 @@ public final class ReplayCommand implements Subcommand {
     return same[0];
   }
 
-  private void warn(Path file, LoggedText.Origin then, String now, Backend backend) {
+  private void warn(Path file, LoggedCompletion.Origin then, String now, Backend backend) {
     if (!then.fingerprint().equals(now)) {
       String why =
           then.device().equals(backend.name())
@@ -131,10 +131,13 @@ public final class ReplayCommand implements Subcommand {
 
   /** Writes the texts one after the other, and says of each whether it is the same. */
   private boolean same(
-      Engine engine, Constraints constraints, Map<Path, LoggedText> texts, BooleanSupplier stop) {
+      Engine engine,
+      Constraints constraints,
+      Map<Path, LoggedCompletion> texts,
+      BooleanSupplier stop) {
     boolean same = true;
-    for (Map.Entry<Path, LoggedText> entry : texts.entrySet()) {
-      LoggedText text = entry.getValue();
+    for (Map.Entry<Path, LoggedCompletion> entry : texts.entrySet()) {
+      LoggedCompletion text = entry.getValue();
       String difference;
       try {
         difference = text.answer().difference(again(engine, constraints, text, stop));
@@ -148,9 +151,9 @@ public final class ReplayCommand implements Subcommand {
     return same;
   }
 
-  private static LoggedText.Answer again(
-      Engine engine, Constraints constraints, LoggedText text, BooleanSupplier stop) {
-    AnswerRecorder recorder = new AnswerRecorder(_ -> {});
+  private static LoggedCompletion.Answer again(
+      Engine engine, Constraints constraints, LoggedCompletion text, BooleanSupplier stop) {
+    ResponseRecorder recorder = new ResponseRecorder(_ -> {});
     engine.submit(text.request(constraints), recorder);
     while (!recorder.over()) {
       if (stop.getAsBoolean()) {

@@ -16,8 +16,8 @@ import java.util.function.Supplier;
 import panamoe.engine.GenerationRequest;
 import panamoe.io.ConfigJson;
 import panamoe.io.Count;
-import panamoe.io.FileTrouble;
-import panamoe.io.PlainFolder;
+import panamoe.io.FileErrors;
+import panamoe.io.SafeFolder;
 
 /**
  * Writes each text with its request to a file of its own, whole or not at all, which only the owner
@@ -36,21 +36,21 @@ final class RequestLog implements AutoCloseable {
 
   /** The texts of one answer. */
   final class Request {
-    private final AnswerForm.Head head;
+    private final ResponseForm.Head head;
     private final ObjectNode fields;
 
-    private Request(AnswerForm.Head head, ObjectNode fields) {
+    private Request(ResponseForm.Head head, ObjectNode fields) {
       this.head = head;
       this.fields = fields;
     }
 
     /** What records a text, and has it written when the text ends. */
-    AnswerRecorder recorder(int index, GenerationRequest text) {
-      return new AnswerRecorder(
+    ResponseRecorder recorder(int index, GenerationRequest text) {
+      return new ResponseRecorder(
           recorded ->
               put(
                   () ->
-                      new LoggedText(
+                      new LoggedCompletion(
                           head.id(),
                           index,
                           head.created(),
@@ -64,11 +64,11 @@ final class RequestLog implements AutoCloseable {
     }
   }
 
-  private final PlainFolder folder;
-  private final LoggedText.Origin origin;
+  private final SafeFolder folder;
+  private final LoggedCompletion.Origin origin;
   private final Metrics metrics;
   private final Consumer<String> log;
-  private final BlockingQueue<Supplier<LoggedText>> queue;
+  private final BlockingQueue<Supplier<LoggedCompletion>> queue;
   private final Thread thread;
   private volatile boolean closing;
   // Guarded by this.
@@ -81,7 +81,8 @@ final class RequestLog implements AutoCloseable {
    * @param log receives a warning when texts were left out
    * @throws IOException if {@code path} is no folder that can be written to
    */
-  RequestLog(Path path, LoggedText.Origin origin, int size, Metrics metrics, Consumer<String> log)
+  RequestLog(
+      Path path, LoggedCompletion.Origin origin, int size, Metrics metrics, Consumer<String> log)
       throws IOException {
     if (!Files.isDirectory(path)) {
       Files.createDirectories(
@@ -90,7 +91,7 @@ final class RequestLog implements AutoCloseable {
     if (!Files.isWritable(path)) {
       throw new AccessDeniedException(path.toString());
     }
-    this.folder = new PlainFolder(path);
+    this.folder = new SafeFolder(path);
     this.origin = origin;
     this.queue = new ArrayBlockingQueue<>(size);
     this.metrics = metrics;
@@ -101,11 +102,11 @@ final class RequestLog implements AutoCloseable {
   /**
    * @param fields of the request
    */
-  Request request(AnswerForm.Head head, Fields fields) {
-    return new Request(head, fields.given(LoggedText.FIELDS));
+  Request request(ResponseForm.Head head, Fields fields) {
+    return new Request(head, fields.given(LoggedCompletion.FIELDS));
   }
 
-  private void put(Supplier<LoggedText> text) {
+  private void put(Supplier<LoggedCompletion> text) {
     if (!queue.offer(text)) {
       lose("the disk is too slow");
     }
@@ -114,7 +115,7 @@ final class RequestLog implements AutoCloseable {
   private void write() {
     while (!closing || !queue.isEmpty()) {
       try {
-        Supplier<LoggedText> text = queue.poll(POLL_MILLIS, TimeUnit.MILLISECONDS);
+        Supplier<LoggedCompletion> text = queue.poll(POLL_MILLIS, TimeUnit.MILLISECONDS);
         if (text != null) {
           write(text.get());
         }
@@ -131,10 +132,13 @@ final class RequestLog implements AutoCloseable {
     warn(true);
   }
 
-  private void write(LoggedText text) {
+  private void write(LoggedCompletion text) {
     byte[] bytes = ConfigJson.text(text).getBytes(StandardCharsets.UTF_8);
-    if (bytes.length > LoggedText.MOST_BYTES) {
-      lose("a file would have more than " + LoggedText.MOST_BYTES + " bytes"); // nobody reads it
+    if (bytes.length > LoggedCompletion.MOST_BYTES) {
+      lose(
+          "a file would have more than "
+              + LoggedCompletion.MOST_BYTES
+              + " bytes"); // nobody reads it
       return;
     }
     try {
@@ -143,7 +147,7 @@ final class RequestLog implements AutoCloseable {
           bytes,
           PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
     } catch (IOException e) {
-      lose(FileTrouble.reason(e));
+      lose(FileErrors.reason(e));
     }
   }
 

@@ -15,7 +15,7 @@ import panamoe.conversation.ChatFormat;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
-import panamoe.harness.MakersSampling;
+import panamoe.harness.SamplingDefaultsOption;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.TemplateOption;
@@ -62,7 +62,7 @@ public final class ServeCommand implements Subcommand {
   @Mixin private ListenOptions listenOptions;
   @Mixin private EngineOptions engineOptions;
   @Mixin private LimitOptions limitOptions;
-  @Mixin private MakersSampling makers;
+  @Mixin private SamplingDefaultsOption makers;
   @Mixin private TemplateOption template;
 
   @Parameters(
@@ -164,7 +164,8 @@ public final class ServeCommand implements Subcommand {
       throws InterruptedException {
     PrintWriter err = shared.err();
     try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop);
-        HeatKeeper _ = heat == null ? null : new HeatKeeper(heat, writer, err::println)) {
+        ExpertHeatWriter _ =
+            heat == null ? null : new ExpertHeatWriter(heat, writer, err::println)) {
       if (heat != null) {
         server.keeps(heat.layers());
       }
@@ -222,8 +223,8 @@ public final class ServeCommand implements Subcommand {
     if (logFolder == null) {
       return null;
     }
-    LoggedText.Origin origin =
-        LoggedText.Origin.of(served, folder, engineOptions.numerics(folder), backend.name());
+    LoggedCompletion.Origin origin =
+        LoggedCompletion.Origin.of(served, folder, engineOptions.numerics(folder), backend.name());
     try {
       return new RequestLog(logFolder, origin, RequestLog.QUEUE, metrics, shared.err()::println);
     } catch (IOException e) {

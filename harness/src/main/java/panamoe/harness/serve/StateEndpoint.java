@@ -27,21 +27,21 @@ record StateEndpoint(ServedModel model) {
    *
    * @param progress of loading, 0 to 1
    */
-  void health(Call call, ServerState state, double progress) throws IOException {
+  void health(HttpExchange call, ServerState state, double progress) throws IOException {
     Double part = state == ServerState.LOADING ? Math.round(100 * progress) / 100.0 : null;
     call.answer(state == ServerState.READY ? 200 : 503, new Health(state.word(), part));
   }
 
   /** 200 unless only a new process helps. */
-  void live(Call call, ServerState state) throws IOException {
+  void live(HttpExchange call, ServerState state) throws IOException {
     call.answer(state == ServerState.FAILED ? 503 : 200, new Health(state.word(), null));
   }
 
-  void models(Call call) throws IOException {
+  void models(HttpExchange call) throws IOException {
     call.answer(new Models("list", List.of(described())));
   }
 
-  void model(Call call) throws IOException {
+  void model(HttpExchange call) throws IOException {
     String asked = call.path().substring(MODELS.length() + 1);
     if (!asked.equals(model.name())) {
       throw ApiError.noModel(asked, model.name());

@@ -30,7 +30,7 @@ record TextEndpoint(
     Connections connections,
     Supplier<EngineThread> engine,
     RequestLog log) {
-  void chat(Call call) throws IOException, InterruptedException {
+  void chat(HttpExchange call) throws IOException, InterruptedException {
     Fields fields = call.fields();
     model.requireNamed(fields);
     Tools tools = ToolFields.of(fields);
@@ -55,7 +55,7 @@ record TextEndpoint(
     write(call, fields, request, form);
   }
 
-  void complete(Call call) throws IOException, InterruptedException {
+  void complete(HttpExchange call) throws IOException, InterruptedException {
     Fields fields = call.fields();
     model.requireNamed(fields);
     List<int[]> prompts = CompletionPrompts.of(fields, model);
@@ -73,7 +73,7 @@ record TextEndpoint(
   }
 
   private TextRequest read(
-      Call call,
+      HttpExchange call,
       Fields fields,
       List<int[]> prompts,
       Tools tools,
@@ -89,25 +89,26 @@ record TextEndpoint(
     }
   }
 
-  private AnswerForm.Head head(String prefix) {
-    return new AnswerForm.Head(
+  private ResponseForm.Head head(String prefix) {
+    return new ResponseForm.Head(
         prefix + UUID.randomUUID().toString().replace("-", ""),
         Instant.now().getEpochSecond(),
         model.name(),
         model.fingerprint());
   }
 
-  private void write(Call call, Fields fields, TextRequest request, AnswerForm form)
+  private void write(HttpExchange call, Fields fields, TextRequest request, ResponseForm form)
       throws IOException, InterruptedException {
     EngineThread ready = engine.get();
     RequestLog.Request logged = log == null ? null : log.request(form.head(), fields);
     try (Admission.Place place = admission.admit(request)) {
       Connection connection = connections.open(call::cut);
-      RunningTexts texts =
-          new RunningTexts(ready, request, connection.events(), place, metrics, logged);
+      RunningSequences texts =
+          new RunningSequences(ready, request, connection.events(), place, metrics, logged);
       try {
         start(texts, request);
-        TextAnswer answer = new TextAnswer(call, request, form, ready, connection, limits.ping());
+        TextResponse answer =
+            new TextResponse(call, request, form, ready, connection, limits.ping());
         if (request.answer().stream()) {
           answer.stream();
         } else {
@@ -123,7 +124,7 @@ record TextEndpoint(
     }
   }
 
-  private static void start(RunningTexts texts, TextRequest request) {
+  private static void start(RunningSequences texts, TextRequest request) {
     try {
       texts.start();
     } catch (RoutingException e) {
@@ -132,7 +133,7 @@ record TextEndpoint(
     } catch (IllegalArgumentException e) {
       throw ApiError.invalid(e.getMessage(), null);
     } catch (IllegalStateException _) {
-      throw TextAnswer.stopped(ServerState.FAILED);
+      throw TextResponse.stopped(ServerState.FAILED);
     }
   }
 }

@@ -45,7 +45,7 @@ record TextFields(Fields fields, ServedModel model) {
       Tools tools,
       int logprobs,
       int defaultMaxTokens,
-      Call call,
+      HttpExchange call,
       ChatFormat.Ends ends)
       throws InterruptedException {
     for (int[] prompt : prompts) {

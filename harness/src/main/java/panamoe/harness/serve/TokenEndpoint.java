@@ -19,7 +19,7 @@ record TokenEndpoint(ServedModel model) {
   record Text(String prompt) {}
 
   /** The tokens of a {@code prompt}, or of {@code messages}. */
-  void tokenize(Call call) throws IOException {
+  void tokenize(HttpExchange call) throws IOException {
     Fields fields = call.fields();
     model.requireNamed(fields);
     String prompt = fields.text("prompt", null);
@@ -41,7 +41,7 @@ record TokenEndpoint(ServedModel model) {
   }
 
   /** The text of {@code tokens}. */
-  void detokenize(Call call) throws IOException {
+  void detokenize(HttpExchange call) throws IOException {
     Fields fields = call.fields();
     model.requireNamed(fields);
     int[] tokens = fields.tokens("tokens", fields.required("tokens"), model.vocabulary());
@@ -50,7 +50,7 @@ record TokenEndpoint(ServedModel model) {
   }
 
   /** The prompt of {@code messages}. */
-  void applyTemplate(Call call) throws IOException {
+  void applyTemplate(HttpExchange call) throws IOException {
     Fields fields = call.fields();
     model.requireNamed(fields);
     Text prompt = new Text(prompt(fields).text());

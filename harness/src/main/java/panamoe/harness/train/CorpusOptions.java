@@ -25,9 +25,9 @@ final class CorpusOptions {
   }
 
   /** The text that the options name; null if they name none. */
-  Text named(SharedOptions shared) {
+  TrainingText named(SharedOptions shared) {
     if (data != null) {
-      return Text.prepared(data);
+      return TrainingText.prepared(data);
     }
     return source.isNamed() ? source.read(shared) : null;
   }

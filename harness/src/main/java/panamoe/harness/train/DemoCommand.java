@@ -13,7 +13,7 @@ import panamoe.harness.ShellWord;
 import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.Stoppable;
 import panamoe.harness.report.Report;
-import panamoe.harness.report.ShownText;
+import panamoe.harness.report.RoutedText;
 import panamoe.io.Words;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
@@ -58,7 +58,8 @@ public final class DemoCommand implements Subcommand {
   private static final double STUDENT_STEPS = 0.3;
 
   /** A model of the demo: how it was trained, and how fast it writes. */
-  private record Trained(String name, ModelFolder model, Outcome outcome, double tokensPerSecond) {}
+  private record Trained(
+      String name, ModelFolder model, TrainingResult outcome, double tokensPerSecond) {}
 
   @Mixin private SharedOptions shared;
 
@@ -94,8 +95,8 @@ public final class DemoCommand implements Subcommand {
         .with(config.model(), config.training(), Topology.ONE) // the student's teacher
         .requireFits(shared.memoryAvailable(), 1);
     Path place = out == null ? freeFolder() : out;
-    RunPlace.requireFree(place);
-    Text text = Text.europarl(LANGUAGES);
+    RunPath.requireFree(place);
+    TrainingText text = TrainingText.europarl(LANGUAGES);
     PrintWriter err = shared.err();
     RunTokenizer tokenizer =
         RunTokenizer.of(text, Presets.VOCABULARY, shared.threadCount(), shared.err());
@@ -133,15 +134,15 @@ public final class DemoCommand implements Subcommand {
       String name,
       Path place,
       RunConfig config,
-      Text text,
+      TrainingText text,
       RunTokenizer tokenizer,
       ModelFolder teacher)
       throws Exception {
     PrintWriter err = shared.err();
-    Material material = Material.of(text, tokenizer.tokenizer(), config, teacher);
-    try (RunFolder folder = RunPlace.create(place.resolve(name))) {
+    TrainingInputs material = TrainingInputs.of(text, tokenizer.tokenizer(), config, teacher);
+    try (RunFolder folder = RunPath.create(place.resolve(name))) {
       folder.begin(config, tokenizer.files(), text.record(), TeacherRecord.of(teacher));
-      Outcome outcome =
+      TrainingResult outcome =
           Stoppable.run(
                   "demo",
                   stop -> {
@@ -154,22 +155,22 @@ public final class DemoCommand implements Subcommand {
                               material,
                               null,
                               true,
-                              Caller.of(shared, err))
+                              Invocation.of(shared, err))
                           .run(stop);
                     }
                   })
               .orElseThrow(InterruptedException::new);
       ModelFolder model = ModelFolder.open(folder.path());
-      Samples samples = write(name, model);
-      folder.replace(RunFolder.SAMPLES, ShownText.toJson(samples.texts()));
+      DemoSamples samples = write(name, model);
+      folder.replace(RunFolder.SAMPLES, RoutedText.toJson(samples.texts()));
       Report.write(folder.path());
       return new Trained(name, model, outcome, samples.tokensPerSecond());
     }
   }
 
-  private Samples write(String name, ModelFolder model) {
+  private DemoSamples write(String name, ModelFolder model) {
     try (Backend backend = shared.open()) {
-      Samples samples = Samples.write(model, backend, shared.seed());
+      DemoSamples samples = DemoSamples.write(model, backend, shared.seed());
       if (!shared.json()) {
         PrintWriter print = shared.out();
         print.println(Words.of("%nthe %s writes:", name));
@@ -189,7 +190,7 @@ public final class DemoCommand implements Subcommand {
             "%-8s %7s %12s %14s %16s %16s%n",
             "", "layers", "parameters", "bits per byte", "trained tokens/s", "written tokens/s"));
     for (Trained each : models) {
-      Outcome outcome = each.outcome();
+      TrainingResult outcome = each.outcome();
       try (LanguageModel model = new LanguageModel(each.model().config())) {
         table.append(
             Words.of(

@@ -142,7 +142,7 @@ public final class DistillCommand extends RunCommand {
   }
 
   @Override
-  RunTokenizer tokenizer(Start start, Text read, PrintWriter err) throws IOException {
+  RunTokenizer tokenizer(Start start, TrainingText read, PrintWriter err) throws IOException {
     return RunTokenizer.of(start.teacher());
   }
 
@@ -223,8 +223,8 @@ public final class DistillCommand extends RunCommand {
   }
 
   @Override
-  Text ownText(Start start) {
-    return Text.of(start.teacher(), shared);
+  TrainingText ownText(Start start) {
+    return TrainingText.of(start.teacher(), shared);
   }
 
   @Override

@@ -13,7 +13,7 @@ import panamoe.harness.corpus.LanguageLabels;
 /**
  * Runs texts of known language through a model and counts which experts their tokens are sent to.
  */
-record LanguageRouting(Reading reading) {
+record LanguageRouting(RouteProbe reading) {
   /** The number of texts per language, enough for a resolution of about a percent. */
   private static final int TEXTS_PER_LANGUAGE = 24;
 

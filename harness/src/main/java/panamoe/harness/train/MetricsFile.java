@@ -11,7 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
 import panamoe.harness.report.RunDirectory;
-import panamoe.io.PlainFolder;
+import panamoe.io.SafeFolder;
 import panamoe.io.StrictJson;
 import panamoe.train.RunFolder;
 import panamoe.train.StepMetrics;
@@ -20,7 +20,7 @@ import panamoe.train.StepMetrics;
  * The {@code metrics.jsonl} of a run: one JSON object per step, in order. A process that dies may
  * leave a partial line, and a user may edit the file; a line that is not a step is ignored.
  */
-record MetricsFile(PlainFolder run) {
+record MetricsFile(SafeFolder run) {
   static final String NAME = RunFolder.METRICS;
   private static final String VALIDATION = "validation_bits_per_byte";
 

@@ -17,7 +17,7 @@ import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
-import panamoe.parallel.TopologyDrawing;
+import panamoe.parallel.TopologyText;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
@@ -91,7 +91,7 @@ abstract class RunCommand implements Subcommand {
     PrintWriter err = rankOptions.leads() ? shared.err() : new PrintWriter(Writer.nullWriter());
     Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    Optional<Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
+    Optional<TrainingResult> outcome = resume ? goOn(topology, err) : begin(topology, err);
     if (outcome.isEmpty()) {
       throw new InterruptedException();
     }
@@ -113,7 +113,7 @@ abstract class RunCommand implements Subcommand {
    *
    * @param start of the run
    */
-  abstract Text ownText(Start start) throws IOException;
+  abstract TrainingText ownText(Start start) throws IOException;
 
   /**
    * The tokenizer of a new run.
@@ -121,7 +121,7 @@ abstract class RunCommand implements Subcommand {
    * @param read the run's text, on which it may be trained
    * @param err for messages
    */
-  abstract RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
+  abstract RunTokenizer tokenizer(Start start, TrainingText read, PrintWriter err)
       throws IOException, InterruptedException;
 
   /** The command's own options for what a resumed run has in its folder. */
@@ -143,18 +143,19 @@ abstract class RunCommand implements Subcommand {
   }
 
   /** Starts a new run. Everything that could refuse it is checked before its folder is created. */
-  private Optional<Outcome> begin(Topology topology, PrintWriter err) throws Exception {
+  private Optional<TrainingResult> begin(Topology topology, PrintWriter err) throws Exception {
     Start start = start();
     RunConfig config = start.config();
     requireFits(config, topology, start.teacher());
     if (rankOptions.leads()) {
-      RunPlace.requireNew(out);
+      RunPath.requireNew(out);
     }
-    Text given = texts.named(shared);
-    Text read = given == null ? ownText(start) : given;
+    TrainingText given = texts.named(shared);
+    TrainingText read = given == null ? ownText(start) : given;
     RunTokenizer tokenizer = tokenizer(start, read, err);
-    Material material = Material.of(read, tokenizer.tokenizer(), config, start.teacher());
-    try (RunFolder folder = rankOptions.leads() ? RunPlace.create(out) : RunFolder.follow(out)) {
+    TrainingInputs material =
+        TrainingInputs.of(read, tokenizer.tokenizer(), config, start.teacher());
+    try (RunFolder folder = rankOptions.leads() ? RunPath.create(out) : RunFolder.follow(out)) {
       try {
         return onRanks(err).train(folder, config, material, tokenizer);
       } catch (CommunicationException e) {
@@ -169,9 +170,9 @@ abstract class RunCommand implements Subcommand {
   }
 
   /** Resumes a run. */
-  private Optional<Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
+  private Optional<TrainingResult> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
-    try (RunFolder folder = rankOptions.leads() ? RunPlace.open(out) : RunFolder.follow(out)) {
+    try (RunFolder folder = rankOptions.leads() ? RunPath.open(out) : RunFolder.follow(out)) {
       RunProgress progress = new RunProgress(folder);
       RunSources sources = new RunSources(folder);
       progress.requireCheckpoints(folder.config());
@@ -179,15 +180,15 @@ abstract class RunCommand implements Subcommand {
       if (teacher() != null) { // another one is refused, also where none is asked any more
         sources.teacher(teacher());
       }
-      Optional<Outcome> complete = progress.outcome(config);
+      Optional<TrainingResult> complete = progress.outcome(config);
       if (complete.isPresent()) {
         return rankOptions.oneProcess() ? complete : onRanks(err).finished(config, complete.get());
       }
       ModelFolder teacher =
           needsTeacher(config, progress.stepsDone()) ? sources.teacher(teacher()) : null;
       requireFits(config, topology, teacher);
-      Material material =
-          Material.of(sources.text(texts.named(shared)), folder.tokenizer(), config, teacher);
+      TrainingInputs material =
+          TrainingInputs.of(sources.text(texts.named(shared)), folder.tokenizer(), config, teacher);
       return onRanks(err).train(folder, config, material, null);
     }
   }
@@ -216,7 +217,7 @@ abstract class RunCommand implements Subcommand {
 
   private TrainingOnRanks onRanks(PrintWriter err) {
     return new TrainingOnRanks(
-        new RankRun(rankOptions, shared), origin(), teacherCache(), Caller.of(shared, err));
+        new RankRun(rankOptions, shared), origin(), teacherCache(), Invocation.of(shared, err));
   }
 
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {
@@ -236,7 +237,7 @@ abstract class RunCommand implements Subcommand {
     RunConfig config = resume && out != null ? RunFolder.config(out) : start().config();
     Topology topology = shared.checked(rankOptions::topology);
     List<Integer> experts = config.model().experts();
-    shared.out().print(new TopologyDrawing(topology, rankOptions.nodes(), experts));
+    shared.out().print(new TopologyText(topology, rankOptions.nodes(), experts));
     shared.out().flush();
     return 0;
   }

@@ -66,7 +66,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
    * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
    *     damaged
    */
-  Optional<Outcome> outcome(RunConfig config) throws IOException {
+  Optional<TrainingResult> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
     Path report = folder.path().resolve(RunFolder.REPORT);
     boolean reported =
@@ -86,7 +86,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     }
     last.get().verify();
     return Optional.of(
-        new Outcome(
+        new TrainingResult(
             folder.path(),
             training.steps(),
             training.steps(),

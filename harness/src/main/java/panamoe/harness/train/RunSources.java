@@ -17,10 +17,10 @@ record RunSources(RunFolder folder) {
    * @param moved the new path of the text, which is recorded; null if it has not moved
    * @throws IllegalArgumentException if the text is missing or has changed
    */
-  Text text(Text moved) {
+  TrainingText text(TrainingText moved) {
     TextRecord record =
         remembered(RunFolder.TEXT, TextRecord.class, "what text the run was started on");
-    Text text = moved != null ? moved : Text.of(record);
+    TrainingText text = moved != null ? moved : TrainingText.of(record);
     TextRecord found = text.record();
     if (!found.sha256().equals(record.sha256())) {
       throw moved != null

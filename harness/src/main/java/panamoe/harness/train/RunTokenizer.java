@@ -54,7 +54,7 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
    *
    * @throws panamoe.data.DataException if the text gives fewer tokens
    */
-  static RunTokenizer of(Text text, int vocabulary, int threads, PrintWriter err)
+  static RunTokenizer of(TrainingText text, int vocabulary, int threads, PrintWriter err)
       throws InterruptedException {
     return of(train(text.corpus().passages(Corpus.Part.TRAINING), vocabulary, threads, err));
   }

@@ -30,7 +30,9 @@ public final class TextSource {
   }
 
   /** The text; the whole default corpus if the options name none. */
-  public Text read(SharedOptions shared) {
-    return text == null ? shared.checked(() -> Text.europarl(languages)) : Text.read(text);
+  public TrainingText read(SharedOptions shared) {
+    return text == null
+        ? shared.checked(() -> TrainingText.europarl(languages))
+        : TrainingText.read(text);
   }
 }

@@ -14,7 +14,7 @@ import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
-import panamoe.io.PlainFolder;
+import panamoe.io.SafeFolder;
 import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -62,7 +62,7 @@ public final class TokenizerCommand implements Subcommand {
     source.requireOne(shared);
     shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary));
     OutputPlace.requireNewFile(out, "--out");
-    Text read = source.read(shared);
+    TrainingText read = source.read(shared);
     PrintWriter err = shared.err();
     err.println("text: " + read.source());
     List<String> passages = new ArrayList<>(read.corpus().passages(Corpus.Part.TRAINING));
@@ -70,7 +70,7 @@ public final class TokenizerCommand implements Subcommand {
     long start = System.nanoTime();
     TrainedBpe trained = RunTokenizer.train(passages, vocabulary, shared.threadCount(), err);
     double seconds = (System.nanoTime() - start) / 1e9;
-    PlainFolder folder = new PlainFolder(out.toAbsolutePath().getParent());
+    SafeFolder folder = new SafeFolder(out.toAbsolutePath().getParent());
     folder.make();
     folder.replace(out.getFileName().toString(), trained.json());
     shared.out().println(shared.json() ? json(trained, seconds) : line(trained, seconds));

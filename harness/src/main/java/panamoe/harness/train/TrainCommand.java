@@ -110,13 +110,13 @@ public final class TrainCommand extends RunCommand {
       })
   private Integer vocabulary;
 
-  private Origin origin;
+  private BaseModel origin;
 
   @Override
   Start start() throws IOException {
     if (from != null) {
       requireNone(OF_THE_MODEL, "--from takes the model's own shape and tokenizer; leave out ");
-      origin = Origin.open(from);
+      origin = BaseModel.open(from);
       return new Start(furtherConfig(), null);
     }
     if (vocabulary != null && tokenizer != null) {
@@ -171,7 +171,7 @@ public final class TrainCommand extends RunCommand {
   }
 
   @Override
-  RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
+  RunTokenizer tokenizer(Start start, TrainingText read, PrintWriter err)
       throws IOException, InterruptedException {
     if (origin != null) {
       return RunTokenizer.of(origin.folder());
@@ -195,8 +195,8 @@ public final class TrainCommand extends RunCommand {
   }
 
   @Override
-  Text ownText(Start start) {
-    return shared.checked(() -> Text.europarl(Set.of()));
+  TrainingText ownText(Start start) {
+    return shared.checked(() -> TrainingText.europarl(Set.of()));
   }
 
   @Override

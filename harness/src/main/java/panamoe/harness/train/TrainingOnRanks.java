@@ -16,7 +16,7 @@ import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.checkpoint.rows.RowTensor;
 import panamoe.distill.Distillation;
 import panamoe.edit.StreamedModel;
-import panamoe.harness.ranks.Build;
+import panamoe.harness.ranks.BuildHash;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.ConfigJson;
 import panamoe.io.Words;
@@ -35,14 +35,16 @@ import panamoe.train.TeacherRecord;
  * @param teacherCache the folder that keeps what the teacher says; null for none
  * @param caller for messages
  */
-record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache, Caller caller) {
+record TrainingOnRanks(
+    RankRun processes, ModelFolder origin, Path teacherCache, Invocation caller) {
   /**
    * Begins or resumes a run.
    *
    * @param begun the tokenizer of a new run; null for a resumed one
    * @return empty if it was interrupted
    */
-  Optional<Outcome> train(RunFolder folder, RunConfig config, Material material, RunTokenizer begun)
+  Optional<TrainingResult> train(
+      RunFolder folder, RunConfig config, TrainingInputs material, RunTokenizer begun)
       throws Exception {
     boolean fresh = begun != null;
     return agreed(
@@ -75,7 +77,7 @@ record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache,
   }
 
   /** Trains nothing: this process finds the run finished, and so must the others. */
-  Optional<Outcome> finished(RunConfig config, Outcome outcome) throws Exception {
+  Optional<TrainingResult> finished(RunConfig config, TrainingResult outcome) throws Exception {
     return agreed(config, true, (_, _, _) -> Optional.of(outcome));
   }
 
@@ -85,8 +87,9 @@ record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache,
    *
    * @param complete whether this process finds nothing left to train
    */
-  private Optional<Outcome> agreed(
-      RunConfig config, boolean complete, RankRun.Body<Optional<Outcome>> body) throws Exception {
+  private Optional<TrainingResult> agreed(
+      RunConfig config, boolean complete, RankRun.Body<Optional<TrainingResult>> body)
+      throws Exception {
     return processes.run(
         (ranks, backend, stop) -> {
           ranks.requireSame(() -> settings(config, complete));
@@ -96,8 +99,8 @@ record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache,
 
   private static Map<String, String> settings(RunConfig config, boolean complete) {
     Map<String, String> settings = ConfigJson.values(ConfigJson.tree(config));
-    settings.put("build of checksum", Build.ofClasses());
-    settings.put("native library of checksum", Build.ofLibrary());
+    settings.put("build of checksum", BuildHash.ofClasses());
+    settings.put("native library of checksum", BuildHash.ofLibrary());
     // Completeness depends on file times, which a network file system may show
     // differently to each machine for a while.
     settings.put(
@@ -169,7 +172,8 @@ record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache,
     }
   }
 
-  private void beginCache(RunConfig config, Material material, Backend backend) throws IOException {
+  private void beginCache(RunConfig config, TrainingInputs material, Backend backend)
+      throws IOException {
     long bytes =
         Distillation.beginCache(
             config,
@@ -181,7 +185,7 @@ record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache,
     caller.err().println(Words.of("teacher's cache: up to %,d bytes in %s", bytes, teacherCache));
   }
 
-  private static String teacherSha(Material material) {
+  private static String teacherSha(TrainingInputs material) {
     return material.teacher() == null ? "none" : material.teacher().checkpoint().sha256();
   }
 }

@@ -33,9 +33,9 @@ import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import panamoe.train.StepMetrics;
 import panamoe.train.TrainConfig;
-import panamoe.train.TrainedBy;
 import panamoe.train.Trainer;
 import panamoe.train.TrainingFailure;
+import panamoe.train.TrainingProcess;
 import panamoe.train.Validation;
 
 /**
@@ -50,17 +50,17 @@ record TrainingRun(
     Backend backend,
     RunFolder folder,
     RunConfig config,
-    Material material,
+    TrainingInputs material,
     Path teacherCache,
     boolean fresh,
-    Caller caller) {
+    Invocation caller) {
   /**
    * Trains to the end and writes the report. Collective; the first rank writes.
    *
    * @param stop whether to save and end after the current step
    * @return empty if it was stopped
    */
-  Optional<Outcome> run(BooleanSupplier stop) throws IOException {
+  Optional<TrainingResult> run(BooleanSupplier stop) throws IOException {
     tell("text: %s", material.text().source());
     Optional<Checkpoint> latest = RunCheckpoints.latest(folder.checkpoints(), config, ranks);
     try (LanguageModel model = new LanguageModel(config.model(), ranks);
@@ -92,10 +92,10 @@ record TrainingRun(
       double seconds = (System.nanoTime() - start) / 1e9;
       tellTraffic();
       if (config.model().hasExperts()) {
-        read(new Reading(backend, model, material.tokenizer()));
+        read(new RouteProbe(backend, model, material.tokenizer()));
       }
       return Optional.of(
-          new Outcome(
+          new TrainingResult(
               folder.path(),
               before,
               trainer.step(),
@@ -117,8 +117,8 @@ record TrainingRun(
     }
   }
 
-  private TrainedBy trainedBy() throws IOException {
-    return new TrainedBy(
+  private TrainingProcess trainedBy() throws IOException {
+    return new TrainingProcess(
         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
         caller.command(),
         Version.built(),
@@ -131,13 +131,13 @@ record TrainingRun(
   }
 
   /** Asks where the tokens of texts are sent. */
-  private void read(Reading reading) {
+  private void read(RouteProbe reading) {
     if (material.text().multilingual()) {
       tell("asking which experts each language uses");
       List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
       write(RunFolder.ROUTING, new LanguageRouting(reading).of(passages));
     }
-    write(RunFolder.READING, new ReadTexts(reading).of(material));
+    write(RunFolder.READING, new ValidationTexts(reading).of(material));
   }
 
   private void write(String name, String content) {

@@ -16,7 +16,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
-import panamoe.train.TrainedBy;
+import panamoe.train.TrainingProcess;
 
 /** Writes the folder of a made-up run with known numbers. */
 final class SyntheticRun {
@@ -45,9 +45,9 @@ final class SyntheticRun {
     JSON.writeValue(folder.resolve("routing.json").toFile(), routing(config.model()));
     Files.writeString(
         folder.resolve("samples.json"),
-        ShownText.toJson(
+        RoutedText.toJson(
             List.of(
-                new ShownText(
+                new RoutedText(
                     "de", "Herr Präsident, ", WRITTEN, routes(config.model(), WRITTEN)))));
     Files.writeString(
         folder.resolve("history.json"),
@@ -56,8 +56,8 @@ final class SyntheticRun {
     return folder;
   }
 
-  private static TrainedBy process(String command) {
-    return new TrainedBy(
+  private static TrainingProcess process(String command) {
+    return new TrainingProcess(
         "2026-01-02T03:04:05Z",
         "panamoe " + command,
         "1.0, commit abc",

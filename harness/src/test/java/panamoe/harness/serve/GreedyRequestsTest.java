@@ -32,10 +32,10 @@ class GreedyRequestsTest {
 
   @Test
   void bodiesShareTheirRoom() {
-    BodyRoom room = new BodyRoom(1 << 20);
-    BodyRoom.Share first = room.share();
+    BodyMemory room = new BodyMemory(1 << 20);
+    BodyMemory.Share first = room.share();
     first.grow(900 << 10);
-    BodyRoom.Share second = room.share();
+    BodyMemory.Share second = room.share();
     second.grow(64 << 10); // small
     assertEquals(429, assertThrows(ApiError.class, () -> second.grow(300 << 10)).status());
     first.grow(1 << 20);
@@ -43,7 +43,7 @@ class GreedyRequestsTest {
     second.grow(300 << 10);
     second.close();
     second.close();
-    BodyRoom.Share alone = room.share();
+    BodyMemory.Share alone = room.share();
     alone.grow(16 << 20); // it can be answered at all
     assertThrows(ApiError.class, () -> room.share().grow(65 << 10));
   }

@@ -211,10 +211,10 @@ class HttpEdgesTest {
           Socket socket = new Socket(InetAddress.getLoopbackAddress(), listener.port())) {
         socket.getOutputStream().write(bytes(written));
         TestServer.await(() -> listener.arrivals().size() == 1);
-        long soon = System.nanoTime() + Arrivals.REQUEST.minusSeconds(5).toNanos();
+        long soon = System.nanoTime() + RequestDeadlines.REQUEST.minusSeconds(5).toNanos();
         listener.arrivals().closeLate(soon);
         assertEquals(1, listener.arrivals().size());
-        listener.arrivals().closeLate(System.nanoTime() + Arrivals.REQUEST.toNanos());
+        listener.arrivals().closeLate(System.nanoTime() + RequestDeadlines.REQUEST.toNanos());
         assertEquals(0, socket.getInputStream().readAllBytes().length);
         TestServer.await(() -> listener.arrivals().size() == 0);
       }

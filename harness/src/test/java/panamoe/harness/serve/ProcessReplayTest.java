@@ -31,19 +31,19 @@ class ProcessReplayTest {
 
   /** A text of 5 tokens, of which the file says that none was written. */
   private String logged(String run, ComputeType dtype) throws IOException {
-    LoggedText text =
-        new LoggedText(
+    LoggedCompletion text =
+        new LoggedCompletion(
             dtype.toString(),
             0,
             1,
-            new LoggedText.Origin(
+            new LoggedCompletion.Origin(
                 "writer", run, dtype, null, null, KeyValueType.DTYPE, null, "cpu", "fp_0", null),
             new int[] {'T'},
             SamplingConfig.GREEDY,
             new StopConfig(5, 0, List.of(), Set.of(), true, false),
             Routing.USUAL,
             JsonNodeFactory.instance.objectNode(),
-            new LoggedText.Answer(new int[0], new String[0], Generation.End.LENGTH, null));
+            new LoggedCompletion.Answer(new int[0], new String[0], Generation.End.LENGTH, null));
     return Files.writeString(folder.resolve(text.fileName()), ConfigJson.text(text)).toString();
   }
 

@@ -46,8 +46,8 @@ class RequestLogTest {
     return new TestServer(TestServer.LIMITS, ApiKeys.NONE, TestServer.ENGINE, () -> {}, log);
   }
 
-  private static LoggedText.Answer again(LoggedText text) {
-    AnswerRecorder recorder = new AnswerRecorder(_ -> {});
+  private static LoggedCompletion.Answer again(LoggedCompletion text) {
+    ResponseRecorder recorder = new ResponseRecorder(_ -> {});
     try (Engine engine = HashEngine.of(TestServer.ENGINE, TestServer.CONTEXT, () -> {})) {
       engine.submit(text.request(new Constraints(HashEngine.TOKENIZER)), recorder);
       while (!recorder.over()) {
@@ -80,7 +80,7 @@ class RequestLogTest {
     }
     assertTrue(plain.at("/choices/0/logprobs").isNull());
     Path third = log.resolve(plain.get("id").textValue() + "-0.json");
-    assertEquals(List.of(1), LoggedText.read(third).routing().topK());
+    assertEquals(List.of(1), LoggedCompletion.read(third).routing().topK());
     JsonNode origin = new ObjectMapper().readTree(third.toFile()).get("origin");
     assertEquals("f32", origin.get("dtype").textValue());
     assertEquals("dtype", origin.get("keyValues").textValue());
@@ -89,12 +89,12 @@ class RequestLogTest {
     assertEquals(6, files.size());
     for (Path file : files) {
       assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
-      LoggedText text = LoggedText.read(file);
+      LoggedCompletion text = LoggedCompletion.read(file);
       assertNull(text.answer().difference(again(text)), file::toString);
     }
     for (int i = 0; i < 4; i++) {
-      LoggedText text =
-          LoggedText.read(log.resolve(answer.get("id").textValue() + "-" + i + ".json"));
+      LoggedCompletion text =
+          LoggedCompletion.read(log.resolve(answer.get("id").textValue() + "-" + i + ".json"));
       assertEquals("fp_hash", text.origin().fingerprint());
       assertEquals(40 + i % 2, text.sampling().seed());
       JsonNode choice = answer.at("/choices/" + i);
@@ -108,13 +108,15 @@ class RequestLogTest {
       }
     }
     long failed =
-        files.stream().filter(file -> LoggedText.read(file).answer().failure() != null).count();
+        files.stream()
+            .filter(file -> LoggedCompletion.read(file).answer().failure() != null)
+            .count();
     assertEquals(1, failed);
   }
 
   @Test
   void aDifferenceIsTold() {
-    LoggedText.Answer answer = answer(Generation.End.STOP, 4, 5);
+    LoggedCompletion.Answer answer = answer(Generation.End.STOP, 4, 5);
     assertNull(answer.difference(answer(Generation.End.STOP, 4, 5)));
     assertEquals("token 1 was 5 and is 6", answer.difference(answer(Generation.End.STOP, 4, 6)));
     assertEquals(
@@ -125,10 +127,10 @@ class RequestLogTest {
         answer(Generation.End.CANCELLED, 4, 5).difference(answer(Generation.End.LENGTH, 4, 5)));
   }
 
-  private static LoggedText.Answer answer(Generation.End end, int... tokens) {
+  private static LoggedCompletion.Answer answer(Generation.End end, int... tokens) {
     String[] logprobs = new String[tokens.length];
     Arrays.fill(logprobs, "bff0000000000000");
-    return new LoggedText.Answer(tokens, logprobs, end, null);
+    return new LoggedCompletion.Answer(tokens, logprobs, end, null);
   }
 
   @Test
@@ -151,8 +153,8 @@ class RequestLogTest {
 
   /** A log of texts that a test ends itself. */
   private RequestLog log(int size, Metrics metrics, Consumer<String> warnings) throws IOException {
-    LoggedText.Origin origin =
-        new LoggedText.Origin(
+    LoggedCompletion.Origin origin =
+        new LoggedCompletion.Origin(
             "hash",
             "/none",
             ComputeType.F32,
@@ -171,7 +173,7 @@ class RequestLogTest {
   }
 
   private static void end(RequestLog log, int texts, ObjectNode fields) {
-    AnswerForm.Head head = new AnswerForm.Head("cmpl-1", 1, "hash", "fp_hash");
+    ResponseForm.Head head = new ResponseForm.Head("cmpl-1", 1, "hash", "fp_hash");
     RequestLog.Request request = log.request(head, new Fields(fields));
     GenerationRequest text =
         GenerationRequest.of(new int[] {1}, SamplingConfig.GREEDY, StopConfig.of(5, List.of()));
@@ -185,7 +187,7 @@ class RequestLogTest {
 
   /** What is written can be read; what could not be is left out. */
   @ParameterizedTest
-  @ValueSource(ints = {Limits.BODY_BYTES, LoggedText.MOST_BYTES})
+  @ValueSource(ints = {Limits.BODY_BYTES, LoggedCompletion.MOST_BYTES})
   void theLongestFieldsCanBeRead(int letters) throws Exception {
     List<String> warnings = Collections.synchronizedList(new ArrayList<>());
     ObjectNode fields = JsonNodeFactory.instance.objectNode().put("tools", "a".repeat(letters));
@@ -193,11 +195,11 @@ class RequestLogTest {
       end(log, 1, fields);
     }
     List<Path> files = files(folder.resolve("log"));
-    if (letters == LoggedText.MOST_BYTES) {
+    if (letters == LoggedCompletion.MOST_BYTES) {
       assertEquals(List.of(), files);
       assertTrue(warnings.getFirst().contains("a file would have more than"), warnings::toString);
     } else {
-      assertEquals(fields, LoggedText.read(files.getFirst()).fields());
+      assertEquals(fields, LoggedCompletion.read(files.getFirst()).fields());
     }
   }
 
@@ -211,7 +213,7 @@ class RequestLogTest {
       end(log, texts);
     }
     List<Path> files = files(folder.resolve("log"));
-    files.forEach(LoggedText::read);
+    files.forEach(LoggedCompletion::read);
     assertTrue(counted(metrics) > 0);
     assertEquals(texts, files.size() + counted(metrics));
     assertTrue(warnings.getFirst().contains("the disk is too slow"), warnings::toString);

@@ -243,7 +243,7 @@ class ServeCommandTest {
     assertEquals("", same.err());
     assertEquals(15, same.out().lines().filter(line -> line.contains(": identical: ")).count());
 
-    LoggedText text = LoggedText.read(files.getFirst());
+    LoggedCompletion text = LoggedCompletion.read(files.getFirst());
     Path changed = folder.resolve("changed.json");
     Files.writeString(
         changed,

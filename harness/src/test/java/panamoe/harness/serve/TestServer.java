@@ -132,7 +132,7 @@ final class TestServer implements AutoCloseable {
             ? null
             : new RequestLog(
                 logFolder,
-                new LoggedText.Origin(
+                new LoggedCompletion.Origin(
                     MODEL,
                     "/none",
                     ComputeType.F32,

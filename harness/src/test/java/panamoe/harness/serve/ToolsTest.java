@@ -217,8 +217,8 @@ class ToolsTest {
   void aLoggedTextMustCallAgain() throws Exception {
     ObjectNode fields =
         (ObjectNode) TestServer.json(TestServer.quoted("{" + TOOLS + ",'tool_choice':'required'}"));
-    LoggedText text =
-        new LoggedText(
+    LoggedCompletion text =
+        new LoggedCompletion(
             "chatcmpl-1",
             0,
             1,
@@ -228,7 +228,7 @@ class ToolsTest {
             StopConfig.of(9, List.of()),
             Routing.USUAL,
             fields,
-            new LoggedText.Answer(new int[0], new String[0], Generation.End.STOP, null));
+            new LoggedCompletion.Answer(new int[0], new String[0], Generation.End.STOP, null));
     Constraints constraints = new Constraints(new ByteTokenizer());
     BitSet first = text.request(constraints).constraint().get().allowed();
     assertEquals("{32, 60}", first.toString()); // a space, or the tag

@@ -10,8 +10,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
+import panamoe.harness.report.RoutedText;
 import panamoe.harness.report.RunDirectory;
-import panamoe.harness.report.ShownText;
 
 @Tag("slow")
 class DemoCommandTest {
@@ -35,7 +35,7 @@ class DemoCommandTest {
       String closing = ": " + place.resolve(name).resolve("report.html");
       assertTrue(demo.out().contains(closing), demo.out());
     }
-    ShownText french = RunDirectory.read(run).samples().get(2);
+    RoutedText french = RunDirectory.read(run).samples().get(2);
     assertEquals("Monsieur le Président,", french.prompt());
     assertEquals("fr", french.language());
     assertEquals(french.text(), String.join("", french.routes().pieces()));

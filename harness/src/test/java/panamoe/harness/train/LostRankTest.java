@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
-import panamoe.harness.train.RankProcesses.Outcome;
+import panamoe.harness.train.RankProcesses.TrainingResult;
 
 /**
  * When a rank of a real training run is killed, the others end, and the run resumes from its last
@@ -79,7 +79,7 @@ class LostRankTest {
       for (ProcessHandle jvm : jvms) {
         assertDoesNotThrow(() -> jvm.onExit().get(BOUND_SECONDS, TimeUnit.SECONDS), ranks::said);
       }
-      Outcome outcome = ranks.await();
+      TrainingResult outcome = ranks.await();
       assertNotEquals(0, outcome.status(), outcome.said());
       for (int rank = 0; rank < RANKS; rank++) {
         String sentence =
@@ -88,7 +88,7 @@ class LostRankTest {
             rank != killed, outcome.said().lines().anyMatch(sentence::equals), outcome.said());
       }
 
-      Outcome resumed =
+      TrainingResult resumed =
           ranks.run(
               RANKS,
               RankProcesses.ALIKE,

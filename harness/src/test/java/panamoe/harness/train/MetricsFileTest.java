@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import panamoe.io.FileTrouble;
-import panamoe.io.PlainFolder;
+import panamoe.io.FileErrors;
+import panamoe.io.SafeFolder;
 import panamoe.train.StepMetrics;
 
 class MetricsFileTest {
@@ -61,7 +61,7 @@ class MetricsFileTest {
 
   @Test
   void aLinkIsNotWrittenThrough() throws IOException {
-    MetricsFile metrics = new MetricsFile(new PlainFolder(run));
+    MetricsFile metrics = new MetricsFile(new SafeFolder(run));
     Path outside = Files.createFile(run.resolve("outside"));
     Files.createSymbolicLink(metrics.path(), outside);
     StepMetrics step =
@@ -69,19 +69,18 @@ class MetricsFileTest {
             1, 8, 2, 3, 1, 0.1, 1, 8, List.of(), OptionalDouble.empty(), OptionalDouble.empty());
     IOException failure = assertThrows(IOException.class, () -> metrics.append(step));
     assertEquals(
-        metrics.path() + " is a symbolic link, not a regular file", FileTrouble.sentence(failure));
+        metrics.path() + " is a symbolic link, not a regular file", FileErrors.sentence(failure));
     assertEquals(0, Files.size(outside));
   }
 
   private void assertSays(long lastStep, OptionalDouble lastValidation) throws IOException {
-    assertEquals(lastStep, new MetricsFile(new PlainFolder(run)).lastStep());
-    assertEquals(lastValidation, new MetricsFile(new PlainFolder(run)).validation(lastStep));
+    assertEquals(lastStep, new MetricsFile(new SafeFolder(run)).lastStep());
+    assertEquals(lastValidation, new MetricsFile(new SafeFolder(run)).validation(lastStep));
   }
 
   private void assertKeeps(String lines, long step) throws IOException {
     assertEquals(
-        lines,
-        new String(new MetricsFile(new PlainFolder(run)).upTo(step), StandardCharsets.UTF_8));
+        lines, new String(new MetricsFile(new SafeFolder(run)).upTo(step), StandardCharsets.UTF_8));
   }
 
   /** As Latin-1, in which any byte can be said. */

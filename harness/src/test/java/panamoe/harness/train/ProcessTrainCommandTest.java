@@ -20,8 +20,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.bindings.NativeLibrary;
 import panamoe.harness.CommandRun;
-import panamoe.harness.ranks.Build;
-import panamoe.harness.train.RankProcesses.Outcome;
+import panamoe.harness.ranks.BuildHash;
+import panamoe.harness.train.RankProcesses.TrainingResult;
 
 /** train as processes of a real mpirun. */
 @Tag("slow")
@@ -69,7 +69,7 @@ class ProcessTrainCommandTest {
     Path two = folder.resolve("two");
     Path trace = folder.resolve("trace.json");
     trainAlone(one);
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(
             2,
             RankProcesses.ALIKE,
@@ -105,7 +105,7 @@ class ProcessTrainCommandTest {
     Path one = folder.resolve("one");
     Path many = folder.resolve("many");
     trainAlone(one);
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(
             count,
             RankProcesses.ALIKE,
@@ -131,7 +131,7 @@ class ProcessTrainCommandTest {
   void ranksWithDifferentSettingsAreOneSentenceAndLeaveNoFolder()
       throws IOException, InterruptedException {
     Path run = folder.resolve("run");
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(
             2,
             "set -- \"$@\" --seed 2",
@@ -154,7 +154,7 @@ class ProcessTrainCommandTest {
     Path library = Files.copy(NativeLibrary.file().orElseThrow(), folder.resolve("libpanamoe.so"));
     Files.write(library, new byte[] {0}, StandardOpenOption.APPEND);
     Path run = folder.resolve("run");
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(
             2,
             "export PANAMOE_NATIVE_PATH=" + library,
@@ -170,7 +170,7 @@ class ProcessTrainCommandTest {
     assertEquals(1, sentences.size(), outcome.said());
     String expected =
         "panamoe train: rank 1 has native library of checksum [0-9a-f]+ where rank 0 has "
-            + Build.ofLibrary();
+            + BuildHash.ofLibrary();
     assertTrue(sentences.getFirst().matches(expected), outcome.said());
     assertFalse(Files.exists(run));
   }
@@ -180,7 +180,7 @@ class ProcessTrainCommandTest {
     Path run = folder.resolve("run");
     trainAlone(run);
     Files.delete(ranks.text());
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(2, RankProcesses.ALIKE, "--comm", "mpi", "--resume", "--out", run.toString());
     assertEquals(0, outcome.status(), outcome.said());
     assertEquals(
@@ -210,7 +210,7 @@ class ProcessTrainCommandTest {
             + " ] || each="
             + before
             + "; set -- \"$@\" \"$each\"; done";
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(2, seesBefore, "--comm", "mpi", "--resume", "--out", run.toString());
     assertNotEquals(0, outcome.status());
     assertEquals(
@@ -222,7 +222,7 @@ class ProcessTrainCommandTest {
 
   @Test
   void whatOnlyAnotherRankKnowsIsSaidByIt() throws IOException, InterruptedException {
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(
             2,
             "set -- \"$@\" --no-such-option",
@@ -242,7 +242,7 @@ class ProcessTrainCommandTest {
   void processesWithoutCardsAreOneSentenceAndLeaveNoFolder()
       throws IOException, InterruptedException {
     Path run = folder.resolve("run");
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(
             2,
             RankProcesses.ALIKE,
@@ -266,7 +266,7 @@ class ProcessTrainCommandTest {
 
   @Test
   void processesWithoutACommunicatorAreOneSentence() throws IOException, InterruptedException {
-    Outcome outcome =
+    TrainingResult outcome =
         ranks.run(
             2, RankProcesses.ALIKE, "--preset", "tiny", "--out", folder.resolve("run").toString());
     assertNotEquals(0, outcome.status());

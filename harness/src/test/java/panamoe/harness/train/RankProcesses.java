@@ -32,7 +32,7 @@ public final class RankProcesses implements AutoCloseable {
    * @param status what mpirun ended with
    * @param said by it and the ranks
    */
-  public record Outcome(int status, String said) {}
+  public record TrainingResult(int status, String said) {}
 
   /**
    * @param folder for the text and what the ranks say
@@ -101,14 +101,15 @@ public final class RankProcesses implements AutoCloseable {
   /**
    * @throws AssertionError if they do not end in time
    */
-  public Outcome await() throws InterruptedException {
+  public TrainingResult await() throws InterruptedException {
     assertTrue(
         mpirun.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "mpirun did not end: " + said());
-    return new Outcome(mpirun.exitValue(), said());
+    return new TrainingResult(mpirun.exitValue(), said());
   }
 
   /** Both of the above. */
-  Outcome run(int ranks, String rank1, String... options) throws IOException, InterruptedException {
+  TrainingResult run(int ranks, String rank1, String... options)
+      throws IOException, InterruptedException {
     start(ranks, rank1, options);
     return await();
   }

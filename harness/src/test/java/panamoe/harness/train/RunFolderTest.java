@@ -39,15 +39,15 @@ class RunFolderTest {
   @Test
   void theThirdProcessIsKeptOutByTheSecond() throws IOException {
     Path run = run();
-    RunFolder first = RunPlace.open(run);
+    RunFolder first = RunPath.open(run);
     try (FileChannel second = FileChannel.open(run.resolve(".lock"), StandardOpenOption.WRITE)) {
       first.close();
       assertNotNull(second.tryLock());
       String message =
-          assertThrows(IllegalArgumentException.class, () -> RunPlace.open(run)).getMessage();
+          assertThrows(IllegalArgumentException.class, () -> RunPath.open(run)).getMessage();
       assertTrue(message.contains("another process is training in " + run), message);
     }
-    RunPlace.open(run).close();
+    RunPath.open(run).close();
   }
 
   @Test
@@ -55,7 +55,7 @@ class RunFolderTest {
     Path run = run();
     Path history = Files.writeString(run.resolve("history.json"), "[{\"date\": ");
     String message =
-        assertThrows(IllegalArgumentException.class, () -> RunPlace.open(run)).getMessage();
+        assertThrows(IllegalArgumentException.class, () -> RunPath.open(run)).getMessage();
     assertTrue(message.startsWith(history + ": "), message);
     assertFalse(Files.exists(run.resolve(".lock")));
   }
@@ -73,7 +73,7 @@ class RunFolderTest {
   }
 
   private static String refusal(Path place) {
-    return assertThrows(IllegalArgumentException.class, () -> RunPlace.requireFree(place))
+    return assertThrows(IllegalArgumentException.class, () -> RunPath.requireFree(place))
         .getMessage();
   }
 
@@ -83,7 +83,7 @@ class RunFolderTest {
     RunConfig config = new RunConfig(EveryPart.model(), TrainConfig.of(10, 4, 16), 1);
     Path run = folder.resolve("run");
     Path obstacle = run.resolve(".config.json.tmp").resolve("in-the-way");
-    try (RunFolder begun = RunPlace.create(run)) {
+    try (RunFolder begun = RunPath.create(run)) {
       Files.createDirectories(obstacle);
       UncheckedIOException failure =
           assertThrows(
@@ -105,11 +105,11 @@ class RunFolderTest {
   @Test
   void aRunThatNeverBeganLeavesNoFolderOfItsOwn() throws IOException {
     Path fresh = folder.resolve("fresh");
-    RunPlace.create(fresh).close();
+    RunPath.create(fresh).close();
     assertFalse(Files.exists(fresh));
     Path given = Files.createDirectory(folder.resolve("given"));
-    RunPlace.create(given).close();
-    RunPlace.create(given).close();
+    RunPath.create(given).close();
+    RunPath.create(given).close();
     assertTrue(Files.exists(given));
   }
 
@@ -135,10 +135,10 @@ class RunFolderTest {
     assertEquals(refused, refusal(run));
     Files.createDirectory(checkpoints);
 
-    try (RunFolder first = RunPlace.create(run)) {
+    try (RunFolder first = RunPath.create(run)) {
       assertTrue(Files.isDirectory(first.checkpoints()));
       String message =
-          assertThrows(IllegalArgumentException.class, () -> RunPlace.create(run)).getMessage();
+          assertThrows(IllegalArgumentException.class, () -> RunPath.create(run)).getMessage();
       assertEquals("another process is training in " + run, message);
     }
   }

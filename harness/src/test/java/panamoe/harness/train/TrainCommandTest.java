@@ -26,11 +26,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.JsonTokenizer;
 import panamoe.harness.CommandRun;
 import panamoe.harness.ShellWord;
+import panamoe.harness.report.RoutedText;
 import panamoe.harness.report.RunDirectory;
-import panamoe.harness.report.ShownText;
 import panamoe.harness.report.TokenRoutes;
 import panamoe.train.RunConfig;
-import panamoe.train.TrainedBy;
+import panamoe.train.TrainingProcess;
 
 /** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
 class TrainCommandTest {
@@ -57,10 +57,10 @@ class TrainCommandTest {
     }
     String report = Files.readString(run.resolve("report.html"));
     assertTrue(report.contains("<svg") && report.contains("id=\"routes\""));
-    List<TrainedBy> history = RunDirectory.read(run).history();
+    List<TrainingProcess> history = RunDirectory.read(run).history();
     assertEquals(1, history.size());
     assertTrue(history.getFirst().command().startsWith("panamoe train --"), report);
-    ShownText read = RunDirectory.read(run).reading().getFirst();
+    RoutedText read = RunDirectory.read(run).reading().getFirst();
     assertEquals(read.text(), String.join("", read.routes().pieces()));
     assertTrue(read.text().length() > 20, read.text());
     for (TokenRoutes.Layer layer : read.routes().layers()) {

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import panamoe.lab.conformance.llamacpp.LlamaBeside.Answer;
-import panamoe.lab.conformance.llamacpp.LlamaBeside.Question;
+import panamoe.lab.conformance.llamacpp.LlamaComparison.Answer;
+import panamoe.lab.conformance.llamacpp.LlamaComparison.Question;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.tensor.DType;
 

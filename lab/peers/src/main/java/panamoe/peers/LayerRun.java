@@ -6,7 +6,7 @@ import java.util.SplittableRandom;
 import panamoe.harness.ComputeType;
 import panamoe.io.Require;
 import panamoe.lab.bench.Contender;
-import panamoe.lab.bench.PeerQuestion;
+import panamoe.lab.bench.PeerRequest;
 
 /** Runs layers, and keeps the weights between questions that differ only in tokens. */
 final class LayerRun implements PeerRun {
@@ -15,7 +15,7 @@ final class LayerRun implements PeerRun {
   private final PeerLibrary library;
   private final List<PeerLayer> layers = new ArrayList<>();
   private final List<PeerLayer.Batch> batches = new ArrayList<>();
-  private PeerQuestion.Work work;
+  private PeerRequest.Work work;
   private int tokens;
   private Contender contender;
 
@@ -29,7 +29,7 @@ final class LayerRun implements PeerRun {
   }
 
   @Override
-  public double[] burst(PeerQuestion question) throws Exception {
+  public double[] burst(PeerRequest question) throws Exception {
     if (!question.work().equals(work)) {
       close(); // free the old weights before allocating new ones
       open(question.work());
@@ -41,7 +41,7 @@ final class LayerRun implements PeerRun {
     return contender.burst(question.seconds());
   }
 
-  private void open(PeerQuestion.Work wanted) throws Exception {
+  private void open(PeerRequest.Work wanted) throws Exception {
     Require.that(wanted.dtype() == ComputeType.F32, "dtype is %s, expected f32", wanted.dtype());
     for (int copy = 0; copy < wanted.copies(); copy++) {
       LayerWeights weights = new LayerWeights(wanted.shape(), SEED + copy);

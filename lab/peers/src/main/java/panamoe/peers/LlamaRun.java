@@ -16,8 +16,8 @@ import panamoe.lab.bench.Contender;
 import panamoe.lab.bench.GenerationModel;
 import panamoe.lab.bench.GenerationTexts;
 import panamoe.lab.bench.Kind;
-import panamoe.lab.bench.PeerQuestion;
-import panamoe.lab.conformance.llamacpp.LlamaBeside;
+import panamoe.lab.bench.PeerRequest;
+import panamoe.lab.conformance.llamacpp.LlamaComparison;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 
@@ -29,11 +29,11 @@ final class LlamaRun implements PeerRun {
   private final Path weights;
   private final long seed;
   private final LibLlama library;
-  private PeerQuestion.Work work;
+  private PeerRequest.Work work;
   private Path file;
   private MemorySegment model;
   private int tokens;
-  private PeerQuestion.Texts wanted;
+  private PeerRequest.Texts wanted;
   private LlamaTexts texts;
   private Contender contender;
 
@@ -56,12 +56,12 @@ final class LlamaRun implements PeerRun {
   @Override
   public Object answer(JsonNode question, ObjectMapper json) throws Exception {
     return question.has("replay")
-        ? GreedyText.answer(library, json.treeToValue(question, LlamaBeside.Question.class))
+        ? GreedyText.answer(library, json.treeToValue(question, LlamaComparison.Question.class))
         : PeerRun.super.answer(question, json);
   }
 
   @Override
-  public double[] burst(PeerQuestion question) throws IOException {
+  public double[] burst(PeerRequest question) throws IOException {
     String given = question.texts().file();
     Path needed = given == null ? weights(question.work()) : Path.of(given);
     if (!question.work().equals(work) || !needed.equals(file)) {
@@ -78,7 +78,7 @@ final class LlamaRun implements PeerRun {
   }
 
   /** The file of the weights, which is written if it is not there. */
-  private Path weights(PeerQuestion.Work wanted) throws IOException {
+  private Path weights(PeerRequest.Work wanted) throws IOException {
     DType dtype = wanted.dtype().dtype();
     ModelConfig config = GenerationModel.QWEN3.config(wanted.shape(), GenerationModel.VOCABULARY);
     String sizes =
@@ -98,7 +98,7 @@ final class LlamaRun implements PeerRun {
     return file;
   }
 
-  private void open(int count, PeerQuestion.Texts of) throws IOException {
+  private void open(int count, PeerRequest.Texts of) throws IOException {
     Kind kind = work.kind();
     GenerationTexts input = GenerationTexts.of(kind, count, of.count(), of.vocabulary(), seed);
     texts =

@@ -10,11 +10,11 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
-import panamoe.lab.bench.PeerQuestion;
+import panamoe.lab.bench.PeerRequest;
 
 /**
  * The main class of a peer's process, which {@code panamoe bench} starts. It reads one {@link
- * PeerQuestion} (or what only one peer is asked) per line, runs it, and answers with the
+ * PeerRequest} (or what only one peer is asked) per line, runs it, and answers with the
  * milliseconds of each call or with an error.
  */
 public final class PeerMain {

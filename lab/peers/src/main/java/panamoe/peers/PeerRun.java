@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
-import panamoe.lab.bench.PeerQuestion;
+import panamoe.lab.bench.PeerRequest;
 
 /** A peer's library, which runs questions. Used by one thread. */
 interface PeerRun extends AutoCloseable {
@@ -13,11 +13,11 @@ interface PeerRun extends AutoCloseable {
   String version();
 
   /** Runs the question for its seconds; returns the milliseconds of each call. */
-  double[] burst(PeerQuestion question) throws Exception;
+  double[] burst(PeerRequest question) throws Exception;
 
   /** Answers what was asked in JSON: how long calls of a question took. */
   default Object answer(JsonNode question, ObjectMapper json) throws Exception {
-    return Map.of("ms", burst(json.treeToValue(question, PeerQuestion.class)));
+    return Map.of("ms", burst(json.treeToValue(question, PeerRequest.class)));
   }
 
   @Override

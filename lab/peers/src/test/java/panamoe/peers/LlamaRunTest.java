@@ -37,8 +37,8 @@ import panamoe.harness.Main;
 import panamoe.lab.bench.GenerationModel;
 import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.LayerShape;
-import panamoe.lab.bench.PeerQuestion;
-import panamoe.lab.conformance.llamacpp.LlamaBeside;
+import panamoe.lab.bench.PeerRequest;
+import panamoe.lab.conformance.llamacpp.LlamaComparison;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
@@ -48,8 +48,8 @@ import picocli.CommandLine;
 /** libllama computes the model that we compute. Runs where ci/fetch/peers has installed it. */
 @Tag("slow")
 class LlamaRunTest {
-  private static final PeerQuestion.Texts ONE =
-      new PeerQuestion.Texts(1, GenerationModel.VOCABULARY, null);
+  private static final PeerRequest.Texts ONE =
+      new PeerRequest.Texts(1, GenerationModel.VOCABULARY, null);
   private static final Path LIBRARY =
       Path.of("../../build/peers/llama").toAbsolutePath().normalize();
   private static final int VOCABULARY = 300;
@@ -181,20 +181,20 @@ class LlamaRunTest {
     try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
       for (ComputeType dtype : ComputeType.values()) {
         for (Kind kind : List.of(Kind.DECODE_BATCH, Kind.DECODE, Kind.PREFILL)) {
-          PeerQuestion.Work work =
-              new PeerQuestion.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
-          assertEquals(1, run.burst(new PeerQuestion(work, 1, 16, 1e-9, ONE)).length);
-          assertEquals(1, run.burst(new PeerQuestion(work, 5, 16, 1e-9, ONE)).length);
+          PeerRequest.Work work =
+              new PeerRequest.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
+          assertEquals(1, run.burst(new PeerRequest(work, 1, 16, 1e-9, ONE)).length);
+          assertEquals(1, run.burst(new PeerRequest(work, 5, 16, 1e-9, ONE)).length);
         }
       }
       assertEquals(2, folder.toFile().list().length, Arrays.toString(folder.toFile().list()));
-      PeerQuestion.Work many =
-          new PeerQuestion.Work(
+      PeerRequest.Work many =
+          new PeerRequest.Work(
               Kind.DECODE_BATCH, "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
-              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, ONE)));
+              () -> run.burst(new PeerRequest(many, 257, 16, 1e-9, ONE)));
       assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
     }
   }
@@ -213,10 +213,12 @@ class LlamaRunTest {
     ObjectMapper json = new ObjectMapper();
     int[] prompt = {5, 9};
     LibLlama library = new LibLlama(LIBRARY);
-    LlamaBeside.Answer mapped =
-        GreedyText.answer(library, new LlamaBeside.Question(file.toString(), true, 1, prompt, 4));
-    LlamaBeside.Answer read =
-        GreedyText.answer(library, new LlamaBeside.Question(file.toString(), false, 1, prompt, 4));
+    LlamaComparison.Answer mapped =
+        GreedyText.answer(
+            library, new LlamaComparison.Question(file.toString(), true, 1, prompt, 4));
+    LlamaComparison.Answer read =
+        GreedyText.answer(
+            library, new LlamaComparison.Question(file.toString(), false, 1, prompt, 4));
     assertArrayEquals(read.ids(), mapped.ids());
     assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
   }
@@ -239,9 +241,10 @@ class LlamaRunTest {
       assertEquals(0, commands.execute(line.split(" ")));
     }
     int[] prompt = new Random(3).ints(LENGTH, 0, vocabulary).toArray();
-    LlamaBeside.Answer theirs =
+    LlamaComparison.Answer theirs =
         GreedyText.answer(
-            new LibLlama(LIBRARY), new LlamaBeside.Question(file.toString(), false, 1, prompt, 1));
+            new LibLlama(LIBRARY),
+            new LlamaComparison.Question(file.toString(), false, 1, prompt, 1));
     try (Backend backend = Backends.open("cpu", 1);
         LanguageModel ours = ModelFolder.open(file).load(backend, DType.FLOAT32)) {
       float[] expected = ModelRunner.nextLogits(backend, ours, prompt);

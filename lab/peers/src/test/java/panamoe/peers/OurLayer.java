@@ -11,7 +11,7 @@ import panamoe.backend.Backends;
 import panamoe.harness.ComputeType;
 import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.LayerShape;
-import panamoe.lab.bench.PeerQuestion;
+import panamoe.lab.bench.PeerRequest;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
@@ -48,20 +48,20 @@ final class OurLayer {
    * bfloat16.
    */
   static void isAskedOf(PeerLibrary library) throws Exception {
-    PeerQuestion.Work two =
-        new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
-    PeerQuestion.Work one =
-        new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
+    PeerRequest.Work two =
+        new PeerRequest.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
+    PeerRequest.Work one =
+        new PeerRequest.Work(Kind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
     try (PeerRun run = new LayerRun(library)) {
-      assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9, null)).length);
-      assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9, null)).length);
-      assertEquals(1, run.burst(new PeerQuestion(one, 70, 2, 1e-9, null)).length);
-      PeerQuestion.Work bfloat16 =
-          new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
+      assertEquals(1, run.burst(new PeerRequest(two, 5, 2, 1e-9, null)).length);
+      assertEquals(1, run.burst(new PeerRequest(two, 70, 2, 1e-9, null)).length);
+      assertEquals(1, run.burst(new PeerRequest(one, 70, 2, 1e-9, null)).length);
+      PeerRequest.Work bfloat16 =
+          new PeerRequest.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
-              () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9, null)));
+              () -> run.burst(new PeerRequest(bfloat16, 5, 2, 1e-9, null)));
       assertEquals("dtype is bf16, expected f32", error.getMessage());
     }
   }

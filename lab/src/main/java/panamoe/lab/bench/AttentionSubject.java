@@ -12,7 +12,7 @@ import panamoe.tensor.Tensor;
  * The forward of causal attention over one sequence, with heads of {@link #HEAD} and as many keys'
  * heads.
  */
-final class AttentionSubject extends DrawnSubject {
+final class AttentionSubject extends RandomSubject {
   static final int HEAD = 128;
 
   private final int hidden;
@@ -32,7 +32,7 @@ final class AttentionSubject extends DrawnSubject {
     return new Forward(tokens);
   }
 
-  private final class Forward extends RecordedCalls {
+  private final class Forward extends CapturedCalls {
     private final int tokens;
 
     Forward(int tokens) {

@@ -5,7 +5,7 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
-import panamoe.harness.probe.Yardstick;
+import panamoe.harness.probe.Roofline;
 import panamoe.lab.peer.PeerProcess;
 
 /**
@@ -19,7 +19,7 @@ import panamoe.lab.peer.PeerProcess;
  */
 record Bench(
     Backend backend,
-    Yardstick yardstick,
+    Roofline yardstick,
     Peer peer,
     PeerProcess process,
     double seconds,
@@ -46,7 +46,7 @@ record Bench(
           cell,
           work,
           timings.getFirst(),
-          ours instanceof CardContender card ? card.hostMs() : null,
+          ours instanceof GpuContender card ? card.hostMs() : null,
           beside == null ? null : beside.label(),
           beside == null ? null : timings.getLast());
     }
@@ -62,6 +62,6 @@ record Bench(
       err.println(kind + " is not recorded: its times include the host's launches and waits");
       return Contender.of(work::run);
     }
-    return new CardContender(work, backend, kind.wholeModel());
+    return new GpuContender(work, backend, kind.wholeModel());
   }
 }

@@ -13,8 +13,8 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.probe.Ceilings;
-import panamoe.harness.probe.Yardstick;
-import panamoe.io.FileTrouble;
+import panamoe.harness.probe.Roofline;
+import panamoe.io.FileErrors;
 import panamoe.io.Words;
 import panamoe.lab.load.LatencyCommand;
 import panamoe.lab.load.ServeBenchCommand;
@@ -159,7 +159,7 @@ public final class BenchCommand implements Subcommand {
     List<Weights> all = modelOptions.ofFiles() ? ofFiles() : drawn();
     try (Backend backend = shared.open();
         PeerProcess process = startPeer(all, backend.name());
-        Yardstick yardstick = new Yardstick(backend.name(), shared.threadCount(), realTime)) {
+        Roofline yardstick = new Roofline(backend.name(), shared.threadCount(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
         shared.out().println(Measurement.HEADER);
@@ -179,9 +179,9 @@ public final class BenchCommand implements Subcommand {
     return 0;
   }
 
-  private void printCeilings(Backend backend, Yardstick yardstick) {
+  private void printCeilings(Backend backend, Roofline yardstick) {
     Ceilings ceilings = yardstick.highest();
-    if (ceilings == null && Yardstick.known(backend.name())) {
+    if (ceilings == null && Roofline.known(backend.name())) {
       shared.err().println("no roofline column: its program is not built (panamoe build)");
     } else if (ceilings != null && !shared.json()) {
       shared
@@ -218,7 +218,7 @@ public final class BenchCommand implements Subcommand {
     try {
       Files.writeString(appended, text, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     } catch (IOException e) {
-      throw FileTrouble.naming(appended, e);
+      throw FileErrors.naming(appended, e);
     }
   }
 

@@ -36,7 +36,7 @@ final class BenchModelOptions {
           "What the weights of a --model with files are held in: bf16, int8 or int4 (experts rounded), or stored (in"
               + " the file's blocks). synthetic-64 has a file for each, BF16, Q8_0, Q4_0 and Q4_K, and keeps all of its"
               + " blocks. Default: bf16.")
-  private List<HeldAs> held;
+  private List<WeightFormat> held;
 
   @Option(
       names = "--activations",
@@ -93,7 +93,7 @@ final class BenchModelOptions {
         kind.takesFiles(),
         "--model is for prefill, decode, decode-batch and load, not for " + kind);
     List<ModelFile> files = new ArrayList<>();
-    for (HeldAs each : held == null ? List.of(HeldAs.BF16) : held) {
+    for (WeightFormat each : held == null ? List.of(WeightFormat.BF16) : held) {
       for (Activations by : activations == null ? List.of(Activations.INT8) : activations) {
         try (PartBar bar = PartBar.onStandardError("writing " + name)) {
           files.add(ModelFile.open(name, each, by, bar));

@@ -19,7 +19,7 @@ import panamoe.tensor.Tensor;
  * The grouped GEMM of the experts' first matrix, with rows distributed by a gate: forward, dgrad or
  * wgrad.
  */
-final class ExpertSubject extends DrawnSubject {
+final class ExpertSubject extends RandomSubject {
   private final Kind kind;
   private final long outputs;
   private final Gate gate;
@@ -51,7 +51,7 @@ final class ExpertSubject extends DrawnSubject {
     return new GroupedGemm(tokens);
   }
 
-  private final class GroupedGemm extends RecordedCalls {
+  private final class GroupedGemm extends CapturedCalls {
     private final long rows;
     private final Tensor x;
     private final Tensor y;

@@ -6,7 +6,7 @@ import java.util.Set;
 import java.util.function.IntConsumer;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
-import panamoe.backend.Recording;
+import panamoe.backend.KernelGraph;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -20,7 +20,7 @@ import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.engine.schedule.StepRows;
-import panamoe.harness.probe.Letters;
+import panamoe.harness.probe.LetterTokenizer;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
@@ -40,11 +40,11 @@ final class GenerationSubject implements Subject {
   private final DType dtype;
   private final long seed;
   private final LanguageModel model;
-  private final LastRecording calls = new LastRecording(); // on a card
+  private final LastGraph calls = new LastGraph(); // on a card
 
   private GenerationSubject(
       Backend backend, Kind kind, LanguageModel model, DType dtype, long seed) {
-    this.backend = backend.asynchronous() ? LastRecording.watch(backend, calls) : backend;
+    this.backend = backend.asynchronous() ? LastGraph.watch(backend, calls) : backend;
     this.kind = kind;
     this.dtype = dtype;
     this.seed = seed;
@@ -217,7 +217,7 @@ final class GenerationSubject implements Subject {
         return null;
       }
       run(0);
-      Recording step = calls.recording(); // an engine beside it records its own later
+      KernelGraph step = calls.recording(); // an engine beside it records its own later
       return _ -> step.replay();
     }
 
@@ -260,7 +260,7 @@ final class GenerationSubject implements Subject {
           new Engine(
               backend,
               model,
-              new Letters(model.config().vocabulary()),
+              new LetterTokenizer(model.config().vocabulary()),
               new EngineConfig(blocks, size, texts, texts, 1, false, 0));
       for (int text = 0; text < texts; text++) {
         write(text);

@@ -15,7 +15,7 @@ import panamoe.tensor.Tensor;
  * MoE layers for inference. The kernel calls of each batch are recorded once and replayed, like a
  * decode step.
  */
-final class LayerSubject extends DrawnSubject {
+final class LayerSubject extends RandomSubject {
   static final float DEVIATION = 0.02f;
 
   private final List<MoeLayer> layers = new ArrayList<>();
@@ -35,7 +35,7 @@ final class LayerSubject extends DrawnSubject {
     return new Forward(tokens);
   }
 
-  private final class Forward extends RecordedCalls {
+  private final class Forward extends CapturedCalls {
     private final int tokens;
     private double expertsHit;
 

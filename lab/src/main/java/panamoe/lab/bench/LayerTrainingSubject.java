@@ -13,7 +13,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /** One MoE layer in training: forward, and backward with FLOAT32 weight gradients. */
-final class LayerTrainingSubject extends DrawnSubject {
+final class LayerTrainingSubject extends RandomSubject {
   private final ParameterStore store = store();
   private final MoeLayer layer;
 

@@ -43,7 +43,7 @@ record Measurement(
       int tokens,
       Integer texts,
       ComputeType dtype,
-      HeldAs quantize,
+      WeightFormat quantize,
       Activations activations,
       int threads) {
     static Labels of(Cell cell) {

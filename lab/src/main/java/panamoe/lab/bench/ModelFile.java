@@ -24,14 +24,15 @@ import panamoe.tensor.DType;
  * @param activations what weights in blocks are multiplied by
  * @param folder of its files
  */
-record ModelFile(String name, HeldAs held, Activations activations, ModelFolder folder) {
+record ModelFile(String name, WeightFormat held, Activations activations, ModelFolder folder) {
   /**
    * Opens a model; the synthetic one is written first if it is not there.
    *
    * @param progress is told which part is written, 0 to 1
    * @throws IllegalArgumentException in a sentence, if it has no MoE layer or cannot be read
    */
-  static ModelFile open(String name, HeldAs held, Activations activations, DoubleConsumer progress)
+  static ModelFile open(
+      String name, WeightFormat held, Activations activations, DoubleConsumer progress)
       throws IOException {
     boolean synthetic = SyntheticModel.isNamed(name);
     Path path =

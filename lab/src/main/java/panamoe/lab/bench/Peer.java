@@ -140,7 +140,7 @@ public enum Peer {
     return new Contender() {
       @Override
       public double[] burst(double seconds) throws IOException {
-        JsonNode answer = process.ask(PeerQuestion.of(cell, style, seconds));
+        JsonNode answer = process.ask(PeerRequest.of(cell, style, seconds));
         return JSON.convertValue(answer.get("ms"), double[].class);
       }
 

@@ -18,7 +18,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** A layer's gate, dispatch or combine, or the balance of its experts' loads. */
-final class RoutingSubject extends DrawnSubject {
+final class RoutingSubject extends RandomSubject {
   private final Kind kind;
   private final Gate gate;
 
@@ -36,7 +36,7 @@ final class RoutingSubject extends DrawnSubject {
     return new Routing(tokens);
   }
 
-  private final class Routing extends RecordedCalls {
+  private final class Routing extends CapturedCalls {
     private final Pass pass = Pass.inference(backend, scope);
     private final int tokens;
 

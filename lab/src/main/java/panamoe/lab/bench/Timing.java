@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 import panamoe.harness.probe.Ceilings;
-import panamoe.harness.probe.Yardstick;
+import panamoe.harness.probe.Roofline;
 
 /** The times of one contender, burst by burst. */
 public record Timing(List<Burst> bursts) {
@@ -30,11 +30,11 @@ public record Timing(List<Burst> bursts) {
    *
    * @param seconds of work for each contender; fewer if that would take three times as long, but at
    *     least three bursts. A burst lasts a quarter of a second, or this long if that is less
-   * @param realTime whether bursts run at real-time priority, see {@link RealTime}
+   * @param realTime whether bursts run at real-time priority, see {@link RealTimePriority}
    * @return one timing per contender
    */
   static List<Timing> inTurns(
-      double seconds, boolean realTime, List<Contender> contenders, Yardstick yardstick)
+      double seconds, boolean realTime, List<Contender> contenders, Roofline yardstick)
       throws IOException {
     double burst = Math.min(BURST_SECONDS, seconds);
     List<Timing> timings = new ArrayList<>();
@@ -51,7 +51,7 @@ public record Timing(List<Burst> bursts) {
         stopIfInterrupted();
         Contender contender = contenders.get(i);
         Ceilings before = i == 0 ? yardstick.now() : null;
-        double[] ms = realTime ? RealTime.burst(contender, burst) : contender.burst(burst);
+        double[] ms = realTime ? RealTimePriority.burst(contender, burst) : contender.burst(burst);
         Ceilings ceilings = before == null ? null : before.higher(yardstick.now());
         timings.get(i).bursts.add(new Burst(ms, ceilings));
       }

@@ -13,7 +13,7 @@ import panamoe.harness.Subcommand;
 import panamoe.io.Require;
 import panamoe.lab.bench.Peer;
 import panamoe.lab.conformance.jinja.TemplateCases;
-import panamoe.lab.conformance.llamacpp.LlamaBeside;
+import panamoe.lab.conformance.llamacpp.LlamaComparison;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.tokenizers.RecordedTokenizers;
@@ -115,8 +115,8 @@ public final class ConformanceCommand implements Subcommand {
     try (Backend backend = shared.open();
         PeerProcess llama = Peer.LLAMA.start("cpu", shared.seed())) {
       int threads = backend.threads();
-      for (LlamaBeside.Result each :
-          LlamaBeside.compare(folder, backend, llama, threads, shared.seed())) {
+      for (LlamaComparison.Result each :
+          LlamaComparison.compare(folder, backend, llama, threads, shared.seed())) {
         print(each, each.line());
         passes &= each.passed();
       }

@@ -121,7 +121,7 @@ final class EinsumPeer implements AutoCloseable {
    * @param stepMs our median step
    * @throws IOException with a sentence if it fails, or what it computes is not this model
    */
-  Result write(WrittenTexts texts, double stepMs) throws IOException {
+  Result write(GeneratedTexts texts, double stepMs) throws IOException {
     JsonNode answer = process.ask(texts.ids());
     double[] steps = json.convertValue(answer.get("ms"), double[].class);
     double difference =

@@ -15,7 +15,7 @@ import panamoe.config.ModelConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.probe.TimedTexts;
+import panamoe.harness.probe.TimedGeneration;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -98,13 +98,13 @@ public final class LatencyCommand implements Callable<Integer> {
   /** A model that this rank has its part of, and how many tokens its texts get. */
   private record Subject(
       Ranks ranks, Backend backend, ModelFolder folder, LanguageModel loaded, int length) {
-    void write(TimedTexts texts, Engine.Body work) throws InterruptedException {
+    void write(TimedGeneration texts, Engine.Body work) throws InterruptedException {
       Engine.onRanks(backend, loaded, folder.tokenizer(), texts.config(), work);
     }
   }
 
   /** What the ranks have measured, for the peer that follows. */
-  private record Measured(Latency latency, WrittenTexts texts) {}
+  private record Measured(Latency latency, GeneratedTexts texts) {}
 
   @Override
   public Integer call() throws Exception {
@@ -192,7 +192,7 @@ public final class LatencyCommand implements Callable<Integer> {
    * find out how fast their links are.
    */
   private void warmUp(Subject subject) throws InterruptedException {
-    TimedTexts warm = timed(subject, texts.getFirst());
+    TimedGeneration warm = timed(subject, texts.getFirst());
     subject.write(
         warm,
         engine -> {
@@ -204,9 +204,9 @@ public final class LatencyCommand implements Callable<Integer> {
   }
 
   /** The texts that were measured, once more, with log-probabilities, which take time. */
-  private WrittenTexts write(Subject subject, int count) throws InterruptedException {
-    TimedTexts timed = timed(subject, count);
-    WrittenTexts texts = WrittenTexts.of(count, subject.length, timed.first());
+  private GeneratedTexts write(Subject subject, int count) throws InterruptedException {
+    TimedGeneration timed = timed(subject, count);
+    GeneratedTexts texts = GeneratedTexts.of(count, subject.length, timed.first());
     subject.write(
         timed,
         engine -> {
@@ -222,7 +222,7 @@ public final class LatencyCommand implements Callable<Integer> {
 
   private Latency measure(Subject subject, int count) throws Exception {
     Ranks ranks = subject.ranks;
-    TimedTexts timed = timed(subject, count);
+    TimedGeneration timed = timed(subject, count);
     double[] steps = new double[subject.length];
     Traffic before = ranks.world().traffic();
     try (ExchangeShare exchanges = new ExchangeShare()) {
@@ -235,9 +235,9 @@ public final class LatencyCommand implements Callable<Integer> {
     }
   }
 
-  private TimedTexts timed(Subject subject, int count) {
+  private TimedGeneration timed(Subject subject, int count) {
     int first = subject.folder.tokenizer().endOfText();
-    return new TimedTexts(count, subject.length, 1, first, shared.seed());
+    return new TimedGeneration(count, subject.length, 1, first, shared.seed());
   }
 
   /** What a rank sent in a step, on average over ranks. */

@@ -83,7 +83,7 @@ final class LoadClient implements AutoCloseable {
 
   private String text(HttpRequest request) throws IOException, InterruptedException {
     HttpResponse<InputStream> answer = client.send(request, BodyHandlers.ofInputStream());
-    try (InputStream body = new PatientStream(answer.body(), patience)) {
+    try (InputStream body = new TimeoutStream(answer.body(), patience)) {
       String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
       if (answer.statusCode() != 200) {
         throw new IOException(request.uri() + " answers with status " + answer.statusCode());
@@ -98,7 +98,7 @@ final class LoadClient implements AutoCloseable {
    * @param due when the request should have been sent, by {@link System#nanoTime}: a client that is
    *     late must not hide how long its user waits
    */
-  Outcome ask(RequestMix.Asked asked, long due) throws InterruptedException {
+  RequestResult ask(RequestMix.Asked asked, long due) throws InterruptedException {
     ObjectNode body =
         JSON.createObjectNode()
             .put("model", model.id())
@@ -110,15 +110,15 @@ final class LoadClient implements AutoCloseable {
     try {
       HttpResponse<InputStream> answer =
           client.send(post("v1/completions", body), BodyHandlers.ofInputStream());
-      try (InputStream stream = new PatientStream(answer.body(), patience)) {
+      try (InputStream stream = new TimeoutStream(answer.body(), patience)) {
         return switch (answer.statusCode()) {
           case 200 -> read(stream, due);
-          case 429, 503 -> Outcome.without(Outcome.Kind.REFUSED, why(answer, stream));
-          default -> Outcome.without(Outcome.Kind.FAILED, why(answer, stream));
+          case 429, 503 -> RequestResult.without(RequestResult.Kind.REFUSED, why(answer, stream));
+          default -> RequestResult.without(RequestResult.Kind.FAILED, why(answer, stream));
         };
       }
     } catch (IOException e) {
-      return Outcome.without(Outcome.Kind.FAILED, e.toString());
+      return RequestResult.without(RequestResult.Kind.FAILED, e.toString());
     }
   }
 
@@ -132,7 +132,7 @@ final class LoadClient implements AutoCloseable {
    * Reads to the stream's end. To close it at {@code [DONE]} would close its connection, which
    * Java's client may have given to another request by then.
    */
-  private static Outcome read(InputStream stream, long due) throws IOException {
+  private static RequestResult read(InputStream stream, long due) throws IOException {
     BufferedReader lines =
         new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8));
     long[] between = new long[64];
@@ -174,10 +174,10 @@ final class LoadClient implements AutoCloseable {
       error = "the stream ended without [DONE]";
     }
     if (error != null) {
-      return Outcome.without(Outcome.Kind.FAILED, error);
+      return RequestResult.without(RequestResult.Kind.FAILED, error);
     }
-    return new Outcome(
-        Outcome.Kind.DONE,
+    return new RequestResult(
+        RequestResult.Kind.DONE,
         first - due,
         before - due,
         pieces,

@@ -46,10 +46,10 @@ record LoadResult(
    * @param took seconds until the last one was answered, which rates are counted by
    */
   static LoadResult of(
-      String load, double seconds, double took, List<Outcome> outcomes, Targets targets) {
-    List<Outcome> done =
-        outcomes.stream().filter(outcome -> outcome.kind() == Outcome.Kind.DONE).toList();
-    long[] first = done.stream().mapToLong(Outcome::firstNanos).sorted().toArray();
+      String load, double seconds, double took, List<RequestResult> outcomes, Targets targets) {
+    List<RequestResult> done =
+        outcomes.stream().filter(outcome -> outcome.kind() == RequestResult.Kind.DONE).toList();
+    long[] first = done.stream().mapToLong(RequestResult::firstNanos).sorted().toArray();
     long[] next =
         done.stream()
             .flatMapToLong(outcome -> LongStream.of(outcome.betweenNanos()))
@@ -62,16 +62,16 @@ record LoadResult(
         outcomes.size() / seconds,
         done.size() / took,
         outcomes.stream().filter(targets::met).count() / took,
-        count(outcomes, Outcome.Kind.REFUSED),
-        count(outcomes, Outcome.Kind.FAILED),
-        done.stream().mapToLong(Outcome::tokens).sum() / took,
+        count(outcomes, RequestResult.Kind.REFUSED),
+        count(outcomes, RequestResult.Kind.FAILED),
+        done.stream().mapToLong(RequestResult::tokens).sum() / took,
         milliseconds(first, 0.5),
         milliseconds(first, 0.99),
         milliseconds(next, 0.5),
         milliseconds(next, 0.99));
   }
 
-  private static int count(List<Outcome> outcomes, Outcome.Kind kind) {
+  private static int count(List<RequestResult> outcomes, RequestResult.Kind kind) {
     return (int) outcomes.stream().filter(outcome -> outcome.kind() == kind).count();
   }
 

@@ -25,7 +25,7 @@ final class LoadRun {
    * Closed loop: {@code users} of whom each sends a request when its last one was answered. Shows
    * what the server can do at most.
    */
-  List<Outcome> closed(int users, double seconds) throws InterruptedException {
+  List<RequestResult> closed(int users, double seconds) throws InterruptedException {
     long end = System.nanoTime() + (long) (seconds * 1e9);
     return together(
         users,
@@ -46,7 +46,7 @@ final class LoadRun {
    *
    * @param rate requests per second
    */
-  List<Outcome> open(double rate, double seconds) throws InterruptedException {
+  List<RequestResult> open(double rate, double seconds) throws InterruptedException {
     List<Long> offsets = new ArrayList<>();
     List<RequestMix.Asked> asked = new ArrayList<>();
     for (double at = wait(rate); at < seconds; at += wait(rate)) {
@@ -71,25 +71,25 @@ final class LoadRun {
   }
 
   private interface User {
-    void run(int number, List<Outcome> into) throws InterruptedException;
+    void run(int number, List<RequestResult> into) throws InterruptedException;
   }
 
-  private static List<Outcome> together(int users, User user) throws InterruptedException {
-    List<Outcome> all = new ArrayList<>();
+  private static List<RequestResult> together(int users, User user) throws InterruptedException {
+    List<RequestResult> all = new ArrayList<>();
     try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-      List<Future<List<Outcome>>> running = new ArrayList<>();
+      List<Future<List<RequestResult>>> running = new ArrayList<>();
       for (int i = 0; i < users; i++) {
         int number = i;
         running.add(
             threads.submit(
                 () -> {
-                  List<Outcome> mine = new ArrayList<>();
+                  List<RequestResult> mine = new ArrayList<>();
                   user.run(number, mine);
                   return mine;
                 }));
       }
       try {
-        for (Future<List<Outcome>> next : running) {
+        for (Future<List<RequestResult>> next : running) {
           all.addAll(next.get());
         }
       } catch (InterruptedException e) {

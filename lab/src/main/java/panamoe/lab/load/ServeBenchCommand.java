@@ -161,14 +161,14 @@ public final class ServeBenchCommand implements Callable<Integer> {
       run.closed(users, Math.min(3, seconds));
       progress("at most");
       long start = System.nanoTime();
-      List<Outcome> closed = run.closed(users, seconds);
+      List<RequestResult> closed = run.closed(users, seconds);
       LoadResult most = result("closed", start, closed, targets);
       print(most);
       shared.require(most.donePerS() > 0, "the server answers no request: see its messages");
       for (Rate rate : rates) {
         progress("at " + rate.text());
         start = System.nanoTime();
-        List<Outcome> outcomes = run.open(rate.perSecond(most.donePerS()), seconds);
+        List<RequestResult> outcomes = run.open(rate.perSecond(most.donePerS()), seconds);
         print(result(rate.text(), start, outcomes, targets));
       }
     }
@@ -182,9 +182,10 @@ public final class ServeBenchCommand implements Callable<Integer> {
     }
   }
 
-  private LoadResult result(String load, long start, List<Outcome> outcomes, Targets targets) {
+  private LoadResult result(
+      String load, long start, List<RequestResult> outcomes, Targets targets) {
     outcomes.stream()
-        .filter(outcome -> outcome.kind() == Outcome.Kind.FAILED)
+        .filter(outcome -> outcome.kind() == RequestResult.Kind.FAILED)
         .findFirst()
         .ifPresent(failed -> shared.err().println("a request failed: " + failed.why()));
     double took = Math.max(seconds, (System.nanoTime() - start) / 1e9);

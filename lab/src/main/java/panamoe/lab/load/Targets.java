@@ -9,8 +9,8 @@ import java.time.Duration;
  * @param next most time from piece to piece, on average over the request
  */
 record Targets(Duration first, Duration next) {
-  boolean met(Outcome outcome) {
-    return outcome.kind() == Outcome.Kind.DONE
+  boolean met(RequestResult outcome) {
+    return outcome.kind() == RequestResult.Kind.DONE
         && outcome.firstNanos() <= first.toNanos()
         && outcome.nextNanos() <= next.toNanos();
   }

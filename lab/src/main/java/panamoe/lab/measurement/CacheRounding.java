@@ -9,7 +9,7 @@ import panamoe.data.TokenWindows;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.engine.schedule.StepRows;
-import panamoe.harness.train.Text;
+import panamoe.harness.train.TrainingText;
 import panamoe.io.Words;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.model.LanguageModel;
@@ -31,7 +31,7 @@ public final class CacheRounding {
     ModelFolder folder = ModelFolder.open(Path.of(arguments[0]));
     DType dtype = arguments[1].equals("bf16") ? DType.BFLOAT16 : DType.FLOAT32;
     int length = folder.config().context();
-    Corpus corpus = Text.europarl(Set.of()).corpus();
+    Corpus corpus = TrainingText.europarl(Set.of()).corpus();
     TokenWindows windows =
         new TokenWindows(
             corpus.tokens(Corpus.Part.VALIDATION, folder.tokenizer()), folder.tokenizer(), length);

@@ -97,7 +97,7 @@ public final class StudyCommand implements Subcommand {
       print.println(line(part, findings.get(part)));
       print.flush();
     }
-    Path page = Page.write(folder.resolve("results"), introduction(budget, quick), findings);
+    Path page = StudyPage.write(folder.resolve("results"), introduction(budget, quick), findings);
     err.println("page: " + page);
     return 0;
   }
@@ -149,7 +149,8 @@ public final class StudyCommand implements Subcommand {
           .put("numbers", finding.numbers())
           .toString();
     }
-    String line = part.claim().name() + ", " + part.claim().title() + ". " + Page.sentence(finding);
+    String line =
+        part.claim().name() + ", " + part.claim().title() + ". " + StudyPage.sentence(finding);
     return quick ? line + " (" + INCONCLUSIVE + ")" : line;
   }
 

@@ -10,7 +10,7 @@ import java.util.List;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.harness.Main;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.open.ModelFolder;
 import panamoe.train.RunConfig;
 import picocli.CommandLine;
@@ -82,7 +82,7 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
     try {
       Files.writeString(config, run.config().toJson());
     } catch (IOException e) {
-      throw FileTrouble.naming(config, e);
+      throw FileErrors.naming(config, e);
     }
     arguments.addAll(List.of("--config", config.toString()));
     if (run.teacher() == null) {

@@ -9,7 +9,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import panamoe.backend.Backend;
-import panamoe.backend.Recording;
+import panamoe.backend.KernelGraph;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 
@@ -45,7 +45,7 @@ class SubjectTest {
             (_, method, arguments) -> {
               try {
                 Object result = method.invoke(backend, arguments);
-                return result instanceof Recording recording
+                return result instanceof KernelGraph recording
                     ? new Counted(recording, open)
                     : result;
               } catch (InvocationTargetException e) {
@@ -54,7 +54,7 @@ class SubjectTest {
             });
   }
 
-  private record Counted(Recording recording, AtomicInteger open) implements Recording {
+  private record Counted(KernelGraph recording, AtomicInteger open) implements KernelGraph {
     Counted {
       open.incrementAndGet();
     }

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.harness.probe.Ceilings;
-import panamoe.harness.probe.Yardstick;
+import panamoe.harness.probe.Roofline;
 import panamoe.lab.bench.Timing.Burst;
 
 @Tag("slow")
@@ -41,7 +41,7 @@ class TimingTest {
   void contendersTakeTurnsUntilEachHasWorkedLongEnough() throws IOException {
     StringBuilder order = new StringBuilder();
     List<Contender> contenders = List.of(takes(900, "a", order), takes(500, "b", order));
-    try (Yardstick none = new Yardstick("reference", 0, false)) {
+    try (Roofline none = new Roofline("reference", 0, false)) {
       List<Timing> timings = Timing.inTurns(2, false, contenders, none);
       assertEquals(2, timings.size());
       assertNull(timings.getFirst().bursts().getFirst().ceilings());
@@ -57,7 +57,7 @@ class TimingTest {
   @Test
   @Timeout(600)
   void contendersEndWhenAllTakesThreeTimesAsLong() throws IOException {
-    try (Yardstick none = new Yardstick("reference", 0, false)) {
+    try (Roofline none = new Roofline("reference", 0, false)) {
       Contender idle = takes(1e-3, "", new StringBuilder());
       Contender slow =
           new Contender() {
@@ -78,7 +78,7 @@ class TimingTest {
 
   @Test
   void aProcessorsCeilingsAreMeasuredWheneverAskedFor() throws IOException {
-    try (Yardstick yardstick = new Yardstick("cpu", 1, false)) {
+    try (Roofline yardstick = new Roofline("cpu", 1, false)) {
       for (int i = 0; i < 3; i++) {
         Ceilings before = yardstick.highest();
         Ceilings now = yardstick.now();

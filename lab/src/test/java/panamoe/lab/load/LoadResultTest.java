@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 class LoadResultTest {
   private static final long MS = 1_000_000;
 
-  private static Outcome done(long firstMs, long... betweenMs) {
+  private static RequestResult done(long firstMs, long... betweenMs) {
     long whole = firstMs;
     long[] between = betweenMs.clone();
     for (int i = 0; i < between.length; i++) {
@@ -17,19 +17,20 @@ class LoadResultTest {
       between[i] *= MS;
     }
     int pieces = between.length + 1;
-    return new Outcome(Outcome.Kind.DONE, firstMs * MS, whole * MS, pieces, pieces, between, null);
+    return new RequestResult(
+        RequestResult.Kind.DONE, firstMs * MS, whole * MS, pieces, pieces, between, null);
   }
 
   @Test
   void goodIsWhatMetBothTargets() {
-    List<Outcome> outcomes =
+    List<RequestResult> outcomes =
         List.of(
             done(10, 5, 15), // 10 ms from piece to piece, on average
             done(11, 5, 15),
             done(10, 5, 16),
             done(10),
-            Outcome.without(Outcome.Kind.REFUSED, "full"),
-            Outcome.without(Outcome.Kind.FAILED, "lost"));
+            RequestResult.without(RequestResult.Kind.REFUSED, "full"),
+            RequestResult.without(RequestResult.Kind.FAILED, "lost"));
     Targets targets = new Targets(Duration.ofMillis(10), Duration.ofMillis(10));
     LoadResult result = LoadResult.of("1x", 2, 4, outcomes, targets);
     assertEquals(3, result.requestsPerS());

@@ -105,7 +105,7 @@ class LoadRunTest {
     return new LoadRun(client, new RequestMix(new RequestMix.Shape(8, 8, 0), 4, 1), 1);
   }
 
-  private static LoadResult result(List<Outcome> outcomes, double seconds) {
+  private static LoadResult result(List<RequestResult> outcomes, double seconds) {
     return LoadResult.of("test", seconds, seconds, outcomes, TARGETS);
   }
 
@@ -126,7 +126,7 @@ class LoadRunTest {
   void anOpenLoopCountsTheWaiting() throws Exception {
     millis = 100;
     try (LoadClient client = client()) {
-      List<Outcome> outcomes = run(client).open(30, 0.5);
+      List<RequestResult> outcomes = run(client).open(30, 0.5);
       LoadResult result = result(outcomes, 0.5);
       assertTrue(outcomes.size() > 5, () -> outcomes.size() + " requests");
       double last = 100.0 * outcomes.size() - 500;
@@ -140,15 +140,16 @@ class LoadRunTest {
     try (LoadClient client = client()) {
       for (int refusal : new int[] {429, 503}) {
         status = refusal;
-        assertEquals(Outcome.Kind.REFUSED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
+        assertEquals(
+            RequestResult.Kind.REFUSED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
       }
       status = 500;
-      assertEquals(Outcome.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
+      assertEquals(RequestResult.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
       status = 200;
       end = "";
-      assertEquals(Outcome.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
+      assertEquals(RequestResult.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
       server.stop(0);
-      assertEquals(Outcome.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
+      assertEquals(RequestResult.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
     }
   }
 
@@ -157,7 +158,7 @@ class LoadRunTest {
     openMillis = 30;
     try (LoadClient client = client()) {
       for (int i = 0; i < 5; i++) {
-        assertEquals(Outcome.Kind.DONE, client.ask(new RequestMix.Asked("p", 2), 0).kind());
+        assertEquals(RequestResult.Kind.DONE, client.ask(new RequestMix.Asked("p", 2), 0).kind());
       }
     }
     assertEquals(1, connections.size());
@@ -169,8 +170,8 @@ class LoadRunTest {
     openMillis = 5000;
     String url = "http://127.0.0.1:" + server.getAddress().getPort();
     try (LoadClient client = new LoadClient(url, Duration.ofSeconds(1))) {
-      Outcome outcome = client.ask(new RequestMix.Asked("p", 2), 0);
-      assertEquals(Outcome.Kind.FAILED, outcome.kind());
+      RequestResult outcome = client.ask(new RequestMix.Asked("p", 2), 0);
+      assertEquals(RequestResult.Kind.FAILED, outcome.kind());
       assertTrue(outcome.why().contains("nothing came for 1 s"), outcome.why());
     }
   }

@@ -4,9 +4,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import panamoe.backend.Backend;
+import panamoe.backend.GraphCapture;
 import panamoe.backend.HostMemory;
-import panamoe.backend.Launcher;
-import panamoe.backend.Recording;
+import panamoe.backend.KernelGraph;
 import panamoe.bindings.Moe;
 import panamoe.bindings.NativeLibrary;
 import panamoe.bindings.NativeMemory;
@@ -32,7 +32,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
   // of read.
   private final Arena arena = Arena.ofShared();
-  private final Launcher<NativeCall> launcher = new Launcher<>();
+  private final GraphCapture<NativeCall> launcher = new GraphCapture<>();
   private final boolean asynchronous;
   private volatile Runnable beforeWaiting = () -> {};
 
@@ -272,10 +272,10 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   }
 
   @Override
-  public Recording record(Runnable step) {
+  public KernelGraph record(Runnable step) {
     requireOpen();
-    Launcher.Calls<NativeCall> calls = launcher.record(step);
-    return asynchronous ? new GraphRecording(calls, stream.handle()) : calls;
+    GraphCapture.Calls<NativeCall> calls = launcher.record(step);
+    return asynchronous ? new NativeGraph(calls, stream.handle()) : calls;
   }
 
   @Override

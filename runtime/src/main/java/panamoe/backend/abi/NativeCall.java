@@ -31,7 +31,7 @@ final class NativeCall implements Runnable {
     this.function = function;
     this.handle = FUNCTIONS.computeIfAbsent(function, NativeCall::find);
     this.arguments = arguments;
-    MemorySegment[] held = Held.by(function, arguments);
+    MemorySegment[] held = HeldArenas.by(function, arguments);
     this.parameters = new Object[1 + arguments.length + held.length];
     parameters[0] = stream;
     System.arraycopy(held, 0, parameters, 1 + arguments.length, held.length);

@@ -12,7 +12,7 @@ import panamoe.tensor.Tensor;
  * Attention over whole sequences. Rows of q and out are numbered (b, i, h), rows of k and v (b, j,
  * g); query head h reads key head {@code h / (H / G)}.
  */
-interface ReferenceAttention extends AttentionKernels, Launching {
+interface ReferenceAttention extends AttentionKernels, ReferenceContext {
 
   @Override
   default void attentionForward(

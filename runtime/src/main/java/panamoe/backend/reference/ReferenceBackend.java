@@ -3,9 +3,9 @@ package panamoe.backend.reference;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import panamoe.backend.Backend;
+import panamoe.backend.GraphCapture;
 import panamoe.backend.HostMemory;
-import panamoe.backend.Launcher;
-import panamoe.backend.Recording;
+import panamoe.backend.KernelGraph;
 
 /**
  * Every kernel in plain Java: slow, clear, computed in float64 and rounded once at the output. It
@@ -38,7 +38,7 @@ public final class ReferenceBackend
         ReferenceSample {
   private static final long ALIGNMENT = 64;
 
-  private final Launcher<Runnable> launcher = new Launcher<>();
+  private final GraphCapture<Runnable> launcher = new GraphCapture<>();
 
   @Override
   public String name() {
@@ -73,7 +73,7 @@ public final class ReferenceBackend
   }
 
   @Override
-  public Recording record(Runnable step) {
+  public KernelGraph record(Runnable step) {
     return launcher.record(step);
   }
 

@@ -6,7 +6,7 @@ import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /** Sums over the tokens of each sequence, one after the other, and the loss they make. */
-interface ReferenceBalance extends BalanceKernels, Launching {
+interface ReferenceBalance extends BalanceKernels, ReferenceContext {
 
   @Override
   default void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums) {

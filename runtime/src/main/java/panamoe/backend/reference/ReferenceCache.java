@@ -12,7 +12,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** Attention of single tokens over a paged key/value cache: one slot a sequence. */
-interface ReferenceCache extends AttentionKernels, Launching {
+interface ReferenceCache extends AttentionKernels, ReferenceContext {
 
   @Override
   default void cacheAppend(Tensor k, Tensor v, CachePlaces places) {

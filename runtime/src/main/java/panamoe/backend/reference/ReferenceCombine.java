@@ -6,7 +6,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /** The weighted sum of a token's expert rows, mixed with the residual branch of a Residual MoE. */
-interface ReferenceCombine extends CombineKernels, Launching {
+interface ReferenceCombine extends CombineKernels, ReferenceContext {
 
   @Override
   default void combineForward(Inputs inputs, Routes routes, Tensor y) {

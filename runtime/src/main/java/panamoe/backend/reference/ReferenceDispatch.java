@@ -6,7 +6,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /** Tokens to rows grouped by expert: one copy a route, no arithmetic. */
-interface ReferenceDispatch extends DispatchKernels, Launching {
+interface ReferenceDispatch extends DispatchKernels, ReferenceContext {
 
   @Override
   default void dispatchForward(Tensor x, Routes routes, Tensor rows) {

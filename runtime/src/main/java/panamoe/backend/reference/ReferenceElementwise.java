@@ -7,7 +7,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /** Fill, cast, copy, sum, clamp, exponential and activations. */
-interface ReferenceElementwise extends ElementwiseKernels, Launching {
+interface ReferenceElementwise extends ElementwiseKernels, ReferenceContext {
 
   @Override
   default void fill(float value, Tensor y) {

@@ -5,7 +5,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /** Rows of a table by id, and the gradient added back to those rows. */
-interface ReferenceEmbedding extends EmbeddingKernels, Launching {
+interface ReferenceEmbedding extends EmbeddingKernels, ReferenceContext {
 
   @Override
   default void embeddingForward(

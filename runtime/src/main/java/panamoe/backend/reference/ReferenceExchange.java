@@ -8,7 +8,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
 
 /** Blocks of rows from one arrangement to another: copies, no arithmetic. */
-interface ReferenceExchange extends TensorDevice, Launching {
+interface ReferenceExchange extends TensorDevice, ReferenceContext {
 
   @Override
   default void copyBlocks(RowBlocks blocks, Tensor x, Tensor y) {

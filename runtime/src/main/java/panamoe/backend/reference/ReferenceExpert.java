@@ -11,7 +11,7 @@ import panamoe.tensor.Tensor;
  * Rows grouped by expert, each multiplied by its expert's weights. Rows past the last group are
  * left as they are.
  */
-interface ReferenceExpert extends ExpertKernels, Launching {
+interface ReferenceExpert extends ExpertKernels, ReferenceContext {
 
   @Override
   default void expertForward(

@@ -10,7 +10,7 @@ import panamoe.tensor.Tensor;
 /**
  * The gate's forward, in four steps: scores, choices, queues, weights; and the losses beside them.
  */
-interface ReferenceGate extends GateKernels, Launching {
+interface ReferenceGate extends GateKernels, ReferenceContext {
 
   @Override
   default void gateForward(GateSettings settings, Inputs inputs, Routes routes) {

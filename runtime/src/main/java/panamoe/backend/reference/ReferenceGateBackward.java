@@ -9,7 +9,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /** The gate's backward. The choice, the counts, the noise and the bias are constants. */
-interface ReferenceGateBackward extends GateKernels, Launching {
+interface ReferenceGateBackward extends GateKernels, ReferenceContext {
 
   @Override
   default void gateBackward(

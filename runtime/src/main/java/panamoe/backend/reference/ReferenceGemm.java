@@ -11,7 +11,7 @@ import panamoe.tensor.Tensor;
  * in blocks that are not {@link Tensor#exact}, rows of the other operand are rounded as {@link
  * Blocks#rounded} says.
  */
-interface ReferenceGemm extends GemmKernels, Launching {
+interface ReferenceGemm extends GemmKernels, ReferenceContext {
 
   @Override
   default void gemm(

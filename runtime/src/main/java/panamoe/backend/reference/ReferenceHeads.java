@@ -7,7 +7,7 @@ import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /** Columns of heads from one arrangement to another: copies, no arithmetic. */
-interface ReferenceHeads extends AttentionKernels, Launching {
+interface ReferenceHeads extends AttentionKernels, ReferenceContext {
 
   @Override
   default void headCopy(boolean transpose, long from, long to, long count, Tensor x, Tensor y) {

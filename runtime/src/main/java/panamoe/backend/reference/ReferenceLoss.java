@@ -11,7 +11,7 @@ import panamoe.tensor.Tensor;
  * Cross-entropy against the target distribution {@code (1 - a) [v = target] + a / V}, a the label
  * smoothing, and the divergence from a teacher's distribution.
  */
-interface ReferenceLoss extends LossKernels, Launching {
+interface ReferenceLoss extends LossKernels, ReferenceContext {
 
   @Override
   default void crossEntropy(Tokens tokens, Tensor logits, Tensor dlogits) {

@@ -5,7 +5,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /** LayerNorm; RMSNorm is the same with mean 0 and no shift. */
-interface ReferenceNorm extends NormKernels, Launching {
+interface ReferenceNorm extends NormKernels, ReferenceContext {
 
   @Override
   default void layerNormForward(Norm norm, Tensor x, Tensor y) {

@@ -6,7 +6,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** AdamW (Loshchilov and Hutter, 2019) and the gradient norm. */
-interface ReferenceOptimizer extends OptimizerKernels, Launching {
+interface ReferenceOptimizer extends OptimizerKernels, ReferenceContext {
 
   @Override
   default void adamwStep(

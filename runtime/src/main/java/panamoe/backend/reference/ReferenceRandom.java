@@ -10,7 +10,7 @@ import panamoe.tensor.Tensor;
  * {@code n % 4} of the Philox block with key (low, high word of seed) and counter (low, high word
  * of {@code n / 4}, 0, 0).
  */
-interface ReferenceRandom extends ElementwiseKernels, Launching {
+interface ReferenceRandom extends ElementwiseKernels, ReferenceContext {
 
   /** {@code (word >> 8) / 2^24}; cut, not rounded, to bfloat16, so that it stays below 1. */
   @Override

@@ -9,7 +9,7 @@ import panamoe.tensor.Tensor;
  * Rotary position embedding (Su et al., RoFormer, 2021): pairs of a head turn by the angle of the
  * token's position.
  */
-interface ReferenceRotary extends AttentionKernels, Launching {
+interface ReferenceRotary extends AttentionKernels, ReferenceContext {
 
   @Override
   default void rotary(

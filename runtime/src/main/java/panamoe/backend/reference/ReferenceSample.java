@@ -8,7 +8,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /** Draws from a sorted list of tokens. */
-interface ReferenceSample extends SampleKernels, Launching {
+interface ReferenceSample extends SampleKernels, ReferenceContext {
   /** A weight that is less than half a part of this of the best one's is 0. */
   double PARTS = 0x1p32;
 

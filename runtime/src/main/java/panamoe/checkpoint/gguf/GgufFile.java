@@ -13,7 +13,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SavedFile;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.Words;
 
 /**
@@ -148,7 +148,7 @@ public final class GgufFile implements TensorFiles {
       throw new CheckpointException(
           Words.of(
               "tensor %s of %s could not be read: %s",
-              tensor.name(), part.path(), FileTrouble.reason(e)),
+              tensor.name(), part.path(), FileErrors.reason(e)),
           e);
     }
   }
@@ -164,7 +164,7 @@ public final class GgufFile implements TensorFiles {
             CheckpointException.first(
                 failure,
                 new CheckpointException(
-                    "cannot close " + part.path() + ": " + FileTrouble.reason(e), e));
+                    "cannot close " + part.path() + ": " + FileErrors.reason(e), e));
       }
     }
     if (failure != null) {

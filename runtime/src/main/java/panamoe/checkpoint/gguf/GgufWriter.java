@@ -20,7 +20,7 @@ import java.util.function.Supplier;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.rows.EncodedRows;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
@@ -127,7 +127,7 @@ public final class GgufWriter {
     try {
       writeNew(file, progress);
     } catch (IOException e) {
-      throw FileTrouble.naming(file, e);
+      throw FileErrors.naming(file, e);
     }
   }
 

@@ -19,7 +19,7 @@ import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
-import panamoe.io.FileTrouble;
+import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
 import panamoe.io.Words;
 
@@ -91,7 +91,7 @@ public final class TorchFile implements AutoCloseable {
                   "%s is not a file of torch.save: it is no ZIP archive, or a damaged one (%s)",
                   path, e.getMessage());
           case EOFException _ -> path + " was truncated";
-          default -> path + " could not be read: " + FileTrouble.reason(failure);
+          default -> path + " could not be read: " + FileErrors.reason(failure);
         };
     return new CheckpointException(sentence, failure);
   }
@@ -223,7 +223,7 @@ public final class TorchFile implements AutoCloseable {
     try {
       zip.close();
     } catch (IOException e) {
-      throw new CheckpointException("cannot close " + path + ": " + FileTrouble.reason(e), e);
+      throw new CheckpointException("cannot close " + path + ": " + FileErrors.reason(e), e);
     }
   }
 

@@ -6,9 +6,9 @@ import java.util.Optional;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import panamoe.comm.Alone;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
+import panamoe.comm.SelfCommunicator;
 import panamoe.io.Require;
 import panamoe.tensor.TensorDevice;
 
@@ -55,7 +55,7 @@ public final class Exchange implements AutoCloseable {
    * @param device of the rows, and of memory for those on their way
    */
   public static Exchange of(Communicator group, Strategy strategy, TensorDevice device) {
-    return new Exchange(group, Alone.WORLD, Alone.WORLD, strategy, device);
+    return new Exchange(group, SelfCommunicator.WORLD, SelfCommunicator.WORLD, strategy, device);
   }
 
   /**

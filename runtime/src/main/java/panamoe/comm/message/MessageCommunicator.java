@@ -13,7 +13,7 @@ import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
 import panamoe.comm.Reduction;
-import panamoe.comm.message.Meeting.Blocks;
+import panamoe.comm.message.MessageGroup.Blocks;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
@@ -29,7 +29,7 @@ public final class MessageCommunicator extends GroupMember {
   private final MessageWorld world;
   private final Messages messages;
   private final Arena arena;
-  private final Meeting meeting;
+  private final MessageGroup meeting;
   // Of a card's tensors. After a failure they are kept: messages may still arrive in them.
   private final List<HostView> copies = new ArrayList<>();
   private final boolean root;
@@ -42,7 +42,7 @@ public final class MessageCommunicator extends GroupMember {
       MessageWorld world,
       Messages messages,
       Arena arena,
-      Meeting meeting,
+      MessageGroup meeting,
       int rank,
       int[] nodes,
       MessageCommunicator parent) {
@@ -65,7 +65,7 @@ public final class MessageCommunicator extends GroupMember {
   public static Communicator of(
       MessageWorld world, Messages messages, int rank, int size, int nodeName, Arena arena) {
     int[] ranks = IntStream.range(0, size).toArray();
-    Meeting meeting = new Meeting(world, messages, "world", rank, ranks, arena);
+    MessageGroup meeting = new MessageGroup(world, messages, "world", rank, ranks, arena);
     long[] names =
         gather(meeting, CollectiveCall.allGatherNumbers("", new long[1]), rank, nodeName);
     int[] nodes = Arrays.stream(names).mapToInt(name -> number(name, names)).toArray();
@@ -260,7 +260,8 @@ public final class MessageCommunicator extends GroupMember {
     Arena partArena = Arena.ofShared();
     // All members have met above: a split that is collective in a library finds them there.
     Messages ofPart = messages.split(part.members(), part.rank(), partArena);
-    Meeting partMeeting = new Meeting(world, ofPart, name, part.rank(), part.ranks(), partArena);
+    MessageGroup partMeeting =
+        new MessageGroup(world, ofPart, name, part.rank(), part.ranks(), partArena);
     return new MessageCommunicator(
         world, ofPart, partArena, partMeeting, part.rank(), part.nodes(), this);
   }
@@ -300,7 +301,8 @@ public final class MessageCommunicator extends GroupMember {
     }
   }
 
-  private static long[] gather(Meeting meeting, CollectiveCall call, int rank, long... values) {
+  private static long[] gather(
+      MessageGroup meeting, CollectiveCall call, int rank, long... values) {
     int members = meeting.ranks().length;
     return meeting.lend(
         memory -> {

@@ -1,14 +1,14 @@
 package panamoe.comm.message;
 
 import java.time.Duration;
-import panamoe.comm.Lifeline;
+import panamoe.comm.Heartbeat;
 
 /** What the groups of one world share. Thread-safe. */
 public interface MessageWorld {
   /** How long a rank waits for a late one before the world fails. */
   Duration timeout();
 
-  Lifeline lifeline();
+  Heartbeat lifeline();
 
   boolean isClosed();
 

@@ -12,12 +12,12 @@ import panamoe.bindings.mpi.Mpi;
 import panamoe.bindings.mpi.OpenMpi;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
+import panamoe.comm.Heartbeat;
 import panamoe.comm.LauncherVariables;
-import panamoe.comm.Lifeline;
 import panamoe.comm.message.InFlightMemory;
 import panamoe.comm.message.MessageCommunicator;
 import panamoe.comm.message.MessageWorld;
-import panamoe.comm.tcp.Gathering;
+import panamoe.comm.tcp.TcpRendezvous;
 
 /** MPI in this process: started once, used by all groups, ended once. Thread-safe. */
 public final class MpiWorld implements MessageWorld {
@@ -31,7 +31,7 @@ public final class MpiWorld implements MessageWorld {
   private final Duration timeout;
   private final long chunk;
   private final AtomicBoolean closed = new AtomicBoolean();
-  private Lifeline lifeline;
+  private Heartbeat lifeline;
 
   private MpiWorld(Duration timeout, long chunk) {
     this.timeout = timeout;
@@ -104,8 +104,8 @@ public final class MpiWorld implements MessageWorld {
       int size = number.get(ValueLayout.JAVA_INT, 0);
       Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
       lifeline =
-          Lifeline.over(
-              Gathering.connect(rank, size, patience, this::broadcastFromRank0),
+          Heartbeat.over(
+              TcpRendezvous.connect(rank, size, patience, this::broadcastFromRank0),
               rank,
               size,
               silence,
@@ -128,7 +128,7 @@ public final class MpiWorld implements MessageWorld {
   }
 
   @Override
-  public Lifeline lifeline() {
+  public Heartbeat lifeline() {
     return lifeline;
   }
 
@@ -236,7 +236,7 @@ public final class MpiWorld implements MessageWorld {
   }
 
   /** Prints a failure that this rank's thread might report too late, or never. */
-  private record Speaker(int rank) implements Lifeline.Witness {
+  private record Speaker(int rank) implements Heartbeat.Witness {
     @Override
     public void lost(String reason) {
       System.err.println("rank " + rank + ": " + reason);

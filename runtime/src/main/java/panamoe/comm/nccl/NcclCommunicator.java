@@ -8,9 +8,9 @@ import java.util.Arrays;
 import java.util.stream.IntStream;
 import panamoe.bindings.nccl.NcclLibrary;
 import panamoe.comm.CollectiveCall;
+import panamoe.comm.CollectiveMismatch;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Disagreement;
 import panamoe.comm.GroupMember;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -89,7 +89,7 @@ public final class NcclCommunicator extends GroupMember {
     for (int from = 0; from < size(); from++) {
       if (sent[from] != receiveRows[from]) {
         throw disagreement(
-            Disagreement.ofRows(
+            CollectiveMismatch.ofRows(
                 name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
     }
@@ -248,7 +248,7 @@ public final class NcclCommunicator extends GroupMember {
         descriptions[member] =
             new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
       }
-      throw disagreement(Disagreement.ofCalls(name(), ranks(), descriptions));
+      throw disagreement(CollectiveMismatch.ofCalls(name(), ranks(), descriptions));
     }
     return call;
   }

@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import panamoe.comm.CollectiveMismatch;
 import panamoe.comm.CommunicationException;
-import panamoe.comm.Disagreement;
 import panamoe.comm.MachineAddresses;
 import panamoe.io.Words;
 
@@ -95,7 +95,8 @@ final class Mesh {
    * @param patience how long it may take
    * @throws CommunicationException in one sentence, if a rank cannot be reached
    */
-  static Mesh connect(TcpRank self, Handshake handshake, Gathering gathering, Duration patience) {
+  static Mesh connect(
+      TcpRank self, Handshake handshake, TcpRendezvous gathering, Duration patience) {
     Mesh mesh = new Mesh(self, handshake);
     try {
       mesh.connect(gathering, patience);
@@ -115,7 +116,7 @@ final class Mesh {
     }
   }
 
-  private void connect(Gathering gathering, Duration patience)
+  private void connect(TcpRendezvous gathering, Duration patience)
       throws IOException, InterruptedException {
     try (ServerSocketChannel server = ServerSocketChannel.open()) {
       boolean near = InetAddress.getByName(self.host()).isLoopbackAddress();
@@ -148,10 +149,10 @@ final class Mesh {
             .toList();
     return Words.of(
         "%s did not connect to rank %d within %.1f s",
-        Disagreement.words(late), self.rank(), patience.toMillis() / 1e3);
+        CollectiveMismatch.words(late), self.rank(), patience.toMillis() / 1e3);
   }
 
-  private List<Place> places(Gathering gathering, int port) throws IOException {
+  private List<Place> places(TcpRendezvous gathering, int port) throws IOException {
     Place mine = new Place(port, machine(), self.host(), MachineAddresses.all());
     List<byte[]> told = gathering.allGather(mine.bytes());
     List<Place> places = new ArrayList<>();

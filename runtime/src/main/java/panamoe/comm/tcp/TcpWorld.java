@@ -8,7 +8,7 @@ import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Lifeline;
+import panamoe.comm.Heartbeat;
 import panamoe.comm.message.MessageCommunicator;
 import panamoe.comm.message.MessageWorld;
 
@@ -25,10 +25,10 @@ public final class TcpWorld implements MessageWorld {
   private final int rank;
   private final Duration timeout;
   private final Connection[] connections; // by rank; null for this one
-  private final Lifeline lifeline;
+  private final Heartbeat lifeline;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private TcpWorld(int self, Duration timeout, SocketChannel[] channels, Lifeline lifeline) {
+  private TcpWorld(int self, Duration timeout, SocketChannel[] channels, Heartbeat lifeline) {
     this.rank = self;
     this.timeout = timeout;
     this.connections =
@@ -52,13 +52,13 @@ public final class TcpWorld implements MessageWorld {
     Handshake handshake = new Handshake(self);
     Duration patience = timeout.multipliedBy(START_FACTOR);
     Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
-    Gathering gathering = Gathering.of(self, handshake, patience);
+    TcpRendezvous gathering = TcpRendezvous.of(self, handshake, patience);
     Mesh mesh = null;
     try {
       mesh = Mesh.connect(self, handshake, gathering, timeout);
       gathering.barrier(); // from here on, who is silent is lost
-      Lifeline lifeline =
-          Lifeline.over(
+      Heartbeat lifeline =
+          Heartbeat.over(
               gathering.connections(), self.rank(), self.size(), silence, true, new Ear(lost));
       return new TcpWorld(self.rank(), timeout, mesh.channels(), lifeline)
           .communicator(mesh.node(self.rank()));
@@ -85,7 +85,7 @@ public final class TcpWorld implements MessageWorld {
   /**
    * The rank's own thread waits nowhere without a clock: it hears of a failure at its next call.
    */
-  private record Ear(Consumer<String> told) implements Lifeline.Witness {
+  private record Ear(Consumer<String> told) implements Heartbeat.Witness {
     @Override
     public void lost(String reason) {
       told.accept(reason);
@@ -101,7 +101,7 @@ public final class TcpWorld implements MessageWorld {
   }
 
   @Override
-  public Lifeline lifeline() {
+  public Heartbeat lifeline() {
     return lifeline;
   }
 

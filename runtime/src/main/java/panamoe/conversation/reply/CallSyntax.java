@@ -3,8 +3,8 @@ package panamoe.conversation.reply;
 import java.util.List;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import panamoe.grammar.CallForm;
-import panamoe.grammar.Wording;
+import panamoe.grammar.CallMarkup;
+import panamoe.grammar.MarkupPattern;
 
 /**
  * Calls within the content of a reply.
@@ -16,12 +16,12 @@ import panamoe.grammar.Wording;
  * @param id makes the id of a call
  */
 record CallSyntax(
-    String open, boolean spaced, boolean listed, CallForm.Calls calls, Supplier<String> id)
+    String open, boolean spaced, boolean listed, CallMarkup.Calls calls, Supplier<String> id)
     implements ReplySyntax {
   @Override
-  public CallForm form() {
-    Wording opening = Wording.of(spaced ? " " + open : open);
-    return new CallForm(List.of(open), "", opening, calls, Wording.EMPTY);
+  public CallMarkup form() {
+    MarkupPattern opening = MarkupPattern.of(spaced ? " " + open : open);
+    return new CallMarkup(List.of(open), "", opening, calls, MarkupPattern.EMPTY);
   }
 
   @Override
@@ -41,7 +41,7 @@ record CallSyntax(
 
   /** Behind arguments; if the group matches, another head follows. */
   Pattern tail() {
-    Wording next = listed ? calls.next() : Wording.NEVER;
+    MarkupPattern next = listed ? calls.next() : MarkupPattern.NEVER;
     return Pattern.compile(
         calls.after().pattern() + "(?:(" + next.pattern() + ")|" + calls.last().pattern() + ")");
   }

@@ -2,8 +2,8 @@ package panamoe.conversation.reply;
 
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.grammar.CallForm;
-import panamoe.grammar.Wording;
+import panamoe.grammar.CallMarkup;
+import panamoe.grammar.MarkupPattern;
 
 /** Calls between DeepSeek's markers. */
 final class DeepSeek {
@@ -20,13 +20,13 @@ final class DeepSeek {
     String separator = Markers.in(tokenizer, "<｜tool▁sep｜>");
     String end = Markers.in(tokenizer, "<｜tool▁call▁end｜>");
     String name = fenced ? begin + "function" + separator : begin;
-    CallForm.Calls calls =
-        new CallForm.Calls(
-            Wording.of("·" + name),
-            Wording.exactly(fenced ? "\n```json\n" : separator),
-            Wording.exactly(fenced ? "\n```" + end : end),
-            Wording.of(fenced ? "\n" + name : name),
-            Wording.of(Markers.in(tokenizer, "<｜tool▁calls▁end｜>")));
+    CallMarkup.Calls calls =
+        new CallMarkup.Calls(
+            MarkupPattern.of("·" + name),
+            MarkupPattern.exactly(fenced ? "\n```json\n" : separator),
+            MarkupPattern.exactly(fenced ? "\n```" + end : end),
+            MarkupPattern.of(fenced ? "\n" + name : name),
+            MarkupPattern.of(Markers.in(tokenizer, "<｜tool▁calls▁end｜>")));
     String open = Markers.in(tokenizer, "<｜tool▁calls▁begin｜>");
     return new CallSyntax(open, false, true, calls, FunctionCall::newId);
   }

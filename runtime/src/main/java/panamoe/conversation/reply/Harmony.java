@@ -5,15 +5,15 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.grammar.CallForm;
-import panamoe.grammar.Wording;
+import panamoe.grammar.CallMarkup;
+import panamoe.grammar.MarkupPattern;
 
 /**
  * GPT-OSS's answers: messages, each with a header that names a channel and perhaps whom it is to.
  * Messages to functions are calls, messages of the channel analysis thoughts, others content. The
  * prompt ends within the first header.
  */
-record Harmony(CallForm form) implements ReplySyntax {
+record Harmony(CallMarkup form) implements ReplySyntax {
   private static final String CHANNEL_NAME = "<|channel|>";
   private static final String CHANNEL = Markers.of(CHANNEL_NAME);
   private static final String TO = " to=functions.";
@@ -25,18 +25,23 @@ record Harmony(CallForm form) implements ReplySyntax {
     String start = Markers.in(tokenizer, "<|start|>") + "assistant";
     String json = Markers.in(tokenizer, "<|constrain|>") + "json";
     String commentary = channel + "commentary";
-    Wording between =
-        Wording.sequence(
-            Wording.perhaps(Wording.of(commentary)),
-            Wording.perhaps(Wording.exactly(" json"), Wording.of(" " + json)),
-            Wording.of(message));
+    MarkupPattern between =
+        MarkupPattern.sequence(
+            MarkupPattern.perhaps(MarkupPattern.of(commentary)),
+            MarkupPattern.perhaps(MarkupPattern.exactly(" json"), MarkupPattern.of(" " + json)),
+            MarkupPattern.of(message));
     return new Harmony(
-        new CallForm(
+        new CallMarkup(
             List.of(commentary + TO, channel + "analysis" + TO, start + TO),
             start,
-            Wording.exactly(commentary + TO),
-            new CallForm.Calls(Wording.EMPTY, between, Wording.EMPTY, Wording.NEVER, Wording.EMPTY),
-            Wording.of(channel + "final" + message)));
+            MarkupPattern.exactly(commentary + TO),
+            new CallMarkup.Calls(
+                MarkupPattern.EMPTY,
+                between,
+                MarkupPattern.EMPTY,
+                MarkupPattern.NEVER,
+                MarkupPattern.EMPTY),
+            MarkupPattern.of(channel + "final" + message)));
   }
 
   @Override

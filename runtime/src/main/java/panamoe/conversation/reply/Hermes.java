@@ -2,8 +2,8 @@ package panamoe.conversation.reply;
 
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.grammar.CallForm;
-import panamoe.grammar.Wording;
+import panamoe.grammar.CallMarkup;
+import panamoe.grammar.MarkupPattern;
 
 /**
  * {@code <tool_call>{"name": "NAME", "arguments": {...}}</tool_call>}, of Hermes' and Qwen's
@@ -14,7 +14,7 @@ public final class Hermes {
   static final String NAME = "{·\"name\"·: \"";
 
   /** From there to the arguments. */
-  static final Wording ARGUMENTS = Wording.of("\"·, \"arguments\"·: ");
+  static final MarkupPattern ARGUMENTS = MarkupPattern.of("\"·, \"arguments\"·: ");
 
   private static final String OPEN = "<tool_call>";
   private static final String CLOSE = "</tool_call>";
@@ -23,13 +23,13 @@ public final class Hermes {
 
   static CallSyntax of(Tokenizer tokenizer) {
     String open = Markers.in(tokenizer, OPEN);
-    CallForm.Calls calls =
-        new CallForm.Calls(
-            Wording.of("\n" + NAME),
+    CallMarkup.Calls calls =
+        new CallMarkup.Calls(
+            MarkupPattern.of("\n" + NAME),
             ARGUMENTS,
-            Wording.of("·}\n" + Markers.in(tokenizer, CLOSE)),
-            Wording.of("\n" + open + "\n" + NAME),
-            Wording.EMPTY);
+            MarkupPattern.of("·}\n" + Markers.in(tokenizer, CLOSE)),
+            MarkupPattern.of("\n" + open + "\n" + NAME),
+            MarkupPattern.EMPTY);
     return new CallSyntax(open, true, false, calls, FunctionCall::newId);
   }
 

@@ -2,8 +2,8 @@ package panamoe.conversation.reply;
 
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.grammar.CallForm;
-import panamoe.grammar.Wording;
+import panamoe.grammar.CallMarkup;
+import panamoe.grammar.MarkupPattern;
 
 /** Calls behind {@code [TOOL_CALLS]}, of Mixtral and Mistral's other models. */
 final class Mistral {
@@ -17,13 +17,13 @@ final class Mistral {
    */
   static CallSyntax list(Tokenizer tokenizer) {
     String open = Markers.in(tokenizer, "[TOOL_CALLS]");
-    CallForm.Calls calls =
-        new CallForm.Calls(
-            Wording.of(" [·" + Hermes.NAME),
+    CallMarkup.Calls calls =
+        new CallMarkup.Calls(
+            MarkupPattern.of(" [·" + Hermes.NAME),
             Hermes.ARGUMENTS,
-            Wording.of("·}"),
-            Wording.of("·, " + Hermes.NAME),
-            Wording.of("·]"));
+            MarkupPattern.of("·}"),
+            MarkupPattern.of("·, " + Hermes.NAME),
+            MarkupPattern.of("·]"));
     return new CallSyntax(open, true, true, calls, Mistral::newId);
   }
 
@@ -34,16 +34,17 @@ final class Mistral {
    */
   static CallSyntax each(Tokenizer tokenizer) {
     String open = Markers.in(tokenizer, "[TOOL_CALLS]");
-    Wording marker = Wording.of("·" + Markers.in(tokenizer, "[CALL_ID]"));
-    CallForm.Calls calls =
-        new CallForm.Calls(
-            Wording.of("·"),
-            Wording.sequence(
-                Wording.perhaps(Wording.sequence(marker, Wording.letters(ID_LENGTH))),
-                Wording.of("·" + Markers.in(tokenizer, "[ARGS]") + "·")),
-            Wording.EMPTY,
-            Wording.of(open),
-            Wording.EMPTY);
+    MarkupPattern marker = MarkupPattern.of("·" + Markers.in(tokenizer, "[CALL_ID]"));
+    CallMarkup.Calls calls =
+        new CallMarkup.Calls(
+            MarkupPattern.of("·"),
+            MarkupPattern.sequence(
+                MarkupPattern.perhaps(
+                    MarkupPattern.sequence(marker, MarkupPattern.letters(ID_LENGTH))),
+                MarkupPattern.of("·" + Markers.in(tokenizer, "[ARGS]") + "·")),
+            MarkupPattern.EMPTY,
+            MarkupPattern.of(open),
+            MarkupPattern.EMPTY);
     return new CallSyntax(open, false, false, calls, Mistral::newId);
   }
 

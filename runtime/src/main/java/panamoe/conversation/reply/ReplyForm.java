@@ -6,7 +6,7 @@ import java.util.function.Function;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.grammar.CallForm;
+import panamoe.grammar.CallMarkup;
 
 /** How a family of models writes an assistant's message: where thoughts and calls are in it. */
 public enum ReplyForm {
@@ -53,7 +53,7 @@ public enum ReplyForm {
   }
 
   /** How calls are written, for a grammar. */
-  public CallForm calls(Tokenizer tokenizer) {
+  public CallMarkup calls(Tokenizer tokenizer) {
     return syntax(tokenizer).form();
   }
 

@@ -1,11 +1,11 @@
 package panamoe.conversation.reply;
 
-import panamoe.grammar.CallForm;
+import panamoe.grammar.CallMarkup;
 
 /** How a family of models writes its replies. Immutable and thread-safe. */
 interface ReplySyntax {
   /** What a grammar lets a model write. */
-  CallForm form();
+  CallMarkup form();
 
   /**
    * Makes what reads a reply.

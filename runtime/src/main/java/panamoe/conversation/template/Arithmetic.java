@@ -9,15 +9,15 @@ final class Arithmetic {
 
   static Object of(String operator, Object left, Object right) {
     if (operator.equals("~")) {
-      return Printing.str(left).plus(Printing.str(right));
+      return PythonText.str(left).plus(PythonText.str(right));
     }
-    Values.requireDefined(left);
-    Values.requireDefined(right);
-    if (Values.isNumber(left) && Values.isNumber(right)) {
+    JinjaValues.requireDefined(left);
+    JinjaValues.requireDefined(right);
+    if (JinjaValues.isNumber(left) && JinjaValues.isNumber(right)) {
       try {
         return left instanceof Double || right instanceof Double
-            ? reals(operator, Values.real(left), Values.real(right))
-            : wholes(operator, Values.whole(left), Values.whole(right));
+            ? reals(operator, JinjaValues.real(left), JinjaValues.real(right))
+            : wholes(operator, JinjaValues.whole(left), JinjaValues.whole(right));
       } catch (ArithmeticException _) {
         throw new TemplateException("a number is beyond 64 bits");
       }
@@ -28,18 +28,18 @@ final class Arithmetic {
     if (operator.equals("%") && left instanceof Text pattern) {
       return Formatting.percent(pattern, right);
     }
-    if (operator.equals("*") && Values.isNumber(right)) {
-      return repeated(left, Values.whole(right));
+    if (operator.equals("*") && JinjaValues.isNumber(right)) {
+      return repeated(left, JinjaValues.whole(right));
     }
-    if (operator.equals("*") && Values.isNumber(left)) {
-      return repeated(right, Values.whole(left));
+    if (operator.equals("*") && JinjaValues.isNumber(left)) {
+      return repeated(right, JinjaValues.whole(left));
     }
     throw unsupported(operator, left, right);
   }
 
   private static TemplateException unsupported(String operator, Object left, Object right) {
     return new TemplateException(
-        operator + " is not for " + Values.type(left) + " and " + Values.type(right));
+        operator + " is not for " + JinjaValues.type(left) + " and " + JinjaValues.type(right));
   }
 
   private static Object sum(Object left, Object right) {
@@ -59,7 +59,7 @@ final class Arithmetic {
       return TextMethods.repeat(text, times);
     }
     if (value instanceof List<?> list) {
-      if (times > 0 && list.size() > Budget.MOST_STEPS / times) {
+      if (times > 0 && list.size() > RenderLimits.MOST_STEPS / times) {
         throw new TemplateException("the list grows beyond 10 million elements");
       }
       List<Object> repeated = new ArrayList<>();

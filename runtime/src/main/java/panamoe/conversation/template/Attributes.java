@@ -16,7 +16,7 @@ final class Attributes {
   private Attributes() {}
 
   /** An attribute, or the entry of that name. */
-  static Object attribute(Object of, String name, Budget budget) {
+  static Object attribute(Object of, String name, RenderLimits budget) {
     Object found = own(of, name, budget);
     if (found == null && of instanceof Map<?, ?> map) {
       found = map.get(Text.of(name));
@@ -25,14 +25,14 @@ final class Attributes {
   }
 
   /** An element, or the attribute of that name. */
-  static Object item(Object of, Object index, Budget budget) {
+  static Object item(Object of, Object index, RenderLimits budget) {
     if (index instanceof Text) {
       budget.spendOn(index);
     }
     Object found =
         switch (of) {
-          case Map<?, ?> map when Values.isKey(index) -> map.get(index);
-          case List<?> _, Text _ when Values.isNumber(index) && !(index instanceof Double) ->
+          case Map<?, ?> map when JinjaValues.isKey(index) -> map.get(index);
+          case List<?> _, Text _ when JinjaValues.isNumber(index) && !(index instanceof Double) ->
               element(of, index, budget);
           default -> null;
         };
@@ -43,18 +43,18 @@ final class Attributes {
       return found;
     }
     return index instanceof Text name
-        ? missing(of, "attribute " + Printing.repr(name))
-        : missing(of, "element " + (Values.isNumber(index) ? Printing.str(index) : ""));
+        ? missing(of, "attribute " + PythonText.repr(name))
+        : missing(of, "element " + (JinjaValues.isNumber(index) ? PythonText.str(index) : ""));
   }
 
   private static Undefined missing(Object of, String what) {
-    return new Undefined("'" + Values.type(of) + " object' has no " + what);
+    return new Undefined("'" + JinjaValues.type(of) + " object' has no " + what);
   }
 
-  private static Object own(Object of, String name, Budget budget) {
+  private static Object own(Object of, String name, RenderLimits budget) {
     return switch (of) {
       case Undefined undefined -> throw undefined.error();
-      case Namespace namespace -> namespace.values().get(name);
+      case NamespaceObject namespace -> namespace.values().get(name);
       case Loop loop -> loop.attribute(name);
       case Text text -> TextMethods.method(text, name, budget);
       case List<?> list ->
@@ -72,19 +72,19 @@ final class Attributes {
     };
   }
 
-  private static Function method(List<?> list, String name, Budget budget) {
+  private static Function method(List<?> list, String name, RenderLimits budget) {
     return switch (name) {
       case "copy" -> _ -> budget.spendOn(new ArrayList<>(list));
       case "count" ->
           arguments -> {
             Object value = arguments.one("value");
-            return list.stream().filter(each -> Values.equal(each, value, budget)).count();
+            return list.stream().filter(each -> JinjaValues.equal(each, value, budget)).count();
           };
       case "index" ->
           arguments -> {
             Object value = arguments.one("value");
             for (int i = 0; i < list.size(); i++) {
-              if (Values.equal(list.get(i), value, budget)) {
+              if (JinjaValues.equal(list.get(i), value, budget)) {
                 return (long) i;
               }
             }
@@ -94,12 +94,12 @@ final class Attributes {
     };
   }
 
-  private static Function method(Map<?, ?> map, String name, Budget budget) {
+  private static Function method(Map<?, ?> map, String name, RenderLimits budget) {
     return switch (name) {
       case "get" ->
           arguments -> {
             Object[] bound = arguments.bind("key", "default");
-            Object found = map.get(Values.key(Arguments.required(bound[0], "key")));
+            Object found = map.get(JinjaValues.key(Arguments.required(bound[0], "key")));
             return found != null ? found : bound[1] == null ? None.NONE : bound[1];
           };
       case "items" -> _ -> items(map, budget);
@@ -111,7 +111,7 @@ final class Attributes {
   }
 
   /** Keys with their values. */
-  static List<Object> items(Map<?, ?> map, Budget budget) {
+  static List<Object> items(Map<?, ?> map, RenderLimits budget) {
     budget.spend(map.size());
     List<Object> items = new ArrayList<>();
     map.forEach((key, value) -> items.add(Tuple.of(key, value)));
@@ -119,9 +119,9 @@ final class Attributes {
   }
 
   /** An element of a list, a character of a text; null if there is none. */
-  private static Object element(Object of, Object index, Budget budget) {
-    long size = Values.length(of);
-    long place = Values.whole(index);
+  private static Object element(Object of, Object index, RenderLimits budget) {
+    long size = JinjaValues.length(of);
+    long place = JinjaValues.whole(index);
     int at = (int) (place < 0 ? Math.max(place + size, -1) : Math.min(place, size));
     if (at < 0 || at == size) {
       return null;
@@ -134,16 +134,16 @@ final class Attributes {
   }
 
   /** {@code of[from:to:step]}; null: not given. */
-  static Object slice(Object of, Object from, Object to, Object step, Budget budget) {
-    Values.requireDefined(of);
+  static Object slice(Object of, Object from, Object to, Object step, RenderLimits budget) {
+    JinjaValues.requireDefined(of);
     if (!(of instanceof List<?> || of instanceof Text)) {
-      throw new TemplateException(Values.type(of) + " cannot be sliced");
+      throw new TemplateException(JinjaValues.type(of) + " cannot be sliced");
     }
     if (of instanceof Text text) {
       budget.spendOn(text);
     }
-    int size = (int) Values.length(of);
-    int by = isGiven(step) ? Values.count(step) : 1;
+    int size = (int) JinjaValues.length(of);
+    int by = isGiven(step) ? JinjaValues.count(step) : 1;
     if (by == 0) {
       throw new TemplateException("slice step cannot be zero");
     }
@@ -154,7 +154,7 @@ final class Attributes {
           ? Text.EMPTY
           : budget.spendOn(text.slice(Chars.offset(text, begin), Chars.offset(text, end)));
     }
-    List<Object> elements = Values.elements(of, budget);
+    List<Object> elements = JinjaValues.elements(of, budget);
     List<Object> slice = new ArrayList<>();
     for (long at = begin; by > 0 ? at < end : at > end; at += by) {
       budget.spend(1);
@@ -172,7 +172,7 @@ final class Attributes {
   }
 
   private static int place(Object bound, int size, int by) {
-    long at = Values.whole(bound);
+    long at = JinjaValues.whole(bound);
     at = at < 0 ? at + size : at;
     return by > 0 ? Math.clamp(at, 0, size) : Math.clamp(at, -1, size - 1);
   }

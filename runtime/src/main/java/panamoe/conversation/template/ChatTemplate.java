@@ -233,12 +233,12 @@ public final class ChatTemplate {
     tokens.forEach((token, text) -> values.put(token, Text.of(text)));
     variables
         .properties()
-        .forEach(entry -> values.put(entry.getKey(), Values.of(entry.getValue())));
+        .forEach(entry -> values.put(entry.getKey(), JinjaValues.of(entry.getValue())));
     if (values.get("messages") instanceof List<?> messages) {
       messages.forEach(ChatTemplate::trustRole);
     }
     Template usual = templates.get(USUAL);
-    boolean tools = Values.truth(values.get("tools"));
+    boolean tools = JinjaValues.truth(values.get("tools"));
     return (tools ? templates.getOrDefault(TOOLS, usual) : usual)
         .render(values, time == null ? LocalDateTime.now(ZoneId.systemDefault()) : time)
         .prompt();

@@ -10,7 +10,7 @@ interface Expression {
 
   /** Whether its value is true. */
   default boolean truth(Scope scope) {
-    return Values.truth(value(scope));
+    return JinjaValues.truth(value(scope));
   }
 
   /** What stands in the parentheses of a call. */
@@ -56,7 +56,8 @@ interface Expression {
         case Function function -> scope.budget().spendOn(function.call(arguments));
         case Undefined undefined -> throw undefined.error();
         default ->
-            throw new TemplateException("'" + Values.type(callee) + "' object is not callable");
+            throw new TemplateException(
+                "'" + JinjaValues.type(callee) + "' object is not callable");
       };
     }
   }

@@ -86,7 +86,7 @@ final class ExpressionParser {
               line,
               scope -> {
                 Object value = first.value(scope);
-                return Values.truth(value) == decides ? value : right.value(scope);
+                return JinjaValues.truth(value) == decides ? value : right.value(scope);
               });
     }
     return left;
@@ -165,7 +165,8 @@ final class ExpressionParser {
       long sign = cursor.take().text().equals("-") ? -1 : 1;
       Expression of = unary(false);
       value =
-          Expression.at(line, scope -> Arithmetic.of("*", sign, Values.number(of.value(scope))));
+          Expression.at(
+              line, scope -> Arithmetic.of("*", sign, JinjaValues.number(of.value(scope))));
     } else {
       value = operands.primary();
     }

@@ -8,7 +8,7 @@ final class Filters {
   /** One filter. */
   @FunctionalInterface
   interface Filter {
-    Object of(Object value, Arguments arguments, Budget budget);
+    Object of(Object value, Arguments arguments, RenderLimits budget);
   }
 
   private static final Map<String, Filter> BY_NAME = new HashMap<>();
@@ -23,9 +23,9 @@ final class Filters {
     BY_NAME.put(
         "attr",
         (value, arguments, budget) -> {
-          Text name = Values.text(arguments.one("name"));
+          Text name = JinjaValues.text(arguments.one("name"));
           return value instanceof Map<?, ?> map && map.containsKey(name)
-              ? new Undefined("'dict object' has no attribute " + Printing.repr(name))
+              ? new Undefined("'dict object' has no attribute " + PythonText.repr(name))
               : Attributes.attribute(value, name.chars(), budget);
         });
   }
@@ -39,7 +39,7 @@ final class Filters {
   /**
    * @throws TemplateException if there is no such filter
    */
-  static Object apply(String name, Object value, Arguments arguments, Budget budget) {
+  static Object apply(String name, Object value, Arguments arguments, RenderLimits budget) {
     Filter filter = BY_NAME.get(name);
     if (filter == null) {
       throw new TemplateException("there is no filter '" + name + "'");
@@ -48,10 +48,10 @@ final class Filters {
     return budget.spendOn(filter.of(value, arguments, budget));
   }
 
-  private static Object otherwise(Object value, Arguments arguments, Budget budget) {
+  private static Object otherwise(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("default_value", "boolean");
-    boolean alsoFalse = Values.truth(bound[1]);
-    boolean kept = alsoFalse ? Values.truth(value) : !(value instanceof Undefined);
+    boolean alsoFalse = JinjaValues.truth(bound[1]);
+    boolean kept = alsoFalse ? JinjaValues.truth(value) : !(value instanceof Undefined);
     return kept ? value : bound[0] == null ? Text.EMPTY : bound[0];
   }
 }

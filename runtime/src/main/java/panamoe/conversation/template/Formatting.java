@@ -48,11 +48,13 @@ final class Formatting {
   private static Text converted(Matcher field, Object value) {
     int decimals = field.group(4) == null ? 6 : Integer.parseInt(field.group(4));
     return switch (field.group(5)) {
-      case "s" -> Printing.str(value);
-      case "r" -> value instanceof Text text ? Text.of(Printing.repr(text)) : Printing.str(value);
-      case "d", "i" -> Text.of(Long.toString((long) Values.real(value)));
-      case "x" -> Text.of(Long.toHexString(Values.whole(value)));
-      case "f" -> Text.of(String.format(Locale.ROOT, "%." + decimals + "f", Values.real(value)));
+      case "s" -> PythonText.str(value);
+      case "r" ->
+          value instanceof Text text ? Text.of(PythonText.repr(text)) : PythonText.str(value);
+      case "d", "i" -> Text.of(Long.toString((long) JinjaValues.real(value)));
+      case "x" -> Text.of(Long.toHexString(JinjaValues.whole(value)));
+      case "f" ->
+          Text.of(String.format(Locale.ROOT, "%." + decimals + "f", JinjaValues.real(value)));
       default ->
           throw new TemplateException("the format has an unsupported field " + field.group());
     };
@@ -92,7 +94,7 @@ final class Formatting {
       if (value == null) {
         throw new TemplateException("the format has no value for {" + name + "}");
       }
-      text.append(Printing.str(value));
+      text.append(PythonText.str(value));
     }
     return text.append(pattern, done, pattern.length()).text();
   }

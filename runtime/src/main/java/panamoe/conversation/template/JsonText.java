@@ -13,34 +13,34 @@ record JsonText(
     Text comma,
     Text colon,
     boolean sorted,
-    Budget budget) {
+    RenderLimits budget) {
   /** The filter {@code tojson}, with {@code json.dumps}'s arguments. */
-  static Text of(Object value, Arguments arguments, Budget budget) {
+  static Text of(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("ensure_ascii", "indent", "separators", "sort_keys");
     String indent =
         switch (bound[1]) {
           case null -> null;
           case None _ -> null;
           case Text text -> text.chars();
-          default -> " ".repeat(Math.clamp(Values.whole(bound[1]), 0, 100));
+          default -> " ".repeat(Math.clamp(JinjaValues.whole(bound[1]), 0, 100));
         };
     Text comma = Text.of(indent == null ? ", " : ",");
     Text colon = Text.of(": ");
     if (bound[2] instanceof List<?> separators && separators.size() == 2) {
-      comma = Values.text(separators.get(0));
-      colon = Values.text(separators.get(1));
+      comma = JinjaValues.text(separators.get(0));
+      colon = JinjaValues.text(separators.get(1));
     } else if (bound[2] != null && bound[2] != None.NONE) {
       throw new TemplateException("separators are not two strings");
     }
-    boolean ascii = Values.truth(bound[0]);
-    boolean sorted = Values.truth(bound[3]);
+    boolean ascii = JinjaValues.truth(bound[0]);
+    boolean sorted = JinjaValues.truth(bound[3]);
     Text.Builder into = new Text.Builder();
     new JsonText(into, ascii, indent, comma, colon, sorted, budget).write(value, 0);
     return into.text();
   }
 
   private void write(Object value, int depth) {
-    if (depth > Budget.MOST_NESTED) {
+    if (depth > RenderLimits.MOST_NESTED) {
       throw new TemplateException("the value is nested too deep for JSON");
     }
     switch (value) {
@@ -74,7 +74,7 @@ record JsonText(
   private List<?> keys(Map<?, ?> map) {
     List<Object> keys = new ArrayList<>(map.keySet());
     if (sorted) {
-      keys.sort((a, b) -> Values.compare(a, b, budget));
+      keys.sort((a, b) -> JinjaValues.compare(a, b, budget));
     }
     return keys;
   }
@@ -107,10 +107,10 @@ record JsonText(
       case Boolean bool -> bool.toString();
       case Double number when number.isNaN() -> "NaN";
       case Double number when number.isInfinite() -> number > 0 ? "Infinity" : "-Infinity";
-      case Double number -> Printing.number(number);
+      case Double number -> PythonText.number(number);
       case Number number -> number.toString();
       case Undefined undefined -> throw undefined.error();
-      default -> throw new TemplateException(Values.type(value) + " is no JSON");
+      default -> throw new TemplateException(JinjaValues.type(value) + " is no JSON");
     };
   }
 

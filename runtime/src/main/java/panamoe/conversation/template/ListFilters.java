@@ -14,9 +14,10 @@ import java.util.stream.Stream;
 final class ListFilters {
   static final Map<String, Filters.Filter> BY_NAME =
       Map.ofEntries(
-          Map.entry("length", (value, _, _) -> Values.length(value)),
-          Map.entry("count", (value, _, _) -> Values.length(value)),
-          Map.entry("list", (value, _, budget) -> new ArrayList<>(Values.elements(value, budget))),
+          Map.entry("length", (value, _, _) -> JinjaValues.length(value)),
+          Map.entry("count", (value, _, _) -> JinjaValues.length(value)),
+          Map.entry(
+              "list", (value, _, budget) -> new ArrayList<>(JinjaValues.elements(value, budget))),
           Map.entry("first", (value, _, budget) -> end(value, true, budget)),
           Map.entry("last", (value, _, budget) -> end(value, false, budget)),
           Map.entry("items", (value, _, budget) -> items(value, budget)),
@@ -39,34 +40,35 @@ final class ListFilters {
 
   private ListFilters() {}
 
-  private static Object end(Object value, boolean first, Budget budget) {
-    List<Object> elements = Values.elements(value, budget);
+  private static Object end(Object value, boolean first, RenderLimits budget) {
+    List<Object> elements = JinjaValues.elements(value, budget);
     return elements.isEmpty()
         ? new Undefined(
             "there is no " + (first ? "first" : "last") + " item, the sequence is empty")
         : first ? elements.getFirst() : elements.getLast();
   }
 
-  private static List<Object> items(Object value, Budget budget) {
+  private static List<Object> items(Object value, RenderLimits budget) {
     return switch (value) {
       case Undefined _ -> List.of();
       case Map<?, ?> map -> Attributes.items(map, budget);
-      default -> throw new TemplateException("only a mapping has items, not " + Values.type(value));
+      default ->
+          throw new TemplateException("only a mapping has items, not " + JinjaValues.type(value));
     };
   }
 
-  private static Object reverse(Object value, Arguments arguments, Budget budget) {
-    List<Object> reversed = new ArrayList<>(Values.elements(value, budget));
+  private static Object reverse(Object value, Arguments arguments, RenderLimits budget) {
+    List<Object> reversed = new ArrayList<>(JinjaValues.elements(value, budget));
     Collections.reverse(reversed);
     return value instanceof Text ? TextMethods.join(Text.EMPTY, reversed, budget) : reversed;
   }
 
-  private static Object join(Object value, Arguments arguments, Budget budget) {
+  private static Object join(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("d", "attribute");
-    Text separator = bound[0] == null ? Text.EMPTY : Printing.str(bound[0]);
+    Text separator = bound[0] == null ? Text.EMPTY : PythonText.str(bound[0]);
     UnaryOperator<Object> attribute = attribute(bound[1], null, budget);
     List<Text> printed =
-        Values.elements(value, budget).stream().map(attribute).map(Printing::str).toList();
+        JinjaValues.elements(value, budget).stream().map(attribute).map(PythonText::str).toList();
     return TextMethods.join(separator, printed, budget);
   }
 
@@ -76,11 +78,12 @@ final class ListFilters {
    * @param path null or none: the element itself
    * @param otherwise in place of what is undefined; null: that stays so
    */
-  private static UnaryOperator<Object> attribute(Object path, Object otherwise, Budget budget) {
+  private static UnaryOperator<Object> attribute(
+      Object path, Object otherwise, RenderLimits budget) {
     if (path == null || path == None.NONE) {
       return element -> element;
     }
-    String[] names = Printing.str(path).chars().split("\\.", -1);
+    String[] names = PythonText.str(path).chars().split("\\.", -1);
     return element -> {
       Object value = element;
       for (String name : names) {
@@ -96,18 +99,18 @@ final class ListFilters {
   }
 
   private static Object folded(Object value, Object caseSensitive) {
-    boolean folds = !Values.truth(caseSensitive);
+    boolean folds = !JinjaValues.truth(caseSensitive);
     return folds && value instanceof Text text
         ? text.map(part -> part.toLowerCase(Locale.ROOT))
         : value;
   }
 
   private static List<Object> sorted(
-      List<Object> elements, UnaryOperator<Object> key, boolean reverse, Budget budget) {
+      List<Object> elements, UnaryOperator<Object> key, boolean reverse, RenderLimits budget) {
     Comparator<Object[]> order =
         (a, b) -> {
           budget.spend(1);
-          return Values.compare(a[0], b[0], budget);
+          return JinjaValues.compare(a[0], b[0], budget);
         };
     try {
       return elements.stream()
@@ -120,41 +123,41 @@ final class ListFilters {
     }
   }
 
-  private static Object sort(Object value, Arguments arguments, Budget budget) {
+  private static Object sort(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("reverse", "case_sensitive", "attribute");
     List<UnaryOperator<Object>> attributes = new ArrayList<>();
     for (String one :
-        bound[2] == null ? new String[1] : Printing.str(bound[2]).chars().split(",")) {
+        bound[2] == null ? new String[1] : PythonText.str(bound[2]).chars().split(",")) {
       attributes.add(attribute(one == null ? null : Text.of(one), null, budget));
     }
     return sorted(
-        Values.elements(value, budget),
+        JinjaValues.elements(value, budget),
         element ->
             attributes.size() == 1
                 ? folded(attributes.getFirst().apply(element), bound[1])
                 : attributes.stream().map(each -> folded(each.apply(element), bound[1])).toList(),
-        Values.truth(bound[0]),
+        JinjaValues.truth(bound[0]),
         budget);
   }
 
-  private static Object dictsort(Object value, Arguments arguments, Budget budget) {
+  private static Object dictsort(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("case_sensitive", "by", "reverse");
-    int by = bound[1] != null && Printing.str(bound[1]).chars().equals("value") ? 1 : 0;
+    int by = bound[1] != null && PythonText.str(bound[1]).chars().equals("value") ? 1 : 0;
     return sorted(
         items(value, budget),
         pair -> folded(((Tuple) pair).get(by), bound[0]),
-        Values.truth(bound[2]),
+        JinjaValues.truth(bound[2]),
         budget);
   }
 
-  private static Object unique(Object value, Arguments arguments, Budget budget) {
+  private static Object unique(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("case_sensitive", "attribute");
     UnaryOperator<Object> attribute = attribute(bound[1], null, budget);
     List<Object> seen = new ArrayList<>();
     List<Object> unique = new ArrayList<>();
-    for (Object element : Values.elements(value, budget)) {
+    for (Object element : JinjaValues.elements(value, budget)) {
       Object key = folded(attribute.apply(element), bound[0]);
-      if (!Values.contains(seen, key, budget)) {
+      if (!JinjaValues.contains(seen, key, budget)) {
         seen.add(key);
         unique.add(element);
       }
@@ -162,15 +165,15 @@ final class ListFilters {
     return unique;
   }
 
-  private static Object extreme(Object value, Arguments arguments, int sign, Budget budget) {
+  private static Object extreme(Object value, Arguments arguments, int sign, RenderLimits budget) {
     Object[] bound = arguments.bind("case_sensitive", "attribute");
     UnaryOperator<Object> attribute = attribute(bound[1], null, budget);
     Object best = null;
     Object bestKey = null;
-    for (Object element : Values.elements(value, budget)) {
+    for (Object element : JinjaValues.elements(value, budget)) {
       budget.spend(1);
       Object key = folded(attribute.apply(element), bound[0]);
-      if (best == null || Integer.signum(Values.compare(key, bestKey, budget)) == sign) {
+      if (best == null || Integer.signum(JinjaValues.compare(key, bestKey, budget)) == sign) {
         best = element;
         bestKey = key;
       }
@@ -178,24 +181,24 @@ final class ListFilters {
     return best == null ? new Undefined("there is no item, the sequence is empty") : best;
   }
 
-  private static Object sum(Object value, Arguments arguments, Budget budget) {
+  private static Object sum(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("attribute", "start");
     UnaryOperator<Object> attribute = attribute(bound[0], null, budget);
     Object sum = bound[1] == null ? (Object) 0L : bound[1];
-    for (Object element : Values.elements(value, budget)) {
+    for (Object element : JinjaValues.elements(value, budget)) {
       budget.spend(1);
       sum = budget.spendOn(Arithmetic.of("+", sum, attribute.apply(element)));
     }
     return sum;
   }
 
-  private static Object map(Object value, Arguments arguments, Budget budget) {
+  private static Object map(Object value, Arguments arguments, RenderLimits budget) {
     UnaryOperator<Object> function;
     if (arguments.positional().isEmpty()) {
       Object[] bound = arguments.bind("attribute", "default");
       function = attribute(Arguments.required(bound[0], "attribute"), bound[1], budget);
     } else {
-      String filter = Values.text(arguments.positional().getFirst()).chars();
+      String filter = JinjaValues.text(arguments.positional().getFirst()).chars();
       function = element -> Filters.apply(filter, element, arguments.after(1), budget);
     }
     return elementsOfTrue(value, budget).map(function).toList();
@@ -203,7 +206,7 @@ final class ListFilters {
 
   /** The elements that pass a test, or do not; without a test the true ones. */
   private static Object select(
-      Object value, Arguments arguments, boolean byAttribute, boolean wanted, Budget budget) {
+      Object value, Arguments arguments, boolean byAttribute, boolean wanted, RenderLimits budget) {
     List<Object> given = arguments.positional();
     if (byAttribute && given.isEmpty()) {
       throw new TemplateException("the argument attribute is missing");
@@ -213,10 +216,10 @@ final class ListFilters {
     int before = byAttribute ? 1 : 0;
     Predicate<Object> holds =
         given.size() == before
-            ? Values::truth
+            ? JinjaValues::truth
             : tested ->
                 Tests.holds(
-                    Values.text(given.get(before)).chars(),
+                    JinjaValues.text(given.get(before)).chars(),
                     tested,
                     arguments.after(before + 1),
                     budget);
@@ -226,13 +229,14 @@ final class ListFilters {
   }
 
   /** Of none, too, there are no elements. */
-  private static Stream<Object> elementsOfTrue(Object value, Budget budget) {
-    List<Object> elements = Values.truth(value) ? Values.elements(value, budget) : List.of();
+  private static Stream<Object> elementsOfTrue(Object value, RenderLimits budget) {
+    List<Object> elements =
+        JinjaValues.truth(value) ? JinjaValues.elements(value, budget) : List.of();
     budget.spend(elements.size());
     return elements.stream();
   }
 
-  private static Object groupby(Object value, Arguments arguments, Budget budget) {
+  private static Object groupby(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("attribute", "default", "case_sensitive");
     UnaryOperator<Object> attribute =
         attribute(Arguments.required(bound[0], "attribute"), bound[1], budget);
@@ -240,9 +244,9 @@ final class ListFilters {
     List<Object> groups = new ArrayList<>();
     List<Object> group = null;
     Object last = null;
-    for (Object element : sorted(Values.elements(value, budget), key, false, budget)) {
+    for (Object element : sorted(JinjaValues.elements(value, budget), key, false, budget)) {
       Object next = key.apply(element);
-      if (group == null || !Values.equal(last, next, budget)) {
+      if (group == null || !JinjaValues.equal(last, next, budget)) {
         group = new ArrayList<>();
         groups.add(Tuple.of(attribute.apply(element), group));
         last = next;
@@ -252,15 +256,15 @@ final class ListFilters {
     return groups;
   }
 
-  private static Object batch(Object value, Arguments arguments, Budget budget) {
+  private static Object batch(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("linecount", "fill_with");
-    int size = Values.count(Arguments.required(bound[0], "linecount"));
+    int size = JinjaValues.count(Arguments.required(bound[0], "linecount"));
     if (size < 1) {
       throw new TemplateException("batch needs a linecount of 1 or more");
     }
     List<Object> batches = new ArrayList<>();
     List<Object> batch = null;
-    for (Object element : Values.elements(value, budget)) {
+    for (Object element : JinjaValues.elements(value, budget)) {
       budget.spend(1);
       if (batch == null || batch.size() == size) {
         batch = new ArrayList<>();

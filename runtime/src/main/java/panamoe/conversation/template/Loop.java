@@ -5,11 +5,11 @@ import java.util.List;
 /** The variable {@code loop}. */
 final class Loop {
   private final List<Object> elements;
-  private final Budget budget;
+  private final RenderLimits budget;
   private int index;
   private Object last;
 
-  Loop(List<Object> elements, Budget budget) {
+  Loop(List<Object> elements, RenderLimits budget) {
     this.elements = elements;
     this.budget = budget;
   }
@@ -50,7 +50,7 @@ final class Loop {
   }
 
   private Object changed(Arguments arguments) {
-    boolean changed = last == null || !Values.equal(last, arguments.positional(), budget);
+    boolean changed = last == null || !JinjaValues.equal(last, arguments.positional(), budget);
     last = arguments.positional();
     return changed;
   }

@@ -19,19 +19,19 @@ final class NumberFilters {
 
   private NumberFilters() {}
 
-  private static Object abs(Object value, Arguments arguments, Budget budget) {
+  private static Object abs(Object value, Arguments arguments, RenderLimits budget) {
     return value instanceof Double number
         ? (Object) Math.abs(number)
-        : Math.abs(Values.whole(value));
+        : Math.abs(JinjaValues.whole(value));
   }
 
-  private static Object whole(Object value, Arguments arguments, Budget budget) {
+  private static Object whole(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("default", "base");
     Object otherwise = bound[0] == null ? (Object) 0L : bound[0];
-    int base = bound[1] == null ? 10 : Values.count(bound[1]);
+    int base = bound[1] == null ? 10 : JinjaValues.count(bound[1]);
     try {
       return switch (value) {
-        case Boolean _, Long _ -> Values.whole(value);
+        case Boolean _, Long _ -> JinjaValues.whole(value);
         case Double number when Math.abs(number) < Long.MAX_VALUE -> (long) (double) number;
         case Text text when base == 10 && text.chars().strip().matches("[+-]?\\d+") ->
             Long.valueOf(text.chars().strip());
@@ -44,12 +44,12 @@ final class NumberFilters {
     }
   }
 
-  private static Object real(Object value, Arguments arguments, Budget budget) {
+  private static Object real(Object value, Arguments arguments, RenderLimits budget) {
     Object given = arguments.bind("default")[0];
     Object otherwise = given == null ? (Object) 0.0 : given;
     try {
       return switch (value) {
-        case Boolean _, Number _ -> Values.real(value);
+        case Boolean _, Number _ -> JinjaValues.real(value);
         case Text text -> real(text);
         default -> otherwise;
       };
@@ -66,16 +66,16 @@ final class NumberFilters {
     return Double.parseDouble(number);
   }
 
-  private static Object round(Object value, Arguments arguments, Budget budget) {
+  private static Object round(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("precision", "method");
-    int places = bound[0] == null ? 0 : Math.clamp(Values.whole(bound[0]), -20, 20);
-    String method = bound[1] == null ? "common" : Values.text(bound[1]).chars();
+    int places = bound[0] == null ? 0 : Math.clamp(JinjaValues.whole(bound[0]), -20, 20);
+    String method = bound[1] == null ? "common" : JinjaValues.text(bound[1]).chars();
     if (value instanceof Long whole && method.equals("common")) {
       return BigDecimal.valueOf(whole)
           .setScale(Math.min(0, places), RoundingMode.HALF_EVEN)
           .longValue();
     }
-    double number = Values.real(value);
+    double number = JinjaValues.real(value);
     if (Double.isNaN(number) || Double.isInfinite(number)) {
       return number;
     }

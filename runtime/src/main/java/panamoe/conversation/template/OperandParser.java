@@ -100,7 +100,7 @@ record OperandParser(Cursor cursor, ExpressionParser expressions) {
         scope -> {
           Map<Object, Object> map = new LinkedHashMap<>();
           entries.forEach(
-              (key, value) -> map.put(Values.key(key.value(scope)), value.value(scope)));
+              (key, value) -> map.put(JinjaValues.key(key.value(scope)), value.value(scope)));
           return map;
         });
   }
@@ -198,7 +198,7 @@ record OperandParser(Cursor cursor, ExpressionParser expressions) {
     return scope -> {
       List<Object> values = values(positional, scope);
       if (more[0] != null) {
-        values.addAll(Values.elements(more[0].value(scope), scope.budget()));
+        values.addAll(JinjaValues.elements(more[0].value(scope), scope.budget()));
       }
       Map<String, Object> byName = new LinkedHashMap<>();
       named.forEach((name, expression) -> byName.put(name, expression.value(scope)));
@@ -206,7 +206,7 @@ record OperandParser(Cursor cursor, ExpressionParser expressions) {
         if (!(more[1].value(scope) instanceof Map<?, ?> map)) {
           throw new TemplateException("after ** there is no mapping");
         }
-        map.forEach((key, value) -> byName.put(Values.text(key).chars(), value));
+        map.forEach((key, value) -> byName.put(JinjaValues.text(key).chars(), value));
       }
       return new Arguments(values, byName);
     };

@@ -9,9 +9,9 @@ import java.util.Map;
  * @param around null: nothing
  * @param budget of the rendering
  */
-record Scope(Scope around, Budget budget, Map<String, Object> values) {
+record Scope(Scope around, RenderLimits budget, Map<String, Object> values) {
   /** The outermost one. */
-  Scope(Budget budget) {
+  Scope(RenderLimits budget) {
     this(null, budget, new HashMap<>());
   }
 

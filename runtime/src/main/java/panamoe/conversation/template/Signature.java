@@ -14,7 +14,7 @@ record Signature(List<String> parameters, List<Expression> defaults) {
   Function macro(List<Statement> body, Scope around) {
     int required = parameters.size() - defaults.size();
     return arguments -> {
-      Budget budget = around.budget();
+      RenderLimits budget = around.budget();
       budget.enterCall();
       Scope scope = new Scope(around);
       List<Object> positional = arguments.positional();

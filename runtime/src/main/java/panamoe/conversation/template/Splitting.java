@@ -12,14 +12,14 @@ final class Splitting {
    *
    * @param arguments {@code sep}, without it white space, and {@code maxsplit}
    */
-  static List<Object> split(Text text, Arguments arguments, boolean right, Budget budget) {
+  static List<Object> split(Text text, Arguments arguments, boolean right, RenderLimits budget) {
     Object[] bound = arguments.bind("sep", "maxsplit");
-    long most = bound[1] == null ? -1 : Values.whole(bound[1]);
+    long most = bound[1] == null ? -1 : JinjaValues.whole(bound[1]);
     most = most < 0 ? Long.MAX_VALUE : most;
     if (bound[0] == null || bound[0] == None.NONE) {
       return words(text, most, right, budget);
     }
-    Text separator = Values.text(bound[0]);
+    Text separator = JinjaValues.text(bound[0]);
     List<Integer> places = TextMethods.places(text, separator, budget);
     if (places.size() > most) {
       int from = right ? places.size() - (int) most : 0;
@@ -37,7 +37,7 @@ final class Splitting {
   }
 
   /** Words, of which {@code most} are split off. */
-  private static List<Object> words(Text text, long most, boolean right, Budget budget) {
+  private static List<Object> words(Text text, long most, boolean right, RenderLimits budget) {
     List<int[]> words = new ArrayList<>();
     for (int at = space(text, 0, true); at < text.length(); ) {
       budget.spendOnTexts(1);
@@ -67,7 +67,7 @@ final class Splitting {
     return next;
   }
 
-  static List<Object> lines(Text text, Budget budget) {
+  static List<Object> lines(Text text, RenderLimits budget) {
     List<Object> lines = new ArrayList<>();
     int begin = 0;
     while (begin < text.length()) {
@@ -85,8 +85,8 @@ final class Splitting {
   }
 
   /** What lies before the first separator, that separator, and what lies after it. */
-  static Tuple partition(Text text, Object separator, Budget budget) {
-    Text sought = Values.text(separator);
+  static Tuple partition(Text text, Object separator, RenderLimits budget) {
+    Text sought = JinjaValues.text(separator);
     int at = budget.find(text, sought, 0);
     return at < 0
         ? Tuple.of(text, Text.EMPTY, Text.EMPTY)

@@ -49,7 +49,7 @@ interface Statement {
     return at(
         line,
         (scope, out) -> {
-          Text text = Printing.str(value.value(scope));
+          Text text = PythonText.str(value.value(scope));
           scope.budget().spendOn(text);
           out.append(text);
           return Flow.NEXT;
@@ -59,7 +59,7 @@ interface Statement {
   /** Gives names to a value, or to its elements. */
   static void assign(List<String> targets, Object value, Scope scope) {
     List<Object> values =
-        targets.size() == 1 ? List.of(value) : Values.elements(value, scope.budget());
+        targets.size() == 1 ? List.of(value) : JinjaValues.elements(value, scope.budget());
     if (values.size() != targets.size()) {
       throw new TemplateException(
           "there are " + values.size() + " values for " + targets.size() + " names");

@@ -174,7 +174,7 @@ final class StatementParser {
     return Statement.at(
         line,
         (scope, out) -> {
-          List<Object> elements = Values.elements(in.value(scope), scope.budget());
+          List<Object> elements = JinjaValues.elements(in.value(scope), scope.budget());
           if (only != null) {
             elements = elements.stream().filter(each -> holds(only, targets, each, scope)).toList();
           }
@@ -241,7 +241,7 @@ final class StatementParser {
     return assignment(
         line,
         scope -> {
-          if (!(scope.get(of) instanceof Namespace namespace)) {
+          if (!(scope.get(of) instanceof NamespaceObject namespace)) {
             throw new TemplateException(of + " is no namespace, so it cannot be changed");
           }
           namespace.values().put(name, value.value(scope));

@@ -34,7 +34,7 @@ record Template(String source, List<Statement> statements) {
    * @throws TemplateException if the template fails, or refuses the variables
    */
   Text render(Map<String, Object> variables, LocalDateTime now) {
-    Budget budget = new Budget();
+    RenderLimits budget = new RenderLimits();
     Scope scope = new Scope(budget);
     scope.set("raise_exception", (Function) Template::refuse);
     scope.set("namespace", (Function) Template::namespace);
@@ -44,22 +44,23 @@ record Template(String source, List<Statement> statements) {
         "strftime_now",
         (Function)
             arguments ->
-                Text.of(Strftime.format(Values.text(arguments.one("format")).chars(), now)));
+                Text.of(Strftime.format(JinjaValues.text(arguments.one("format")).chars(), now)));
     variables.forEach(scope::set);
     return Statement.text(statements, scope);
   }
 
   private static Object refuse(Arguments arguments) {
-    throw TemplateException.refusal(Printing.str(arguments.one("message")).chars());
+    throw TemplateException.refusal(PythonText.str(arguments.one("message")).chars());
   }
 
   private static Object namespace(Arguments arguments) {
-    Namespace namespace = new Namespace();
+    NamespaceObject namespace = new NamespaceObject();
     for (Object given : arguments.positional()) {
       if (!(given instanceof Map<?, ?> map)) {
-        throw new TemplateException("a namespace is made of names, not of " + Values.type(given));
+        throw new TemplateException(
+            "a namespace is made of names, not of " + JinjaValues.type(given));
       }
-      map.forEach((key, value) -> namespace.values().put(Values.text(key).chars(), value));
+      map.forEach((key, value) -> namespace.values().put(JinjaValues.text(key).chars(), value));
     }
     namespace.values().putAll(arguments.named());
     return namespace;
@@ -69,7 +70,7 @@ record Template(String source, List<Statement> statements) {
     Map<Object, Object> mapping = new LinkedHashMap<>();
     for (Object given : arguments.positional()) {
       if (!(given instanceof Map<?, ?> map)) {
-        throw new TemplateException("dict is made of a mapping, not of " + Values.type(given));
+        throw new TemplateException("dict is made of a mapping, not of " + JinjaValues.type(given));
       }
       mapping.putAll(map);
     }
@@ -77,12 +78,12 @@ record Template(String source, List<Statement> statements) {
     return mapping;
   }
 
-  private static Object range(Arguments arguments, Budget budget) {
+  private static Object range(Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("start", "stop", "step");
-    long first = Values.whole(Arguments.required(bound[0], "stop"));
+    long first = JinjaValues.whole(Arguments.required(bound[0], "stop"));
     long from = bound[1] == null ? 0 : first;
-    long to = bound[1] == null ? first : Values.whole(bound[1]);
-    int step = bound[2] == null ? 1 : Values.count(bound[2]);
+    long to = bound[1] == null ? first : JinjaValues.whole(bound[1]);
+    int step = bound[2] == null ? 1 : JinjaValues.count(bound[2]);
     if (step == 0) {
       throw new TemplateException("range's step cannot be zero");
     }

@@ -11,7 +11,7 @@ final class Tests {
   /**
    * @throws TemplateException if there is no such test
    */
-  static boolean holds(String name, Object value, Arguments arguments, Budget budget) {
+  static boolean holds(String name, Object value, Arguments arguments, RenderLimits budget) {
     return switch (name) {
       case "defined" -> !(value instanceof Undefined);
       case "undefined" -> value instanceof Undefined;
@@ -21,7 +21,7 @@ final class Tests {
       case "boolean" -> value instanceof Boolean;
       case "integer" -> value instanceof Long || value instanceof BigInteger;
       case "float" -> value instanceof Double;
-      case "number" -> Values.isNumber(value);
+      case "number" -> JinjaValues.isNumber(value);
       case "string" -> value instanceof Text;
       case "mapping" -> value instanceof Map<?, ?>;
       case "sequence", "iterable" ->
@@ -30,21 +30,21 @@ final class Tests {
               || value instanceof Map<?, ?>
               || value instanceof Undefined;
       case "callable" -> value instanceof Function;
-      case "odd" -> Math.floorMod(Values.whole(value), 2L) == 1;
-      case "even" -> Math.floorMod(Values.whole(value), 2L) == 0;
+      case "odd" -> Math.floorMod(JinjaValues.whole(value), 2L) == 1;
+      case "even" -> Math.floorMod(JinjaValues.whole(value), 2L) == 0;
       case "divisibleby" -> {
-        long by = Values.whole(arguments.one("num"));
+        long by = JinjaValues.whole(arguments.one("num"));
         if (by == 0) {
           throw new TemplateException("division by zero");
         }
-        yield Values.whole(value) % by == 0;
+        yield JinjaValues.whole(value) % by == 0;
       }
       case "lower" -> isCase(value, "islower", budget);
       case "upper" -> isCase(value, "isupper", budget);
-      case "in" -> Values.contains(arguments.one("seq"), value, budget);
+      case "in" -> JinjaValues.contains(arguments.one("seq"), value, budget);
       case "sameas" -> {
         Object other = arguments.one("other");
-        yield value == other || Values.isKey(value) && value.equals(other);
+        yield value == other || JinjaValues.isKey(value) && value.equals(other);
       }
       case "filter" -> value instanceof Text text && Filters.exists(text.chars());
       case "eq", "equalto", "==" -> compare("==", value, arguments.one("other"), budget);
@@ -58,20 +58,20 @@ final class Tests {
   }
 
   /** Whether an operator of comparisons holds. */
-  static boolean compare(String operator, Object left, Object right, Budget budget) {
+  static boolean compare(String operator, Object left, Object right, RenderLimits budget) {
     return switch (operator) {
-      case "==" -> Values.equal(left, right, budget);
-      case "!=" -> !Values.equal(left, right, budget);
-      case "<" -> Values.compare(left, right, budget) < 0;
-      case "<=" -> Values.compare(left, right, budget) <= 0;
-      case ">" -> Values.compare(left, right, budget) > 0;
-      case ">=" -> Values.compare(left, right, budget) >= 0;
-      case "in" -> Values.contains(right, left, budget);
-      default -> !Values.contains(right, left, budget);
+      case "==" -> JinjaValues.equal(left, right, budget);
+      case "!=" -> !JinjaValues.equal(left, right, budget);
+      case "<" -> JinjaValues.compare(left, right, budget) < 0;
+      case "<=" -> JinjaValues.compare(left, right, budget) <= 0;
+      case ">" -> JinjaValues.compare(left, right, budget) > 0;
+      case ">=" -> JinjaValues.compare(left, right, budget) >= 0;
+      case "in" -> JinjaValues.contains(right, left, budget);
+      default -> !JinjaValues.contains(right, left, budget);
     };
   }
 
-  private static boolean isCase(Object value, String method, Budget budget) {
-    return (boolean) TextMethods.method(Printing.str(value), method, budget).call(Arguments.NONE);
+  private static boolean isCase(Object value, String method, RenderLimits budget) {
+    return (boolean) TextMethods.method(PythonText.str(value), method, budget).call(Arguments.NONE);
   }
 }

@@ -13,14 +13,14 @@ final class TextFilters {
 
   static final Map<String, Filters.Filter> BY_NAME =
       Map.ofEntries(
-          Map.entry("string", (value, _, _) -> Printing.str(value)),
-          Map.entry("safe", (value, _, _) -> Printing.str(value).safe()),
+          Map.entry("string", (value, _, _) -> PythonText.str(value)),
+          Map.entry("safe", (value, _, _) -> PythonText.str(value).safe()),
           Map.entry("pprint", (value, _, _) -> printed(value)),
-          Map.entry("escape", (value, _, _) -> Printing.str(value).escaped()),
-          Map.entry("e", (value, _, _) -> Printing.str(value).escaped()),
+          Map.entry("escape", (value, _, _) -> PythonText.str(value).escaped()),
+          Map.entry("e", (value, _, _) -> PythonText.str(value).escaped()),
           Map.entry("upper", method("upper")),
           Map.entry("lower", method("lower")),
-          Map.entry("title", (value, _, budget) -> title(Printing.str(value), budget)),
+          Map.entry("title", (value, _, budget) -> title(PythonText.str(value), budget)),
           Map.entry("capitalize", method("capitalize")),
           Map.entry("trim", method("strip")),
           Map.entry("replace", method("replace")),
@@ -37,12 +37,12 @@ final class TextFilters {
 
   private static Filters.Filter method(String name) {
     return (value, arguments, budget) ->
-        TextMethods.method(Printing.str(value), name, budget).call(arguments);
+        TextMethods.method(PythonText.str(value), name, budget).call(arguments);
   }
 
   /** The text of a value that is read, even if what is made of it is short. */
-  private static Text str(Object value, Budget budget) {
-    Text text = Printing.str(value);
+  private static Text str(Object value, RenderLimits budget) {
+    Text text = PythonText.str(value);
     if (text != value) {
       budget.spend(text.length() / 4); // it was printed character by character
     }
@@ -50,7 +50,7 @@ final class TextFilters {
   }
 
   /** Words begin after blanks, hyphens and opening brackets. */
-  private static Text title(Text text, Budget budget) {
+  private static Text title(Text text, RenderLimits budget) {
     budget.spendOn(text);
     Text.Builder title = new Text.Builder();
     int begin = 0;
@@ -65,11 +65,11 @@ final class TextFilters {
   }
 
   private static Text printed(Object value) {
-    return value instanceof Text text ? Text.of(Printing.repr(text)) : Printing.str(value);
+    return value instanceof Text text ? Text.of(PythonText.repr(text)) : PythonText.str(value);
   }
 
   private static Text encoded(Object value) {
-    return Printing.str(value)
+    return PythonText.str(value)
         .map(
             part ->
                 URLEncoder.encode(part, StandardCharsets.UTF_8)
@@ -79,8 +79,8 @@ final class TextFilters {
                     .replace("%7E", "~"));
   }
 
-  private static Object format(Object value, Arguments arguments, Budget budget) {
-    Text pattern = Printing.str(value);
+  private static Object format(Object value, Arguments arguments, RenderLimits budget) {
+    Text pattern = PythonText.str(value);
     if (!arguments.named().isEmpty()) {
       Map<Object, Object> named = new HashMap<>();
       arguments.named().forEach((name, each) -> named.put(Text.of(name), each));
@@ -89,15 +89,15 @@ final class TextFilters {
     return Formatting.percent(pattern, new Tuple(arguments.positional()));
   }
 
-  private static Object indent(Object value, Arguments arguments, Budget budget) {
+  private static Object indent(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("width", "first", "blank");
     Text indent =
         bound[0] instanceof Text text
             ? text
-            : TextMethods.repeat(Text.of(" "), bound[0] == null ? 4 : Values.whole(bound[0]));
-    boolean first = Values.truth(bound[1]);
-    boolean blank = Values.truth(bound[2]);
-    List<Object> lines = Splitting.lines(Printing.str(value).plus(Text.of("\n")), budget);
+            : TextMethods.repeat(Text.of(" "), bound[0] == null ? 4 : JinjaValues.whole(bound[0]));
+    boolean first = JinjaValues.truth(bound[1]);
+    boolean blank = JinjaValues.truth(bound[2]);
+    List<Object> lines = Splitting.lines(PythonText.str(value).plus(Text.of("\n")), budget);
     Text.Builder indented = new Text.Builder();
     for (int i = 0; i < lines.size(); i++) {
       Text line = (Text) lines.get(i);
@@ -110,10 +110,10 @@ final class TextFilters {
     return indented.text();
   }
 
-  private static Object center(Object value, Arguments arguments, Budget budget) {
+  private static Object center(Object value, Arguments arguments, RenderLimits budget) {
     Object width = arguments.bind("width")[0];
     Text text = str(value, budget);
-    long missing = (width == null ? 80 : Values.whole(width)) - Chars.count(text);
+    long missing = (width == null ? 80 : JinjaValues.whole(width)) - Chars.count(text);
     if (missing <= 0) {
       return text;
     }
@@ -123,12 +123,12 @@ final class TextFilters {
         .plus(TextMethods.repeat(Text.of(" "), missing - left));
   }
 
-  private static Object truncate(Object value, Arguments arguments, Budget budget) {
+  private static Object truncate(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("length", "killwords", "end", "leeway");
     Text text = str(value, budget);
-    Text end = bound[2] == null ? Text.of("...") : Values.text(bound[2]);
-    int most = bound[0] == null ? 255 : Values.count(bound[0]);
-    int leeway = bound[3] == null ? 5 : Values.count(bound[3]);
+    Text end = bound[2] == null ? Text.of("...") : JinjaValues.text(bound[2]);
+    int most = bound[0] == null ? 255 : JinjaValues.count(bound[0]);
+    int leeway = bound[3] == null ? 5 : JinjaValues.count(bound[3]);
     int kept = most - Chars.count(end);
     if (kept < 0) {
       throw new TemplateException("truncate's length is less than its end");
@@ -138,7 +138,7 @@ final class TextFilters {
     }
     Text begin = text.slice(0, Chars.offset(text, kept));
     int space = begin.chars().lastIndexOf(' ');
-    boolean words = !Values.truth(bound[1]);
+    boolean words = !JinjaValues.truth(bound[1]);
     return (words && space >= 0 ? begin.slice(0, space) : begin).plus(end);
   }
 }

@@ -11,7 +11,7 @@ final class TextMethods {
   private TextMethods() {}
 
   /** The method of a name; null if texts have no such method. */
-  static Function method(Text text, String name, Budget budget) {
+  static Function method(Text text, String name, RenderLimits budget) {
     budget.spendOn(text);
     return switch (name) {
       case "strip" -> arguments -> strip(text, arguments.bind("chars")[0], true, true);
@@ -34,8 +34,8 @@ final class TextMethods {
             Object[] bound = arguments.bind("old", "new", "count");
             return replace(
                 text,
-                Values.text(Arguments.required(bound[0], "old")),
-                Values.text(Arguments.required(bound[1], "new")),
+                JinjaValues.text(Arguments.required(bound[0], "old")),
+                JinjaValues.text(Arguments.required(bound[1], "new")),
                 bound[2],
                 budget);
           };
@@ -50,12 +50,12 @@ final class TextMethods {
             return place;
           };
       case "count" ->
-          arguments -> (long) places(text, Values.text(arguments.one("sub")), budget).size();
+          arguments -> (long) places(text, JinjaValues.text(arguments.one("sub")), budget).size();
       case "format" -> arguments -> Formatting.braces(text, arguments);
       case "zfill" ->
           arguments -> {
             int sign = text.chars().startsWith("-") || text.chars().startsWith("+") ? 1 : 0;
-            long zeros = Values.whole(arguments.one("width")) - Chars.count(text);
+            long zeros = JinjaValues.whole(arguments.one("width")) - Chars.count(text);
             return zeros <= 0
                 ? text
                 : text.slice(0, sign)
@@ -81,7 +81,7 @@ final class TextMethods {
     IntPredicate removed = Chars::isSpace;
     if (chars != null && chars != None.NONE) {
       BitSet only = new BitSet();
-      Values.text(chars).chars().codePoints().forEach(only::set);
+      JinjaValues.text(chars).chars().codePoints().forEach(only::set);
       removed = only::get;
     }
     int begin = 0;
@@ -123,22 +123,22 @@ final class TextMethods {
   }
 
   private static Text without(Text text, Object affix, boolean atBegin) {
-    int length = Values.text(affix).length();
-    return !begins(text, Values.text(affix), atBegin)
+    int length = JinjaValues.text(affix).length();
+    return !begins(text, JinjaValues.text(affix), atBegin)
         ? text
         : atBegin ? text.slice(length, text.length()) : text.slice(0, text.length() - length);
   }
 
   private static boolean begins(Text text, Object affix, boolean atBegin) {
     if (affix instanceof Tuple any) {
-      return any.stream().anyMatch(one -> begins(text, Values.text(one), atBegin));
+      return any.stream().anyMatch(one -> begins(text, JinjaValues.text(one), atBegin));
     }
-    String sought = Values.text(affix).chars();
+    String sought = JinjaValues.text(affix).chars();
     return atBegin ? text.chars().startsWith(sought) : text.chars().endsWith(sought);
   }
 
   /** Where {@code sought} lies in a text, without overlap. */
-  static List<Integer> places(Text text, Text sought, Budget budget) {
+  static List<Integer> places(Text text, Text sought, RenderLimits budget) {
     List<Integer> places = new ArrayList<>();
     if (sought.isEmpty()) {
       throw new TemplateException("the string that is sought is empty");
@@ -156,8 +156,8 @@ final class TextMethods {
   /**
    * @param count most replacements; null, none or negative: all
    */
-  static Text replace(Text text, Text old, Text by, Object count, Budget budget) {
-    long most = count == null || count == None.NONE ? -1 : Values.whole(count);
+  static Text replace(Text text, Text old, Text by, Object count, RenderLimits budget) {
+    long most = count == null || count == None.NONE ? -1 : JinjaValues.whole(count);
     Text.Builder replaced = new Text.Builder();
     int done = 0;
     for (int at : places(text, old, budget)) {
@@ -171,11 +171,11 @@ final class TextMethods {
     return replaced.append(text, done, text.length()).text();
   }
 
-  static Text join(Text separator, Object items, Budget budget) {
+  static Text join(Text separator, Object items, RenderLimits budget) {
     Text.Builder joined = new Text.Builder();
     boolean first = true;
-    for (Object item : Values.elements(items, budget)) {
-      joined.append(first ? Text.EMPTY : separator).append(Values.text(item));
+    for (Object item : JinjaValues.elements(items, budget)) {
+      joined.append(first ? Text.EMPTY : separator).append(JinjaValues.text(item));
       budget.spend(1);
       first = false;
     }
@@ -193,13 +193,13 @@ final class TextMethods {
     return repeated.text();
   }
 
-  private static long place(Text text, Arguments arguments, Budget budget) {
+  private static long place(Text text, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("sub", "start");
-    Text sought = Values.text(Arguments.required(bound[0], "sub"));
+    Text sought = JinjaValues.text(Arguments.required(bound[0], "sub"));
     int from = 0;
     if (bound[1] != null) {
       int size = Chars.count(text);
-      long start = Values.whole(bound[1]);
+      long start = JinjaValues.whole(bound[1]);
       from = Chars.offset(text, Math.clamp(start < 0 ? start + size : start, 0, size));
     }
     int found = budget.find(text, sought, from);

@@ -19,7 +19,7 @@ public final class Matcher {
   /** The end of a block whose states were dropped, and the state there. */
   private record Mark(int at, BitSet state) {}
 
-  private final Viability viability;
+  private final ReverseAutomaton viability;
 
   /** The state at each position of the block, from its end backwards. */
   private final char[] states = new char[BLOCK + 2];
@@ -35,7 +35,7 @@ public final class Matcher {
   private int matchStart;
   private int matchEnd;
 
-  Matcher(Viability viability) {
+  Matcher(ReverseAutomaton viability) {
     this.viability = viability;
   }
 
@@ -53,7 +53,7 @@ public final class Matcher {
     matchEnd = NOWHERE;
     marks.clear();
     int at = to;
-    int begin = read(to, Viability.AT_END, from);
+    int begin = read(to, ReverseAutomaton.AT_END, from);
     while (begin > from) {
       marks.push(new Mark(at, viability.steps(states[0])));
       at = begin;
@@ -94,7 +94,7 @@ public final class Matcher {
   private int endOfMatch(int start) {
     int at = start;
     int step = viability.first(stateAt(at));
-    while (step != Viability.MATCHED) {
+    while (step != ReverseAutomaton.MATCHED) {
       at = after(at);
       step = viability.next(step, stateAt(at));
     }
@@ -110,7 +110,10 @@ public final class Matcher {
     if (at > blockEnd) {
       Mark mark = marks.pop();
       int state = viability.intern(mark.state);
-      read(mark.at, state == Viability.NONE ? viability.restart(mark.state) : state, blockEnd);
+      read(
+          mark.at,
+          state == ReverseAutomaton.NONE ? viability.restart(mark.state) : state,
+          blockEnd);
     }
     return states[blockEnd - at];
   }
@@ -130,7 +133,7 @@ public final class Matcher {
       int state =
           viability.before(
               length == 1 ? last : Character.toCodePoint(text[at - 2], last), states[end - at]);
-      if (state == Viability.NONE) {
+      if (state == ReverseAutomaton.NONE) {
         if (restarted) {
           break;
         }

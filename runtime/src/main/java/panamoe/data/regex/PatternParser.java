@@ -22,24 +22,24 @@ public final class PatternParser {
   /**
    * @throws IllegalArgumentException if the pattern is malformed or not supported
    */
-  public static Node parse(String pattern, Syntax syntax) {
+  public static RegexNode parse(String pattern, Syntax syntax) {
     if (pattern.length() > syntax.maxLength) {
       throw Require.refusal("it has %s characters, at most %s", pattern.length(), syntax.maxLength);
     }
     PatternParser parser = new PatternParser(pattern, syntax);
-    Node node = parser.alternatives(false);
+    RegexNode node = parser.alternatives(false);
     if (!parser.text.atEnd()) {
       throw parser.text.trouble("a ) that closes nothing");
     }
     return node;
   }
 
-  private Node alternatives(boolean anyCase) {
+  private RegexNode alternatives(boolean anyCase) {
     if (++depth > MAX_DEPTH) {
       throw text.trouble("groups nested more than " + MAX_DEPTH + " deep");
     }
-    List<Node> alternatives = new ArrayList<>();
-    List<Node> parts = beginning();
+    List<RegexNode> alternatives = new ArrayList<>();
+    List<RegexNode> parts = beginning();
     boolean ignoresCase = anyCase;
     while (!text.atEnd() && text.peek() != ')') {
       if (text.take('|')) {
@@ -53,15 +53,15 @@ public final class PatternParser {
           parts.add(alternatives(true));
         }
       } else {
-        Node part = quantified(atom(ignoresCase));
-        if (part != Node.EMPTY) {
+        RegexNode part = quantified(atom(ignoresCase));
+        if (part != RegexNode.EMPTY) {
           parts.add(part);
         }
       }
     }
     alternatives.add(sequence(parts));
     depth--;
-    return alternatives.size() == 1 ? alternatives.getFirst() : new Node.Choice(alternatives);
+    return alternatives.size() == 1 ? alternatives.getFirst() : new RegexNode.Choice(alternatives);
   }
 
   /** Whether what stands here is found anywhere in a text unless anchored. */
@@ -69,33 +69,33 @@ public final class PatternParser {
     return javascript && depth == 1;
   }
 
-  private List<Node> beginning() {
-    List<Node> parts = new ArrayList<>();
+  private List<RegexNode> beginning() {
+    List<RegexNode> parts = new ArrayList<>();
     if (isFound() && !text.take('^')) {
-      parts.add(Node.ANYTHING);
+      parts.add(RegexNode.ANYTHING);
     }
     return parts;
   }
 
-  private Node sequence(List<Node> parts) {
-    if (isFound() && (parts.isEmpty() || !(parts.getLast() instanceof Node.End))) {
-      parts.add(Node.ANYTHING);
+  private RegexNode sequence(List<RegexNode> parts) {
+    if (isFound() && (parts.isEmpty() || !(parts.getLast() instanceof RegexNode.End))) {
+      parts.add(RegexNode.ANYTHING);
     }
     return switch (parts.size()) {
-      case 0 -> Node.EMPTY;
+      case 0 -> RegexNode.EMPTY;
       case 1 -> parts.getFirst();
-      default -> new Node.Sequence(parts);
+      default -> new RegexNode.Sequence(parts);
     };
   }
 
-  private Node atom(boolean anyCase) {
+  private RegexNode atom(boolean anyCase) {
     int c = text.next();
     return switch (c) {
       case '(' -> group(anyCase);
-      case '[' -> new Node.One(new ClassParser(text, anyCase).parse());
-      case '.' -> new Node.One(text.syntax.lineEnd.complement());
+      case '[' -> new RegexNode.One(new ClassParser(text, anyCase).parse());
+      case '.' -> new RegexNode.One(text.syntax.lineEnd.complement());
       case '$' -> end();
-      case '\\' -> !javascript && text.take('z') ? new Node.End() : escaped(anyCase);
+      case '\\' -> !javascript && text.take('z') ? new RegexNode.End() : escaped(anyCase);
       case '^' -> throw text.trouble(javascript ? "an inner anchor ^" : "the anchor ^");
       case '*', '+', '?' -> throw text.trouble("a quantifier of nothing");
       default -> {
@@ -107,29 +107,31 @@ public final class PatternParser {
     };
   }
 
-  private Node end() {
+  private RegexNode end() {
     if (!javascript) {
-      return new Node.LookAhead(
-          new Node.Choice(List.of(new Node.One(text.syntax.lineEnd), new Node.End())), false);
+      return new RegexNode.LookAhead(
+          new RegexNode.Choice(
+              List.of(new RegexNode.One(text.syntax.lineEnd), new RegexNode.End())),
+          false);
     }
     if (depth > 1 || !text.atEnd() && text.peek() != '|') {
       throw text.trouble("an inner anchor $");
     }
-    return new Node.End();
+    return new RegexNode.End();
   }
 
   /** Outside of brackets, {@code (?i)} does not apply to properties. */
-  private Node escaped(boolean anyCase) {
+  private RegexNode escaped(boolean anyCase) {
     CodeSet set = text.escaped();
     return one(set, anyCase && set.isSingle());
   }
 
-  private static Node one(CodeSet set, boolean anyCase) {
-    return new Node.One(anyCase ? CodeSets.anyCase(set) : set);
+  private static RegexNode one(CodeSet set, boolean anyCase) {
+    return new RegexNode.One(anyCase ? CodeSets.anyCase(set) : set);
   }
 
-  private Node group(boolean anyCase) {
-    Node node;
+  private RegexNode group(boolean anyCase) {
+    RegexNode node;
     if (text.take("?:")) {
       node = alternatives(anyCase);
     } else if (javascript && text.take('?')) {
@@ -142,9 +144,9 @@ public final class PatternParser {
     } else if (text.take("?-i:")) {
       node = alternatives(false);
     } else if (text.take("?=")) {
-      node = new Node.LookAhead(alternatives(anyCase), false);
+      node = new RegexNode.LookAhead(alternatives(anyCase), false);
     } else if (text.take("?!")) {
-      node = new Node.LookAhead(alternatives(anyCase), true);
+      node = new RegexNode.LookAhead(alternatives(anyCase), true);
     } else if (text.take("?<=") || text.take("?<!")) {
       throw text.trouble("a look-behind");
     } else if (text.take("?>")) {
@@ -160,8 +162,8 @@ public final class PatternParser {
     return node;
   }
 
-  private Node quantified(Node atom) {
-    Node node = atom;
+  private RegexNode quantified(RegexNode atom) {
+    RegexNode node = atom;
     for (int stacked = 0; ; stacked++) {
       int[] counts = counts();
       if (counts == null) {
@@ -184,11 +186,11 @@ public final class PatternParser {
     }
   }
 
-  private Node repeated(Node part, int min, int max, boolean greedy) {
-    if (part == Node.EMPTY || max == 0) {
-      return Node.EMPTY;
+  private RegexNode repeated(RegexNode part, int min, int max, boolean greedy) {
+    if (part == RegexNode.EMPTY || max == 0) {
+      return RegexNode.EMPTY;
     }
-    Node repeat = new Node.Repeat(part, min, max, greedy);
+    RegexNode repeat = new RegexNode.Repeat(part, min, max, greedy);
     if (size(repeat) > MAX_SIZE) {
       throw text.trouble("a repetition of more than " + MAX_SIZE + " characters");
     }
@@ -196,15 +198,17 @@ public final class PatternParser {
   }
 
   /** The characters of a part, as often as its counts repeat them. */
-  private static long size(Node node) {
+  private static long size(RegexNode node) {
     return switch (node) {
-      case Node.One one -> 1;
-      case Node.Sequence(List<Node> parts) -> parts.stream().mapToLong(PatternParser::size).sum();
-      case Node.Choice(List<Node> parts) -> parts.stream().mapToLong(PatternParser::size).sum();
-      case Node.Repeat(Node part, int min, int max, boolean greedy) ->
-          size(part) * (max == Node.Repeat.ENDLESS ? Math.max(min, 1) : max);
-      case Node.LookAhead(Node part, boolean negative) -> size(part);
-      case Node.End end -> 0;
+      case RegexNode.One one -> 1;
+      case RegexNode.Sequence(List<RegexNode> parts) ->
+          parts.stream().mapToLong(PatternParser::size).sum();
+      case RegexNode.Choice(List<RegexNode> parts) ->
+          parts.stream().mapToLong(PatternParser::size).sum();
+      case RegexNode.Repeat(RegexNode part, int min, int max, boolean greedy) ->
+          size(part) * (max == RegexNode.Repeat.ENDLESS ? Math.max(min, 1) : max);
+      case RegexNode.LookAhead(RegexNode part, boolean negative) -> size(part);
+      case RegexNode.End end -> 0;
     };
   }
 
@@ -212,14 +216,14 @@ public final class PatternParser {
    * A possessive repetition of a single code point: a greedy one, followed by a look-ahead that no
    * further one follows (unless the maximum was reached).
    */
-  private Node possessive(Node atom, Node repeat, int stacked) {
-    if (stacked > 0 || !(atom instanceof Node.One one)) {
+  private RegexNode possessive(RegexNode atom, RegexNode repeat, int stacked) {
+    if (stacked > 0 || !(atom instanceof RegexNode.One one)) {
       throw text.trouble("a possessive quantifier of more than one character");
     }
-    Node noMore = new Node.LookAhead(one, true);
-    return repeat instanceof Node.Repeat bounded && bounded.max() == 1
-        ? new Node.Choice(List.of(one, noMore))
-        : new Node.Sequence(List.of(repeat, noMore));
+    RegexNode noMore = new RegexNode.LookAhead(one, true);
+    return repeat instanceof RegexNode.Repeat bounded && bounded.max() == 1
+        ? new RegexNode.Choice(List.of(one, noMore))
+        : new RegexNode.Sequence(List.of(repeat, noMore));
   }
 
   /**
@@ -228,10 +232,10 @@ public final class PatternParser {
    */
   private int[] counts() {
     if (text.take('*')) {
-      return new int[] {0, Node.Repeat.ENDLESS};
+      return new int[] {0, RegexNode.Repeat.ENDLESS};
     }
     if (text.take('+')) {
-      return new int[] {1, Node.Repeat.ENDLESS};
+      return new int[] {1, RegexNode.Repeat.ENDLESS};
     }
     if (text.take('?')) {
       return new int[] {0, 1};
@@ -245,7 +249,7 @@ public final class PatternParser {
         if (max >= 0 && min > max) {
           throw text.trouble("an interval {" + min + "," + max + "}");
         }
-        return new int[] {Math.max(min, 0), max < 0 ? Node.Repeat.ENDLESS : max, 0};
+        return new int[] {Math.max(min, 0), max < 0 ? RegexNode.Repeat.ENDLESS : max, 0};
       }
       // Braces without an interval are literal.
       text.position(before);

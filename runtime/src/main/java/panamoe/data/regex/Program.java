@@ -36,7 +36,7 @@ final class Program {
   final int start;
   private int layerCount;
 
-  Program(Node pattern) {
+  Program(RegexNode pattern) {
     int match = step(Kind.MATCH, 0, -1, -1);
     layerCount = 1;
     start = compile(pattern, match, 0);
@@ -85,36 +85,36 @@ final class Program {
   /**
    * Adds the steps of a node, last to first, and returns the first; {@code then} follows the last.
    */
-  private int compile(Node node, int then, int layer) {
+  private int compile(RegexNode node, int then, int layer) {
     return switch (node) {
-      case Node.One(CodeSet set) -> step(Kind.ONE, layer, then, indexOf(set));
-      case Node.Sequence(List<Node> parts) -> {
+      case RegexNode.One(CodeSet set) -> step(Kind.ONE, layer, then, indexOf(set));
+      case RegexNode.Sequence(List<RegexNode> parts) -> {
         int first = then;
-        for (Node part : parts.reversed()) {
+        for (RegexNode part : parts.reversed()) {
           first = compile(part, first, layer);
         }
         yield first;
       }
-      case Node.Choice(List<Node> alternatives) -> {
+      case RegexNode.Choice(List<RegexNode> alternatives) -> {
         int first = compile(alternatives.getLast(), then, layer);
-        for (Node alternative : alternatives.subList(0, alternatives.size() - 1).reversed()) {
+        for (RegexNode alternative : alternatives.subList(0, alternatives.size() - 1).reversed()) {
           first = step(Kind.FORK, layer, compile(alternative, then, layer), first);
         }
         yield first;
       }
-      case Node.Repeat repeat -> compile(repeat, then, layer);
-      case Node.LookAhead(Node part, boolean negative) -> {
+      case RegexNode.Repeat repeat -> compile(repeat, then, layer);
+      case RegexNode.LookAhead(RegexNode part, boolean negative) -> {
         int inner = layerCount++;
         int first = compile(part, step(Kind.MATCH, inner, -1, -1), inner);
         yield step(negative ? Kind.NOT_LOOK_AHEAD : Kind.LOOK_AHEAD, layer, then, first);
       }
-      case Node.End() -> step(Kind.END, layer, then, -1);
+      case RegexNode.End() -> step(Kind.END, layer, then, -1);
     };
   }
 
-  private int compile(Node.Repeat repeat, int then, int layer) {
+  private int compile(RegexNode.Repeat repeat, int then, int layer) {
     int first = then;
-    if (repeat.max() == Node.Repeat.ENDLESS) {
+    if (repeat.max() == RegexNode.Repeat.ENDLESS) {
       // x* compiles to (x+)?, so that a first round that consumes nothing also ends the loop.
       int loop = step(repeat.greedy() ? Kind.LOOP : Kind.FORK, layer, -1, -1);
       int body = compile(repeat.part(), loop, layer);
@@ -125,7 +125,7 @@ final class Program {
         first = fork(repeat.greedy(), compile(repeat.part(), first, layer), then, layer);
       }
     }
-    for (int i = repeat.max() == Node.Repeat.ENDLESS ? 1 : 0; i < repeat.min(); i++) {
+    for (int i = repeat.max() == RegexNode.Repeat.ENDLESS ? 1 : 0; i < repeat.min(); i++) {
       first = compile(repeat.part(), first, layer);
     }
     return first;

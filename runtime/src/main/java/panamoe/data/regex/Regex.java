@@ -16,7 +16,7 @@ public final class Regex {
   private final Program program;
   private final CodeClasses classes;
 
-  private Regex(Node pattern) {
+  private Regex(RegexNode pattern) {
     program = new Program(pattern);
     classes = new CodeClasses(program.sets);
   }
@@ -31,11 +31,13 @@ public final class Regex {
   /** The pattern that matches a text literally. */
   public static Regex literal(String text) {
     return new Regex(
-        new Node.Sequence(
-            text.codePoints().<Node>mapToObj(point -> new Node.One(CodeSet.of(point))).toList()));
+        new RegexNode.Sequence(
+            text.codePoints()
+                .<RegexNode>mapToObj(point -> new RegexNode.One(CodeSet.of(point)))
+                .toList()));
   }
 
   public Matcher matcher() {
-    return new Matcher(new Viability(program, classes));
+    return new Matcher(new ReverseAutomaton(program, classes));
   }
 }

@@ -53,7 +53,7 @@ final class AddedTokens {
       char[] text,
       int from,
       int to,
-      Sought sought,
+      AddedTokenMatching sought,
       BitSet literal,
       IntConsumer tokens,
       Split.Sink between) {
@@ -89,7 +89,7 @@ final class AddedTokens {
     }
   }
 
-  private Node longest(char[] text, int from, int to, Sought sought, BitSet literal) {
+  private Node longest(char[] text, int from, int to, AddedTokenMatching sought, BitSet literal) {
     Node longest = null;
     int nextLiteral = literal.nextSetBit(from);
     Node node = root;

@@ -43,7 +43,7 @@ public final class Pipeline {
     vocabulary = Vocabulary.of(json, added, decoder);
     vocabulary.special().forEach((name, token) -> names.put(token, name));
     model = Model.of(json, vocabulary, decoder);
-    prefix = FirstTokens.of(json);
+    prefix = PrefixTokens.of(json);
     for (int token : prefix) {
       if (token < 0 || token >= vocabulary.bytes().length) {
         throw json.source.trouble("has a post-processor with a token that it does not have");
@@ -70,7 +70,7 @@ public final class Pipeline {
    * The tokens of a text; a lone surrogate counts as U+FFFD. {@code sought} says which added tokens
    * are matched.
    */
-  public int[] encode(String text, Sought sought) {
+  public int[] encode(String text, AddedTokenMatching sought) {
     return encode(text, sought, NOTHING);
   }
 
@@ -79,7 +79,7 @@ public final class Pipeline {
    *
    * @param literal the places of characters that are part of no marker
    */
-  public int[] encode(String text, Sought sought, BitSet literal) {
+  public int[] encode(String text, AddedTokenMatching sought, BitSet literal) {
     Encoder encoder = idle.poll();
     if (encoder == null) {
       encoder = new Encoder();
@@ -120,7 +120,7 @@ public final class Pipeline {
     private final WordEncoder words = new WordEncoder(model);
     private final Split.Sink pieces = preTokenizer.into(model.words(words), () -> beginsText);
 
-    int[] encode(String text, Sought sought, BitSet literal) {
+    int[] encode(String text, AddedTokenMatching sought, BitSet literal) {
       char[] chars = wellFormed(text);
       raw.split(
           chars,
@@ -133,18 +133,19 @@ public final class Pipeline {
       return words.take();
     }
 
-    private void encodeRest(char[] text, int from, int to, Sought given, BitSet marked) {
+    private void encodeRest(
+        char[] text, int from, int to, AddedTokenMatching given, BitSet marked) {
       char[] normal = text;
       int begin = from;
       int end = to;
-      Sought sought = given;
+      AddedTokenMatching sought = given;
       BitSet literal = marked;
       if (normalizer.changes(text, from, to)) {
         normal = normalizer.apply(new String(text, from, to - from)).toCharArray();
         begin = 0;
         end = normal.length;
         if (!marked.isEmpty()) { // it is unknown now which characters were literal
-          sought = given == Sought.ALL ? Sought.ALL_BUT_SPECIAL : given;
+          sought = given == AddedTokenMatching.ALL ? AddedTokenMatching.ALL_BUT_SPECIAL : given;
           literal = NOTHING;
         }
       }

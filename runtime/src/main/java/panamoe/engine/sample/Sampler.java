@@ -4,7 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import panamoe.backend.Backend;
-import panamoe.backend.Recording;
+import panamoe.backend.KernelGraph;
 import panamoe.backend.SampleKernels.Sampling;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -34,7 +34,7 @@ public final class Sampler implements AutoCloseable {
   private final BitSet changedRows = new BitSet();
   private Room room;
   // The kernel call, kept from the first draw from these logits on.
-  private Recording call;
+  private KernelGraph call;
 
   /** One tensor for the settings of all rows and, behind them, the tokens; where each begins. */
   private static final class Room {

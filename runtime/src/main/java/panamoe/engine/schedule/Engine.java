@@ -41,7 +41,7 @@ public final class Engine implements AutoCloseable {
   private final StepPlan kind;
   private final StepPlan alone;
   private final Listeners listeners;
-  private final Drawing drawing;
+  private final OutputProcessor drawing;
   private final int vocabulary;
   private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
   private final Queue<CompletableFuture<RouteStatistics>> readers = new ConcurrentLinkedQueue<>();
@@ -120,7 +120,7 @@ public final class Engine implements AutoCloseable {
     this.alone = new StepPlan(ranks, config.stepTokens());
     this.vocabulary = Math.min(vocabulary, tokenizer.vocabularySize());
     this.listeners = new Listeners(scheduler);
-    this.drawing = new Drawing(runner, scheduler, listeners, tokenizer, context);
+    this.drawing = new OutputProcessor(runner, scheduler, listeners, tokenizer, context);
   }
 
   /**
@@ -142,7 +142,7 @@ public final class Engine implements AutoCloseable {
       requireToken("the prompt has token ", token);
     }
     request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
-    GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener);
+    Detokenizer text = new Detokenizer(tokenizer, request.stop().texts(), listener);
     int[] topK = layers.equals(own) ? null : layers.stream().mapToInt(RoutedLayer::topK).toArray();
     Sequence sequence =
         new Sequence(

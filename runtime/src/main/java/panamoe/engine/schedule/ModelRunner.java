@@ -4,7 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.backend.Backend;
-import panamoe.backend.Recording;
+import panamoe.backend.KernelGraph;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.routes.RouteCounts;
 import panamoe.engine.routes.RouteLayout;
@@ -36,7 +36,7 @@ public final class ModelRunner implements StepRunner {
   private final TensorScope scope;
   private final KeyValueCache cache;
   private final StepInputs inputs;
-  private final EncodedTexts encoded; // null without an encoder
+  private final EncoderCache encoded; // null without an encoder
   private final RouteLayout routes;
   private final RouteCounts counts;
   private final int stepTokens;
@@ -79,7 +79,7 @@ public final class ModelRunner implements StepRunner {
               .encoder()
               .map(
                   encoder ->
-                      new EncodedTexts(
+                      new EncoderCache(
                           scope, backend, encoder, keyValues, config.sequences(), stepTokens))
               .orElse(null);
     } catch (RuntimeException | Error e) {
@@ -299,7 +299,7 @@ public final class ModelRunner implements StepRunner {
     private final int[] topK;
     private final RouteLayout layout;
     private final RouteTables routes;
-    private final Recording calls;
+    private final KernelGraph calls;
     private final Tensor logits;
 
     Step(StepRows first, boolean record) {

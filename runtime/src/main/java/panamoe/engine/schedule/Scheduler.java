@@ -27,7 +27,7 @@ final class Scheduler {
   private final int context;
   private final CacheBlocks[] caches;
   private final BitSet[] slots;
-  private final WaitingLine waiting = new WaitingLine();
+  private final WaitingQueue waiting = new WaitingQueue();
   private final List<Sequence> running = new ArrayList<>();
   private long interruptions;
 

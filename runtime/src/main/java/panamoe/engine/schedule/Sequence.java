@@ -26,7 +26,7 @@ final class Sequence implements GenerationHandle {
   final SamplerState sampler;
   // null where the text is free.
   final TokenConstraint constraint;
-  final GeneratedText text;
+  final Detokenizer text;
   // Experts of its rows in each MoE layer; null: as many as gates choose.
   final int[] topK;
   // null where nothing is told of its routes.
@@ -74,7 +74,7 @@ final class Sequence implements GenerationHandle {
   Sequence(
       GenerationRequest request,
       GenerationListener listener,
-      GeneratedText text,
+      Detokenizer text,
       long arrival,
       List<RoutedLayer> layers,
       int[] topK,

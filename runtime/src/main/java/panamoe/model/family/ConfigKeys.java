@@ -17,9 +17,9 @@ import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.InitialWeights;
 import panamoe.config.LatentAttentionConfig;
-import panamoe.config.Likeness;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.config.NearlyEqual;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
 
@@ -56,8 +56,8 @@ final class ConfigKeys {
   }
 
   /**
-   * What a family would read otherwise, as {@link Likeness} names it; empty if it has no word for a
-   * size without which it reads none.
+   * What a family would read otherwise, as {@link NearlyEqual} names it; empty if it has no word
+   * for a size without which it reads none.
    */
   static Optional<List<String>> differences(Family family, ModelConfig config) {
     return differences(family, config, new Keys(HERE, new ConfigKeys(config).keys));
@@ -66,7 +66,7 @@ final class ConfigKeys {
   private static Optional<List<String>> differences(Family family, ModelConfig config, Keys keys) {
     try {
       ModelConfig understood = family.model(keys);
-      return Optional.of(Likeness.differences(forInference(config), forInference(understood)));
+      return Optional.of(NearlyEqual.differences(forInference(config), forInference(understood)));
     } catch (CheckpointException | IllegalArgumentException _) {
       return Optional.empty(); // a value that this family does not have
     }

@@ -19,7 +19,7 @@ final class DeepSeekV2 implements Family {
 
   @Override
   public ModelConfig model(Keys keys) {
-    Decoder decoder = DeepSeek.decoder(keys);
+    Decoder decoder = DeepSeekFamily.decoder(keys);
     keys.require("mlp_bias", false);
     keys.require("scoring_func", "softmax");
     keys.require("norm_topk_prob", false);
@@ -29,8 +29,8 @@ final class DeepSeekV2 implements Family {
             .withWeight(
                 new GateConfig.RouteWeight(
                     Normalization.RAW, 0, 0, keys.number("routed_scaling_factor", 1)));
-    AttentionConfig attention = DeepSeek.attention(keys, Rotary.Pairs.ADJACENT);
-    return decoder.model(_ -> attention, DeepSeek.feedForward(keys, gate));
+    AttentionConfig attention = DeepSeekFamily.attention(keys, Rotary.Pairs.ADJACENT);
+    return decoder.model(_ -> attention, DeepSeekFamily.feedForward(keys, gate));
   }
 
   private static GateConfig.Choice choice(Keys keys) {
@@ -47,6 +47,6 @@ final class DeepSeekV2 implements Family {
 
   @Override
   public Recipes recipes() {
-    return DeepSeek.recipes();
+    return DeepSeekFamily.recipes();
   }
 }

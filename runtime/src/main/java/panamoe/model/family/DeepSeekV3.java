@@ -21,7 +21,7 @@ final class DeepSeekV3 implements Family {
 
   @Override
   public ModelConfig model(Keys keys) {
-    Decoder decoder = DeepSeek.decoder(keys);
+    Decoder decoder = DeepSeekFamily.decoder(keys);
     keys.require("scoring_func", "sigmoid");
     keys.require("topk_method", "noaux_tc");
     boolean normalized = keys.flag("norm_topk_prob", true);
@@ -45,13 +45,13 @@ final class DeepSeekV3 implements Family {
             GateConfig.Capacity.DROPLESS,
             new GateConfig.Loss(true, 0, 0));
     AttentionConfig attention =
-        DeepSeek.attention(keys, adjacent ? Rotary.Pairs.ADJACENT : Rotary.Pairs.HALVES);
-    return decoder.model(_ -> attention, DeepSeek.feedForward(keys, gate));
+        DeepSeekFamily.attention(keys, adjacent ? Rotary.Pairs.ADJACENT : Rotary.Pairs.HALVES);
+    return decoder.model(_ -> attention, DeepSeekFamily.feedForward(keys, gate));
   }
 
   @Override
   public Recipes recipes() {
-    return DeepSeek.recipes()
+    return DeepSeekFamily.recipes()
         .put("moe.gate.correction", Recipe.tensor("mlp.gate.e_score_correction_bias"))
         .withoutFurtherLayers();
   }

@@ -57,7 +57,7 @@ public final class ExportedModel {
     throw new CheckpointException(
         "%s is not a model of a family that transformers computes: %s; it stays in Panamoe's own"
             + " layout, and train --arch mixtral makes a model that leaves",
-        name, ForeignParts.of(config));
+        name, UnsupportedParts.of(config));
   }
 
   /** The name of its family: {@code model_type}. */

@@ -17,9 +17,9 @@ import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.LatentAttentionConfig;
-import panamoe.config.Likeness;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.config.NearlyEqual;
 import panamoe.config.RotaryScaling;
 
 /**
@@ -62,7 +62,7 @@ record GgufWords(String architecture, GgufWriter writer) {
               .orElseThrow()
               .model(new Keys(UNWRITTEN, read.keys()));
       List<String> differs =
-          Likeness.differences(
+          NearlyEqual.differences(
               ConfigKeys.forInference(config), ConfigKeys.forInference(understood));
       return differs.isEmpty()
           ? Optional.empty()

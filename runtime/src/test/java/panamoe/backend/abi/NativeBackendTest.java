@@ -14,7 +14,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
-import panamoe.backend.Recording;
+import panamoe.backend.KernelGraph;
 import panamoe.backend.Routes;
 import panamoe.bindings.NativeException;
 import panamoe.tensor.DType;
@@ -82,7 +82,7 @@ class NativeBackendTest {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor x = scope.zeros(DType.FLOAT32, 2);
       Tensor y = scope.zeros(DType.FLOAT32, 2);
-      Recording recording =
+      KernelGraph recording =
           backend.record(
               () -> {
                 backend.add(1, x, 1, x, y);
@@ -99,7 +99,7 @@ class NativeBackendTest {
   void aReplayMakesNoGarbage() {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor y = scope.zeros(DType.FLOAT32, 16);
-      Recording recording = backend.record(() -> backend.fill(1, y));
+      KernelGraph recording = backend.record(() -> backend.fill(1, y));
       ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
       replay(recording, 20_000); // until it is compiled
       long before = threads.getCurrentThreadAllocatedBytes();
@@ -111,7 +111,7 @@ class NativeBackendTest {
 
   @Test
   void aReplayAfterTheTensorsOrTheBackendAreClosedIsRefused() {
-    Recording recording;
+    KernelGraph recording;
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor y = scope.zeros(DType.FLOAT32, 16);
       recording = backend.record(() -> backend.fill(1, y));
@@ -120,7 +120,7 @@ class NativeBackendTest {
 
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor y = scope.zeros(DType.FLOAT32, 16);
-      Recording ofClosedBackend = backend.record(() -> backend.fill(1, y));
+      KernelGraph ofClosedBackend = backend.record(() -> backend.fill(1, y));
       backend.close();
       assertThrows(NativeException.class, ofClosedBackend::replay);
     }
@@ -168,7 +168,7 @@ class NativeBackendTest {
     }
   }
 
-  private static void replay(Recording recording, int times) {
+  private static void replay(KernelGraph recording, int times) {
     for (int i = 0; i < times; i++) {
       recording.replay();
     }

@@ -23,8 +23,8 @@ import panamoe.backend.Backends;
 import panamoe.backend.GemmKernels;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.Destination;
-import panamoe.checkpoint.Destination.Share;
+import panamoe.checkpoint.LoadTarget;
+import panamoe.checkpoint.LoadTarget.Share;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.WeightLoader;
 import panamoe.tensor.DType;
@@ -123,7 +123,7 @@ class StoredBlocksTest {
     WeightLoader.load(
         Path.of("model.gguf"),
         Map.of("w", source),
-        Map.of("w", new Destination(DType.FLOAT32, shape, share, List.of(packed))),
+        Map.of("w", new LoadTarget(DType.FLOAT32, shape, share, List.of(packed))),
         backend,
         true,
         _ -> {});

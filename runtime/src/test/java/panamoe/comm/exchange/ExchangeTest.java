@@ -28,11 +28,11 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.ArenaMemory;
-import panamoe.comm.Alone;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.LinkCost;
+import panamoe.comm.SelfCommunicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.Traffic;
 import panamoe.tensor.DType;
@@ -535,7 +535,7 @@ class ExchangeTest {
     checkTravel(
         group,
         group.size(),
-        Alone.WORLD,
+        SelfCommunicator.WORLD,
         plan,
         sends(group, counts, blocks),
         received,

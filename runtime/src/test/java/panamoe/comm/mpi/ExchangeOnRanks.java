@@ -7,8 +7,8 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.ArenaMemory;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.comm.SelfCommunicator;
 import panamoe.comm.Traffic;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.ExchangePlan;
@@ -32,14 +32,14 @@ public final class ExchangeOnRanks {
     try (Communicator world = MpiWorld.open(Duration.ofSeconds(20))) {
       for (Strategy strategy : new Strategy[] {Strategy.FLAT, Strategy.HIERARCHICAL}) {
         try (Exchange exchange = Exchange.of(world, strategy, new ReferenceBackend())) {
-          play(strategy.name(), world, world, Alone.WORLD, world.rank(), exchange);
+          play(strategy.name(), world, world, SelfCommunicator.WORLD, world.rank(), exchange);
         }
       }
       // Two tensor ranks with the same rows, on one node; their experts are spread over the nodes.
       try (Communicator tensor = world.split(world.rank() / 2, world.rank(), "tensor");
           Communicator group = world.split(world.rank() % 2, world.rank(), "expert")) {
         try (Exchange exchange = Exchange.of(group, Strategy.FLAT, new ReferenceBackend())) {
-          play("ALIKE", world, group, Alone.WORLD, group.rank(), exchange);
+          play("ALIKE", world, group, SelfCommunicator.WORLD, group.rank(), exchange);
         }
         try (Exchange exchange =
             Exchange.coordinated(group, tensor, tensor, Strategy.FLAT, new ReferenceBackend())) {

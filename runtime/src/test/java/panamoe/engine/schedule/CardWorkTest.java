@@ -23,7 +23,7 @@ import panamoe.backend.Backends;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.bindings.NativeLibrary;
-import panamoe.comm.Alone;
+import panamoe.comm.SelfCommunicator;
 import panamoe.config.GateConfig;
 import panamoe.config.GateConfig.Capacity;
 import panamoe.config.GateConfig.Choice;
@@ -109,11 +109,11 @@ class CardWorkTest {
       LoadMeter meter = new LoadMeter(backend);
       Pass pass = Pass.inference(backend, scope).observedBy(meter);
       layer.forward(pass, x, null, null);
-      meter.take(Alone.WORLD);
+      meter.take(SelfCommunicator.WORLD);
       Work before = work();
       layer.forward(pass, x, null, null);
       assertEquals(0, work().since(before).waits);
-      LayerLoad load = meter.take(Alone.WORLD).getFirst();
+      LayerLoad load = meter.take(SelfCommunicator.WORLD).getFirst();
       assertEquals(2 * TOKENS, load.routes());
       assertTrue(load.routerEntropy() > 0, load.toString());
     }
@@ -178,7 +178,7 @@ class CardWorkTest {
       tape.addGradient(layer.forward(pass, x, null, null), dy);
       tape.backward();
       long waits = work().since(before).waits;
-      assertEquals(8, meter.take(Alone.WORLD).getFirst().experts());
+      assertEquals(8, meter.take(SelfCommunicator.WORLD).getFirst().experts());
       assertTrue(work().since(before).waits > waits, "the loads were read without a wait");
       return waits;
     }

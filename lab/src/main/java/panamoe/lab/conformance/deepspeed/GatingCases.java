@@ -113,7 +113,7 @@ public final class GatingCases {
     }
     float[] gradient = golden.has("grad_logits_combine") ? combineGradient(ours) : null;
     if (openChoice || openSurvivors) {
-      OpenRoutes routes = new OpenRoutes(replay, ours, used, openChoice);
+      TiedRoutes routes = new TiedRoutes(replay, ours, used, openChoice);
       routes.compare(gate.drops() ? gate.settings().queues().capacity() : ours.largestCount());
       compareSettled(routes.settled(), gradient);
       replay.note("the peer chose among equals: only what does not depend on it");

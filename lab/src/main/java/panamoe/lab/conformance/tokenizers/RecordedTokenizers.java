@@ -16,8 +16,8 @@ import panamoe.data.DataException;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.ReleasedTokenizer;
 import panamoe.data.Utf8Stream;
+import panamoe.data.tokenizer.AddedTokenMatching;
 import panamoe.data.tokenizer.Pipeline;
-import panamoe.data.tokenizer.Sought;
 import panamoe.io.StrictJson;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Comparison;
@@ -140,8 +140,8 @@ public final class RecordedTokenizers {
       String text = texts.path(each.getKey()).asText();
       JsonNode expected = each.getValue();
       Comparison comparison = new Comparison();
-      exact(comparison, "ids", expected.path("ids"), pipeline.encode(text, Sought.ALL));
-      int[] plain = pipeline.encode(text, Sought.NONE);
+      exact(comparison, "ids", expected.path("ids"), pipeline.encode(text, AddedTokenMatching.ALL));
+      int[] plain = pipeline.encode(text, AddedTokenMatching.NONE);
       exact(comparison, "ids_plain", plain(expected), plain);
       // What is recorded as decoded has special tokens, which ours have no text for.
       String decoded = expected.has("ids_plain") ? text : expected.path("decoded").asText(text);

@@ -1,0 +1,22 @@
+package panamoe.harness;
+
+import panamoe.harness.help.OptionGroup;
+import panamoe.open.ModelFolder;
+import panamoe.open.SamplingDefaults;
+import picocli.CommandLine.Option;
+
+/** Whether texts are drawn as a released model's makers draw them: {@code @Mixin}. */
+@OptionGroup("What is written")
+public final class SamplingDefaultsOption {
+  @Option(
+      names = "--ignore-generation-config",
+      description =
+          "Do not take temperature, top-k, top-p, min-p and repetition penalty from a released model's "
+              + "generation_config.json.")
+  private boolean ignored;
+
+  /** For texts that do not say otherwise. */
+  public SamplingDefaults of(ModelFolder folder) {
+    return ignored ? SamplingDefaults.NONE : folder.tokenizerFiles().sampling();
+  }
+}

@@ -1,0 +1,52 @@
+package panamoe.harness.help;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Breaks text into lines. */
+final class HelpLines {
+  private HelpLines() {}
+
+  /**
+   * Breaks sentences between words.
+   *
+   * @param first what the first line begins with
+   * @param others what each further line begins with
+   * @param width most characters of a line, except where a word is longer
+   */
+  static List<String> broken(String text, String first, String others, int width) {
+    List<String> lines = new ArrayList<>();
+    StringBuilder line = new StringBuilder(first);
+    boolean empty = true;
+    for (String word : text.strip().split(" +")) {
+      if (!empty && line.length() + 1 + word.length() > width) {
+        lines.add(line.toString());
+        line = new StringBuilder(others);
+        empty = true;
+      }
+      line.append(empty ? "" : " ").append(word);
+      empty = false;
+    }
+    lines.add(line.toString());
+    return lines;
+  }
+
+  /** Breaks a command before an option, as a shell takes it. */
+  static List<String> command(String line, int width) {
+    if (line.length() <= width) {
+      return List.of(line);
+    }
+    List<String> lines = new ArrayList<>();
+    StringBuilder now = new StringBuilder();
+    for (String piece : line.split("(?= -)")) {
+      if (!now.isEmpty() && now.length() + piece.length() + 2 > width) {
+        lines.add(now + " \\");
+        now = new StringBuilder("      ").append(piece.strip());
+      } else {
+        now.append(piece);
+      }
+    }
+    lines.add(now.toString());
+    return lines;
+  }
+}

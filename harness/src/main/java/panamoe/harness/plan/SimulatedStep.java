@@ -1,0 +1,44 @@
+package panamoe.harness.plan;
+
+import java.util.List;
+import panamoe.comm.exchange.Strategy;
+import panamoe.harness.ComputeType;
+import panamoe.parallel.Topology;
+import panamoe.plan.Cluster;
+import panamoe.plan.ExchangeTime;
+import panamoe.plan.Optimizations;
+
+/**
+ * A step that a twin plays.
+ *
+ * @param tokens of each data rank
+ * @param dtype of rows
+ */
+record SimulatedStep(
+    SimulatedLayer layer, Cluster cluster, Topology topology, long tokens, ComputeType dtype) {
+  private static final long MOST_TOKENS = 1 << 16;
+
+  SimulatedStep {
+    if (tokens < 1 || tokens > MOST_TOKENS) {
+      throw new IllegalArgumentException(
+          "--tokens is " + tokens + ", expected 1 to " + MOST_TOKENS);
+    }
+  }
+
+  /** Rows of each data rank. */
+  long rows() {
+    return tokens * layer.topK();
+  }
+
+  long rowBytes() {
+    return (long) layer.hidden() * dtype.dtype().bytes();
+  }
+
+  /** Those that differ. */
+  List<Strategy> strategies() {
+    ExchangeTime time = new ExchangeTime(cluster.node(), topology, Optimizations.PANAMOE);
+    return time.hasLevels(topology.expertDegree(layer.experts()))
+        ? List.of(Strategy.FLAT, Strategy.HIERARCHICAL)
+        : List.of(Strategy.FLAT);
+  }
+}

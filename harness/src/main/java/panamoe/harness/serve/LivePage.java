@@ -1,0 +1,78 @@
+package panamoe.harness.serve;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The live page: files of this jar, for browsers. They need no key, because they hold nothing of
+ * the model; their requests do. Thread-safe.
+ */
+final class LivePage {
+  private static final List<String> FILES =
+      List.of(
+          """
+          index.html icon.svg style.css api.js conversation.js heat-map.js main.js server.js
+          table.js written-text.js"""
+              .split("\\s+"));
+
+  /** Files of a run's report too. */
+  private static final List<String> SHARED =
+      List.of(
+          """
+          tokens.css colours.js cursor.js legend.js numbers.js tip.js token-text.js"""
+              .split("\\s+"));
+
+  private static final Map<String, String> TYPES =
+      Map.of(
+          "html", "text/html; charset=utf-8",
+          "svg", "image/svg+xml",
+          "css", "text/css; charset=utf-8",
+          "js", "text/javascript; charset=utf-8");
+
+  /** A browser loads and asks nothing but this server, and runs no script of another origin. */
+  private static final Map<String, String> HEADERS =
+      Map.of(
+          "Content-Security-Policy",
+          "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+          "X-Content-Type-Options",
+          "nosniff",
+          "Referrer-Policy",
+          "no-referrer",
+          "Cache-Control",
+          "no-cache"); // a newer version of the server has other files
+
+  private record File(String type, byte[] bytes) {}
+
+  private final Map<String, File> files = new HashMap<>();
+
+  LivePage() throws IOException {
+    for (String name : FILES) {
+      add(name, "page/" + name);
+    }
+    for (String name : SHARED) {
+      add(name, "/panamoe/harness/page/" + name);
+    }
+  }
+
+  private void add(String name, String resource) throws IOException {
+    try (InputStream stream = LivePage.class.getResourceAsStream(resource)) {
+      files.put(
+          name.equals("index.html") ? "/" : "/page/" + name,
+          new File(TYPES.get(name.substring(name.indexOf('.') + 1)), stream.readAllBytes()));
+    }
+  }
+
+  Set<String> paths() {
+    return files.keySet();
+  }
+
+  /** Answers with the file of the request's path, which is one of {@link #paths}. */
+  void answer(HttpExchange call) throws IOException {
+    File file = files.get(call.path());
+    call.answer(file.type(), file.bytes(), HEADERS);
+  }
+}

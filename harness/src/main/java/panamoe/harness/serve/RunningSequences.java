@@ -1,0 +1,169 @@
+package panamoe.harness.serve;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationHandle;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.engine.schedule.EngineThread;
+
+/**
+ * The texts of a request in the engine. Of the texts of one prompt the first one starts; the others
+ * follow when it has computed the prompt, whose blocks they share.
+ */
+final class RunningSequences {
+  private final EngineThread engine;
+  private final TextRequest request;
+  private final EventQueue events;
+  private final Admission.Place place;
+  private final Metrics metrics;
+  private final RequestLog.Request log;
+  private final Queue<GenerationHandle> handles = new ConcurrentLinkedQueue<>();
+  private volatile boolean cancelled;
+
+  /**
+   * @param log keeps the texts; null: nobody does
+   */
+  RunningSequences(
+      EngineThread engine,
+      TextRequest request,
+      EventQueue events,
+      Admission.Place place,
+      Metrics metrics,
+      RequestLog.Request log) {
+    this.engine = engine;
+    this.request = request;
+    this.events = events;
+    this.place = place;
+    this.metrics = metrics;
+    this.log = log;
+  }
+
+  /**
+   * @throws IllegalArgumentException if the engine can never write one of them; none runs then
+   */
+  void start() {
+    try {
+      for (int choice = 0; choice < request.texts(); choice += request.n()) {
+        submit(choice);
+      }
+    } catch (RuntimeException e) {
+      cancel();
+      throw e;
+    }
+  }
+
+  /** Ends all texts before their next tokens. */
+  void cancel() {
+    cancelled = true;
+    handles.forEach(GenerationHandle::cancel);
+  }
+
+  private void submit(int choice) {
+    GenerationRequest text = request.text(choice);
+    if (log != null) {
+      text = text.withLogprobs(Math.max(0, request.logprobs()));
+    }
+    handles.add(engine.submit(text, new Told(choice, text)));
+    if (cancelled) { // meanwhile
+      cancel();
+    }
+  }
+
+  /** Hands over what the engine tells of a text. */
+  private final class Told implements GenerationListener {
+    private final int choice;
+    private final boolean first;
+    private final ResponseRecorder recorder;
+    private List<TextEvent.Drawn> drawn = new ArrayList<>();
+    private boolean begun;
+    private long before;
+
+    Told(int choice, GenerationRequest text) {
+      this.choice = choice;
+      this.first = choice % request.n() == 0;
+      this.recorder = log == null ? null : log.recorder(choice, text);
+    }
+
+    @Override
+    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+      long now = System.nanoTime();
+      if (begun) {
+        metrics.tokenAfter(now - before);
+      }
+      before = now;
+      metrics.token();
+      begin();
+      drawn.add(new TextEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
+      if (recorder != null) {
+        recorder.drew(token, logprobs, experts);
+      }
+    }
+
+    @Override
+    public void wrote(String piece) {
+      tell(piece, "");
+    }
+
+    @Override
+    public void marked(String name) {
+      tell("", name);
+    }
+
+    private void tell(String piece, String marker) {
+      events.put(new TextEvent.Piece(choice, piece, marker, drawn));
+      drawn = new ArrayList<>();
+    }
+
+    @Override
+    public void ended(Generation generation) {
+      begin();
+      if (!drawn.isEmpty()) {
+        wrote("");
+      }
+      metrics.ended(generation, first);
+      if (recorder != null) {
+        recorder.ended(generation);
+      }
+      events.put(new TextEvent.Ended(choice, generation));
+    }
+
+    @Override
+    public void failed(RuntimeException failure) {
+      begin();
+      metrics.failed();
+      if (recorder != null) {
+        recorder.failed(failure);
+      }
+      events.put(
+          new TextEvent.Failed(
+              choice, ApiError.internal("the text failed: " + TextResponse.reason(failure))));
+    }
+
+    /** The prompt is computed, or never will be. */
+    private void begin() {
+      if (begun) {
+        return;
+      }
+      begun = true;
+      if (first) {
+        place.computed(request.prompts().get(choice / request.n()).length);
+        for (int sibling = 1; sibling < request.n() && !cancelled; sibling++) {
+          submitSibling(choice + sibling);
+        }
+      }
+    }
+
+    private void submitSibling(int sibling) {
+      try {
+        submit(sibling);
+      } catch (IllegalStateException _) {
+        events.put(new TextEvent.Failed(sibling, TextResponse.stopped(ServerState.FAILED)));
+      }
+    }
+  }
+}

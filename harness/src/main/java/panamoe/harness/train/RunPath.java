@@ -1,0 +1,110 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import panamoe.harness.OutputPlace;
+import panamoe.harness.report.RunDirectory;
+import panamoe.io.Require;
+import panamoe.io.SafeFolder;
+import panamoe.open.ModelFolder;
+import panamoe.open.TokenizerFiles;
+import panamoe.train.RunFolder;
+
+/** Checks the path of a new run. */
+public final class RunPath {
+  /** The files that a run may leave if it is killed before its config.json exists. */
+  private static final Set<String> BEGINNINGS = beginnings();
+
+  private RunPath() {}
+
+  private static Set<String> beginnings() {
+    Set<String> files = new HashSet<>(TokenizerFiles.NAMES);
+    files.addAll(List.of(RunFolder.TEXT, RunFolder.TEACHER));
+    Set<String> names = new HashSet<>(files);
+    files.forEach(name -> names.add(SafeFolder.temporary(name)));
+    names.addAll(
+        List.of(RunFolder.LOCK, ModelFolder.CHECKPOINTS, SafeFolder.temporary(RunFolder.CONFIG)));
+    return names;
+  }
+
+  /**
+   * As {@link #requireFree}, of a command that trains: a run that is there may go on.
+   *
+   * @throws IllegalArgumentException as {@link #requireFree} throws it
+   */
+  static void requireNew(Path path) throws IOException {
+    if (Files.exists(path.resolve(RunFolder.CONFIG))) {
+      String command = Files.exists(path.resolve(RunFolder.TEACHER)) ? "distill" : "train";
+      throw Require.refusal(
+          "%s already holds a run; %s --resume goes on with it, or choose another --out",
+          path, command);
+    }
+    requireFree(path);
+  }
+
+  /**
+   * Throws if a new run must not begin at this path; creates nothing.
+   *
+   * @throws IllegalArgumentException if the path is a file, or a folder that is not writable or
+   *     holds more than the remains of a run that was killed while it began
+   */
+  public static void requireFree(Path path) throws IOException {
+    if (Files.exists(path.resolve(RunFolder.CONFIG))) {
+      throw new IllegalArgumentException(path + " already holds a run; choose another --out");
+    }
+    if (Files.isDirectory(path)) {
+      if (!Set.of(RunFolder.LOCK).containsAll(names(path)) && !holdsOnlyBeginnings(path)) {
+        throw new IllegalArgumentException(
+            path + " is not empty and holds no run; choose another --out");
+      }
+    } else if (Files.exists(path)) {
+      throw new IllegalArgumentException(path + " is a file; --out is a folder");
+    }
+    OutputPlace.requireFolder(path, "--out");
+  }
+
+  /**
+   * Creates the folder of a new run.
+   *
+   * @throws IllegalArgumentException as {@link #requireFree} throws it
+   */
+  public static RunFolder create(Path path) throws IOException {
+    requireFree(path);
+    return RunFolder.create(path);
+  }
+
+  /**
+   * Opens the folder of a run to resume.
+   *
+   * @throws IllegalArgumentException also if a file is damaged that only the report reads
+   */
+  static RunFolder open(Path path) throws IOException {
+    RunDirectory.requireReadable(new SafeFolder(path)); // before a file is written
+    return RunFolder.open(path);
+  }
+
+  /**
+   * The remains of a run include a lock and the folder for checkpoints, which are created first;
+   * without them the files belong to something else.
+   */
+  private static boolean holdsOnlyBeginnings(Path folder) throws IOException {
+    Set<String> names = names(folder);
+    Path checkpoints = folder.resolve(ModelFolder.CHECKPOINTS);
+    return names.contains(RunFolder.LOCK)
+        && BEGINNINGS.containsAll(names)
+        && Files.isDirectory(checkpoints)
+        && names(checkpoints).isEmpty();
+  }
+
+  private static Set<String> names(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
+    }
+  }
+}

@@ -1,0 +1,140 @@
+package panamoe.harness.train;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import panamoe.data.Corpus;
+import panamoe.data.PreparedText;
+import panamoe.data.TokenSource;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.corpus.EuroparlCorpus;
+import panamoe.harness.corpus.LanguageLabels;
+import panamoe.io.Require;
+import panamoe.open.ModelFolder;
+import panamoe.train.TextRecord;
+import picocli.CommandLine.ParameterException;
+
+/**
+ * The training text.
+ *
+ * @param path of its source, a text or the folder of its tokens; null for the default corpus
+ * @param languages kept of the default corpus; empty for all
+ */
+public record TrainingText(TokenSource tokens, Path path, Set<String> languages) {
+  /**
+   * The default corpus.
+   *
+   * @param languages ISO 639-1 codes to keep; empty keeps all and saves the ten seconds of language
+   *     detection
+   * @throws IllegalArgumentException if the corpus has no such language
+   */
+  public static TrainingText europarl(Set<String> languages) {
+    requireKnown(languages);
+    List<String> documents = EuroparlCorpus.documents();
+    List<String> kept =
+        languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
+    return new TrainingText(Corpus.of(kept), null, languages);
+  }
+
+  /**
+   * @throws IllegalArgumentException if the default corpus has no such language
+   */
+  public static void requireKnown(Set<String> languages) {
+    for (String language : languages) {
+      Require.that(
+          LanguageLabels.codes().contains(language),
+          "the default corpus has no language '%s', expected some of %s",
+          language,
+          LanguageLabels.codes());
+    }
+  }
+
+  /**
+   * The text that a model was trained on, by the {@code text.json} of its run.
+   *
+   * @param shared of the command for which no text was named
+   * @throws ParameterException if the model's folder does not say
+   * @throws IllegalArgumentException if the text is no longer there, or has changed since
+   */
+  public static TrainingText of(ModelFolder model, SharedOptions shared) {
+    TextRecord record =
+        TextRecord.of(model)
+            .orElseThrow(
+                () ->
+                    shared.usage(
+                        "%s does not say what it was trained on; name a text by --text",
+                        model.path()));
+    TrainingText text = of(record);
+    if (!text.tokens().sha256().equals(record.sha256())) {
+      throw Require.refusal(
+          "the text %s has changed since %s was trained on it; name a text by --text",
+          text.source(), model.path());
+    }
+    return text;
+  }
+
+  /**
+   * The text of a run again.
+   *
+   * @throws IllegalArgumentException if it is no longer there
+   */
+  static TrainingText of(TextRecord record) {
+    if (record.path() == null) {
+      return europarl(Set.copyOf(record.languages()));
+    }
+    Path path = Path.of(record.path());
+    boolean ofTokens = Boolean.TRUE.equals(record.prepared());
+    if (Files.notExists(path)) {
+      throw Require.refusal(
+          "the run's text is no longer at %s; if it was moved, name its new place by %s",
+          path, ofTokens ? "--data" : "--text");
+    }
+    return ofTokens ? prepared(path) : read(path);
+  }
+
+  /** As a run remembers it. */
+  public TextRecord record() {
+    return new TextRecord(
+        path == null ? null : path.toAbsolutePath().normalize().toString(),
+        tokens instanceof PreparedText ? true : null,
+        languages.stream().sorted().toList(),
+        tokens.sha256());
+  }
+
+  public static TrainingText read(Path path) {
+    return new TrainingText(Corpus.read(path), path, Set.of());
+  }
+
+  /** The tokens that {@code panamoe data prepare} wrote into a folder. */
+  public static TrainingText prepared(Path folder) {
+    return new TrainingText(PreparedText.open(folder), folder, Set.of());
+  }
+
+  /** The text itself; prepared tokens have none. */
+  public Corpus corpus() {
+    return (Corpus) tokens;
+  }
+
+  /** A short name, to print. */
+  public String source() {
+    if (path != null) {
+      return path.toString();
+    }
+    return "Europarl, "
+        + (languages.isEmpty()
+            ? LanguageLabels.codes().size() + " languages"
+            : languages.stream().sorted().collect(Collectors.joining(", ")));
+  }
+
+  /** The source with its authors and terms, to keep with results. */
+  public String attribution() {
+    return path == null ? EuroparlCorpus.ATTRIBUTION : source();
+  }
+
+  /** Whether the text has several known languages, so that a report by language makes sense. */
+  boolean multilingual() {
+    return path == null && languages.size() != 1;
+  }
+}

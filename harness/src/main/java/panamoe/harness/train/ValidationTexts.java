@@ -1,0 +1,60 @@
+package panamoe.harness.train;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import panamoe.data.Corpus;
+import panamoe.data.TrainingData;
+import panamoe.harness.corpus.LanguageLabels;
+import panamoe.harness.report.RoutedText;
+import panamoe.harness.report.TokenRoutes;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** Texts of the validation part, for a report to show where their tokens are sent. */
+record ValidationTexts(RouteProbe reading) {
+  /** The tokens of a text that a report has room for. */
+  private static final int TOKENS = 200;
+
+  /** The languages that a report has room for. */
+  private static final int LANGUAGES = 5;
+
+  /** The content of {@code reading.json}: of several languages a text of each, else one. */
+  String of(TrainingInputs material) {
+    return RoutedText.toJson(
+        material.text().multilingual()
+            ? byLanguage(material.text().corpus().passages(Corpus.Part.VALIDATION))
+            : List.of(shown(null, beginning(material.data()))));
+  }
+
+  private List<RoutedText> byLanguage(List<String> passages) {
+    LanguageLabels labels = new LanguageLabels();
+    Map<String, String> firsts = new TreeMap<>();
+    for (String passage : passages) {
+      firsts.putIfAbsent(labels.label(passage), passage);
+    }
+    firsts.remove(LanguageLabels.UNKNOWN);
+    return firsts.entrySet().stream()
+        .limit(LANGUAGES)
+        .map(first -> shown(first.getKey(), reading.tokenizer().encode(first.getValue())))
+        .toList();
+  }
+
+  /** The tokens with which the validation part begins. */
+  private int[] beginning(TrainingData data) {
+    try (TensorScope scope = TensorScope.confined(reading.backend())) {
+      Tensor ids = scope.allocate(DType.INT32, data.length());
+      data.fillValidation(0, ids, scope.allocate(DType.INT32, data.length()));
+      return Arrays.copyOf(ids.toInts(), Math.toIntExact(data.validationTokens(1)));
+    }
+  }
+
+  private RoutedText shown(String language, int[] tokens) {
+    int length = Math.min(Math.min(tokens.length, TOKENS), reading.model().config().context());
+    int[] some = Arrays.copyOf(tokens, length);
+    TokenRoutes routes = reading.routes(some, 0);
+    return new RoutedText(language, "", reading.tokenizer().decode(some), routes);
+  }
+}

@@ -1,0 +1,72 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.Locale;
+import org.junit.jupiter.api.Test;
+
+class TrainingResultTest {
+  private static TrainingResult outcome(String folder, long before) {
+    return new TrainingResult(
+        Path.of(folder),
+        before,
+        1000,
+        64,
+        1.5,
+        before == 1000 ? 0 : 4096,
+        12,
+        Path.of("report.html"));
+  }
+
+  private static TrainingResult outcome(long before) {
+    return outcome("run", before);
+  }
+
+  @Test
+  void aFolderIsWrittenAsAShellTakesIt() {
+    assertTrue(
+        outcome("a/b-1.x", 1000).toString().endsWith(" --out a/b-1.x --resume --steps 2000"));
+    assertTrue(
+        outcome("my run", 1000).toString().endsWith(" --out 'my run' --resume --steps 2000"));
+    assertTrue(
+        outcome("it's", 1000).toString().endsWith(" --out 'it'\\''s' --resume --steps 2000"));
+  }
+
+  @Test
+  void timeGoesWithTheStepsThatTookIt() {
+    assertTrue(
+        outcome(900)
+            .toString()
+            .startsWith("trained steps 901 to 1,000 on 6,400 tokens in 12 s; validation "));
+    assertEquals(
+        "already complete: 1,000 steps on 64,000 tokens; validation 1.5000 bits per byte\nreport: report.html\n"
+            + "to train it further: panamoe train --out run --resume --steps 2000",
+        outcome(1000).toString());
+  }
+
+  @Test
+  void oneStepIsNoSteps() {
+    assertTrue(
+        outcome(999).toString().startsWith("trained step 1,000 on 64 tokens in "),
+        outcome(999).toString());
+    TrainingResult first =
+        new TrainingResult(Path.of("run"), 0, 1, 1, 1.5, 4096, 12, Path.of("report.html"));
+    assertTrue(
+        first.toString().startsWith("trained 1 step on 1 token in 12 s; "), first.toString());
+  }
+
+  @Test
+  void numbersAreWrittenAlikeInEveryCountry() {
+    Locale before = Locale.getDefault();
+    Locale.setDefault(Locale.GERMANY);
+    try {
+      assertEquals(
+          "trained 1,000 steps on 64,000 tokens in 12 s; validation 1.5000 bits per byte on 4,096 tokens\nreport: report.html",
+          outcome(0).toString());
+    } finally {
+      Locale.setDefault(before);
+    }
+  }
+}

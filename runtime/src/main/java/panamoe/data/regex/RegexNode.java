@@ -1,0 +1,36 @@
+package panamoe.data.regex;
+
+import java.util.List;
+
+/** A pattern as a tree. */
+public sealed interface RegexNode {
+  RegexNode EMPTY = new Sequence(List.of());
+
+  /** Any text. */
+  RegexNode ANYTHING = new Repeat(new One(CodeSet.EMPTY.complement()), 0, Repeat.ENDLESS, true);
+
+  /** One code point of a set. */
+  record One(CodeSet set) implements RegexNode {}
+
+  /** A concatenation. */
+  record Sequence(List<RegexNode> parts) implements RegexNode {}
+
+  /** Alternatives; the first one with which the whole pattern matches is taken. */
+  record Choice(List<RegexNode> alternatives) implements RegexNode {}
+
+  /**
+   * A repetition.
+   *
+   * @param max {@link #ENDLESS} for no limit
+   * @param greedy true: as often as possible; false: as rarely as possible
+   */
+  record Repeat(RegexNode part, int min, int max, boolean greedy) implements RegexNode {
+    public static final int ENDLESS = Integer.MAX_VALUE;
+  }
+
+  /** A look-ahead: tests whether a part matches here, or does not, without consuming text. */
+  record LookAhead(RegexNode part, boolean negative) implements RegexNode {}
+
+  /** The end of the text. */
+  record End() implements RegexNode {}
+}

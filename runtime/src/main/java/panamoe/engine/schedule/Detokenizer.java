@@ -1,0 +1,50 @@
+package panamoe.engine.schedule;
+
+import java.util.List;
+import panamoe.data.Tokenizer;
+import panamoe.data.Utf8Stream;
+import panamoe.engine.GenerationListener;
+
+/** The text of tokens as they are drawn, up to a stop text. */
+final class Detokenizer {
+  private final Tokenizer tokenizer;
+  private final Utf8Stream characters = new Utf8Stream();
+  private final StopStrings text;
+  private final GenerationListener listener;
+
+  Detokenizer(Tokenizer tokenizer, List<String> stops, GenerationListener listener) {
+    this.tokenizer = tokenizer;
+    this.text = new StopStrings(stops, listener::wrote);
+    this.listener = listener;
+  }
+
+  /** Adds a token; returns whether a stop text is complete. */
+  boolean append(int token) {
+    String name = tokenizer.special(token);
+    if (!name.isEmpty()) { // no character and no stop text goes over it
+      finish();
+      listener.marked(name);
+      return false;
+    }
+    text.append(characters.append(tokenizer.bytesOf(token)));
+    return text.stopped();
+  }
+
+  /** Whether a stop text is complete. */
+  boolean stopped() {
+    return text.stopped();
+  }
+
+  /** Emits what was held back. */
+  void finish() {
+    if (!text.stopped()) {
+      text.append(characters.end());
+      text.finish();
+    }
+  }
+
+  @Override
+  public String toString() {
+    return text.text();
+  }
+}

@@ -1,0 +1,260 @@
+package panamoe.engine.schedule;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import panamoe.data.Tokenizer;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.StopConfig;
+import panamoe.engine.routes.RouteLayout;
+import panamoe.engine.sample.Sampler;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.op.NotFinite;
+
+/**
+ * Goes on with sequences whose tokens a step computed: draws their next tokens, adds them to their
+ * texts, and ends texts that are complete. Used by the engine's thread.
+ */
+final class OutputProcessor implements AutoCloseable {
+  private final StepRunner runner;
+  private final Scheduler scheduler;
+  private final Listeners listeners;
+  private final Tokenizer tokenizer;
+  private final Sampler sampler;
+  private final int context;
+  private final float[] routes;
+  // The parts of the step whose next token is to be drawn.
+  private final List<StepPlan.Part> drawn = new ArrayList<>();
+
+  OutputProcessor(
+      StepRunner runner,
+      Scheduler scheduler,
+      Listeners listeners,
+      Tokenizer tokenizer,
+      int context) {
+    this.runner = runner;
+    this.scheduler = scheduler;
+    this.listeners = listeners;
+    this.tokenizer = tokenizer;
+    this.sampler = new Sampler(runner.backend());
+    this.context = context;
+    this.routes = new float[new RouteLayout(runner.layers()).width()];
+  }
+
+  /**
+   * Draws the next token of each sequence whose last one was computed, and more as long as it
+   * guessed: those of all sequences at once.
+   */
+  void goOn(List<StepPlan.Part> parts) {
+    drawn.clear();
+    for (StepPlan.Part part : parts) {
+      computed(part.sequence(), part.row(), part.count() - part.guesses());
+      if (part.wanted() >= 0) {
+        drawn.add(part);
+      }
+    }
+    for (int guess = 0; !drawn.isEmpty(); guess++) {
+      draw(guess);
+    }
+  }
+
+  /** Draws the token behind {@code guess} guesses of each part, and keeps those that guessed it. */
+  private void draw(int guess) {
+    sampler.take(runner.logits());
+    drawn.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
+    if (!drawn.isEmpty()) {
+      sampler.draw();
+      drawn.removeIf(part -> !guessed(part, guess));
+    }
+  }
+
+  /** The next {@code count} tokens of a sequence were computed, in rows from {@code row} on. */
+  private void computed(Sequence sequence, int row, int count) {
+    int position = sequence.computed;
+    scheduler.computed(sequence, count);
+    if (sequence.counts == null) {
+      return;
+    }
+    while (sequence.counted < sequence.computed) { // not what is computed again
+      int ahead = Math.max(0, sequence.counted - position);
+      sequence.counted = position + ahead + 1;
+      runner.routes(sequence.rank, row + ahead, routes);
+      sequence.counts.add(sequence.routes, routes);
+    }
+  }
+
+  /**
+   * Asks for a sequence's next token.
+   *
+   * @param wanted the number of the row of its last one among those whose logits were asked for
+   * @return false if the sequence fails
+   */
+  private boolean ask(Sequence sequence, int wanted) {
+    StopConfig stop = sequence.request.stop();
+    int row = runner.row(sequence.rank, wanted);
+    sequence.logitsRow = row;
+    if (sequence.request.logprobs() >= 0) {
+      int vocabulary = (int) runner.logits().size(1);
+      sequence.logits = sequence.logits == null ? new float[vocabulary] : sequence.logits;
+      MemorySegment.copy(
+          sampler.row(row), ValueLayout.JAVA_FLOAT, 0, sequence.logits, 0, vocabulary);
+    }
+    sampler.ask(row, sequence.sampler);
+    for (int token = tokenizer.vocabularySize(); token < runner.logits().size(1); token++) {
+      never(sampler.change(row), token); // rows of the head that belong to no text
+    }
+    if (sequence.constraint != null) {
+      return constrain(sequence, () -> keep(sampler.change(row), sequence.constraint.allowed()));
+    }
+    if (sequence.written < stop.minTokens()) {
+      stop.tokens().forEach(token -> never(sampler.change(row), token));
+      if (!stop.ignoreEndOfText()) {
+        for (int end : tokenizer.ends()) {
+          never(sampler.change(row), end);
+        }
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Goes on with a sequence by the token that was drawn for it.
+   *
+   * @return whether it is what the sequence guessed
+   */
+  private boolean guessed(StepPlan.Part part, int guess) {
+    Sequence sequence = part.sequence();
+    int row = part.row() + part.count() - part.guesses() - 1 + guess;
+    boolean more = guess < part.guesses();
+    int guessed = more ? sequence.tokens[sequence.length] : -1;
+    if (accept(sequence, row) != guessed || !more) {
+      return false;
+    }
+    computed(sequence, row + 1, 1);
+    return true;
+  }
+
+  /**
+   * Takes a sequence's next token.
+   *
+   * @param row of its last one
+   * @return the token; -1 if the sequence does not go on
+   */
+  private int accept(Sequence sequence, int row) {
+    int token = sampler.token(sequence.logitsRow);
+    if (token < 0) {
+      listeners.fail(
+          sequence, withLayer(sequence, new NotFinite(" after " + sequence.length + " tokens")));
+      return -1;
+    }
+    if (sequence.constraint != null
+        && !tokenizer.endsText(token)
+        && !constrain(sequence, () -> sequence.constraint.accept(token))) {
+      return -1;
+    }
+    return write(sequence, row, token);
+  }
+
+  /** Asks or tells a sequence's constraint; false if the sequence fails. */
+  private boolean constrain(Sequence sequence, Runnable call) {
+    try {
+      call.run();
+      return true;
+    } catch (RuntimeException e) {
+      listeners.fail(sequence, e);
+    } catch (StackOverflowError e) {
+      listeners.fail(
+          sequence, new IllegalArgumentException("the text's constraint is nested too deeply", e));
+    }
+    return false;
+  }
+
+  /** Adds a token that was drawn, and ends the text if it is the last one. */
+  private int write(Sequence sequence, int row, int token) {
+    GenerationRequest request = sequence.request;
+    StopConfig stop = request.stop();
+    if (sequence.first == 0) {
+      sequence.first = System.nanoTime();
+    }
+    if (tokenizer.endsText(token) && !stop.ignoreEndOfText()) {
+      listeners.end(sequence, Generation.End.END_OF_TEXT);
+      return -1;
+    }
+    if (stop.tokens().contains(token)) {
+      listeners.end(sequence, Generation.End.STOP);
+      return -1;
+    }
+    sequence.sampler.wrote(token);
+    sequence.append(token);
+    sequence.written++;
+    TokenLogprobs logprobs =
+        request.logprobs() < 0
+            ? null
+            : TokenLogprobs.of(sequence.logits, token, request.logprobs());
+    int[] experts = null;
+    if (request.routing().tokens()) {
+      runner.routes(sequence.rank, row, routes);
+      experts = sequence.routes.best(routes);
+    }
+    int[] told = experts;
+    boolean[] stopped = new boolean[1];
+    if (!listeners.tell(
+        sequence,
+        () -> {
+          sequence.listener.drew(token, logprobs, told);
+          stopped[0] = sequence.text.append(token);
+        })) {
+      return -1;
+    }
+    if (stopped[0]) {
+      listeners.end(sequence, Generation.End.STOP);
+    } else if (sequence.written == stop.maxTokens()
+        || sequence.length >= context && !stop.slide()) {
+      listeners.end(sequence, Generation.End.LENGTH);
+    } else if (sequence.length > context) {
+      scheduler.slide(sequence, context / 2 + 1);
+    }
+    return sequence.running() ? token : -1;
+  }
+
+  /** Leaves only allowed tokens in a row of logits. */
+  private static void keep(MemorySegment logits, BitSet allowed) {
+    int vocabulary = (int) (logits.byteSize() / Float.BYTES);
+    for (int token = allowed.nextClearBit(0);
+        token < vocabulary;
+        token = allowed.nextClearBit(token + 1)) {
+      never(logits, token);
+    }
+  }
+
+  /** Keeps a token from being drawn, unless its logit says that the model failed. */
+  private static void never(MemorySegment logits, int token) {
+    if (Float.isFinite(logits.getAtIndex(ValueLayout.JAVA_FLOAT, token))) {
+      logits.setAtIndex(ValueLayout.JAVA_FLOAT, token, Sampler.NEVER);
+    }
+  }
+
+  /** A text's failure; with the layer where its numbers went wrong, if that is the reason. */
+  RuntimeException withLayer(Sequence sequence, RuntimeException failure) {
+    try {
+      int layer = runner.firstNonFiniteLayer(sequence.tokens, sequence.length, sequence.topK);
+      if (layer >= 0) {
+        RuntimeException named =
+            new NotFinite(" in layer " + layer + " after " + sequence.length + " tokens");
+        named.addSuppressed(failure);
+        return named;
+      }
+    } catch (RuntimeException | OutOfMemoryError e) {
+      failure.addSuppressed(e); // the text's own failure is told without its layer
+    }
+    return failure;
+  }
+
+  @Override
+  public void close() {
+    sampler.close();
+  }
+}

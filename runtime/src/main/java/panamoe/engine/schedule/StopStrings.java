@@ -1,0 +1,74 @@
+package panamoe.engine.schedule;
+
+import java.util.List;
+import java.util.function.Consumer;
+
+/** Emits text up to the first stop text, and holds back a suffix that may become one. */
+final class StopStrings {
+  private final List<String> stops;
+  private final Consumer<String> onText;
+  private final StringBuilder passed = new StringBuilder();
+  private String held = "";
+  private boolean stopped;
+
+  StopStrings(List<String> stops, Consumer<String> onText) {
+    this.stops = stops;
+    this.onText = onText;
+  }
+
+  void append(String piece) {
+    if (stopped || piece.isEmpty()) {
+      return;
+    }
+    if (stops.isEmpty()) {
+      pass(piece);
+      return;
+    }
+    String text = held + piece;
+    int first = text.length();
+    for (String stop : stops) {
+      int index = text.indexOf(stop);
+      if (index >= 0 && index < first) {
+        first = index;
+        stopped = true;
+      }
+    }
+    int end = stopped ? first : text.length() - longestBeginning(text);
+    pass(text.substring(0, end));
+    held = stopped ? "" : text.substring(end);
+  }
+
+  /** Ends the text: emits the held-back suffix. */
+  void finish() {
+    pass(held);
+    held = "";
+  }
+
+  boolean stopped() {
+    return stopped;
+  }
+
+  String text() {
+    return passed.toString();
+  }
+
+  private void pass(String text) {
+    if (!text.isEmpty()) {
+      passed.append(text);
+      onText.accept(text);
+    }
+  }
+
+  /** Length of the longest suffix of {@code text} that is a prefix of a stop text. */
+  private int longestBeginning(String text) {
+    int longest = 0;
+    for (String stop : stops) {
+      for (int length = Math.min(stop.length() - 1, text.length()); length > longest; length--) {
+        if (text.endsWith(stop.substring(0, length))) {
+          longest = length;
+        }
+      }
+    }
+    return longest;
+  }
+}

@@ -1,0 +1,98 @@
+package panamoe.io;
+
+import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.exc.InputCoercionException;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
+import com.fasterxml.jackson.core.io.JsonEOFException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** What is wrong with a text that is no JSON, in plain words: Jackson's are for programmers. */
+final class JsonError {
+  private static final Pattern CHARACTER =
+      Pattern.compile("Unexpected character \\(.*?code (\\d+).*", Pattern.DOTALL);
+  private static final Pattern BOUND = Pattern.compile("maximum allowed \\((\\d+)");
+  private static final Pattern QUOTED = Pattern.compile("[^']*'(.*?)'.*", Pattern.DOTALL);
+  private static final int MOST_QUOTED = 40;
+
+  private JsonError() {}
+
+  /** With line and column. */
+  static String of(JsonProcessingException e) {
+    return of(e, e.getLocation());
+  }
+
+  static String of(JsonProcessingException e, JsonLocation location) {
+    return location == null
+        ? what(e)
+        : what(e) + " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
+  }
+
+  static String what(JsonProcessingException e) {
+    String told = e.getOriginalMessage();
+    if (e instanceof StreamConstraintsException
+        || e.getCause() instanceof StreamConstraintsException) {
+      return tooMuch(told);
+    }
+    if (e instanceof InputCoercionException || e.getCause() instanceof InputCoercionException) {
+      return "a number is out of range";
+    }
+    if (e instanceof JsonEOFException) {
+      return "it ends too early";
+    }
+    if (told.startsWith("Duplicate field")) {
+      return "a key is there twice: '" + quoted(told) + "'";
+    }
+    if (told.startsWith("Non-standard token")) {
+      return quoted(told) + " is no number in JSON";
+    }
+    if (told.startsWith("Unrecognized token")) {
+      return "'" + quoted(told) + "' is no value in JSON";
+    }
+    if (told.startsWith("Trailing token")) {
+      return "something follows its end";
+    }
+    if (told.contains("Leading zeroes")) {
+      return "a number begins with 0";
+    }
+    if (told.startsWith("Unrecognized character escape")) {
+      return "a string has a backslash before a character that needs none";
+    }
+    if (told.startsWith("Illegal unquoted character")) {
+      return "a string has a control character, which needs a backslash";
+    }
+    Matcher character = CHARACTER.matcher(told);
+    if (character.matches()) {
+      return shown(Integer.parseInt(character.group(1))) + " is not expected here";
+    }
+    if (told.startsWith("Unexpected close marker")) {
+      return quoted(told) + " closes what is not open";
+    }
+    return "this is not JSON";
+  }
+
+  private static String tooMuch(String told) {
+    Matcher bound = BOUND.matcher(told);
+    String most = bound.find() ? bound.group(1) : "it may be";
+    if (told.startsWith("Document nesting depth")) {
+      return "it is nested deeper than " + most;
+    }
+    if (told.startsWith("Number value length")) {
+      return "a number has more digits than " + most;
+    }
+    return "something in it is too long";
+  }
+
+  private static String shown(int code) {
+    return Character.isISOControl(code) || !Character.isDefined(code)
+        ? "the character of code " + code
+        : "'" + Character.toString(code) + "'";
+  }
+
+  private static String quoted(String told) {
+    Matcher quoted = QUOTED.matcher(told);
+    String text = quoted.matches() ? quoted.group(1).replaceAll("\\p{Cntrl}", "?") : "";
+    return text.length() <= MOST_QUOTED ? text : text.substring(0, MOST_QUOTED) + "...";
+  }
+}

@@ -1,0 +1,187 @@
+package panamoe.comm;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import panamoe.comm.tcp.TcpRendezvous;
+
+/** Lifelines of ranks in this process. Real processes under mpirun test deaths. */
+@Timeout(300)
+class HeartbeatTest {
+  private static final Duration PATIENCE = Duration.ofMinutes(1);
+  private static final Duration TIMEOUT = Duration.ofSeconds(1);
+
+  private final CompletableFuture<byte[]> address = new CompletableFuture<>();
+  private final BlockingQueue<String> lost = new LinkedBlockingQueue<>();
+  private final BlockingQueue<String> unheard = new LinkedBlockingQueue<>();
+
+  @Test
+  void allRanksGiveTheReasonThatRank0HeardFirst() {
+    List<Heartbeat> ranks = open(4);
+    assertNull(ranks.get(2).failure());
+    String first = ranks.get(3).fail("rank 3 is tired");
+    assertEquals("rank 3 is tired", first);
+    assertEquals(first, ranks.get(1).fail("rank 1 too"));
+    for (Heartbeat rank : ranks) {
+      rank.awaitFailure(PATIENCE);
+      assertEquals(first, rank.failure());
+    }
+  }
+
+  @Test
+  void everyoneHearsWhoHasLeft() throws InterruptedException {
+    List<Heartbeat> ranks = open(3);
+    ranks.get(1).leave();
+    while (!ranks.get(0).hasLeft(1) || !ranks.get(2).hasLeft(1)) {
+      Thread.sleep(1);
+    }
+    assertFalse(ranks.get(2).allLeft());
+    ranks.get(0).leave();
+    while (!ranks.get(2).allLeft()) {
+      Thread.sleep(1);
+    }
+    assertNull(ranks.get(2).failure());
+  }
+
+  @Test
+  void whoNeverAsksHasAWitness() throws InterruptedException {
+    List<Heartbeat> ranks = open(2);
+    ranks.get(1).fail("over");
+    assertEquals("over", unheard.take());
+    assertTrue(unheard.isEmpty(), "rank 1 knows it from its own call");
+  }
+
+  @Test
+  void aLostRankIsToldToEveryOtherAtOnce() throws Exception {
+    CompletableFuture<Heartbeat> rank0 = started(0, 3);
+    CompletableFuture<Heartbeat> rank2 = started(2, 3);
+    try (Socket _ = TcpRendezvous.connect(1, 3, PATIENCE, this::share).get(0)) {
+      rank2.join();
+      rank0.join();
+      assertTrue(lost.isEmpty());
+    }
+    String gone = "rank 1 is gone: its process ended or was killed";
+    assertEquals(gone, lost.take());
+    assertEquals(gone, lost.take());
+  }
+
+  @Test
+  void aFailureIsNoLostRank() {
+    Heartbeat rank0 = open(2).getFirst();
+    assertEquals("over", rank0.fail("over"));
+    assertTrue(lost.isEmpty());
+  }
+
+  @Test
+  void anInterruptDoesNotEndTheWaitForAVerdict() {
+    Heartbeat rank1 = open(2).get(1);
+    Thread.currentThread().interrupt();
+    assertEquals("over", rank1.fail("over"));
+    assertTrue(Thread.interrupted());
+  }
+
+  /** Between ranks that all call end. */
+  @Test
+  void aRank0ThatDiesWhileItWaitsForTheOthersIsNamed() throws Exception {
+    Map<Integer, Socket> ofRank0 = new HashMap<>();
+    List<Heartbeat> others = new ArrayList<>();
+    try (ServerSocket server = new ServerSocket(0, 2, InetAddress.getLoopbackAddress())) {
+      for (int rank = 1; rank < 3; rank++) {
+        Socket toRank0 = new Socket(server.getInetAddress(), server.getLocalPort());
+        ofRank0.put(rank, server.accept());
+        others.add(Heartbeat.over(Map.of(0, toRank0), rank, 3, TIMEOUT, true, witness()));
+      }
+    }
+    Heartbeat rank0 = Heartbeat.over(ofRank0, 0, 3, TIMEOUT, true, witness());
+    rank0.leave();
+    while (!others.stream().allMatch(other -> other.hasLeft(0))) {
+      Thread.sleep(1);
+    }
+    for (Socket socket : ofRank0.values()) {
+      socket.close();
+    }
+    for (Heartbeat other : others) {
+      other.awaitFailure(PATIENCE);
+      assertEquals("rank 0 is gone: its process ended or was killed", other.failure());
+    }
+  }
+
+  @Test
+  void strangersAreNoRanks() throws IOException {
+    CompletableFuture<Heartbeat> rank0 = CompletableFuture.supplyAsync(() -> rank(0, 2));
+    String[] parts = new String(address.join(), StandardCharsets.UTF_8).split(" ");
+    try (Socket stranger = new Socket(parts[2], Integer.parseInt(parts[1]))) {
+      stranger.getOutputStream().write(new byte[20]);
+      assertEquals(-1, stranger.getInputStream().read());
+    }
+    Heartbeat rank1 = rank(1, 2);
+    assertEquals("hello", rank1.fail("hello"));
+    rank0.join().awaitFailure(PATIENCE);
+    assertEquals("hello", rank0.join().failure());
+  }
+
+  @Test
+  void rank0SaysWhoDidNotConnect() {
+    String message =
+        assertThrows(
+                CommunicationException.class,
+                () -> TcpRendezvous.connect(0, 3, Duration.ofMillis(200), this::share))
+            .getMessage();
+    assertTrue(message.startsWith("ranks 1, 2 did not connect to rank 0 at "), message);
+  }
+
+  private List<Heartbeat> open(int size) {
+    List<CompletableFuture<Heartbeat>> ranks =
+        IntStream.range(0, size).mapToObj(rank -> started(rank, size)).toList();
+    return ranks.stream().map(CompletableFuture::join).toList();
+  }
+
+  private CompletableFuture<Heartbeat> started(int rank, int size) {
+    return CompletableFuture.supplyAsync(() -> rank(rank, size), Thread::startVirtualThread);
+  }
+
+  private Heartbeat rank(int rank, int size) {
+    Map<Integer, Socket> star = TcpRendezvous.connect(rank, size, PATIENCE, this::share);
+    return Heartbeat.over(star, rank, size, TIMEOUT, false, witness());
+  }
+
+  private Heartbeat.Witness witness() {
+    return new Heartbeat.Witness() {
+      @Override
+      public void lost(String reason) {
+        lost.add(reason);
+      }
+
+      @Override
+      public void unheard(String reason) {
+        unheard.add(reason);
+      }
+    };
+  }
+
+  private byte[] share(byte[] bytes) {
+    if (bytes != null) {
+      address.complete(bytes);
+    }
+    return address.join();
+  }
+}

@@ -1,0 +1,80 @@
+package panamoe.text;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import panamoe.backend.Backend;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.conversation.ChatFormat;
+import panamoe.data.Tokenizer;
+import panamoe.engine.EngineConfig;
+import panamoe.io.Require;
+import panamoe.model.LanguageModel;
+import panamoe.open.FolderChat;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
+
+/**
+ * What differs between a model of a file and one that trains.
+ *
+ * @param weights as kernels read them, asked for before each text
+ * @param makers how its makers draw tokens
+ * @param warnings of the loader
+ * @param close frees what belongs to the model that writes
+ */
+record ModelSource(
+    Supplier<LanguageModel> weights,
+    EngineConfig engine,
+    Tokenizer tokenizer,
+    Conversations conversations,
+    Sampling makers,
+    List<String> warnings,
+    Runnable close) {
+
+  /** Loads a model. */
+  static ModelSource opened(ModelFolder found, Backend backend, ModelOptions options) {
+    Tokenizer tokenizer = found.tokenizer();
+    Sampling makers = Sampling.of(found.tokenizerFiles().sampling());
+    EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
+    List<String> warnings = new ArrayList<>();
+    InferenceSettings settings = InferenceSettings.of(options.types(found));
+    LanguageModel model = found.load(backend, settings, warnings);
+    Conversations conversations =
+        new Conversations(() -> FolderChat.of(found, options.chatTemplate(), _ -> {}));
+    return new ModelSource(
+        () -> model, engine, tokenizer, conversations, makers, List.copyOf(warnings), model::close);
+  }
+
+  /**
+   * Of a model that trains, which frees its weights itself.
+   *
+   * @throws IllegalArgumentException if it cannot write with these tokens
+   */
+  static ModelSource trained(Supplier<LanguageModel> weights, Tokenizer tokenizer) {
+    LanguageModel model = weights.get();
+    requireWrites(model, tokenizer);
+    // What earlier texts left in the cache is of earlier weights.
+    EngineConfig engine = EngineConfig.one(model.config().context()).withoutSharing();
+    Conversations lines = new Conversations(() -> ChatFormat.lines(tokenizer));
+    return new ModelSource(
+        weights, engine, tokenizer, lines, Sampling.of(1, 0), List.of(), () -> {});
+  }
+
+  private static void requireWrites(LanguageModel model, Tokenizer tokenizer) {
+    ModelConfig config = model.config();
+    Require.that(
+        tokenizer.fits(config.vocabulary()),
+        "the tokenizer has %s tokens but the model has a vocabulary of %s",
+        tokenizer.vocabularySize(),
+        config.vocabulary());
+    if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
+      throw new IllegalArgumentException(
+          "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
+              + " neighbours: save the model and open it, which leaves that out");
+    }
+    Require.that(
+        model.parameters().ranks().world().size() <= 1,
+        "several ranks hold the model: save it, and open it on one");
+  }
+}
