@@ -1,13 +1,17 @@
 package panamoe.jmh;
 
 import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
 import panamoe.lab.bench.Kind;
 
 /** An optimizer step of the base preset. */
 public class TrainStepBenchmark extends WorkloadState {
+  @Param("2048")
+  private int tokens;
+
   @Setup(Level.Trial)
   public void open() {
-    open(Kind.TRAIN_STEP, Kind.TRAIN_STEP.defaultShape(), 2048);
+    open(Kind.TRAIN_STEP, Kind.TRAIN_STEP.defaultShape(), tokens);
   }
 }

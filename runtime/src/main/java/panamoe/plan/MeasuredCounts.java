@@ -1,6 +1,5 @@
 package panamoe.plan;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -8,6 +7,7 @@ import java.util.List;
 import java.util.Set;
 import panamoe.io.ConfigJson;
 import panamoe.open.ExpertHeat;
+import tools.jackson.databind.JsonNode;
 
 /** Reads the file of {@link Skew.Measured}, of whose keys it needs two in each layer. */
 record MeasuredCounts(Path file) {

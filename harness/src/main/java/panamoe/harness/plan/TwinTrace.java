@@ -1,14 +1,14 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.comm.VirtualSpan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.plan.Cluster;
 import panamoe.plan.Twin;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What the cards of twins did, for chrome://tracing and Perfetto: a process for each exchange, in

@@ -1,6 +1,5 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -17,6 +16,8 @@ import panamoe.io.StrictJson;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Option;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
 
 /** The options for copies of experts that get most rows: {@code @Mixin ExpertReplicas replicas}. */
 @OptionGroup("Copies of experts")
@@ -60,7 +61,7 @@ final class ExpertReplicas {
       int layer = each.path("layer").asInt(-1);
       long[] tokens =
           StreamSupport.stream(each.path("tokens").spliterator(), false)
-              .mapToLong(number -> number.isIntegralNumber() ? number.asLong() : -1)
+              .mapToLong(number -> number.isIntegralNumber() ? number.asLong(-1) : -1)
               .toArray();
       if (layer < 0 || layer >= experts.size() || tokens.length != experts.get(layer)) {
         throw Require.refusal(
@@ -81,7 +82,7 @@ final class ExpertReplicas {
     byte[] text = UserText.of(load).getBytes(StandardCharsets.UTF_8);
     try {
       return StrictJson.tree(text);
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new IllegalArgumentException(load + " is no JSON: " + StrictJson.reason(e), e);
     }
   }

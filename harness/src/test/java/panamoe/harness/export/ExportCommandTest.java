@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -37,6 +35,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** export as a user runs it, on recorded models: what is read back is the same model. */
 class ExportCommandTest {
@@ -166,9 +166,9 @@ class ExportCommandTest {
     Path model = recorded("hf/gpt_oss_d_releasedrope");
     Path half = exported(model, "hf", "half", "--dtype", "bf16");
     assertTrue(tensors(half).stream().allMatch(line -> line.contains(" BF16 ")));
-    JsonNode config = new ObjectMapper().readTree(half.resolve("config.json").toFile());
-    assertEquals("bfloat16", config.get("torch_dtype").asText());
-    assertEquals("GptOssForCausalLM", config.get("architectures").get(0).asText());
+    JsonNode config = JsonMapper.shared().readTree(half.resolve("config.json").toFile());
+    assertEquals("bfloat16", config.get("torch_dtype").asString());
+    assertEquals("GptOssForCausalLM", config.get("architectures").get(0).asString());
     Path blocks = exported(model, "gguf", "blocks.gguf", "--dtype", "q8_0");
     List<String> stored = tensors(blocks);
     assertTrue(stored.stream().anyMatch(line -> line.contains(" Q8_0 ")), stored.toString());

@@ -1,6 +1,5 @@
 package panamoe.lab.bench;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +23,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code panamoe bench}. */
 @Command(
@@ -205,7 +205,7 @@ public final class BenchCommand implements Subcommand {
   }
 
   private void print(Measurement measurement) throws IOException {
-    String json = new ObjectMapper().writeValueAsString(measurement);
+    String json = JsonMapper.shared().writeValueAsString(measurement);
     shared.out().println(shared.json() ? json : measurement.toRow());
     shared.out().flush();
     append(json + "\n");

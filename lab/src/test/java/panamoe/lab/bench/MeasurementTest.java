@@ -3,12 +3,12 @@ package panamoe.lab.bench;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.Ceilings;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** What a cell of 2 ms a call says, in the table and as JSON. */
 class MeasurementTest {
@@ -24,7 +24,7 @@ class MeasurementTest {
   @Test
   void jsonNamesThemWhereACallRunsAWholeModelAlone() {
     for (Kind kind : Kind.values()) {
-      JsonNode json = new ObjectMapper().valueToTree(measured(kind, 2048, null));
+      JsonNode json = JsonMapper.shared().valueToTree(measured(kind, 2048, null));
       boolean whole =
           List.of(Kind.TRAIN_STEP, Kind.DISTILL_STEP, Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH)
               .contains(kind);

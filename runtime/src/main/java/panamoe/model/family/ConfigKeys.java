@@ -1,8 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -22,6 +19,9 @@ import panamoe.config.MoeConfig;
 import panamoe.config.NearlyEqual;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Says a model as the {@code config.json} of a family. All that any family has a key for is said;

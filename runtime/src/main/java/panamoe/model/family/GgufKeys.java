@@ -1,7 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -14,6 +12,8 @@ import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Says a GGUF file's metadata as the {@code config.json} of its family. What an architecture fixes

@@ -58,7 +58,7 @@ record GgufWords(String architecture, GgufWriter writer) {
       GgufKeys.Read read = GgufKeys.read(writer.metadata(UNWRITTEN), stored(tensors), false);
       read.unread().forEach(writer::remove);
       ModelConfig understood =
-          Family.named(read.keys().get("model_type").asText())
+          Family.named(read.keys().get("model_type").asString(""))
               .orElseThrow()
               .model(new Keys(UNWRITTEN, read.keys()));
       List<String> differs =

@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -10,6 +9,7 @@ import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
 import panamoe.io.Words;
+import tools.jackson.databind.JsonNode;
 
 /** Tells which parts keep a model from being one of the families'. */
 final class UnsupportedParts {
@@ -63,6 +63,6 @@ final class UnsupportedParts {
 
   private static String words(String path, JsonNode value) {
     String name = path.replaceAll("^blocks\\[\\d+]\\.", "");
-    return value.isValueNode() && !value.isNull() ? name + " " + value.asText() : name;
+    return value.isValueNode() && !value.isNull() ? name + " " + value.asString() : name;
   }
 }

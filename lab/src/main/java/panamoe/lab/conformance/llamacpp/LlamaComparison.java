@@ -1,10 +1,6 @@
 package panamoe.lab.conformance.llamacpp;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,6 +18,10 @@ import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A GGUF file that libllama runs beside us: it continues a random prompt greedily, and our logits
@@ -37,7 +37,7 @@ public final class LlamaComparison {
   /** Of the range of logits, where libllama rounds activations to int8 or to 16 bits. */
   private static final double ROUNDED = 0.05;
 
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   private LlamaComparison() {}
 

@@ -64,7 +64,7 @@ public final class BlockCases {
 
   /** Another implementation's output for the inputs of a block that was recorded beside it. */
   public static void second(Replay replay) {
-    String same = replay.golden().setting("same_inputs_as").asText();
+    String same = replay.golden().setting("same_inputs_as").asString();
     try (GoldenFile inputs = new GoldenFile(replay.golden().path().resolveSibling(same));
         Replay first = new Replay(inputs, replay.backend());
         BlockReplay<MoeLayer> block = layer(first)) {
@@ -145,7 +145,7 @@ public final class BlockCases {
 
   /** Groups are chosen by their two best with a correction bias, else by their best, or not. */
   private Choice choice(boolean corrected) {
-    String method = golden.optionalHyper("topk_method").asText();
+    String method = golden.optionalHyper("topk_method").asString();
     if (!corrected && !method.equals("group_limited_greedy")) {
       return Choice.BEST;
     }
