@@ -19,7 +19,12 @@ public interface Family {
           new GptOss(),
           new DeepSeekV2(),
           new DeepSeekV3(),
-          new Switch());
+          new Switch(),
+          new Llama(),
+          new Mistral(),
+          new Qwen2(),
+          new Qwen3(),
+          new SmolLm3());
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();
