@@ -122,7 +122,9 @@ final class ConfigKeys {
         .put("num_key_value_heads", attention.heads().keyValue())
         .put("head_dim", attention.heads().size())
         .put("qkv_bias", attention.biases().query())
-        .put("attention_bias", attention.biases().output());
+        .put("attention_bias", attention.biases().output())
+        .put("use_bias", attention.biases().output())
+        .put("use_qk_norm", attention.queryKeyNorm() != null);
     if (attention.clip() != null) {
       keys.put("clip_qkv", attention.clip());
     }
@@ -175,6 +177,15 @@ final class ConfigKeys {
               .put("low_freq_factor", llama.lowFactor())
               .put("high_freq_factor", llama.highFactor())
               .put("original_max_position_embeddings", llama.trainedPositions());
+      case RotaryScaling.LongRope stretched -> {
+        scaling
+            .put("rope_type", "longrope")
+            .put("original_max_position_embeddings", stretched.trainedPositions())
+            .put("attention_factor", stretched.amplitude());
+        stretched.shortDivisors().forEach(scaling.putArray("short_factor")::add);
+        stretched.longDivisors().forEach(scaling.putArray("long_factor")::add);
+        keys.put("original_max_position_embeddings", stretched.trainedPositions());
+      }
       case RotaryScaling.Yarn yarn -> {
         scaling
             .put("rope_type", "yarn")

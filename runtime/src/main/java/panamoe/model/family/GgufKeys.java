@@ -29,11 +29,19 @@ final class GgufKeys {
               "gpt-oss", "gpt_oss",
               "llama", "mixtral",
               "olmoe", "olmoe",
+              "qwen2", "qwen2",
               "qwen2moe", "qwen2_moe",
-              "qwen3moe", "qwen3_moe"));
+              "qwen3", "qwen3",
+              "qwen3moe", "qwen3_moe",
+              "smollm3", "smollm3"));
+
+  /** Families without an architecture of their own, by the one whose files are theirs too. */
+  private static final Map<String, String> ALIKE =
+      Map.of("deepseek_v3", "deepseek_v2", "llama", "mixtral", "mistral", "mixtral");
 
   /** Architectures whose head may be the embedding again. */
-  private static final Set<String> MAY_TIE = Set.of("deepseek2", "llama", "qwen3moe");
+  private static final Set<String> MAY_TIE =
+      Set.of("deepseek2", "llama", "qwen2", "qwen3", "qwen3moe", "smollm3");
 
   private static final Set<String> WITHOUT_MEANING =
       Set.of("rope.scaling.finetuned", "tensor_data_layout");
@@ -65,7 +73,7 @@ final class GgufKeys {
 
   /** The architecture of a family's files; empty if it has none. */
   static Optional<String> architecture(Family family) {
-    String type = family.type().equals("deepseek_v3") ? "deepseek_v2" : family.type();
+    String type = ALIKE.getOrDefault(family.type(), family.type());
     return FAMILIES.entrySet().stream()
         .filter(entry -> entry.getValue().equals(type))
         .map(Map.Entry::getKey)
@@ -106,11 +114,19 @@ final class GgufKeys {
       keys.putAttention();
     }
     keys.putRotary();
-    keys.putExperts();
+    if (keys.has("expert_count") || !keys.mayBeDense()) {
+      keys.putExperts();
+    } else {
+      keys.putDense();
+    }
     if (strict) {
       keys.requireAllRead();
     }
     return new Read(keys.keys, keys.unread);
+  }
+
+  private boolean mayBeDense() {
+    return Set.of("llama", "qwen2", "qwen3", "smollm3").contains(architecture);
   }
 
   private void putModel() {
@@ -196,6 +212,13 @@ final class GgufKeys {
       }
       default -> {}
     }
+  }
+
+  private void putDense() {
+    if (architecture.equals("llama")) {
+      keys.put("model_type", "llama");
+    }
+    keys.put("intermediate_size", count("feed_forward_length"));
   }
 
   private void putExperts() {

@@ -169,11 +169,11 @@ record GgufWords(String architecture, GgufWriter writer) {
         }
       }
     }
+    put("feed_forward_length", inner == 0 ? experts.getLast().inner() : inner);
     if (experts.isEmpty()) {
-      return; // the reading back misses their number
+      return; // where an architecture has experts, the reading back misses their number
     }
     MoeConfig moe = experts.getLast();
-    put("feed_forward_length", inner == 0 ? moe.inner() : inner);
     put("leading_dense_block_count", first);
     put("expert_count", moe.experts());
     put("expert_used_count", moe.gate().topK());
