@@ -2,6 +2,7 @@ package panamoe.model.family;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -97,15 +98,20 @@ final class GgufKeys {
    * @throws CheckpointException if a key is missing, not known, or of a value that is not supported
    */
   static ObjectNode of(GgufFile file) {
-    return read(file.metadata(), file.tensors(), true).keys();
+    return read(file.metadata(), file.tensors(), RopeFactors.of(file), true).keys();
   }
 
   /**
    * Reads the keys of {@code config.json} from a file's metadata.
    *
+   * @param divisors of the rotary frequencies; empty for none
    * @param strict whether to refuse a key that is not known
    */
-  static Read read(GgufMetadata metadata, Map<String, StoredTensor> tensors, boolean strict) {
+  static Read read(
+      GgufMetadata metadata,
+      Map<String, StoredTensor> tensors,
+      List<Double> divisors,
+      boolean strict) {
     GgufKeys keys = new GgufKeys(metadata, tensors);
     keys.putModel();
     if (keys.architecture.equals("deepseek2")) {
@@ -113,7 +119,7 @@ final class GgufKeys {
     } else {
       keys.putAttention();
     }
-    keys.putRotary();
+    keys.putRotary(divisors);
     if (keys.has("expert_count") || !keys.mayBeDense()) {
       keys.putExperts();
     } else {
@@ -177,8 +183,15 @@ final class GgufKeys {
         .put("v_head_dim", count(newer ? "attention.value_length_mla" : "attention.value_length"));
   }
 
-  private void putRotary() {
+  private void putRotary(List<Double> divisors) {
     keys.put("rope_theta", number("rope.freq_base", 10_000));
+    if (!divisors.isEmpty()) {
+      ObjectNode scaling =
+          keys.putObject("rope_scaling").put("rope_type", "longrope").put("attention_factor", 1);
+      divisors.forEach(scaling.putArray("short_factor")::add);
+      divisors.forEach(scaling.putArray("long_factor")::add);
+      return;
+    }
     String type = text("rope.scaling.type", "none");
     double factor = number("rope.scaling.factor", 1);
     if (type.equals("none") && factor == 1) {

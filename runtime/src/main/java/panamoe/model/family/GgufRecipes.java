@@ -16,6 +16,7 @@ final class GgufRecipes {
   static Recipes of(String architecture, ModelConfig config) {
     Recipes recipes =
         new Recipes("blk.%d.")
+            .again(RopeFactors.TENSOR)
             .put("embedding.weight", Recipe.tensor("token_embd.weight"))
             .put("final_norm.weight", Recipe.tensor("output_norm.weight"))
             .put("head.weight", Recipe.tensor("output.weight"))

@@ -55,7 +55,9 @@ record GgufWords(String architecture, GgufWriter writer) {
   /** How the model would be read otherwise; leaves out the keys that would not be read. */
   private Optional<String> difference(ModelConfig config, Map<String, RowTensor> tensors) {
     try {
-      GgufKeys.Read read = GgufKeys.read(writer.metadata(UNWRITTEN), stored(tensors), false);
+      GgufKeys.Read read =
+          GgufKeys.read(
+              writer.metadata(UNWRITTEN), stored(tensors), divisors(config, tensors), false);
       read.unread().forEach(writer::remove);
       ModelConfig understood =
           Family.named(read.keys().get("model_type").asText())
@@ -72,6 +74,14 @@ record GgufWords(String architecture, GgufWriter writer) {
     } catch (CheckpointException | IllegalArgumentException e) {
       return Optional.of(e.getMessage());
     }
+  }
+
+  private static List<Double> divisors(ModelConfig config, Map<String, RowTensor> tensors) {
+    return tensors.containsKey(RopeFactors.TENSOR)
+            && config.blocks().getFirst().attention().rotary().scaling()
+                instanceof RotaryScaling.LongRope divided
+        ? divided.longDivisors()
+        : List.of();
   }
 
   private static Map<String, StoredTensor> stored(Map<String, RowTensor> tensors) {
