@@ -260,7 +260,7 @@ class ExportCommandTest {
   @CsvSource({
     "pr-moe, 'feedForward.residual'",
     "moe, 'attentionNorm.kind LAYER, feedForwardNorm.kind LAYER'",
-    "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss) none has'",
+    "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss, '",
     "dense, 'none has attentionNorm.kind LAYER, feedForwardNorm.kind LAYER, feedForward.activation GELU_TANH'"
   })
   void partsThatNoFamilyHasAreNamed(String architecture, String part) throws Exception {
