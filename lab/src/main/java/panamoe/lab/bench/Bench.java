@@ -52,6 +52,18 @@ record Bench(
     }
   }
 
+  /**
+   * The kernels of a cell.
+   *
+   * @param subject whose backend {@code profile} times
+   */
+  List<KernelProfile.Row> profile(Subject subject, KernelProfile profile, int tokens, int texts)
+      throws IOException {
+    try (Workload work = subject.over(tokens, texts)) {
+      return profile.over(work, seconds, yardstick.now());
+    }
+  }
+
   /** On a card the kernels' time is told from the host's, where the kernels are recorded. */
   private Contender contender(Kind kind, Workload work) {
     if (!backend.asynchronous()) {

@@ -110,7 +110,7 @@ public final class ExportedModel {
               + " it would compute another model");
     }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
-    GgufWords.put(family, config, tensors, writer);
+    GgufWords.put(family, RopeFactors.taken(config, tensors), tensors, writer);
     tensors.forEach((name, tensor) -> writer.add(name, GgufWords.encoded(name, tensor, type)));
   }
 

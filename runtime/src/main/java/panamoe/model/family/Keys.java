@@ -100,6 +100,21 @@ public final class Keys {
     return numbers;
   }
 
+  /** Numbers; none where the key is absent. */
+  List<Double> reals(String name) {
+    JsonNode value = value(name, JsonNode::isArray, "a list of numbers");
+    List<Double> reals = new ArrayList<>();
+    if (value != null) {
+      for (JsonNode each : value) {
+        if (!each.isNumber()) {
+          throw bad(name, value.toString(), "a list of numbers");
+        }
+        reals.add(each.doubleValue());
+      }
+    }
+    return reals;
+  }
+
   /** A number. */
   public double number(String name, double absent) {
     JsonNode value = value(name, JsonNode::isNumber, "a number");

@@ -20,9 +20,6 @@ final class UnsupportedParts {
    * has whose sizes it has; if each part is somewhere, what the nearest family has otherwise.
    */
   static String of(ModelConfig config) {
-    if (config.experts().stream().allMatch(experts -> experts == 0)) {
-      return "it has no experts, and all of them have";
-    }
     Map<Family, List<String>> differing = new LinkedHashMap<>();
     for (Family family : Family.ALL) {
       ConfigKeys.differences(family, config).ifPresent(paths -> differing.put(family, paths));
