@@ -74,7 +74,7 @@ public final class AutoEpCases {
     boolean grouped = !golden.hyper("group").isNull();
     GroupScore groupScore =
         switch (golden.hyper("group").asString()) {
-          case "max", "null" -> GroupScore.MAXIMUM;
+          case "max", "" -> GroupScore.MAXIMUM;
           case "top2_sum" -> GroupScore.TOP2_SUM;
           case String other ->
               throw new IllegalArgumentException("unknown group score '" + other + "'");
