@@ -1,24 +1,57 @@
 package panamoe.config;
 
 import java.util.function.UnaryOperator;
+import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
  * One transformer block: {@code x + attention(norm(x))}, then {@code + feedForward(norm(.))}.
  *
- * @param attentionNorm before attention
- * @param feedForwardNorm before the MLP or the experts
+ * @param attentionNorm of attention
+ * @param feedForwardNorm of the MLP or the experts
+ * @param norms where both norms are; null: {@link Norms#BEFORE}
  */
 public record BlockConfig(
     NormConfig attentionNorm,
     AttentionConfig attention,
     NormConfig feedForwardNorm,
-    FeedForwardConfig feedForward) {
+    FeedForwardConfig feedForward,
+    @Omittable Norms norms) {
+
+  /** Where a norm is around attention, and around the MLP or the experts. */
+  public enum Norms {
+    /** {@code x + f(norm(x))}. */
+    BEFORE,
+    /** {@code x + norm(f(x))} (OLMo 2). */
+    AFTER,
+    /** {@code x + norm(f(norm(x)))}, two norms with weights of their own (Gemma 2). */
+    AROUND
+  }
+
   public BlockConfig {
     Require.present("attentionNorm", attentionNorm);
     Require.present("attention", attention);
     Require.present("feedForwardNorm", feedForwardNorm);
     Require.present("feedForward", feedForward);
+  }
+
+  /** With norms before attention and before the MLP. */
+  public BlockConfig(
+      NormConfig attentionNorm,
+      AttentionConfig attention,
+      NormConfig feedForwardNorm,
+      FeedForwardConfig feedForward) {
+    this(attentionNorm, attention, feedForwardNorm, feedForward, null);
+  }
+
+  /** Whether the input of attention, and of the MLP, is normalised. */
+  public boolean normsInputs() {
+    return norms != Norms.AFTER;
+  }
+
+  /** Whether the output of attention, and of the MLP, is normalised. */
+  public boolean normsOutputs() {
+    return norms == Norms.AFTER || norms == Norms.AROUND;
   }
 
   /** The number of its experts; 0 for a dense block. */
@@ -28,7 +61,7 @@ public record BlockConfig(
 
   /** The same block with another MLP, or other experts. */
   public BlockConfig withFeedForward(FeedForwardConfig other) {
-    return new BlockConfig(attentionNorm, attention, feedForwardNorm, other);
+    return new BlockConfig(attentionNorm, attention, feedForwardNorm, other, norms);
   }
 
   /** The same block with another gate, where it has experts. */

@@ -4,6 +4,7 @@ import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.EncoderConfig;
 import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Attention;
 import panamoe.nn.AttentionTables;
@@ -26,11 +27,13 @@ import panamoe.tensor.Tensor;
 final class Block {
   private final String place;
   private final int hidden;
-  private final Norm attentionNorm;
+  private final Norm attentionNorm; // null where only outputs are normalised, as mlpNorm
+  private final Norm attentionOutputNorm; // null where only inputs are, as mlpOutputNorm
   private final Attention attention;
   private final Norm crossNorm; // null without an encoder
   private final CrossAttention cross;
   private final Norm mlpNorm;
+  private final Norm mlpOutputNorm;
   private final Mlp mlp;
   private final MoeLayer moe;
 
@@ -42,15 +45,21 @@ final class Block {
   Block(Declarations at, String place, int layer, int hidden, BlockConfig config, boolean encoded) {
     this.place = place;
     this.hidden = hidden;
-    this.attentionNorm = new Norm(at.in("attention_norm"), config.attentionNorm(), hidden);
+    NormConfig first = config.attentionNorm();
+    NormConfig second = config.feedForwardNorm();
+    boolean inputs = config.normsInputs();
+    boolean outputs = config.normsOutputs();
+    this.attentionNorm = inputs ? new Norm(at.in("attention_norm"), first, hidden) : null;
     this.attention = Attention.of(at.in("attention"), layer, hidden, config.attention());
-    this.crossNorm = encoded ? new Norm(at.in("cross_norm"), config.attentionNorm(), hidden) : null;
+    this.attentionOutputNorm =
+        outputs ? new Norm(at.in("attention_output_norm"), first, hidden) : null;
+    this.crossNorm = encoded ? new Norm(at.in("cross_norm"), first, hidden) : null;
     this.cross =
         encoded
             ? new CrossAttention(
                 at.in("cross"), layer, hidden, EncoderConfig.cross(config.attention()))
             : null;
-    this.mlpNorm = new Norm(at.in("mlp_norm"), config.feedForwardNorm(), hidden);
+    this.mlpNorm = inputs ? new Norm(at.in("mlp_norm"), second, hidden) : null;
     switch (config.feedForward()) {
       case DenseConfig dense -> {
         this.mlp = new Mlp(at.in("mlp"), hidden, dense);
@@ -61,6 +70,7 @@ final class Block {
         this.moe = new MoeLayer(at.in("moe"), layer, hidden, experts);
       }
     }
+    this.mlpOutputNorm = outputs ? new Norm(at.in("mlp_output_norm"), second, hidden) : null;
   }
 
   /** The MoE layer; null in a dense block. */
@@ -73,16 +83,26 @@ final class Block {
         ComputeEvent.around(
             pass,
             place + " attention",
-            () -> attention.forward(pass, attentionNorm.forward(pass, x), sequences, tables));
-    Tensor own = AddOp.forward(pass, x, attended);
+            () -> attention.forward(pass, normed(pass, attentionNorm, x), sequences, tables));
+    Tensor own = AddOp.forward(pass, x, normed(pass, attentionOutputNorm, attended));
     Tensor middle = cross == null ? own : AddOp.forward(pass, own, read(pass, own, sequences));
-    Tensor normed = mlpNorm.forward(pass, middle);
-    return moe == null
-        ? AddOp.forward(
-            pass,
-            middle,
-            ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, normed)))
-        : moe.forward(pass, normed, middle, used, sequences.length());
+    Tensor input = normed(pass, mlpNorm, middle);
+    if (moe != null && mlpOutputNorm == null) {
+      return moe.forward(pass, input, middle, used, sequences.length());
+    }
+    Tensor output =
+        moe == null
+            ? ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, input))
+            : moe.forward(pass, input, null, used, sequences.length());
+    return AddOp.forward(pass, middle, normed(pass, mlpOutputNorm, output));
+  }
+
+  private static Tensor normed(Pass pass, Norm norm, Tensor x) {
+    return norm == null ? x : norm.forward(pass, x);
+  }
+
+  private static Cost cost(Norm norm, Work work) {
+    return norm == null ? Cost.NONE : norm.cost(work);
   }
 
   /** What the block reads of the encoded text. */
@@ -103,13 +123,20 @@ final class Block {
   }
 
   Cost cost(Work work) {
-    Cost first = attentionNorm.cost(work).then(attention.cost(work)).then(Cost.sum(work, hidden));
+    Cost first =
+        cost(attentionNorm, work)
+            .then(attention.cost(work))
+            .then(cost(attentionOutputNorm, work))
+            .then(Cost.sum(work, hidden));
     if (cross != null) {
       first = first.then(crossNorm.cost(work)).then(cross.cost(work)).then(Cost.sum(work, hidden));
     }
-    Cost second = moe == null ? mlp.cost(work).then(Cost.sum(work, hidden)) : moe.cost(work);
+    Cost second = moe == null ? mlp.cost(work) : moe.cost(work);
+    if (moe == null || mlpOutputNorm != null) {
+      second = second.then(cost(mlpOutputNorm, work)).then(Cost.sum(work, hidden));
+    }
     Cost skipped = Cost.activations(work, 0, work.bytes(hidden));
-    Cost cost = first.then(mlpNorm.cost(work)).then(second).beside(skipped);
+    Cost cost = first.then(cost(mlpNorm, work)).then(second).beside(skipped);
     return work.recompute() ? cost.recomputed(work.bytes(hidden)) : cost;
   }
 }

@@ -48,9 +48,14 @@ public final class EveryPart {
         new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED),
         List.of(
             new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
-            new BlockConfig(rms, perHead(), rms, gated),
+            new BlockConfig(rms, perHead(), rms, gated, BlockConfig.Norms.AROUND),
             new BlockConfig(rms, overProjection(), rms, shared),
-            new BlockConfig(rms, latent(), rms, new DenseConfig(20, Activation.SWIGLU, false)),
+            new BlockConfig(
+                rms,
+                latent(),
+                rms,
+                new DenseConfig(20, Activation.SWIGLU, false),
+                BlockConfig.Norms.AFTER),
             new BlockConfig(rms, stretched(), layer, residual)),
         rms,
         new HeadConfig(false, false),
@@ -86,7 +91,8 @@ public final class EveryPart {
         block.attentionNorm(),
         shared ? block.attention() : plain(),
         block.feedForwardNorm(),
-        block.feedForward());
+        block.feedForward(),
+        block.norms());
   }
 
   private static AttentionConfig plain() {

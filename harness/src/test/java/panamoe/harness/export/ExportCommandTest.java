@@ -105,6 +105,8 @@ class ExportCommandTest {
         "minimax_m2_b",
         "mistral_b_window",
         "mixtral_b_bf16_sharded",
+        "olmo2_b",
+        "olmo3_b",
         "olmoe_b_clip",
         "phi3_d_longrope_long",
         "qwen2_c",
@@ -135,6 +137,7 @@ class ExportCommandTest {
         "deepseek_v3_a",
         "gpt_oss_d_releasedrope",
         "llama3_d_untied",
+        "olmo2_b",
         "qwen2_c",
         "qwen3_c",
         "smollm3_b"

@@ -104,19 +104,29 @@ final class ConfigKeys {
     int window = 0;
     for (BlockConfig block : blocks) {
       int own = block.attention().scores().window();
-      types.add(own > 0 ? GptOss.WINDOW : GptOss.FULL);
+      types.add(own > 0 ? Decoder.WINDOW : Decoder.FULL);
       window = Math.max(window, own);
     }
     if (window > 0) {
       keys.put("sliding_window", window);
     }
-    switch (blocks.getFirst().attention()) {
+    switch (mostRotated(blocks)) {
       case GroupedQueryConfig grouped -> putGrouped(grouped);
       case LatentAttentionConfig latent -> putLatent(latent);
     }
     ArrayNode rotated = keys.putArray("no_rope_layers");
     blocks.forEach(block -> rotated.add(block.attention().rotary() == null ? 0 : 1));
     putFeedForward(blocks);
+  }
+
+  /** The first layer whose positions are stretched; the first that has some, if none is. */
+  private static AttentionConfig mostRotated(List<BlockConfig> blocks) {
+    List<AttentionConfig> all = blocks.stream().map(BlockConfig::attention).toList();
+    List<AttentionConfig> rotated = all.stream().filter(each -> each.rotary() != null).toList();
+    return rotated.stream()
+        .filter(each -> each.rotary().scaling() != null)
+        .findFirst()
+        .orElse(rotated.isEmpty() ? all.getFirst() : rotated.getFirst());
   }
 
   private void putGrouped(GroupedQueryConfig attention) {

@@ -2,6 +2,7 @@ package panamoe.model.family;
 
 import java.util.List;
 import java.util.function.IntFunction;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.Normalization;
@@ -21,6 +22,9 @@ import panamoe.config.NormConfig;
 
 /** What the configurations of Hugging Face's decoders have in common. */
 record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
+  static final String WINDOW = "sliding_attention";
+  static final String FULL = "full_attention";
+
   /**
    * Of training, of bookkeeping, and of transformers' own ways; ReleasedTokenizer reads
    * eos_token_id, ReleasedModel quantization_config.
@@ -89,6 +93,23 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
   }
 
   /**
+   * By layer whether its attention has a window.
+   *
+   * @param absent which layers have one where {@code layer_types} is absent
+   */
+  IntPredicate windowed(IntPredicate absent) {
+    List<String> types = keys.texts("layer_types");
+    if (types.isEmpty()) {
+      return absent;
+    }
+    if (types.size() != layers || !List.of(WINDOW, FULL).containsAll(types)) {
+      throw keys.bad(
+          "layer_types", types.toString(), WINDOW + " or " + FULL + " for each of the layers");
+    }
+    return layer -> types.get(layer).equals(WINDOW);
+  }
+
+  /**
    * A layer's MLP or MoE by Qwen's rule: every {@code decoder_sparse_step}-th layer has experts,
    * except those that {@code mlp_only_layers} lists.
    *
@@ -151,11 +172,20 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
   /** The model of these blocks, by layer. */
   ModelConfig model(
       IntFunction<AttentionConfig> attention, IntFunction<FeedForwardConfig> feedForward) {
+    return model(attention, feedForward, null);
+  }
+
+  /** The model of these blocks with norms elsewhere. */
+  ModelConfig model(
+      IntFunction<AttentionConfig> attention,
+      IntFunction<FeedForwardConfig> feedForward,
+      BlockConfig.Norms norms) {
     List<BlockConfig> blocks =
         IntStream.range(0, layers)
             .mapToObj(
                 layer ->
-                    new BlockConfig(norm, attention.apply(layer), norm, feedForward.apply(layer)))
+                    new BlockConfig(
+                        norm, attention.apply(layer), norm, feedForward.apply(layer), norms))
             .toList();
     return new ModelConfig(
         keys.count("vocab_size"),

@@ -30,6 +30,8 @@ public interface Family {
           new Mistral(),
           new Qwen2(),
           new Qwen3(),
+          new Olmo2(),
+          new Olmo3(),
           new Phi3(),
           new SmolLm3());
 

@@ -25,16 +25,17 @@ final class GgufKeys {
   /** The families of the architectures that are known; of DeepSeek's the one with softmax. */
   private static final Map<String, String> FAMILIES =
       new TreeMap<>(
-          Map.of(
-              "deepseek2", "deepseek_v2",
-              "gpt-oss", "gpt_oss",
-              "llama", "mixtral",
-              "olmoe", "olmoe",
-              "qwen2", "qwen2",
-              "qwen2moe", "qwen2_moe",
-              "qwen3", "qwen3",
-              "qwen3moe", "qwen3_moe",
-              "smollm3", "smollm3"));
+          Map.ofEntries(
+              Map.entry("deepseek2", "deepseek_v2"),
+              Map.entry("gpt-oss", "gpt_oss"),
+              Map.entry("llama", "mixtral"),
+              Map.entry("olmo2", "olmo2"),
+              Map.entry("olmoe", "olmoe"),
+              Map.entry("qwen2", "qwen2"),
+              Map.entry("qwen2moe", "qwen2_moe"),
+              Map.entry("qwen3", "qwen3"),
+              Map.entry("qwen3moe", "qwen3_moe"),
+              Map.entry("smollm3", "smollm3")));
 
   /** Families without an architecture of their own, by the one whose files are theirs too. */
   private static final Map<String, String> ALIKE =
@@ -132,12 +133,12 @@ final class GgufKeys {
   }
 
   private boolean mayBeDense() {
-    return Set.of("llama", "qwen2", "qwen3", "smollm3").contains(architecture);
+    return Set.of("llama", "olmo2", "qwen2", "qwen3", "smollm3").contains(architecture);
   }
 
   private void putModel() {
     int layers = count("block_count", 1, ModelConfig.MAX_LAYERS);
-    if (!tensors.containsKey("blk." + (layers - 1) + ".attn_norm.weight")) {
+    if (!tensors.containsKey("blk." + (layers - 1) + ".attn_output.weight")) {
       throw bad("block_count is " + layers + ", but the file holds fewer layers");
     }
     keys.put("model_type", FAMILIES.get(architecture))

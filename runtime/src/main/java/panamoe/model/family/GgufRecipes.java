@@ -22,6 +22,8 @@ final class GgufRecipes {
             .put("head.weight", Recipe.tensor("output.weight"))
             .put("attention_norm.weight", Recipe.tensor("attn_norm.weight"))
             .put("mlp_norm.weight", Recipe.tensor("ffn_norm.weight"))
+            .put("attention_output_norm.weight", Recipe.tensor("post_attention_norm.weight"))
+            .put("mlp_output_norm.weight", Recipe.tensor("post_ffw_norm.weight"))
             .put("attention.query_norm.weight", Recipe.tensor("attn_q_norm.weight"))
             .put("attention.key_norm.weight", Recipe.tensor("attn_k_norm.weight"))
             .put("attention.sinks", Recipe.tensor("attn_sinks.weight"))

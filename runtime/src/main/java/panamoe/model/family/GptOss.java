@@ -1,6 +1,6 @@
 package panamoe.model.family;
 
-import java.util.List;
+import java.util.function.IntPredicate;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.GateSettings.Normalization;
@@ -17,9 +17,6 @@ import panamoe.config.Rotary;
  * the rows of an up matrix gates and ups lie in turn.
  */
 final class GptOss implements Family {
-  static final String WINDOW = "sliding_attention";
-  static final String FULL = "full_attention";
-
   @Override
   public String type() {
     return "gpt_oss";
@@ -33,7 +30,7 @@ final class GptOss implements Family {
     boolean bias = keys.flag("attention_bias", true);
     Rotary rotary = RotaryKeys.of(keys, 150_000, heads.size(), Rotary.Pairs.HALVES);
     int window = keys.count("sliding_window", 128);
-    List<String> types = types(keys, decoder.layers());
+    IntPredicate windowed = decoder.windowed(layer -> layer % 2 == 0);
     int experts = keys.count("num_local_experts", keys.count("num_experts", 128));
     float limit = (float) keys.number("swiglu_limit", 7);
     float alpha = (float) keys.number("swiglu_alpha", 1.702);
@@ -53,23 +50,8 @@ final class GptOss implements Family {
                 null,
                 null,
                 rotary,
-                new Scores(Mask.CAUSAL, types.get(layer).equals(WINDOW) ? window : 0, true, null)),
+                new Scores(Mask.CAUSAL, windowed.test(layer) ? window : 0, true, null)),
         _ -> moe);
-  }
-
-  /** By layer whether it has a window; every second one from the first on unless said otherwise. */
-  private static List<String> types(Keys keys, int layers) {
-    List<String> types = keys.texts("layer_types");
-    if (types.isEmpty()) {
-      return java.util.stream.IntStream.range(0, layers)
-          .mapToObj(layer -> layer % 2 == 0 ? WINDOW : FULL)
-          .toList();
-    }
-    if (types.size() != layers || !List.of(WINDOW, FULL).containsAll(types)) {
-      throw keys.bad(
-          "layer_types", types.toString(), WINDOW + " or " + FULL + " for each of the layers");
-    }
-    return types;
   }
 
   @Override

@@ -95,6 +95,10 @@ final class RopeFactors {
             new Rotary(rotary.base(), rotary.size(), rotary.pairs(), scaling),
             attention.scores());
     return new BlockConfig(
-        block.attentionNorm(), divided, block.feedForwardNorm(), block.feedForward());
+        block.attentionNorm(),
+        divided,
+        block.feedForwardNorm(),
+        block.feedForward(),
+        block.norms());
   }
 }

@@ -1,0 +1,45 @@
+package panamoe.model.family;
+
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.BlockConfig;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.ModelConfig;
+import panamoe.config.Rotary;
+
+/** OLMo 2 (Ai2): the outputs of attention and MLP are normalised, not their inputs. */
+final class Olmo2 implements Family {
+  @Override
+  public String type() {
+    return "olmo2";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-5);
+    GroupedQueryConfig.Heads heads = decoder.heads();
+    AttentionConfig attention =
+        new GroupedQueryConfig(
+            heads,
+            Biases.all(keys.flag("attention_bias", false)),
+            new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, decoder.norm()),
+            null,
+            RotaryKeys.of(keys, 5e5, heads.size(), Rotary.Pairs.HALVES),
+            Scores.CAUSAL);
+    return decoder.model(_ -> attention, decoder.dense(false), BlockConfig.Norms.AFTER);
+  }
+
+  @Override
+  public Recipes recipes() {
+    return normalisingOutputs();
+  }
+
+  /** The names of norms behind attention and MLP. */
+  static Recipes normalisingOutputs() {
+    return Recipes.ofDecoder()
+        .put("attention_output_norm.weight", Recipe.tensor("post_attention_layernorm.weight"))
+        .put("mlp_output_norm.weight", Recipe.tensor("post_feedforward_layernorm.weight"));
+  }
+}
