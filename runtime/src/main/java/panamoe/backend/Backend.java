@@ -116,11 +116,10 @@ public interface Backend
   }
 
   /**
-   * Runs {@code step} and keeps the kernel calls it makes, so that {@link KernelGraph#replay} can
-   * make the same calls on the same tensors again, without the Java between them and without
-   * garbage.
+   * Runs {@code step} and captures its kernel calls. {@link KernelGraph#replay} makes the calls
+   * again on the same tensors, without the Java code between them and without garbage.
    */
-  KernelGraph record(Runnable step);
+  KernelGraph capture(Runnable step);
 
   /**
    * Frees the stream. Idempotent. Tensors allocated from this backend's memory must be closed

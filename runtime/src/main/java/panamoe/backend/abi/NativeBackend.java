@@ -32,7 +32,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
   // of read.
   private final Arena arena = Arena.ofShared();
-  private final GraphCapture<NativeCall> launcher = new GraphCapture<>();
+  private final GraphCapture<NativeCall> capture = new GraphCapture<>();
   private final boolean asynchronous;
   private volatile Runnable beforeWaiting = () -> {};
 
@@ -272,9 +272,9 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   }
 
   @Override
-  public KernelGraph record(Runnable step) {
+  public KernelGraph capture(Runnable step) {
     requireOpen();
-    GraphCapture.Calls<NativeCall> calls = launcher.record(step);
+    GraphCapture.CallList<NativeCall> calls = capture.capture(step);
     return asynchronous ? new NativeGraph(calls, stream.handle()) : calls;
   }
 
@@ -293,7 +293,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   @Override
   public void launch(String function, Object... arguments) {
     requireOpen();
-    launcher.launch(new NativeCall(function, stream.handle(), arguments));
+    capture.launch(new NativeCall(function, stream.handle(), arguments));
   }
 
   private void requireOpen() {

@@ -24,7 +24,7 @@ final class NativeCall implements Runnable {
   private final Object[] parameters;
 
   /**
-   * @param arguments as {@link NativeLaunch#launch} takes them
+   * @param arguments as {@link NativeContext#launch} takes them
    * @throws IllegalArgumentException if the tensors lie in the memory of too many arenas
    */
   NativeCall(String function, long stream, Object[] arguments) {

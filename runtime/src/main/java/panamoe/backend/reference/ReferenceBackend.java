@@ -38,7 +38,7 @@ public final class ReferenceBackend
         ReferenceSample {
   private static final long ALIGNMENT = 64;
 
-  private final GraphCapture<Runnable> launcher = new GraphCapture<>();
+  private final GraphCapture<Runnable> capture = new GraphCapture<>();
 
   @Override
   public String name() {
@@ -69,12 +69,12 @@ public final class ReferenceBackend
 
   @Override
   public void launch(Runnable call) {
-    launcher.launch(call);
+    capture.launch(call);
   }
 
   @Override
-  public KernelGraph record(Runnable step) {
-    return launcher.record(step);
+  public KernelGraph capture(Runnable step) {
+    return capture.capture(step);
   }
 
   @Override

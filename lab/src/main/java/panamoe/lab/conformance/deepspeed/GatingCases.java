@@ -16,7 +16,7 @@ import panamoe.tensor.Tensor;
 public final class GatingCases {
   private final Replay replay;
   private final GoldenFile golden;
-  private final RecordedGate gate;
+  private final GateReplay gate;
   private final boolean[] used;
 
   /**
@@ -25,11 +25,11 @@ public final class GatingCases {
   private GatingCases(Replay replay, int function, int topK, DropPolicy policy) {
     this.replay = replay;
     this.golden = replay.golden();
-    this.used = RecordedGate.used(golden);
+    this.used = GateReplay.used(golden);
     this.gate =
-        new RecordedGate(
+        new GateReplay(
             replay,
-            RecordedGate.config(
+            GateReplay.config(
                 function,
                 topK,
                 golden.setting("drop_tokens").asBoolean() ? policy : DropPolicy.DROPLESS,
@@ -74,7 +74,7 @@ public final class GatingCases {
           case String other ->
               throw new IllegalArgumentException("unknown drop_policy '" + other + "'");
         };
-    new GatingCases(replay, RecordedGate.ANY_K, golden.setting("k").asInt(), policy).compare(true);
+    new GatingCases(replay, GateReplay.ANY_K, golden.setting("k").asInt(), policy).compare(true);
   }
 
   /**
@@ -156,7 +156,7 @@ public final class GatingCases {
     }
     replay.close("l_aux", gate.auxiliaryLoss(ours.counts()));
     if (golden.has("grad_logits_l_aux")) {
-      double part = RecordedGate.usedPart(used);
+      double part = GateReplay.usedPart(used);
       replay.close(
           "grad_logits_l_aux",
           Layouts.cleared(golden.floats("grad_logits_l_aux"), used),
