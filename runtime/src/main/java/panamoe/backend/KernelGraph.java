@@ -1,15 +1,14 @@
 package panamoe.backend;
 
 /**
- * Captured kernel calls on fixed tensors, which {@link #replay} makes again, like a CUDA graph. Used
- * by its backend's thread.
+ * Captured kernel calls on fixed tensors, which {@link #replay} makes again, like a CUDA graph.
+ * Used by its backend's thread.
  */
 public interface KernelGraph extends AutoCloseable {
   /**
    * Makes the captured calls in order.
    *
-   * @throws IllegalStateException if a tensor of a call was freed; earlier calls may have been
-   *     made
+   * @throws IllegalStateException if a tensor of a call was freed; earlier calls may have been made
    */
   void replay();
 

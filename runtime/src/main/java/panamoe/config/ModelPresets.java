@@ -109,21 +109,21 @@ public final class ModelPresets {
       int experts,
       GateConfig gate) {
     boolean mixtral = architecture == Architecture.MIXTRAL;
+    // With learned positions, a model this small needs thousands of steps before it attends beyond
+    // the previous letter.
+    UniformModel.Positions positions = UniformModel.Positions.ROTARY;
     return new UniformModel(
             vocabulary,
             context,
             size.hidden,
-            size.heads,
-            size.heads,
-            (mixtral ? 2 : 4) * size.hidden,
-            experts(size, architecture, experts),
-            architecture == Architecture.PR_MOE,
-            gate,
-            mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+            new UniformModel.Attention(size.heads, size.heads, positions),
+            new UniformModel.FeedForward(
+                (mixtral ? 2 : 4) * size.hidden,
+                mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+                experts(size, architecture, experts),
+                architecture == Architecture.PR_MOE,
+                gate),
             mixtral ? NormConfig.Kind.RMS : NormConfig.Kind.LAYER,
-            // With learned positions, a model this small needs thousands of steps before it
-            // attends beyond the previous letter.
-            UniformModel.Positions.ROTARY,
             !mixtral,
             initialDeviation(size.hidden))
         .toConfig();
@@ -167,15 +167,14 @@ public final class ModelPresets {
             50257,
             2048,
             hidden,
-            heads,
-            heads,
-            4 * hidden,
-            everySecond(layers, experts, pyramid),
-            residual,
-            experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4),
-            Activation.GELU_TANH,
+            new UniformModel.Attention(heads, heads, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                4 * hidden,
+                Activation.GELU_TANH,
+                everySecond(layers, experts, pyramid),
+                residual,
+                experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.014)
         .toConfig();

@@ -27,15 +27,10 @@ final class TinyModel {
             11,
             8,
             HIDDEN,
-            2,
-            1,
-            6,
-            List.of(experts),
-            gate != null,
-            gate,
-            Activation.GELU_TANH,
+            new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                6, Activation.GELU_TANH, List.of(experts), gate != null, gate),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.3)
         .toConfig();

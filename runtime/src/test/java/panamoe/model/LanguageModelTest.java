@@ -103,15 +103,12 @@ class LanguageModelTest {
             11,
             8,
             8,
-            2,
-            learned ? 2 : 1,
-            12,
-            experts,
-            residual,
-            gate,
-            activation,
+            new UniformModel.Attention(
+                2,
+                learned ? 2 : 1,
+                learned ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY),
+            new UniformModel.FeedForward(12, activation, experts, residual, gate),
             norm,
-            learned ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY,
             learned,
             0.3)
         .toConfig();

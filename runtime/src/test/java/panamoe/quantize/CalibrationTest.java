@@ -42,15 +42,10 @@ class CalibrationTest {
             new ByteTokenizer().vocabularySize(),
             LENGTH,
             64,
-            2,
-            1,
-            96,
-            List.of(0, 8),
-            true,
-            GateConfig.dropless(1),
-            Activation.SWIGLU,
+            new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                96, Activation.SWIGLU, List.of(0, 8), true, GateConfig.dropless(1)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.1)
         .toConfig();
