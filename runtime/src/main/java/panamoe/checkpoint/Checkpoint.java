@@ -36,6 +36,7 @@ public final class Checkpoint {
   public static final String QUANTIZATION = "quantization";
 
   private static final int MAX_JSON_BYTES = 64 << 20;
+  private static final int FEW = 3; // names in a message
 
   private final Path directory;
   private final Manifest manifest;
@@ -70,7 +71,7 @@ public final class Checkpoint {
       PathKind found = PathKind.behind(path);
       if (found != PathKind.FOLDER) {
         throw new CheckpointException(
-            "%s, expected a checkpoint",
+            "%s, expected the folder of a run, a checkpoint or a released model, or a file *.gguf",
             path + (found == PathKind.NONE ? " does not exist" : " is " + kind(path)));
       }
       if (PathKind.at(path.resolve(Manifest.FILE_NAME)) != PathKind.NONE) {
@@ -84,12 +85,27 @@ public final class Checkpoint {
         .orElseThrow(
             () ->
                 new CheckpointException(
-                    DeepSpeedFolder.reason(path)
-                        .orElse(
-                            Words.of(
-                                "%s holds no checkpoint, which has a %s, no step-* directory, and"
-                                    + " no released model, which has a %s with a model_type",
-                                path, Manifest.FILE_NAME, HuggingFaceFolder.CONFIG))));
+                    DeepSpeedFolder.reason(path).orElseGet(() -> holdsNone(path))));
+  }
+
+  /** What a folder holds, and which files were looked for. */
+  private static String holdsNone(Path folder) {
+    try {
+      List<String> names =
+          Disk.list(folder).stream().map(Path::getFileName).map(Path::toString).toList();
+      String first = String.join(", ", names.subList(0, Math.min(names.size(), FEW)));
+      String more = names.size() > FEW ? " and " + (names.size() - FEW) + " more" : "";
+      return Words.of(
+          "%s holds %s%s: no checkpoint (%s or step-* folders), no released model (%s with a"
+              + " model_type)",
+          folder,
+          names.isEmpty() ? "nothing" : first,
+          more,
+          Manifest.FILE_NAME,
+          HuggingFaceFolder.CONFIG);
+    } catch (IOException e) {
+      throw CheckpointException.unread(folder, e);
+    }
   }
 
   private static String kind(Path file) {

@@ -1,6 +1,7 @@
 package panamoe.checkpoint;
 
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -46,10 +47,8 @@ public final class CheckpointFolder {
             fill(folder, contents, beside, disk);
             check.accept(folder);
           });
-    } catch (IOException e) {
-      boolean named = e.getCause() instanceof IOException; // which names the file that failed
-      String why = named ? FileErrors.reason((IOException) e.getCause()) : FileErrors.sentence(e);
-      throw new CheckpointException("cannot write " + target + ": " + why, e);
+    } catch (FileSystemException e) {
+      throw new CheckpointException("cannot write " + e.getFile() + ": " + FileErrors.reason(e), e);
     }
   }
 

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.rows.StoredRows;
 
 /** Loads the tensors of a checkpoint's model to where they go. */
 record ModelLoad(

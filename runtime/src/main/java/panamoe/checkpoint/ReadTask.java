@@ -2,7 +2,6 @@ package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 

@@ -16,9 +16,9 @@ import panamoe.conversation.reply.ReplyForm;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
-import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.engine.GenerationRequest;
+import panamoe.io.DataException;
 
 /**
  * How a model's conversations become prompts, and its texts replies: by its template, or without

@@ -11,9 +11,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import panamoe.data.DataException;
 import panamoe.data.Utf8;
 import panamoe.io.ConfigJson;
+import panamoe.io.DataException;
 import panamoe.io.FileErrors;
 import panamoe.io.StrictJson;
 

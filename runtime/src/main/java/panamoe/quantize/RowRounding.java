@@ -10,8 +10,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 

@@ -119,4 +119,17 @@ class CheckpointFolderTest {
         () -> write(folder.resolve("model"), (_, _) -> {}, refuses));
     assertEquals(List.of(), files());
   }
+
+  @Test
+  void theMessageNamesTheFileThatFailed() throws IOException {
+    Path file = Files.createFile(folder.resolve("file"));
+    CheckpointException below =
+        assertThrows(
+            CheckpointException.class,
+            () -> write(file.resolve("new/model"), (_, _) -> {}, () -> {}));
+    assertEquals("cannot write " + file + ": not a folder", below.getMessage());
+    CheckpointException taken =
+        assertThrows(CheckpointException.class, () -> write(file, (_, _) -> {}, () -> {}));
+    assertEquals("cannot write " + file + ": already exists", taken.getMessage());
+  }
 }

@@ -12,8 +12,6 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.rows.JoinedRows;
-import panamoe.checkpoint.rows.RowSource;
-import panamoe.checkpoint.rows.StoredRows;
 import panamoe.checkpoint.rows.TransposedRows;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;

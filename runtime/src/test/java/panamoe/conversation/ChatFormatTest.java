@@ -12,9 +12,9 @@ import org.junit.jupiter.api.Test;
 import panamoe.conversation.reply.FunctionCall;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.engine.schedule.HashEngine;
+import panamoe.io.DataException;
 
 class ChatFormatTest {
   /** A client may have sent a call on that a limit has cut. */

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.gguf.GgufFile;
+import panamoe.io.DataException;
 
 /**
  * Tokenizers in the metadata of GGUF files give the tokens that were recorded of llama.cpp and of

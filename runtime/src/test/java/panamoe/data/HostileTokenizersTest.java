@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.io.DataException;
 
 /**
  * Files on which a tokenizer in native code ended the process: each is refused in a sentence, or

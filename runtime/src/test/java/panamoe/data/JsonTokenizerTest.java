@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.io.DataException;
 
 class JsonTokenizerTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();

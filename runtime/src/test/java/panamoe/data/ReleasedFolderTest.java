@@ -13,6 +13,7 @@ import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.engine.GenerationRequest;
+import panamoe.io.DataException;
 
 /**
  * What the files beside a released model's tokenizer.json say of the beginning and end of texts.

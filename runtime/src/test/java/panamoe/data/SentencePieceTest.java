@@ -22,6 +22,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.io.DataException;
 
 /** Tokenizers over characters with {@code ▁} for spaces: by merges, and by scores. */
 class SentencePieceTest {

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.io.DataException;
 
 /**
  * Damaged and hostile files are refused in one sentence or encode every text; nothing else is

@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import panamoe.checkpoint.NonFinite;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
 import panamoe.io.Require;
 import panamoe.tensor.BFloat16;

@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /**

@@ -2,6 +2,7 @@ package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.io.Require;
 
 /**

@@ -1,6 +1,7 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /**

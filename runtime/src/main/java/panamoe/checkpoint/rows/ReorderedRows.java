@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.function.LongUnaryOperator;
+import panamoe.checkpoint.RowSource;
 
 /**
  * Rows in another order.

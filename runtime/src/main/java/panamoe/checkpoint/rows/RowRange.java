@@ -1,6 +1,7 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import panamoe.checkpoint.RowSource;
 
 /**
  * Some rows that follow each other.

@@ -1,5 +1,6 @@
 package panamoe.checkpoint.rows;
 
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.Tensor;
 
 /**

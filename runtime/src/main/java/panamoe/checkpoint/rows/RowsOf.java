@@ -1,5 +1,6 @@
 package panamoe.checkpoint.rows;
 
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /** Rows made of another source's, whose dtype and size they have unless they say otherwise. */

@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
+import panamoe.checkpoint.RowSource;
 
 /**
  * Every {@code step}-th row, from row {@code first} on: of rows that lie in turn, those of one

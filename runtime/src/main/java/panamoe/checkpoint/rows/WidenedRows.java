@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 

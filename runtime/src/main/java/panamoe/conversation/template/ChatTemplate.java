@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import panamoe.data.DataException;
 import panamoe.data.ReleasedTokenizer;
+import panamoe.io.DataException;
 
 /**
  * A model's chat template: how a conversation becomes a prompt. It is a text in Jinja that comes

@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 
 /**
  * Writes a {@code tokenizer.json} of byte-pair encoding over bytes as a GGUF file's metadata, which

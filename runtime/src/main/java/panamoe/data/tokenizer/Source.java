@@ -2,7 +2,7 @@ package panamoe.data.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.TextNode;
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 import panamoe.io.Words;
 
 /** The file of a tokenizer: messages that name it, and typed access to its JSON. */

@@ -4,12 +4,12 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.ScaledRows;
-import panamoe.checkpoint.rows.StoredRows;
 import panamoe.config.BlockConfig;
 import panamoe.config.LatentAttentionConfig;
 

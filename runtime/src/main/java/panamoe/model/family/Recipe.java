@@ -5,12 +5,12 @@ import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.PairedRows;
 import panamoe.checkpoint.rows.ReorderedRows;
 import panamoe.checkpoint.rows.RowRange;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.SteppedRows;
 import panamoe.checkpoint.rows.TransposedRows;
 

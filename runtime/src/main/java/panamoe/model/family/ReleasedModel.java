@@ -3,7 +3,6 @@ package panamoe.model.family;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -11,13 +10,12 @@ import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Fingerprint;
 import panamoe.checkpoint.HuggingFaceFolder;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Words;
-import panamoe.tensor.DType;
 
 /**
  * A released model, in a folder of Hugging Face or in GGUF: what it says, and the rows of its
@@ -109,12 +107,11 @@ public final class ReleasedModel {
     // How activations are quantised, and how scales were rounded: the weights here need neither.
     quantization.ignore("modules_to_not_convert", "activation_scheme", "scale_fmt");
     String method = quantization.text("quant_method", "none");
-    String paired = DType.PAIRED_BLOCKS.name().toLowerCase(Locale.ROOT);
-    if (method.equals(paired)) {
+    if (method.equals("mxfp4")) { // blocks in pairs of tensors, with their scales
       return null;
     }
     if (!method.equals("fp8")) {
-      throw quantization.bad("quant_method", method, "fp8 or " + paired);
+      throw quantization.bad("quant_method", method, "fp8 or mxfp4");
     }
     quantization.require("fmt", "e4m3");
     List<Integer> block = quantization.numbers("weight_block_size");

@@ -10,6 +10,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.gguf.GgufFile;

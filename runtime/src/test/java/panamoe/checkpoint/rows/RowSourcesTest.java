@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredType;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;

@@ -25,6 +25,8 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.LoadTarget;
 import panamoe.checkpoint.LoadTarget.Share;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.WeightLoader;
 import panamoe.tensor.DType;

@@ -20,8 +20,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.data.DataException;
 import panamoe.data.JsonTokenizer;
+import panamoe.io.DataException;
 
 class ChatTemplateTest {
   private static final ObjectMapper JSON = new ObjectMapper();

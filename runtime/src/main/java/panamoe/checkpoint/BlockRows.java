@@ -1,16 +1,16 @@
-package panamoe.checkpoint.rows;
+package panamoe.checkpoint;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import panamoe.checkpoint.StoredType;
 import panamoe.tensor.DType;
 
 /** Rows in their blocks, byte for byte; or decoded, from any column on. */
-record BlockRows(StoredType type, long rows, long columns, Stored stored) implements RowSource {
+public record BlockRows(StoredType type, long rows, long columns, Stored stored)
+    implements RowSource {
   /** Reads rows as they are stored. */
   @FunctionalInterface
-  interface Stored {
+  public interface Stored {
     /** As {@link RowSource#read}, of whole blocks. */
     void read(long row, long rows, long column, long columns, MemorySegment into);
   }
@@ -26,7 +26,7 @@ record BlockRows(StoredType type, long rows, long columns, Stored stored) implem
   }
 
   /** As {@link RowSource#read}, as float32. */
-  void decode(long row, long rows, long column, long columns, MemorySegment into) {
+  public void decode(long row, long rows, long column, long columns, MemorySegment into) {
     int block = type.elements();
     long before = column % block;
     long held = Math.ceilDiv(before + columns, block) * block;

@@ -1,4 +1,4 @@
-package panamoe.checkpoint.rows;
+package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;

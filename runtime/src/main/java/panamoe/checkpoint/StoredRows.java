@@ -1,11 +1,7 @@
-package panamoe.checkpoint.rows;
+package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
-import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.StoredTensor;
-import panamoe.checkpoint.StoredType;
-import panamoe.checkpoint.TensorFiles;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
