@@ -40,7 +40,7 @@ public interface Backend
   }
 
   /**
-   * Bytes that the memory behind this backend could still give: the card's, or the host's, which
+   * Bytes that the memory behind this backend could still give: the GPU's, or the host's, which
    * others use too.
    */
   long memoryAvailable();
@@ -105,7 +105,7 @@ public interface Backend
 
   /**
    * The stream as other libraries, such as NCCL, know it: a {@code cudaStream_t} that lives as long
-   * as this backend. Makes its card the calling thread's. Ask for it whenever the stream is about
+   * as this backend. Makes its GPU the calling thread's. Ask for it whenever the stream is about
    * to be given work.
    *
    * @throws UnsupportedOperationException unless this backend is {@link #asynchronous}

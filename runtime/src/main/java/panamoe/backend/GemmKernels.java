@@ -9,7 +9,7 @@ import panamoe.tensor.Tensor;
  *
  * <p>Packed weights may be in blocks ({@link DType#isBlocks}). On a CPU rows of the other operand
  * are then rounded to int8, as docs/quantization.md says, unless the weights are {@link
- * Tensor#exact}; on a card they are not.
+ * Tensor#exact}; on a GPU they are not.
  */
 public interface GemmKernels {
   /**

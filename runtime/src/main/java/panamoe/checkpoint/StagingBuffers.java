@@ -44,7 +44,7 @@ final class StagingBuffers {
         .reshape(shape);
   }
 
-  /** What is read or written of a piece; on a card by way of a copy of its dtype's stage. */
+  /** What is read or written of a piece; on a GPU by way of a copy of its dtype's stage. */
   HostView onHost(Tensor piece) {
     return stream.onHost()
         ? HostView.of(piece)

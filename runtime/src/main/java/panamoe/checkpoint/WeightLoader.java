@@ -169,7 +169,7 @@ public final class WeightLoader {
     void take(int index) {
       ReadTask piece = pieces.get(index);
       LoadTarget to = piece.to();
-      // A card's memory is written by the worker's own stream, in order with its kernels.
+      // A GPU's memory is written by the worker's own stream, in order with its kernels.
       Tensor direct = to == null || !stream.onHost() ? null : to.direct(piece.dtype());
       Tensor source =
           direct == null ? stages.of(piece.dtype(), piece.shape()) : piece.part(direct, backend);

@@ -12,7 +12,7 @@ import panamoe.bindings.NvrtcLibrary;
 import panamoe.io.Require;
 
 /**
- * NVIDIA's run-time compiler, called through JCuda. Needs neither a card nor a driver. Thread-safe.
+ * NVIDIA's run-time compiler, called through JCuda. Needs neither a GPU nor a driver. Thread-safe.
  */
 public final class Nvrtc {
   /** Machine code (a cubin) or PTX, and the compiler's output. */

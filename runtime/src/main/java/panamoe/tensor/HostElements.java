@@ -8,7 +8,7 @@ import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
- * A tensor's elements for the host, by value. On a card each method waits for kernels and is one
+ * A tensor's elements for the host, by value. On a GPU each method waits for kernels and is one
  * transfer, also where it moves one element, as {@link #getFloat} and its like do; only {@link
  * #readBy} and {@link #writeBy} move pieces.
  */

@@ -116,7 +116,7 @@ public final class Tensor implements HostElements {
     if (!onHost()) {
       throw new UnsupportedOperationException(
           this
-              + " is in a card's memory, which the host cannot access: use copyTo, copyFrom or a"
+              + " is in a GPU's memory, which the host cannot access: use copyTo, copyFrom or a"
               + " HostView");
     }
     return data;

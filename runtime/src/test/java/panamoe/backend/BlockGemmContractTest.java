@@ -21,7 +21,7 @@ import panamoe.testkit.Sample;
 
 /**
  * Products with weights in blocks. On a CPU rows of the other operand are rounded and sums are
- * exact; on a card rows are not rounded.
+ * exact; on a GPU rows are not rounded.
  */
 class BlockGemmContractTest {
   private static final List<DType> BLOCKS =
@@ -31,7 +31,7 @@ class BlockGemmContractTest {
   private static final double SUMS = 3e-7;
 
   /** Of float32 sums by tensor cores, and of the numbers that the reference is asked for. */
-  private static final double CARD_SUMS = 0x1p-19;
+  private static final double GPU_SUMS = 0x1p-19;
 
   /** Blocks of random codes, whose scales are numbers of 16 bits between 2^-9 and 2^-6. */
   private static Tensor random(Sample sample, DType dtype, long seed, long... shape) {
@@ -112,7 +112,7 @@ class BlockGemmContractTest {
                 magnitude += Math.abs(x * numbers[k * size[1] + i % size[1]]);
               }
               boolean rounds = backend.onHost();
-              double sums = rounds ? 1.02 * SUMS : CARD_SUMS;
+              double sums = rounds ? 1.02 * SUMS : GPU_SUMS;
               double bound = sums * magnitude + 1.2e-7 * Math.abs(expected[i]) + 1e-12;
               assertEquals(rounds ? expected[i] : exact, found[i], bound, dtype + " at " + i);
             }
@@ -147,7 +147,7 @@ class BlockGemmContractTest {
               exact += x;
               magnitude += Math.abs(x);
             }
-            double bound = CARD_SUMS * magnitude + 1e-12;
+            double bound = GPU_SUMS * magnitude + 1e-12;
             assertEquals(exact, found[i], bound, dtype + " at " + i);
             seen = Math.max(seen, Math.abs(rounded[i] - exact) / bound);
           }

@@ -132,7 +132,7 @@ class DeviceMemoryTest {
 
   /** A mistake is an exception, never the end of the process. */
   @EveryBackend
-  void aCardsMemoryIsRefusedToTheHost(Backend backend) {
+  void aGpusMemoryIsRefusedToTheHost(Backend backend) {
     try (backend;
         TensorScope scope = TensorScope.confined(backend);
         Arena arena = Arena.ofConfined()) {
@@ -142,7 +142,7 @@ class DeviceMemoryTest {
         assertEquals(x.data(), x.address());
       } else {
         String refusal = assertThrows(UnsupportedOperationException.class, x::data).getMessage();
-        assertTrue(refusal.startsWith("FLOAT32[2] is in a card's memory"), refusal);
+        assertTrue(refusal.startsWith("FLOAT32[2] is in a GPU's memory"), refusal);
         MemorySegment memory = x.address().asSlice(4);
         List<Executable> accesses =
             List.of(

@@ -125,7 +125,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   }
 
   /**
-   * The card's by the library; the host's not, because the library does not count the caches that
+   * The GPU's by the library; the host's not, because the library does not count the caches that
    * can be dropped.
    */
   @Override
@@ -228,7 +228,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
     return asynchronous ? stream.ofDriver() : Backend.super.nativeStream();
   }
 
-  /** False on a card, also where its memory is managed: copies come in order with kernels. */
+  /** False on a GPU, also where its memory is managed: copies come in order with kernels. */
   @Override
   public boolean onHost() {
     return !asynchronous;
