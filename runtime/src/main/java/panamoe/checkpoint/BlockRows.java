@@ -5,13 +5,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import panamoe.tensor.DType;
 
-/** Rows in their blocks, byte for byte; or decoded, from any column on. */
+/** Rows in blocks: their bytes, or decoded elements from any column on. */
 public record BlockRows(StoredType type, long rows, long columns, Stored stored)
     implements RowSource {
-  /** Reads rows as they are stored. */
+  /** Reads stored rows. */
   @FunctionalInterface
   public interface Stored {
-    /** As {@link RowSource#read}, of whole blocks. */
+    /** Like {@link RowSource#read}, of whole blocks. */
     void read(long row, long rows, long column, long columns, MemorySegment into);
   }
 
@@ -25,7 +25,7 @@ public record BlockRows(StoredType type, long rows, long columns, Stored stored)
     stored.read(row, rows, column, columns, into);
   }
 
-  /** As {@link RowSource#read}, as float32. */
+  /** Like {@link RowSource#read}, as float32. */
   public void decode(long row, long rows, long column, long columns, MemorySegment into) {
     int block = type.elements();
     long before = column % block;

@@ -10,8 +10,8 @@ import panamoe.io.FileErrors;
 import panamoe.io.WholeOrNothing;
 
 /**
- * Writes a checkpoint as a folder of its own, for a model that no run goes on with: what {@link
- * Checkpoint#open} reads of it, without a trainer's state, and files of others beside it.
+ * Writes a model as a folder that {@link Checkpoint#open} reads, without a trainer's state, and
+ * with further files.
  */
 public final class CheckpointFolder {
   private static final long SHARD_BYTES = 4L << 30;
@@ -19,13 +19,13 @@ public final class CheckpointFolder {
   private CheckpointFolder() {}
 
   /**
-   * Writes the folder beside its place under a hidden name, and renames it once every file is on
-   * the disk. If anything fails nothing is left; what a killed process left of it is deleted.
+   * Writes the folder under a hidden name next to {@code target}, and renames it once every file is
+   * on the disk. After a failure nothing is left; remains of a killed process are deleted.
    *
-   * @param target where nothing may be yet
-   * @param contents without tensors of an optimizer; its state is not written
-   * @param beside contents of other files by name, some perhaps in a folder of it
-   * @param check is called with the written folder before it is renamed; what it throws ends all
+   * @param target must not exist
+   * @param contents without an optimizer's tensors; its state is not written
+   * @param beside contents of other files by relative path
+   * @param check is called with the written folder before it is renamed; it may throw
    * @throws CheckpointException if it cannot be written
    */
   public static void write(

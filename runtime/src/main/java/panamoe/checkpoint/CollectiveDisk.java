@@ -8,7 +8,7 @@ import panamoe.io.FileErrors;
 
 /** Disk operations of several ranks that succeed or fail together. */
 final class CollectiveDisk {
-  /** A part of a save. */
+  /** A step of a save. */
   @FunctionalInterface
   interface Step {
     void run() throws IOException;

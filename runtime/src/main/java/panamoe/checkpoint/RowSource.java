@@ -5,14 +5,13 @@ import java.util.Optional;
 import panamoe.tensor.DType;
 
 /**
- * A matrix that is read from stored tensors, and decoded, a part at a time; a vector is a matrix of
- * one column. Sources are composed: a part of a stack, transposed, every second row of it. Any
- * thread may read.
+ * A matrix of stored tensors that is read and decoded in parts; a vector is a matrix of one column.
+ * Sources compose: a part of a stack, transposed, every second row of it. Thread-safe.
  */
 public interface RowSource {
   /**
-   * What parts are read as: as they are stored where the runtime has that, else FLOAT32; blocks of
-   * {@link #inBlocks}.
+   * The dtype of parts: the stored one if the runtime has it, else FLOAT32; blocks for {@link
+   * #inBlocks}.
    */
   DType dtype();
 
@@ -24,13 +23,13 @@ public interface RowSource {
    * Reads a rectangle.
    *
    * @param into native, filled with {@code rows * columns} elements of {@link #dtype}, row-major
-   * @throws panamoe.checkpoint.CheckpointException if a file cannot be read any more
+   * @throws panamoe.checkpoint.CheckpointException if a file cannot be read
    */
   void read(long row, long rows, long column, long columns, MemorySegment into);
 
   /**
-   * The same rows, of which the blocks are read that they are stored in: a rectangle's columns are
-   * whole blocks. Empty unless all are blocks of one dtype that kernels multiply by.
+   * The rows in their stored blocks; a rectangle's columns are then whole blocks. Empty unless all
+   * are in blocks of one dtype that kernels have.
    */
   default Optional<RowSource> inBlocks() {
     return Optional.empty();

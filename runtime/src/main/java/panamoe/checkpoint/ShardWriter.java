@@ -12,8 +12,8 @@ import panamoe.io.Words;
 import panamoe.tensor.Elements;
 
 /**
- * Writes the tensors of a checkpoint. Every rank writes its own, into files that are numbered over
- * all ranks.
+ * Writes the tensors of a checkpoint. Every rank writes its own tensors, into files that are
+ * numbered over all ranks.
  */
 record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
   /**
@@ -52,7 +52,7 @@ record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
     return ofAllRanks(mine);
   }
 
-  /** Exchanges names, sizes and checksums as lines of text. */
+  /** Gathers names, sizes and checksums as lines of text. */
   private Map<String, Manifest.FileEntry> ofAllRanks(Map<String, Manifest.FileEntry> mine) {
     StringBuilder lines = new StringBuilder();
     mine.forEach(

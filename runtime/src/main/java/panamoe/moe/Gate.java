@@ -19,10 +19,7 @@ import panamoe.param.Parameter;
 import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
-/**
- * The router, a linear map or cosines, in FLOAT32 whatever the model computes in, and the choice of
- * experts.
- */
+/** The router, a linear map or cosines, always in FLOAT32, and the choice of experts. */
 public final class Gate {
   private static final float JITTER = 0.01f;
 
@@ -34,9 +31,9 @@ public final class Gate {
   private final Parameter correction;
 
   /**
-   * Declares {@code weight} [E, M] and, where the config has it, {@code bias} [E] of the logits, or
-   * the parts of a cosine router; and, where the config has it, {@code correction} [E], which is
-   * added to scores for the choice alone and gets no gradient.
+   * Declares {@code weight} [E, M] and, if configured, {@code bias} [E] of the logits, or the parts
+   * of a cosine router; and, if configured, {@code correction} [E], which is added to scores for
+   * the choice only and gets no gradient.
    */
   public Gate(Declarations at, int hidden, int experts, GateConfig config) {
     this.config = config;
@@ -57,13 +54,11 @@ public final class Gate {
   }
 
   /**
-   * Routes by the config; random numbers (jitter, Gumbel noise, priorities) are drawn in training
-   * only.
+   * Routes by the config; jitter, Gumbel noise and random priorities are for training only.
    *
    * @param x [S, M]
    * @param used UINT8 [S] or null: 0 marks padding
-   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
-   *     loss
+   * @param sequence tokens of a sequence, for a loss per sequence; divides S; 0: no such loss
    */
   public Routes forward(Pass pass, Tensor x, Tensor used, long sequence) {
     return forward(pass, x, used, sequence, config.topK());
@@ -72,8 +67,8 @@ public final class Gate {
   /**
    * Routes tokens to fewer experts than the config says.
    *
-   * @param topK experts of a token, at most the config's: the best of its choices, weighted as if
-   *     there were no others
+   * @param topK experts of a token, at most the config's: its best choices, weighted as if there
+   *     were no others
    */
   Routes forward(Pass pass, Tensor x, Tensor used, long sequence, int topK) {
     Tensor input = x;
@@ -93,10 +88,9 @@ public final class Gate {
   }
 
   /**
-   * Routes x [S, M] with random numbers that the caller drew.
+   * Routes x [S, M] with the caller's random numbers.
    *
-   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
-   *     loss
+   * @param sequence tokens of a sequence, for a loss per sequence; divides S; 0: no such loss
    * @param noise FLOAT32 [S, E] or null
    * @param priority FLOAT32 [S, E] or null
    */
@@ -133,8 +127,8 @@ public final class Gate {
   }
 
   /**
-   * How often each expert would be chosen if x were this layer's input: a guess, where x is another
-   * layer's.
+   * How often each expert would be chosen for the input x: a prediction if x is another layer's
+   * input.
    *
    * @return [E]
    */

@@ -9,7 +9,7 @@ public final class JitterOp {
 
   /**
    * x [S, M] times fresh uniform numbers from 1 - epsilon to 1 + epsilon, as FLOAT32. The backward
-   * draws the same numbers again.
+   * generates the same numbers again.
    */
   public static Tensor forward(Pass pass, Tensor x, float epsilon) {
     Tensor y = pass.allocate(DType.FLOAT32, x.shape());

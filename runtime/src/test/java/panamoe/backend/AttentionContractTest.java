@@ -112,7 +112,7 @@ class AttentionContractTest {
     }
   }
 
-  /** A turn and its inverse give x back; scores depend on the distance of positions alone. */
+  /** A rotation and its inverse give x back; scores depend only on the distance of positions. */
   @EveryBackend
   void rotaryTurnsPairs(Backend backend) {
     for (boolean adjacent : new boolean[] {false, true}) {
@@ -150,8 +150,8 @@ class AttentionContractTest {
   }
 
   /**
-   * Tokens appended to a cache in any slot and any blocks, then decoded in any order, see what they
-   * see in their sequence.
+   * Tokens in any slot and blocks of a cache, decoded in any order, see what they see in their
+   * sequence.
    */
   @EveryBackend
   void decodingFromTheCacheEqualsTheWholeSequence(Backend backend) {
@@ -199,7 +199,7 @@ class AttentionContractTest {
     }
   }
 
-  /** Two sequences with the same beginning hold it once. */
+  /** Two sequences share the blocks of their common prefix. */
   @EveryBackend
   void slotsMayShareBlocks(Backend backend) {
     try (Sample sample = new Sample(backend, 10)) {
@@ -473,7 +473,7 @@ class AttentionContractTest {
     return List.of(dq, dk, dv, dsinks);
   }
 
-  /** Rows of two sequences, that lie in blocks of any size in any order. */
+  /** Rows of two sequences, in blocks of any size and order. */
   private static List<Tensor> decode(Backend on, Sample sample, DType dtype, boolean int8) {
     int block = sample.between(1, 20);
     int width = sample.between(1, 6);
@@ -522,7 +522,7 @@ class AttentionContractTest {
     return bytes;
   }
 
-  /** Elements then are of order 1. */
+  /** Keeps elements of order 1. */
   private static Tensor scales(Sample sample, long... shape) {
     Tensor scales = sample.normal(shape);
     for (long i = 0; i < scales.count(); i++) {

@@ -27,7 +27,7 @@ class SampleContractTest {
     assertArrayEquals(new int[] {1, 3, 3}, draw(backend, row, 1, 0, 2, 1, 0.56, 0.58, 0.999));
     assertArrayEquals(new int[] {1, 3, 3}, draw(backend, row, 1, 0, 0, 0.6f, 0.56, 0.58, 0.999));
     assertArrayEquals(new int[] {1, 3, 3}, draw(backend, row, 1, 0.7f, 0, 1, 0.56, 0.58, 0.999));
-    // Within the two best, the best has more than a half.
+    // Of the two best, the best has more than half.
     assertArrayEquals(new int[] {1, 1}, draw(backend, row, 1, 0, 2, 0.5f, 0, 0.999));
     assertArrayEquals(new int[] {-1, -1}, draw(backend, row, 1, 0, 0, 1, -0.1, 1));
     assertArrayEquals(new int[] {-1}, draw(backend, row, Float.NaN, 0, 0, 1, 0));

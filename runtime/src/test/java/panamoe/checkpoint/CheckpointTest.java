@@ -162,7 +162,7 @@ class CheckpointTest extends SavedSamples {
     assertTrue(message.contains("3 NaN or infinite values"), message);
   }
 
-  /** Some languages have digits of their own, in which no checkpoint would be found again. */
+  /** A locale's own digits must not appear in names. */
   @Test
   void isFoundAgainWhateverTheLanguage() {
     Locale before = Locale.getDefault(Locale.Category.FORMAT);
@@ -201,7 +201,7 @@ class CheckpointTest extends SavedSamples {
     assertTrue(message.contains(expected), message);
   }
 
-  /** The saves' renames alone, without the time that a disk takes. */
+  /** Renames like a save's, without waiting for a disk. */
   @Test
   void aReaderBesideRapidSavesTakesTheNewest() throws Exception {
     AtomicLong published = new AtomicLong();

@@ -29,7 +29,7 @@ import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 import panamoe.testkit.CpuTime;
 
-/** Checkpoints that were cut, changed, replaced or forged since they were saved. */
+/** {@link Checkpoint}s that were truncated, changed, replaced or forged. */
 class DamagedCheckpointTest extends SavedSamples {
   @ParameterizedTest
   @ValueSource(
@@ -49,7 +49,7 @@ class DamagedCheckpointTest extends SavedSamples {
       int at = random.nextInt(flipped.length);
       flipped[at] ^= (byte) (1 << random.nextInt(7));
       if (Character.isWhitespace(content[at]) && Character.isWhitespace(flipped[at])) {
-        continue; // Another blank between two fields of a manifest is no other manifest.
+        continue; // White space between fields does not change a manifest.
       }
       Files.write(file, flipped);
       CheckpointException e =
@@ -282,7 +282,7 @@ class DamagedCheckpointTest extends SavedSamples {
     Files.write(file, bytes);
   }
 
-  /** Changes a manifest as an attacker would: with a checksum that is right again. */
+  /** Changes a manifest and its checksum, like an attacker. */
   private static void rewriteManifest(Path checkpoint, Consumer<ObjectNode> change)
       throws IOException {
     Path path = checkpoint.resolve("manifest.json");

@@ -17,7 +17,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Ranks load their shares of rows that are composed. */
+/** {@link WeightLoader}: ranks load their shares of composed rows. */
 class SharedRowsTest {
   private static final int ROWS = 300; // more than a piece of 64
   private static final int COLUMNS = 12;

@@ -36,7 +36,7 @@ import panamoe.config.UniformModel;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
 
-/** Checkpoints of Megatron-DeepSpeed in every layout, and those that are refused. */
+/** Checkpoints of Megatron-DeepSpeed in every layout, and refused ones. */
 class MegatronModelTest {
   private static final int TOKENS = 11;
 

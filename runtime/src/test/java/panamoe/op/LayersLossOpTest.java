@@ -22,7 +22,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.EveryBackend;
 
-/** Two layers of three tokens among four experts. */
+/** {@link BalanceOp} across layers: two layers of three tokens and four experts. */
 class LayersLossOpTest {
   private static final int TOKENS = 3;
   private static final int EXPERTS = 4;
@@ -105,7 +105,7 @@ class LayersLossOpTest {
     BalanceOp.ofLayers(pass, settings, logits, routes, COEFFICIENT);
   }
 
-  /** Of all six tokens as one batch, one expert after the other. */
+  /** The loss over all six tokens as one batch, expert by expert. */
   private static double loss(Tensor[] layers) {
     double loss = 0;
     int tokens = CHOSEN.length;

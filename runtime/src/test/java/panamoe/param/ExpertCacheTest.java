@@ -17,7 +17,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import panamoe.checkpoint.CheckpointException;
 
-/** Which experts are in memory, and that it is they. */
+/** Which experts are in memory, and their contents. */
 class ExpertCacheTest {
   private static final int SLOT = 64;
   private static final int EXPERTS = 40;
@@ -111,7 +111,7 @@ class ExpertCacheTest {
     assertTrue(mended.size() > 10, mended + " were mended");
   }
 
-  /** What is used often outlives many experts that are used once, as in a long prompt. */
+  /** Often used experts survive many that are used once, as in a long prompt. */
   @Test
   void theLeastUsedMakesRoom() {
     open(4);
@@ -126,7 +126,7 @@ class ExpertCacheTest {
     assertEquals(before + 2, cache.statistics().uses().hits());
   }
 
-  /** What was used often long ago makes room for what is used now. */
+  /** Experts that were often used long ago are evicted. */
   @Test
   void oldUsesCountLess() {
     open(2);
@@ -157,7 +157,7 @@ class ExpertCacheTest {
     assertEquals(1, cache.statistics().guesses().right());
   }
 
-  /** Wrong guesses cost reads: they end where hardly any is right. */
+  /** Prefetching ends if hardly any prediction is right. */
   @Test
   void guessesThatAreWrongEnd() {
     open(6);
@@ -179,7 +179,7 @@ class ExpertCacheTest {
     use(1, 5, 7);
   }
 
-  /** Of what was used before, the most used are read at the start. */
+  /** The most used experts of earlier runs are read at the start. */
   @Test
   void startsWarm() {
     open(3);

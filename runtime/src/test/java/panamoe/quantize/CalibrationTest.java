@@ -109,7 +109,7 @@ class CalibrationTest {
       Pass pass = Pass.inference(backend, scope).observedBy(observer);
       model.forward(pass, ids, Sequences.Whole.of(scope, ids.count(), LENGTH), null, false);
     }
-    Calibration calibration = calibrate(4 * LENGTH + 5); // whole windows alone
+    Calibration calibration = calibrate(4 * LENGTH + 5); // only whole windows
     assertEquals(4 * LENGTH, calibration.tokens());
     long all = 0;
     for (int expert = 0; expert < 8; expert++) {

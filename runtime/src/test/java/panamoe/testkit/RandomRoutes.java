@@ -16,10 +16,7 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/**
- * Tables of routes for tests of dispatch, experts and combine: the reference gate's, from random
- * logits.
- */
+/** Routes of the reference gate for random logits, for tests of dispatch, experts and combine. */
 public final class RandomRoutes {
   private RandomRoutes() {}
 

@@ -8,9 +8,9 @@ import panamoe.backend.HostMemory;
 import panamoe.backend.KernelGraph;
 
 /**
- * Every kernel in plain Java: slow, clear, computed in float64 and rounded once at the output. It
- * is the oracle that the fast backends are tested against, and the place to read what an operation
- * means; each family of kernels is one file of this package. Needs no native library.
+ * Every kernel in plain Java: slow, clear, computed in float64 and rounded once at the output. The
+ * fast backends are tested against it, and it defines each operation; each family of kernels is one
+ * file of this package. Needs no native library.
  *
  * <p>Memory is its arena's or garbage-collected, and filled with bytes 0xff: a float read before it
  * was written is NaN.
@@ -60,10 +60,7 @@ public final class ReferenceBackend
     return arena.allocate(Math.max(bytes, 1), ALIGNMENT).fill((byte) 0xff);
   }
 
-  /**
-   * Nothing to do: the collector frees what no tensor holds any more, an arena what it was asked
-   * for.
-   */
+  /** Nothing to do: the garbage collector, or the arena, frees the memory. */
   @Override
   public void free(MemorySegment memory) {}
 

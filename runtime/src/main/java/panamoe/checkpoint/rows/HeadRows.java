@@ -6,13 +6,12 @@ import panamoe.checkpoint.RowSource;
 import panamoe.io.Require;
 
 /**
- * The matrices of a stack, one a row: those rows of each head of a matrix, whose rows are the heads
- * one behind the other.
+ * A stack with a head's matrix in each row: some rows of each head of a matrix [H * D, K].
  *
  * @param of [H * D, K]
  * @param heads H
- * @param first of the head's D rows
- * @param count of rows from there on
+ * @param first of a head's D rows
+ * @param count of rows
  * @param transposed whether a head's matrix is [K, count], not [count, K]
  */
 public record HeadRows(RowSource of, long heads, long first, long count, boolean transposed)

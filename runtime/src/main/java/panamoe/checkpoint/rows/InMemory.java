@@ -5,9 +5,9 @@ import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /**
- * A matrix that is in memory.
+ * A matrix in memory.
  *
- * @param elements row-major, native; there as long as it is read
+ * @param elements row-major, native; valid while it is read
  */
 public record InMemory(DType dtype, long rows, long columns, MemorySegment elements)
     implements RowSource {

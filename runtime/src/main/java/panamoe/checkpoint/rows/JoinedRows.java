@@ -9,7 +9,7 @@ import panamoe.tensor.DType;
 
 /** The rows of several sources of one width, one after the other. */
 public record JoinedRows(List<RowSource> parts) implements RowSource {
-  /** Of parts with different dtypes all are widened. */
+  /** Parts of different dtypes are widened. */
   public JoinedRows {
     long columns = parts.getFirst().columns();
     if (parts.stream().anyMatch(part -> part.columns() != columns)) {

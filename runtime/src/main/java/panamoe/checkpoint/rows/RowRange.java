@@ -4,7 +4,7 @@ import java.lang.foreign.MemorySegment;
 import panamoe.checkpoint.RowSource;
 
 /**
- * Some rows that follow each other.
+ * A range of rows.
  *
  * @param first among the rows of {@code of}
  */

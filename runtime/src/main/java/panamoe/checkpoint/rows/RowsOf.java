@@ -3,7 +3,7 @@ package panamoe.checkpoint.rows;
 import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
-/** Rows made of another source's, whose dtype and size they have unless they say otherwise. */
+/** Rows made of another source; its dtype and size are the defaults. */
 interface RowsOf extends RowSource {
   RowSource of();
 

@@ -6,8 +6,8 @@ import java.util.Optional;
 import panamoe.checkpoint.RowSource;
 
 /**
- * Every {@code step}-th row, from row {@code first} on: of rows that lie in turn, those of one
- * kind. Reads the rows between as well, which is quicker than to read row by row.
+ * Every {@code step}-th row from row {@code first} on, of interleaved rows. Reads all rows, which
+ * is faster than single rows.
  */
 public record SteppedRows(RowSource of, int first, int step) implements RowsOf {
   @Override

@@ -36,7 +36,8 @@ public final class ExportedModel {
   /**
    * @param name of the model, for messages
    * @param weights the rows of every weight
-   * @param makers the keys of its makers' {@code config.json}; empty if the model has no such file
+   * @param makers the keys of the publisher's {@code config.json}; empty if the model has no such
+   *     file
    * @throws CheckpointException if no family has such a model
    */
   public static ExportedModel of(
@@ -72,7 +73,7 @@ public final class ExportedModel {
    */
   public ObjectNode config(StoredType stored) {
     ObjectNode whole = keys.deepCopy();
-    whole.remove("quantization_config"); // its blocks are decoded
+    whole.remove("quantization_config"); // blocks are decoded
     if (!whole.has("architectures")) {
       whole.putArray("architectures").add(architecture());
     }
@@ -96,7 +97,7 @@ public final class ExportedModel {
   /**
    * Adds its keys and tensors to a GGUF file.
    *
-   * @param type of matrices whose rows are whole blocks; null: as they are
+   * @param type of matrices whose rows are whole blocks; null: unchanged
    * @throws CheckpointException if llama.cpp's architecture does not compute such a model
    */
   public void addTo(GgufWriter writer, StoredType type) {
@@ -122,9 +123,9 @@ public final class ExportedModel {
   }
 
   /**
-   * Tensors as a Hugging Face folder has them.
+   * The tensors of a Hugging Face folder.
    *
-   * @param type F32 or BF16; null: as they are
+   * @param type F32 or BF16; null: unchanged
    */
   public static Map<String, EncodedRows> encoded(Map<String, RowTensor> tensors, StoredType type) {
     Map<String, EncodedRows> encoded = new LinkedHashMap<>();

@@ -23,20 +23,20 @@ import panamoe.config.NearlyEqual;
 import panamoe.config.RotaryScaling;
 
 /**
- * Says a model as the metadata of a GGUF file. As {@link ConfigKeys} does, it says all that any
- * architecture has a key for; {@link GgufKeys} keeps what the architecture knows, and what it then
- * understands must be the very model. Used by one thread.
+ * Writes a model as the metadata of a GGUF file. Like {@link ConfigKeys} it writes the keys of all
+ * architectures; {@link GgufKeys} keeps those that the architecture knows, and reading back must
+ * give this very model. Used by one thread.
  */
 record GgufWords(String architecture, GgufWriter writer) {
-  /** Stands for the name of the file in messages: no file is written yet. */
+  /** Names the file in messages, before it is written. */
   private static final Path UNWRITTEN = Path.of("such a file");
 
   /**
    * Adds the keys of a model.
    *
-   * @param tensors of the model, as the architecture calls them
+   * @param tensors of the model, by the architecture's names
    * @throws panamoe.checkpoint.CheckpointException if the architecture has no such model, with what
-   *     it would take the keys for
+   *     it would read differently
    */
   static void put(
       Family family, ModelConfig config, Map<String, RowTensor> tensors, GgufWriter writer) {
@@ -52,7 +52,7 @@ record GgufWords(String architecture, GgufWriter writer) {
         "GGUF's architecture %s has no word for what this model computes: %s", architecture, why);
   }
 
-  /** How the model would be read otherwise; leaves out the keys that would not be read. */
+  /** How the model would be read differently; removes the keys that would not be read. */
   private Optional<String> difference(ModelConfig config, Map<String, RowTensor> tensors) {
     try {
       GgufKeys.Read read = GgufKeys.read(writer.metadata(UNWRITTEN), stored(tensors), false);
@@ -152,7 +152,7 @@ record GgufWords(String architecture, GgufWriter writer) {
         put("rope.scaling.yarn_beta_slow", (float) yarn.betaSlow());
         put("rope.scaling.yarn_log_multiplier", (float) (stretch / Math.log(yarn.factor())));
       }
-      default -> {} // the reading back tells whether there was something to say
+      default -> {} // reading back finds out whether a key is missing
     }
   }
 
@@ -170,7 +170,7 @@ record GgufWords(String architecture, GgufWriter writer) {
       }
     }
     if (experts.isEmpty()) {
-      return; // the reading back misses their number
+      return; // reading back finds their number missing
     }
     MoeConfig moe = experts.getLast();
     put("feed_forward_length", inner == 0 ? moe.inner() : inner);
@@ -190,9 +190,9 @@ record GgufWords(String architecture, GgufWriter writer) {
   }
 
   /**
-   * A tensor in the type that a file of it has: llama.cpp wants vectors, biases and routers in F32.
+   * A tensor in its type in the file: llama.cpp requires F32 vectors, biases and routers.
    *
-   * @param wanted for the others; null: as they are
+   * @param wanted for the others; null: unchanged
    */
   static EncodedRows encoded(String name, RowTensor tensor, StoredType wanted) {
     if (tensor.shape().length == 1 || name.endsWith(".bias") || name.contains("ffn_gate_inp")) {

@@ -18,7 +18,7 @@ import panamoe.config.ModelConfig;
 import panamoe.io.Words;
 
 /**
- * A released model, in a folder of Hugging Face or in GGUF: what it says, and the rows of its
+ * A released model, in a folder of Hugging Face or in GGUF: its configuration, and the rows of its
  * weights. Immutable.
  */
 public final class ReleasedModel {
@@ -51,8 +51,7 @@ public final class ReleasedModel {
   /**
    * Reads a model's configuration, no weights.
    *
-   * @throws CheckpointException if its family is not known, or its configuration has a key or value
-   *     that is not
+   * @throws CheckpointException if its family, or a key or value of its configuration, is unknown
    */
   public static ReleasedModel of(HuggingFaceFolder folder) {
     Family family = family(folder);
@@ -99,12 +98,12 @@ public final class ReleasedModel {
     }
   }
 
-  /** Rows and columns of a block that shares a scale; null where weights have no scales. */
+  /** Rows and columns of a block that shares a scale; null without scales. */
   private static int[] scaleBlock(Keys quantization) {
     if (quantization == null) {
       return null;
     }
-    // How activations are quantised, and how scales were rounded: the weights here need neither.
+    // Not needed for weights: how activations are quantised, and how scales were rounded.
     quantization.ignore("modules_to_not_convert", "activation_scheme", "scale_fmt");
     String method = quantization.text("quant_method", "none");
     if (method.equals("mxfp4")) { // blocks in pairs of tensors, with their scales
@@ -135,14 +134,14 @@ public final class ReleasedModel {
     return config;
   }
 
-  /** The keys of {@code config.json}; empty of a GGUF file, whose metadata are other words. */
+  /** The keys of {@code config.json}; empty for a GGUF file. */
   public Optional<ObjectNode> makersConfig() {
     return path.toString().endsWith(".gguf") ? Optional.empty() : Optional.of(values.deepCopy());
   }
 
   /**
-   * The model as it is trained further: with the auxiliary loss that transformers adds, across
-   * layers, where {@code output_router_logits} is true; with none otherwise.
+   * The model for fine-tuning: with transformers' auxiliary loss across layers if {@code
+   * output_router_logits} is true, otherwise without.
    *
    * @throws CheckpointException if a value of these keys is wrong
    */
@@ -153,7 +152,7 @@ public final class ReleasedModel {
     if (weight < 0) {
       throw keys.bad("router_aux_loss_coef", "" + weight, "0 or more");
     }
-    // Theirs is not divided by the number of choices.
+    // transformers does not divide by the number of choices.
     return weight == 0
         ? config
         : config.withGates(
@@ -167,14 +166,14 @@ public final class ReleasedModel {
     return files.get();
   }
 
-  /** Tells it from other models, in hexadecimal digits. */
+  /** Identifies the model, in hexadecimal digits. */
   public String fingerprint() {
     try (TensorFiles opened = open()) {
       return Fingerprint.of(values, opened);
     }
   }
 
-  /** What a user should know of the files, in a sentence each. */
+  /** Notes on the files for the user, a sentence each. */
   public List<String> notes(TensorFiles files) {
     int leftOut = recipes.leftOut(config, files.tensors().keySet()).size();
     return leftOut == 0

@@ -29,7 +29,7 @@ import panamoe.checkpoint.StoredType;
 import panamoe.tensor.DType;
 
 class GgufFileTest {
-  /** Cases of sound files that describe no model that could run. */
+  /** Valid files without a model that could run. */
   private static final Pattern OF_THE_MODEL =
       Pattern.compile(
           "(missing|unknown)_architecture|missing_(key|tensor)_.*|key_type_.*|block_count_.*"

@@ -22,9 +22,8 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.model.family.ReleasedModel;
 
 /**
- * A mutated file is refused by one sentence, or its tensors can be read and make a model; nothing
- * else is thrown, and no memory is taken beyond a small multiple of the file. {@code
- * -Dpanamoe.fuzz.mutations=N} tries N.
+ * A mutated file is refused by one sentence, or its tensors can be read and make a model; memory
+ * stays below a small multiple of the file. {@code -Dpanamoe.fuzz.mutations=N} tries N.
  */
 class GgufFuzzTest {
   private static final int MUTATIONS = Integer.getInteger("panamoe.fuzz.mutations", 1000);
@@ -97,7 +96,7 @@ class GgufFuzzTest {
     file.read(tensor, tensor.bytes() - 1, MemorySegment.ofArray(ends));
   }
 
-  /** Most changes are in the header, the first two thousand bytes. */
+  /** Most changes are in the header, about 2,000 bytes. */
   private static byte[] mutated(byte[] file, Random random) {
     byte[] bytes = file;
     for (int i = random.nextInt(3); i >= 0 && bytes.length > 8; i--) {

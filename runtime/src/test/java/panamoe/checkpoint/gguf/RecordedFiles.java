@@ -14,9 +14,8 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
 
 /**
- * GGUF files that were damaged on purpose, and some sound ones, with what is expected of each. They
- * differ by a few bytes, so a stored zip file of them is compressed as a whole: 30 KB in the place
- * of 1.2 MB.
+ * Damaged and valid GGUF files, with the expected result of each. They differ by a few bytes, so an
+ * uncompressed zip file of them is compressed as a whole: 30 KB instead of 1.2 MB.
  */
 public final class RecordedFiles {
   private static final Path RECORDED = Path.of("src/test/resources/golden/gguf");

@@ -22,7 +22,7 @@ import panamoe.tensor.DType;
 class RowSourcesTest {
   private final MemoryFiles files = new MemoryFiles();
 
-  /** [rows, columns] that tell where they are from: 100 * row + column. */
+  /** [rows, columns] with 100 * row + column. */
   private RowSource numbered(StoredType type, int rows, int columns) {
     ByteBuffer out = ByteBuffer.allocate(4 * rows * columns).order(ByteOrder.LITTLE_ENDIAN);
     for (int i = 0; i < rows * columns; i++) {
@@ -89,7 +89,7 @@ class RowSourcesTest {
     }
   }
 
-  /** A part of a stack, of float16, and rows that are widened to fit others. */
+  /** A part of a float16 stack, and rows that are widened for others. */
   @Test
   void stacksAndDtypes() {
     files.put("stack", StoredType.BF16, new byte[2 * 3 * 4 * 2], 3, 4, 2);
@@ -105,7 +105,7 @@ class RowSourcesTest {
     assertEquals(DType.BFLOAT16, new JoinedRows(List.of(brain, brain)).dtype());
   }
 
-  /** What a loader's threads and ranks ask for is a part of the whole. */
+  /** Threads and ranks of a loader read parts of the whole. */
   @Test
   void everyRectangleIsPartOfTheWhole() {
     byte[] scales = new byte[4 * 2 * 3];

@@ -33,7 +33,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Matrices that go from a file to kernels in their own blocks. */
+/** {@link RowSource#inBlocks}: matrices that keep a file's blocks for kernels. */
 class StoredBlocksTest {
   private static final int EXPERTS = 2;
   private static final int ROWS = 80;
@@ -77,7 +77,7 @@ class StoredBlocksTest {
     }
   }
 
-  /** Of two matrices one above the other, whole and as ranks slice them. */
+  /** Two stacked matrices, whole and sliced over ranks. */
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
@@ -169,7 +169,7 @@ class StoredBlocksTest {
     assertEquals(Optional.empty(), other.inBlocks());
   }
 
-  /** GPT-OSS's own order of bits, and rows that lie in turn. */
+  /** GPT-OSS's order of bits, and interleaved rows. */
   @Test
   void mxfp4OfTwoTensorsBecomesBlocks() {
     byte[] pairs = new byte[4 * 32];

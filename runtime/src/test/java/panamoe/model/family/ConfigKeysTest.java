@@ -14,7 +14,7 @@ import panamoe.checkpoint.StoredType;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
 
-/** Keys that transformers reads otherwise where they are absent are there. */
+/** Keys with other defaults in transformers are written. */
 class ConfigKeysTest {
   private static final String DEEPSEEK =
       """

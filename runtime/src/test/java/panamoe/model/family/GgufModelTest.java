@@ -30,7 +30,10 @@ import panamoe.checkpoint.gguf.RecordedFiles;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
-/** What GGUF files say of a model; that it computes the recorded logits shows conformance. */
+/**
+ * Models in GGUF files ({@link GgufKeys}, {@link GgufRecipes}); {@code panamoe conformance}
+ * compares their logits.
+ */
 class GgufModelTest {
   @TempDir private Path folder;
 
@@ -92,7 +95,7 @@ class GgufModelTest {
     assertTrue(message.contains("unexpected blk.0.attn_outpux.weight"), message);
   }
 
-  /** As the oldest files of Mixtral have them: each expert's matrices by themselves. */
+  /** The oldest files of Mixtral have a tensor for each expert. */
   @Test
   void expertsThatAreNotStackedAreTheSame() {
     try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_plain.gguf"))) {
@@ -161,7 +164,7 @@ class GgufModelTest {
     };
   }
 
-  /** A sound file in which one text stands for another of its length. */
+  /** A valid file with one string replaced by another of equal length. */
   private Path changed(String from, String to) throws IOException {
     byte[] bytes = Files.readAllBytes(RecordedFiles.path("ok_plain.gguf"));
     String text = new String(bytes, StandardCharsets.ISO_8859_1).replace(from, to);
