@@ -24,19 +24,19 @@ public final class CheckpointFolder {
    *
    * @param target must not exist
    * @param contents without an optimizer's tensors; its state is not written
-   * @param beside contents of other files by relative path
+   * @param others contents of other files by relative path
    * @param check is called with the written folder before it is renamed; it may throw
    * @throws CheckpointException if it cannot be written
    */
   public static void write(
-      Path target, CheckpointContents contents, Map<String, byte[]> beside, Consumer<Path> check) {
-    write(target, contents, beside, check, new Disk((operation, path) -> {}));
+      Path target, CheckpointContents contents, Map<String, byte[]> others, Consumer<Path> check) {
+    write(target, contents, others, check, new Disk((operation, path) -> {}));
   }
 
   static void write(
       Path target,
       CheckpointContents contents,
-      Map<String, byte[]> beside,
+      Map<String, byte[]> others,
       Consumer<Path> check,
       Disk disk) {
     try {
@@ -44,7 +44,7 @@ public final class CheckpointFolder {
           target,
           folder -> {
             disk.createDirectory(folder);
-            fill(folder, contents, beside, disk);
+            fill(folder, contents, others, disk);
             check.accept(folder);
           });
     } catch (FileSystemException e) {
@@ -53,9 +53,9 @@ public final class CheckpointFolder {
   }
 
   private static void fill(
-      Path folder, CheckpointContents contents, Map<String, byte[]> beside, Disk disk)
+      Path folder, CheckpointContents contents, Map<String, byte[]> others, Disk disk)
       throws IOException {
-    for (Map.Entry<String, byte[]> file : beside.entrySet()) {
+    for (Map.Entry<String, byte[]> file : others.entrySet()) {
       Path path = folder.resolve(file.getKey());
       disk.createDirectories(path.getParent());
       disk.write(path, file.getValue());

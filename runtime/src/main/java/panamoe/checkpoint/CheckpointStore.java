@@ -107,8 +107,8 @@ public final class CheckpointStore {
 
   private SaveReport write(CheckpointContents contents, Communicator ranks) {
     CheckpointCleanup leftovers = new CheckpointCleanup(directory, disk);
-    Path target = directory.resolve(told(ranks, unusedName(contents.step())));
-    Path temporary = directory.resolve(told(ranks, TemporaryName.of(target)));
+    Path target = directory.resolve(sharedPath(ranks, unusedName(contents.step())));
+    Path temporary = directory.resolve(sharedPath(ranks, TemporaryName.of(target)));
     try {
       CollectiveDisk.firstDoes(
           ranks,
@@ -168,7 +168,7 @@ public final class CheckpointStore {
   }
 
   /** The first rank's path of the file. */
-  private static String told(Communicator ranks, Path path) {
+  private static String sharedPath(Communicator ranks, Path path) {
     return new String(ranks.broadcast(path.getFileName().toString().getBytes(UTF_8), 0), UTF_8);
   }
 

@@ -23,7 +23,7 @@ final class DamageAdvice {
                   other ->
                       "; "
                           + other
-                          + " beside it is intact: take that one, or move "
+                          + " next to it is intact: take that one, or move "
                           + damaged.getFileName()
                           + " out of the folder to go on from there")
               .orElse("");

@@ -53,16 +53,17 @@ public final class HuggingFaceWriter {
           shards.size() == 1
               ? HuggingFaceFolder.WHOLE
               : Words.of("model-%05d-of-%05d.safetensors", i + 1, shards.size());
-      Map<String, Elements> told = new TreeMap<>();
+      Map<String, Elements> reported = new TreeMap<>();
       shards
           .get(i)
           .forEach(
               (tensor, elements) -> {
                 places.put(tensor, name);
-                told.put(tensor, new Told(tensor, elements, written, total, progress));
+                reported.put(tensor, new Reported(tensor, elements, written, total, progress));
               });
       disk.write(
-          folder.resolve(name), out -> SafetensorsWriter.write(out, told, Map.of("format", "pt")));
+          folder.resolve(name),
+          out -> SafetensorsWriter.write(out, reported, Map.of("format", "pt")));
     }
     if (shards.size() > 1) {
       ObjectNode index = JsonNodeFactory.instance.objectNode();
@@ -75,7 +76,8 @@ public final class HuggingFaceWriter {
   }
 
   /** Elements with progress reports. */
-  private record Told(String name, Elements of, long[] written, long total, DoubleConsumer progress)
+  private record Reported(
+      String name, Elements of, long[] written, long total, DoubleConsumer progress)
       implements Elements {
     @Override
     public DType dtype() {

@@ -61,8 +61,9 @@ record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
                 name + " " + entry.size() + " " + entry.sha256() + " " + entry.crc32c() + "\n"));
     Map<String, Manifest.FileEntry> all = new TreeMap<>();
     for (int rank = 0; rank < ranks.size(); rank++) {
-      String told = new String(ranks.broadcast(lines.toString().getBytes(UTF_8), rank), UTF_8);
-      told.lines()
+      String received = new String(ranks.broadcast(lines.toString().getBytes(UTF_8), rank), UTF_8);
+      received
+          .lines()
           .map(line -> line.split(" "))
           .forEach(
               field ->

@@ -395,8 +395,8 @@ public record GateConfig(
    * evaluation keeps the most probable routes.
    */
   public GateSettings settings(long tokens, int experts, boolean training) {
-    boolean drawn = capacity.policy == DropPolicy.PRIORITY;
-    DropPolicy policy = drawn && !training ? DropPolicy.PROBABILITY : capacity.policy;
+    boolean atRandom = capacity.policy == DropPolicy.PRIORITY;
+    DropPolicy policy = atRandom && !training ? DropPolicy.PROBABILITY : capacity.policy;
     return new GateSettings(
         topK,
         score,

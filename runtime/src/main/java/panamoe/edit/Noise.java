@@ -21,17 +21,17 @@ public record Noise(double fraction, long seed) {
    * @param deviation of the weights
    */
   void add(float[] values, int from, int to, String stream, double deviation) {
-    draw(values, from, to, stream, fraction * deviation);
+    addNormal(values, from, to, stream, fraction * deviation);
   }
 
   /** New weights: normal numbers of this deviation, independent of the fraction. */
   float[] fresh(int count, String stream, double deviation) {
     float[] values = new float[count];
-    draw(values, 0, count, stream, deviation);
+    addNormal(values, 0, count, stream, deviation);
     return values;
   }
 
-  private void draw(float[] values, int from, int to, String stream, double deviation) {
+  private void addNormal(float[] values, int from, int to, String stream, double deviation) {
     // Only Random's normal numbers are specified to the bit.
     Random random = new Random(seed * 0x9E3779B97F4A7C15L + stream.hashCode());
     for (int i = from; i < to; i++) {

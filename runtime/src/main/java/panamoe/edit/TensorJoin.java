@@ -48,7 +48,7 @@ enum TensorJoin {
     if (this == WHOLE || slices.length == 1 && !ofFused()) {
       return slices[0];
     }
-    float[] joined = this == COLUMNS ? beside(slices, rows) : stacked(slices);
+    float[] joined = this == COLUMNS ? sideBySide(slices, rows) : stacked(slices);
     return ofFused() ? part(joined, heads) : joined;
   }
 
@@ -60,7 +60,7 @@ enum TensorJoin {
     return joined;
   }
 
-  private static float[] beside(float[][] slices, int rows) {
+  private static float[] sideBySide(float[][] slices, int rows) {
     int width = slices[0].length / rows;
     float[] joined = new float[Math.multiplyExact(slices[0].length, slices.length)];
     for (int row = 0; row < rows; row++) {

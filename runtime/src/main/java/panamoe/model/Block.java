@@ -109,7 +109,7 @@ final class Block {
     }
     Cost second = moe == null ? mlp.cost(work).then(Cost.sum(work, hidden)) : moe.cost(work);
     Cost skipped = Cost.activations(work, 0, work.bytes(hidden));
-    Cost cost = first.then(mlpNorm.cost(work)).then(second).beside(skipped);
+    Cost cost = first.then(mlpNorm.cost(work)).then(second).parallel(skipped);
     return work.recompute() ? cost.recomputed(work.bytes(hidden)) : cost;
   }
 }

@@ -80,7 +80,7 @@ public final class Gate {
         case JITTER -> input = JitterOp.forward(pass, x, JITTER);
         case GUMBEL, GUMBEL_FROM_SECOND -> noise = pass.gumbel(x.size(0), experts);
       }
-      if (drawsPriority()) {
+      if (needsPriority()) {
         priority = pass.uniform(x.size(0), experts);
       }
     }
@@ -144,17 +144,17 @@ public final class Gate {
     return Boolean.TRUE.equals(config.loss().perSequence());
   }
 
-  private boolean drawsPriority() {
+  private boolean needsPriority() {
     return config.capacity().policy() == DropPolicy.PRIORITY;
   }
 
   /** The cost of {@link #forward}. */
   public Cost cost(Work work) {
     long tokens = work.tokens();
-    double drawn = 0;
+    double random = 0;
     if (work.training()) {
-      drawn += drawsPriority() ? experts : 0;
-      drawn +=
+      random += needsPriority() ? experts : 0;
+      random +=
           switch (config.choice().noise()) {
             case NONE -> 0;
             case JITTER -> hidden;
@@ -170,6 +170,6 @@ public final class Gate {
     }
     return (cosine == null ? linear.costFloat32(work) : cosine.cost(work))
         .then(Cost.weights(work, correction))
-        .then(Cost.activations(work, tables + work.bytes32(drawn), 0));
+        .then(Cost.activations(work, tables + work.bytes32(random), 0));
   }
 }

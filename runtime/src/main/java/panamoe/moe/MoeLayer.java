@@ -169,7 +169,7 @@ public final class MoeLayer {
             ? Cost.activations(work, work.bytes32(topK), work.bytes(2.0 * topK * hidden + hidden))
             : Cost.NONE;
     return gate.cost(work)
-        .then(costOfExperts(work, rows(work), hit).beside(costBeside(work)))
+        .then(costOfExperts(work, rows(work), hit).parallel(costOverlapped(work)))
         .then(ones)
         .then(Cost.activations(work, dispatched(work) + work.bytes(hidden), 0));
   }
@@ -202,7 +202,7 @@ public final class MoeLayer {
   }
 
   /** The part of {@link #cost} that overlaps the exchange: the fixed MLP or shared expert. */
-  public Cost costBeside(Work work) {
+  public Cost costOverlapped(Work work) {
     if (shared != null) {
       return shared.cost(work, hidden);
     }

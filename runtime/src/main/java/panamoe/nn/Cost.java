@@ -120,7 +120,7 @@ public record Cost(
   }
 
   /** The sum of this and {@code other}; the backward holds the gradients of both at once. */
-  public Cost beside(Cost other) {
+  public Cost parallel(Cost other) {
     return add(other, 1, inFlight + other.inFlight);
   }
 

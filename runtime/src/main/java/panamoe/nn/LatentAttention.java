@@ -175,7 +175,9 @@ public final class LatentAttention implements Attention {
         // In addition to the queries' gradients: the rows' gradients, whose parts are copied,
         // rotated, joined.
         .then(
-            down.cost(work).then(latentNorm.cost(work)).beside(Cost.activations(work, 0, absorbed)))
+            down.cost(work)
+                .then(latentNorm.cost(work))
+                .parallel(Cost.activations(work, 0, absorbed)))
         .then(Cost.activations(work, 2 * row + rotated / count, absorbed + 3 * row))
         .then(rowsCost(work, count))
         .then(Cost.activations(work, latents, latents + absorbed))

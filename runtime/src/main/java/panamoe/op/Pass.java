@@ -149,14 +149,14 @@ public final class Pass {
    */
   public Tensor uniform(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomUniform(purpose.seed, draw(numbers.count()), numbers);
+    backend.randomUniform(purpose.seed, advance(numbers.count()), numbers);
     return numbers;
   }
 
   /** Standard Gumbel noise, FLOAT32, made of the numbers of {@link #uniform}. */
   public Tensor gumbel(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomGumbel(purpose.seed, draw(numbers.count()), numbers);
+    backend.randomGumbel(purpose.seed, advance(numbers.count()), numbers);
     return numbers;
   }
 
@@ -187,7 +187,7 @@ public final class Pass {
   /**
    * The offset of the next {@code count} numbers in this pass's stream, which advances past them.
    */
-  long draw(long count) {
+  long advance(long count) {
     long place = randomOffset + batch.rank() * count;
     randomOffset += batch.size() * count;
     return place;

@@ -116,12 +116,12 @@ public final class ParameterStore implements AutoCloseable {
    *
    * @param types of the parameters
    * @param held which of them get memory; others have no {@link Parameter#value}
-   * @param besideBytes bytes of further allocations in {@link #scope}
+   * @param otherBytes bytes of further allocations in {@link #scope}
    * @throws OutOfMemoryError as {@link #materialize}
    */
   public void allocate(
-      Backend backend, WeightTypes types, Predicate<Parameter> held, long besideBytes) {
-    long bytes = besideBytes;
+      Backend backend, WeightTypes types, Predicate<Parameter> held, long otherBytes) {
+    long bytes = otherBytes;
     List<Parameter> here = parameters.values().stream().filter(held).toList();
     for (Parameter parameter : here) {
       DType dtype = types.of(parameter);

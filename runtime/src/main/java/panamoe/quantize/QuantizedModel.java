@@ -110,7 +110,7 @@ public record QuantizedModel(
    * Writes a folder that {@link ModelFolder} opens. After a failure nothing is left.
    *
    * @param target must not exist
-   * @param beside contents of further files by name
+   * @param others contents of further files by name
    * @param threads that round
    * @param progress gets the written part, 0 to 1
    * @param check is called with the written folder before it is renamed
@@ -119,11 +119,11 @@ public record QuantizedModel(
    */
   public void write(
       Path target,
-      Map<String, byte[]> beside,
+      Map<String, byte[]> others,
       int threads,
       DoubleConsumer progress,
       Consumer<Path> check) {
-    Map<String, byte[]> files = new LinkedHashMap<>(beside);
+    Map<String, byte[]> files = new LinkedHashMap<>(others);
     files.putAll(source.tokenizerFiles().contents());
     try (TensorFiles opened = source.weights().open();
         ForkJoinPool pool = new ForkJoinPool(threads)) {

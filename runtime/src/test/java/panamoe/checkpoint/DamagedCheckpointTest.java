@@ -112,7 +112,7 @@ class DamagedCheckpointTest extends SavedSamples {
         broken.resolve("optimizer.safetensors")
             + " does not exist; "
             + directory.resolve("step-00000001")
-            + " beside it is intact: take that one, or move step-00000002 out of the folder to go on from there",
+            + " next to it is intact: take that one, or move step-00000002 out of the folder to go on from there",
         refusalOf(directory));
     Files.delete(directory.resolve("step-00000001/state.json"));
     assertEquals(broken.resolve("optimizer.safetensors") + " does not exist", refusalOf(directory));
@@ -125,14 +125,14 @@ class DamagedCheckpointTest extends SavedSamples {
     Path newest = new CheckpointStore(directory, 4).save(written.at(3)).directory();
     flipLastByte(newest.resolve("model.safetensors"));
     String hint =
-        " beside it is intact: take that one, or move step-00000003 out of the folder to go on from there";
+        " next to it is intact: take that one, or move step-00000003 out of the folder to go on from there";
     assertTrue(
         refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
     flipLastByte(older.resolve("optimizer.safetensors"));
     assertTrue(
         refusal(Checkpoint::verify).endsWith("; " + oldest + hint), refusal(Checkpoint::verify));
     flipLastByte(oldest.resolve("state.json"));
-    assertFalse(refusal(Checkpoint::verify).contains("beside"), refusal(Checkpoint::verify));
+    assertFalse(refusal(Checkpoint::verify).contains("next to"), refusal(Checkpoint::verify));
   }
 
   @Test

@@ -61,9 +61,9 @@ class ReadFaultsTest extends SavedSamples {
     for (String line : lines) {
       assertTrue(line.contains(config + " was changed since it was saved: its SHA-256 is "), line);
       assertTrue(
-          !line.contains("ONCE") || line.contains("step-00000001 beside it is intact"), line);
+          !line.contains("ONCE") || line.contains("step-00000001 next to it is intact"), line);
     }
-    assertTrue(lines.stream().anyMatch(line -> !line.contains("beside it")), lines.toString());
+    assertTrue(lines.stream().anyMatch(line -> !line.contains("next to it")), lines.toString());
   }
 
   /**

@@ -101,12 +101,14 @@ class ExpertCacheTest {
                 assertEquals((byte) expert, memory.get(ValueLayout.JAVA_BYTE, SLOT - 1)));
         uses += experts.length;
       }
-      ExpertCacheStatistics told = cache.statistics();
-      assertEquals(uses, told.uses().count());
+      ExpertCacheStatistics statistics = cache.statistics();
+      assertEquals(uses, statistics.uses().count());
       assertTrue(
-          told.uses().hits() < uses && told.reads().bytes() >= SLOT * (uses - told.uses().hits()));
+          statistics.uses().hits() < uses
+              && statistics.reads().bytes() >= SLOT * (uses - statistics.uses().hits()));
       assertEquals(
-          slots == EXPERTS, told.reads().bytes() <= SLOT * (EXPERTS + told.reads().mended()));
+          slots == EXPERTS,
+          statistics.reads().bytes() <= SLOT * (EXPERTS + statistics.reads().mended()));
     }
     assertTrue(mended.size() > 10, mended + " were mended");
   }
@@ -150,9 +152,9 @@ class ExpertCacheTest {
     cache.use(new int[] {0}, () -> cache.guess(new int[] {8, 9, 10, 11, 12}), (_, _) -> {});
     assertEquals(3, cache.statistics().guesses().made(), "half of the slots");
     use(8, 11);
-    ExpertCacheStatistics told = cache.statistics();
-    assertEquals(1, told.guesses().right());
-    assertEquals(1, told.uses().hits());
+    ExpertCacheStatistics statistics = cache.statistics();
+    assertEquals(1, statistics.guesses().right());
+    assertEquals(1, statistics.uses().hits());
     use(8);
     assertEquals(1, cache.statistics().guesses().right());
   }
@@ -199,10 +201,10 @@ class ExpertCacheTest {
     cache.stepped(9, false);
     use(4, 5);
     cache.stepped(2, true);
-    ExpertCacheStatistics told = cache.statistics();
-    assertEquals(2, told.written().tokens());
-    assertEquals(2 * SLOT, told.written().bytes());
-    assertEquals(SLOT, told.written().bytesPerToken());
-    assertEquals(told.reads().bandwidth() / SLOT, told.mostTokensPerSecond());
+    ExpertCacheStatistics statistics = cache.statistics();
+    assertEquals(2, statistics.written().tokens());
+    assertEquals(2 * SLOT, statistics.written().bytes());
+    assertEquals(SLOT, statistics.written().bytesPerToken());
+    assertEquals(statistics.reads().bandwidth() / SLOT, statistics.mostTokensPerSecond());
   }
 }

@@ -52,7 +52,7 @@ class CalibrationTest {
   }
 
   @BeforeEach
-  void draw() {
+  void setUp() {
     model.materialize(backend, DType.FLOAT32, false, 3);
     ByteTokenizer bytes = new ByteTokenizer();
     String text = "Some words, then others, and 12 numbers. ".repeat(8);

@@ -8,7 +8,8 @@ import panamoe.backend.GateSettings.Score;
 /**
  * The experts that each token chooses, best first.
  *
- * <p>Keys are rounded to float32 before they are compared, so that ties are the float32 kernels'. Ties go to the lowest expert.
+ * <p>Keys are rounded to float32 before they are compared, so that ties are the float32 kernels'.
+ * Ties go to the lowest expert.
  */
 final class GateChoice {
   /** The key of an expert that cannot be chosen (again). Other keys are finite. */

@@ -69,9 +69,9 @@ public final class GgufMetadata {
   }
 
   /**
-   * All values by key. Arrays are unmodifiable lists of strings,
-   * {@code long[]}, {@code double[]} or {@code boolean[]}. A UINT64 above 2^63 - 1 is a {@link
-   * java.math.BigInteger}; in an array it is negative.
+   * All values by key. Arrays are unmodifiable lists of strings, {@code long[]}, {@code double[]}
+   * or {@code boolean[]}. A UINT64 above 2^63 - 1 is a {@link java.math.BigInteger}; in an array it
+   * is negative.
    */
   public Map<String, Object> values() {
     Map<String, Object> plain = new LinkedHashMap<>();

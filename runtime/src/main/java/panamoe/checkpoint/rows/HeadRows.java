@@ -15,7 +15,7 @@ import panamoe.io.Require;
  * @param transposed whether a head's matrix is [K, count], not [count, K]
  */
 public record HeadRows(RowSource of, long heads, long first, long count, boolean transposed)
-    implements RowsOf {
+    implements DerivedRows {
   public HeadRows {
     if (of.rows() % heads != 0 || first < 0 || first + count > of.rows() / heads) {
       throw new CheckpointException(

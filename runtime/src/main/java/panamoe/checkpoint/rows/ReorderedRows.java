@@ -10,7 +10,7 @@ import panamoe.checkpoint.RowSource;
  *
  * @param place gives the row of {@code of} for a row
  */
-public record ReorderedRows(RowSource of, LongUnaryOperator place) implements RowsOf {
+public record ReorderedRows(RowSource of, LongUnaryOperator place) implements DerivedRows {
   /**
    * Reorders heads from rotary pairs (2i, 2i + 1), as in queries and keys of GGUF's llama, to (i, i
    * + D/2).

@@ -8,7 +8,7 @@ import panamoe.checkpoint.RowSource;
  *
  * @param first among the rows of {@code of}
  */
-public record RowRange(RowSource of, long first, long rows) implements RowsOf {
+public record RowRange(RowSource of, long first, long rows) implements DerivedRows {
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     of.read(first + row, rows, column, columns, into);

@@ -7,7 +7,7 @@ import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /** Columns as rows; of FLOAT32 or BFLOAT16. */
-public record TransposedRows(RowSource of) implements RowsOf {
+public record TransposedRows(RowSource of) implements DerivedRows {
   @Override
   public long rows() {
     return of.columns();

@@ -36,18 +36,18 @@ public final class ExportedModel {
   /**
    * @param name of the model, for messages
    * @param weights the rows of every weight
-   * @param makers the keys of the publisher's {@code config.json}; empty if the model has no such
-   *     file
+   * @param published the keys of the publisher's {@code config.json}; empty if the model has no
+   *     such file
    * @throws CheckpointException if no family has such a model
    */
   public static ExportedModel of(
       String name,
       ModelConfig config,
       Map<String, RowSource> weights,
-      Optional<ObjectNode> makers) {
-    if (makers.isPresent()) {
-      Family family = Family.named(makers.get().path("model_type").asText()).orElseThrow();
-      return new ExportedModel(family, config, makers.get().deepCopy(), weights);
+      Optional<ObjectNode> published) {
+    if (published.isPresent()) {
+      Family family = Family.named(published.get().path("model_type").asText()).orElseThrow();
+      return new ExportedModel(family, config, published.get().deepCopy(), weights);
     }
     for (Family family : Family.ALL) {
       Optional<ObjectNode> keys = ConfigKeys.of(family, config);
@@ -111,8 +111,8 @@ public final class ExportedModel {
               + " it would compute another model");
     }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
-    GgufWords.put(family, config, tensors, writer);
-    tensors.forEach((name, tensor) -> writer.add(name, GgufWords.encoded(name, tensor, type)));
+    MetadataKeys.put(family, config, tensors, writer);
+    tensors.forEach((name, tensor) -> writer.add(name, MetadataKeys.encoded(name, tensor, type)));
   }
 
   private boolean grouped() {

@@ -11,7 +11,7 @@ import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.PairedRows;
 import panamoe.checkpoint.rows.ReorderedRows;
 import panamoe.checkpoint.rows.RowRange;
-import panamoe.checkpoint.rows.SteppedRows;
+import panamoe.checkpoint.rows.StridedRows;
 import panamoe.checkpoint.rows.TransposedRows;
 
 /** How a weight's rows are made of stored tensors, and back. {@link Lookup} defines the names. */
@@ -143,7 +143,7 @@ interface Recipe {
   /** Rows 0, 2, ... before rows 1, 3, ...: for two matrices with interleaved rows. */
   default Recipe deinterleaved() {
     return then(
-        rows -> new JoinedRows(List.of(new SteppedRows(rows, 0, 2), new SteppedRows(rows, 1, 2))),
+        rows -> new JoinedRows(List.of(new StridedRows(rows, 0, 2), new StridedRows(rows, 1, 2))),
         ReorderedRows::interleaved);
   }
 

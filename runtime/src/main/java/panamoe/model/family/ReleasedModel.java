@@ -135,7 +135,7 @@ public final class ReleasedModel {
   }
 
   /** The keys of {@code config.json}; empty for a GGUF file. */
-  public Optional<ObjectNode> makersConfig() {
+  public Optional<ObjectNode> publishedConfig() {
     return path.toString().endsWith(".gguf") ? Optional.empty() : Optional.of(values.deepCopy());
   }
 

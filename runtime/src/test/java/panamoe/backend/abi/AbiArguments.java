@@ -41,14 +41,14 @@ final class AbiArguments {
     sizes.follow("activation", kind);
   }
 
-  static List<AbiArgument> draw(
+  static List<AbiArgument> random(
       AbiSignature signature,
       RandomGenerator random,
       GuardedMemory memory,
       long device,
       long stream) {
-    AbiArguments drawn = new AbiArguments(random, memory, device);
-    return drawn.arguments(signature.parameters(), stream);
+    AbiArguments chosen = new AbiArguments(random, memory, device);
+    return chosen.arguments(signature.parameters(), stream);
   }
 
   private List<AbiArgument> arguments(List<Parameter> parameters, long stream) {

@@ -92,11 +92,11 @@ final class AbiSizes {
   }
 
   private int[] drawOffsets() {
-    int[] drawn = new int[(int) get('A')];
-    for (int e = 1; e < drawn.length; e++) {
-      drawn[e] = (int) random.nextLong(Math.min(get('R'), 1000) + 1);
+    int[] chosen = new int[(int) get('A')];
+    for (int e = 1; e < chosen.length; e++) {
+      chosen[e] = (int) random.nextLong(Math.min(get('R'), 1000) + 1);
     }
-    Arrays.sort(drawn);
-    return drawn;
+    Arrays.sort(chosen);
+    return chosen;
   }
 }

@@ -113,7 +113,7 @@ class NativeAbiFuzzTest {
     RandomGenerator random = new SplittableRandom(seed);
     try (GuardedMemory memory = new GuardedMemory()) {
       long stream = streams[random.nextInt(50) == 0 ? random.nextInt(streams.length) : 0];
-      List<AbiArgument> arguments = AbiArguments.draw(signature, random, memory, device, stream);
+      List<AbiArgument> arguments = AbiArguments.random(signature, random, memory, device, stream);
       AbiCorruption corruption = new AbiCorruption(random, 0, device, closedStream);
       for (int spoilt = random.nextInt(3); spoilt > 0; spoilt--) {
         corruption.spoil(arguments);

@@ -42,7 +42,7 @@ class GgufFuzzTest {
   void mutatedFiles() throws IOException {
     for (int part = 1; part <= 3; part++) {
       String name = "ok_split-0000" + part + "-of-00003.gguf";
-      Files.copy(RecordedFiles.path(name), folder.resolve(name));
+      Files.copy(GgufSamples.path(name), folder.resolve(name));
     }
     for (long seed = 0; seed < 100; seed++) { // classes that are loaded take memory too
       opens(seed, Long.MAX_VALUE);
@@ -67,7 +67,7 @@ class GgufFuzzTest {
     String name = SEEDS[random.nextInt(SEEDS.length)] + ".gguf";
     Path path = folder.resolve(name);
     try {
-      Files.write(path, mutated(Files.readAllBytes(RecordedFiles.path(name)), random));
+      Files.write(path, mutated(Files.readAllBytes(GgufSamples.path(name)), random));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -67,8 +67,8 @@ class RowSourcesTest {
         new float[] {0, 1, 100, 101, 200, 201, 0, 1, 100, 101},
         all(new JoinedRows(List.of(three, two))));
     assertArrayEquals(new float[] {0, 100, 200, 1, 101, 201}, all(new TransposedRows(three)));
-    assertArrayEquals(new float[] {0, 1, 200, 201}, all(new SteppedRows(three, 0, 2)));
-    assertArrayEquals(new float[] {100, 101}, all(new SteppedRows(three, 1, 2)));
+    assertArrayEquals(new float[] {0, 1, 200, 201}, all(new StridedRows(three, 0, 2)));
+    assertArrayEquals(new float[] {100, 101}, all(new StridedRows(three, 1, 2)));
   }
 
   /** ggml's order is a reshape of [heads, 2, D/2] to [heads, D/2, 2]. */
@@ -127,7 +127,7 @@ class RowSourcesTest {
             numbered(StoredType.F32, 7, 9),
             numbered(StoredType.F16, 7, 9),
             new TransposedRows(numbered(StoredType.BF16, 7, 9)),
-            new SteppedRows(new TransposedRows(numbered(StoredType.F32, 7, 9)), 1, 2),
+            new StridedRows(new TransposedRows(numbered(StoredType.F32, 7, 9)), 1, 2),
             new JoinedRows(List.of(numbered(StoredType.F32, 3, 5), numbered(StoredType.F32, 4, 5))),
             ReorderedRows.halvesOfPairs(numbered(StoredType.F32, 8, 5), 4),
             new ScaledRows(numbered(StoredType.F32, 6, 10), factors, 4, 4),

@@ -182,7 +182,7 @@ class StoredBlocksTest {
         new PairedRows(
             StoredRows.part(files, files.put("b", StoredType.U8, pairs, 1, 4, 2, 16), 0),
             StoredRows.part(files, files.put("s", StoredType.U8, exponents, 1, 4, 2), 0));
-    RowSource inTurn = new SteppedRows(fours, 1, 2);
+    RowSource inTurn = new StridedRows(fours, 1, 2);
     RowSource blocks = inTurn.inBlocks().orElseThrow();
     float[] expected = decoded(inTurn, 32, 32);
     try (Arena arena = Arena.ofConfined()) {

@@ -26,7 +26,7 @@ import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
-import panamoe.checkpoint.gguf.RecordedFiles;
+import panamoe.checkpoint.gguf.GgufSamples;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
@@ -37,13 +37,13 @@ import panamoe.config.MoeConfig;
 class GgufModelTest {
   @TempDir private Path folder;
 
-  static Stream<RecordedFiles.Case> recorded() throws IOException {
-    return RecordedFiles.all();
+  static Stream<GgufSamples.Case> recorded() throws IOException {
+    return GgufSamples.all();
   }
 
   @ParameterizedTest
   @MethodSource("recorded")
-  void onlySoundModelsAreAccepted(RecordedFiles.Case file) {
+  void onlySoundModelsAreAccepted(GgufSamples.Case file) {
     if (file.accepted()) {
       ModelConfig config = open(file.path());
       assertEquals(1, config.layers());
@@ -75,7 +75,7 @@ class GgufModelTest {
         "wrong_expert_count | llama.expert_count is 3, but blk.0.ffn_gate_inp.weight has 2 rows"
       })
   void messagesSayWhatIsWrong(String name, String part) {
-    Path path = RecordedFiles.path(name + ".gguf");
+    Path path = GgufSamples.path(name + ".gguf");
     String message = assertThrows(CheckpointException.class, () -> open(path)).getMessage();
     assertTrue(message.contains(part), message);
   }
@@ -98,7 +98,7 @@ class GgufModelTest {
   /** The oldest files of Mixtral have a tensor for each expert. */
   @Test
   void expertsThatAreNotStackedAreTheSame() {
-    try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_plain.gguf"))) {
+    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_plain.gguf"))) {
       ReleasedModel model = ReleasedModel.of(file);
       Map<String, RowSource> stacked = model.sources(file);
       TensorFiles each = eachByItself(file);
@@ -166,7 +166,7 @@ class GgufModelTest {
 
   /** A valid file with one string replaced by another of equal length. */
   private Path changed(String from, String to) throws IOException {
-    byte[] bytes = Files.readAllBytes(RecordedFiles.path("ok_plain.gguf"));
+    byte[] bytes = Files.readAllBytes(GgufSamples.path("ok_plain.gguf"));
     String text = new String(bytes, StandardCharsets.ISO_8859_1).replace(from, to);
     return Files.write(folder.resolve("changed.gguf"), text.getBytes(StandardCharsets.ISO_8859_1));
   }

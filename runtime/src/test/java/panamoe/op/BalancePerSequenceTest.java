@@ -21,7 +21,7 @@ import panamoe.testkit.EveryBackend;
  * {@link BalanceOp} per sequence: two sequences of three tokens and four experts; the last token is
  * padding.
  */
-class SequenceLossOpTest {
+class BalancePerSequenceTest {
   private static final int LENGTH = 3;
   private static final int EXPERTS = 4;
   private static final int TOKENS = 2 * LENGTH;

@@ -9,7 +9,7 @@ import panamoe.checkpoint.RowSource;
  * Every {@code step}-th row from row {@code first} on, of interleaved rows. Reads all rows, which
  * is faster than single rows.
  */
-public record SteppedRows(RowSource of, int first, int step) implements RowsOf {
+public record StridedRows(RowSource of, int first, int step) implements DerivedRows {
   @Override
   public long rows() {
     return (of.rows() - first + step - 1) / step;
@@ -30,6 +30,6 @@ public record SteppedRows(RowSource of, int first, int step) implements RowsOf {
 
   @Override
   public Optional<RowSource> inBlocks() {
-    return of.inBlocks().map(blocks -> new SteppedRows(blocks, first, step));
+    return of.inBlocks().map(blocks -> new StridedRows(blocks, first, step));
   }
 }

@@ -18,7 +18,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /** {@link WeightLoader}: ranks load their shares of composed rows. */
-class SharedRowsTest {
+class WeightLoaderSharesTest {
   private static final int ROWS = 300; // more than a piece of 64
   private static final int COLUMNS = 12;
 

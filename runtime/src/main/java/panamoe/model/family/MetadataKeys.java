@@ -27,7 +27,7 @@ import panamoe.config.RotaryScaling;
  * architectures; {@link GgufKeys} keeps those that the architecture knows, and reading back must
  * give this very model. Used by one thread.
  */
-record GgufWords(String architecture, GgufWriter writer) {
+record MetadataKeys(String architecture, GgufWriter writer) {
   /** Names the file in messages, before it is written. */
   private static final Path UNWRITTEN = Path.of("such a file");
 
@@ -42,7 +42,7 @@ record GgufWords(String architecture, GgufWriter writer) {
       Family family, ModelConfig config, Map<String, RowTensor> tensors, GgufWriter writer) {
     String architecture = GgufKeys.architecture(family).orElseThrow();
     writer.put("general.architecture", architecture);
-    GgufWords words = new GgufWords(architecture, writer);
+    MetadataKeys words = new MetadataKeys(architecture, writer);
     words.putModel(config);
     words.difference(config, tensors).ifPresent(words::refuse);
   }

@@ -23,7 +23,7 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.EveryBackend;
 
 /** {@link BalanceOp} across layers: two layers of three tokens and four experts. */
-class LayersLossOpTest {
+class BalanceAcrossLayersTest {
   private static final int TOKENS = 3;
   private static final int EXPERTS = 4;
   private static final float COEFFICIENT = 0.5f;
@@ -65,7 +65,7 @@ class LayersLossOpTest {
       for (Tensor layer : layers) {
         Tensor y =
             recompute
-                ? RecomputeOp.forward(pass, layer, LayersLossOpTest::segment)
+                ? RecomputeOp.forward(pass, layer, BalanceAcrossLayersTest::segment)
                 : segment(pass, layer);
         tape.addGradient(y, scope.zeros(DType.FLOAT32, y.shape()));
       }

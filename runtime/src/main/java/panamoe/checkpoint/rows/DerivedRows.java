@@ -4,7 +4,7 @@ import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /** Rows made of another source; its dtype and size are the defaults. */
-interface RowsOf extends RowSource {
+interface DerivedRows extends RowSource {
   RowSource of();
 
   @Override
