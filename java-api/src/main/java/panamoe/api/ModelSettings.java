@@ -120,6 +120,7 @@ public record ModelSettings(
   }
 
   ModelConfig toConfig() {
+    ModelConfig.requireHidden(hidden); // before the width of the MLPs, which may follow from it
     Argument.notNull("feedForward", feedForward);
     Argument.notNull("gate", gate);
     return new UniformModel(
