@@ -11,6 +11,7 @@ import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 import panamoe.backend.Backends;
 import panamoe.testkit.Circles;
+import panamoe.testkit.SmallRecords;
 
 /** Imports run one way, down the floors of the house; a layer is as it was made. */
 @AnalyzeClasses(packages = "panamoe", importOptions = ImportOption.DoNotIncludeTests.class)
@@ -20,7 +21,11 @@ class FloorsTest {
   static final ArchRule NO_CIRCLES =
       Circles.none("panamoe").ignoreDependency(equivalentTo(Backends.class), alwaysTrue());
 
-  /** Where experts are is said by their weights, whatever they are read from. */
+  @ArchTest
+  static final ArchRule SMALL_RECORDS =
+      SmallRecords.except("ModelConfig", "Content", "StepMetrics", "TrainConfig");
+
+  /** Layers are immutable: weights know where experts are read from. */
   @ArchTest
   static final ArchRule LAYERS_DO_NOT_CHANGE =
       fields().that().areDeclaredInClassesThat().resideInAPackage("panamoe.moe").should().beFinal();

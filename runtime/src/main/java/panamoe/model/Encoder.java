@@ -68,18 +68,18 @@ public final class Encoder {
   }
 
   /**
-   * A cross-attention cache of {@code texts} sequences as long as the context, with a block for
+   * A cross-attention cache of {@code sequences} sequences as long as the context, with a block for
    * each.
    *
    * @param dtype of activations, or INT8
    */
-  public KeyValueCache cache(TensorScope scope, DType dtype, long texts) {
+  public KeyValueCache cache(TensorScope scope, DType dtype, long sequences) {
     return new KeyValueCache(
         scope,
         dtype,
         model.blocks().stream().map(BlockConfig::attention).toList(),
         1,
-        texts,
+        sequences,
         model.context(),
         0,
         0);

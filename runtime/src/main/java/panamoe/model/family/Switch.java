@@ -23,7 +23,7 @@ import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 
 /**
- * Switch Transformers: T5's encoder and decoder, every n-th layer has experts, and a token goes to
+ * Switch Transformers: T5's encoder and decoder; every n-th layer has experts, and a token goes to
  * one of them.
  */
 final class Switch implements Family {
