@@ -174,7 +174,7 @@ class PanamoeEngineTest {
       assertThrows(FileNotFoundException.class, () -> model.load(nothing));
       String said =
           assertThrows(MalformedModelException.class, () -> model.load(empty)).getMessage();
-      assertTrue(said.contains("holds no checkpoint"), said);
+      assertTrue(said.contains("no checkpoint (manifest.json"), said);
       for (var wrong :
           List.of(
               Map.of("precision", "half"),

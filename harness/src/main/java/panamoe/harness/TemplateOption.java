@@ -24,7 +24,7 @@ public final class TemplateOption {
    * How the model's conversations are written. Says so if its makers did not tell.
    *
    * @return lines if it has none
-   * @throws panamoe.data.DataException if there is a template that cannot be used
+   * @throws panamoe.io.DataException if there is a template that cannot be used
    */
   public ChatFormat format(ModelFolder folder) {
     return folder.config().encoder() == null

@@ -18,31 +18,39 @@ import panamoe.config.UniformModel;
  * @param vocabulary V, token ids are 0 to V - 1
  * @param context longest sequence, in tokens
  * @param hidden M, width of a token
- * @param feedForward F, inner width of dense MLPs and of experts
  * @param heads of attention; divides hidden into heads of an even size
  * @param experts [L], number of experts of each layer, 0 (dense) to 1024
- * @param topK K, experts per token, 1 to 16
- * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this many
- *     times its even share, by DeepSpeed's rules for this K (at least 4 routes)
- * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
- * @param activation of MLPs and experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
- * @param auxiliaryCoefficient factor of every layer's load balancing loss in the gradients
  */
 public record ModelSettings(
     int vocabulary,
     int context,
     int hidden,
-    int feedForward,
     int heads,
     List<Integer> experts,
-    int topK,
-    double capacityFactor,
-    boolean residual,
-    String activation,
-    double auxiliaryCoefficient) {
+    FeedForward feedForward,
+    Gate gate) {
   static {
     RequiredJava.check();
   }
+
+  /**
+   * The dense MLPs and the experts of a model.
+   *
+   * @param inner F, inner width of dense MLPs and of experts
+   * @param activation of MLPs and experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
+   * @param residual whether a fixed MLP runs next to the routed experts (Residual MoE)
+   */
+  public record FeedForward(int inner, String activation, boolean residual) {}
+
+  /**
+   * How the tokens of a model choose experts.
+   *
+   * @param topK K, experts per token, 1 to 16
+   * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this
+   *     many times its even share, by DeepSpeed's rules for this K (at least 4 routes)
+   * @param auxiliaryCoefficient factor of every layer's load balancing loss in the gradients
+   */
+  public record Gate(int topK, double capacityFactor, double auxiliaryCoefficient) {}
 
   /**
    * Copies the list, and checks the values.
@@ -54,25 +62,17 @@ public record ModelSettings(
       int vocabulary,
       int context,
       int hidden,
-      int feedForward,
       int heads,
       List<Integer> experts,
-      int topK,
-      double capacityFactor,
-      boolean residual,
-      String activation,
-      double auxiliaryCoefficient) {
+      FeedForward feedForward,
+      Gate gate) {
     this.vocabulary = vocabulary;
     this.context = context;
     this.hidden = hidden;
-    this.feedForward = feedForward;
     this.heads = heads;
     this.experts = Failures.translating(() -> copy(experts));
-    this.topK = topK;
-    this.capacityFactor = capacityFactor;
-    this.residual = residual;
-    this.activation = activation;
-    this.auxiliaryCoefficient = auxiliaryCoefficient;
+    this.feedForward = feedForward;
+    this.gate = gate;
     Failures.run(this::toConfig);
   }
 
@@ -89,54 +89,52 @@ public record ModelSettings(
       throw new PanamoeException.BadArgument(
           "hidden is " + hidden + ", more than any model has", null);
     }
+    FeedForward feedForward = new FeedForward(4 * hidden, "gelu_tanh", false);
     return new ModelSettings(
-        vocabulary, context, hidden, 4 * hidden, heads, experts, 1, 0, false, "gelu_tanh", 0.01);
+        vocabulary, context, hidden, heads, experts, feedForward, new Gate(1, 0, 0.01));
+  }
+
+  /** These settings with other MLPs and experts. */
+  public ModelSettings with(FeedForward value) {
+    return new ModelSettings(vocabulary, context, hidden, heads, experts, value, gate);
+  }
+
+  /** These settings with another choice of experts. */
+  public ModelSettings with(Gate value) {
+    return new ModelSettings(vocabulary, context, hidden, heads, experts, feedForward, value);
   }
 
   /** These settings with another number of experts per token. */
   public ModelSettings withTopK(int value) {
-    return with(value, residual, capacityFactor);
+    return with(new Gate(value, gate.capacityFactor, gate.auxiliaryCoefficient));
   }
 
   /** These settings with or without the fixed MLPs. */
   public ModelSettings withResidual(boolean value) {
-    return with(topK, value, capacityFactor);
+    return with(new FeedForward(feedForward.inner, feedForward.activation, value));
   }
 
   /** These settings with another capacity factor; 0 is dropless. */
   public ModelSettings withCapacityFactor(double value) {
-    return with(topK, residual, value);
-  }
-
-  private ModelSettings with(int topK, boolean residual, double capacityFactor) {
-    return new ModelSettings(
-        vocabulary,
-        context,
-        hidden,
-        feedForward,
-        heads,
-        experts,
-        topK,
-        capacityFactor,
-        residual,
-        activation,
-        auxiliaryCoefficient);
+    return with(new Gate(gate.topK, value, gate.auxiliaryCoefficient));
   }
 
   ModelConfig toConfig() {
+    ModelConfig.requireHidden(hidden); // before the width of the MLPs, which may follow from it
+    Argument.notNull("feedForward", feedForward);
+    Argument.notNull("gate", gate);
     return new UniformModel(
             vocabulary,
             context,
             hidden,
-            heads,
-            heads,
-            feedForward,
-            experts,
-            residual,
-            LayerSettings.gate(topK, capacityFactor, auxiliaryCoefficient),
-            LayerSettings.activation(activation),
+            new UniformModel.Attention(heads, heads, UniformModel.Positions.ROTARY),
+            new UniformModel.FeedForward(
+                feedForward.inner,
+                LayerSettings.activation(feedForward.activation),
+                experts,
+                feedForward.residual,
+                LayerSettings.gate(gate.topK, gate.capacityFactor, gate.auxiliaryCoefficient)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.ROTARY,
             true,
             ModelPresets.initialDeviation(hidden))
         .toConfig();

@@ -9,6 +9,7 @@ import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 import panamoe.api.internal.Failures;
 import panamoe.testkit.Circles;
+import panamoe.testkit.SmallRecords;
 
 @AnalyzeClasses(packages = "panamoe.api", importOptions = ImportOption.DoNotIncludeTests.class)
 class FloorsTest {
@@ -17,4 +18,6 @@ class FloorsTest {
   static final ArchRule NO_CIRCLES =
       Circles.none("panamoe.api")
           .ignoreDependency(equivalentTo(Failures.class), assignableTo(PanamoeException.class));
+
+  @ArchTest static final ArchRule SMALL_RECORDS = SmallRecords.except();
 }

@@ -47,7 +47,8 @@ class LargeCallsTest {
     int length = 1 << 10;
     int batch = 1 << 14;
     ModelSettings settings =
-        new ModelSettings(8, length, 2, INNER, 1, List.of(0), 1, 0, false, "gelu_tanh", 0.01);
+        ModelSettings.of(8, length, 2, 1, List.of(0))
+            .with(new ModelSettings.FeedForward(INNER, "gelu_tanh", false));
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         TrainableModel model = TrainableModel.create(device, settings, 1)) {

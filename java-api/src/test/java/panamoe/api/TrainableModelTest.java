@@ -103,7 +103,7 @@ class TrainableModelTest {
   private static double objective(
       TrainableModel model, MemorySegment tokens, MemorySegment targets) {
     try (ModelStep step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
-      return step.loss() + model.settings().auxiliaryCoefficient() * step.auxiliaryLoss();
+      return step.loss() + model.settings().gate().auxiliaryCoefficient() * step.auxiliaryLoss();
     }
   }
 
@@ -135,7 +135,7 @@ class TrainableModelTest {
             around[side] =
                 step.loss()
                     + 0.5 * 4 * step.divergence()
-                    + PR_MOE.auxiliaryCoefficient() * step.auxiliaryLoss();
+                    + PR_MOE.gate().auxiliaryCoefficient() * step.auxiliaryLoss();
           }
         }
         memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);

@@ -7,7 +7,7 @@ import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
 import panamoe.lab.bench.Kind;
 
-/** Router logits and the choice of experts. */
+/** Router logits and top-k choice. */
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 public class GateBenchmark extends WorkloadState {
   @Param({"s1", "s2", "s3"})

@@ -14,7 +14,8 @@ import panamoe.io.Require;
  * g' = min(g, limit)} and {@code u' = clamp(u, -limit, limit)}; its derivative is 0 where a value
  * is clamped.
  *
- * <p>In JSON a plain activation is its kind's name, one with parameters an object.
+ * <p>In JSON, an activation without parameters is the name of its kind, one with parameters an
+ * object.
  *
  * @param limit above 0; infinite for all kinds but SwiGLU
  * @param alpha finite; 1 for all kinds but SwiGLU
@@ -31,12 +32,9 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
     GELU_TANH,
     /** {@code x * sigmoid(x)}. */
     SILU,
-    /** {@code silu(g) * u}: g the first, u the second half of the last dimension, halved by it. */
+    /** {@code silu(g) * u}; g and u are the first and second half of the last dimension. */
     SWIGLU,
-    /**
-     * A user's own, on a device that was given it ({@code panamoe.runtimekernel}); refused
-     * elsewhere.
-     */
+    /** A user's own, on a device where its kernel is installed ({@code panamoe.runtimekernel}). */
     CUSTOM;
 
     /** The value of {@code moe_activation}. */
@@ -53,7 +51,7 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
   public static final Activation SWIGLU = plain(Kind.SWIGLU);
   public static final Activation CUSTOM = plain(Kind.CUSTOM);
 
-  /** Those that every backend has, and a SwiGLU with parameters (GPT-OSS). */
+  /** Activations of every backend, and a SwiGLU with parameters (GPT-OSS). */
   public static final List<Activation> BUILT_IN =
       List.of(IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU, clampedSwiglu(7, 1.702f, 1));
 

@@ -9,8 +9,8 @@ import panamoe.tensor.Tensor;
  * @param q [B, L, H, D]
  * @param k [B, L, G, D]
  * @param v [B, L, G, D]
- * @param sinks FLOAT32 [H], or null: one logit a query head, beside the scaled scores of the keys,
- *     that takes its share of the softmax and adds no value
+ * @param sinks FLOAT32 [H], or null: one logit per query head, which joins the scaled scores in the
+ *     softmax but adds no value
  */
 public record AttentionInputs(Tensor q, Tensor k, Tensor v, Tensor sinks) {
 

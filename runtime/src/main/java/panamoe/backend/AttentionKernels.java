@@ -50,8 +50,8 @@ public interface AttentionKernels {
       AttentionGradients gradients);
 
   /**
-   * Row t of k, v [T, G, D] is stored at its place; of rows for one place the last stays. Where a
-   * row is key and value, the cache's values are its keys, and v is k.
+   * Stores row t of k, v [T, G, D] at its place in the cache; among rows for one place the last
+   * wins. Where one row is both key and value, the cache's values are its keys, and v is k.
    */
   void cacheAppend(Tensor k, Tensor v, CachePlaces places);
 
@@ -65,8 +65,8 @@ public interface AttentionKernels {
       AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places, Tensor out);
 
   /**
-   * As {@link #attentionDecode} without sinks, with a bias. A row may stand elsewhere than at the
-   * last position that it sees, which {@code places} has.
+   * {@link #attentionDecode} with a bias, without sinks. {@code places} has the last position that
+   * a row sees, which may differ from the row's own.
    */
   void attentionBiased(
       AttentionSettings settings, RelativeBias bias, Tensor q, CachePlaces places, Tensor out);

@@ -1,7 +1,7 @@
 package panamoe.backend;
 
 /**
- * One call's rules of attention: the {@code moe_attention_config} of the C ABI.
+ * The rules of one attention call: the {@code moe_attention_config} of the C ABI.
  *
  * @param window 0 for none; n &gt; 0: of the causal tokens only the last n, the token itself
  *     included; 0 with {@link Mask#FULL}
@@ -26,12 +26,12 @@ public record AttentionSettings(Mask mask, long window, float scale) {
     return new AttentionSettings(Mask.CAUSAL, window, scale);
   }
 
-  /** The same over a cache, whose places say what a token sees. */
+  /** Over a cache, whose positions limit what a token sees. */
   public AttentionSettings seeing() {
     return mask == Mask.FULL ? causal(scale) : this;
   }
 
-  /** All tokens of a sequence attend to all of them. */
+  /** Every token attends to all tokens of its sequence. */
   public static AttentionSettings full(float scale) {
     return new AttentionSettings(Mask.FULL, 0, scale);
   }

@@ -6,10 +6,10 @@ import panamoe.io.Words;
 import panamoe.tensor.TensorDevice;
 
 /**
- * The kernels of one device and one stream: what the C ABI offers, in Java. Every method checks its
- * arguments and throws {@link IllegalArgumentException} naming the argument; other failures of a
- * native backend are {@code NativeException}s. A backend is used by one thread at a time; its
- * memory may be used by any.
+ * The kernels of one device and one stream: the C ABI in Java. Every method checks its arguments
+ * and throws {@link IllegalArgumentException} naming the argument; other failures of a native
+ * backend are {@code NativeException}s. A backend is used by one thread at a time; its memory may
+ * be used by any.
  */
 public interface Backend
     extends TensorDevice,
@@ -32,25 +32,22 @@ public interface Backend
   String name();
 
   /**
-   * Whether kernels run behind the caller's back, on memory of this backend alone: not on what a
-   * scope wraps.
+   * Whether calls return before their kernels have run. Kernels then access only memory of this
+   * backend, not callers' memory that a scope wraps.
    */
   default boolean asynchronous() {
     return false;
   }
 
-  /**
-   * Bytes that the memory behind this backend could still give: the card's, or the host's, which
-   * others use too.
-   */
+  /** Free bytes of the device's memory: the GPU's, or the host's, which other processes use too. */
   long memoryAvailable();
 
-  /** Gives memory that is kept for reuse back to the system. */
+  /** Returns cached free memory to the system. */
   default void trim() {}
 
   /**
-   * Refuses what would not fit into the memory that is free now: a system that promises more than
-   * it has ends the process when that is used.
+   * Refuses an allocation that exceeds the free memory. A system that overcommits would end the
+   * process at the first use.
    *
    * @param what takes the bytes, in the plural
    * @throws OutOfMemoryError in one sentence
@@ -74,39 +71,38 @@ public interface Backend
   }
 
   /**
-   * A second stream of the same device with one thread, for another thread to use beside this one:
-   * its kernels work on tensors of this backend. To be closed before this backend.
+   * A second stream of this device with one host thread, for another Java thread. Its kernels work
+   * on tensors of this backend. Close it before this backend.
    */
   Backend secondStream();
 
   /**
-   * Runs {@code wait} whenever the host is about to wait for this backend, in the thread that is:
-   * whoever gave its stream work of another library may throw there what became of it.
+   * Runs {@code wait} in the thread that is about to wait for this backend. It may throw: so
+   * failures of another library's work on the stream are reported.
    */
   default void beforeWaiting(Runnable wait) {}
 
-  /** A mark of the work given so far, for {@link #waitFor}. */
+  /** Marks the end of the work so far, for {@link #waitFor}. */
   default long mark() {
     return 0;
   }
 
   /**
-   * Lets work given from now on begin when {@code other} has done its work up to a mark. The host
-   * waits for nothing.
+   * Makes later work of this stream wait for {@code other}'s work up to a mark. The host does not
+   * wait.
    *
    * @param other a backend of the same device
    */
   default void waitFor(Backend other, long mark) {}
 
-  /** Whether all work given to this backend is done; waits for nothing. Any thread may ask. */
+  /** Whether all work given to this backend is done. Does not wait; thread-safe. */
   default boolean finished() {
     return true;
   }
 
   /**
-   * The stream as other libraries, such as NCCL, know it: a {@code cudaStream_t} that lives as long
-   * as this backend. Makes its card the calling thread's. Ask for it whenever the stream is about
-   * to be given work.
+   * The {@code cudaStream_t}, for other libraries such as NCCL; lives as long as this backend.
+   * Makes its GPU the calling thread's, so call this before each use of the stream.
    *
    * @throws UnsupportedOperationException unless this backend is {@link #asynchronous}
    */
@@ -116,16 +112,12 @@ public interface Backend
   }
 
   /**
-   * Runs {@code step} and keeps the kernel calls it makes, so that {@link KernelGraph#replay} can
-   * make the same calls on the same tensors again, without the Java between them and without
-   * garbage.
+   * Runs {@code step} and captures its kernel calls. {@link KernelGraph#replay} makes the calls
+   * again on the same tensors, without the Java code between them and without garbage.
    */
-  KernelGraph record(Runnable step);
+  KernelGraph capture(Runnable step);
 
-  /**
-   * Frees the stream. Idempotent. Tensors allocated from this backend's memory must be closed
-   * before.
-   */
+  /** Frees the stream. Idempotent. Close tensors in this backend's memory first. */
   @Override
   void close();
 }

@@ -9,15 +9,15 @@ import panamoe.bindings.NativeLibrary;
 
 /** The backends by name. */
 public final class Backends {
-  /** What {@link #open} takes for a device. */
+  /** Device names that {@link #open} accepts. */
   public static final List<String> NAMES = List.of("auto", "cpu", "cuda", "reference");
 
-  /** Of a device; the native library refuses more. */
+  /** Per device; the limit of the native library. */
   public static final int MOST_THREADS = 1024;
 
   private Backends() {}
 
-  /** As {@link #open(String, int, int)}, on the first card. */
+  /** Opens a backend on the first GPU. */
   public static Backend open(String device, int threads) {
     return open(device, threads, 0);
   }
@@ -25,28 +25,28 @@ public final class Backends {
   /**
    * Opens a backend, to be closed by the caller.
    *
-   * @param device "cpu": the native library; "cuda": its backend for NVIDIA cards; "reference":
-   *     plain Java on one thread, slow; "auto": "cuda" where it can be had, else "cpu" where the
+   * @param device "cpu": the native library; "cuda": its backend for NVIDIA GPUs; "reference":
+   *     plain Java on one thread, slow; "auto": "cuda" where it is available, else "cpu" where the
    *     library loads, else "reference", for the reasons that {@link #cudaUnavailable} and {@link
-   *     #nativeUnavailable} tell, but never in the stead of a library that a setting names. Tests
-   *     also open "simt", the emulation of "cuda"
+   *     #nativeUnavailable} give. A library that a setting names has no substitute. Tests also open
+   *     "simt", the emulation of "cuda"
    * @param threads threads of the cpu backend, 0 for one per processor; results do not depend on it
-   * @param card which of the machine's cards, counted from 0; every other device is there once
-   * @throws IllegalArgumentException if there is no such device or card, or threads is not 0 to
+   * @param gpu index of the GPU, from 0; 0 for other devices
+   * @throws IllegalArgumentException if there is no such device or GPU, or threads is not 0 to
    *     {@link #MOST_THREADS}
-   * @throws UnsatisfiedLinkError if the library cannot be loaded, and a native backend was asked
-   *     for or the library named by panamoe.native.path or PANAMOE_NATIVE_PATH
-   * @throws panamoe.bindings.NativeException if "cuda" was asked for and cannot be had; the message
-   *     says what is missing
+   * @throws UnsatisfiedLinkError if the library cannot be loaded, and a native backend was
+   *     requested, or panamoe.native.path or PANAMOE_NATIVE_PATH names the library
+   * @throws panamoe.bindings.NativeException if "cuda" was requested and is not available; the
+   *     message says what is missing
    */
-  public static Backend open(String device, int threads, int card) {
+  public static Backend open(String device, int threads, int gpu) {
     if (threads < 0 || threads > MOST_THREADS) {
       throw new IllegalArgumentException(
           "threads is " + threads + ", expected 0 (one per processor) to " + MOST_THREADS);
     }
     return switch (device) {
-      case "auto" -> best(threads, card);
-      case "cpu", "cuda", "simt" -> NativeBackend.open(device, threads, card);
+      case "auto" -> best(threads, gpu);
+      case "cpu", "cuda", "simt" -> NativeBackend.open(device, threads, gpu);
       case "reference" -> new ReferenceBackend();
       default ->
           throw new IllegalArgumentException(
@@ -54,15 +54,15 @@ public final class Backends {
     };
   }
 
-  private static Backend best(int threads, int card) {
+  private static Backend best(int threads, int gpu) {
     NativeLibrary.refuseWrongSetting();
     if (nativeUnavailable().isPresent()) {
       return new ReferenceBackend();
     }
-    return NativeBackend.open(cudaUnavailable().isEmpty() ? "cuda" : "cpu", threads, card);
+    return NativeBackend.open(cudaUnavailable().isEmpty() ? "cuda" : "cpu", threads, gpu);
   }
 
-  /** Why no NVIDIA card can be used, in a sentence; empty when one can. */
+  /** Why no NVIDIA GPU can be used, in a sentence; empty when one can. */
   public static Optional<String> cudaUnavailable() {
     try (NativeBackend _ = NativeBackend.open("cuda", 0)) {
       return Optional.empty();

@@ -6,21 +6,19 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * How evenly a gate spreads tokens over the experts: the sums that load-balancing losses and load
- * statistics are made of, such a loss, and its gradient.
+ * Balance of a gate: sums over tokens for load-balancing losses and statistics, such a loss, and
+ * its gradient.
  */
 public interface BalanceKernels {
   /**
-   * What is summed.
-   *
-   * @param score from which the scores came
+   * @param score function of the scores
    * @param choices of a token that count, 1 to K
    * @param normalized whether a token's scores are divided by their sum
    */
   record Balance(Score score, int choices, boolean normalized) {}
 
   /**
-   * Sums over the used tokens of each of G sequences of equal length; the whole batch is one.
+   * Sums over the used tokens of each of G sequences of equal length; G is 1 for the whole batch.
    *
    * @param used INT32 [G], used tokens
    * @param chosen INT32 [G, E], counted choices of each expert, before dropping
@@ -28,7 +26,7 @@ public interface BalanceKernels {
    * @param entropy FLOAT64 [G] or null: entropy of the scores divided by their sum, in nats
    */
   record Sums(Tensor used, Tensor chosen, Tensor scores, Tensor entropy) {
-    /** Room for sums without the entropy. */
+    /** Allocates sums without the entropy. */
     public static Sums allocate(TensorScope scope, long sequences, long experts) {
       return new Sums(
           scope.allocate(DType.INT32, sequences),
@@ -51,7 +49,7 @@ public interface BalanceKernels {
    * sequences}, each {@code E / (choices * used^2) * sum_e chosen[e] * scores[e]}, 0 without used
    * tokens.
    *
-   * @param sequences at least 1; may count those of other ranks
+   * @param sequences at least 1; may include other ranks' sequences
    */
   void balanceLoss(Balance balance, Sums sums, long sequences, Tensor loss);
 

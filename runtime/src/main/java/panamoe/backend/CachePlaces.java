@@ -3,13 +3,13 @@ package panamoe.backend;
 import panamoe.tensor.Tensor;
 
 /**
- * A paged key/value cache, one slot a running sequence, and the place in it of each of S rows.
- * Position p of slot s lies in block {@code table[s, p / block]}, at {@code p % block}. Slots may
- * share blocks. Entries of blocks that no row reads or writes may be anything, such as -1.
+ * A paged key/value cache with one slot per running sequence, and the place in it of each of S
+ * rows. Position p of slot s lies in block {@code table[s, p / block]}, at {@code p % block}. Slots
+ * may share blocks. Table entries that no row needs may have any value, such as -1.
  *
  * <p>Keys and values have the dtype of the rows, or are INT8 with a scale for each position and
- * key/value head: an element c stands for scale * c. The scale is {@code max |x| / 127} of the D
- * elements x, and c is {@code x / scale} rounded to even.
+ * key/value head: an element is scale * c with {@code scale = max |x| / 127} over the D elements x,
+ * and c is {@code x / scale} rounded to nearest even.
  *
  * @param keys [blocks, block, G, D]
  * @param values [blocks, block, G, D]
@@ -28,12 +28,12 @@ public record CachePlaces(
     Tensor slot,
     Tensor position) {
 
-  /** Of a cache of the rows' dtype. */
+  /** A cache in the rows' dtype. */
   public CachePlaces(Tensor keys, Tensor values, Tensor table, Tensor slot, Tensor position) {
     this(keys, values, null, null, table, slot, position);
   }
 
-  /** The same rows at other positions of their slots. */
+  /** These rows at other positions of their slots. */
   public CachePlaces at(Tensor other) {
     return new CachePlaces(keys, values, keyScales, valueScales, table, slot, other);
   }

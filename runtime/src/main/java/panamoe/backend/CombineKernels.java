@@ -22,7 +22,7 @@ public interface CombineKernels {
   }
 
   /**
-   * The gradients of the inputs; the last two are null without a residual branch.
+   * Gradients of the inputs; the last two are null without a residual branch.
    *
    * @param dweight FLOAT32 [S, K], of the routes' weights
    */

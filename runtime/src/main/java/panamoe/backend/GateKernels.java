@@ -5,11 +5,10 @@ import panamoe.tensor.Tensor;
 /** The gate: logits to routes in one pass, and back. */
 public interface GateKernels {
   /**
-   * What the gate reads, of S tokens and E experts.
+   * Inputs of the gate for S tokens and E experts.
    *
    * @param logits FLOAT32 [S, E]
-   * @param used UINT8 [S] or null: 0 marks padding, which takes no slot and enters no count and no
-   *     loss
+   * @param used UINT8 [S] or null: 0 marks padding, which is not routed and enters no count or loss
    * @param bias FLOAT32 [E] or null: added to scores for the choice only
    * @param noise FLOAT32 [S, E] or null: added to logits for the choice only
    * @param priority FLOAT32 [S, E] or null: needed by {@link GateSettings.DropPolicy#PRIORITY}

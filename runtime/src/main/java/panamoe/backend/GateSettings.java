@@ -1,14 +1,14 @@
 package panamoe.backend;
 
 /**
- * One call's rules of the gate, with the capacity already worked out: the {@code moe_gate_config}
- * of the C ABI.
+ * The rules of one gate call, with the capacity in routes: the {@code moe_gate_config} of the C
+ * ABI.
  *
  * @param topK experts a token is sent to, 1 to 16
- * @param groups of experts, within the best of which a token chooses
+ * @param groups of experts; a token chooses within the best groups
  * @param noiseFirstChoice first choice (from 0) that the noise acts on
- * @param queues who leaves when an expert is asked for too much
- * @param weighting what a route's score becomes
+ * @param queues order and capacity of the experts' queues
+ * @param weighting how a route's score becomes its weight
  * @param auxiliaryChoices choices that the auxiliary loss counts, 1 to topK
  */
 public record GateSettings(
@@ -23,7 +23,7 @@ public record GateSettings(
   /**
    * Equal groups of experts: a token chooses within the best {@code chosen} of {@code count}.
    *
-   * @param score what ranks the groups
+   * @param score the rank of a group
    */
   public record Groups(int count, int chosen, GroupScore score) {
     /** All experts. */
@@ -46,7 +46,7 @@ public record GateSettings(
    * @param normalization the sum's terms; {@link Normalization#RAW} has no denominator
    */
   public record Weighting(Normalization normalization, float epsilon, float offset, float scale) {
-    /** Without offset and scale, over a denominator of at least float32's epsilon. */
+    /** Without offset and scale; the denominator is at least float32's epsilon. */
     public static Weighting of(Normalization normalization) {
       return new Weighting(normalization, Math.ulp(1f), 0, 1);
     }
@@ -57,7 +57,7 @@ public record GateSettings(
     SOFTMAX,
     SIGMOID;
 
-    /** Whether a token's scores are shares of 1, so that each depends on all logits. */
+    /** Whether a token's scores add up to 1, so that each depends on all logits. */
     public boolean isShare() {
       return this == SOFTMAX;
     }
@@ -66,7 +66,7 @@ public record GateSettings(
   /** Which routes survive when an expert is asked for more than its capacity. */
   public enum DropPolicy {
     DROPLESS,
-    /** The first of its queue. */
+    /** The first routes of the queue. */
     POSITION,
     /** The highest scores. */
     PROBABILITY,
@@ -74,7 +74,7 @@ public record GateSettings(
     PRIORITY,
     /**
      * Batch-prioritised routing (V-MoE, arXiv 2106.05974): the routes of the tokens with the
-     * highest best score; in a choice-major queue all first choices come before all second ones.
+     * highest best score; in a choice-major queue, first choices still come before second ones.
      */
     BEST_SCORE
   }
@@ -86,7 +86,7 @@ public record GateSettings(
     CHOICE_MAJOR
   }
 
-  /** What a route's score is divided by. */
+  /** The denominator of a route's score. */
   public enum Normalization {
     RAW,
     /** The sum over the chosen experts, before dropping. */
@@ -101,7 +101,7 @@ public record GateSettings(
     TOP2_SUM
   }
 
-  /** The same rules for the best {@code fewer} of the choices, 1 to topK. */
+  /** These rules for only the best {@code fewer} choices, 1 to topK. */
   public GateSettings withTopK(int fewer) {
     return new GateSettings(
         fewer,
@@ -113,7 +113,7 @@ public record GateSettings(
         Math.min(fewer, auxiliaryChoices));
   }
 
-  /** The same choice with every route kept. */
+  /** These rules without a capacity: every route is kept. */
   public GateSettings dropless() {
     return new GateSettings(
         topK, score, groups, noiseFirstChoice, Queues.DROPLESS, weighting, auxiliaryChoices);

@@ -4,19 +4,19 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Dense GEMM; operands FLOAT32 or BFLOAT16 in any mix, FLOAT32 sums in one fixed order over the
- * inner dimension.
+ * Dense GEMM; operands FLOAT32 or BFLOAT16 in any mix, FLOAT32 sums in a fixed order over K.
  *
- * <p>Packed weights may be in blocks ({@link DType#isBlocks}). On a CPU rows of the other operand
- * are then rounded to int8, as docs/quantization.md says, unless the weights are {@link
- * Tensor#exact}; on a card they are not.
+ * <p>Packed weights may be in blocks ({@link DType#isBlocks}). A CPU then rounds the other
+ * operand's rows to int8 (docs/quantization.md), unless the weights are {@link Tensor#exact}; a GPU
+ * does not.
  */
 public interface GemmKernels {
   /**
-   * What happens to the sums of a product before they are stored.
+   * The epilogue of a product.
    *
-   * @param bias FLOAT32, of one row of sums, or null
-   * @param preactivation as the sums, or null; receives them with the bias, for the backward
+   * @param bias FLOAT32 [N], or null
+   * @param preactivation in the shape of the product, or null; receives product + bias, for the
+   *     backward
    */
   record Epilogue(Activation activation, Tensor bias, Tensor preactivation) {
     public static final Epilogue NONE = of(Activation.IDENTITY);
@@ -25,7 +25,7 @@ public interface GemmKernels {
       return new Epilogue(activation, null, null);
     }
 
-    /** Whether sums are stored as they are. */
+    /** Whether the product is stored unchanged. */
     public boolean isNone() {
       return activation.equals(Activation.IDENTITY) && bias == null && preactivation == null;
     }
@@ -49,12 +49,12 @@ public interface GemmKernels {
   void columnSum(Tensor x, Tensor y);
 
   /**
-   * Bytes of a packed operand for weights [N, K] or [E, N, K]. Packed matrices of a stack lie one
-   * after the other; so do packed blocks of {@link #PACKED_ROWS} rows of a matrix.
+   * Bytes of a packed operand for weights [N, K] or [E, N, K]. Matrices of a packed stack are
+   * contiguous, and so are blocks of {@link #PACKED_ROWS} rows of a packed matrix.
    */
   long packedBytes(DType dtype, long... shape);
 
-  /** Rows of a matrix that every backend packs without looking at other rows. */
+  /** Rows of a matrix that every backend packs independently of other rows. */
   int PACKED_ROWS = 64;
 
   /** Matrix {@code index} [N, K] of a packed stack [E, N, K]; a view. */
@@ -94,8 +94,8 @@ public interface GemmKernels {
   }
 
   /**
-   * Rearranges row-major weights into {@code packed}, rounding to its dtype; weights in blocks keep
-   * their dtype and their values.
+   * Rearranges row-major weights into {@code packed}, rounding to its dtype; block formats keep
+   * their dtype and values.
    */
   void pack(Tensor weights, Tensor packed);
 }

@@ -4,19 +4,21 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Where a backend's kernel calls pass through: each runs at once, and is kept while {@link #record}
- * is under way.
+ * Runs a backend's kernel calls, and keeps those that are made within {@link #capture}, like the
+ * capture of a CUDA stream.
  *
- * <p>A backend holds one launcher. Used by one thread at a time, as the backend itself.
+ * <p>A backend has one. Used by one thread at a time.
+ *
+ * @param <C> a kernel call, which can be made again
  */
-public final class GraphCapture<Call extends Runnable> {
-  private Calls<Call> recording;
+public final class GraphCapture<C extends Runnable> {
+  private CallList<C> graph; // under capture, or null
 
-  /** The calls of a recording. */
-  public static final class Calls<Call extends Runnable> implements KernelGraph {
-    private final List<Call> calls = new ArrayList<>();
+  /** Captured calls, replayed one by one. */
+  public static final class CallList<C extends Runnable> implements KernelGraph {
+    private final List<C> calls = new ArrayList<>();
 
-    public List<Call> list() {
+    public List<C> calls() {
       return calls;
     }
 
@@ -34,29 +36,29 @@ public final class GraphCapture<Call extends Runnable> {
     }
   }
 
-  /** Runs {@code call}; a recording under way keeps it if it succeeds. */
-  public void launch(Call call) {
+  /** Runs {@code call}; a capture keeps it if it succeeds. */
+  public void launch(C call) {
     call.run();
-    if (recording != null) {
-      recording.calls.add(call);
+    if (graph != null) {
+      graph.calls.add(call);
     }
   }
 
   /**
    * Runs {@code step} and returns the calls launched by it.
    *
-   * @throws IllegalStateException if a recording is under way already
+   * @throws IllegalStateException within another capture
    */
-  public Calls<Call> record(Runnable step) {
-    if (recording != null) {
-      throw new IllegalStateException("a recording is under way; record() cannot be nested");
+  public CallList<C> capture(Runnable step) {
+    if (graph != null) {
+      throw new IllegalStateException("kernel calls are captured already; captures cannot nest");
     }
-    recording = new Calls<>();
+    graph = new CallList<>();
     try {
       step.run();
-      return recording;
+      return graph;
     } finally {
-      recording = null;
+      graph = null;
     }
   }
 }

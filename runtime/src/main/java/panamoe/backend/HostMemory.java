@@ -9,22 +9,22 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** How much memory the host could still give this process. */
+/** Host memory that this process can still get. */
 public final class HostMemory {
   private static final Path MEMINFO = Path.of("/proc/meminfo");
   private static final Pattern AVAILABLE = Pattern.compile("(?m)^MemAvailable:\\s+(\\d+) kB$");
 
   /**
-   * What Java takes beside its heap while a run goes on, compiled code, classes and buffers: some
-   * 80 MiB in training of the preset base.
+   * Java's memory outside its heap (compiled code, classes, buffers): about 80 MiB when the preset
+   * base trains.
    */
   private static final long BESIDE_HEAP = 96L << 20;
 
   private HostMemory() {}
 
   /**
-   * Free memory in bytes, on Linux with the caches that can be dropped; not more than a container's
-   * limit leaves beside what is in use there already, and what Java may still take of it.
+   * Free bytes, on Linux including caches that can be dropped, and at most what a container's limit
+   * leaves; minus what Java's heap may still grow by.
    */
   public static long available() {
     var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
@@ -35,8 +35,8 @@ public final class HostMemory {
   }
 
   /**
-   * @param room that the limit of a container leaves; past it the kernel ends the process
-   * @param heap that Java may still take
+   * @param room bytes below the limit of the container; past it the kernel ends the process
+   * @param heap bytes that Java's heap may still grow by
    */
   static long available(long free, long room, long heap) {
     return Math.min(free, Math.max(0, room - heap - BESIDE_HEAP));

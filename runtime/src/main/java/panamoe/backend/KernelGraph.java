@@ -1,22 +1,21 @@
 package panamoe.backend;
 
 /**
- * Kernel calls with their tensors, bound once and replayed as they are. Used by its backend's
- * thread.
+ * Captured kernel calls on fixed tensors, which {@link #replay} makes again, like a CUDA graph.
+ * Used by its backend's thread.
  */
 public interface KernelGraph extends AutoCloseable {
   /**
-   * Makes the recorded calls in order.
+   * Makes the captured calls in order.
    *
-   * @throws IllegalStateException if a tensor was freed since; calls before the first one on it may
-   *     have been made
+   * @throws IllegalStateException if a tensor of a call was freed; earlier calls may have been made
    */
   void replay();
 
   /** Number of calls. */
   int size();
 
-  /** Gives back what the backend keeps for it. Idempotent; a backend's close does the same. */
+  /** Frees the backend's graph, which the backend's close does too. Idempotent. */
   @Override
   default void close() {}
 }

@@ -18,19 +18,19 @@ public interface LossKernels {
   void crossEntropy(Tokens tokens, Tensor logits, Tensor dlogits);
 
   /**
-   * The same over {@code logits = hidden weights^T} without holding [S, V]. hidden [S, M]; weights
-   * [V, M]; dhidden [S, M] is set and dweights FLOAT32 [V, M] added to; both null in evaluation,
-   * where weights may be packed.
+   * Cross-entropy of {@code logits = hidden weights^T} without storing [S, V]. hidden [S, M];
+   * weights [V, M]; dhidden [S, M] is set and dweights FLOAT32 [V, M] added to; both null in
+   * evaluation, where weights may be packed.
    */
   void linearCrossEntropy(
       Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights);
 
   /**
-   * Whose logits t [S, V] the student's logits s are compared with, at a temperature T.
+   * A teacher, whose logits t [S, V] are compared with the student's logits s at a temperature T.
    *
    * @param temperature T, more than 0, finite and not subnormal
    * @param weight factor of the divergence in the gradients, {@code alpha T^2}; 0 or more
-   * @param hidden [S, N]; t itself if weights is null
+   * @param hidden [S, N]; t if weights is null
    * @param weights [V, N], row-major or packed, or null
    * @param divergences FLOAT32 [S], written: KL(softmax(t / T) || softmax(s / T)), 0 where the
    *     target is -1; NaN if t has one

@@ -9,12 +9,12 @@ import java.util.Set;
 
 /**
  * The control groups of Linux that limit this process's memory: its own and those above it, of
- * version 1 or 2. Where the kernel says nothing of them, nothing is limited.
+ * version 1 or 2. Without information from the kernel, nothing is limited.
  *
  * @param root of the file system: {@code /}
  */
 record MemoryGroups(Path root) {
-  /** A group's files, and what counts as file pages that the kernel drops before it kills. */
+  /** The files of a group, and the name of the file cache that the kernel drops before it kills. */
   private enum Version {
     ONE(
         "memory.limit_in_bytes",
@@ -33,7 +33,7 @@ record MemoryGroups(Path root) {
     }
   }
 
-  /** Bytes that the groups still let the process have, dropped file caches included. */
+  /** Bytes that the groups' limits leave to the process, dropped file caches included. */
   long room() {
     try {
       long room = Long.MAX_VALUE;

@@ -8,8 +8,8 @@ import panamoe.tensor.Tensor;
  */
 public interface NormKernels {
   /**
-   * A norm's parameters, and the statistics that its forward saves for the backward: null in
-   * inference. RMSNorm has neither beta nor mean.
+   * A norm's parameters, and the statistics that the forward saves for the backward (null in
+   * inference). RMSNorm has neither beta nor mean.
    *
    * @param beta null in a backward, which does not read it
    * @param epsilon 0 in a backward, which does not read it

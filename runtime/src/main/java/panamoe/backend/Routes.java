@@ -5,15 +5,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * What the gate decides, as flat tables; the outputs of {@code moe_gate_forward}. S tokens, E
- * experts, K = top-k.
+ * The gate's decision as flat tables, the outputs of {@code moe_gate_forward}. S tokens, E experts,
+ * K = top-k.
  *
  * @param scores FLOAT32 [S, E]
  * @param expert INT32 [S, K], -1 dropped
- * @param position INT32 [S, K], place among the expert's kept routes, -1 dropped
+ * @param position INT32 [S, K], index among the expert's kept routes, -1 dropped
  * @param weight FLOAT32 [S, K], 0 dropped
  * @param choice INT32 [S, K], the expert before dropping, -1 padding
- * @param counts INT32 [E], routes asked for, before dropping
+ * @param counts INT32 [E], routes per expert before dropping
  * @param offsets INT32 [E + 1], first row of each expert; the last is the number of routes kept
  * @param losses FLOAT32 [2], auxiliary loss and z loss
  */
@@ -27,7 +27,7 @@ public record Routes(
     Tensor offsets,
     Tensor losses) {
 
-  /** Tables with room for {@code tokens} tokens. */
+  /** Allocates the tables for {@code tokens} tokens. */
   public static Routes allocate(TensorScope scope, long tokens, int experts, int topK) {
     return allocate(
         scope,
@@ -36,7 +36,7 @@ public record Routes(
         scope.allocate(DType.INT32, tokens, topK));
   }
 
-  /** Tables whose weights and choices are the caller's. */
+  /** Allocates all tables but the weights and choices, which are the caller's. */
   public static Routes allocate(TensorScope scope, int experts, Tensor weight, Tensor choice) {
     return new Routes(
         scope.allocate(DType.FLOAT32, weight.size(0), experts),
@@ -49,7 +49,7 @@ public record Routes(
         scope.allocate(DType.FLOAT32, 2));
   }
 
-  /** The same routes with weights of 1, which nothing depends on. */
+  /** These routes with weights of 1, for a combine that ignores weights. */
   public Routes unweighted(TensorScope scope, Backend backend) {
     Tensor ones = scope.allocate(DType.FLOAT32, weight.shape());
     backend.fill(1, ones);

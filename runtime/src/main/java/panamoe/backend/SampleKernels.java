@@ -2,19 +2,18 @@ package panamoe.backend;
 
 import panamoe.tensor.Tensor;
 
-/** Tokens drawn from logits, one for each row. */
+/** Samples one token from each row of logits. */
 public interface SampleKernels {
   /**
-   * How each of S rows is drawn from. Tokens are ordered by logit, the highest first; equal ones by
-   * token, the lowest first. min-p, then top-k, then top-p leave out tokens at the end of this
-   * order; of the others the first one is taken at which the probabilities so far are more than
-   * {@code uniform} times their sum.
+   * The sampling of S rows. Tokens are sorted by descending logit, equal logits by ascending token.
+   * min-p, then top-k, then top-p cut off the end of this order; the sampled token is the first
+   * whose cumulative probability exceeds {@code uniform} times the sum of what is left.
    *
-   * @param temperature FLOAT32 [S]; 0 or a normal positive number; 0 takes the first token
+   * @param temperature FLOAT32 [S]; 0 (greedy) or a normal positive number
    * @param minP FLOAT32 [S], 0 to 1: only tokens at least minP times as probable as the first
    * @param topK INT32 [S], 0 or more: only the first k tokens; 0 for all
-   * @param topP FLOAT32 [S], 0 to 1: only the fewest whose probabilities reach this part, one at
-   *     least
+   * @param topP FLOAT32 [S], 0 to 1: only the shortest prefix with this probability, at least one
+   *     token
    * @param uniform FLOAT64 [S], in [0, 1)
    * @param tokens INT32 [S], written; -1 where a logit is not finite or a setting out of range
    */

@@ -1,2 +1,2 @@
-/** What a device computes: kernels, and the tensors and tables that they take. */
+/** Kernels of a device, and the tensors and tables that they take. */
 package panamoe.backend;

@@ -7,13 +7,12 @@ import java.util.Arrays;
 import java.util.function.BiConsumer;
 
 /**
- * A format of blocks: a number is a scale times a code, less a minimum where the format has one.
- * Decoding multiplies and rounds in ggml's order, so that the floats have its bits; recorded cases
- * of {@code panamoe conformance} show it. Formats that kernels multiply by are also rounded to. Any
- * thread may use it.
+ * A format of blocks: a number is a scale times a code, minus a minimum in some formats. Decoding
+ * has ggml's order of operations and gives its bits, as cases of {@code panamoe conformance} show.
+ * Formats with kernels can also be rounded to. Thread-safe.
  */
 public abstract class BlockFormat {
-  // Elements of the formats with the least blocks, and of those with the largest.
+  // Elements of the smallest and the largest blocks.
   static final int SMALL = 32;
   static final int LARGE = 256;
 
@@ -60,7 +59,7 @@ public abstract class BlockFormat {
     return half(block, 0);
   }
 
-  /** What is taken off these elements. */
+  /** The minimum that is subtracted from these elements. */
   float minimum(byte[] block, int part) {
     return 0;
   }
@@ -103,7 +102,7 @@ public abstract class BlockFormat {
     }
   }
 
-  /** The same with fifth bits from byte {@code high} on: bit i is of element i. */
+  /** Four bits each, and fifth bits from byte {@code high} on: bit i is of element i. */
   static void pairsAndFifths(byte[] block, int high, int at, int[] codes) {
     pairs(block, at, codes, 0);
     for (int i = 0; i < SMALL; i++) {
@@ -111,46 +110,45 @@ public abstract class BlockFormat {
     }
   }
 
-  /** Bytes of a block as a CPU packs it. */
+  /** Bytes of a block packed by a CPU. */
   public int packedBytes() {
     return bytes();
   }
 
   /**
-   * The name of the format with smaller blocks, and no fewer bits, of rows that these do not
-   * divide; null for the one that all come down to.
+   * The name of the format with smaller blocks, and no fewer bits, for rows that these do not
+   * divide; null if there is no other.
    */
   public String smaller() {
     return "Q8_0";
   }
 
-  /** Bytes of a block that have an exponent of a scale or minimum. */
+  /** Bytes of a block with the exponent of a scale or minimum. */
   int[] exponents() {
     return new int[] {1};
   }
 
-  /** The bits of such a byte that are all set where numbers of the block may not be finite. */
+  /** The bits of such a byte that are all set if numbers of the block may not be finite. */
   int fullExponent() {
     return 0x7c;
   }
 
-  /** Makes a block of numbers, whose scales are searched; {@code block} is all zeros. */
+  /** Makes a block, and searches its scales; {@code block} is all zeros. */
   void search(BlockSearch numbers, byte[] block) {
     throw new IllegalArgumentException("numbers are not rounded to " + name);
   }
 
-  /** Makes a block of numbers, whose scale the largest gives; {@code block} is all zeros. */
+  /** Makes a block with the scale of the largest number; {@code block} is all zeros. */
   void round(BlockSearch numbers, byte[] block) {
     throw new IllegalArgumentException("numbers are rounded to " + name + " by a search alone");
   }
 
   /**
-   * Rounds numbers so that the weighted squared error is small: it searches the scales. Slower than
-   * {@link #round}, and for files that are read often. The same numbers and weights give the same
-   * blocks.
+   * Rounds numbers with a small weighted squared error: it searches the scales. Slower than {@link
+   * #round}; for files that are read often. Deterministic.
    *
    * @param floats rows of float32, each of whole blocks
-   * @param weights of a row's squared errors by column, above 0; null: all alike
+   * @param weights of a row's squared errors by column, above 0; null: equal
    * @param columns of a row
    * @param blocks filled
    * @throws IllegalArgumentException if a number is NaN, infinite, or larger than scales reach
@@ -161,8 +159,8 @@ public abstract class BlockFormat {
   }
 
   /**
-   * Rounds numbers with the scale that the largest of a block gives; each code is the nearest to
-   * its number, given the scale. The same numbers give the same blocks.
+   * Rounds numbers with the scale of a block's largest number; each code is the nearest for that
+   * scale. Deterministic.
    *
    * @param floats whole blocks of float32
    * @param blocks filled
@@ -199,9 +197,9 @@ public abstract class BlockFormat {
   }
 
   /**
-   * Whether a scale of {@code data} is not finite, or so large that its products may be infinite.
-   * By way of a buffer, which is ten times as fast as the segment until this is compiled, when much
-   * of a model is read.
+   * Whether a scale of {@code data} is not finite, or so large that its products may be infinite. A
+   * buffer is ten times as fast as the segment until this is compiled, which is when much of a
+   * model has been read.
    */
   public final boolean mayHoldNonFinite(MemorySegment data) {
     long part = (long) bytes() << 16; // a buffer has less than 2 GiB
@@ -218,7 +216,7 @@ public abstract class BlockFormat {
     return found;
   }
 
-  /** Writes a scale of 16 bits and returns what is held. */
+  /** Writes a scale of 16 bits, and returns the rounded scale. */
   final double putHalf(byte[] block, int at, double value) {
     short bits = Float.floatToFloat16((float) value);
     float held = Float.float16ToFloat(bits);

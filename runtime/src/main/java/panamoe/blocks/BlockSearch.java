@@ -1,16 +1,15 @@
 package panamoe.blocks;
 
 /**
- * The numbers of a block, what their squared errors weigh, and codes that stand for them. The scale
- * of some that share one is that for which the weighted sum of squared errors is least, of those on
- * a grid around the usual one. With whole codes the error has many minima, so that no closed form
- * gives it.
+ * The numbers of a block, the weights of their squared errors, and their codes. The scale is
+ * searched on a grid around the usual one for the least weighted squared error, which has many
+ * minima because codes are whole numbers.
  */
 final class BlockSearch {
-  /** A scale is tried with its neighbours, because codes are rounded after it. */
+  /** Neighbours of a scale are tried too, because codes are rounded after it. */
   static final int[] NEIGHBOURS = {0, -1, 1};
 
-  /** Codes that the largest number may be beyond the last one, or short of it. */
+  /** How far the largest number may be beyond, or short of, the last code. */
   private static final double REACH = 1;
 
   private static final double STEP = 0.2;
@@ -64,7 +63,7 @@ final class BlockSearch {
     }
     double best = 0;
     double bestGain = 0;
-    // The largest number gets a code next to the least one, or to the largest.
+    // The largest number gets a code near the least or the largest one.
     for (int end : -low == high ? new int[] {high} : new int[] {low, high}) {
       for (double reach = -REACH; reach < REACH + STEP / 2; reach += STEP) {
         double inverse = (end + Math.signum(end) * reach) / most;
@@ -82,7 +81,7 @@ final class BlockSearch {
             return scale; // the caller refuses it
           }
         }
-        double gain = scale * (2 * products - scale * squares); // that much less error
+        double gain = scale * (2 * products - scale * squares); // the decrease of the error
         if (gain > bestGain) {
           bestGain = gain;
           best = scale;

@@ -2,13 +2,13 @@ package panamoe.blocks;
 
 import java.util.List;
 
-/** The formats that files are read in, and that no kernel multiplies by: they are decoded. */
+/** Formats of files without kernels: they are decoded. */
 public final class DecodedFormats {
   private static final int[] NON_LINEAR = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
   };
 
-  /** d f16 (2), minimum f16 (2), which is added, 16 bytes as Q4_0. */
+  /** d f16 (2), minimum f16 (2), which is added, 16 bytes like Q4_0. */
   private static final BlockFormat Q4_1 =
       new BlockFormat("Q4_1", 3, 32, 20, 32) {
         @Override
@@ -22,7 +22,7 @@ public final class DecodedFormats {
         }
       };
 
-  /** d f16 (2), minimum f16 (2), which is added, fifth bits (4) and 16 bytes as Q5_0. */
+  /** d f16 (2), minimum f16 (2), which is added, fifth bits (4) and 16 bytes like Q5_0. */
   private static final BlockFormat Q5_1 =
       new BlockFormat("Q5_1", 7, 32, 24, 32) {
         @Override
@@ -78,7 +78,7 @@ public final class DecodedFormats {
         }
       };
 
-  /** d f16 (2), 16 bytes as Q4_0, whose four bits are looked up. */
+  /** d f16 (2), 16 bytes like Q4_0, whose four bits are looked up. */
   private static final BlockFormat IQ4_NL =
       new BlockFormat("IQ4_NL", 20, 32, 18, 32) {
         @Override
@@ -87,7 +87,7 @@ public final class DecodedFormats {
         }
       };
 
-  /** d f16 (2), high two bits of 8 scales (2), low four bits (4), 8 times 16 bytes as IQ4_NL. */
+  /** d f16 (2), high two bits of 8 scales (2), low four bits (4), 8 times 16 bytes like IQ4_NL. */
   private static final BlockFormat IQ4_XS =
       new BlockFormat("IQ4_XS", 23, 256, 136, 32) {
         @Override

@@ -7,7 +7,7 @@ package panamoe.blocks;
 public final class MXFP4 extends BlockFormat {
   private static final int BIAS = 127;
 
-  /** Twice what four bits stand for, as that is whole; ggml has no negative zero. */
+  /** Twice the value of four bits, which is whole; ggml has no negative zero. */
   private static final int[] TWICE = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
   public MXFP4() {
@@ -31,7 +31,7 @@ public final class MXFP4 extends BlockFormat {
     return 0xfc;
   }
 
-  /** Half of the scale, since codes are twice the numbers; subnormal for the exponents 0 and 1. */
+  /** Half of the scale, because codes are twice the values; subnormal for the exponents 0 and 1. */
   @Override
   float scale(byte[] block, int part) {
     int exponent = block[0] & 255;

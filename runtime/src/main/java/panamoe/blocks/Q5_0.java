@@ -1,6 +1,6 @@
 package panamoe.blocks;
 
-/** d f16 (2), fifth bits (4; bit i is of element i), 16 bytes as Q4_0. */
+/** d f16 (2), fifth bits (4; bit i is of element i), 16 bytes like Q4_0. */
 public final class Q5_0 extends SymmetricBlocks {
   public Q5_0() {
     super("Q5_0", 6, SMALL, 22, -16, 15, "Q8_0");

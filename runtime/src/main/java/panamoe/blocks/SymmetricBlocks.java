@@ -2,7 +2,8 @@ package panamoe.blocks;
 
 /**
  * A scale d of 16 bits for a whole block (2), and whole codes around 0: {@code d · q}. Q8_0, and
- * the same with more elements, whose codes are signed bytes; formats with smaller codes extend it.
+ * its variants with more elements, have signed bytes as codes; formats with smaller codes extend
+ * it.
  */
 public class SymmetricBlocks extends BlockFormat {
   private final int low;
@@ -48,7 +49,7 @@ public class SymmetricBlocks extends BlockFormat {
     put(numbers.codes, block);
   }
 
-  /** The scale is the largest magnitude / high, or where low is further, that number / low. */
+  /** The scale is the largest magnitude / high, or that number / low if low is further from 0. */
   @Override
   final void round(BlockSearch numbers, byte[] block) {
     float most = 0;

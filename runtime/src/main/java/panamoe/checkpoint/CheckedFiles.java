@@ -12,7 +12,7 @@ import panamoe.io.Words;
 
 /** The files of a checkpoint, compared with its manifest. Immutable. */
 record CheckedFiles(Path directory, Manifest manifest) {
-  /** Bytes whose checksums take a second or two: more are not read to explain a failure. */
+  /** Most bytes to read for explaining a failure: their checksums take a second or two. */
   private static final long MOST_COMPARED = 1L << 30;
 
   /** Refuses a file that is missing, has another size or is not a regular file. */
@@ -40,7 +40,7 @@ record CheckedFiles(Path directory, Manifest manifest) {
     }
   }
 
-  /** A file that is as it was saved. Reads it completely. */
+  /** A file after a comparison with its checksum. Reads it completely. */
   Path checked(String name) {
     change(name)
         .ifPresent(
@@ -86,14 +86,14 @@ record CheckedFiles(Path directory, Manifest manifest) {
     return Shards.open(directory, shards(part).stream().map(directory::resolve).toList());
   }
 
-  /** A part's tensors, whose files are compared first. The caller closes it. */
+  /** A part's tensors, after a comparison of their files' checksums. The caller closes it. */
   Shards open(String part) {
     return Shards.open(directory, shards(part).stream().map(this::checked).toList());
   }
 
   /**
-   * Why a part's files could not be used. That one was changed explains more than what became of
-   * what it holds; where reading failed, or would take long, nothing is known of that.
+   * The reason of a failure to use a part's files: a changed file, if one is found, explains more
+   * than {@code failure} itself. Long files are not searched for a change.
    */
   CheckpointException orChange(String part, CheckpointException failure) {
     if (!(failure.getCause() instanceof IOException) && bytes(part) <= MOST_COMPARED) {

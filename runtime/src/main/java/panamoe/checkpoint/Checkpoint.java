@@ -20,8 +20,8 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * One saved checkpoint: a directory with {@code model.safetensors} and {@code
  * optimizer.safetensors} (or numbered shards of them), {@code config.json}, {@code state.json} and
- * {@code manifest.json}. Except for headers, nothing that was read is handed out before its
- * checksum was compared with the manifest. Immutable.
+ * {@code manifest.json}. Except for headers, nothing is returned before its checksum was compared
+ * with the manifest. Immutable.
  */
 public final class Checkpoint {
   static final String MODEL = "model";
@@ -30,12 +30,13 @@ public final class Checkpoint {
   static final String STATE = "state.json";
 
   /**
-   * The key in the configuration of a quantized model. Experts' matrices are in blocks, other
-   * weights may be in BFLOAT16, and there is no trainer's state and no optimizer's.
+   * The key in the configuration of a quantized model. Its experts' matrices are in blocks, other
+   * weights may be BFLOAT16, and it has no state of a trainer or optimizer.
    */
   public static final String QUANTIZATION = "quantization";
 
   private static final int MAX_JSON_BYTES = 64 << 20;
+  private static final int FEW = 3; // names in a message
 
   private final Path directory;
   private final Manifest manifest;
@@ -53,7 +54,7 @@ public final class Checkpoint {
    *
    * @throws CheckpointException if there is no checkpoint, if it cannot be read, or if a file of
    *     the latest is missing, has another size or is not a regular file; for a damaged one the
-   *     message names the newest intact checkpoint beside it
+   *     message names the newest intact checkpoint of its folder
    */
   public static Checkpoint open(Path path) {
     return read(path, checkpoint -> checkpoint);
@@ -70,7 +71,7 @@ public final class Checkpoint {
       PathKind found = PathKind.behind(path);
       if (found != PathKind.FOLDER) {
         throw new CheckpointException(
-            "%s, expected a checkpoint",
+            "%s, expected the folder of a run, a checkpoint or a released model, or a file *.gguf",
             path + (found == PathKind.NONE ? " does not exist" : " is " + kind(path)));
       }
       if (PathKind.at(path.resolve(Manifest.FILE_NAME)) != PathKind.NONE) {
@@ -84,12 +85,27 @@ public final class Checkpoint {
         .orElseThrow(
             () ->
                 new CheckpointException(
-                    DeepSpeedFolder.reason(path)
-                        .orElse(
-                            Words.of(
-                                "%s holds no checkpoint, which has a %s, no step-* directory, and"
-                                    + " no released model, which has a %s with a model_type",
-                                path, Manifest.FILE_NAME, HuggingFaceFolder.CONFIG))));
+                    DeepSpeedFolder.reason(path).orElseGet(() -> holdsNone(path))));
+  }
+
+  /** What a folder holds, and which files were looked for. */
+  private static String holdsNone(Path folder) {
+    try {
+      List<String> names =
+          Disk.list(folder).stream().map(Path::getFileName).map(Path::toString).toList();
+      String first = String.join(", ", names.subList(0, Math.min(names.size(), FEW)));
+      String more = names.size() > FEW ? " and " + (names.size() - FEW) + " more" : "";
+      return Words.of(
+          "%s holds %s%s: no checkpoint (%s or step-* folders), no released model (%s with a"
+              + " model_type)",
+          folder,
+          names.isEmpty() ? "nothing" : first,
+          more,
+          Manifest.FILE_NAME,
+          HuggingFaceFolder.CONFIG);
+    } catch (IOException e) {
+      throw CheckpointException.unread(folder, e);
+    }
   }
 
   private static String kind(Path file) {
@@ -110,7 +126,7 @@ public final class Checkpoint {
     return checkpoint;
   }
 
-  /** Whether its directory was deleted, as a later save of its run does. */
+  /** Whether its directory was deleted, for example by a later save of its run. */
   public boolean isGone() {
     return isGone(directory);
   }
@@ -127,9 +143,7 @@ public final class Checkpoint {
     return directory;
   }
 
-  /**
-   * The SHA-256 of what it holds, in hexadecimal digits: of its manifest, which has each file's.
-   */
+  /** The SHA-256 of its manifest, and so of its contents, in hexadecimal digits. */
   public String sha256() {
     return manifest.sha256();
   }
@@ -173,10 +187,10 @@ public final class Checkpoint {
   }
 
   /**
-   * Refuses a model that cannot fit, before anything is read or allocated. The message says over
-   * how many ranks its experts would have to be spread.
+   * Refuses a model that cannot fit, before anything is read or allocated. The message gives the
+   * number of ranks that could hold it.
    *
-   * @param dtype in which the FLOAT32 weights of the files will be held
+   * @param dtype of the weights in memory, which are FLOAT32 in the files
    * @param availableBytes free memory of the device
    */
   public void requireFits(DType dtype, long availableBytes) {
@@ -189,9 +203,7 @@ public final class Checkpoint {
     }
   }
 
-  /**
-   * Uses the headers only, because checksums would read all of a model that is too large anyway.
-   */
+  /** Uses the headers only: checksums would read all of a model that is too large anyway. */
   private String fittingRanks(long availableBytes) {
     try (Shards shards = headers()) {
       OptionalInt ranks =
@@ -224,21 +236,21 @@ public final class Checkpoint {
     manifest.files().keySet().forEach(files::checked);
   }
 
-  /** Whether all files are as they were saved. Reads them completely. */
+  /** Whether all files are unchanged. Reads them completely. */
   boolean isIntact() {
     return manifest.files().keySet().stream().allMatch(name -> files.change(name).isEmpty());
   }
 
   /**
-   * Loads the model's tensors to where they go, on the backend's number of threads. Names, shapes
-   * and dtypes are compared first, and nothing is read unless all agree. Beside its targets a load
-   * takes about a megabyte a thread. After a failure the targets' contents are undefined.
+   * Loads the model's tensors into targets, on the backend's number of threads. Nothing is read
+   * unless all names, shapes and dtypes agree. A load needs about a megabyte per thread in addition
+   * to the targets. After a failure the targets' contents are undefined.
    *
-   * @param destinations of every weight of the model, by its name
+   * @param destinations targets of every weight of the model, by name
    * @param backend whose memory the targets are
    * @param allowExtra accepts stored tensors without a destination, with a warning
    * @param strict rejects NaN and infinite values, after reading; otherwise they give one warning
-   * @param progress is told which part is read, 0 to 1, by any thread
+   * @param progress gets the part that is read, 0 to 1, from any thread
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert; or if a
    *     file was changed since it was saved
    */
@@ -252,10 +264,10 @@ public final class Checkpoint {
   }
 
   /**
-   * Loads a rank's share of the model's tensors and reads no other bytes of them: the files'
-   * checksums are not compared. Otherwise as {@link #loadModel}.
+   * Loads a rank's share of the model's tensors and reads no other bytes, so that checksums are not
+   * compared. Otherwise like {@link #loadModel}.
    *
-   * @param destinations of what the rank holds, by name
+   * @param destinations targets of the rank's weights, by name
    */
   public LoadReport loadShare(
       Map<String, LoadTarget> destinations,

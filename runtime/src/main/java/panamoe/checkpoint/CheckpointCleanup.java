@@ -9,9 +9,8 @@ import panamoe.io.FileErrors;
 import panamoe.io.TemporaryName;
 
 /**
- * What a save deletes in a folder of checkpoints: older ones, and the hidden remains of saves that
- * were killed. A deletion that fails is noted, not thrown: leftover files cost space, but the saved
- * step must not be lost for them.
+ * Deletes older checkpoints of a folder, and the hidden remains of killed saves. A failed deletion
+ * is noted, not thrown: the save has succeeded.
  */
 final class CheckpointCleanup {
   private final Path directory;
@@ -31,7 +30,7 @@ final class CheckpointCleanup {
   /**
    * Deletes checkpoints.
    *
-   * @param unwanted tells which; it may fail to list them
+   * @param unwanted lists them; it may fail
    */
   void removeOld(Supplier<List<Path>> unwanted) {
     List<Path> all;
@@ -54,7 +53,7 @@ final class CheckpointCleanup {
     }
   }
 
-  /** Deletes what this process, or one that is gone, has left under hidden names. */
+  /** Deletes the hidden files of this process, and of processes that are gone. */
   void removeStale() throws IOException {
     for (Path path : Disk.list(directory)) {
       if (TemporaryName.isStale(path)) {
@@ -63,7 +62,7 @@ final class CheckpointCleanup {
     }
   }
 
-  /** As {@link #removeStale}, after a failed save, to whose failure trouble is added. */
+  /** Like {@link #removeStale}, after a failed save, and adds problems to the save's exception. */
   void removeStaleAfter(Throwable failure) {
     try {
       removeStale();

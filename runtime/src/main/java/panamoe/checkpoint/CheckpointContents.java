@@ -8,12 +8,12 @@ import panamoe.tensor.Tensor;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The contents of a checkpoint to be saved. The tensors belong to the caller and are read during
- * the save, one after the other.
+ * The contents of a checkpoint to be saved. The tensors belong to the caller, and are read one
+ * after the other during the save.
  *
  * @param step training steps done, at least 0; part of the checkpoint's name
  * @param config the model's configuration
- * @param state everything else that the trainer needs to continue: tokens seen, seeds, position in
+ * @param state everything else that the trainer needs to resume: tokens seen, seeds, position in
  *     the data
  * @param experts the number of experts of each layer, 0 for a dense layer
  * @param model weights by name, one tensor per expert (see {@link ExpertTensors})

@@ -1,6 +1,7 @@
 package panamoe.checkpoint;
 
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -9,8 +10,8 @@ import panamoe.io.FileErrors;
 import panamoe.io.WholeOrNothing;
 
 /**
- * Writes a checkpoint as a folder of its own, for a model that no run goes on with: what {@link
- * Checkpoint#open} reads of it, without a trainer's state, and files of others beside it.
+ * Writes a model as a folder that {@link Checkpoint#open} reads, without a trainer's state, and
+ * with further files.
  */
 public final class CheckpointFolder {
   private static final long SHARD_BYTES = 4L << 30;
@@ -18,24 +19,24 @@ public final class CheckpointFolder {
   private CheckpointFolder() {}
 
   /**
-   * Writes the folder beside its place under a hidden name, and renames it once every file is on
-   * the disk. If anything fails nothing is left; what a killed process left of it is deleted.
+   * Writes the folder under a hidden name next to {@code target}, and renames it once every file is
+   * on the disk. After a failure nothing is left; remains of a killed process are deleted.
    *
-   * @param target where nothing may be yet
-   * @param contents without tensors of an optimizer; its state is not written
-   * @param beside contents of other files by name, some perhaps in a folder of it
-   * @param check is called with the written folder before it is renamed; what it throws ends all
+   * @param target must not exist
+   * @param contents without an optimizer's tensors; its state is not written
+   * @param others contents of other files by relative path
+   * @param check is called with the written folder before it is renamed; it may throw
    * @throws CheckpointException if it cannot be written
    */
   public static void write(
-      Path target, CheckpointContents contents, Map<String, byte[]> beside, Consumer<Path> check) {
-    write(target, contents, beside, check, new Disk((operation, path) -> {}));
+      Path target, CheckpointContents contents, Map<String, byte[]> others, Consumer<Path> check) {
+    write(target, contents, others, check, new Disk((operation, path) -> {}));
   }
 
   static void write(
       Path target,
       CheckpointContents contents,
-      Map<String, byte[]> beside,
+      Map<String, byte[]> others,
       Consumer<Path> check,
       Disk disk) {
     try {
@@ -43,20 +44,18 @@ public final class CheckpointFolder {
           target,
           folder -> {
             disk.createDirectory(folder);
-            fill(folder, contents, beside, disk);
+            fill(folder, contents, others, disk);
             check.accept(folder);
           });
-    } catch (IOException e) {
-      boolean named = e.getCause() instanceof IOException; // which names the file that failed
-      String why = named ? FileErrors.reason((IOException) e.getCause()) : FileErrors.sentence(e);
-      throw new CheckpointException("cannot write " + target + ": " + why, e);
+    } catch (FileSystemException e) {
+      throw new CheckpointException("cannot write " + e.getFile() + ": " + FileErrors.reason(e), e);
     }
   }
 
   private static void fill(
-      Path folder, CheckpointContents contents, Map<String, byte[]> beside, Disk disk)
+      Path folder, CheckpointContents contents, Map<String, byte[]> others, Disk disk)
       throws IOException {
-    for (Map.Entry<String, byte[]> file : beside.entrySet()) {
+    for (Map.Entry<String, byte[]> file : others.entrySet()) {
       Path path = folder.resolve(file.getKey());
       disk.createDirectories(path.getParent());
       disk.write(path, file.getValue());

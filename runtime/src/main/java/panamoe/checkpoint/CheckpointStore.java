@@ -28,13 +28,13 @@ import panamoe.io.Words;
 
 /**
  * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to
- * continue from.
+ * resume.
  *
  * <p>A save writes into a hidden directory, forces every file to the disk, renames the directory,
  * and then renames a new {@code latest} over the old one. So the previous checkpoint survives a
- * process killed at any moment, a full disk and a power failure; the next save removes the remains.
- * Only one process, or one world of ranks that see the same folder, may save into it at a time. A
- * store is used by one thread.
+ * killed process, a full disk and a power failure; the next save removes the remains. Only one
+ * process, or one world of ranks with a shared folder, may save at a time. A store is used by one
+ * thread.
  */
 public final class CheckpointStore {
   private static final String LATEST = "latest";
@@ -61,7 +61,7 @@ public final class CheckpointStore {
     this(directory, keep, Sharding.bounded(SHARD_BYTES), (operation, path) -> {});
   }
 
-  /** A store of one checkpoint, whose model is cut into {@code files} of about the same size. */
+  /** A store of one checkpoint, whose model is split into {@code files} of about equal size. */
   public static CheckpointStore inFiles(Path directory, int files) {
     return new CheckpointStore(directory, 1, Sharding.files(files), (operation, path) -> {});
   }
@@ -84,11 +84,11 @@ public final class CheckpointStore {
 
   /**
    * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. Collective:
-   * each rank passes the tensors that it writes; the rest of the contents is taken from the first
-   * rank. All write into one directory.
+   * each rank passes the tensors that it writes; the other contents are the first rank's. All ranks
+   * write into one directory.
    *
-   * @throws CheckpointException on all ranks if anything could not be written; the checkpoints
-   *     before it are intact
+   * @throws CheckpointException on all ranks if anything could not be written; earlier checkpoints
+   *     are intact
    * @throws IllegalStateException on the first rank, if this process is saving there already
    */
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
@@ -107,8 +107,8 @@ public final class CheckpointStore {
 
   private SaveReport write(CheckpointContents contents, Communicator ranks) {
     CheckpointCleanup leftovers = new CheckpointCleanup(directory, disk);
-    Path target = directory.resolve(told(ranks, unusedName(contents.step())));
-    Path temporary = directory.resolve(told(ranks, TemporaryName.of(target)));
+    Path target = directory.resolve(sharedPath(ranks, unusedName(contents.step())));
+    Path temporary = directory.resolve(sharedPath(ranks, TemporaryName.of(target)));
     try {
       CollectiveDisk.firstDoes(
           ranks,
@@ -147,7 +147,7 @@ public final class CheckpointStore {
   }
 
   /**
-   * The message of a failed save; it names the checkpoint that a run will continue from.
+   * The message of a failed save; it names the checkpoint that a run will resume.
    *
    * @param target of the save, or null
    */
@@ -167,21 +167,20 @@ public final class CheckpointStore {
     return "cannot save step " + step + " in " + directory + ": " + reason + standing;
   }
 
-  /** The file's path as the first rank has it. */
-  private static String told(Communicator ranks, Path path) {
+  /** The first rank's path of the file. */
+  private static String sharedPath(Communicator ranks, Path path) {
     return new String(ranks.broadcast(path.getFileName().toString().getBytes(UTF_8), 0), UTF_8);
   }
 
   /**
-   * The checkpoint to continue from: the one that {@code latest} names or, if that is gone, the
-   * newest; empty if there is no checkpoint. It may be damaged, which {@link Checkpoint#open}
-   * detects: no save leaves a damaged one, and whether to continue from an older one is for a
-   * person to decide.
+   * The checkpoint to resume: the one that {@code latest} names or, if that is gone, the newest;
+   * empty if there is no checkpoint. It may be damaged, which {@link Checkpoint#open} detects. Only
+   * the user decides whether to resume an older one: no save leaves a damaged one.
    */
   public Optional<Path> latest() {
     for (; ; ) {
       Optional<Path> pointed = pointed();
-      List<Path> all = checkpoints(); // has it, unless a later save has deleted it meanwhile
+      List<Path> all = checkpoints(); // unless a later save has deleted it
       if (pointed.filter(all::contains).isPresent()) {
         return pointed;
       }
@@ -222,7 +221,7 @@ public final class CheckpointStore {
     }
   }
 
-  /** Adds a remedy for proven damage only: a checkpoint that could not be read may be intact. */
+  /** Adds advice for proven damage only: a checkpoint that could not be read may be intact. */
   private static Checkpoint opened(Path path) {
     try {
       return Checkpoint.openDirectory(path);
@@ -284,7 +283,7 @@ public final class CheckpointStore {
     }
   }
 
-  /** Older checkpoints than the {@code keep} newest, of which {@code saved} is one. */
+  /** Checkpoints older than the {@code keep} newest, which include {@code saved}. */
   private List<Path> surplus(Path saved) {
     List<Path> others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
     return others.subList(0, Math.max(0, others.size() - (keep - 1)));

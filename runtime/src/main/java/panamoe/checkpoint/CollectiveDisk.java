@@ -8,7 +8,7 @@ import panamoe.io.FileErrors;
 
 /** Disk operations of several ranks that succeed or fail together. */
 final class CollectiveDisk {
-  /** A part of a save. */
+  /** A step of a save. */
   @FunctionalInterface
   interface Step {
     void run() throws IOException;
@@ -37,11 +37,11 @@ final class CollectiveDisk {
               case Exception e -> String.valueOf(e.getMessage());
             };
         byte[] sentence = mine.getBytes(UTF_8);
-        String told = new String(ranks.broadcast(sentence, rank), UTF_8);
+        String received = new String(ranks.broadcast(sentence, rank), UTF_8);
         switch (failure) {
           case IOException e -> throw e;
           case RuntimeException e -> throw e;
-          case null, default -> throw new IOException("rank " + rank + ": " + told);
+          case null, default -> throw new IOException("rank " + rank + ": " + received);
         }
       }
     }

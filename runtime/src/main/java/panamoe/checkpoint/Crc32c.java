@@ -5,9 +5,8 @@ import java.util.HexFormat;
 import java.util.zip.CRC32C;
 
 /**
- * CRC-32C of a file that several threads read in pieces: the checksums of two neighbours give the
- * checksum of both. SHA-256 can only be computed from the first byte to the last, at a fraction of
- * the speed at which memory is read.
+ * CRC-32C of a file that several threads read in pieces: checksums of adjacent pieces can be
+ * combined. SHA-256 is sequential, and much slower than memory.
  */
 final class Crc32c {
   /** The polynomial; the highest bit is the coefficient of x^0. */

@@ -7,9 +7,9 @@ final class DamageAdvice {
   private DamageAdvice() {}
 
   /**
-   * The end of a message: names the newest other checkpoint in the folder of {@code damaged} whose
-   * files all have their checksums. Empty if there is no such checkpoint or the folder cannot be
-   * read; the damage is reported anyway.
+   * The end of a message: names the newest intact checkpoint in the folder of {@code damaged}.
+   * Empty if there is no such checkpoint or the folder cannot be read; the damage is reported
+   * anyway.
    */
   static String of(Path damaged) {
     Path folder = damaged.resolve("..").normalize();
@@ -23,7 +23,7 @@ final class DamageAdvice {
                   other ->
                       "; "
                           + other
-                          + " beside it is intact: take that one, or move "
+                          + " next to it is intact: take that one, or move "
                           + damaged.getFileName()
                           + " out of the folder to go on from there")
               .orElse("");
@@ -36,7 +36,7 @@ final class DamageAdvice {
     try {
       return Checkpoint.openDirectory(directory).isIntact();
     } catch (CheckpointException e) {
-      return false; // or not provably intact
+      return false; // or could not be read
     }
   }
 }

@@ -14,8 +14,8 @@ public final class DeepSpeedFolder {
   private DeepSpeedFolder() {}
 
   /**
-   * The folder with the files: {@code path}, or the folder in it that its file {@code latest}
-   * names. Empty if there are none.
+   * The folder with the files: {@code path}, or the folder that its file {@code latest} names.
+   * Empty without these.
    */
   public static Optional<Path> of(Path path) {
     return holdsModel(path)
@@ -32,7 +32,7 @@ public final class DeepSpeedFolder {
     return Files.isRegularFile(model(folder, 0));
   }
 
-  /** Why a folder holds no checkpoint of ours; empty if nothing is known of it. */
+  /** Why a folder is not a checkpoint of Panamoe; empty unless it looks like DeepSpeed's. */
   static Optional<String> reason(Path path) {
     if (of(path).isPresent()) {
       return Optional.of(
@@ -50,7 +50,7 @@ public final class DeepSpeedFolder {
         .map(what -> path.resolve(LATEST) + what);
   }
 
-  /** What {@code latest} names; empty text for no plain name, nothing if there is no such text. */
+  /** The name in {@code latest}; "" if it is not a plain name, empty if there is no such text. */
   private static Optional<String> tag(Path path) {
     Path latest = path.resolve(LATEST);
     try {
@@ -59,7 +59,7 @@ public final class DeepSpeedFolder {
       }
       String tag = Files.readString(latest).strip();
       return Optional.of(tag.matches("[\\w-][\\w.-]*") ? tag : "");
-    } catch (IOException e) { // not one of Megatron's, which are text
+    } catch (IOException e) { // not Megatron's, which is text
       return Optional.empty();
     }
   }

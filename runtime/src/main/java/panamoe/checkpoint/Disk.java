@@ -18,7 +18,7 @@ import panamoe.io.SafeFolder;
 import panamoe.io.Sha256;
 
 /**
- * The file operations of a save. A listener is told of each one first, so that a test can make it
+ * The file operations of a save. A listener is called before each one, so that a test can make it
  * fail.
  */
 record Disk(Listener listener) {
@@ -55,7 +55,7 @@ record Disk(Listener listener) {
       return new Manifest.FileEntry(
           out.bytes, Sha256.hex(out.digest), Crc32c.hex((int) out.checksum.getValue()));
     } catch (IOException e) {
-      // The exception for a full disk does not name the file.
+      // The exception of a full disk does not name the file.
       throw new IOException(
           "writing " + file.getFileName() + " failed: " + FileErrors.reason(e), e);
     }

@@ -20,21 +20,21 @@ import panamoe.io.SafeFolder;
 import panamoe.io.Words;
 
 /**
- * Experts of a model as kernels read them, in a file of this machine: units of one expert, each
- * with a CRC-32C, at multiples of {@link #BLOCK}, so that they are read straight into memory past
- * the system's page cache. The file can be made again from the model at any time.
+ * A file of packed experts for this machine: a unit for each expert, with a CRC-32C, at multiples
+ * of {@link #BLOCK}, for direct reads past the page cache. The file can be made again from the
+ * model.
  *
  * <p>Layout: a header of whole blocks, little-endian (8 bytes {@link #MAGIC}, the key, a CRC-32C
  * for each unit, the CRC-32C of the header before it), then the units. {@link #read} may be called
  * by any thread.
  */
 public final class ExpertFile implements AutoCloseable {
-  /** What units are aligned to, in the file and in memory, and what their room is a multiple of. */
+  /** Alignment of units in the file and in memory, and granularity of their size. */
   public static final int BLOCK = 4096;
 
   public static final int KEY_BYTES = 32;
 
-  /** A buffer has less than 2 GiB, and an expert may have more. */
+  /** A buffer holds less than 2 GiB; an expert may be larger. */
   private static final long WRITE_BYTES = 64L << 20;
 
   private static final String LOCK = ".lock";
@@ -46,7 +46,7 @@ public final class ExpertFile implements AutoCloseable {
   public interface Units {
     /**
      * @param from the first unit
-     * @param into for each of some units its room, aligned to {@link #BLOCK}
+     * @param into memory of each of some units, aligned to {@link #BLOCK}
      */
     void fill(int from, MemorySegment[] into);
   }
@@ -63,18 +63,18 @@ public final class ExpertFile implements AutoCloseable {
     this.checksums = checksums;
   }
 
-  /** The room of a unit: whole blocks. */
+  /** The size of a unit in whole blocks. */
   public static long room(long bytes) {
     return Math.ceilDiv(bytes, (long) BLOCK) * BLOCK;
   }
 
   /**
-   * Opens a file. Writes it first if it is missing or not whole. Waits for another process or
-   * thread that is writing it; if that one fails, writes it itself.
+   * Opens a file. Writes it first if it is missing or incomplete. Waits for another process or
+   * thread that is writing it, and writes it if that one fails.
    *
-   * @param key of what the units depend on, {@link #KEY_BYTES} bytes
+   * @param key identifies the contents, {@link #KEY_BYTES} bytes
    * @param bytes of each unit
-   * @param staging room for at least one unit, aligned to {@link #BLOCK}
+   * @param staging memory of at least one unit, aligned to {@link #BLOCK}
    * @param units makes them
    * @throws CheckpointException if it cannot be written or read
    */
@@ -94,8 +94,8 @@ public final class ExpertFile implements AutoCloseable {
   }
 
   /**
-   * By one thread at a time: a lock of a file keeps other processes out, and no thread. The locked
-   * file is never renamed or deleted: a process that waits for one that is gone keeps nobody out.
+   * Synchronized, because a file lock excludes processes, not threads. The lock file is never
+   * renamed or deleted: a lock on a deleted file excludes nobody.
    */
   private static synchronized ExpertFile make(
       Path path, byte[] key, long[] bytes, MemorySegment staging, Units units) throws IOException {
@@ -116,7 +116,7 @@ public final class ExpertFile implements AutoCloseable {
     }
   }
 
-  /** Empty if the file is missing, of another key, or not whole. */
+  /** Empty if the file is missing, has another key, or is incomplete. */
   private static Optional<ExpertFile> openWhole(Path path, byte[] key, long[] bytes)
       throws IOException {
     if (!Files.isRegularFile(path) || Files.size(path) != size(bytes)) {
@@ -184,7 +184,7 @@ public final class ExpertFile implements AutoCloseable {
     }
   }
 
-  /** Room for units from {@code from} on, as far as memory reaches. */
+  /** Memory of units from {@code from} on, as far as {@code staging} reaches. */
   private static MemorySegment[] cut(long[] bytes, int from, MemorySegment staging) {
     MemorySegment[] some = new MemorySegment[bytes.length - from];
     int count = 0;
@@ -201,9 +201,9 @@ public final class ExpertFile implements AutoCloseable {
   /**
    * Reads a unit.
    *
-   * @param into its room
-   * @return whether it is what was written
-   * @throws CheckpointException if the file cannot be read any more
+   * @param into memory of the unit
+   * @return whether its checksum is right
+   * @throws CheckpointException if the file cannot be read
    */
   public boolean read(int unit, MemorySegment into) {
     try {
@@ -219,7 +219,7 @@ public final class ExpertFile implements AutoCloseable {
   /**
    * Writes a damaged unit again.
    *
-   * @throws CheckpointException if the model gives another one now, or the file cannot be written
+   * @throws CheckpointException if the model now gives another unit, or the file cannot be written
    */
   public void rewrite(int unit, MemorySegment from) {
     MemorySegment memory = from.asSlice(0, room(bytes[unit]));
@@ -242,7 +242,7 @@ public final class ExpertFile implements AutoCloseable {
     try {
       channel.close();
     } catch (IOException _) {
-      // it was only read
+      // nothing to flush
     }
   }
 
@@ -273,20 +273,20 @@ public final class ExpertFile implements AutoCloseable {
     return header;
   }
 
-  /** Past the page cache, on file systems that can do so in blocks of ours. */
+  /** Opens without the page cache if the file system supports it for our blocks. */
   private static FileChannel openDirect(Path path, OpenOption access) throws IOException {
     Optional<OpenOption> direct = direct();
     if (direct.isPresent() && BLOCK % Files.getFileStore(path).getBlockSize() == 0) {
       try {
         return FileChannel.open(path, access, direct.get());
       } catch (IOException | UnsupportedOperationException _) {
-        // such as tmpfs
+        // for example tmpfs
       }
     }
     return FileChannel.open(path, access);
   }
 
-  /** The JDK's option for O_DIRECT, which no standard names: compilers warn of its class. */
+  /** O_DIRECT by reflection: compilers warn of the JDK's internal class. */
   private static Optional<OpenOption> direct() {
     try {
       return Arrays.stream(Class.forName("com.sun.nio.file.ExtendedOpenOption").getEnumConstants())

@@ -33,8 +33,8 @@ record ExpertShare(List<Integer> experts, long[] expertBytes, long commonBytes) 
   }
 
   /**
-   * The smallest number of ranks, at least two, with which each rank's share fits into {@code
-   * availableBytes}; empty if no number is enough.
+   * The smallest number of ranks, at least two, whose shares fit into {@code availableBytes}; empty
+   * if no number is enough.
    */
   OptionalInt ranksFor(long availableBytes) {
     int most = experts.stream().mapToInt(Integer::intValue).max().orElse(0);

@@ -6,18 +6,17 @@ import java.util.Map;
 import panamoe.tensor.Tensor;
 
 /**
- * Splits expert tensors: in memory they are stacked [E, ...], in a file each expert is a tensor.
+ * Splits expert tensors: they are stacked [E, ...] in memory, and one tensor per expert in files.
  */
 public final class ExpertTensors {
   private ExpertTensors() {}
 
   /**
-   * Views of a stacked tensor, one per expert, by their names in a file. A save reads the stacked
-   * tensor's memory through them, loading fills it. Views use a little memory of the tensor's
-   * scope, so create them once.
+   * Views of a stacked tensor, one per expert, by their names in a file. Saving reads, and loading
+   * fills, the stacked tensor's memory through them. Views use memory of the tensor's scope, so
+   * create them once.
    *
-   * @param name with one {@code *} in place of the expert's index: {@code
-   *     layers.1.moe.experts.*.up.weight}
+   * @param name with one {@code *} for the expert's index: {@code layers.1.moe.experts.*.up.weight}
    * @param stacked [E, ...] with at least one dimension
    * @param first index in its layer of the first expert
    */

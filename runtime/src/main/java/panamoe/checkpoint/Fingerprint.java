@@ -9,7 +9,7 @@ import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 import tools.jackson.databind.JsonNode;
 
-/** Tells a released model from others without reading all of it, which would take minutes. */
+/** Identifies a released model without reading all of it, which would take minutes. */
 public final class Fingerprint {
   private static final int SAMPLED_BYTES = 64;
 

@@ -31,7 +31,7 @@ public enum ForeignFormat {
     this.magics = magics;
   }
 
-  /** What such a file is, with an article. */
+  /** The format's description, with an article. */
   public String description() {
     return description;
   }

@@ -19,8 +19,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The folder of a released model, as Hugging Face lays it out: {@code config.json} and the weights
- * in {@code model.safetensors}, or in the shards that {@code model.safetensors.index.json} lists.
+ * The folder of a released model in Hugging Face's layout: {@code config.json} and the weights in
+ * {@code model.safetensors}, or in the shards that {@code model.safetensors.index.json} lists.
  *
  * @param config the object in {@code config.json}
  */
@@ -37,9 +37,8 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
   private static final int MAX_REVISION_BYTES = 128;
 
   /**
-   * The folder, if it is one: its {@code config.json} has a {@code model_type}, and it holds no
-   * checkpoint of Panamoe. Of a model in a cache of downloads it is the snapshot that {@code
-   * refs/main} names.
+   * The folder if its {@code config.json} has a {@code model_type} and it is not a checkpoint of
+   * Panamoe. In a cache of downloads it is the snapshot that {@code refs/main} names.
    *
    * @throws CheckpointException if {@code config.json} cannot be read, or there is no such snapshot
    */
@@ -56,9 +55,9 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
   }
 
   /**
-   * Refuses a path that is a file of weights as PyTorch pickles them.
+   * Refuses a file of pickled PyTorch weights.
    *
-   * @throws CheckpointException if it is one, by its name
+   * @throws CheckpointException if its name says so
    */
   public static void refusePickle(Path path) {
     Path name = path.getFileName();
@@ -100,7 +99,7 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
    * Opens the files of the weights and compares them with the index. The caller closes them.
    *
    * @throws CheckpointException if one is missing, damaged, outside of the folder or not in the
-   *     index, or if there are none but Python's pickles
+   *     index, or if there are only Python's pickles
    */
   public Shards open() {
     boolean whole = there(path.resolve(WHOLE));

@@ -17,7 +17,7 @@ import tools.jackson.databind.node.ObjectNode;
  * Writes the weights of a folder in Hugging Face's layout, which {@link HuggingFaceFolder} reads.
  */
 public final class HuggingFaceWriter {
-  /** Bytes of a shard, as transformers cuts them. */
+  /** Bytes of a shard, as in transformers. */
   private static final long SHARD_BYTES = 5_000_000_000L;
 
   private HuggingFaceWriter() {}
@@ -25,10 +25,10 @@ public final class HuggingFaceWriter {
   /**
    * Writes one file, or shards with their index.
    *
-   * @param folder that exists and holds no weights
-   * @param progress is told which part is written, 0 to 1
+   * @param folder exists and holds no weights
+   * @param progress gets the written part, 0 to 1
    * @throws IOException if a file cannot be written
-   * @throws CheckpointException if a tensor's type does not hold its numbers
+   * @throws CheckpointException if a tensor's type cannot hold its numbers
    */
   public static void write(
       Path folder, Map<String, ? extends Elements> tensors, DoubleConsumer progress)
@@ -36,7 +36,7 @@ public final class HuggingFaceWriter {
     write(folder, tensors, SHARD_BYTES, progress);
   }
 
-  /** Writes shards of at most {@code shardBytes}, unless a single tensor has more. */
+  /** Writes shards of at most {@code shardBytes}, except for larger single tensors. */
   static void write(
       Path folder,
       Map<String, ? extends Elements> tensors,
@@ -53,16 +53,17 @@ public final class HuggingFaceWriter {
           shards.size() == 1
               ? HuggingFaceFolder.WHOLE
               : Words.of("model-%05d-of-%05d.safetensors", i + 1, shards.size());
-      Map<String, Elements> told = new TreeMap<>();
+      Map<String, Elements> reported = new TreeMap<>();
       shards
           .get(i)
           .forEach(
               (tensor, elements) -> {
                 places.put(tensor, name);
-                told.put(tensor, new Told(tensor, elements, written, total, progress));
+                reported.put(tensor, new Reported(tensor, elements, written, total, progress));
               });
       disk.write(
-          folder.resolve(name), out -> SafetensorsWriter.write(out, told, Map.of("format", "pt")));
+          folder.resolve(name),
+          out -> SafetensorsWriter.write(out, reported, Map.of("format", "pt")));
     }
     if (shards.size() > 1) {
       ObjectNode index = JsonNodeFactory.instance.objectNode();
@@ -74,8 +75,9 @@ public final class HuggingFaceWriter {
     }
   }
 
-  /** Elements whose reading is told. */
-  private record Told(String name, Elements of, long[] written, long total, DoubleConsumer progress)
+  /** Elements with progress reports. */
+  private record Reported(
+      String name, Elements of, long[] written, long total, DoubleConsumer progress)
       implements Elements {
     @Override
     public DType dtype() {

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
  *     without a destination
  */
 public record LoadReport(int tensors, long bytes, List<String> warnings) {
-  /** The same behind {@code notes}. */
+  /** This report with {@code notes} before its warnings. */
   public LoadReport after(List<String> notes) {
     return new LoadReport(
         tensors, bytes, Stream.concat(notes.stream(), warnings.stream()).toList());

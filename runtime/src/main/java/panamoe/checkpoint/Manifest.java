@@ -18,7 +18,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The content of {@code manifest.json}, the last file that a save writes: sizes and checksums of
- * all files. It includes its own checksum, so that a changed manifest is detected too.
+ * all files. It includes its own checksum.
  *
  * @param panamoe the version of this software that wrote the checkpoint
  * @param experts the number of experts of each layer, 0 for a dense layer
@@ -31,7 +31,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   private static final int VERSION = 1;
   private static final int MAX_BYTES = 64 << 20;
 
-  /** The whole file. */
+  /** The file with its checksum. */
   private record Stored(
       String format,
       int version,
@@ -42,12 +42,11 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
       String sha256) {}
 
   /**
-   * What is known of one file.
+   * A file's entry.
    *
    * @param size in bytes
    * @param sha256 in hexadecimal digits
-   * @param crc32c in hexadecimal digits, computed from the same bytes: what {@link WeightLoader}
-   *     compares
+   * @param crc32c in hexadecimal digits: {@link WeightLoader} compares it
    */
   record FileEntry(long size, String sha256, String crc32c) {
     FileEntry {
@@ -99,7 +98,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
     return StrictJson.bytes(json.put("sha256", checksum(json)));
   }
 
-  /** The SHA-256 of its content, in hexadecimal digits; it changes with any of the files. */
+  /** The SHA-256 of its content, in hexadecimal digits, which depends on all files. */
   String sha256() {
     return checksum(withoutChecksum());
   }

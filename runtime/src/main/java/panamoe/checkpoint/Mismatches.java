@@ -25,8 +25,8 @@ record Mismatches(List<String> wrong, List<String> extra) {
   }
 
   /**
-   * @param exact whether each dtype must be as expected; else FLOAT32 weights may be stored in
-   *     BFLOAT16 or in blocks, as a quantized model's are
+   * @param exact whether dtypes must be equal; else FLOAT32 weights may be stored in BFLOAT16 or,
+   *     in a quantized model, in blocks
    */
   static Mismatches between(
       Map<String, StoredTensor> stored, Map<String, Expected> wanted, boolean exact) {

@@ -7,27 +7,26 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.rows.StoredRows;
 
-/** Loads the tensors of a checkpoint's model to where they go. */
+/** Loads the tensors of a checkpoint's model into targets. */
 record ModelLoad(
     CheckedFiles files,
     Map<String, LoadTarget> destinations,
     Backend backend,
     boolean strict,
     DoubleConsumer progress) {
-  /** As {@link Checkpoint#loadModel}. */
+  /** Like {@link Checkpoint#loadModel}. */
   LoadReport whole(boolean allowExtra) {
     return load(allowExtra, true);
   }
 
-  /** As {@link Checkpoint#loadShare}. */
+  /** Like {@link Checkpoint#loadShare}. */
   LoadReport share() {
     return load(true, false);
   }
 
   /**
-   * @param whole whether all bytes are read, and what they add up to is compared
+   * @param whole whether all bytes are read, and checksums compared
    */
   private LoadReport load(boolean allowExtra, boolean whole) {
     Path directory = files.directory();

@@ -38,8 +38,8 @@ public final class NonFinite {
   }
 
   /**
-   * Values of {@code data} that are not finite: all bits of their exponent are set. Blocks are
-   * decoded if a scale is suspicious.
+   * The number of values of {@code data} that are not finite. Blocks are decoded if a scale is
+   * suspicious.
    */
   public static long count(DType dtype, MemorySegment data) {
     return switch (dtype) {
@@ -53,9 +53,8 @@ public final class NonFinite {
   }
 
   /**
-   * Whether an exponent is full, in one addition for 8 bytes: adding one to an exponent carries
-   * into the bit of the sign where the exponent is full. The bytes behind the last 8 are not looked
-   * at and count as suspicious.
+   * Whether an exponent is all ones, by one addition for 8 bytes: adding one to it then carries
+   * into the sign bit. Bytes after the last 8 are not checked, and count as suspicious.
    *
    * @param exponents the bits of each exponent
    * @param ones the lowest bit of each exponent

@@ -2,15 +2,14 @@ package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Rows of a target, which one thread reads at a time.
+ * Rows of a target that one thread reads.
  *
  * @param name of the weight
- * @param to where it goes; null for a tensor that is read for the checksum alone
+ * @param to the target; null for a tensor that is only read for the checksum
  * @param from the first row of the share
  * @param end the row after the last one
  */
@@ -24,7 +23,7 @@ record ReadTask(String name, RowSource source, LoadTarget to, long from, long en
     return bytes / dtype().blockBytes() * dtype().blockElements();
   }
 
-  /** Fills {@code into} with the rows, which may lie apart in the source. */
+  /** Fills {@code into} with the rows, which may not be contiguous in the source. */
   void read(MemorySegment into) {
     LoadTarget.Share share = to == null ? LoadTarget.Share.WHOLE : to.share();
     long columns = source.columns();
@@ -41,7 +40,7 @@ record ReadTask(String name, RowSource source, LoadTarget to, long from, long en
       }
     } else {
       long held = columns / share.blocks() / share.of();
-      long rows = share.blocks() == 1 ? end - from : 1; // columns of one block lie together
+      long rows = share.blocks() == 1 ? end - from : 1; // columns of one block are contiguous
       long runBytes = dtype().bytes(rows * held);
       for (long row = from, at = 0; row < end; row += rows) {
         for (long block = 0; block < share.blocks(); block++, at += runBytes) {
@@ -52,7 +51,7 @@ record ReadTask(String name, RowSource source, LoadTarget to, long from, long en
     }
   }
 
-  /** The rows' in the target; a row of bytes for the checksum alone. */
+  /** The shape of the rows in the target; a row of bytes without a target. */
   long[] shape() {
     if (to == null) {
       return new long[] {bytes};

@@ -15,8 +15,8 @@ import tools.jackson.core.JsonToken;
 
 /**
  * The validated JSON header of a safetensors file: every tensor has a readable type and offsets
- * that match its shape, and the tensors cover the data without overlap or gap. It is parsed as a
- * stream, so that the limit on tensors bounds its memory.
+ * that match its shape, and the tensors cover the data without overlap or gap. Parsing is streamed,
+ * so that the limit on tensors bounds memory.
  */
 record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> metadata) {
   private static final int MAX_RANK = 32;

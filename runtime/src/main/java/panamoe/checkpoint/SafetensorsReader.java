@@ -24,10 +24,10 @@ import panamoe.tensor.Tensor;
  *
  * <p>The file is untrusted: opening it validates the whole header before anything is allocated for
  * its tensors. Elements are read by position into their destination. The file is never mapped,
- * because a mapped file that shrinks kills the process. Any thread may read.
+ * because a mapped file that shrinks kills the process. Thread-safe.
  *
- * <p>Every method with a name throws {@link CheckpointException} if the file has no tensor of that
- * name, cannot be read, or was truncated since it was opened.
+ * <p>Methods with a name throw {@link CheckpointException} if the file has no tensor of that name,
+ * cannot be read, or was truncated since it was opened.
  */
 public final class SafetensorsReader implements AutoCloseable {
   /** Default limit on the number of tensors in a file. */
@@ -149,8 +149,8 @@ public final class SafetensorsReader implements AutoCloseable {
   }
 
   /**
-   * Reads a tensor into one of the same shape and element bits; {@code reader} sees all bytes as
-   * they come, in one or more pieces.
+   * Reads a tensor into one of the same shape and element bits; {@code reader} gets all bytes in
+   * order, in one or more pieces.
    *
    * @throws CheckpointException if shape or dtype differ
    */

@@ -17,8 +17,7 @@ import tools.jackson.core.json.JsonFactory;
 
 /**
  * Writes safetensors files: tensors sorted by name, the first at a multiple of 8 bytes. Equal
- * tensors and metadata give equal bytes. Elements are written as {@link Elements#readBy} gives
- * them, without a copy of all.
+ * tensors and metadata give equal bytes. Elements are streamed from {@link Elements#readBy}.
  */
 final class SafetensorsWriter {
   private static final int ALIGNMENT = 8;

@@ -6,18 +6,18 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The turn to save into a directory, which one thread of this process has at a time: a save deletes
- * what others left unfinished.
+ * A lock for saving into a directory, held by one thread of this process: a save deletes what
+ * others left unfinished.
  */
 final class SaveLock implements AutoCloseable {
   private static final Set<Path> TAKEN = ConcurrentHashMap.newKeySet();
 
-  private Path taken; // null until then
+  private Path taken; // null until locked
 
   /**
-   * Takes it until {@link #close}.
+   * Locks until {@link #close}.
    *
-   * @throws IllegalStateException if another save has it
+   * @throws IllegalStateException if another save holds the lock
    */
   void take(Path directory) throws IOException {
     Path real = directory.toRealPath();

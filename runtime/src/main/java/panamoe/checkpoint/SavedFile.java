@@ -13,11 +13,11 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Reads the files of checkpoints. It reports damage, which bytes prove, apart from a failed read,
- * which says nothing about the file.
+ * Reads the files of checkpoints. Its exceptions distinguish damage, which bytes prove, from a
+ * failed read.
  */
 public final class SavedFile {
-  /** The end of a message about a file that is shorter than its header says. */
+  /** The end of a message about a truncated file. */
   public static final String CUT_OFF = "; if it was cut off on its way, download or copy it again";
 
   private static final int CHUNK_BYTES = 1 << 20;
@@ -41,7 +41,7 @@ public final class SavedFile {
   /**
    * Reads a JSON object from a file of at most {@code mostBytes}.
    *
-   * @throws CheckpointException if the file cannot be read, or holds none
+   * @throws CheckpointException if the file cannot be read, or is not a JSON object
    */
   public static ObjectNode object(Path path, int mostBytes) {
     byte[] content;
@@ -60,7 +60,7 @@ public final class SavedFile {
     }
   }
 
-  /** As below, for memory of any size. */
+  /** Fills memory of any size. */
   public static void readFully(FileChannel channel, MemorySegment into, long position, Path path)
       throws IOException {
     for (long at = 0; at < into.byteSize(); at += READ_BYTES) {
@@ -69,7 +69,7 @@ public final class SavedFile {
     }
   }
 
-  /** Fills the buffer, starting at the position; a file that ends before is an error. */
+  /** Fills the buffer from the position on; throws if the file ends before. */
   public static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path)
       throws IOException {
     long at = position;

@@ -12,8 +12,8 @@ import panamoe.io.Words;
 import panamoe.tensor.Elements;
 
 /**
- * Writes the tensors of a checkpoint. Every rank writes its own, into files that are numbered over
- * all ranks.
+ * Writes the tensors of a checkpoint. Every rank writes its own tensors, into files that are
+ * numbered over all ranks.
  */
 record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
   /**
@@ -52,7 +52,7 @@ record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
     return ofAllRanks(mine);
   }
 
-  /** Exchanges names, sizes and checksums as lines of text. */
+  /** Gathers names, sizes and checksums as lines of text. */
   private Map<String, Manifest.FileEntry> ofAllRanks(Map<String, Manifest.FileEntry> mine) {
     StringBuilder lines = new StringBuilder();
     mine.forEach(
@@ -61,8 +61,9 @@ record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
                 name + " " + entry.size() + " " + entry.sha256() + " " + entry.crc32c() + "\n"));
     Map<String, Manifest.FileEntry> all = new TreeMap<>();
     for (int rank = 0; rank < ranks.size(); rank++) {
-      String told = new String(ranks.broadcast(lines.toString().getBytes(UTF_8), rank), UTF_8);
-      told.lines()
+      String received = new String(ranks.broadcast(lines.toString().getBytes(UTF_8), rank), UTF_8);
+      received
+          .lines()
           .map(line -> line.split(" "))
           .forEach(
               field ->

@@ -7,7 +7,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import panamoe.tensor.Elements;
 
-/** How tensors, sorted by name, are cut into the files of a checkpoint. */
+/** Splits tensors, sorted by name, into the files of a checkpoint. */
 @FunctionalInterface
 interface Sharding {
   /** Consecutive parts, at least one. */
@@ -28,7 +28,7 @@ interface Sharding {
     };
   }
 
-  /** {@code files} of about the same size; fewer if there are fewer tensors. */
+  /** {@code files} files of about equal size; fewer if there are fewer tensors. */
   static Sharding files(int files) {
     return tensors -> {
       long all = tensors.values().stream().mapToLong(Elements::bytes).sum();

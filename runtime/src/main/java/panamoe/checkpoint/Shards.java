@@ -83,7 +83,7 @@ public final class Shards implements TensorFiles {
     require(wanted, true);
   }
 
-  /** As {@link #requireExactly}; weights may be in BFLOAT16 or blocks, unless {@code exact}. */
+  /** Like {@link #requireExactly}; weights may be in BFLOAT16 or blocks, unless {@code exact}. */
   void require(Map<String, long[]> wanted, boolean exact) {
     Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
     wanted.forEach(
@@ -107,7 +107,7 @@ public final class Shards implements TensorFiles {
     nonFinite.add(name, found[0]);
   }
 
-  /** A sentence if a value that was read is not finite; otherwise empty. */
+  /** A warning if a value that was read is not finite; otherwise empty. */
   public Optional<String> warning() {
     return nonFinite.sentence(checkpoint);
   }

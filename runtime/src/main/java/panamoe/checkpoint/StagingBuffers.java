@@ -8,7 +8,7 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** A thread's room for a piece in each dtype that it needs: one piece a dtype at a time. */
+/** A thread's buffers for pieces: one for each dtype. */
 final class StagingBuffers {
   private final Backend stream;
   private final TensorScope scope;
@@ -26,7 +26,7 @@ final class StagingBuffers {
     this.elements = elements;
   }
 
-  /** Memory for a piece, in the place of the last one of that dtype. */
+  /** Memory for a piece, reused by the next piece of its dtype. */
   Tensor of(DType dtype, long... shape) {
     if (dtype.isBlocks()) {
       return stages
@@ -44,7 +44,7 @@ final class StagingBuffers {
         .reshape(shape);
   }
 
-  /** What is read or written of a piece; on a card by way of a copy of its dtype's stage. */
+  /** The host's view of a piece; a copy, reused for each dtype, on a GPU. */
   HostView onHost(Tensor piece) {
     return stream.onHost()
         ? HostView.of(piece)

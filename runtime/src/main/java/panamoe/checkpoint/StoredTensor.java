@@ -3,10 +3,10 @@ package panamoe.checkpoint;
 import java.util.Arrays;
 
 /**
- * A tensor's place in a file.
+ * A tensor's shape and place in a file.
  *
  * @param shape sizes of its dimensions, empty for a scalar; not to be changed
- * @param begin offset of its first byte from where the file's data begin
+ * @param begin offset of its first byte from the start of the file's data
  * @param end offset after its last byte
  */
 public record StoredTensor(String name, StoredType type, long[] shape, long begin, long end) {

@@ -15,14 +15,14 @@ import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
 /**
- * A readable element type of safetensors and GGUF files. Types of more than one element a block are
- * quantised ones ({@link BlockFormat}).
+ * A readable element type of safetensors and GGUF files. Types with more than one element per block
+ * are quantised ({@link BlockFormat}).
  *
  * @param name in headers
- * @param gguf the number in GGUF files; -1 if these have none such
+ * @param gguf the number in GGUF files; -1 if they have none
  * @param elements in a block, 1 for types without blocks
- * @param bytes of a block, so of one element for types without blocks
- * @param dtype with the same bits or blocks; null where kernels have none
+ * @param bytes of a block, or of an element
+ * @param dtype with equal bits or blocks; null if kernels have none
  * @param decoder of whole blocks to float32; null for integers
  */
 public record StoredType(
@@ -162,7 +162,7 @@ public record StoredType(
     return name;
   }
 
-  /** Whether the elements stand for real numbers, quantised or not. */
+  /** Whether the elements are real numbers, quantised or not. */
   public boolean isFloating() {
     return decoder != null;
   }
@@ -171,7 +171,7 @@ public record StoredType(
    * Decodes elements of a floating type; F64 is rounded to nearest.
    *
    * @param from whole blocks
-   * @param to float32 in native order, of their number of elements
+   * @param to float32 in native order, for all elements
    * @throws IllegalArgumentException if this is an integer type, or the sizes do not fit
    */
   public void decode(MemorySegment from, MemorySegment to) {
@@ -185,12 +185,12 @@ public record StoredType(
     decoder.accept(from, to);
   }
 
-  /** The tensor dtype with the same blocks, byte for byte; empty if kernels take none such. */
+  /** The tensor dtype with equal blocks, byte for byte; empty if kernels have none. */
   public Optional<DType> blocks() {
     return Optional.ofNullable(elements > 1 ? dtype : null);
   }
 
-  /** The tensor dtype with the same bits per element; empty if a conversion would be needed. */
+  /** The tensor dtype with equal bits per element; empty if a conversion is needed. */
   public Optional<DType> sameBits() {
     return Optional.ofNullable(elements == 1 ? dtype : null);
   }

@@ -4,7 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Map;
 
-/** The tensors of a model's files, whatever their format. Any thread may read. */
+/** The tensors of a model's files, whatever their format. Thread-safe. */
 public interface TensorFiles extends AutoCloseable {
   /** Every tensor by its name. */
   Map<String, StoredTensor> tensors();
@@ -13,12 +13,12 @@ public interface TensorFiles extends AutoCloseable {
   Path file(StoredTensor tensor);
 
   /**
-   * Reads bytes of a tensor as they are stored.
+   * Reads stored bytes of a tensor.
    *
-   * @param tensor of {@link #tensors}, or a view of one by the same name and place
-   * @param offset of the first byte, from the tensor's first on
-   * @param into native, and filled
-   * @throws CheckpointException if the file cannot be read any more
+   * @param tensor of {@link #tensors}, or a view of one with its name and place
+   * @param offset of the first byte from the tensor's first
+   * @param into native; is filled
+   * @throws CheckpointException if the file cannot be read
    */
   void read(StoredTensor tensor, long offset, MemorySegment into);
 

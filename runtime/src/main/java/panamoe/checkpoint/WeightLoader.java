@@ -20,19 +20,17 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Reads weights from their files to where they go: all of a checkpoint once and from the first byte
- * to the last, or the share of one rank and no other byte. Threads take pieces of about 130,000
- * elements, whole rows of one target: each piece is read, decoded where the runtime has not the
- * stored dtype, added to the checksum of its file, searched for values that are not finite, and
- * packed or rounded while the caches still hold it. So a load takes a few pieces of memory a thread
- * beside its targets.
+ * Reads weights from files into their targets: all of a checkpoint once and in order, or only the
+ * share of one rank. Threads take pieces of about 130,000 elements, whole rows of one target: a
+ * piece is read, decoded if the runtime lacks the stored dtype, added to its file's checksum,
+ * checked for non-finite values, and packed or rounded while it is in the caches. So a load needs
+ * memory for a few pieces per thread in addition to its targets.
  */
 public final class WeightLoader {
   private static final long PIECE_ELEMENTS = 1 << 17;
@@ -48,9 +46,9 @@ public final class WeightLoader {
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
   /**
-   * @param backend whose memory the targets are, and whose kernels pack and round
-   * @param checked whether {@link #checksum} will be asked for
-   * @param progress is told which part is read, 0 to 1, by any thread
+   * @param backend of the targets, whose kernels pack and round
+   * @param checked whether {@link #checksum} will be called
+   * @param progress gets the part that is read, 0 to 1, from any thread
    */
   WeightLoader(Backend backend, boolean checked, DoubleConsumer progress) {
     this.backend = backend;
@@ -59,15 +57,15 @@ public final class WeightLoader {
   }
 
   /**
-   * Loads weights of which nothing is known but their files, such as a released model's.
+   * Loads weights without a manifest, such as a released model's.
    *
    * @param place for messages
    * @param sources of every weight of the model
-   * @param destinations of what this rank holds, of the sources' shapes
-   * @param backend whose memory the targets are
+   * @param destinations targets of this rank's weights, of the sources' shapes
+   * @param backend of the targets
    * @param strict rejects NaN and infinite values, after reading; otherwise they give one warning
-   * @param progress is told which part is read, 0 to 1, by any thread
-   * @throws CheckpointException if a file cannot be read any more
+   * @param progress gets the part that is read, 0 to 1, from any thread
+   * @throws CheckpointException if a file cannot be read
    */
   public static LoadReport load(
       Path place,
@@ -83,8 +81,8 @@ public final class WeightLoader {
   }
 
   /**
-   * Blocks as they are, where the target has blocks of that very dtype; always where a checksum is
-   * asked for, which is over the file's bytes.
+   * Whether blocks are not decoded: if the target has their dtype, or for a checksum, which is over
+   * the file's bytes.
    */
   private RowSource asRead(RowSource source, LoadTarget to) {
     DType held = to == null ? null : to.targets().getFirst().dtype();
@@ -94,7 +92,7 @@ public final class WeightLoader {
   /**
    * Adds a weight.
    *
-   * @param to of the source's shape; null for what is read for the checksum alone
+   * @param to of the source's shape; null to read only for the checksum
    */
   void add(String name, RowSource stored, LoadTarget to) {
     RowSource source = asRead(stored, to);
@@ -114,15 +112,15 @@ public final class WeightLoader {
   }
 
   /**
-   * Reads everything on the backend's number of threads, this one among them.
+   * Reads everything on the backend's number of threads, including this one.
    *
-   * @throws CheckpointException if a file cannot be read any more
+   * @throws CheckpointException if a file cannot be read
    */
   void run() {
     checksums = new int[pieces.size()];
     nonFinite = new long[pieces.size()];
     stagedElements = pieces.stream().mapToLong(ReadTask::elements).max().orElse(0);
-    backend.synchronize(); // targets are read into: nothing may be writing them
+    backend.synchronize(); // kernels that write targets must be done before they are read into
     ThreadFactory threads = Thread.ofPlatform().daemon().name("panamoe-load-", 0).factory();
     try (ExecutorService helpers = Executors.newCachedThreadPool(threads)) {
       int count = Math.min(backend.threads(), pieces.size());
@@ -150,14 +148,14 @@ public final class WeightLoader {
         progress.accept((i + 1.0) / pieces.size());
       }
     } catch (RuntimeException | Error e) {
-      // An interrupted thread closes the files of all: report the interruption rather than a reader
-      // that found its file closed.
+      // An interrupted thread closes the files of all threads: report the interruption, not the
+      // closed file of another.
       boolean cause = e.getCause() instanceof ClosedByInterruptException;
       failure.updateAndGet(first -> first == null || cause ? e : first);
     }
   }
 
-  /** What one thread works with: a stream, and room for a piece in each dtype that it needs. */
+  /** The state of one thread: a stream and staging buffers. */
   private final class Worker {
     private final Backend stream;
     private final StagingBuffers stages;
@@ -170,7 +168,7 @@ public final class WeightLoader {
     void take(int index) {
       ReadTask piece = pieces.get(index);
       LoadTarget to = piece.to();
-      // A card's memory is written by the worker's own stream, in order with its kernels.
+      // A GPU's memory is written by the worker's own stream, in order with its kernels.
       Tensor direct = to == null || !stream.onHost() ? null : to.direct(piece.dtype());
       Tensor source =
           direct == null ? stages.of(piece.dtype(), piece.shape()) : piece.part(direct, backend);
@@ -195,7 +193,7 @@ public final class WeightLoader {
           put(values, piece.part(target, backend));
         }
       }
-      stream.synchronize(); // before the stages are written again
+      stream.synchronize(); // before the staging buffers are reused
     }
 
     private Tensor decode(Tensor blocks, MemorySegment bytes) {
@@ -214,7 +212,7 @@ public final class WeightLoader {
       } else if (source.dtype() == target.dtype()) {
         stream.pack(source, target);
       } else {
-        // Packing moves vectors where nothing is to be rounded, and else element by element.
+        // Rounds before packing: packing without rounding moves vectors, not elements.
         Tensor rounded = stages.of(target.dtype(), source.shape());
         stream.cast(source, rounded);
         stream.pack(rounded, target);
@@ -244,9 +242,9 @@ public final class WeightLoader {
   }
 
   /**
-   * The CRC-32C of bytes and, behind them, of tensors that were read whole.
+   * The CRC-32C of some bytes followed by tensors that were read whole.
    *
-   * @param before the CRC-32C of the bytes
+   * @param before the CRC-32C of these bytes
    * @param tensors in the order in which they were added
    */
   int checksum(int before, Collection<StoredTensor> tensors) {
@@ -261,10 +259,10 @@ public final class WeightLoader {
   }
 
   /**
-   * What was loaded.
+   * The report of this load.
    *
    * @param place for messages
-   * @param warnings of before
+   * @param warnings so far
    * @throws CheckpointException if {@code strict} and a value is not finite
    */
   LoadReport report(

@@ -8,7 +8,7 @@ import panamoe.io.Omittable;
 import panamoe.io.Require;
 import panamoe.tensor.DType;
 
-/** Self-attention of either kind, and what caches, masks and ranks ask of both. */
+/** Self-attention of either kind, and its needs of caches, masks and ranks. */
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
 @JsonSubTypes({
   @JsonSubTypes.Type(value = GroupedQueryConfig.class, name = "GROUPED_QUERY"),
@@ -16,39 +16,39 @@ import panamoe.tensor.DType;
 })
 public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttentionConfig {
 
-  /** Positions; null: none, or learned ones in the embedding. */
+  /** Rotary positions; null: none, or learned ones in the embedding. */
   Rotary rotary();
 
-  /** How queries and keys become weights. */
+  /** How queries and keys give weights. */
   Scores scores();
 
   /** The rules of one call. */
   AttentionSettings settings();
 
-  /** What each of {@code ranks} tensor ranks caches of a token. */
+  /** The cached row of a token on each of {@code ranks} tensor ranks. */
   CacheRow cacheRow(int ranks);
 
   /**
-   * Bytes that each of {@code ranks} tensor ranks caches of the keys and values that {@code length}
-   * tokens behind {@code cached} ones see.
+   * Bytes of the keys and values that {@code length} tokens after {@code cached} ones see, on each
+   * of {@code ranks} tensor ranks.
    */
   default double cacheBytes(long cached, long length, int ranks, DType dtype) {
     return scores().keys(cached, length) * cacheRow(ranks).bytes(dtype);
   }
 
   /**
-   * Refuses tensor ranks that cannot share the heads.
+   * Refuses a number of tensor ranks that does not divide the heads.
    *
    * @throws IllegalArgumentException that names what does not divide
    */
   void requireShared(int ranks);
 
   /**
-   * What the key/value cache keeps of a token in a layer.
+   * The key/value cache's row of a token in a layer.
    *
    * @param heads key/value heads
    * @param size elements of a head
-   * @param once whether a row is key and value, so that it is kept once
+   * @param once whether one row is both key and value
    */
   record CacheRow(int heads, int size, boolean once) {
     /** Bytes in {@code dtype}; INT8 has a scale for each head. */
@@ -63,8 +63,8 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
    *
    * @param mask which keys a query sees
    * @param window a query sees this many keys, its own included; 0: all
-   * @param sinks whether each query head has a learned logit that takes its share of the softmax
-   *     and has no value (GPT-OSS)
+   * @param sinks whether each query head has a learned logit in the softmax, without a value
+   *     (GPT-OSS)
    * @param scale factor of the products, above 0; null: 1 / sqrt(D)
    */
   record Scores(Mask mask, int window, boolean sinks, @Omittable Double scale) {
@@ -80,12 +80,12 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       Require.that(mask != Mask.FULL || window <= 0, "window is %s, but the mask is FULL", window);
     }
 
-    /** Whether there is a window of at most {@code keys}. */
+    /** Whether the window is at most {@code keys}. */
     public boolean within(int keys) {
       return window > 0 && window <= keys;
     }
 
-    /** Pairs of a query and a key that it sees, of L queries behind {@code cached} tokens. */
+    /** Pairs of a query and a visible key, for L queries after {@code cached} tokens. */
     public double pairs(long cached, long length) {
       double end = cached + length;
       if (mask == Mask.FULL) {
@@ -95,12 +95,12 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       return window == 0 ? earlier : earlier - (upTo(end - window) - upTo(cached - window));
     }
 
-    /** Keys that at least one of those queries sees. */
+    /** Keys that at least one of these queries sees. */
     public double keys(long cached, long length) {
       return window == 0 ? cached + length : Math.min(cached + length, length + window - 1L);
     }
 
-    /** The rules of one call, whose products are over {@code size} elements. */
+    /** The rules of one call, with heads of {@code size} elements. */
     AttentionSettings settings(int size) {
       float factor = scale == null ? (float) (1 / Math.sqrt(size)) : scale.floatValue();
       return new AttentionSettings(mask, window, factor);

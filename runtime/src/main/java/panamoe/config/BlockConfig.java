@@ -59,12 +59,12 @@ public record BlockConfig(
     return feedForward instanceof MoeConfig moe ? moe.experts() : 0;
   }
 
-  /** The same block with another MLP, or other experts. */
+  /** This block with another MLP, or other experts. */
   public BlockConfig withFeedForward(FeedForwardConfig other) {
     return new BlockConfig(attentionNorm, attention, feedForwardNorm, other, norms);
   }
 
-  /** The same block with another gate, where it has experts. */
+  /** This block with another gate, if it has experts. */
   BlockConfig withGate(UnaryOperator<GateConfig> change) {
     return feedForward instanceof MoeConfig moe
         ? withFeedForward(moe.withGate(change.apply(moe.gate())))

@@ -4,24 +4,25 @@ import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
- * The table of tokens, and what the model knows of their places.
+ * The token table, and positions.
  *
  * @param positions whether a learned vector for each position is added
  * @param relative a bias of attention by relative position; null: none
  */
 public record EmbeddingConfig(Positions positions, @Omittable Relative relative) {
-  /** What the embedding knows of a token's place. */
+  /** Positions in the embedding. */
   public enum Positions {
     NONE,
     LEARNED
   }
 
   /**
-   * A learned bias for each head and each bucket of distances, which all layers share (T5): half of
-   * the buckets are one distance each, the others grow by a factor up to the longest.
+   * A learned bias for each head and bucket of distances, shared by all layers (T5): half of the
+   * buckets are one distance each, the others grow exponentially.
    *
-   * @param buckets 4 or more, even; an encoder has half of them for either direction
-   * @param distance from which on all are in one bucket, more than half of the buckets
+   * @param buckets 4 or more, even; an encoder has half of them for each direction
+   * @param distance of the last bucket, which has all longer ones too; more than half of the
+   *     buckets
    */
   public record Relative(int buckets, int distance) {
     public Relative {
@@ -36,11 +37,9 @@ public record EmbeddingConfig(Positions positions, @Omittable Relative relative)
     }
 
     /**
-     * The bucket of the key {@code offset} positions behind the query, in float32 as transformers
-     * computes it.
+     * The bucket of the key {@code offset} positions after the query, in float32 like transformers.
      *
-     * @param both whether keys behind the query have buckets of their own; else they share the
-     *     first
+     * @param both whether later keys have buckets of their own; else they share the first
      */
     public int bucket(int offset, boolean both) {
       int side = both ? buckets / 2 : buckets;

@@ -6,13 +6,13 @@ import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Require;
 
 /**
- * The encoder of an encoder-decoder (T5, Switch Transformers): it reads a whole text, to which
- * every block of the decoder attends between its own attention and its MLP or experts, with a norm
- * and heads like its own attention's. Both have the embedding of tokens, and each a bias by
+ * The encoder of an encoder-decoder (T5, Switch Transformers): it encodes a whole sequence, to
+ * which every block of the decoder attends between self-attention and MLP or experts, with a norm
+ * and heads like those of self-attention. Both share the token embedding; each has a bias by
  * relative position.
  *
  * @param blocks one for each layer, with a FULL mask
- * @param startToken begins every text that the decoder writes
+ * @param startToken the decoder's first token
  */
 public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int startToken) {
   public EncoderConfig {
@@ -29,15 +29,15 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
     Require.notNegative("startToken", startToken);
   }
 
-  /** The same encoder with other blocks. */
+  /** This encoder with other blocks. */
   EncoderConfig withBlocks(List<BlockConfig> others) {
     return new EncoderConfig(others, finalNorm, startToken);
   }
 
   /**
-   * How a block of the decoder attends to the encoded text.
+   * The cross-attention of a decoder's block.
    *
-   * @param own its own attention
+   * @param own its self-attention
    */
   public static GroupedQueryConfig cross(AttentionConfig own) {
     GroupedQueryConfig like = (GroupedQueryConfig) own;
@@ -50,7 +50,7 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
         new AttentionConfig.Scores(Mask.FULL, 0, false, like.scores().scale()));
   }
 
-  /** Refuses a decoder that this encoder does not go with. */
+  /** Refuses a decoder that does not fit this encoder. */
   void requireFits(int vocabulary, EmbeddingConfig embedding, List<BlockConfig> decoder) {
     if (startToken >= vocabulary) {
       throw new IllegalArgumentException(

@@ -3,7 +3,7 @@ package panamoe.config;
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 
-/** What follows attention in a block: a dense MLP, or a Mixture-of-Experts layer. */
+/** The second half of a block: a dense MLP or a Mixture-of-Experts layer. */
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
 @JsonSubTypes({
   @JsonSubTypes.Type(value = DenseConfig.class, name = "DENSE"),

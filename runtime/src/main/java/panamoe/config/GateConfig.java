@@ -16,8 +16,8 @@ import panamoe.io.Require;
  * @param routerBias whether the router's logits have a bias
  * @param score how logits become scores
  * @param choice which experts a token chooses
- * @param weight what an expert's output is multiplied by
- * @param capacity who leaves when an expert is asked for too much
+ * @param weight the factor of an expert's output
+ * @param capacity limit of an expert's routes
  * @param loss what balances the experts
  * @param cosine how logits come from cosines; null: a linear map of the token
  */
@@ -31,7 +31,7 @@ public record GateConfig(
     Loss loss,
     @Omittable Cosine cosine) {
 
-  /** Largest k the kernels serve. */
+  /** Largest k of the kernels. */
   public static final int MAX_TOP_K = 16;
 
   /** Random exploration during training; evaluation is always deterministic. */
@@ -53,9 +53,9 @@ public record GateConfig(
    *
    * @param groups number of equal groups; experts are chosen within the best {@code chosenGroups}
    *     of them (DeepSeek-V2, V3); 1: no groups
-   * @param groupScore what ranks the groups
-   * @param correctionBias whether a bias for each expert is added to the scores for the choice
-   *     alone (DeepSeek-V3)
+   * @param groupScore the rank of a group
+   * @param correctionBias whether a bias for each expert is added to the scores for the choice only
+   *     (DeepSeek-V3)
    * @param noise randomness of the choice, in training only
    */
   public record Choice(
@@ -80,13 +80,13 @@ public record GateConfig(
   }
 
   /**
-   * What an expert's output is multiplied by: {@code scale * score / max(sum + offset, epsilon)}.
+   * The factor of an expert's output: {@code scale * score / max(sum + offset, epsilon)}.
    *
    * @param normalization the sum's terms; {@link Normalization#RAW} has no denominator
    * @param epsilon lower bound of the denominator
    * @param offset added to the sum (1e-20 in DeepSeek-V3)
    * @param scale routed_scaling_factor
-   * @param place where the weight is multiplied in; null: at the expert's output
+   * @param place where the weight is applied; null: at the expert's output
    */
   public record RouteWeight(
       Normalization normalization,
@@ -94,7 +94,7 @@ public record GateConfig(
       double offset,
       double scale,
       @Omittable Place place) {
-    /** Where a route's weight is multiplied in. */
+    /** Where a route's weight is applied. */
     public enum Place {
       /** At the expert's input (Tutel without {@code is_postscore}, Llama 4). */
       INPUT,
@@ -113,12 +113,12 @@ public record GateConfig(
       this(normalization, epsilon, offset, scale, null);
     }
 
-    /** The same weight at another place. */
+    /** This weight at another place. */
     public RouteWeight at(Place other) {
       return new RouteWeight(normalization, epsilon, offset, scale, other);
     }
 
-    /** Without offset and scale, over a denominator of at least float32's epsilon. */
+    /** Without offset and scale; the denominator is at least float32's epsilon. */
     public static RouteWeight of(Normalization normalization) {
       return new RouteWeight(normalization, Math.ulp(1f), 0, 1);
     }
@@ -129,15 +129,14 @@ public record GateConfig(
   }
 
   /**
-   * How many routes an expert keeps: {@code max(ceil(S/E * k * |factor|), minimum)}.
+   * The routes that an expert keeps: {@code max(ceil(S/E * k * |factor|), minimum)}.
    *
-   * @param policy who leaves; {@link DropPolicy#DROPLESS} keeps every route, and has no use for the
-   *     factors and the minimum; {@link DropPolicy#PRIORITY} is drawn in training, and evaluation
+   * @param policy which routes are dropped; {@link DropPolicy#DROPLESS} keeps every route and
+   *     ignores factors and minimum; {@link DropPolicy#PRIORITY} is for training, and evaluation
    *     keeps the most probable routes
-   * @param factor in training, relative to an even split of all routes; its sign does not count:
-   *     below 0 Tutel's capacity is what the fullest queue needs, if less, and no queue here takes
-   *     more room than it needs
-   * @param evaluationFactor the same in evaluation
+   * @param factor in training, relative to an even split of all routes; its sign, with which Tutel
+   *     bounds the capacity by the fullest queue, is ignored
+   * @param evaluationFactor in evaluation
    * @param minimum lower bound
    * @param queueOrder order of an expert's queue
    */
@@ -159,24 +158,24 @@ public record GateConfig(
       Require.present("queueOrder", queueOrder);
     }
 
-    /** The same capacity under another policy. */
+    /** This capacity with another policy. */
     public Capacity by(DropPolicy other) {
       return new Capacity(other, factor, evaluationFactor, minimum, queueOrder);
     }
   }
 
   /**
-   * What balances the experts: losses, by their factors in the objective, and the correction bias.
+   * Losses, by their factors in the objective, and the correction bias.
    *
    * @param overAllChoices whether the auxiliary loss counts all k choices, or the first only
-   * @param auxiliary of the load balancing loss
-   * @param z of the z loss (ST-MoE)
-   * @param perSequence whether the auxiliary loss is taken over each sequence (DeepSeek-V3), with
-   *     scores normalised to a sum of 1, in the place of the batch; null: false
-   * @param biasRate how far the correction bias of an expert moves after each optimizer step,
-   *     against its load (DeepSeek-V3); null: 0
-   * @param acrossLayers whether the auxiliary loss is one for the tokens of all layers that say so,
-   *     as transformers computes it, in the place of one for each layer; null: false
+   * @param auxiliary factor of the load balancing loss
+   * @param z factor of the z loss (ST-MoE)
+   * @param perSequence whether the auxiliary loss is per sequence (DeepSeek-V3), with scores
+   *     normalised to a sum of 1, not per batch; null: false
+   * @param biasRate change of an expert's correction bias per optimizer step, against its load
+   *     (DeepSeek-V3); null: 0
+   * @param acrossLayers whether this layer joins one auxiliary loss over the tokens of several
+   *     layers, like transformers', instead of its own; null: false
    */
   public record Loss(
       boolean overAllChoices,
@@ -196,12 +195,12 @@ public record GateConfig(
           "the auxiliary loss is taken perSequence or acrossLayers, not both");
     }
 
-    /** Losses alone. */
+    /** Losses without the other settings. */
     public Loss(boolean overAllChoices, double auxiliary, double z) {
       this(overAllChoices, auxiliary, z, null, null, null);
     }
 
-    /** Whether the layer's tokens are part of the loss of all layers. */
+    /** Whether the layer's tokens are part of the loss across layers. */
     public boolean joinsLayers() {
       return Boolean.TRUE.equals(acrossLayers);
     }
@@ -210,7 +209,7 @@ public record GateConfig(
   /**
    * A router whose logits are cosines times a learned scale (X-MoE, Tutel).
    *
-   * @param width P, of the space in which tokens and experts are compared
+   * @param width P, of the projection of tokens
    */
   public record Cosine(int width) {
     public Cosine {
@@ -246,10 +245,7 @@ public record GateConfig(
     this(topK, routerBias, score, choice, weight, capacity, loss, null);
   }
 
-  /**
-   * Every token to its k best experts, nothing dropped; raw weight for top-1, normalised over the k
-   * for more.
-   */
+  /** Dropless top-k; raw weight for top-1, else normalised over the k. */
   public static GateConfig dropless(int topK) {
     return new GateConfig(
         topK,
@@ -263,8 +259,8 @@ public record GateConfig(
 
   /**
    * DeepSpeed-MoE's gate with token dropping: top-1 with random token selection and raw weights,
-   * top-2 with second choices queued behind all first ones, top-k dropping the least probable
-   * routes; from k = 2 on normalised over the survivors.
+   * top-2 with second choices queued after all first ones, top-k dropping the least probable
+   * routes; from k = 2 on normalised over the kept routes.
    */
   public static GateConfig deepSpeed(int topK, double capacityFactor, int minimumCapacity) {
     DropPolicy policy =
@@ -306,53 +302,52 @@ public record GateConfig(
   }
 
   /**
-   * The same gate without dropping. Generation uses it, because a token's route must not depend on
-   * its neighbours.
+   * This gate without dropping, for generation: a token's route must not depend on other tokens.
    */
   public GateConfig withoutDropping() {
     return withCapacity(capacity.by(DropPolicy.DROPLESS));
   }
 
-  /** The same gate for {@code k} experts a token. */
+  /** This gate with {@code k} experts per token. */
   public GateConfig withTopK(int k) {
     return new GateConfig(k, routerBias, score, choice, weight, capacity, loss, cosine);
   }
 
-  /** The same gate with another capacity. */
+  /** This gate with another capacity. */
   public GateConfig withCapacity(Capacity other) {
     return new GateConfig(topK, routerBias, score, choice, weight, other, loss, cosine);
   }
 
   /**
-   * This gate for copies of its experts, {@code factor} times as many: a raw weight that is a share
-   * is divided by as much, for which the scale makes up.
+   * This gate for {@code factor} copies of each expert: copies divide a raw share of a softmax by
+   * {@code factor}, which the scale corrects.
    */
   public GateConfig forCopies(double factor) {
     boolean divided = score.isShare() && weight.normalization == Normalization.RAW;
     return divided ? withWeight(weight.scaledBy(factor)) : this;
   }
 
-  /** The same gate with other weights. */
+  /** This gate with other weights. */
   public GateConfig withWeight(RouteWeight other) {
     return new GateConfig(topK, routerBias, score, choice, other, capacity, loss, cosine);
   }
 
-  /** The same gate with another choice. */
+  /** This gate with another choice. */
   public GateConfig withChoice(Choice other) {
     return new GateConfig(topK, routerBias, score, other, weight, capacity, loss, cosine);
   }
 
-  /** The same gate with other losses. */
+  /** This gate with other losses. */
   public GateConfig withLoss(Loss other) {
     return new GateConfig(topK, routerBias, score, choice, weight, capacity, other, cosine);
   }
 
-  /** The same gate with logits that are cosines. */
+  /** This gate with a cosine router. */
   public GateConfig withCosine(Cosine other) {
     return new GateConfig(topK, false, score, choice, weight, capacity, loss, other);
   }
 
-  /** The same gate with another weight of the load balancing loss. */
+  /** This gate with another factor of the load balancing loss. */
   public GateConfig withAuxiliaryCoefficient(double coefficient) {
     return withLoss(
         new Loss(
@@ -365,9 +360,9 @@ public record GateConfig(
   }
 
   /**
-   * Refuses a number of experts that this gate cannot choose from.
+   * Refuses a number of experts below k, or that groups do not divide.
    *
-   * @throws IllegalArgumentException if they are fewer than k, or groups do not fit
+   * @throws IllegalArgumentException if so
    */
   void requireFits(int experts) {
     Require.that(topK <= experts, "topK is %s but there are only %s experts", topK, experts);
@@ -383,8 +378,8 @@ public record GateConfig(
   }
 
   /**
-   * Routes an expert keeps, in float32 as DeepSpeed computes it; 0, which kernels ignore, where
-   * nothing is dropped.
+   * The capacity of an expert, computed in float32 like DeepSpeed's; 0, which kernels ignore, if
+   * dropless.
    */
   public long capacity(long tokens, int experts, boolean training) {
     if (capacity.policy == DropPolicy.DROPLESS) {
@@ -396,12 +391,12 @@ public record GateConfig(
   }
 
   /**
-   * The settings of one call. Evaluation never draws random numbers: where training drops by random
-   * priority, evaluation keeps the most probable routes.
+   * The settings of one call. Evaluation is deterministic: if training drops by random priority,
+   * evaluation keeps the most probable routes.
    */
   public GateSettings settings(long tokens, int experts, boolean training) {
-    boolean drawn = capacity.policy == DropPolicy.PRIORITY;
-    DropPolicy policy = drawn && !training ? DropPolicy.PROBABILITY : capacity.policy;
+    boolean atRandom = capacity.policy == DropPolicy.PRIORITY;
+    DropPolicy policy = atRandom && !training ? DropPolicy.PROBABILITY : capacity.policy;
     return new GateSettings(
         topK,
         score,

@@ -10,10 +10,10 @@ import panamoe.io.Require;
  * @param heads their numbers and size
  * @param biases which projections have a bias
  * @param queryKeyNorm normalises queries and keys before the rotation; null: none
- * @param clip C, queries, keys and values are limited to [-C, C], normalised ones after the norm
- *     (OLMoE, DBRX); null: not
+ * @param clip C: queries, keys and values are clamped to [-C, C], after a norm (OLMoE, DBRX); null:
+ *     no clamp
  * @param rotary positions; null: none, or learned ones in the embedding
- * @param scores how queries and keys become weights
+ * @param scores how queries and keys give weights
  */
 public record GroupedQueryConfig(
     Heads heads,
@@ -45,7 +45,7 @@ public record GroupedQueryConfig(
 
   /** Which of the four projections have a bias. */
   public record Biases(boolean query, boolean key, boolean value, boolean output) {
-    /** On all four, or on none. */
+    /** On all four or none. */
     public static Biases all(boolean present) {
       return new Biases(present, present, present, present);
     }
@@ -58,7 +58,7 @@ public record GroupedQueryConfig(
    *     * D] and [G * D] (OLMoE)
    */
   public record QueryKeyNorm(Over over, NormConfig norm) {
-    /** What a norm's statistics are taken over. */
+    /** The extent of a norm's statistics. */
     public enum Over {
       HEAD,
       /** A head at a time, after the rotation (Hunyuan). */

@@ -6,9 +6,9 @@ import panamoe.io.Require;
 /**
  * The matrix from hidden states to logits.
  *
- * @param tied whether it is the token embedding itself
+ * @param tied whether it is the token embedding
  * @param bias whether logits have a bias
- * @param scale the hidden states are multiplied by it first (T5), above 0; null: 1
+ * @param scale factor of the hidden states (T5), above 0; null: 1
  */
 public record HeadConfig(boolean tied, boolean bias, @Omittable Double scale) {
   /** The token embedding, without a bias (GPT-2). */
@@ -20,7 +20,7 @@ public record HeadConfig(boolean tied, boolean bias, @Omittable Double scale) {
     }
   }
 
-  /** Of hidden states as they are. */
+  /** Without a scale. */
   public HeadConfig(boolean tied, boolean bias) {
     this(tied, bias, null);
   }

@@ -3,10 +3,10 @@ package panamoe.config;
 import panamoe.io.Require;
 
 /**
- * How weights start: normal with mean 0.
+ * Initial weights: normal with mean 0.
  *
- * @param deviation of all matrices but those that write into the residual stream
- * @param outputDeviation of those, smaller in deep models
+ * @param deviation standard deviation of matrices, except of those that add to the residual stream
+ * @param outputDeviation of matrices that add to the residual stream, smaller in deep models
  */
 public record InitialWeights(double deviation, double outputDeviation) {
   public InitialWeights {
@@ -15,8 +15,8 @@ public record InitialWeights(double deviation, double outputDeviation) {
   }
 
   /**
-   * GPT-2's: the sum of 2 * layers branches keeps the variance of the residual stream if each
-   * branch writes with 1 / sqrt of their number.
+   * GPT-2's: factor 1 / sqrt(2 * layers) for the 2 * layers branches keeps the variance of the
+   * residual stream.
    */
   public static InitialWeights of(double deviation, int layers) {
     return new InitialWeights(deviation, (float) ((float) deviation / Math.sqrt(2.0 * layers)));

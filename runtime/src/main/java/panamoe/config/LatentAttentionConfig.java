@@ -7,11 +7,11 @@ import panamoe.io.Require;
 
 /**
  * Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): keys and values of all
- * heads are made of one short vector of a token, the latent, which is all that is cached of it, and
- * of a rotated key that the heads share.
+ * heads are made of one short vector per token, the latent, and of a rotated key that the heads
+ * share; only these two are cached.
  *
  * @param heads their number and sizes
- * @param ranks widths of what queries, keys and values are made of
+ * @param ranks widths of the latents
  * @param norm of the latents
  * @param rotary of the shared key and of as many elements of each query; its size is that key's
  * @param scale factor of the products, above 0; null: 1 / sqrt(nope + rotary.size)
@@ -36,9 +36,9 @@ public record LatentAttentionConfig(
   }
 
   /**
-   * Widths of the latents, which are ranks of the projections that go through them.
+   * Widths of the latents: ranks of the factored projections.
    *
-   * @param query of the queries' latent; null: they are projected from the token itself
+   * @param query of the queries' latent; null: queries are projected from the token
    * @param keyValue C, of the latent of keys and values
    */
   public record Ranks(@Omittable Integer query, int keyValue) {

@@ -11,14 +11,14 @@ import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
- * A language model, block by block: a decoder, perhaps behind an encoder. A model family is a
+ * A language model, block by block: a decoder, perhaps with an encoder. A model family is a
  * function that returns such a tree; {@link UniformModel} is the paper's.
  *
  * @param vocabulary V, token ids
  * @param context longest sequence
  * @param hidden M
  * @param blocks one for each layer, 1 to {@link #MAX_LAYERS}; equal ones are one object
- * @param encoder reads the text that the decoder answers; null: the decoder goes on with it
+ * @param encoder null in a decoder-only model
  */
 public record ModelConfig(
     int vocabulary,
@@ -31,7 +31,7 @@ public record ModelConfig(
     InitialWeights initialWeights,
     @Omittable EncoderConfig encoder) {
 
-  /** Most layers; far beyond any that was ever trained, and few enough to be built in no time. */
+  /** Most layers: far more than any trained model, and still built quickly. */
   public static final int MAX_LAYERS = 1024;
 
   public ModelConfig {
@@ -61,7 +61,7 @@ public record ModelConfig(
     }
   }
 
-  /** Equal blocks as one object: what is computed for one need not be computed again. */
+  /** Equal blocks become one object, so that results can be cached by block. */
   private static List<BlockConfig> shared(List<BlockConfig> blocks) {
     Map<BlockConfig, BlockConfig> first = new HashMap<>();
     return blocks.stream().map(block -> first.computeIfAbsent(block, _ -> block)).toList();
@@ -80,7 +80,7 @@ public record ModelConfig(
     this(vocabulary, context, hidden, embedding, blocks, finalNorm, head, initialWeights, null);
   }
 
-  /** Refuses attention that takes no bias by relative position. */
+  /** Refuses attention that cannot have a bias by relative position. */
   private static void requireRelative(List<BlockConfig> blocks) {
     int heads = 0;
     for (BlockConfig block : blocks) {
@@ -96,7 +96,7 @@ public record ModelConfig(
     }
   }
 
-  /** A loss across layers is of experts that are as many in each of them. */
+  /** A loss across layers needs equally many experts in each of them. */
   private static void requireOneLoss(List<BlockConfig> blocks) {
     long kinds =
         blocks.stream()
@@ -112,7 +112,7 @@ public record ModelConfig(
   }
 
   /**
-   * Refuses a width with which counts of bytes could overflow.
+   * Refuses a width for which byte counts could overflow.
    *
    * @throws IllegalArgumentException if it is not 1 to 131072
    */
@@ -121,7 +121,7 @@ public record ModelConfig(
   }
 
   /**
-   * Refuses a model that no loss can be computed for.
+   * Refuses a model without a loss.
    *
    * @throws IllegalArgumentException if its head has a bias or a scale, or it has an encoder or
    *     relative positions
@@ -137,7 +137,7 @@ public record ModelConfig(
   }
 
   /**
-   * Refuses a model that cannot write a text.
+   * Refuses a model that cannot generate.
    *
    * @throws IllegalArgumentException if a layer has a FULL mask
    */
@@ -160,7 +160,7 @@ public record ModelConfig(
     return blocks.stream().anyMatch(block -> block.experts() > 0);
   }
 
-  /** The largest window of attention that is shorter than the context; 0: no layer has one. */
+  /** The largest attention window below the context; 0 if no layer has one. */
   public int window() {
     return blocks.stream()
         .mapToInt(block -> block.attention().scores().window())
@@ -181,7 +181,7 @@ public record ModelConfig(
         .toList();
   }
 
-  /** The same model with every gate changed. */
+  /** This model with every gate changed. */
   public ModelConfig withGates(UnaryOperator<GateConfig> change) {
     EncoderConfig changed =
         encoder == null ? null : encoder.withBlocks(withGates(encoder.blocks(), change));
@@ -193,13 +193,13 @@ public record ModelConfig(
     return blocks.stream().map(block -> block.withGate(change)).toList();
   }
 
-  /** The same model with other blocks. */
+  /** This model with other blocks. */
   public ModelConfig withBlocks(List<BlockConfig> others) {
     return new ModelConfig(
         vocabulary, context, hidden, embedding, others, finalNorm, head, initialWeights, encoder);
   }
 
-  /** The same model with another encoder. */
+  /** This model with another encoder. */
   public ModelConfig with(EncoderConfig other) {
     return new ModelConfig(
         vocabulary, context, hidden, embedding, blocks, finalNorm, head, initialWeights, other);

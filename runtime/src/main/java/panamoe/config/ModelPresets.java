@@ -10,40 +10,40 @@ import panamoe.backend.Activation;
 public final class ModelPresets {
   private ModelPresets() {}
 
-  /** What stands in for the MLP of every second layer; {@link #MIXTRAL} is another model whole. */
+  /** The replacement of the MLP in every second layer; {@link #MIXTRAL} differs in all layers. */
   public enum Architecture {
-    /** The MLP itself. */
+    /** No replacement. */
     DENSE,
-    /** One number of experts in every second layer. */
+    /** Equally many experts in every second layer. */
     MOE,
     /**
      * Pyramid-Residual: twice the experts in the last third of the MoE layers, at least one, and a
-     * fixed MLP beside them.
+     * fixed MLP.
      */
     PR_MOE,
     /**
-     * DeepSeek-V3's routing in every second layer: each token to 2 of the experts and to a shared
-     * one, each half as wide as the MLP; a correction bias in the place of an auxiliary loss.
+     * DeepSeek-V3's routing in every second layer: top-2 and a shared expert, each half as wide as
+     * the MLP; a correction bias instead of an auxiliary loss.
      */
     DEEPSEEK,
     /**
-     * Mixtral: in every layer each token to 2 of the experts, each half as wide as the MLP, with
-     * SwiGLU, RMSNorm and no biases. transformers and llama.cpp compute it too.
+     * Mixtral: top-2 in every layer, experts half as wide as the MLP, SwiGLU, RMSNorm, no biases.
+     * transformers and llama.cpp can load it.
      */
     MIXTRAL;
 
-    /** As options have it, such as {@code pr-moe}. */
+    /** The name in options, such as {@code pr-moe}. */
     @Override
     public String toString() {
       return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
   }
 
-  /** How large a model is. */
+  /** The size of a model. */
   public enum Size {
-    /** Seconds a run; what tests use. */
+    /** Seconds per run, for tests. */
     TINY(128, 64, 4, 2, 4),
-    /** Minutes a run on two cores; what the demo trains. */
+    /** Minutes per run on two cores; the demo's. */
     SMALL(256, 256, 4, 4, 8),
     /** The training benchmark: six layers of width 256 over sequences of 256. */
     BASE(256, 256, 8, 6, 16);
@@ -62,7 +62,7 @@ public final class ModelPresets {
       this.experts = experts;
     }
 
-    /** Tokens that a model can attend to. */
+    /** Context in tokens. */
     public int context() {
       return context;
     }
@@ -73,10 +73,7 @@ public final class ModelPresets {
     }
   }
 
-  /**
-   * A byte-level model ({@code vocabulary} 257 unless a tokenizer says otherwise) with a dropless
-   * gate.
-   */
+  /** A dropless model; {@code vocabulary} is 257 for bytes. */
   public static ModelConfig of(Size size, Architecture architecture, int vocabulary) {
     return of(size, architecture, vocabulary, size.context, size.experts);
   }
@@ -109,27 +106,27 @@ public final class ModelPresets {
       int experts,
       GateConfig gate) {
     boolean mixtral = architecture == Architecture.MIXTRAL;
+    // With learned positions, a model this small needs thousands of steps before it attends beyond
+    // the previous letter.
+    UniformModel.Positions positions = UniformModel.Positions.ROTARY;
     return new UniformModel(
             vocabulary,
             context,
             size.hidden,
-            size.heads,
-            size.heads,
-            (mixtral ? 2 : 4) * size.hidden,
-            experts(size, architecture, experts),
-            architecture == Architecture.PR_MOE,
-            gate,
-            mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+            new UniformModel.Attention(size.heads, size.heads, positions),
+            new UniformModel.FeedForward(
+                (mixtral ? 2 : 4) * size.hidden,
+                mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+                experts(size, architecture, experts),
+                architecture == Architecture.PR_MOE,
+                gate),
             mixtral ? NormConfig.Kind.RMS : NormConfig.Kind.LAYER,
-            // With learned positions, a model this small needs thousands of steps before it
-            // attends beyond the previous letter.
-            UniformModel.Positions.ROTARY,
             !mixtral,
             initialDeviation(size.hidden))
         .toConfig();
   }
 
-  /** The block with experts of half the width, and a shared one beside them. */
+  /** The block with experts of half the width, and a shared one. */
   private static BlockConfig withSharedExpert(BlockConfig block) {
     if (!(block.feedForward() instanceof MoeConfig moe)) {
       return block;
@@ -147,16 +144,16 @@ public final class ModelPresets {
   }
 
   /**
-   * Deviation of the initial weights of a model of width {@code hidden}. Narrow models that start
-   * with the usual 0.02 stay at letter frequencies for their first hundred steps.
+   * Standard deviation of the initial weights for width {@code hidden}. With the usual 0.02, narrow
+   * models stay at letter frequencies for their first hundred steps.
    */
   public static double initialDeviation(int hidden) {
     return 0.7 / Math.sqrt(hidden);
   }
 
   /**
-   * The models of DeepSpeed-MoE, by its own rules: 1-based layer n has experts iff n is even;
-   * {@code pyramid} MoE layers at the end have twice as many.
+   * The models of DeepSpeed-MoE: 1-based layer n has experts iff n is even; {@code pyramid} MoE
+   * layers at the end have twice as many.
    *
    * @param experts of the first MoE layers; 0 for a dense model
    * @param pyramid number of MoE layers with {@code 2 * experts}
@@ -167,15 +164,14 @@ public final class ModelPresets {
             50257,
             2048,
             hidden,
-            heads,
-            heads,
-            4 * hidden,
-            everySecond(layers, experts, pyramid),
-            residual,
-            experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4),
-            Activation.GELU_TANH,
+            new UniformModel.Attention(heads, heads, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                4 * hidden,
+                Activation.GELU_TANH,
+                everySecond(layers, experts, pyramid),
+                residual,
+                experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.014)
         .toConfig();
@@ -189,7 +185,7 @@ public final class ModelPresets {
     return everySecond(size.layers, architecture == Architecture.DENSE ? 0 : experts, doubled);
   }
 
-  /** Experts in every second layer, and in the last {@code doubled} of these twice as many. */
+  /** Experts in every second layer, twice as many in the last {@code doubled} of these. */
   private static List<Integer> everySecond(int layers, int experts, int doubled) {
     return IntStream.range(0, layers)
         .map(i -> i % 2 == 0 ? 0 : i / 2 < layers / 2 - doubled ? experts : 2 * experts)

@@ -9,10 +9,10 @@ import panamoe.io.Require;
  *
  * @param experts E
  * @param inner F, an expert's inner width
- * @param activation of the experts, and of the MLPs beside them
- * @param bias whether the matrices of experts, and of the MLPs beside them, have biases
+ * @param activation of the experts, shared and fixed MLPs
+ * @param bias whether the matrices of all of these have biases
  * @param gate how a token chooses its experts
- * @param shared an MLP that every token visits as well; null: none
+ * @param shared an MLP for every token; null: none
  * @param residual a fixed MLP that is mixed with the routed expert; null: none
  */
 public record MoeConfig(
@@ -25,13 +25,13 @@ public record MoeConfig(
     @Omittable Residual residual)
     implements FeedForwardConfig {
 
-  /** Most experts the kernels serve. */
+  /** Most experts of the kernels. */
   public static final int MAX_EXPERTS = 1024;
 
   /**
    * An MLP whose output is added to the routed experts' output (DeepSeek-MoE, Qwen2-MoE).
    *
-   * @param inner its inner width; several shared experts are one of their widths together
+   * @param inner its inner width; several shared experts are one with the sum of their widths
    * @param gated whether the sigmoid of a learned logit scales it (Qwen2-MoE)
    */
   public record SharedExpert(int inner, boolean gated) {
@@ -62,28 +62,28 @@ public record MoeConfig(
         shared == null || residual == null, "a layer has a shared expert or a residual, not both");
   }
 
-  /** Experts of one shape and nothing beside them. */
+  /** A layer without shared expert and fixed MLP. */
   public static MoeConfig of(
       int experts, int inner, Activation activation, boolean bias, GateConfig gate) {
     return new MoeConfig(experts, inner, activation, bias, gate, null, null);
   }
 
-  /** The same layer with an MLP that every token visits; null: none. */
+  /** This layer with a shared expert; null: none. */
   public MoeConfig withShared(SharedExpert other) {
     return new MoeConfig(experts, inner, activation, bias, gate, other, residual);
   }
 
-  /** The same layer, mixed with a fixed MLP as wide as an expert. */
+  /** This layer with a fixed MLP as wide as an expert. */
   public MoeConfig withResidual() {
     return new MoeConfig(experts, inner, activation, bias, gate, shared, new Residual(inner));
   }
 
-  /** The same layer with another number of experts. */
+  /** This layer with another number of experts. */
   public MoeConfig withExperts(int other) {
     return new MoeConfig(other, inner, activation, bias, gate, shared, residual);
   }
 
-  /** The same layer with another gate. */
+  /** This layer with another gate. */
   public MoeConfig withGate(GateConfig other) {
     return new MoeConfig(experts, inner, activation, bias, other, shared, residual);
   }

@@ -9,12 +9,15 @@ import tools.jackson.databind.JsonNode;
 
 /** Compares models whose numbers went through float32. */
 public final class NearlyEqual {
-  /** Of a float32's rounding, and what is computed from a few of them. */
+  /** Relative error of a few float32 operations. */
   private static final double RELATIVE = 1e-6;
 
   private NearlyEqual() {}
 
-  /** What differs, such as {@code blocks[0].attention.scores.window}; empty for the same model. */
+  /**
+   * The path of the first difference, such as {@code blocks[0].attention.scores.window}; empty if
+   * equal.
+   */
   public static List<String> differences(ModelConfig one, ModelConfig other) {
     List<String> found = new ArrayList<>();
     collect("", ConfigJson.tree(one), ConfigJson.tree(other), found);

@@ -5,11 +5,11 @@ import panamoe.io.Require;
 /**
  * A normalisation over the last dimension.
  *
- * @param kind LayerNorm, with a bias, or RMSNorm, without
+ * @param kind LayerNorm (with a bias) or RMSNorm (without)
  * @param epsilon added to the variance (mean square)
  */
 public record NormConfig(Kind kind, double epsilon) {
-  /** Which of the two. */
+  /** The kind of norm. */
   public enum Kind {
     LAYER,
     RMS

@@ -4,13 +4,13 @@ import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
- * Rotary positions (RoFormer, arXiv 2104.09864): the first {@code size} dimensions of a head turn
- * by {@code position * base^(-2i/size)}, the others stay.
+ * Rotary positions (RoFormer, arXiv 2104.09864): the first {@code size} dimensions of a head are
+ * rotated by {@code position * base^(-2i/size)}.
  *
  * @param base of the frequencies
  * @param size R, rotated dimensions of a head, even
- * @param pairs which dimensions turn together
- * @param scaling stretches the frequencies for long texts; null: none
+ * @param pairs which dimensions form a pair
+ * @param scaling stretches the frequencies for long contexts; null: none
  */
 public record Rotary(double base, int size, Pairs pairs, @Omittable RotaryScaling scaling) {
   /** The two dimensions of the i-th pair. */
@@ -39,12 +39,12 @@ public record Rotary(double base, int size, Pairs pairs, @Omittable RotaryScalin
     }
   }
 
-  /** Whole heads of {@code headSize}, in halves, as trained. */
+  /** Rotates whole heads of {@code headSize}, paired by halves, without scaling. */
   public static Rotary whole(double base, int headSize) {
     return new Rotary(base, headSize, Pairs.HALVES, null);
   }
 
-  /** The scaling; {@link RotaryScaling#NONE} if it was left out. */
+  /** The scaling; {@link RotaryScaling#NONE} by default. */
   public RotaryScaling scalingOrNone() {
     return scaling == null ? RotaryScaling.NONE : scaling;
   }

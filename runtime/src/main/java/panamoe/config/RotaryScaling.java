@@ -8,9 +8,8 @@ import java.util.stream.IntStream;
 import panamoe.io.Require;
 
 /**
- * How rotary frequencies are stretched so that a model reads texts longer than those it was trained
- * on. Formulas as in transformers' {@code modeling_rope_utils}, whose {@code rope_type} names the
- * cases here bear.
+ * Stretches rotary frequencies for contexts longer than in training. Formulas and names are those
+ * of transformers' {@code modeling_rope_utils} and its {@code rope_type}.
  */
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
 @JsonSubTypes({
@@ -27,7 +26,7 @@ public sealed interface RotaryScaling {
   /**
    * Angle per position of each pair [size/2].
    *
-   * @param positions length of the longest text, which {@link Dynamic} depends on
+   * @param positions longest context, for {@link Dynamic}
    */
   double[] frequencies(int size, double base, int positions);
 
@@ -49,9 +48,9 @@ public sealed interface RotaryScaling {
   }
 
   /**
-   * A larger base for texts longer than in training (NTK-aware, dynamic).
+   * A larger base for contexts longer than in training (NTK-aware, dynamic).
    *
-   * @param trainedPositions length of the texts of the training
+   * @param trainedPositions context in training
    */
   record Dynamic(double factor, int trainedPositions) implements RotaryScaling {
     public Dynamic {
@@ -106,15 +105,15 @@ public sealed interface RotaryScaling {
   }
 
   /**
-   * YaRN (arXiv 2309.00071): slow pairs are interpolated, fast ones are left as trained, with a
-   * ramp between.
+   * YaRN (arXiv 2309.00071): slow pairs are interpolated, fast ones are unchanged, with a ramp
+   * between.
    *
-   * @param trainedPositions length of the texts of the training
-   * @param betaFast rotations over a trained text from which on a pair is left as it is
+   * @param trainedPositions context in training
+   * @param betaFast rotations over the trained context from which on a pair is unchanged
    * @param betaSlow rotations below which it is interpolated
    * @param truncate whether the ramp begins and ends at whole pairs
-   * @param amplitude factor of cosine and sine: {@link #amplitude(double, double)} of the factor
-   *     unless a model says so
+   * @param amplitude factor of cosine and sine: by default {@link #amplitude(double, double)} of
+   *     the factor
    */
   record Yarn(
       double factor,
@@ -162,8 +161,8 @@ public sealed interface RotaryScaling {
   }
 
   /**
-   * Llama 3.1's: wavelengths longer than {@code trainedPositions / lowFactor} are interpolated,
-   * shorter than {@code trainedPositions / highFactor} left as they are, with a ramp between.
+   * Llama 3.1's: wavelengths above {@code trainedPositions / lowFactor} are interpolated, those
+   * below {@code trainedPositions / highFactor} unchanged, with a ramp between.
    */
   record Llama3(double factor, double lowFactor, double highFactor, int trainedPositions)
       implements RotaryScaling {

@@ -1,2 +1,2 @@
-/** Descriptions of layers and models, which are also what {@code config.json} says. */
+/** Configurations of layers and models: the records of {@code config.json}. */
 package panamoe.config;

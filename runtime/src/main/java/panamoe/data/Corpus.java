@@ -18,6 +18,7 @@ import java.util.function.DoubleConsumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import panamoe.io.Count;
+import panamoe.io.DataException;
 import panamoe.io.FileErrors;
 import panamoe.io.Sha256;
 

@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import panamoe.data.tokenizer.Pipeline;
+import panamoe.io.DataException;
 import tools.jackson.databind.JsonNode;
 
 /** Collects the tokens at which a model ends a text, the one that ends a document first. */

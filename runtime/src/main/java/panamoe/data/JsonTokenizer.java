@@ -5,6 +5,7 @@ import java.util.BitSet;
 import java.util.Optional;
 import panamoe.data.tokenizer.AddedTokenMatching;
 import panamoe.data.tokenizer.Pipeline;
+import panamoe.io.DataException;
 import panamoe.io.Sha256;
 
 /**

@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.io.ConfigJson;
+import panamoe.io.DataException;
 import panamoe.io.Require;
 import panamoe.io.SafeFolder;
 

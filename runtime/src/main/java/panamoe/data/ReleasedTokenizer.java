@@ -9,6 +9,7 @@ import java.util.TreeMap;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.TokenizerMetadata;
+import panamoe.io.DataException;
 import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
 import panamoe.io.Sha256;

@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
+import panamoe.io.DataException;
 
 /**
  * The first 128 bytes of a shard of tokens, little-endian: 8 bytes of magic; int32 bytes of a

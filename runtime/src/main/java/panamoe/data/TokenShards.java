@@ -11,6 +11,7 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.zip.CRC32C;
+import panamoe.io.DataException;
 import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
 import panamoe.io.Words;

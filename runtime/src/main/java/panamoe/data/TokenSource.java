@@ -1,6 +1,7 @@
 package panamoe.data;
 
 import java.util.function.DoubleConsumer;
+import panamoe.io.DataException;
 
 /** Where tokens to train on come from: a text, or tokens that were prepared on the disk. */
 public interface TokenSource {

@@ -1,6 +1,7 @@
 package panamoe.data;
 
 import panamoe.io.Count;
+import panamoe.io.DataException;
 import panamoe.tensor.Tensor;
 
 /**

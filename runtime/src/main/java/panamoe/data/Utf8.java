@@ -8,6 +8,7 @@ import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import panamoe.io.DataException;
 
 /** Conversion of text to UTF-8 bytes, and validation of UTF-8. */
 public final class Utf8 {

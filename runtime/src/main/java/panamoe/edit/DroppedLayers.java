@@ -7,12 +7,12 @@ import panamoe.config.ModelConfig;
 import panamoe.io.Require;
 import panamoe.model.KeptLayers;
 
-/** A model without some of its layers; the others stay as they are, bit for bit. */
+/** A model without some of its layers; the others keep their bits. */
 public record DroppedLayers(ModelConfig config, KeptLayers kept) implements Edit {
   /**
-   * @param dropped numbers from 0, in any order
-   * @throws IllegalArgumentException if the model has no such layer, one is named twice, or none
-   *     would stay
+   * @param dropped indices from 0, in any order
+   * @throws IllegalArgumentException if the model has no such layer, one is named twice, or none is
+   *     left
    */
   public static DroppedLayers of(ModelConfig model, List<Integer> dropped) {
     for (int layer : dropped) {
@@ -29,7 +29,7 @@ public record DroppedLayers(ModelConfig config, KeptLayers kept) implements Edit
     return new DroppedLayers(layers.config(model), layers);
   }
 
-  /** The model as it is. */
+  /** The unchanged model. */
   public static DroppedLayers none(ModelConfig model) {
     return of(model, List.of());
   }

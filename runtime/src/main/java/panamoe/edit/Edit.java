@@ -3,7 +3,8 @@ package panamoe.edit;
 import panamoe.config.ModelConfig;
 
 /**
- * Surgery on a trained model: another config, and how each of its tensors comes from the model's.
+ * Surgery on a trained model: the new config, and a function from the model's tensors to the new
+ * ones.
  */
 public interface Edit {
   /** Reads a tensor of the model by its name in a checkpoint: its elements, row by row. */

@@ -19,7 +19,7 @@ import panamoe.tensor.TensorScope;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** An edited model in memory, in FLOAT32: to be measured, then saved. */
+/** An edited model in memory, in FLOAT32, to evaluate and save. */
 public final class EditedModel implements AutoCloseable {
   private final ModelConfig config;
   private final LanguageModel model;
@@ -32,7 +32,7 @@ public final class EditedModel implements AutoCloseable {
   }
 
   /**
-   * Edits a checkpoint's model. Beside the edited model it takes memory for a few tensors.
+   * Edits a checkpoint's model. It needs memory for the edited model and a few tensors.
    *
    * @param before the checkpoint's model
    * @throws CheckpointException if the checkpoint is damaged, or a weight is NaN or infinite
@@ -45,7 +45,7 @@ public final class EditedModel implements AutoCloseable {
     try (Shards shards = checkpoint.model()) {
       Map<String, long[]> shapes = ModelTensors.shapes(before);
       shards.requireExactly(shapes);
-      model.materialize(backend, DType.FLOAT32, false, 0); // every value is then replaced
+      model.materialize(backend, DType.FLOAT32, false, 0); // the edit sets all values
       Map<String, Tensor> tensors = ModelTensors.masters(model);
       Edit.Source source = source(shards, shapes, backend);
       tensors.forEach((name, tensor) -> tensor.set(edit.tensor(name, source)));
@@ -56,7 +56,7 @@ public final class EditedModel implements AutoCloseable {
     }
   }
 
-  /** The tensors of a checkpoint's model; one with NaN or infinite values is refused. */
+  /** The tensors of a checkpoint's model; NaN and infinite values are refused. */
   public static Edit.Source source(Shards shards, ModelConfig model, Backend backend) {
     return source(shards, ModelTensors.shapes(model), backend);
   }
@@ -76,13 +76,13 @@ public final class EditedModel implements AutoCloseable {
     throw new CheckpointException(notFinite);
   }
 
-  /** The model for inference; it drops no tokens, as generation does. */
+  /** The model for inference, without dropping. */
   public LanguageModel model() {
     return model;
   }
 
   /**
-   * Saves it at step 0 with no optimizer moments, which a trainer then takes as zero.
+   * Saves it at step 0 without optimizer moments, which are then zero.
    *
    * @param run config of the run whose model it is
    * @param directory of the checkpoints

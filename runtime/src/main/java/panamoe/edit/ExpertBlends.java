@@ -13,14 +13,13 @@ import panamoe.config.MoeConfig;
 import panamoe.io.Require;
 
 /**
- * Other experts in the MoE layers of a model, each a blend of the experts that were there: of its
- * weights and biases, its row of the router, its router bias and its correction. All else stays as
- * it is, bit for bit.
+ * Replaces the experts in MoE layers by blends of the old ones: of weights and biases, rows of the
+ * router, router biases and corrections. All else keeps its bits.
  *
  * @param before the model
  * @param config the edited one
- * @param layers for each MoE layer the blend of each of its experts
- * @param noise of those that are copies; null if none is
+ * @param layers for each MoE layer the blend of each new expert
+ * @param noise of copies; null without copies
  */
 record ExpertBlends(
     ModelConfig before, ModelConfig config, Map<Integer, List<Blend>> layers, Noise noise)
@@ -35,7 +34,7 @@ record ExpertBlends(
    * @param copied whether noise is added to its weights
    */
   record Blend(List<Part> parts, boolean copied) {
-    /** An expert as it is. */
+    /** An unchanged expert. */
     static Blend of(int expert) {
       return new Blend(List.of(new Part(expert, 1)), false);
     }
@@ -56,7 +55,7 @@ record ExpertBlends(
   /**
    * The model with other experts.
    *
-   * @throws IllegalArgumentException with the layer, if it has none or {@code change} throws it
+   * @throws IllegalArgumentException with the layer, if it has no experts or {@code change} throws
    */
   static ModelConfig changed(ModelConfig model, BiFunction<Integer, MoeConfig, MoeConfig> change) {
     List<BlockConfig> blocks = new ArrayList<>(model.blocks());
@@ -90,7 +89,7 @@ record ExpertBlends(
     return gate == null ? values : rows(name, gate, values);
   }
 
-  /** A tensor of the gate, with a row for each expert that is there now. */
+  /** A tensor of the gate, with a row for each new expert. */
   private float[] rows(String name, LayerNames.GateTensor gate, float[] values) {
     List<Blend> blends = layers.get(gate.layer());
     int size = values.length / before.experts().get(gate.layer());

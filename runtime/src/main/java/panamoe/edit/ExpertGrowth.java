@@ -10,19 +10,18 @@ import panamoe.edit.ExpertBlends.Blend;
 import panamoe.edit.ExpertBlends.Part;
 import panamoe.io.Require;
 
-/** MoE layers grow to given numbers of experts, such as those of a pyramid. */
+/** Grows MoE layers to given numbers of experts, such as a pyramid's. */
 public final class ExpertGrowth {
   private ExpertGrowth() {}
 
   /**
-   * The experts of a layer come first, as they are; then copies of them in turn, with their rows of
-   * the router, each with noise of its own. Where experts are chosen by groups, each group grows
-   * so.
+   * The old experts come first, unchanged; then copies of them in turn, with their rows of the
+   * router, each with its own noise. Groups of experts grow separately.
    *
    * @param counts experts of each MoE layer, from the first to the last
    * @param noise of the copies
-   * @throws IllegalArgumentException if the counts are not one for each MoE layer, or a layer would
-   *     shrink
+   * @throws IllegalArgumentException unless there is a count for each MoE layer, and no layer
+   *     shrinks
    */
   public static Edit of(ModelConfig model, List<Integer> counts, Noise noise) {
     Map<Integer, MoeConfig> before = ExpertBlends.moeLayers(model);

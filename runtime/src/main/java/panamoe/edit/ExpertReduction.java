@@ -13,17 +13,16 @@ import panamoe.edit.ExpertBlends.Part;
 import panamoe.io.Require;
 
 /**
- * MoE layers with fewer experts, chosen by their load. The most used ones keep their place, in
- * their order; of equally used ones the earlier. Where experts are chosen by groups, each group is
- * reduced alike.
+ * Reduces the experts of MoE layers by load. The most used ones are kept in their order; ties go to
+ * the earlier. Groups of experts are reduced equally.
  */
 public final class ExpertReduction {
   private ExpertReduction() {}
 
   /**
-   * Refuses to merge each MoE layer down to {@code left} experts if it cannot be done.
+   * Checks that each MoE layer can be merged to {@code left} experts.
    *
-   * @return the model that it would be
+   * @return the config of the result
    * @throws IllegalArgumentException if a layer has fewer, or its gate needs more
    */
   public static ModelConfig merged(ModelConfig model, int left) {
@@ -40,12 +39,12 @@ public final class ExpertReduction {
   }
 
   /**
-   * Each MoE layer is merged down to {@code left} experts. The most used ones stay; every other one
-   * joins the one of them whose row of the router is most similar (cosine), and a group becomes its
-   * mean, weighted by load, or the plain mean where no expert of the group was used.
+   * Merges each MoE layer to {@code left} experts. Every other expert joins the kept one with the
+   * most similar row of the router (cosine); these become their mean, weighted by load, or the
+   * plain mean if none was used.
    *
    * @param loads routes to each expert by layer
-   * @throws IllegalArgumentException as {@link #merged}
+   * @throws IllegalArgumentException like {@link #merged}
    */
   public static Edit merge(
       ModelConfig model, int left, Map<Integer, long[]> loads, Edit.Source source) {
@@ -70,10 +69,10 @@ public final class ExpertReduction {
   }
 
   /**
-   * Refuses to remove {@code removed} experts of each MoE layer if it cannot be done.
+   * Checks that {@code removed} experts of each MoE layer can be removed.
    *
-   * @return the model that it would be
-   * @throws IllegalArgumentException if a layer would have none left, or its gate needs more
+   * @return the config of the result
+   * @throws IllegalArgumentException if a layer would have no experts, or fewer than its gate needs
    */
   public static ModelConfig pruned(ModelConfig model, int removed) {
     return ExpertBlends.changed(
@@ -91,11 +90,11 @@ public final class ExpertReduction {
   }
 
   /**
-   * The {@code removed} least used experts of each MoE layer are removed, with their rows of the
+   * Removes the {@code removed} least used experts of each MoE layer, with their rows of the
    * router.
    *
    * @param loads routes to each expert by layer
-   * @throws IllegalArgumentException as {@link #pruned}
+   * @throws IllegalArgumentException like {@link #pruned}
    */
   public static Edit prune(ModelConfig model, int removed, Map<Integer, long[]> loads) {
     ModelConfig config = pruned(model, removed);
@@ -111,7 +110,7 @@ public final class ExpertReduction {
     return new ExpertBlends(model, config, blends, null);
   }
 
-  /** The most used experts, as many of each group, in their order. */
+  /** The most used experts, equally many of each group, in their order. */
   private static List<Integer> mostUsed(MoeConfig moe, int left, long[] load) {
     int groups = moe.gate().choice().groups();
     int size = moe.experts() / groups;
@@ -127,7 +126,7 @@ public final class ExpertReduction {
     return kept;
   }
 
-  /** The place in {@code kept} of the expert of the same group with the most similar row. */
+  /** The index in {@code kept} of the expert of this group with the most similar row. */
   private static int mostSimilar(MoeConfig moe, int expert, List<Integer> kept, float[] router) {
     int size = moe.experts() / moe.gate().choice().groups();
     int width = router.length / moe.experts();

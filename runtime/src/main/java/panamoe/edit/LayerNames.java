@@ -12,7 +12,9 @@ final class LayerNames {
   private static final Pattern EXPERT =
       Pattern.compile("layers\\.(\\d+)\\.moe\\.experts\\.(\\d+)\\.(.+)");
 
-  /** Groups: layer, tensor of the gate; a cosine router has others without rows of experts. */
+  /**
+   * Groups: layer, tensor of the gate. Other tensors, of a cosine router, have no rows of experts.
+   */
   private static final Pattern GATE =
       Pattern.compile("layers\\.(\\d+)\\.moe\\.gate\\.((?:vectors\\.)?weight|bias|correction)");
 
@@ -28,7 +30,7 @@ final class LayerNames {
   /** A tensor of a gate, with a row for each expert. */
   record GateTensor(int layer, String tensor) {}
 
-  /** What the tensor of this name is; null for other tensors. */
+  /** Parses the name of an expert's tensor; null for other tensors. */
   static ExpertTensor expert(String name) {
     Matcher parts = EXPERT.matcher(name);
     return parts.matches()
@@ -36,7 +38,7 @@ final class LayerNames {
         : null;
   }
 
-  /** What the tensor of this name is; null for other tensors. */
+  /** Parses a name; null for other tensors. */
   static GateTensor gate(String name) {
     Matcher parts = GATE.matcher(name);
     return parts.matches() ? new GateTensor(number(parts, 1), parts.group(2)) : null;

@@ -7,7 +7,7 @@ import java.util.Map;
 import panamoe.checkpoint.CheckpointException;
 
 /**
- * The arguments of a training by Megatron-DeepSpeed, as its checkpoint holds them.
+ * The training arguments in a checkpoint of Megatron-DeepSpeed.
  *
  * @param file for messages
  * @param values by name; None counts as absent
@@ -22,7 +22,7 @@ record MegatronArgs(Path file, Map<String, Object> values) {
   }
 
   /**
-   * @param absent the value where the argument is absent
+   * @param absent the default
    */
   Integer count(String name, Integer absent) {
     return value(name) == null ? absent : (Integer) count(name, value(name));
@@ -59,7 +59,7 @@ record MegatronArgs(Path file, Map<String, Object> values) {
     };
   }
 
-  /** Refuses any value but {@code only}; one that is absent is that. */
+  /** Refuses any value but {@code only}, which is also the default. */
   void require(String name, Object only) {
     Object value = value(name);
     if (value != null && !value.equals(only)) {

@@ -17,7 +17,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 
-/** A model as the arguments of Megatron-DeepSpeed's pretrain_gpt.py describe it. */
+/** Reads a model's config from the arguments of Megatron-DeepSpeed's pretrain_gpt.py. */
 final class MegatronConfig {
   private final MegatronArgs args;
   private final int hidden;
@@ -32,8 +32,8 @@ final class MegatronConfig {
   }
 
   /**
-   * @param vocabulary tokens, of which the checkpoint may have more, as padding
-   * @throws panamoe.checkpoint.CheckpointException with the argument that is not described here
+   * @param vocabulary tokens; the checkpoint may have more, as padding
+   * @throws panamoe.checkpoint.CheckpointException with an argument that is not supported
    * @throws IllegalArgumentException if a size is out of range
    */
   static ModelConfig of(MegatronArgs args, int vocabulary) {
@@ -73,7 +73,7 @@ final class MegatronConfig {
         InitialWeights.of(args.number("init_method_std", 0.02), layers));
   }
 
-  /** For each layer its number of experts: in every expert_interval-th layer, 1 is a dense one. */
+  /** The number of experts of each layer: every expert_interval-th has some; 1 means dense. */
   private List<Integer> experts(int layers) {
     if (layers > ModelConfig.MAX_LAYERS) {
       throw args.bad("num_layers", "" + layers, "at most " + ModelConfig.MAX_LAYERS);
@@ -134,7 +134,7 @@ final class MegatronConfig {
         residual ? new MoeConfig.Residual(inner) : null);
   }
 
-  /** The fused kernel and OpenAI's form approximate GELU by tanh; torch's own is exact. */
+  /** The fused kernel and OpenAI's form approximate GELU by tanh; torch's is exact. */
   private Activation activation() {
     boolean fused = args.flag("bias_gelu_fusion", true) && !args.flag("onnx_safe", false);
     return fused || args.flag("openai_gelu", false) ? Activation.GELU_TANH : Activation.GELU;

@@ -12,10 +12,10 @@ import panamoe.io.Words;
 
 /** One file of a checkpoint of Megatron-DeepSpeed, and its tensors by name. */
 final class MegatronFile implements AutoCloseable {
-  /** Dictionaries within dictionaries: language_model, embedding, word_embeddings, weight. */
+  /** Depth of dictionaries: language_model, embedding, word_embeddings, weight. */
   private static final int DEEPEST = 5;
 
-  /** Values within the dictionaries; one that is in several counts in each. */
+  /** Most values in the dictionaries; a shared one counts each time. */
   private static final int MOST_VALUES = 100_000;
 
   private final TorchFile file;
@@ -78,7 +78,7 @@ final class MegatronFile implements AutoCloseable {
     }
   }
 
-  /** What the file has under a key, such as its arguments; null if it has no such key. */
+  /** The value of a key, such as the arguments; null if absent. */
   Object value(String name) {
     return content.get(name);
   }
@@ -91,7 +91,7 @@ final class MegatronFile implements AutoCloseable {
     return file.path();
   }
 
-  /** The whole name of the one tensor whose name ends so. */
+  /** The full name of the one tensor with this suffix. */
   String nameEnding(String end) {
     String[] found =
         tensors.keySet().stream()
@@ -103,7 +103,7 @@ final class MegatronFile implements AutoCloseable {
     return found[0];
   }
 
-  /** Refuses a tensor that is missing or of another shape. */
+  /** Refuses a missing tensor, or another shape. */
   void require(String name, long[] shape) {
     TorchTensor tensor = tensors.get(name);
     if (tensor == null) {

@@ -20,9 +20,9 @@ import panamoe.model.ModelTensors;
 
 /**
  * A GPT or MoE that Megatron-DeepSpeed trained, read from its own checkpoint: one file for each
- * tensor rank, one for each MoE layer, expert and tensor rank. Everything is compared with the args
- * of the training before a weight is read; weights are read one tensor at a time and widened to
- * float32. Used by one thread.
+ * tensor rank, one for each MoE layer, expert and tensor rank. Names and shapes are compared with
+ * the training arguments first; weights are read one tensor at a time and widened to float32. Used
+ * by one thread.
  */
 public final class MegatronModel implements Edit.Source, AutoCloseable {
   private static final int PADDED_TO = 128;
@@ -71,10 +71,9 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
   /**
    * Opens a checkpoint.
    *
-   * @param folder as {@link DeepSpeedFolder#of} found it
-   * @param tokens of the tokenizer; the rows of padding after them are left out
-   * @throws CheckpointException if a file is missing or damaged, or if the model is not one that is
-   *     described here
+   * @param folder from {@link DeepSpeedFolder#of}
+   * @param tokens of the tokenizer; rows of padding after them are left out
+   * @throws CheckpointException if a file is missing or damaged, or if the model is not supported
    */
   public static MegatronModel open(Path folder, int tokens) {
     return new MegatronModel(folder, tokens);
@@ -122,7 +121,7 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
     }
   }
 
-  /** Refuses names and shapes that are not the model's, in every file. */
+  /** Checks names and shapes in every file. */
   private void requireTensors() {
     Set<String> outside = new HashSet<>();
     Map<String, Set<String>> inside = new HashMap<>();
@@ -211,7 +210,7 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
     expertOpen = "";
   }
 
-  /** The model, with its gates as they were in training. */
+  /** The model, with the gates of its training. */
   public ModelConfig config() {
     return config;
   }

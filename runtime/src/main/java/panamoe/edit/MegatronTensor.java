@@ -4,10 +4,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The tensor of Megatron-DeepSpeed that one of Panamoe's comes from.
+ * The tensor of Megatron-DeepSpeed for one of Panamoe's.
  *
- * @param name of it, without what stands before {@code layers} if it is an expert's
- * @param layer and {@code expert} whose file has it; -1 for a tensor outside of experts
+ * @param name of it; an expert's is without the prefix before {@code layers}
+ * @param layer and {@code expert} of the file; -1 outside of experts
  */
 record MegatronTensor(String name, TensorJoin join, int layer, int expert) {
   private static final String MODEL = "language_model.";
@@ -16,7 +16,7 @@ record MegatronTensor(String name, TensorJoin join, int layer, int expert) {
 
   /**
    * @param name a tensor's name in a checkpoint
-   * @param slicedExperts whether tensor ranks share experts and the MLPs beside them
+   * @param slicedExperts whether tensor ranks split experts and fixed MLPs
    */
   static MegatronTensor of(String name, boolean slicedExperts) {
     int dot = name.lastIndexOf('.');
@@ -89,7 +89,7 @@ record MegatronTensor(String name, TensorJoin join, int layer, int expert) {
     return outside(layer + "self_attention.query_key_value" + kind, join);
   }
 
-  /** Names of earlier versions in today's form. */
+  /** Translates names of earlier versions. */
   static String today(String name) {
     return name.replace("language_model.transformer.", "language_model.encoder.")
         .replaceFirst("(layers\\.\\d+\\.)attention\\.", "$1self_attention.");

@@ -4,12 +4,10 @@ import java.util.Random;
 import panamoe.io.Require;
 
 /**
- * Normal noise that makes copies differ: without it, copies of an expert get the same gradients and
- * stay copies.
+ * Normal noise for copies of an expert, which would otherwise get equal gradients and stay equal.
  *
- * @param fraction its deviation, as a fraction of the deviation of the weights it is added to; 0 to
- *     1
- * @param seed the same seed gives the same noise
+ * @param fraction its standard deviation relative to the weights'; 0 to 1
+ * @param seed determines the noise
  */
 public record Noise(double fraction, long seed) {
   public Noise {
@@ -19,22 +17,22 @@ public record Noise(double fraction, long seed) {
   /**
    * Adds noise to the elements {@code from} to {@code to}.
    *
-   * @param stream name of what they are: each stream has noise of its own
+   * @param stream name of the tensor: each stream has its own noise
    * @param deviation of the weights
    */
   void add(float[] values, int from, int to, String stream, double deviation) {
-    draw(values, from, to, stream, fraction * deviation);
+    addNormal(values, from, to, stream, fraction * deviation);
   }
 
-  /** Fresh weights: normal numbers of a deviation, whatever the fraction. */
+  /** New weights: normal numbers of this deviation, independent of the fraction. */
   float[] fresh(int count, String stream, double deviation) {
     float[] values = new float[count];
-    draw(values, 0, count, stream, deviation);
+    addNormal(values, 0, count, stream, deviation);
     return values;
   }
 
-  private void draw(float[] values, int from, int to, String stream, double deviation) {
-    // Random's normal numbers are specified to the bit, those of other generators are not.
+  private void addNormal(float[] values, int from, int to, String stream, double deviation) {
+    // Only Random's normal numbers are specified to the bit.
     Random random = new Random(seed * 0x9E3779B97F4A7C15L + stream.hashCode());
     for (int i = from; i < to; i++) {
       values[i] += (float) (deviation * random.nextGaussian());

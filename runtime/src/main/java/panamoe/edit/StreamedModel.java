@@ -19,8 +19,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A model that is written anew without being in memory: one tensor after the other is read and
- * written.
+ * Writes a model without loading it: one tensor after the other is read and written.
  *
  * @param source of its tensors
  */
@@ -28,11 +27,11 @@ public record StreamedModel(ModelConfig config, Edit.Source source) {
   private static final int PIECE = 1 << 20;
 
   /**
-   * Saves it at step 0 with no optimizer moments, which a trainer then takes as zero.
+   * Saves it at step 0 without optimizer moments, which are then zero.
    *
    * @param run config of the run whose model it is
    * @param directory of the checkpoints
-   * @param files that the weights are cut into
+   * @param files number of files of the weights
    * @throws IllegalArgumentException if there are fewer tensors than files
    * @throws panamoe.checkpoint.CheckpointException if it could not be read or written
    */

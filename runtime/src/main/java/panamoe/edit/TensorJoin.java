@@ -2,19 +2,19 @@ package panamoe.edit;
 
 import panamoe.config.GroupedQueryConfig.Heads;
 
-/** How a tensor comes from the slices that Megatron's tensor ranks have of one of theirs. */
+/** How a tensor is made of the slices of Megatron's tensor ranks. */
 enum TensorJoin {
-  /** Every rank has it all. */
+  /** Every rank has the whole tensor. */
   WHOLE,
-  /** One after the other. */
+  /** Slices are concatenated by rows. */
   ROWS,
-  /** Row by row beside each other. */
+  /** Slices are concatenated by columns. */
   COLUMNS,
   /** The queries of a fused projection, whose rows are, for each key/value head, q ..., k, v. */
   QUERY,
-  /** The keys of it. */
+  /** The keys of a fused projection. */
   KEY,
-  /** The values of it. */
+  /** The values of a fused projection. */
   VALUE;
 
   boolean ofFused() {
@@ -41,14 +41,14 @@ enum TensorJoin {
   }
 
   /**
-   * @param slices of all ranks, row by row; of {@link #WHOLE} one is enough
-   * @param rows of each slice, 1 of a vector's
+   * @param slices of all ranks, row by row; one is enough for {@link #WHOLE}
+   * @param rows of each slice, 1 for a vector
    */
   float[] of(float[][] slices, int rows, Heads heads) {
     if (this == WHOLE || slices.length == 1 && !ofFused()) {
       return slices[0];
     }
-    float[] joined = this == COLUMNS ? beside(slices, rows) : stacked(slices);
+    float[] joined = this == COLUMNS ? sideBySide(slices, rows) : stacked(slices);
     return ofFused() ? part(joined, heads) : joined;
   }
 
@@ -60,7 +60,7 @@ enum TensorJoin {
     return joined;
   }
 
-  private static float[] beside(float[][] slices, int rows) {
+  private static float[] sideBySide(float[][] slices, int rows) {
     int width = slices[0].length / rows;
     float[] joined = new float[Math.multiplyExact(slices[0].length, slices.length)];
     for (int row = 0; row < rows; row++) {

@@ -12,17 +12,16 @@ import panamoe.config.MoeConfig;
 import panamoe.io.Require;
 
 /**
- * A dense model becomes an MoE (sparse upcycling, arXiv 2212.05055): in some layers each expert is
- * a copy of the MLP with noise of its own, behind a fresh router.
+ * Turns a dense model into an MoE (sparse upcycling, arXiv 2212.05055): in some layers, experts are
+ * copies of the MLP, each with its own noise, with a new router.
  *
- * <p>Without noise all experts of a layer give what the MLP gave. From top-2 on the weights of a
- * token's routes sum to 1, so the model computes what it did. A top-1 gate keeps the raw score as
- * weight, without which the router would get no gradient from the loss; scaled by the number of
- * experts it is about 1 with a fresh router, so the model computes nearly what it did.
+ * <p>Without noise, all experts equal the MLP. From top-2 on a token's weights sum to 1, so the
+ * model's output is unchanged. A top-1 gate needs the raw score as weight to get a gradient; scaled
+ * by the number of experts it is about 1 for a new router, so the output is nearly unchanged.
  */
 public record Upcycling(ModelConfig config, Set<Integer> layers, Noise noise) implements Edit {
   /**
-   * @param layers numbers from 0
+   * @param layers indices from 0
    * @throws IllegalArgumentException if the model has experts already, if it has no such layer, or
    *     if the gate does not fit the experts
    */

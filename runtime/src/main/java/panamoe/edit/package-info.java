@@ -1,2 +1,2 @@
-/** Another model of a trained one: fewer layers, other experts. */
+/** Surgery on trained models: fewer layers, other experts. */
 package panamoe.edit;

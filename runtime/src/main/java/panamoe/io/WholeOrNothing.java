@@ -56,34 +56,39 @@ public final class WholeOrNothing {
    * them. What a killed process left of it is deleted.
    *
    * @throws FileAlreadyExistsException if something is there
-   * @throws FileSystemException that names {@code path}, for every failure to write
+   * @throws FileSystemException for every other failure; names the file that failed, or {@code
+   *     path} if that is not known
    */
-  public static void make(Path path, Body body) throws IOException {
-    requireFree(path);
-    put(
-        path,
-        hidden -> {
-          body.writeTo(hidden);
-          if (!Files.isDirectory(hidden)) {
-            requireFreeFile(path); // here the message names the path, not the hidden file
-          }
-        });
+  public static void make(Path path, Body body) throws FileSystemException {
+    try {
+      requireFree(path);
+      put(
+          path,
+          hidden -> {
+            body.writeTo(hidden);
+            if (!Files.isDirectory(hidden)) {
+              requireFreeFile(path); // here the message names the path, not the hidden file
+            }
+          });
+    } catch (IOException e) {
+      throw FileErrors.naming(path, e);
+    }
   }
 
   /**
-   * As {@link #make}, but a file that is there is replaced, by all at once or not at all. A link's
+   * Like {@link #make}, but a file that is there is replaced by a whole one, or stays. A link's
    * target is replaced; a device or pipe is written to.
    */
-  public static void replace(Path file, Body body) throws IOException {
-    boolean there = Files.exists(file);
-    if (there && !Files.isRegularFile(file)) {
-      try {
+  public static void replace(Path file, Body body) throws FileSystemException {
+    try {
+      boolean there = Files.exists(file);
+      if (there && !Files.isRegularFile(file)) {
         body.writeTo(file);
-      } catch (IOException e) {
-        throw FileErrors.naming(file, e);
+      } else {
+        put(there ? file.toRealPath() : file, body);
       }
-    } else {
-      put(there ? file.toRealPath() : file, body);
+    } catch (IOException e) {
+      throw FileErrors.naming(file, e);
     }
   }
 
@@ -101,10 +106,7 @@ public final class WholeOrNothing {
       SafeFolder.force(hidden);
       Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);
       SafeFolder.force(folder);
-    } catch (IOException e) {
-      undo(hidden, missing, e);
-      throw FileErrors.naming(path, e);
-    } catch (RuntimeException | Error e) {
+    } catch (IOException | RuntimeException | Error e) {
       undo(hidden, missing, e);
       throw e;
     }

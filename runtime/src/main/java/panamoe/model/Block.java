@@ -21,8 +21,8 @@ import panamoe.param.Declarations;
 import panamoe.tensor.Tensor;
 
 /**
- * One transformer layer: {@code x + attention(norm(x))}, behind an encoder {@code + attention to
- * its text(norm(.))}, then {@code + MLP or MoE(norm(.))}.
+ * One transformer layer: {@code x + attention(norm(x))}, with an encoder {@code +
+ * cross-attention(norm(.))}, then {@code + MLP or MoE(norm(.))}.
  */
 final class Block {
   private final String place;
@@ -39,8 +39,8 @@ final class Block {
 
   /**
    * @param place its name in messages
-   * @param layer index of it in the cache
-   * @param encoded whether it attends to an encoded text
+   * @param layer its index in the cache
+   * @param encoded whether it has cross-attention
    */
   Block(Declarations at, String place, int layer, int hidden, BlockConfig config, boolean encoded) {
     this.place = place;
@@ -105,7 +105,7 @@ final class Block {
     return norm == null ? Cost.NONE : norm.cost(work);
   }
 
-  /** What the block reads of the encoded text. */
+  /** The cross-attention's keys and values. */
   private Tensor read(Pass pass, Tensor x, Sequences sequences) {
     if (!(sequences instanceof Sequences.Running running) || running.source() == null) {
       throw new UnsupportedOperationException(
@@ -117,7 +117,7 @@ final class Block {
         () -> cross.forward(pass, crossNorm.forward(pass, x), running.source()));
   }
 
-  /** Keeps what the block will read of an encoded text. */
+  /** Stores the cross-attention's keys and values of an encoded sequence. */
   void keep(Pass pass, Tensor encoded, Sequences.Source at) {
     cross.keep(pass, encoded, at);
   }
@@ -136,7 +136,7 @@ final class Block {
       second = second.then(cost(mlpOutputNorm, work)).then(Cost.sum(work, hidden));
     }
     Cost skipped = Cost.activations(work, 0, work.bytes(hidden));
-    Cost cost = first.then(cost(mlpNorm, work)).then(second).beside(skipped);
+    Cost cost = first.then(cost(mlpNorm, work)).then(second).parallel(skipped);
     return work.recompute() ? cost.recomputed(work.bytes(hidden)) : cost;
   }
 }

@@ -22,8 +22,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The encoder of a {@link LanguageModel}, as its {@link EncoderConfig} says, and what the layers of
- * the decoder keep of a text that it has read. Used by one thread at a time.
+ * The encoder of a {@link LanguageModel}, and the decoder's cache of encoded sequences. Used by one
+ * thread at a time.
  */
 public final class Encoder {
   private final ModelConfig model;
@@ -35,8 +35,8 @@ public final class Encoder {
   private AttentionTables tables;
 
   /**
-   * @param embedding of tokens, which the decoder shares
-   * @param decoder its layers, which may be made later
+   * @param embedding of tokens, shared with the decoder
+   * @param decoder its layers, which may be added later
    */
   Encoder(Declarations at, ModelConfig model, Parameter embedding, List<Block> decoder) {
     EncoderConfig config = model.encoder();
@@ -49,7 +49,8 @@ public final class Encoder {
             at.in("relative_bias"), model.embedding().relative(), first.heads().query(), true);
     for (int layer = 0; layer < config.blocks().size(); layer++) {
       BlockConfig block = config.blocks().get(layer);
-      // One layer's keys and values are read before the next layer's replace them.
+      // All layers use one cache: a layer has read its keys and values before the next one stores
+      // its own.
       blocks.add(
           new Block(
               at.in("layers." + layer), "encoder layer " + layer, 0, model.hidden(), block, false));
@@ -67,30 +68,30 @@ public final class Encoder {
   }
 
   /**
-   * A cache of what the decoder's layers keep of {@code texts} texts as long as the context, each a
-   * block.
+   * A cross-attention cache of {@code sequences} sequences as long as the context, with a block for
+   * each.
    *
    * @param dtype of activations, or INT8
    */
-  public KeyValueCache cache(TensorScope scope, DType dtype, long texts) {
+  public KeyValueCache cache(TensorScope scope, DType dtype, long sequences) {
     return new KeyValueCache(
         scope,
         dtype,
         model.blocks().stream().map(BlockConfig::attention).toList(),
         1,
-        texts,
+        sequences,
         model.context(),
         0,
         0);
   }
 
   /**
-   * Reads a text, and keeps what the layers of the decoder read of it.
+   * Encodes a sequence, and stores its keys and values for the decoder's layers.
    *
    * @param ids INT32 [S]
    * @param positions INT32 [S]: 0 to S - 1
    * @param ends INT32 [S]: S - 1
-   * @param at the slot of the text for each row, whose ends are the positions
+   * @param at the slot of the sequence for each row; the ends are the positions
    * @return the final hidden states [S, M]
    */
   public Tensor read(Pass pass, Tensor ids, Tensor positions, Tensor ends, Sequences.Source at) {
@@ -113,7 +114,7 @@ public final class Encoder {
     return encoded;
   }
 
-  /** Keys and values of a text of {@code length} tokens, while it is read. */
+  /** Memory for keys and values of {@code length} tokens while they are encoded. */
   private KeyValueCache own(TensorScope scope, int length) {
     return new KeyValueCache(
         scope,

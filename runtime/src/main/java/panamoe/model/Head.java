@@ -16,13 +16,14 @@ import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** The end of a model: logits of its final hidden states [S, M], and their losses. */
+/** Logits of a model's final hidden states [S, M], and their losses. */
 public final class Head {
   private final ModelConfig config;
-  private final Parameter matrix; // the token embedding where it is tied
+  private final Parameter matrix; // the token embedding if tied
   private final Parameter bias; // null without one
   private final ParameterStore store;
-  private Tensor packed; // of a tied matrix in inference, whose rows the embedding looks up
+  private Tensor
+      packed; // packed copy of a tied matrix in inference; the embedding needs it row-major
 
   Head(Declarations at, ModelConfig config, Parameter embedding, ParameterStore store) {
     this.config = config;
@@ -39,12 +40,12 @@ public final class Head {
             : null;
   }
 
-  /** The matrix [V, M]: the token embedding where it is tied. */
+  /** The matrix [V, M]: the token embedding if tied. */
   public Parameter matrix() {
     return matrix;
   }
 
-  /** The matrix as kernels multiply by it. */
+  /** The GEMM operand. */
   public Tensor weight() {
     return packed == null ? matrix.value() : packed;
   }
@@ -54,7 +55,7 @@ public final class Head {
     return config.head().tied() ? backend.packedBytes(dtype, matrix.shape()) : 0;
   }
 
-  /** Makes room for a tied matrix in inference. */
+  /** Allocates the packed copy of a tied matrix in inference. */
   void allocate(Backend backend, DType dtype) {
     if (config.head().tied()) {
       packed = store.allocatePacked(backend, dtype, matrix.shape());

@@ -8,10 +8,10 @@ import panamoe.config.ModelConfig;
 import panamoe.io.Require;
 
 /**
- * A shallower model, as the layers of a deeper one that it keeps: layer i of the shallower one is
- * layer {@code layers.get(i)} of the deeper one, in shape and, where it starts from it, in weights.
+ * The layers of a model that a shallower one keeps: layer i of the shallower one has the shape of
+ * layer {@code layers.get(i)}, and may start from its weights.
  *
- * @param layers numbers from 0, in ascending order
+ * @param layers indices from 0, ascending
  */
 public record KeptLayers(List<Integer> layers) {
   private static final String PREFIX = "layers.";
@@ -29,9 +29,9 @@ public record KeptLayers(List<Integer> layers) {
   }
 
   /**
-   * The first layer and the last {@code count - 1}: the first reads the embedding, and nothing else
-   * can; of the others those near the end stay, so that the top of a pyramid survives. The paper's
-   * student of 21 layers, with 32 x 8 and 64 x 2 experts, keeps these of its teacher's 24.
+   * The first layer and the last {@code count - 1}: the first is needed to read the embedding, and
+   * the last ones keep the top of a pyramid. The paper's student of 21 layers, with 32 x 8 and 64 x
+   * 2 experts, keeps these of its teacher's 24.
    *
    * @throws IllegalArgumentException if the model has fewer layers
    */
@@ -63,7 +63,7 @@ public record KeptLayers(List<Integer> layers) {
   /**
    * Refuses a shallower model that cannot start from the deeper one's weights.
    *
-   * @throws IllegalArgumentException with the first tensor that has another shape there
+   * @throws IllegalArgumentException with the first tensor of another shape
    */
   public void requireFits(ModelConfig shallower, ModelConfig deeper) {
     if (layers.size() != shallower.layers()) {
@@ -87,7 +87,7 @@ public record KeptLayers(List<Integer> layers) {
             });
   }
 
-  /** The deeper model's name of a tensor of the shallower one. */
+  /** The name in the deeper model of a tensor of the shallower one. */
   public String source(String name) {
     if (!name.startsWith(PREFIX)) {
       return name;

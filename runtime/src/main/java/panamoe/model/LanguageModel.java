@@ -40,12 +40,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A transformer, a decoder and perhaps an encoder before it, composed as its {@link ModelConfig}
- * says.
+ * A transformer: a decoder, perhaps with an encoder, built by its {@link ModelConfig}.
  *
- * <p>Made in two steps: the constructor declares the parameters, which costs nothing and is enough
- * to count them; {@link #materialize} draws them, or {@link #allocate} makes room for those of a
- * checkpoint. Used by one thread at a time.
+ * <p>The constructor only declares the parameters, which is enough to count them; {@link
+ * #materialize} initialises them, or {@link #allocate} allocates memory for a checkpoint's. Used by
+ * one thread at a time.
  */
 public final class LanguageModel implements AutoCloseable {
   private final ModelConfig config;
@@ -61,17 +60,17 @@ public final class LanguageModel implements AutoCloseable {
   private final Head head;
   private AttentionTables tables;
 
-  /** A model that one rank holds whole. */
+  /** A model on one rank. */
   public LanguageModel(ModelConfig config) {
     this(config, Ranks.alone());
   }
 
   /**
-   * This rank's part of a model that all {@code ranks} hold together; they build it, and run its
-   * passes, at the same time.
+   * This rank's part of a model that is distributed over {@code ranks}. All ranks build it and run
+   * its passes together.
    *
    * @throws IllegalArgumentException if its heads or MLPs do not divide among the tensor ranks, or
-   *     it has an encoder or relative positions and the ranks are several
+   *     it has an encoder or relative positions on several ranks
    */
   public LanguageModel(ModelConfig config, Ranks ranks) {
     int size = ranks.world().size();
@@ -116,25 +115,25 @@ public final class LanguageModel implements AutoCloseable {
     return config;
   }
 
-  /** What reads texts for the decoder; empty in a model of a decoder alone. */
+  /** The encoder; empty in a decoder-only model. */
   public Optional<Encoder> encoder() {
     return Optional.ofNullable(encoder);
   }
 
-  /** The parameters that this rank holds. */
+  /** This rank's parameters. */
   public ParameterStore parameters() {
     return store;
   }
 
-  /** What makes logits and losses of hidden states. */
+  /** Computes logits and losses of hidden states. */
   public Head head() {
     return head;
   }
 
   /**
-   * Gives the parameters memory and first values; see {@link ParameterStore#materialize}.
+   * Allocates and initialises the parameters; see {@link ParameterStore#materialize}.
    *
-   * @throws IllegalArgumentException if it is to train and has a part without a backward
+   * @throws IllegalArgumentException for training, if a part has no backward
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     if (training) {
@@ -145,7 +144,7 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Makes room for inference in {@code types}, where a checkpoint is loaded to; see {@link
+   * Allocates memory for inference in {@code types}, to load a checkpoint into; see {@link
    * ParameterStore#allocate}. The model can neither train nor be saved.
    */
   public void allocate(Backend backend, WeightTypes types) {
@@ -153,10 +152,10 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * As {@link #allocate(Backend, WeightTypes)}, for some of the parameters.
+   * Like {@link #allocate(Backend, WeightTypes)}, for some of the parameters.
    *
    * @param held which of them get memory
-   * @param cacheBytes that will be allocated for a cache of the others
+   * @param cacheBytes bytes that a cache of the others will take
    */
   public void allocate(
       Backend backend, WeightTypes types, Predicate<Parameter> held, long cacheBytes) {
@@ -181,8 +180,8 @@ public final class LanguageModel implements AutoCloseable {
   /**
    * Takes experts' matrices from a cache, which is closed with this model.
    *
-   * @param layouts of an expert of each of {@link #allMoeLayers}; the experts that this rank holds
-   *     are numbered one after the other
+   * @param layouts of an expert of each of {@link #allMoeLayers}; this rank's experts are numbered
+   *     consecutively
    */
   public void offload(ExpertCache cache, List<ExpertLayout> layouts) {
     List<MoeLayer> layers = allMoeLayers();
@@ -219,8 +218,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Packs all drawn weights for inference in {@code dtype}; the model can then neither train nor be
-   * saved.
+   * Packs all initialised weights for inference in {@code dtype}; the model can then neither train
+   * nor be saved.
    */
   public void pack(Backend backend, DType dtype) {
     head.pack(backend, dtype);
@@ -259,9 +258,9 @@ public final class LanguageModel implements AutoCloseable {
    * The final hidden states, after the last norm.
    *
    * @param ids INT32 [S]
-   * @param used UINT8 [S] or null: 0 marks padding, which no expert sees
-   * @param recompute whether to keep only each layer's input for the backward and compute the rest
-   *     again
+   * @param used UINT8 [S] or null: 0 marks padding, which is not routed
+   * @param recompute whether to keep only each layer's input for the backward, and recompute the
+   *     rest
    * @return [S, M]
    * @throws NotFinite if a gate gets numbers that are not finite
    */
@@ -286,10 +285,9 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * The first layer of the latest {@link #forward} whose output has a number that is not finite, or
-   * -1: where a run went wrong. A layer that refused what it got, as a gate does with such logits,
-   * counts as well. Tells what this rank has seen; the activations of that pass must still be
-   * there.
+   * The first layer of the latest {@link #forward} whose output is not finite, or whose gate
+   * refused such logits; -1 if there is none. Covers this rank's rows; the activations of that pass
+   * must still be alive.
    */
   public int firstNonFiniteLayer(Backend backend) {
     try (TensorScope scope = TensorScope.confined(backend)) {
@@ -324,9 +322,9 @@ public final class LanguageModel implements AutoCloseable {
     return cost.then(finalNorm.cost(work)).then(head.cost(work));
   }
 
-  /** The part of {@link #cost} that each block has. */
+  /** The cost of each block. */
   public List<Cost> blockCosts(Work work) {
-    if (store.scope() != null) { // weights in memory may be stored unlike one another
+    if (store.scope() != null) { // weights in memory may differ in dtype
       return blocks.stream().map(block -> block.cost(work)).toList();
     }
     Map<BlockConfig, Cost> known = new IdentityHashMap<>();

@@ -16,10 +16,7 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/**
- * A model's tensors under the names that a checkpoint gives them: one tensor for each expert,
- * whoever holds it.
- */
+/** A model's tensors by their names in a checkpoint, which has one tensor for each expert. */
 public final class ModelTensors {
   private static final String EXPERTS = ".experts.";
 
@@ -52,10 +49,7 @@ public final class ModelTensors {
     return matrices;
   }
 
-  /**
-   * The FLOAT32 master weights of a model that one rank holds. Make the map once: views take a
-   * little memory.
-   */
+  /** The FLOAT32 master weights of a model on one rank. Make the map once: views take memory. */
   public static Map<String, Tensor> masters(LanguageModel model) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (Parameter parameter : model.parameters().parameters()) {
@@ -65,9 +59,9 @@ public final class ModelTensors {
   }
 
   /**
-   * Where a checkpoint's tensors go in what this rank holds of a model that was allocated for
-   * inference: each expert to its part of the stack, the embedding of a tied head to both of its
-   * weights. Make the map once: views take a little memory.
+   * The targets of a checkpoint's tensors on this rank, in a model that was allocated for
+   * inference: each expert goes to its part of the stack, a tied embedding to both of its weights.
+   * Make the map once: views take memory.
    *
    * @param backend that the model was allocated on
    */
@@ -75,7 +69,7 @@ public final class ModelTensors {
     Map<String, LoadTarget> destinations = new LinkedHashMap<>();
     for (Parameter parameter : model.parameters().parameters()) {
       if (parameter.value() == null) {
-        continue; // it is read when it is needed
+        continue; // read on demand
       }
       boolean tied = model.config().head().tied() && parameter == model.head().matrix();
       Tensor value = parameter.value();
@@ -94,8 +88,7 @@ public final class ModelTensors {
   }
 
   /**
-   * Where a checkpoint's tensors go in the FLOAT32 masters of what this rank holds of a model that
-   * trains.
+   * The targets of a checkpoint's tensors on this rank: the FLOAT32 masters of a model that trains.
    */
   public static Map<String, LoadTarget> masterDestinations(LanguageModel model) {
     Map<String, LoadTarget> destinations = new LinkedHashMap<>();
@@ -110,9 +103,9 @@ public final class ModelTensors {
   }
 
   /**
-   * Where the tensor of one expert of a stack goes that is not in memory.
+   * The target of an expert's tensor from a stack that is not in memory.
    *
-   * @param matrix which of this rank's
+   * @param matrix index in this rank's stack
    * @param into [N, K], packed, or this rank's slice of it
    */
   public static Map<String, LoadTarget> expert(Parameter stack, int matrix, Tensor into) {
@@ -130,8 +123,7 @@ public final class ModelTensors {
   }
 
   /**
-   * A tensor that holds what this rank has of a parameter, slices put together, under the
-   * parameter's names.
+   * Adds a tensor with this rank's part of a parameter, slices joined, under the parameter's names.
    *
    * @param prefix before each name
    */
@@ -156,11 +148,11 @@ public final class ModelTensors {
   }
 
   /**
-   * Matrices in their own blocks. A layer whose experts are in blocks of several dtypes is held in
-   * {@link DType#INT8_BLOCKS}; one with experts in none, in {@code compute}.
+   * The dtypes that keep the blocks of a file. Experts of a layer in several block formats become
+   * {@link DType#INT8_BLOCKS}; if some are not in blocks, {@code compute}.
    *
    * @param compute of all else
-   * @param blocks of tensors by name, over all ranks; without those that are in none
+   * @param blocks by tensor name, over all ranks; without tensors that are not in blocks
    */
   public static WeightTypes asStored(ModelConfig config, DType compute, Map<String, DType> blocks) {
     Map<String, DType> stored = new HashMap<>();

@@ -13,11 +13,11 @@ import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
 /**
- * Logits that are cosines of projected tokens and of a vector for each expert, times a learned
- * scale (X-MoE, arXiv 2204.09179; Tutel). In FLOAT32 whatever the model computes in.
+ * Logits are cosines of projected tokens and a vector for each expert, times a learned scale
+ * (X-MoE, arXiv 2204.09179; Tutel). Always in FLOAT32.
  */
 final class CosineRouter {
-  /** Twofold at the start. */
+  /** Initial scale. */
   private static final Initialization TEMPERATURE =
       new Initialization.Constant((float) Math.log(2));
 

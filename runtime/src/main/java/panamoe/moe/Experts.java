@@ -17,10 +17,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Two-layer MLPs of one shape: a layer's E experts, or those that this rank holds. Their weights
- * are stacked, up [E, F, M] (SwiGLU: [E, 2F, M]) and down [E, M, F]; a checkpoint holds a tensor
- * for each expert. Where the topology slices experts, S tensor ranks share F (expert slicing,
- * DeepSpeed-MoE §5.2).
+ * Two-layer MLPs of one shape: a layer's E experts, or this rank's. Their weights are stacked, up
+ * [E, F, M] (SwiGLU: [E, 2F, M]) and down [E, M, F]; a checkpoint holds a tensor for each expert.
+ * If the topology slices experts, S tensor ranks split F (expert slicing, DeepSpeed-MoE §5.2).
  */
 public final class Experts {
   private final Activation activation;
@@ -29,7 +28,7 @@ public final class Experts {
   private final Parameter downWeight;
   private final Parameter downBias;
 
-  /** Declares {@code up} and {@code down} of the experts that this rank holds. */
+  /** Declares {@code up} and {@code down} of this rank's experts. */
   public Experts(Declarations at, int hidden, MoeConfig config, ExpertGroups experts) {
     Communicator slices = at.ranks().slices();
     this.activation = config.activation();
@@ -42,7 +41,7 @@ public final class Experts {
     this.upWeight = up.expertMatrix(experts, outputs, upOutputs, hidden);
     this.upBias = config.bias() ? up.expertBias(experts, outputs, upOutputs) : null;
     this.downWeight = down.expertMatrix(experts, inputs, hidden, inner);
-    // Each slice adds a term to the outputs, the first one the bias.
+    // Each slice gives a term of the outputs; the first one adds the bias.
     this.downBias =
         config.bias() && slices.rank() == 0 ? down.expertBias(experts, Slice.WHOLE, hidden) : null;
   }
@@ -55,9 +54,8 @@ public final class Experts {
   /**
    * @param rows [R, M], grouped by expert
    * @param offsets INT32 [E + 1], E the experts of this rank
-   * @param input [S, M], what the layer's gate routes, or null
-   * @return [R, M], the term of this rank's slices: the outputs are the sum over the slices; rows
-   *     past {@code offsets[E]} undefined
+   * @param input [S, M] of the layer's gate, or null
+   * @return [R, M], this slice's term of the outputs; rows past {@code offsets[E]} undefined
    */
   Tensor forward(Pass pass, Tensor rows, Tensor offsets, Tensor input) {
     Tensor y = pass.allocate(rows.dtype(), rows.shape());
@@ -85,7 +83,7 @@ public final class Experts {
         experts.rows(y));
   }
 
-  /** The experts' outputs, where the layer's input is not known. */
+  /** The experts' outputs without the layer's input. */
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
     return forward(pass, rows, offsets, null);
   }

@@ -19,10 +19,7 @@ import panamoe.param.Parameter;
 import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
-/**
- * The router, a linear map or cosines, in FLOAT32 whatever the model computes in, and the choice of
- * experts.
- */
+/** The router, a linear map or cosines, always in FLOAT32, and the choice of experts. */
 public final class Gate {
   private static final float JITTER = 0.01f;
 
@@ -34,9 +31,9 @@ public final class Gate {
   private final Parameter correction;
 
   /**
-   * Declares {@code weight} [E, M] and, where the config has it, {@code bias} [E] of the logits, or
-   * the parts of a cosine router; and, where the config has it, {@code correction} [E], which is
-   * added to scores for the choice alone and gets no gradient.
+   * Declares {@code weight} [E, M] and, if configured, {@code bias} [E] of the logits, or the parts
+   * of a cosine router; and, if configured, {@code correction} [E], which is added to scores for
+   * the choice only and gets no gradient.
    */
   public Gate(Declarations at, int hidden, int experts, GateConfig config) {
     this.config = config;
@@ -57,13 +54,11 @@ public final class Gate {
   }
 
   /**
-   * Routes by the config; random numbers (jitter, Gumbel noise, priorities) are drawn in training
-   * only.
+   * Routes by the config; jitter, Gumbel noise and random priorities are for training only.
    *
    * @param x [S, M]
    * @param used UINT8 [S] or null: 0 marks padding
-   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
-   *     loss
+   * @param sequence tokens of a sequence, for a loss per sequence; divides S; 0: no such loss
    */
   public Routes forward(Pass pass, Tensor x, Tensor used, long sequence) {
     return forward(pass, x, used, sequence, config.topK());
@@ -72,8 +67,8 @@ public final class Gate {
   /**
    * Routes tokens to fewer experts than the config says.
    *
-   * @param topK experts of a token, at most the config's: the best of its choices, weighted as if
-   *     there were no others
+   * @param topK experts of a token, at most the config's: its best choices, weighted as if there
+   *     were no others
    */
   Routes forward(Pass pass, Tensor x, Tensor used, long sequence, int topK) {
     Tensor input = x;
@@ -85,7 +80,7 @@ public final class Gate {
         case JITTER -> input = JitterOp.forward(pass, x, JITTER);
         case GUMBEL, GUMBEL_FROM_SECOND -> noise = pass.gumbel(x.size(0), experts);
       }
-      if (drawsPriority()) {
+      if (needsPriority()) {
         priority = pass.uniform(x.size(0), experts);
       }
     }
@@ -93,10 +88,9 @@ public final class Gate {
   }
 
   /**
-   * Routes x [S, M] with random numbers that the caller drew.
+   * Routes x [S, M] with the caller's random numbers.
    *
-   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
-   *     loss
+   * @param sequence tokens of a sequence, for a loss per sequence; divides S; 0: no such loss
    * @param noise FLOAT32 [S, E] or null
    * @param priority FLOAT32 [S, E] or null
    */
@@ -133,8 +127,8 @@ public final class Gate {
   }
 
   /**
-   * How often each expert would be chosen if x were this layer's input: a guess, where x is another
-   * layer's.
+   * How often each expert would be chosen for the input x: a prediction if x is another layer's
+   * input.
    *
    * @return [E]
    */
@@ -150,17 +144,17 @@ public final class Gate {
     return Boolean.TRUE.equals(config.loss().perSequence());
   }
 
-  private boolean drawsPriority() {
+  private boolean needsPriority() {
     return config.capacity().policy() == DropPolicy.PRIORITY;
   }
 
   /** The cost of {@link #forward}. */
   public Cost cost(Work work) {
     long tokens = work.tokens();
-    double drawn = 0;
+    double random = 0;
     if (work.training()) {
-      drawn += drawsPriority() ? experts : 0;
-      drawn +=
+      random += needsPriority() ? experts : 0;
+      random +=
           switch (config.choice().noise()) {
             case NONE -> 0;
             case JITTER -> hidden;
@@ -176,6 +170,6 @@ public final class Gate {
     }
     return (cosine == null ? linear.costFloat32(work) : cosine.cost(work))
         .then(Cost.weights(work, correction))
-        .then(Cost.activations(work, tables + work.bytes32(drawn), 0));
+        .then(Cost.activations(work, tables + work.bytes32(random), 0));
   }
 }

@@ -27,14 +27,14 @@ import panamoe.param.Weight;
 import panamoe.tensor.Tensor;
 
 /**
- * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts,
- * experts, exchange, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also goes
- * through a fixed MLP, and a learned softmax of two coefficients mixes the two branches; or it also
- * visits a shared expert, whose output is added.
+ * A Mixture-of-Experts layer: gate, dispatch, exchange (if several ranks hold the experts),
+ * experts, exchange, combine. In a Residual MoE (DeepSpeed-MoE §4.1.2) every token also passes a
+ * fixed MLP, and a learned softmax of two coefficients mixes both branches. The output of a shared
+ * expert is added.
  */
 public final class MoeLayer {
   /**
-   * What the fixed MLP adds.
+   * The output of the fixed MLP.
    *
    * @param coefficient FLOAT32 [S, 2], logits of the weights of the experts and the MLP
    */
@@ -42,7 +42,7 @@ public final class MoeLayer {
     static final Residual NONE = new Residual(null, null);
   }
 
-  /** Copies of a row that its way to another rank's expert and back leaves for the backward. */
+  /** Copies of a row that an exchange, there and back, keeps for the backward. */
   private static final int TRAVELLING = 3;
 
   private final int layer;
@@ -95,8 +95,8 @@ public final class MoeLayer {
   }
 
   /**
-   * Begins to read the experts that the router would choose if x were this layer's input, where
-   * they are not all in memory and this rank holds all of them.
+   * Prefetches the experts that the router would choose for the input x, if experts are on a disk
+   * and this rank holds all of them.
    *
    * @param x [S, M], or null
    */
@@ -120,10 +120,9 @@ public final class MoeLayer {
   /**
    * @param x [S, M]
    * @param skip [S, M] added to the output, or null
-   * @param used UINT8 [S] or null: 0 marks padding, whose output is the skip (and the fixed MLP's
-   *     part) alone
-   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
-   *     loss
+   * @param used UINT8 [S] or null: 0 marks padding, whose output is only the skip (and the fixed
+   *     MLP's part)
+   * @param sequence tokens of a sequence, for a loss per sequence; divides S; 0: no such loss
    * @return [S, M]
    */
   public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used, long sequence) {
@@ -132,18 +131,18 @@ public final class MoeLayer {
     return y;
   }
 
-  /** As {@link #forward} of one sequence. */
+  /** {@link #forward} of one sequence. */
   public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
     return forward(pass, x, skip, used, x.size(0));
   }
 
-  /** As {@link #forward}, without a skip and into a tensor y [S, M] that the caller has. */
+  /** Like {@link #forward}, without a skip, into the caller's tensor y [S, M]. */
   public void forwardInto(Pass pass, Tensor x, Tensor used, Tensor y) {
     forwardInto(pass, x, route(pass, x, used, x.size(0)), null, y);
   }
 
   /**
-   * As {@link #forward}, with the gate's input and random numbers given: for replaying another
+   * Like {@link #forward}, with a given input of the gate and random numbers, to replay another
    * implementation's results.
    *
    * @param noise FLOAT32 [S, E] or null
@@ -157,21 +156,20 @@ public final class MoeLayer {
   }
 
   /**
-   * The cost of {@link #forward} with a skip connection, if routes hit as many different experts as
-   * they can.
+   * The cost of {@link #forward} with a skip connection, if routes hit as many experts as possible.
    */
   public Cost cost(Work work) {
     return cost(work, mostHit(work));
   }
 
-  /** The cost where {@code hit} of this rank's experts get rows. */
+  /** The cost if {@code hit} of this rank's experts get rows. */
   public Cost cost(Work work, double hit) {
     Cost ones =
         weightedInputs
             ? Cost.activations(work, work.bytes32(topK), work.bytes(2.0 * topK * hidden + hidden))
             : Cost.NONE;
     return gate.cost(work)
-        .then(costOfExperts(work, rows(work), hit).beside(costBeside(work)))
+        .then(costOfExperts(work, rows(work), hit).parallel(costOverlapped(work)))
         .then(ones)
         .then(Cost.activations(work, dispatched(work) + work.bytes(hidden), 0));
   }
@@ -181,12 +179,12 @@ public final class MoeLayer {
     return costOfExperts(work, rows(work), mostHit(work));
   }
 
-  /** The same where {@code hit} of this rank's experts get {@code rows} together. */
+  /** The experts' part if {@code hit} of them get {@code rows} rows in total. */
   public Cost costOfExperts(Work work, double rows, double hit) {
     return experts.cost(work, rows, hit);
   }
 
-  /** Sub-groups of a tensor group compute a part of its rows each. */
+  /** Each sub-group of a tensor group computes a part of its rows. */
   private double rows(Work work) {
     Topology topology = work.topology();
     return (double) work.tokens() * topK * topology.expertSlices() / topology.tensorDegree();
@@ -197,23 +195,21 @@ public final class MoeLayer {
     return Math.min(held, (double) work.tokens() * topK);
   }
 
-  /** The bytes of {@link #cost} that are kept of rows by expert, which are copied and no more. */
+  /** The kept bytes of {@link #cost} for rows by expert, which are only copied. */
   public double dispatched(Work work) {
     return work.bytes((double) topK * hidden)
         * (computesHere(work.topology()) ? 1 : 1 + TRAVELLING);
   }
 
-  /**
-   * The part of {@link #cost} that is computed while rows travel: of the MLP beside the experts.
-   */
-  public Cost costBeside(Work work) {
+  /** The part of {@link #cost} that overlaps the exchange: the fixed MLP or shared expert. */
+  public Cost costOverlapped(Work work) {
     if (shared != null) {
       return shared.cost(work, hidden);
     }
     return mlp == null ? Cost.NONE : mlp.cost(work).then(coefficient.costFloat32(work));
   }
 
-  /** Whether rows stay on their rank: it holds all experts, and shares no rows. */
+  /** Whether no exchange is needed: the rank holds all experts and shares no rows. */
   private boolean computesHere(Topology topology) {
     return topology.expertDegree(groups.total()) == 1 && !topology.sharesRows();
   }
@@ -228,7 +224,7 @@ public final class MoeLayer {
         weightedInputs ? DispatchOp.weighted(pass, x, routes) : DispatchOp.forward(pass, x, routes);
     boolean here = computesHere(ranks.topology());
     ExchangeOp exchange = here ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
-    // What needs no other rank is computed while the rows are under way.
+    // Computes the fixed MLP or shared expert while rows are exchanged.
     Tensor base =
         shared == null
             ? skip
@@ -250,7 +246,7 @@ public final class MoeLayer {
         y);
   }
 
-  /** For experts that all tensor ranks slice: each has all rows already. */
+  /** For sliced experts: every tensor rank has all rows already. */
   private Tensor computeHere(Pass pass, Tensor x, Tensor rows, Tensor offsets) {
     Tensor input = SliceOp.enter(pass, rows, ranks.slices());
     Tensor outputs = experts.forward(pass, input, offsets, x);

@@ -20,8 +20,8 @@ import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 
 /**
- * An MLP that every token visits beside its routed experts (DeepSeek-MoE, arXiv 2401.06066 §3.2);
- * gated, the sigmoid of a learned logit scales its output (Qwen2-MoE).
+ * An MLP that every token passes in addition to its routed experts (DeepSeek-MoE, arXiv 2401.06066
+ * §3.2). If gated, the sigmoid of a learned logit scales its output (Qwen2-MoE).
  */
 final class SharedExpert {
   // A gate over one expert, whose weight is the sigmoid of the logit.
@@ -30,7 +30,7 @@ final class SharedExpert {
   private final Mlp mlp;
   private final Linear gate;
 
-  /** Declares the MLP and, where gated, {@code gate} [1, M]. */
+  /** Declares the MLP and, if gated, {@code gate} [1, M]. */
   SharedExpert(Declarations at, int hidden, MoeConfig config) {
     MoeConfig.SharedExpert shared = config.shared();
     this.mlp =
@@ -54,7 +54,7 @@ final class SharedExpert {
       return skip == null ? output : AddOp.forward(pass, skip, output);
     }
     Tensor logits = gate.forwardFloat32(pass, x);
-    // Nobody observes this gate, which chooses nothing.
+    // Without an observer: this gate chooses nothing.
     Pass unobserved = pass.observedBy(RouteObserver.NONE);
     Routes routes = GateOp.forward(unobserved, SIGMOID, GateKernels.Inputs.of(logits), 0, 0);
     return CombineOp.forward(pass, CombineKernels.Inputs.of(output, skip), routes);

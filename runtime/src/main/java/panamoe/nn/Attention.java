@@ -29,8 +29,8 @@ public sealed interface Attention permits SelfAttention, LatentAttention {
    * @param x [S, M]
    * @param tables of the model
    * @return [S, M]
-   * @throws UnsupportedOperationException if running sequences meet a full mask: a later token
-   *     would change what an earlier one saw
+   * @throws UnsupportedOperationException for a full mask over running sequences: a later token
+   *     would change earlier results
    */
   Tensor forward(Pass pass, Tensor x, Sequences sequences, AttentionTables tables);
 
@@ -38,7 +38,7 @@ public sealed interface Attention permits SelfAttention, LatentAttention {
   Cost cost(Work work);
 
   /**
-   * The rows of a batch attend to their sequences.
+   * Attention of the rows of a batch to their sequences.
    *
    * @param rows q [S, H, D], k and v [S, G, D]
    * @param bias by relative position, FLOAT32 [2R + 1, H]; null: none

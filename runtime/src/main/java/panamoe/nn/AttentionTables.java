@@ -12,9 +12,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * What a model's attention layers look up: the angles of each {@link Rotary} among them, the bias
- * that all share, and where the rows of each head begin once they are sorted by head. Used by one
- * thread at a time.
+ * Tables of a model's attention layers: the angles of each {@link Rotary}, the shared bias, and the
+ * first row of each head once rows are sorted by head. Used by one thread at a time.
  */
 public final class AttentionTables {
   private record HeadRows(int heads, long rows) {}
@@ -32,7 +31,7 @@ public final class AttentionTables {
     this(scope, positions, rotaries, null);
   }
 
-  /** Makes the tables, with a bias by relative position; null: none. */
+  /** Makes the tables; {@code bias} by relative position may be null. */
   public AttentionTables(
       TensorScope scope, int positions, Collection<Rotary> rotaries, RelativePositions relative) {
     this.scope = scope;
@@ -42,7 +41,7 @@ public final class AttentionTables {
     }
   }
 
-  /** The bias by relative position; null if the attention has no such bias. */
+  /** The bias by relative position, or null. */
   Tensor bias(Pass pass) {
     return relative == null ? null : relative.bias(pass);
   }
@@ -52,8 +51,8 @@ public final class AttentionTables {
   }
 
   /**
-   * INT32 [H + 1]: 0, S, 2 S, ... The first batch of S rows makes it and later ones find it, so
-   * that a recorded step has no copy from the host in it.
+   * INT32 [H + 1]: 0, S, 2 S, ... Made by the first batch of S rows, so that a captured step copies
+   * nothing from the host.
    */
   Tensor offsets(int heads, long rows) {
     return offsets.computeIfAbsent(new HeadRows(heads, rows), this::multiples);

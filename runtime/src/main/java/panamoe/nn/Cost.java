@@ -7,11 +7,11 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * What a layer's {@link Work} takes on the rank that holds most. The experts of every rank get
- * equally many rows. Counts are exact while they are below 2^53.
+ * The cost of a layer's {@link Work} on the rank that holds most. It assumes that experts of all
+ * ranks get equally many rows. Counts are exact while they are below 2^53.
  *
- * <p>Activations count as memory, not as traffic: where bandwidth limits a call, its rows are few
- * and stay in a cache.
+ * <p>Activations count as memory, not as traffic: a call that bandwidth limits has few rows, which
+ * stay in a cache.
  *
  * @param flops of matrix products and attention, two for each multiply-add, dropped routes
  *     included; the backward counts twice the forward
@@ -21,7 +21,7 @@ import panamoe.tensor.Tensor;
  * @param bytesWritten of FLOAT32 gradients of weights, and of keys and values for the cache
  * @param kept bytes of activations that the forward leaves: in training for the backward, otherwise
  *     until the scope of the pass closes
- * @param inFlight bytes beside them at the deepest point of the backward; 0 without one
+ * @param inFlight further bytes at the peak of the backward; 0 without one
  */
 public record Cost(
     double flops,
@@ -33,28 +33,28 @@ public record Cost(
     double inFlight) {
   public static final Cost NONE = new Cost(0, 0, 0, 0, 0);
 
-  /** Of what reads no experts and no cache. */
+  /** A cost without experts and cache. */
   public Cost(double flops, double weights, double bytesWritten, double kept, double inFlight) {
     this(flops, weights, 0, 0, bytesWritten, kept, inFlight);
   }
 
-  /** A cache whose keys and values attention reads, and adds {@code written} bytes to. */
+  /** Attention over a cache, which adds {@code written} bytes to it. */
   static Cost cache(Work work, AttentionConfig attention, double written) {
     double each =
         attention.cacheBytes(work.cached(), work.length(), work.tensorRanks(), work.dtype());
     return new Cost(0, 0, 0, work.sequences() * each, written, 0, 0);
   }
 
-  /** Rows that are multiplied by matrices of {@code elements} elements together. */
+  /** Products of rows with matrices of {@code elements} elements in total. */
   public static Cost products(Work work, double rows, double elements) {
     return new Cost(2 * rows * elements * (work.training() ? 3 : 1), 0, 0, 0, 0);
   }
 
   /**
-   * A linear layer without its weights: {@code rows} rows [inputs] to [outputs], then the
+   * A linear layer without reading its weights: {@code rows} rows [inputs] to [outputs], then the
    * activation.
    *
-   * @param output dtype of what it returns
+   * @param output dtype of its output
    */
   public static Cost linear(
       Work work, double rows, double inputs, double outputs, Activation activation, DType output) {
@@ -66,12 +66,12 @@ public record Cost(
         .then(activations(work, y + preactivation, y + dx));
   }
 
-  /** What a rank holds of a parameter, or of null. */
+  /** A rank's part of a parameter; nothing for null. */
   public static Cost weights(Work work, Parameter parameter) {
     return weights(work, parameter, 1);
   }
 
-  /** A parameter of experts, of which {@code hit} are read. */
+  /** A parameter of experts, {@code hit} of which are read. */
   public static Cost experts(Work work, Parameter parameter, double hit) {
     Cost read = weights(work, parameter, hit);
     return new Cost(0, 0, read.weights, 0, read.bytesWritten, 0, 0);
@@ -93,7 +93,7 @@ public record Cost(
         0);
   }
 
-  /** The dtype that kernels read: the work's, unless the parameter is held in blocks. */
+  /** The dtype that kernels read: the work's, unless the parameter is in blocks. */
   private static DType held(Work work, Parameter parameter) {
     Tensor value = parameter.value();
     return value != null && value.dtype().isBlocks()
@@ -103,7 +103,7 @@ public record Cost(
 
   /**
    * @param kept bytes that stay after the forward
-   * @param inFlight bytes of the gradients that the backward holds at a time
+   * @param inFlight bytes of gradients that the backward holds at once
    */
   public static Cost activations(Work work, double kept, double inFlight) {
     return new Cost(0, 0, 0, kept, work.training() ? inFlight : 0);
@@ -114,17 +114,17 @@ public record Cost(
     return activations(work, work.bytes(width), 2 * work.bytes(width));
   }
 
-  /** The sum of this and {@code next}, whose backwards run one after the other. */
+  /** The sum of this and {@code next}, whose backwards run in sequence. */
   public Cost then(Cost next) {
     return add(next, 1, Math.max(inFlight, next.inFlight));
   }
 
-  /** The sum of this and {@code other}; the backward holds the gradients of both at a time. */
-  public Cost beside(Cost other) {
+  /** The sum of this and {@code other}; the backward holds the gradients of both at once. */
+  public Cost parallel(Cost other) {
     return add(other, 1, inFlight + other.inFlight);
   }
 
-  /** What is left of this without {@code part}; as much is in flight. */
+  /** This without {@code part}; what is in flight stays. */
   public Cost without(Cost part) {
     return add(part, -1, inFlight);
   }
@@ -141,12 +141,12 @@ public record Cost(
   }
 
   /**
-   * The same with a backward that computes the forward a second time.
+   * This with a backward that recomputes the forward.
    *
-   * @param boundary bytes of the output, all that stays until then
+   * @param boundary bytes of the output, all that is kept until then
    */
   public Cost recomputed(double boundary) {
-    // A training step's FLOPs are three forwards; it reads weights forwards and backwards.
+    // A training step has the FLOPs of three forwards, and reads weights twice.
     return new Cost(
         flops / 3 * 4,
         weights / 2 * 3,
@@ -162,7 +162,7 @@ public record Cost(
     return weights + experts + cache;
   }
 
-  /** Bytes read and written together. */
+  /** Bytes read and written. */
   public double bytes() {
     return bytesRead() + bytesWritten;
   }

@@ -10,8 +10,8 @@ import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 
 /**
- * Attention of a decoder's rows to an encoded text, whose keys and values are computed once and
- * kept. Held by one rank; forward alone.
+ * Attention of a decoder's rows to an encoded sequence, whose keys and values are computed once and
+ * kept. On one rank; forward only.
  */
 public final class CrossAttention {
   private final AttentionSettings settings;
@@ -26,7 +26,7 @@ public final class CrossAttention {
    * Declares {@code query} [H * D, M], {@code key} and {@code value} [G * D, M], {@code output} [M,
    * H * D].
    *
-   * @param layer index of this layer in the cache of encoded texts
+   * @param layer index of this layer in the cache of encoded sequences
    * @param hidden M
    */
   public CrossAttention(Declarations at, int layer, int hidden, GroupedQueryConfig config) {
@@ -50,10 +50,10 @@ public final class CrossAttention {
   }
 
   /**
-   * Keeps the keys and values of encoded tokens.
+   * Stores the keys and values of encoded tokens.
    *
    * @param encoded [S, M]
-   * @param at where: its ends are the tokens' positions
+   * @param at their places: the ends are the tokens' positions
    */
   public void keep(Pass pass, Tensor encoded, Sequences.Source at) {
     long rows = encoded.size(0);
@@ -62,7 +62,7 @@ public final class CrossAttention {
     pass.backend().cacheAppend(k, v, at.cache().places(layer, at.table(), at.slots(), at.ends()));
   }
 
-  /** x [S, M] to [S, M]: each row attends to the whole of its text. */
+  /** x [S, M] to [S, M]: each row attends to its whole encoded sequence. */
   public Tensor forward(Pass pass, Tensor x, Sequences.Source source) {
     Tensor q = query.forward(pass, x).reshape(x.size(0), heads.query(), heads.size());
     Tensor attended =
@@ -75,7 +75,9 @@ public final class CrossAttention {
     return output.forward(pass, attended.reshape(x.size(0), (long) heads.query() * heads.size()));
   }
 
-  /** The cost of the projections in {@link #forward}; that of scores depends on the text. */
+  /**
+   * The cost of the projections in {@link #forward}; that of scores depends on the encoded length.
+   */
   public Cost cost(Work work) {
     return query.cost(work).then(output.cost(work));
   }

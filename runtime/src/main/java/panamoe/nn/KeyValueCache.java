@@ -10,10 +10,10 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Blocks of keys and values of running sequences, for every attention layer [blocks, blockSize, G,
- * D], and if they are INT8 their scales [blocks, blockSize, G]. Where a row is key and value, both
- * are one tensor. A block's number stands for its part of every layer. Layers with a window may
- * have blocks of their own, whose numbers then stand for their parts of these layers.
+ * Blocks of keys and values of running sequences: for every attention layer [blocks, blockSize, G,
+ * D], and for INT8 scales [blocks, blockSize, G]. Where one row is key and value, both are one
+ * tensor. A block number is valid in all layers; layers with a window may have a block pool of
+ * their own.
  */
 public final class KeyValueCache {
   private final List<Tensor> keys = new ArrayList<>();
@@ -28,7 +28,7 @@ public final class KeyValueCache {
    * @param layers whose heads {@code ranks} tensor ranks share
    * @param blockSize positions of a block
    * @param window layers that read at most {@code window} positions have {@code windowBlocks}
-   *     blocks of their own; 0: none has
+   *     blocks of their own; 0: no layer has
    */
   public KeyValueCache(
       TensorScope scope,
@@ -54,7 +54,7 @@ public final class KeyValueCache {
     }
   }
 
-  /** The longest window of layers with blocks of their own; 0: there are none. */
+  /** The longest window of layers with blocks of their own; 0 without such layers. */
   public int window() {
     return window;
   }

@@ -19,11 +19,10 @@ import panamoe.tensor.Tensor;
 /**
  * Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1), always in its absorbed
  * form. Of a token with latent c and rotated key r, head h's key is {@code [K_h c, r]} and its
- * value {@code V_h c}. The product of its query {@code [n, p]} with that key is that of {@code
- * [K_h^T n, p]} with the row {@code [c, r]}, which all heads share; so the rows are what is cached
- * and attended to, and {@code V_h} is applied to the latent that comes out. One order of
- * computation serves a prompt and a single token, whose bits therefore agree. Tensor ranks share
- * the heads; each computes the rows whole.
+ * value {@code V_h c}. Its query {@code [n, p]} times that key equals {@code [K_h^T n, p]} times
+ * the row {@code [c, r]}, which all heads share. So rows are cached and attended to, and {@code
+ * V_h} is applied to the resulting latent. Prompts and single tokens are computed in one order, so
+ * their bits agree. Tensor ranks split the heads; each computes whole rows.
  *
  * <p>Letters: H heads of this rank, C size of the latent, R of the rotated key, Q of a query, V of
  * a value.
@@ -108,7 +107,7 @@ public final class LatentAttention implements Attention {
     return output.forward(pass, values.reshape(x.size(0), values.count() / x.size(0)));
   }
 
-  /** [S, H, C + R]: each head's query as the rows are asked by it. */
+  /** [S, H, C + R]: each head's query of the rows. */
   private Tensor queries(Pass pass, Tensor x, Sequences sequences, AttentionTables tables) {
     int nope = config.heads().nope();
     int rotated = config.rotary().size();
@@ -122,7 +121,7 @@ public final class LatentAttention implements Attention {
     return HeadsOp.join(pass, Part.turned(absorbed, 0, latent), Part.of(positioned, 0, rotated));
   }
 
-  /** [S, 1, C + R]: what is cached of each token, its key and value. */
+  /** [S, 1, C + R]: the cached row of each token, its key and value. */
   private Tensor rows(Pass pass, Tensor x, Sequences sequences, AttentionTables tables) {
     int latent = config.ranks().keyValue();
     int rotated = config.rotary().size();
@@ -173,9 +172,12 @@ public final class LatentAttention implements Attention {
         .then(headCost(work, count, keyUp))
         .then(Cost.activations(work, 2 * rotated, rotated + queries + latents + x))
         .then(Cost.activations(work, absorbed, 2 * absorbed + x))
-        // Behind the gradients of the queries: the rows', whose parts are copied, rotated, joined.
+        // In addition to the queries' gradients: the rows' gradients, whose parts are copied,
+        // rotated, joined.
         .then(
-            down.cost(work).then(latentNorm.cost(work)).beside(Cost.activations(work, 0, absorbed)))
+            down.cost(work)
+                .then(latentNorm.cost(work))
+                .parallel(Cost.activations(work, 0, absorbed)))
         .then(Cost.activations(work, 2 * row + rotated / count, absorbed + 3 * row))
         .then(rowsCost(work, count))
         .then(Cost.activations(work, latents, latents + absorbed))
@@ -184,7 +186,7 @@ public final class LatentAttention implements Attention {
         .then(output.cost(work));
   }
 
-  /** The products of {@code count} heads with matrices of their own. */
+  /** The products of {@code count} heads with their own matrices. */
   private static Cost headCost(Work work, double count, Parameter matrices) {
     long[] shape = matrices.matrixShape();
     return Cost.linear(
@@ -192,7 +194,7 @@ public final class LatentAttention implements Attention {
         .then(Cost.weights(work, matrices));
   }
 
-  /** Attention of {@code count} heads to the rows, and the traffic of their cache. */
+  /** Attention of {@code count} heads to the rows, and the cache's traffic. */
   private Cost rowsCost(Work work, double count) {
     double pairs = work.sequences() * count * config.scores().pairs(work.cached(), work.length());
     double out = work.bytes(count * config.rowSize());

@@ -14,9 +14,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A linear layer with an optional activation: {@code activation(x W^T + b)}, W [N, K]. Over tensor
- * ranks two of them in a row are sliced so that only the end needs a sum: the first by outputs, the
- * second by inputs (Megatron-LM, arXiv 1909.08053 §3).
+ * A linear layer with an optional activation: {@code activation(x W^T + b)}, W [N, K]. Two
+ * consecutive ones are sliced over tensor ranks, the first by outputs, the second by inputs, so
+ * that only the result needs a sum (Megatron-LM, arXiv 1909.08053 §3).
  */
 public final class Linear {
   private final Parameter weight;
@@ -42,9 +42,9 @@ public final class Linear {
   }
 
   /**
-   * As {@link #whole}, with each tensor rank holding, and computing, a part of the outputs.
+   * Like {@link #whole}, but sliced by outputs over tensor ranks.
    *
-   * @param outputs N; for SwiGLU the two halves together
+   * @param outputs N; for SwiGLU both halves together
    */
   public static Linear slicedByOutputs(
       Declarations at,
@@ -62,8 +62,8 @@ public final class Linear {
   }
 
   /**
-   * As {@link #whole}, with each tensor rank holding a part of the inputs, of which it gets that
-   * part alone; the output is the sum over the ranks. The first of them holds the bias.
+   * Like {@link #whole}, but sliced by inputs over tensor ranks, each of which gets its part of x;
+   * the output is the sum over the ranks. The first rank holds the bias.
    */
   public static Linear slicedByInputs(
       Declarations at, Parameter.Part part, long inputs, long outputs, boolean withBias) {
@@ -77,16 +77,13 @@ public final class Linear {
         tensor);
   }
 
-  /** x [..., K] to [S, N]; K and N are this rank's. */
+  /** x [..., K] to [S, N]; K and N are sizes of this rank's slice. */
   public Tensor forward(Pass pass, Tensor x) {
     Tensor y = LinearOp.forward(pass, x, weight.value(), Parameter.valueOf(bias), activation);
     return SliceOp.leave(pass, y, terms);
   }
 
-  /**
-   * As {@link #forward}, with the output in FLOAT32 whatever the input: for logits that decide
-   * something.
-   */
+  /** Like {@link #forward}, with FLOAT32 output for any input: for logits of a choice. */
   public Tensor forwardFloat32(Pass pass, Tensor x) {
     return LinearOp.forward(
         pass, x, weight.value(), Parameter.valueOf(bias), activation, DType.FLOAT32);

@@ -9,7 +9,7 @@ import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 
-/** The dense MLP of a transformer block: M to F, activation, F to M. Tensor ranks share F. */
+/** The dense MLP of a transformer block: M to F, activation, F to M. Tensor ranks split F. */
 public final class Mlp {
   private final Communicator tensor;
   private final Linear up;

@@ -33,7 +33,7 @@ public final class Norm {
             : null);
   }
 
-  /** As the constructor, of activations of which each tensor rank has a slice. */
+  /** Like the constructor, for activations that are sliced over tensor ranks. */
   static Norm overSlices(Declarations at, NormConfig config, long width) {
     return new Norm(
         config.epsilon(),

@@ -23,7 +23,7 @@ public final class RelativePositions {
   /**
    * Declares {@code weight} FLOAT32 [buckets, H].
    *
-   * @param both whether a token also sees those behind it
+   * @param both whether a token also sees later ones
    */
   public RelativePositions(Declarations at, Relative config, int heads, boolean both) {
     this.config = config;
@@ -39,7 +39,7 @@ public final class RelativePositions {
     buckets = scope.allocate(DType.INT32, all.length).set(all);
   }
 
-  /** FLOAT32 [2R + 1, H], R the longest distance that has a bucket of its own. */
+  /** FLOAT32 [2R + 1, H], R the longest distance with a bucket of its own. */
   Tensor bias(Pass pass) {
     return EmbeddingOp.forward(pass, buckets, weight.value(), null, null);
   }

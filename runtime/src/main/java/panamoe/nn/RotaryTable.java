@@ -17,9 +17,7 @@ import panamoe.tensor.TensorScope;
  */
 public record RotaryTable(Tensor cosine, Tensor sine) {
 
-  /**
-   * The angles of {@code positions} tokens; some scalings stretch them for a text of that length.
-   */
+  /** The angles of {@code positions} tokens; some scalings depend on that length. */
   public static RotaryTable of(TensorScope scope, int positions, Rotary rotary) {
     RotaryScaling scaling = rotary.scalingOrNone();
     double[] frequencies = scaling.frequencies(rotary.size(), rotary.base(), positions);

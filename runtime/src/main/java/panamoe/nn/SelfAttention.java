@@ -19,7 +19,7 @@ import panamoe.tensor.Tensor;
 
 /**
  * Grouped-query self-attention as {@link GroupedQueryConfig} describes it: projections, norms of
- * queries and keys, clipping, rotation, attention, output. Tensor ranks share the heads.
+ * queries and keys, clipping, rotation, attention, output. Tensor ranks split the heads.
  */
 public final class SelfAttention implements Attention {
   private final GroupedQueryConfig config;
@@ -155,7 +155,7 @@ public final class SelfAttention implements Attention {
         .then(output.cost(work));
   }
 
-  /** A step that writes {@code count} heads to a tensor of its own. */
+  /** A step that writes {@code count} heads to a new tensor. */
   private Cost copy(Work work, double count) {
     return Cost.activations(work, work.bytes(count * headSize), 0);
   }
@@ -168,7 +168,7 @@ public final class SelfAttention implements Attention {
     return norm.cost(work, config.queryKeyNorm().over() == Over.PROJECTION ? 1 : count);
   }
 
-  /** Attention itself, and the traffic of its cache. */
+  /** Attention, and the traffic of its cache. */
   private Cost scoresCost(Work work, double queries, double keys) {
     double pairs = work.sequences() * queries * config.scores().pairs(work.cached(), work.length());
     double out = work.bytes(queries * headSize);

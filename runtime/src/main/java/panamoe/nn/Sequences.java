@@ -6,16 +6,13 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/**
- * How the rows of an activation [S, M] belong to sequences: what attention needs to know of a
- * batch.
- */
+/** The sequences that the rows of an activation [S, M] belong to, for attention. */
 public sealed interface Sequences {
 
   /** Position of every row, INT32 [S]. */
   Tensor positions();
 
-  /** Tokens of a sequence; 0 where they differ. */
+  /** Tokens per sequence; 0 if they differ. */
   long length();
 
   /**
@@ -24,7 +21,7 @@ public sealed interface Sequences {
    * @param positions INT32 [B * L]
    */
   record Whole(long batch, long length, Tensor positions) implements Sequences {
-    /** The sequences of {@code length} tokens that {@code rows} rows are. */
+    /** {@code rows} rows as sequences of {@code length} tokens. */
     public static Whole of(TensorScope scope, long rows, long length) {
       Tensor positions = scope.allocate(DType.INT32, rows);
       HostView view = HostView.of(positions);
@@ -37,21 +34,21 @@ public sealed interface Sequences {
   }
 
   /**
-   * Rows of running sequences, each with its place in a key/value cache. Any mix of prefill and
+   * Rows of running sequences, each with its place in a key/value cache; any mix of prefill and
    * decode.
    *
-   * @param table INT32 [slots, n], the cache's block of each n-th part of a slot's positions; any
-   *     number where no row needs it; [2 * slots, n] where layers with a window have blocks of
-   *     their own, which the second half names
+   * @param table INT32 [slots, n], the block table of the slots; any value where no row needs an
+   *     entry; [2 * slots, n] if layers with a window have blocks of their own, which the second
+   *     half names
    * @param slots INT32 [S], the slot of each row
    * @param positions INT32 [S]
-   * @param ends INT32 [S], the last position that each row sees: its own, unless an encoder reads
-   * @param source the encoded texts that rows attend to; null without an encoder
+   * @param ends INT32 [S], the last position that each row sees: its own, except in an encoder
+   * @param source the encoded sequences that rows attend to; null without an encoder
    */
   record Running(
       KeyValueCache cache, Tensor table, Tensor slots, Tensor positions, Tensor ends, Source source)
       implements Sequences {
-    /** Rows that see what comes before them, without an encoder. */
+    /** Causal rows, without an encoder. */
     public Running(KeyValueCache cache, Tensor table, Tensor slots, Tensor positions) {
       this(cache, table, slots, positions, positions, null);
     }
@@ -63,11 +60,11 @@ public sealed interface Sequences {
   }
 
   /**
-   * Encoded texts, as keys and values for the attention of each layer of the decoder.
+   * Encoded sequences, as keys and values for each layer of the decoder.
    *
    * @param table INT32 [slots, n] as above
    * @param slots INT32 [S], the slot of each row
-   * @param ends INT32 [S], the last position of its text
+   * @param ends INT32 [S], the last position of its encoded sequence
    */
   record Source(KeyValueCache cache, Tensor table, Tensor slots, Tensor ends) {}
 }

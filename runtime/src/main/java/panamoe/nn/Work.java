@@ -4,17 +4,17 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /**
- * What one rank is asked to compute, for {@link Cost}: B sequences, each continued by L tokens
- * behind those that its key/value cache has.
+ * The work of one rank, for {@link Cost}: B sequences, each continued by L tokens after its cached
+ * ones.
  *
  * @param training whether a backward follows the forward
- * @param recompute whether that backward computes each block again instead of keeping it
+ * @param recompute whether that backward recomputes each block
  * @param sequences B, of this rank
  * @param cached tokens of each sequence before this call; 0 in training
  * @param length L
  * @param logits rows that logits are computed for
  * @param dtype of activations, matrices and the cache
- * @param topology over which the model is spread
+ * @param topology of the model's ranks
  */
 public record Work(
     boolean training,
@@ -31,7 +31,7 @@ public record Work(
     return new Work(true, false, sequences, 0, length, sequences * length, dtype, Topology.ONE);
   }
 
-  /** A prompt, of which the last token gets logits. */
+  /** A prompt; its last token gets logits. */
   public static Work prefill(long length, DType dtype) {
     return prefill(1, length, dtype);
   }
@@ -41,12 +41,12 @@ public record Work(
     return new Work(false, false, sequences, 0, length, sequences, dtype, Topology.ONE);
   }
 
-  /** The next token of each sequence, all of which have {@code cached} tokens. */
+  /** The next token of each sequence; all have {@code cached} tokens. */
   public static Work decode(long sequences, long cached, DType dtype) {
     return new Work(false, false, sequences, cached, 1, sequences, dtype, Topology.ONE);
   }
 
-  /** The same on each data rank of {@code other}. */
+  /** This work on each data rank of {@code other}. */
   public Work over(Topology other) {
     return new Work(training, recompute, sequences, cached, length, logits, dtype, other);
   }
@@ -56,7 +56,7 @@ public record Work(
     return sequences * length;
   }
 
-  /** Ranks that share the heads of attention and the inner columns of MLPs. */
+  /** Ranks that split the heads of attention and the inner columns of MLPs. */
   public int tensorRanks() {
     return topology.tensorDegree();
   }

@@ -20,7 +20,7 @@ public final class AddOp {
     pass.tape().addGradient(a, dy.owner());
   }
 
-  /** The gradient of a sum belongs to both sides, and each side's may be added to later. */
+  /** Both terms get the sum's gradient, and each may be added to later. */
   static Tensor copyOf(Pass pass, Tensor x, DType dtype) {
     Tensor copy = pass.allocate(dtype, x.shape());
     pass.backend().cast(x, copy);

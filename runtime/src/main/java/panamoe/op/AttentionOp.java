@@ -13,7 +13,7 @@ public final class AttentionOp {
   private AttentionOp() {}
 
   /**
-   * @param inputs whose sinks, if any, are a parameter
+   * @param inputs the sinks, if any, are a parameter
    * @return [B, L, H, D]
    */
   public static Tensor forward(Pass pass, AttentionSettings settings, AttentionInputs inputs) {
@@ -53,7 +53,7 @@ public final class AttentionOp {
     return out;
   }
 
-  /** Each row of q attends to its slot of a cache, up to its place. No gradients. */
+  /** Each row of q attends to its slot of a cache, up to its position. No gradients. */
   public static Tensor read(
       Pass pass, AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places) {
     Tensor out = pass.allocate(q.dtype(), q.shape());

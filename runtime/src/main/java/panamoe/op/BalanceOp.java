@@ -13,13 +13,13 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
- * Load-balancing losses beyond that of a gate's call alone (docs/gating.md, Losses): of a batch of
- * which other ranks see parts, of each sequence, and of the tokens of several layers.
+ * Load-balancing losses (docs/gating.md, Losses) over more or less than the tokens of one gate
+ * call: over a batch that is split over ranks, over each sequence, and over several layers.
  */
 public final class BalanceOp {
   private BalanceOp() {}
 
-  /** What a loss is made of: sums over each of some equal parts of a layer's tokens. */
+  /** The terms of a loss: sums over equal parts of a layer's tokens. */
   private record Layer(Pass pass, Balance balance, Routes routes, Sums sums) {
     /**
      * @param normalized whether a token's scores are divided by their sum
@@ -33,8 +33,8 @@ public final class BalanceOp {
     }
 
     /**
-     * Replaces the auxiliary loss of the routes by the mean over {@code of} sequences, which may be
-     * more than are here.
+     * Replaces the auxiliary loss of the routes by the mean over {@code of} sequences, which may
+     * include other ranks'.
      */
     Tensor loss(long of) {
       Tensor loss = routes.losses().rows(0, 1);
@@ -43,11 +43,11 @@ public final class BalanceOp {
     }
 
     /**
-     * Puts the gradient of the sum of the losses on the tape, if there is one; this layer's sums go
-     * with it.
+     * Records the gradient of the sum of the losses on the tape, if there is one, which then owns
+     * this layer's sums.
      *
      * @param dloss derivative of the objective by a sequence's loss
-     * @param all sums of the loss, when the backward comes
+     * @param all gives the sums of the whole loss in the backward
      */
     void record(Tensor logits, double dloss, Supplier<Sums> all) {
       if (dloss != 0) {
@@ -65,9 +65,8 @@ public final class BalanceOp {
   }
 
   /**
-   * As {@link GateOp#forward}, with the losses of the whole batch in {@code Routes.losses}. They
-   * are made of means over the used tokens of all ranks, so the ranks' own losses do not add up to
-   * them: sums are exchanged first.
+   * Like {@link GateOp#forward}, with the losses of the whole batch in {@code Routes.losses}. These
+   * are made of means over all ranks' tokens, so that ranks exchange sums, not losses.
    *
    * @param inputs of this part
    * @param auxiliaryCoefficient derivative of the objective by the batch's auxiliary loss
@@ -86,7 +85,7 @@ public final class BalanceOp {
     double tokens = all[0];
     layer.loss(1);
     routes.losses().setFloat(1, (float) (tokens == 0 ? 0 : all[1] / tokens));
-    // The kernel's z loss is a mean over this part's tokens, of which another may have more.
+    // The kernel's z loss is a mean over this part's tokens, and parts differ in tokens.
     float zOfPart = tokens == 0 ? 0 : (float) (zCoefficient * mine / tokens);
     GateOp.record(pass, settings, inputs, routes, 0, zOfPart);
     layer.record(inputs.logits(), auxiliaryCoefficient, layer::sums);
@@ -94,14 +93,14 @@ public final class BalanceOp {
   }
 
   /**
-   * The sequence-wise loss (DeepSeek-V3, arXiv 2412.19437, equations 17 to 20), each sequence's own
-   * balance, as the mean over sequences: replaces the auxiliary loss in {@code routes.losses()},
-   * and puts its gradient on the tape.
+   * The sequence-wise loss (DeepSeek-V3, arXiv 2412.19437, equations 17 to 20), the mean over
+   * sequences of each one's loss: replaces the auxiliary loss in {@code routes.losses()}, and
+   * records its gradient.
    *
-   * @param logits FLOAT32 [S, E], from which the routes came
+   * @param logits FLOAT32 [S, E] of the routes
    * @param length tokens of a sequence; divides S
-   * @param coefficient derivative of the objective by the loss, the mean over the sequences of all
-   *     ranks, which have as many each
+   * @param coefficient derivative of the objective by the loss, a mean over the sequences of all
+   *     ranks, which have equally many
    */
   public static void ofSequences(
       Pass pass,
@@ -112,16 +111,15 @@ public final class BalanceOp {
       float coefficient) {
     long sequences = routes.tokens() / length;
     Layer layer = Layer.of(pass, settings, routes, sequences, true);
-    long all = Math.max(1, sequences * pass.batch().size()); // the loss of no sequence is 0
+    long all = Math.max(1, sequences * pass.batch().size()); // without sequences the loss is 0
     pass.batch().allReduce(layer.loss(all));
     layer.record(logits, (double) coefficient / all, layer::sums);
   }
 
   /**
-   * The loss whose means are over the tokens of several layers, as transformers computes it: adds a
-   * layer to the pass's sums, and puts the layer's gradient on the tape, where gradients are
-   * wanted. It needs the sums of the layers behind this one as well, so the tape forms it when all
-   * are known.
+   * The loss over the tokens of several layers, like transformers': adds a layer to the pass's
+   * sums, and records the layer's gradient if gradients are wanted. The gradient needs the sums of
+   * later layers too, so the backward forms it.
    *
    * @param logits FLOAT32 [S, E], from which the routes came; E is the same in all layers
    * @param coefficient derivative of the objective by the loss
@@ -140,9 +138,9 @@ public final class BalanceOp {
   }
 
   /**
-   * Makes {@code sums} those over all parts of the pass's batch, added in the order of the ranks;
-   * gives the sums of {@code used} and {@code z}. On the host: 2 E + 2 numbers, which ranks
-   * exchange there, so that it waits for the gate.
+   * Adds up {@code sums} over all ranks of the pass's batch, in the order of the ranks; returns the
+   * sums of {@code used} and {@code z}. Waits for the gate, because ranks exchange these 2 E + 2
+   * numbers on the host.
    */
   private static double[] addUp(Pass pass, Sums sums, double used, double z) {
     int experts = Math.toIntExact(sums.chosen().size(1));

@@ -21,7 +21,7 @@ public final class CombineOp {
     return y;
   }
 
-  /** As {@link #forward}, into a tensor y [S, M] that the caller has. */
+  /** Like {@link #forward}, into the caller's tensor y [S, M]. */
   public static void forwardInto(Pass pass, Inputs inputs, Routes routes, Tensor y) {
     pass.backend().combineForward(inputs, routes, y);
     pass.record(y, dy -> backward(pass, inputs, routes, dy));

@@ -8,10 +8,7 @@ import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import panamoe.backend.Backend;
 
-/**
- * A stretch of a rank's computing in a flight recording, to be seen beside what it exchanges
- * meanwhile.
- */
+/** A flight-recorder event for a phase of a rank's computation, to compare with its exchanges. */
 @Name("panamoe.Compute")
 @Label("Compute")
 @Category({"Panamoe", "Computation"})
@@ -36,7 +33,7 @@ public final class ComputeEvent extends Event {
     return outcome;
   }
 
-  /** As {@link #around(Pass, String, Supplier)}, for what has no backward. */
+  /** Like {@link #around(Pass, String, Supplier)}, without a backward. */
   public static void around(Backend backend, String place, Runnable work) {
     ComputeEvent event = new ComputeEvent(place);
     work.run();

@@ -7,13 +7,13 @@ import panamoe.tensor.Tensor;
 
 /**
  * Cosines of tokens and experts times a learned scale: {@code logits[s, e] = exp(min(t, ln 100))
- * cos(z[s], v[e])}. The scale is part of the tokens' norm, so that the host reads no number.
+ * cos(z[s], v[e])}. The tokens' norm applies the scale, so that the host need not read it.
  */
 public final class CosineOp {
-  /** Largest logarithm of the scale; above it t gets no gradient. */
+  /** Largest logarithm of the scale; a larger t gets no gradient. */
   private static final float MOST = (float) Math.log(100);
 
-  /** Under the root of a mean of squares: a row of zeros has cosines of 0. */
+  /** Epsilon of RMSNorm: a row of zeros has cosines of 0. */
   private static final float EPSILON = 1e-24f;
 
   private CosineOp() {}
@@ -28,11 +28,11 @@ public final class CosineOp {
     Tensor logits = pass.allocate(DType.FLOAT32, z.size(0), vectors.size(0));
     Tensor scale = pass.allocate(DType.FLOAT32, 1);
     pass.backend().expForward(MOST, temperature, scale);
-    // RMSNorm of P rows of a single 1, with the scale as gamma, gives P copies of the scale. Its
-    // backward adds up their P gradients.
+    // RMSNorm of P rows of one 1 with gamma = scale copies the scale P times. Its backward adds up
+    // their gradients.
     Rows scales = Rows.of(pass, filled(pass, 1, z.size(1), 1), scale);
-    // RMSNorm gives a row of P elements the length sqrt(P) * gamma. So gamma = scale here and
-    // gamma = 1 / P below make the product scale * cosine.
+    // RMSNorm gives a row of P elements the length sqrt(P) * gamma: with gamma = scale here and 1 /
+    // P below, products are scale * cosine.
     Rows tokens = Rows.of(pass, z, scales.normal.reshape(z.size(1)));
     Rows experts = Rows.of(pass, vectors, filled(pass, 1f / z.size(1), z.size(1)));
     pass.backend().gemm(false, true, false, tokens.normal, experts.normal, logits, Epilogue.NONE);
@@ -60,7 +60,7 @@ public final class CosineOp {
     return y;
   }
 
-  /** Rows, and what they are at the length that {@code gamma} gives them. */
+  /** Rows, and the rows normalised to the length that {@code gamma} gives. */
   private record Rows(Tensor rows, Tensor gamma, Tensor rstd, Tensor normal) {
     static Rows of(Pass pass, Tensor rows, Tensor gamma) {
       Tensor rstd = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;

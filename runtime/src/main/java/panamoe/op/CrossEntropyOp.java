@@ -4,13 +4,12 @@ import panamoe.backend.LossKernels;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Cross-entropy of the logits {@code hidden weights^T}, which are never held whole. */
+/** Cross-entropy of the logits {@code hidden weights^T}, which are never stored whole. */
 public final class CrossEntropyOp {
   private CrossEntropyOp() {}
 
   /**
-   * With a tape, the gradients are formed in the same sweep as the loss, since the logits are gone
-   * afterwards.
+   * With a tape, one sweep forms loss and gradients, since the logits are not kept.
    *
    * @param hidden [S, M]
    * @param weights [V, M]
@@ -23,7 +22,7 @@ public final class CrossEntropyOp {
     return forward(pass, hidden, weights, null, targets, labelSmoothing, dloss);
   }
 
-  /** The teacher is null if absent. */
+  /** The teacher may be null. */
   static Tensor forward(
       Pass pass,
       Tensor hidden,

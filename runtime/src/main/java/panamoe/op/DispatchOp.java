@@ -25,14 +25,14 @@ public final class DispatchOp {
   }
 
   /**
-   * As {@link #forward}, each row times its route's weight. It is the adjoint of the combine, and
-   * computed by its kernels.
+   * Like {@link #forward}, each row times its route's weight. This is the adjoint of combine, and
+   * runs its kernels.
    */
   public static Tensor weighted(Pass pass, Tensor x, Routes routes) {
     Tensor plain = pass.allocate(x.dtype(), routes.tokens() * routes.topK(), x.size(1));
     pass.backend().dispatchForward(x, routes, plain);
     Tensor rows = pass.allocate(x.dtype(), plain.shape());
-    // The gradient of the weights, which the kernel forms too, means nothing here.
+    // The kernel also forms a gradient of the weights, which is not used here.
     Tensor unread = pass.allocate(DType.FLOAT32, routes.weight().shape());
     combineBackward(pass, x, plain, routes, rows, unread);
     plain.release();

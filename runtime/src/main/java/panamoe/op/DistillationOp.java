@@ -6,7 +6,7 @@ import panamoe.tensor.Tensor;
 
 /**
  * Cross-entropy of a student's logits {@code s = hidden weights^T} and their divergence from a
- * teacher's logits t, neither ever held whole. The teacher gets no gradient.
+ * teacher's logits t, neither ever stored whole. The teacher gets no gradient.
  */
 public final class DistillationOp {
   private DistillationOp() {}
@@ -28,7 +28,7 @@ public final class DistillationOp {
 
   /**
    * With a tape, the gradients of {@code dloss (crossEntropies + weight divergences)} are formed in
-   * the same sweep.
+   * one sweep with the losses.
    *
    * @param hidden [S, M]
    * @param weights [V, M]

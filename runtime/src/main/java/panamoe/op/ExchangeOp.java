@@ -13,15 +13,15 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * The way of a layer's rows to the ranks that hold their experts, through these, and back: an
- * uneven all-to-all of exactly the kept routes. The backward of each direction is the other.
+ * Sends a layer's rows to the ranks that hold their experts, and the experts' outputs back: an
+ * uneven all-to-all of exactly the kept routes. Each direction is the other's backward.
  *
- * <p>Rows travel in parts, as {@link Ranks#overlap} says. What is computed between {@link #start}
- * and {@link #through} runs while the first part is under way; experts compute a part while the
- * next one comes and the one before returns. The backward is the mirror image, the last part first.
+ * <p>Rows are sent in {@link Ranks#overlap} parts. Work between {@link #start} and {@link #through}
+ * overlaps the first part; experts compute a part while the next one arrives and the previous one
+ * returns. The backward starts with the last part.
  *
- * <p>On arrival a part is grouped by this rank's experts, and within an expert by the rank its rows
- * came from.
+ * <p>A part that has arrived is grouped by this rank's experts, and within an expert by source
+ * rank.
  */
 public final class ExchangeOp {
   /** The experts of this rank. */
@@ -31,15 +31,15 @@ public final class ExchangeOp {
     Tensor forward(Pass pass, Tensor rows, Tensor offsets);
   }
 
-  /** Rows under way, to {@code target}. */
+  /** Rows in transfer to {@code target}. */
   private final class Travelling {
     private final Tensor target;
     private final Tensor spent;
     private final Background.Pending pending;
-    private long given; // a mark of the stream that moves them
+    private long given; // a mark of the stream that transfers them
 
     /**
-     * @param spent what nobody needs once they have arrived, or null
+     * @param spent a tensor to release once they have arrived, or null
      */
     Travelling(Tensor target, Tensor spent, String step, Runnable communication) {
       this.target = target;
@@ -80,7 +80,7 @@ public final class ExchangeOp {
   private final Pass pass;
   private final Background background;
   private final Exchange exchange;
-  private final Backend stream; // of the exchange: the pass's backend, or one beside it
+  private final Backend stream; // of the exchange: the pass's backend, or a second stream
   private final String place;
   private final Tensor rows;
   private final PlaceOrder placed;
@@ -110,11 +110,11 @@ public final class ExchangeOp {
   }
 
   /**
-   * Tells every rank of the group how many rows its experts will get, and sends them.
+   * Sends every rank of the group the number of rows for its experts, and then the rows.
    *
-   * @param rows [R, M] grouped by expert, of all the layer's experts; those past the kept routes
-   *     stay here
-   * @param place where in the model this is, for messages
+   * @param rows [R, M] grouped by expert, over all the layer's experts; rows past the kept routes
+   *     are not sent
+   * @param place of the layer in the model, for messages
    */
   public static ExchangeOp start(
       Pass pass, Routes routes, Tensor rows, Ranks ranks, ExpertGroups experts, String place) {
@@ -141,9 +141,9 @@ public final class ExchangeOp {
   }
 
   /**
-   * Lets this rank's experts compute what comes, and sends the outcome back.
+   * Computes the rows that arrive by this rank's experts, and sends the outputs back.
    *
-   * @return [R, M], a row for each that was sent; rows past the kept routes are undefined
+   * @return [R, M], a row for each sent row; rows past the kept routes are undefined
    */
   public Tensor through(Experts experts) {
     Tensor returned = partsLike(rows);
@@ -217,7 +217,7 @@ public final class ExchangeOp {
     return new Travelling(target, spent, step, () -> plans.get(part).reverse(bySource, target));
   }
 
-  /** Room for all parts, behind each other; for one part, like the whole. */
+  /** Memory for all parts, one after the other; a single part takes the whole. */
   private Tensor partsLike(Tensor whole) {
     return pass.allocate(
         whole.dtype(), plans.size() == 1 ? whole.size(0) : parts.rows(), whole.size(1));

@@ -6,7 +6,7 @@ import panamoe.tensor.Tensor;
 
 /** Each expert's linear layer on its own rows: a grouped GEMM over uneven groups. */
 public final class ExpertOp {
-  /** What the backward reads again. */
+  /** The forward's inputs, which the backward reads again. */
   private record Inputs(Tensor x, Tensor offsets, Tensor weights, Tensor bias) {}
 
   private ExpertOp() {}
@@ -26,7 +26,7 @@ public final class ExpertOp {
     return y;
   }
 
-  /** As {@link #forward}, into a tensor y that the caller has. */
+  /** Like {@link #forward}, into the caller's tensor y. */
   public static void forwardInto(
       Pass pass,
       Tensor x,

@@ -5,13 +5,12 @@ import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
 
 /**
- * Rows that came from several ranks for several experts, in two orders: by source, and of one
- * source by expert, as they travel; and by expert, and of one expert by source, as experts compute.
- * The host makes it: the counts come to it from the other ranks, a number for each rank and expert,
- * and it sizes memory and messages by them.
+ * Two orders of rows from several ranks for several experts: by source and then expert, as rows are
+ * sent; and by expert and then source, as experts compute. The host makes it from the other ranks'
+ * counts for each expert, which also size memory and messages.
  *
- * @param toExperts the block of each source and expert, from the first order to the second
- * @param offsets INT32 [E + 1], the first row of each expert, and the end
+ * @param toExperts moves the block of each source and expert from the first order to the second
+ * @param offsets INT32 [E + 1], the first row of each expert, and the number of rows
  */
 record ExpertOrder(RowBlocks toExperts, Tensor offsets) {
   /**
@@ -42,7 +41,7 @@ record ExpertOrder(RowBlocks toExperts, Tensor offsets) {
     return new ExpertOrder(new RowBlocks(bySource, byExpert, rows), offsets);
   }
 
-  /** By expert; releases {@code bySource} unless it is the same. */
+  /** The rows by expert; releases {@code bySource} unless it is returned. */
   Tensor byExpert(Pass pass, Tensor bySource) {
     if (oneExpert()) {
       return bySource;
@@ -53,7 +52,7 @@ record ExpertOrder(RowBlocks toExperts, Tensor offsets) {
     return byExpert;
   }
 
-  /** By source, in a tensor of its own unless it is the same. */
+  /** The rows by source, in a new tensor unless the orders are equal. */
   Tensor bySource(Pass pass, Tensor byExpert) {
     if (oneExpert()) {
       return byExpert;

@@ -11,7 +11,7 @@ public final class GateOp {
   private GateOp() {}
 
   /**
-   * @param inputs what the gate reads; gradients go to its logits alone
+   * @param inputs of the gate; only the logits get gradients
    * @param auxiliaryCoefficient derivative of the objective by the auxiliary loss
    * @param zCoefficient derivative of the objective by the z loss
    * @throws NotFinite if the logits of a token are not finite
@@ -27,7 +27,7 @@ public final class GateOp {
     return routes;
   }
 
-  /** What the gate would choose if no route were dropped: for an observer. */
+  /** The gate's routes without dropping, for an observer. */
   public static Routes unlimited(Pass pass, GateSettings settings, GateKernels.Inputs inputs) {
     Tensor logits = inputs.logits();
     int experts = Math.toIntExact(logits.size(1));
@@ -49,12 +49,12 @@ public final class GateOp {
       Pass pass, GateSettings settings, GateKernels.Inputs inputs, Routes routes) {
     try {
       pass.backend().gateForward(settings, inputs, routes);
-    } catch (IllegalArgumentException e) { // of logits: layers make settings and shapes that fit
+    } catch (IllegalArgumentException e) { // of logits: layers check settings and shapes
       throw new NotFinite(e);
     }
   }
 
-  /** Puts the backward of {@code routes} on the tape, if there is one. */
+  /** Records the backward of {@code routes} on the tape, if there is one. */
   static void record(
       Pass pass,
       GateSettings settings,
@@ -62,7 +62,7 @@ public final class GateOp {
       Routes routes,
       float auxiliaryCoefficient,
       float zCoefficient) {
-    // Counts, offsets and losses stay: they may be an observer's, and experts need the offsets.
+    // Counts, offsets and losses are kept: observers may read them, and experts need the offsets.
     pass.record(
         () -> backward(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient),
         routes.scores(),

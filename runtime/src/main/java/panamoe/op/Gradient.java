@@ -4,9 +4,9 @@ import panamoe.backend.Backend;
 import panamoe.tensor.Tensor;
 
 /**
- * The gradient of a parameter: FLOAT32 sums that every backward adds to. One that was forgotten
- * counts as zero whatever its memory holds: the first op may write its terms instead of adding
- * them, and nobody clears or reads the memory before. Used by one thread at a time.
+ * The gradient of a parameter: FLOAT32 sums that every backward adds to. After {@link #forget} it
+ * counts as zero whatever its memory holds: the first op writes its terms instead of adding them,
+ * which saves clearing the memory. Used by one thread at a time.
  */
 public final class Gradient {
   /** An op that writes its terms to {@code sums}, or adds them if {@code accumulate}. */
@@ -26,7 +26,7 @@ public final class Gradient {
     this.sums = sums;
   }
 
-  /** Marks it as zero without writing its memory: {@link #sums} or the next op overwrites that. */
+  /** Sets it to zero without writing its memory, which {@link #sums} or the next op overwrites. */
   public void forget() {
     forgotten = true;
   }

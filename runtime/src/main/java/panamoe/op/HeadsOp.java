@@ -2,7 +2,7 @@ package panamoe.op;
 
 import panamoe.tensor.Tensor;
 
-/** Columns of heads, copied from one arrangement to another. */
+/** Copies columns of heads between arrangements. */
 public final class HeadsOp {
   private HeadsOp() {}
 
@@ -12,18 +12,18 @@ public final class HeadsOp {
    * @param turned whether x is [B, A, X]
    */
   public record Part(Tensor x, boolean turned, int from, int count) {
-    /** Of rows that stay in their order. */
+    /** Copies without turning. */
     public static Part of(Tensor x, int from, int count) {
       return new Part(x, false, from, count);
     }
 
-    /** Of rows of tokens that are to be sorted by head, or back. */
+    /** Sorts rows of tokens by head, or back. */
     public static Part turned(Tensor x, int from, int count) {
       return new Part(x, true, from, count);
     }
   }
 
-  /** The parts' columns, one part's behind the other's: [A, B, sum of their counts]. */
+  /** Concatenates the columns of the parts: [A, B, sum of their counts]. */
   public static Tensor join(Pass pass, Part... parts) {
     Tensor first = parts[0].x();
     long width = 0;

@@ -9,17 +9,17 @@ public final class JitterOp {
 
   /**
    * x [S, M] times fresh uniform numbers from 1 - epsilon to 1 + epsilon, as FLOAT32. The backward
-   * draws the same numbers again.
+   * generates the same numbers again.
    */
   public static Tensor forward(Pass pass, Tensor x, float epsilon) {
     Tensor y = pass.allocate(DType.FLOAT32, x.shape());
-    long place = pass.draw(y.count());
-    pass.backend().jitter(pass.seed(), place, epsilon, x, y);
+    long offset = pass.advance(y.count());
+    pass.backend().jitter(pass.seed(), offset, epsilon, x, y);
     pass.record(
         y,
         dy -> {
           Tensor dx = pass.allocate(x.dtype(), x.shape());
-          pass.backend().jitter(pass.seed(), place, epsilon, dy, dx);
+          pass.backend().jitter(pass.seed(), offset, epsilon, dy, dx);
           pass.tape().addGradient(x, dx);
           dy.owner().release();
         });

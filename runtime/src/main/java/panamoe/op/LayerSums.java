@@ -6,8 +6,8 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.TensorScope;
 
 /**
- * What the gates of several layers chose in one pass, added up: a loss that takes their tokens as
- * one batch is made of it. Whole when the forward has ended. Used by one thread.
+ * Sums over the choices of several layers' gates in one pass, for a loss that takes their tokens as
+ * one batch. Complete when the forward has ended. Used by one thread.
  */
 final class LayerSums {
   private long used;
@@ -30,12 +30,12 @@ final class LayerSums {
     used += layer.used().getInt(0);
   }
 
-  /** From now on layers are computed again, and not added. */
+  /** From now on layers are recomputed, and not added. */
   void close() {
     closed = true;
   }
 
-  /** The sums as the kernel of the gradient takes them, which reads no scores. */
+  /** The sums for the kernel of the gradient, which reads no scores. */
   Sums all(TensorScope scope) {
     Sums all = Sums.allocate(scope, 1, chosen.length);
     HostView view = HostView.of(all.chosen());

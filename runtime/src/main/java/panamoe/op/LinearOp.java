@@ -9,7 +9,7 @@ import panamoe.tensor.Tensor;
 public final class LinearOp {
   private LinearOp() {}
 
-  /** As below, with the output in the dtype of x. */
+  /** With the output in the dtype of x. */
   public static Tensor forward(
       Pass pass, Tensor x, Tensor weight, Tensor bias, Activation activation) {
     return forward(pass, x, weight, bias, activation, x.dtype());

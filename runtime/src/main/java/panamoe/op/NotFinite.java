@@ -5,7 +5,7 @@ public final class NotFinite extends IllegalArgumentException {
   private static final long serialVersionUID = 1;
 
   /**
-   * @param where as the sentence goes on
+   * @param where the rest of the sentence
    */
   public NotFinite(String where) {
     this(where, null);
@@ -22,7 +22,7 @@ public final class NotFinite extends IllegalArgumentException {
         cause);
   }
 
-  /** What a gate says of its logits. */
+  /** The sentence of a gate about its logits. */
   NotFinite(IllegalArgumentException refusal) {
     super(refusal.getMessage(), refusal);
   }

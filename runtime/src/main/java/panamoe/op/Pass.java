@@ -9,15 +9,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One traversal of a model: where kernels run, where activations live, whether gradients are
- * wanted, whether the model trains or is evaluated, and where random numbers come from. Used by one
- * thread.
+ * One traversal of a model: its backend, the scope of activations, the tape if gradients are
+ * wanted, whether the model trains, and the random stream. Used by one thread.
  */
 public final class Pass {
   /**
    * @param training whether the model trains; else it is evaluated
    * @param seed of random numbers
-   * @param share the part of an optimizer step that the batch is
+   * @param share the batch's share of an optimizer step
    */
   private record Purpose(boolean training, long seed, float share) {
     static final Purpose EVALUATION = new Purpose(false, 0, 1);
@@ -52,9 +51,9 @@ public final class Pass {
   }
 
   /**
-   * A pass that records on {@code tape}, with noise and token selection drawn from {@code seed}.
+   * A pass that records on {@code tape}, whose noise and token selection depend on {@code seed}.
    *
-   * @param share the batch's part of the step, 1 / micro-batches: the factor of losses that are
+   * @param share the batch's share of the step, 1 / micro-batches: the factor of losses that are
    *     means over a batch
    */
   public static Pass training(
@@ -75,21 +74,19 @@ public final class Pass {
         backend, scope, null, Purpose.EVALUATION, RouteObserver.NONE, SelfCommunicator.WORLD, null);
   }
 
-  /**
-   * A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated.
-   */
+  /** A deterministic pass that records on {@code tape}: gradients of the evaluated model. */
   public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
     return new Pass(
         backend, scope, tape, Purpose.EVALUATION, RouteObserver.NONE, SelfCommunicator.WORLD, null);
   }
 
-  /** The same pass, telling {@code newObserver} of every gate's decision. */
+  /** This pass with {@code newObserver}, which gets every gate's decision. */
   public Pass observedBy(RouteObserver newObserver) {
     return new Pass(backend, scope, tape, purpose, newObserver, batch, topK);
   }
 
   /**
-   * The same pass, whose rows go to fewer experts.
+   * This pass with fewer experts per row.
    *
    * @param most experts of a row by layer, at most the gate's own K; null: as many as gates choose
    */
@@ -97,23 +94,17 @@ public final class Pass {
     return new Pass(backend, scope, tape, purpose, observer, batch, most);
   }
 
-  /** Experts that a row is sent to in a layer whose gate chooses {@code own}. */
+  /** Experts per row in a layer whose gate chooses {@code own}. */
   public int topK(int layer, int own) {
     return topK == null ? own : topK[layer];
   }
 
-  /**
-   * The same pass over one part of a batch whose other, equal parts the other members of {@code
-   * ranks} see.
-   */
+  /** This pass over one of the equal parts of a batch, the others of which {@code ranks} see. */
   public Pass partOf(Communicator ranks) {
     return new Pass(backend, scope, tape, purpose, observer, ranks, topK);
   }
 
-  /**
-   * The ranks that see the other parts of this pass's batch; itself alone unless {@link #partOf}
-   * said otherwise.
-   */
+  /** The ranks that share this pass's batch; this rank alone unless {@link #partOf} set them. */
   public Communicator batch() {
     return batch;
   }
@@ -143,7 +134,7 @@ public final class Pass {
     return purpose.training;
   }
 
-  /** The part of an optimizer step that this pass's batch is. */
+  /** The share of an optimizer step that this pass's batch is. */
   public float share() {
     return purpose.share;
   }
@@ -153,19 +144,19 @@ public final class Pass {
   }
 
   /**
-   * Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. A part of a batch
-   * gets what its tokens would get in the whole batch.
+   * The next uniform numbers in [0, 1) of this pass's stream, FLOAT32. Tokens get the same numbers
+   * in a part of a batch as in the whole batch.
    */
   public Tensor uniform(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomUniform(purpose.seed, draw(numbers.count()), numbers);
+    backend.randomUniform(purpose.seed, advance(numbers.count()), numbers);
     return numbers;
   }
 
-  /** Standard Gumbel noise, FLOAT32, made of the numbers that {@link #uniform} would give. */
+  /** Standard Gumbel noise, FLOAT32, made of the numbers of {@link #uniform}. */
   public Tensor gumbel(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomGumbel(purpose.seed, draw(numbers.count()), numbers);
+    backend.randomGumbel(purpose.seed, advance(numbers.count()), numbers);
     return numbers;
   }
 
@@ -183,7 +174,7 @@ public final class Pass {
     }
   }
 
-  /** What the gates of all layers have chosen in this pass; null if no gradients are wanted. */
+  /** Sums over the choices of all layers' gates in this pass; null if no gradients are wanted. */
   LayerSums layers() {
     return layers;
   }
@@ -193,16 +184,18 @@ public final class Pass {
     return purpose.seed;
   }
 
-  /** The place of the next {@code count} numbers in this pass's stream, which moves behind them. */
-  long draw(long count) {
+  /**
+   * The offset of the next {@code count} numbers in this pass's stream, which advances past them.
+   */
+  long advance(long count) {
     long place = randomOffset + batch.rank() * count;
     randomOffset += batch.size() * count;
     return place;
   }
 
   /**
-   * A pass that will draw the numbers that this one draws from here on, in other memory and on
-   * another tape. The second time a segment runs nobody observes it.
+   * A pass with this one's further random numbers, other memory and another tape, to recompute a
+   * segment without an observer.
    */
   Pass replayed(TensorScope otherScope, Tape otherTape, RouteObserver otherObserver) {
     Pass pass = new Pass(backend, otherScope, otherTape, purpose, otherObserver, batch, topK);

@@ -6,18 +6,19 @@ import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
 
 /**
- * The rows that a rank sends, in two orders: by expert, as dispatch sorts them, and by place and of
- * one place by expert, as they travel. Without copies of experts the orders are the same.
+ * Two orders of the rows that a rank sends: by expert, as dispatch sorts them, and by place (a copy
+ * of some experts) and then expert, as they are sent. Without copies of experts the orders are
+ * equal.
  *
  * @param toPlaces from the first order to the second; equally many blocks for each place
  */
 record PlaceOrder(boolean same, RowBlocks toPlaces) {
   /**
-   * The host reads the offsets: it tells other ranks, and sizes messages by what they tell.
+   * Reads the offsets on the host, which sends the counts to other ranks.
    *
    * @param offsets INT32 [E + 1] of the rows by expert
-   * @param source this rank's number among those with tokens of their own: where rows do not divide
-   *     evenly, ranks prefer different copies
+   * @param source this rank's index among the ranks with own tokens: if rows do not divide evenly,
+   *     ranks prefer different copies
    */
   static PlaceOrder of(Tensor offsets, ExpertPlacement placement, int source) {
     int blocks = placement.most();
@@ -53,12 +54,12 @@ record PlaceOrder(boolean same, RowBlocks toPlaces) {
     return toPlaces.rows();
   }
 
-  /** By place, in a tensor of its own unless it is the same. */
+  /** The rows by place, in a new tensor unless the orders are equal. */
   Tensor byPlace(Pass pass, Tensor rows) {
     return same ? rows : reordered(pass, rows, toPlaces);
   }
 
-  /** By expert; releases {@code rows} unless it is the same. */
+  /** The rows by expert; releases {@code rows} unless it is returned. */
   Tensor byExpert(Pass pass, Tensor rows) {
     if (same) {
       return rows;

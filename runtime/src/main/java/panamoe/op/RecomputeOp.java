@@ -5,8 +5,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Activation checkpointing: a segment's activations are thrown away after the forward and computed
- * again, with the same random numbers, when the backward needs them.
+ * Activation checkpointing: a segment's activations are freed after the forward, and the backward
+ * computes them again with the same random numbers.
  */
 public final class RecomputeOp {
   private RecomputeOp() {}
@@ -34,7 +34,7 @@ public final class RecomputeOp {
 
   private static void backward(
       Pass pass, Pass before, Tensor x, BiFunction<Pass, Tensor, Tensor> segment, Tensor dy) {
-    pass.layers().close(); // what is computed again was added in the forward
+    pass.layers().close(); // the forward has added these layers
     Tape tape = pass.tape().fork();
     try (TensorScope scope = TensorScope.confined(pass.backend())) {
       Tensor again = segment.apply(before.replayed(scope, tape, RouteObserver.NONE), x);

@@ -5,21 +5,22 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Is told of every gate's decision during a pass, and of what experts get, while the tensors are
- * alive: for statistics and reports.
+ * Gets every gate's decision and experts' inputs during a pass, while the tensors are alive: for
+ * statistics and reports.
  */
 public interface RouteObserver {
   RouteObserver NONE = (layer, routes) -> {};
 
-  /** Where the next gate writes its decision: in {@code scope}, as far as the observer minds. */
+  /** The tables for the next gate's decision; by default in {@code scope}. */
   default Routes tables(TensorScope scope, long tokens, int experts, int topK) {
     return Routes.allocate(scope, tokens, experts, topK);
   }
 
   /**
-   * Is told, where a pass is {@link Pass#limitedTo} fewer experts, before the gate decides.
+   * Called before the gate decides, if a pass is {@link Pass#limitedTo} fewer experts.
    *
-   * @param routes that the gate would choose, none dropped; in the pass's memory
+   * @param routes that the gate would choose without the limit and without dropping; in the pass's
+   *     memory
    */
   default void unlimited(Routes routes) {}
 
@@ -30,7 +31,7 @@ public interface RouteObserver {
   void observe(int layer, Routes routes);
 
   /**
-   * Is told, before experts' matrices are multiplied by their rows.
+   * Called before experts' matrices are multiplied by their rows.
    *
    * @param weights [E, N, K], the value of a parameter
    * @param rows [R, K], grouped by expert

@@ -3,7 +3,7 @@ package panamoe.op;
 import panamoe.io.Require;
 import panamoe.tensor.Tensor;
 
-/** Shape questions that several ops ask. */
+/** Shapes that several ops need. */
 final class Shapes {
   private Shapes() {}
 

@@ -12,7 +12,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Remembers the ops of a forward pass and runs their backwards in reverse order.
+ * Records the ops of a forward pass, and runs their backwards in reverse order.
  *
  * <p>Two kinds of gradients: those of activations, which live until the op that made the activation
  * has consumed them, and those of parameters, which the caller registers and every pass adds to. A
@@ -35,15 +35,12 @@ public final class Tape {
     this.parameterGradients = parameterGradients;
   }
 
-  /**
-   * An empty tape that adds to the same parameters' gradients: for a segment that is computed
-   * again.
-   */
+  /** An empty tape that adds to this tape's parameter gradients: for a recomputed segment. */
   Tape fork() {
     return new Tape(backend, parameterGradients);
   }
 
-  /** Gradients of {@code parameter} are added to {@code gradient}, of the same count. */
+  /** Adds the gradients of {@code parameter} to {@code gradient}, of the same count. */
   public void watch(Tensor parameter, Gradient gradient) {
     parameterGradients.put(parameter.owner(), gradient);
   }
@@ -53,17 +50,15 @@ public final class Tape {
     return parameter == null ? null : parameterGradients.get(parameter.owner());
   }
 
-  /**
-   * The sums that the gradient of a parameter is added to, or null if it is not watched (frozen).
-   */
+  /** The sums of a parameter's gradient, or null if it is not watched (frozen). */
   public Tensor parameterGradient(Tensor parameter) {
     Gradient gradient = gradientOf(parameter);
     return gradient == null ? null : gradient.sums();
   }
 
   /**
-   * As {@link #parameterGradient}, for kernels that form the gradient in any case: that of a frozen
-   * parameter goes to memory of {@code scope} that nobody reads.
+   * Like {@link #parameterGradient}, for kernels that always form the gradient: a frozen
+   * parameter's goes to scratch memory of {@code scope}.
    */
   Tensor parameterGradientOrScratch(Tensor parameter, TensorScope scope) {
     Tensor gradient = parameterGradient(parameter);
@@ -79,9 +74,8 @@ public final class Tape {
   }
 
   /**
-   * Adds the op that made {@code y}. {@code backward} is given the gradient of y in its shape, and
-   * owns it from then on, to release or to hand on; where nothing depends on y it does not run.
-   * When it has run, y and {@code saved} are released.
+   * Adds the op that made {@code y}. {@code backward} gets the gradient of y in y's shape, and owns
+   * it; it does not run if nothing depends on y. Then y and {@code saved} are released.
    */
   void record(Tensor y, Consumer<Tensor> backward, Tensor... saved) {
     Runnable withGradient =
@@ -97,8 +91,8 @@ public final class Tape {
   }
 
   /**
-   * Adds {@code gradient} to that of activation {@code x}; the tape owns it from now on and may
-   * change it.
+   * Adds {@code gradient} to that of activation {@code x}; the tape owns it then, and may change
+   * it.
    */
   public void addGradient(Tensor x, Tensor gradient) {
     Tensor sum = activationGradients.get(x.owner());
@@ -119,9 +113,7 @@ public final class Tape {
     return gradient == null ? null : gradient.reshape(y.shape());
   }
 
-  /**
-   * Like {@link #gradient}, but removes it: the op that made y consumes it, and then releases it.
-   */
+  /** Like {@link #gradient}, but removes it for the op that made y, which releases it. */
   Tensor takeGradient(Tensor y) {
     Tensor gradient = activationGradients.remove(y.owner());
     return gradient == null ? null : gradient.reshape(y.shape());

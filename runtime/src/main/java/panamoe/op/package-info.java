@@ -1,2 +1,2 @@
-/** Ops: a forward, and the backward that it leaves on the tape. */
+/** Ops: a forward, and the backward that it records on the tape. */
 package panamoe.op;

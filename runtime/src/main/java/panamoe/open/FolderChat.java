@@ -22,7 +22,7 @@ public final class FolderChat {
    * @param file null: none is given
    * @param warnings receives a sentence if the model's makers have not told the format
    * @throws IllegalArgumentException if the model has an encoder, and thus no conversations
-   * @throws panamoe.data.DataException if there is a template that cannot be used
+   * @throws panamoe.io.DataException if there is a template that cannot be used
    * @throws panamoe.checkpoint.CheckpointException if the model has no tokenizer
    */
   public static ChatFormat of(ModelFolder folder, Path file, Consumer<String> warnings) {

@@ -50,7 +50,7 @@ public record ModelFolder(
    *
    * @throws CheckpointException if there is no intact checkpoint, or it does not match its
    *     configuration
-   * @throws panamoe.data.DataException if the run's tokenizer cannot be used
+   * @throws panamoe.io.DataException if the run's tokenizer cannot be used
    */
   public static ModelFolder open(Path path) {
     return read(path, folder -> folder);

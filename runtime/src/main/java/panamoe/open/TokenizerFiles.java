@@ -81,7 +81,7 @@ public record TokenizerFiles(Path place, boolean released) {
    * Reads the tokenizer: bytes of a run without one; empty of a released model without one.
    *
    * @throws CheckpointException if its file is not a regular one
-   * @throws panamoe.data.DataException if it cannot be used
+   * @throws panamoe.io.DataException if it cannot be used
    */
   public Optional<Tokenizer> tokenizer() {
     if (ModelFolder.isGguf(place)) {
@@ -107,7 +107,7 @@ public record TokenizerFiles(Path place, boolean released) {
   /**
    * The form of the model's conversations; empty if it brings no template.
    *
-   * @throws panamoe.data.DataException if there is a template that cannot be used
+   * @throws panamoe.io.DataException if there is a template that cannot be used
    */
   public Optional<ChatTemplate> chatTemplate() {
     return ModelFolder.isGguf(place)

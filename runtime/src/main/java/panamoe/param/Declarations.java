@@ -8,8 +8,8 @@ import panamoe.param.Parameter.Role;
 import panamoe.param.Parameter.Share;
 
 /**
- * Where a layer declares its parameters: the store, the name that stands before theirs, and how
- * matrices start.
+ * For the layers' declarations of parameters: the store, the prefix of names, and the initial
+ * values of matrices.
  */
 public final class Declarations {
   private final ParameterStore store;
@@ -30,7 +30,7 @@ public final class Declarations {
     return new Declarations(store, initial, name, initial.deviation());
   }
 
-  /** For a layer called {@code name}, all of whose matrices start with one deviation. */
+  /** For a layer called {@code name}, with one standard deviation for all matrices. */
   public static Declarations of(ParameterStore store, double deviation, String name) {
     return of(store, new InitialWeights(deviation, deviation), name);
   }
@@ -40,7 +40,7 @@ public final class Declarations {
     return new Declarations(store, initial, name + "." + part, deviation);
   }
 
-  /** For a part whose matrix writes into the residual stream. */
+  /** For a part whose matrix adds to the residual stream. */
   public Declarations writing(String part) {
     return new Declarations(store, initial, name + "." + part, initial.outputDeviation());
   }
@@ -53,22 +53,20 @@ public final class Declarations {
   /**
    * A matrix that kernels multiply by: {@code name.weight}, normal.
    *
-   * @param slice what of it this rank holds
+   * @param slice this rank's part
    * @param shape of the whole
-   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
+   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced like this
    */
   public Parameter matrix(Part part, Slice slice, long... shape) {
     return dense("weight", part, Role.OPERAND, normal(), slice, shape);
   }
 
-  /**
-   * A table whose rows are read one by one: {@code name.weight}, normal, replicated on every rank.
-   */
+  /** A table of rows to look up: {@code name.weight}, normal, replicated on every rank. */
   public Parameter table(Part part, long... shape) {
     return dense("weight", part, Role.TABLE, normal(), Slice.WHOLE, shape);
   }
 
-  /** A small table that stays FLOAT32, as vectors do: {@code name.weight}, normal, replicated. */
+  /** A small table that stays FLOAT32, like vectors: {@code name.weight}, normal, replicated. */
   public Parameter floatTable(Part part, long... shape) {
     return dense("weight", part, Role.VECTOR, normal(), Slice.WHOLE, shape);
   }
@@ -85,7 +83,7 @@ public final class Declarations {
 
   /**
    * A vector that each tensor rank applies to its own heads: {@code name.suffix}, replicated; its
-   * gradient is the sum over them.
+   * gradient is the sum over the ranks.
    */
   public Parameter vectorOverSlices(
       String suffix, Part part, Initialization initialization, long size) {
@@ -93,12 +91,12 @@ public final class Declarations {
     return declare(suffix, part, Role.VECTOR, initialization, share, size);
   }
 
-  /** A matrix of each of a layer's experts, stacked: {@code name.weight}, normal. */
+  /** The stacked matrices of a layer's experts: {@code name.weight}, normal. */
   public Parameter expertMatrix(ExpertGroups experts, Slice slice, long... shape) {
     return ofExperts("weight", Role.OPERAND, normal(), experts, slice, shape);
   }
 
-  /** A vector of each of a layer's experts, stacked: {@code name.bias}, zero. */
+  /** The stacked vectors of a layer's experts: {@code name.bias}, zero. */
   public Parameter expertBias(ExpertGroups experts, Slice slice, long size) {
     return ofExperts("bias", Role.VECTOR, Initialization.ZERO, experts, slice, size);
   }

@@ -13,27 +13,27 @@ import java.util.function.ObjIntConsumer;
 import panamoe.io.Require;
 
 /**
- * The experts of a model that are in memory, where it has no room for all: slots of equal size,
- * filled from a {@link Source} when an expert is needed, or guessed to be.
+ * A cache for the experts of a model that does not fit in memory: slots of equal size, filled from
+ * a {@link Source} when an expert is needed or prefetched.
  *
  * <p>An expert's score is its number of uses, each of which counts half as much after {@link
- * #HALF_LIFE} uses per expert (LRFU). The expert of least score makes room. Which experts are in
- * memory changes how long a step takes and no bit of what it computes.
+ * #HALF_LIFE} uses per expert (LRFU). The expert of least score is evicted. The cache changes the
+ * time of a step, and no bit of its results.
  *
  * <p>Used by one thread at a time, the backend's; {@link #statistics} by any.
  */
 public final class ExpertCache implements AutoCloseable {
-  /** Where experts are read from. */
+  /** The storage of the experts. */
   public interface Source extends AutoCloseable {
     /**
      * Fills a slot. Any thread may call it.
      *
      * @param expert among all layers'
-     * @return false if the source is damaged there
+     * @return false if the expert is damaged in the source
      */
     boolean read(int expert, MemorySegment slot);
 
-    /** Fills a slot that could not be read, and mends the source. For the backend's thread. */
+    /** Repairs the expert in the source and fills the slot; called by the backend's thread. */
     void mend(int expert, MemorySegment slot);
 
     long bytes(int expert);
@@ -42,13 +42,13 @@ public final class ExpertCache implements AutoCloseable {
     void close();
   }
 
-  /** Uses for each expert of the model after which a use counts half. */
+  /** Half-life of a use, in uses per expert of the model. */
   private static final double HALF_LIFE = 16;
 
-  /** Reads under way at a time: what an SSD needs to be busy. */
+  /** Queue depth of reads: what an SSD needs to be busy. */
   private static final int READERS = 4;
 
-  /** Guesses before it counts how many are right: a third, or no more are made. */
+  /** Prefetches before the hit rate is checked; prefetching stops if it is below a third. */
   private static final int FREE_GUESSES = 32;
 
   private static final int NONE = -1;
@@ -58,8 +58,8 @@ public final class ExpertCache implements AutoCloseable {
     private final MemorySegment memory;
     private int expert = NONE;
     private CompletableFuture<Boolean> read = CompletableFuture.completedFuture(true);
-    private boolean pinned; // it is about to be used
-    private boolean guessed; // and was not used since
+    private boolean pinned; // about to be used
+    private boolean guessed; // prefetched, and not used yet
 
     Slot(MemorySegment memory) {
       this.memory = memory;
@@ -68,8 +68,9 @@ public final class ExpertCache implements AutoCloseable {
 
   private final Source source;
   private final List<Slot> slots = new ArrayList<>();
-  private final Slot[] held; // by expert
-  // Base-2 logarithm of the uses, each of which weighs twice as much as one a half-life before.
+  private final Slot[]
+      held; // Score by expert: the base-2 logarithm of uses, each of which weighs twice as much as
+  // one a half-life before.
   private final double[] score;
   private final double halfLife;
   private final List<Slot> guesses = new ArrayList<>();
@@ -109,9 +110,9 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   /**
-   * Takes experts as used so often before, and begins to read those that were used most.
+   * Sets the initial scores, and begins to read the most used experts.
    *
-   * @param before uses of each expert of all layers
+   * @param before earlier uses of each expert of all layers
    */
   public void warm(long[] before) {
     Integer[] order = new Integer[held.length];
@@ -119,7 +120,7 @@ public final class ExpertCache implements AutoCloseable {
     Arrays.sort(order, (a, b) -> Long.compare(before[b], before[a]));
     double most = Math.max(1, before[order[0]]);
     for (int expert = 0; expert < held.length; expert++) {
-      // As many as a half-life leaves of steady use, at most.
+      // At most what steady use would leave.
       score[expert] = log2(before[expert] / most * HALF_LIFE);
     }
     for (int i = 0; i < Math.min(slots.size(), order.length) && before[order[i]] > 0; i++) {
@@ -128,11 +129,11 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   /**
-   * Passes experts to {@code use}, each with its memory: first those that are in memory, while the
-   * others are read.
+   * Passes experts with their memory to {@code use}: first those in memory, while the others are
+   * read.
    *
    * @param experts distinct, among all layers'
-   * @param meanwhile runs once reads of these experts are under way: the place to {@link #guess}
+   * @param meanwhile runs once these reads have begun, to {@link #guess} the next
    */
   public void use(int[] experts, Runnable meanwhile, ObjIntConsumer<MemorySegment> use) {
     guesses.forEach(slot -> slot.pinned = false);
@@ -155,14 +156,14 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   /**
-   * Begins to read experts that the next call of {@link #use} is likely to get. At most half of the
-   * slots are given to them.
+   * Prefetches experts that the next call of {@link #use} is likely to get, into at most half of
+   * the slots.
    *
    * @param experts among all layers', likely ones first
    */
   public void guess(int[] experts) {
     if (guessCount.get() > FREE_GUESSES + 3 * guessedHits.get()) {
-      return; // this model's routers cannot be told early
+      return; // this model's routers cannot be predicted
     }
     for (int expert : experts) {
       if (guesses.size() >= slots.size() / 2) {
@@ -185,7 +186,7 @@ public final class ExpertCache implements AutoCloseable {
     }
   }
 
-  /** Counts a step: {@code rows} tokens, of texts that are written, or of prompts too. */
+  /** Counts a step of {@code rows} tokens; {@code writes} if it only decodes. */
   public void stepped(int rows, boolean writes) {
     long now = bytesRead.get();
     if (writes) {
@@ -255,7 +256,7 @@ public final class ExpertCache implements AutoCloseable {
     return Math.log(x) / Math.log(2);
   }
 
-  /** The slot to be given to another expert; null if all are pinned. */
+  /** The slot to reuse; null if all are pinned. */
   private Slot leastUsed() {
     Slot least = null;
     for (Slot slot : slots) {
@@ -271,7 +272,7 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   private void start(Slot slot, int expert) {
-    await(slot); // a read that nobody asks for any more
+    await(slot); // a read that is no longer needed
     if (slot.expert != NONE) {
       held[slot.expert] = null;
     }

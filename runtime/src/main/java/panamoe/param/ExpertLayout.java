@@ -10,19 +10,19 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One expert as a unit that is read at once: its matrices, or this rank's slices of them, packed,
- * one after the other.
+ * One expert as a unit to read: its packed matrices, or this rank's slices of them, one after the
+ * other.
  *
  * @param bytes of the unit
  */
 public record ExpertLayout(List<Matrix> matrices, long bytes) {
-  /** What kernels load at once: tensors begin there. */
+  /** Alignment of tensors, for vector loads of kernels. */
   private static final long ALIGNMENT = 64;
 
   /**
-   * Where a unit has a matrix.
+   * A matrix within a unit.
    *
-   * @param stack the parameter of which it is one matrix
+   * @param stack the parameter that it is a matrix of
    * @param start its first byte
    * @param types that say how it is multiplied
    */
@@ -32,7 +32,7 @@ public record ExpertLayout(List<Matrix> matrices, long bytes) {
       return Arrays.copyOfRange(stack.shape(), 1, 3);
     }
 
-    /** The matrix as a stack [1, N, K] of one, in memory that the scope's backend allocated. */
+    /** The matrix as a stack [1, N, K] in memory that the scope's backend allocated. */
     public Tensor in(TensorScope scope, MemorySegment unit) {
       long[] shape = shape();
       MemorySegment own = unit.asSlice(start, bytes);
@@ -40,7 +40,7 @@ public record ExpertLayout(List<Matrix> matrices, long bytes) {
     }
   }
 
-  /** The layout of the experts of a layer, whose matrices are stacked. */
+  /** The layout of the experts of a layer with stacked matrices. */
   public static ExpertLayout of(Backend backend, WeightTypes types, List<Parameter> stacks) {
     List<Matrix> matrices = new ArrayList<>();
     long end = 0;

@@ -1,8 +1,6 @@
 package panamoe.param;
 
-/**
- * How a parameter starts. Every element is drawn for itself, so that no two experts start alike.
- */
+/** Initial values of a parameter. Elements are independent, so that experts start differently. */
 public sealed interface Initialization {
   /** Every element the same. */
   record Constant(float value) implements Initialization {}

@@ -9,11 +9,11 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A name, a shape, a role and a share of the ranks: one parameter of a model, or the part of it
- * that this rank holds. What kernels read of it is its {@link #weight}.
+ * One parameter of a model: name, shape, role, and the share that this rank holds. Kernels read its
+ * {@link #weight}.
  */
 public final class Parameter {
-  /** What a parameter is part of: tables of sizes are made by it. */
+  /** The part of a model that a parameter belongs to, for tables of sizes. */
   public enum Part {
     EMBEDDING,
     ATTENTION,
@@ -24,24 +24,24 @@ public final class Parameter {
     COEFFICIENT
   }
 
-  /** What kernels do with a parameter: how it is stored for inference follows from it. */
+  /** The use of a parameter by kernels, which determines its storage for inference. */
   public enum Role {
-    /** They multiply by it: an operand of a GEMM, packed for inference. */
+    /** Operand of a GEMM, packed for inference. */
     OPERAND,
-    /** They read its rows one by one: an embedding, vectors of experts. */
+    /** Table of rows to look up: an embedding, vectors of experts. */
     TABLE,
-    /** They add it or scale by it: a bias, the weights of a norm. Always FLOAT32, never decayed. */
+    /** Term or factor: a bias, the weights of a norm. Always FLOAT32, never decayed. */
     VECTOR
   }
 
   /**
-   * What this rank holds of a parameter.
+   * This rank's share of a parameter.
    *
-   * @param replicas the ranks that hold the same; each has a gradient over its own tokens
+   * @param replicas the ranks with the same elements; each has a gradient over its own tokens
    * @param experts whose matrices are stacked in it, or null; the rank holds some of them
-   * @param slice the part of a matrix, or of each expert's, that it holds
+   * @param slice its part of a matrix, or of each expert's
    * @param overSlices whether each tensor rank has a gradient over its slice of the activations
-   * @param counted false on ranks that hold, and compute, what one of their tensor ranks does
+   * @param counted false on ranks that hold, and compute, a replica of a tensor rank
    */
   record Share(
       Communicator replicas,
@@ -104,30 +104,30 @@ public final class Parameter {
   }
 
   /**
-   * The dtype of what kernels read where the model computes in {@code compute}: vectors and the
-   * router's matrices stay FLOAT32.
+   * The dtype that kernels read if the model computes in {@code compute}: vectors and the router's
+   * matrices stay FLOAT32.
    */
   public DType valueDType(DType compute) {
     boolean routing = part == Part.ROUTER || part == Part.COEFFICIENT;
     return role == Role.VECTOR || routing ? DType.FLOAT32 : compute;
   }
 
-  /** Of what this rank holds. */
+  /** The shape of this rank's share. */
   public long[] shape() {
     return shape.clone();
   }
 
-  /** Elements that this rank holds. */
+  /** Elements of this rank's share. */
   public long count() {
     return Tensor.count(shape);
   }
 
-  /** The shape of the whole matrix or vector: of one expert's, where they are stacked. */
+  /** The shape of the whole matrix or vector; of a single expert's, if stacked. */
   public long[] matrixShape() {
     return matrix.clone();
   }
 
-  /** The shape of the part of each matrix that a rank of {@code topology} holds. */
+  /** The shape of a rank's part of each matrix under {@code topology}. */
   public long[] matrixShape(Topology topology) {
     return share.slice.shape(slices(topology), matrix);
   }
@@ -155,7 +155,7 @@ public final class Parameter {
     return share.experts == null ? 1 : share.experts.held().size();
   }
 
-  /** The number of the expert among all the layer's that matrix {@code index} is of; else 0. */
+  /** The index of matrix {@code index}'s expert among the layer's; 0 without experts. */
   public int expert(int index) {
     return share.experts == null ? 0 : share.experts.held().get(index);
   }
@@ -165,12 +165,12 @@ public final class Parameter {
     return share.experts != null && share.experts.placement().copied();
   }
 
-  /** The part that this rank holds of each of its matrices. */
+  /** This rank's part of each of its matrices. */
   public Slice slice() {
     return share.slice;
   }
 
-  /** The ranks that hold the same elements; the gradient of the batch is the sum of theirs. */
+  /** The ranks that hold the same elements; the batch's gradient is the sum of the ranks'. */
   public Communicator replicas() {
     return share.replicas;
   }
@@ -184,8 +184,8 @@ public final class Parameter {
   }
 
   /**
-   * Elements {@code index} of this rank's matrices, in the matrix's (or its slice's) shape; a view
-   * of {@code tensor}.
+   * Elements {@code index} of this rank's matrices, in the shape of the matrix or slice; a view of
+   * {@code tensor}.
    */
   public Tensor matrix(Tensor tensor, int index) {
     return share.experts == null
@@ -193,17 +193,17 @@ public final class Parameter {
         : tensor.rows(index, index + 1).reshape(Arrays.copyOfRange(shape, 1, shape.length));
   }
 
-  /** How the parameter is stored; null until it has memory. */
+  /** The storage of the parameter; null until it has memory. */
   public Weight weight() {
     return weight;
   }
 
-  /** The value of a parameter that a layer may lack: null for null. */
+  /** The value of an optional parameter: null for null. */
   public static Tensor valueOf(Parameter parameter) {
     return parameter == null ? null : parameter.value();
   }
 
-  /** What kernels read; null until the parameter has memory, or if it is on a disk. */
+  /** The tensor that kernels read; null without memory, or if it is on a disk. */
   public Tensor value() {
     return weight == null ? null : weight.value();
   }
@@ -224,7 +224,7 @@ public final class Parameter {
     return name + Arrays.toString(shape);
   }
 
-  /** What a tape adds to; null unless the model trains. */
+  /** The gradient that a tape adds to; null unless the model trains. */
   Gradient gradientSums() {
     return weight instanceof Weight.Trained trained ? trained.gradient() : null;
   }

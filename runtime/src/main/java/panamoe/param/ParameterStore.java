@@ -23,19 +23,19 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The parameters of one model, or what one of several ranks holds of them. Layers declare them
- * while they are built; {@link #materialize} then draws them, or {@link #allocate} makes room for
- * those of a checkpoint. A store without memory costs nothing: that is how a 2-trillion-parameter
- * model is counted.
+ * The parameters of one model, or one rank's share of them. Layers declare them in their
+ * constructors; {@link #materialize} then initialises them, or {@link #allocate} allocates memory
+ * for a checkpoint's. A store without memory costs nothing, so that a model of any size can be
+ * counted.
  */
 public final class ParameterStore implements AutoCloseable {
   /**
-   * Steps between two comparisons of replicas. Each reads every parameter once, at the speed of
-   * memory, which in every step of a small batch would show.
+   * Steps between comparisons of replicas, which read all parameters: too slow for every step of a
+   * small batch.
    */
   public static final int COMPARED_EVERY = 64;
 
-  /** Of a parameter that is copied from a device to compare it. */
+  /** Bytes per copy of a parameter from a device, to compare it. */
   private static final long PIECE_BYTES = 1 << 20;
 
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
@@ -43,12 +43,12 @@ public final class ParameterStore implements AutoCloseable {
   private TensorScope scope;
   private ExpertCache expertCache;
 
-  /** The parameters of a model that one rank holds whole. */
+  /** The parameters of a model on one rank. */
   public ParameterStore() {
     this(Ranks.alone());
   }
 
-  /** What this rank holds of a model that {@code ranks} hold together. */
+  /** This rank's share of a model that is distributed over {@code ranks}. */
   public ParameterStore(Ranks ranks) {
     this.ranks = ranks;
   }
@@ -69,26 +69,26 @@ public final class ParameterStore implements AutoCloseable {
     return parameter;
   }
 
-  /** All parameters in the order of their declaration, which is the order of a token's way. */
+  /** All parameters in the order of their declaration and of the forward. */
   public List<Parameter> parameters() {
     return List.copyOf(parameters.values());
   }
 
-  /** Number of elements that this rank holds. */
+  /** Elements of this rank's share. */
   public long count() {
     return parameters.values().stream().mapToLong(Parameter::count).sum();
   }
 
   /**
-   * Gives every parameter memory and its first values, drawn from {@code seed}, the parameter's
-   * name and the place in the whole alone: every rank gets its part of what one rank would get.
+   * Allocates and initialises all parameters. Values depend only on {@code seed}, the parameter's
+   * name and the index in the whole parameter, not on the ranks.
    *
    * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay
    *     FLOAT32
-   * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values
+   * @param training whether to hold gradients, and FLOAT32 masters of BFLOAT16 values
    * @throws IllegalStateException if ranks hold copies of experts
-   * @throws OutOfMemoryError if they take more than the backend has: a system that promises more
-   *     memory than there is would end the process when it is used
+   * @throws OutOfMemoryError if they exceed the backend's free memory: a system that overcommits
+   *     would end the process later
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     if (parameters.values().stream().anyMatch(Parameter::copied)) {
@@ -111,17 +111,17 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Gives every parameter the memory that inference needs, with undefined contents: operands
-   * packed, tables in their dtype, vectors in FLOAT32. Nothing is drawn and there are no masters.
+   * Allocates memory for inference, with undefined contents and without masters: operands packed,
+   * tables in their dtype, vectors in FLOAT32.
    *
    * @param types of the parameters
-   * @param held which of them get memory; others keep no {@link Parameter#value}
-   * @param besideBytes that will be allocated in {@link #scope} beside the parameters
+   * @param held which of them get memory; others have no {@link Parameter#value}
+   * @param otherBytes bytes of further allocations in {@link #scope}
    * @throws OutOfMemoryError as {@link #materialize}
    */
   public void allocate(
-      Backend backend, WeightTypes types, Predicate<Parameter> held, long besideBytes) {
-    long bytes = besideBytes;
+      Backend backend, WeightTypes types, Predicate<Parameter> held, long otherBytes) {
+    long bytes = otherBytes;
     List<Parameter> here = parameters.values().stream().filter(held).toList();
     for (Parameter parameter : here) {
       DType dtype = types.of(parameter);
@@ -142,7 +142,7 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Gives parameters that {@link #allocate} left without memory their weights.
+   * Sets the weights of parameters that {@link #allocate} left without memory.
    *
    * @param weights in {@code cache}, which is closed with this store
    */
@@ -151,17 +151,17 @@ public final class ParameterStore implements AutoCloseable {
     weights.forEach(Parameter::bind);
   }
 
-  /** Where experts are that memory has no room for; empty if all are in memory. */
+  /** The cache of experts on disk; empty if all are in memory. */
   public Optional<ExpertCache> expertCache() {
     return Optional.ofNullable(expertCache);
   }
 
-  /** What a user should know of parameters that these types do not fit. */
+  /** Warnings about parameters that these types do not fit. */
   public Optional<String> note(WeightTypes types) {
     return types.note(parameters());
   }
 
-  /** Room in {@link #scope} for a packed operand of this shape. */
+  /** Allocates a packed operand of this shape in {@link #scope}. */
   public Tensor allocatePacked(Backend backend, DType dtype, long... shape) {
     return scope.allocatePacked(dtype, backend.packedBytes(dtype, shape), shape);
   }
@@ -185,7 +185,7 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Refuses parameters that should be replicas of each other but have other values. Collective.
+   * Refuses replicas with different values. Collective.
    *
    * @throws panamoe.comm.CommunicationException on every rank, with the rank and the parameter
    */
@@ -215,10 +215,7 @@ public final class ParameterStore implements AutoCloseable {
     return checksums;
   }
 
-  /**
-   * Rounds the masters into the values again, after the masters were changed from outside (a loaded
-   * checkpoint).
-   */
+  /** Rounds the masters to the values, after the masters were set (a loaded checkpoint). */
   public void refresh(Backend backend) {
     for (Parameter parameter : parameters.values()) {
       if (parameter.value() != parameter.master()) {
@@ -228,8 +225,8 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Prepares drawn parameters for inference: operands are packed in {@code dtype}, masters and
-   * gradients are let go. Tables and vectors stay as they are.
+   * Prepares initialised parameters for inference: operands are packed in {@code dtype}, masters
+   * and gradients are freed. Tables and vectors are unchanged.
    */
   public void pack(Backend backend, DType dtype) {
     for (Parameter parameter : parameters.values()) {
@@ -261,22 +258,22 @@ public final class ParameterStore implements AutoCloseable {
     }
   }
 
-  /** All gradients to zero. */
+  /** Sets all gradients to zero. */
   public void zeroGradients() {
     forgetGradients();
     completeGradients();
   }
 
   /**
-   * Marks all gradients as zero without writing their memory: the next backwards write what they
-   * would otherwise add. Afterwards {@link #completeGradients} clears the gradients that no
-   * backward wrote; until then only tapes may use the gradients.
+   * Sets all gradients to zero without writing their memory: the next backwards overwrite it.
+   * Afterwards {@link #completeGradients} clears the gradients that no backward wrote; until then
+   * only tapes may use the gradients.
    */
   public void forgetGradients() {
     parameters.values().forEach(parameter -> parameter.gradientSums().forget());
   }
 
-  /** Gives the memory of every gradient its value. */
+  /** Clears the gradients that no backward wrote. */
   public void completeGradients() {
     parameters.values().forEach(Parameter::gradient);
   }
@@ -289,14 +286,14 @@ public final class ParameterStore implements AutoCloseable {
   @Override
   public void close() {
     if (expertCache != null) {
-      expertCache.close(); // nothing is read into its memory any more
+      expertCache.close(); // ends reads into its memory
     }
     if (scope != null) {
       scope.close();
     }
   }
 
-  /** Parameters grouped by what they are part of, with their element counts. */
+  /** Parameters by the part of the model that they belong to, with their element counts. */
   public Map<Parameter.Part, Long> countByPart() {
     Map<Parameter.Part, Long> counts = new LinkedHashMap<>();
     parameters.values().forEach(p -> counts.merge(p.part(), p.count(), Long::sum));
@@ -320,7 +317,7 @@ public final class ParameterStore implements AutoCloseable {
     }
   }
 
-  /** Draws every matrix whole and keeps this rank's slice. */
+  /** Generates every whole matrix, and keeps this rank's slice. */
   private static void drawSlices(
       Backend backend, Parameter parameter, Tensor master, long stream, float deviation) {
     try (TensorScope scope = TensorScope.confined(backend)) {

@@ -8,10 +8,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Experts of a layer whose matrices kernels can read now: all that this rank holds, or one that a
- * cache has in memory.
+ * Experts of a layer whose matrices are in memory: all of this rank, or one in a cache.
  *
- * @param offsets INT32, where the rows of each begin and end
+ * @param offsets INT32, bounds of the rows of each
  * @param one null: all
  */
 public record ResidentExperts(Pass pass, Tensor offsets, One one) {
@@ -24,12 +23,12 @@ public record ResidentExperts(Pass pass, Tensor offsets, One one) {
   record One(int expert, MemorySegment unit, int from, int to) {}
 
   /**
-   * Passes the experts that have rows to {@code use}: together, or, on a disk, one by one while
-   * others are read.
+   * Passes the experts with rows to {@code use}: all at once, or, if they are on a disk, one by one
+   * while others are read.
    *
    * @param stack one of the layer's matrices
    * @param offsets INT32 [E + 1], of the rows of this rank's experts
-   * @param input [S, M] of the layer, by which the next one's experts are guessed, or null
+   * @param input [S, M] of the layer, to predict the next layer's experts, or null
    */
   public static void forEach(
       Pass pass, Parameter stack, Tensor offsets, Tensor input, Consumer<ResidentExperts> use) {
@@ -59,7 +58,7 @@ public record ResidentExperts(Pass pass, Tensor offsets, One one) {
     return one == null ? all : all.rows(one.from, one.to);
   }
 
-  /** What kernels read of a parameter that stacks all experts'; null for null. */
+  /** These experts' part of a stacked parameter; null for null. */
   public Tensor of(Parameter stack) {
     if (one == null || stack == null) {
       return Parameter.valueOf(stack);

@@ -7,12 +7,11 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
- * The part of a matrix (or vector) that one of several tensor ranks holds: an equal share of one
- * dimension.
+ * A tensor rank's part of a matrix or vector: an equal share of one dimension.
  *
- * @param ranks among whom it is shared, in the order of the shares; one rank holds the whole
- * @param axis the dimension that is shared; -1 if each rank holds everything
- * @param blocks parts of that dimension that are shared one by one: 2 for the halves of a SwiGLU
+ * @param ranks in the order of their shares; a single rank holds the whole
+ * @param axis the divided dimension; -1 if each rank holds everything
+ * @param blocks parts of that dimension that are divided one by one: 2 for the halves of a SwiGLU
  *     matrix, otherwise 1
  */
 public record Slice(Communicator ranks, int axis, int blocks) {
@@ -23,7 +22,7 @@ public record Slice(Communicator ranks, int axis, int blocks) {
     return ranks.size() == 1;
   }
 
-  /** The shape of a share of {@code shape}, if {@code size} tensor ranks share it. */
+  /** The shape of one of {@code size} ranks' share of {@code shape}. */
   long[] shape(int size, long... shape) {
     long[] share = shape.clone();
     if (axis >= 0) {
@@ -75,7 +74,7 @@ public record Slice(Communicator ranks, int axis, int blocks) {
     view.write();
   }
 
-  /** Bytes that lie together both in the whole and in the share. */
+  /** Bytes that are contiguous both in the whole and in the share. */
   private interface Run {
     void at(long inWhole, long inShare, long bytes);
   }

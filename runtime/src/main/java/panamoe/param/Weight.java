@@ -6,17 +6,17 @@ import panamoe.op.Pass;
 import panamoe.tensor.Tensor;
 
 /**
- * What kernels read of a parameter, and what is kept beside it. A representation decides how a
- * weight is stored; the parameter's {@link Parameter.Role} decides which ones it may have.
+ * The storage of a parameter: the tensor that kernels read, with its master and gradient. The
+ * parameter's {@link Parameter.Role} decides which kinds it may have.
  */
 public sealed interface Weight {
-  /** What kernels read; null of {@link Offloaded}, whose matrices they read one by one. */
+  /** The tensor that kernels read; null if {@link Offloaded}: they get single matrices then. */
   Tensor value();
 
   /**
    * A weight that can be updated and saved.
    *
-   * @param value row-major, in the compute dtype; the same tensor as the master in float32
+   * @param value row-major, in the compute dtype; the master itself in float32
    * @param master FLOAT32: what the optimizer updates
    * @param gradient FLOAT32, or null unless the model trains
    */
@@ -30,20 +30,20 @@ public sealed interface Weight {
   record RowMajor(Tensor value) implements Weight {}
 
   /**
-   * An operand for inference, in the order in which the backend's GEMM reads it.
+   * A GEMM operand for inference.
    *
    * @param value packed
    */
   record Packed(Tensor value) implements Weight {}
 
   /**
-   * Experts' matrices for inference on a disk, of which a cache has some in memory.
+   * Experts' matrices for inference on a disk, with a cache of some.
    *
-   * @param cache of the experts of all layers that this rank holds
-   * @param first number of this layer's first expert among them
+   * @param cache of this rank's experts in all layers
+   * @param first index of this layer's first expert in the cache
    * @param layout of an expert's matrix in the cache's memory
-   * @param next begins to read experts of the following layer, given this one's input [S, M], or
-   *     null where that is not known
+   * @param next prefetches experts of the next layer, given this one's input [S, M], or null if
+   *     unknown
    */
   record Offloaded(
       ExpertCache cache, int first, ExpertLayout.Matrix layout, BiConsumer<Pass, Tensor> next)

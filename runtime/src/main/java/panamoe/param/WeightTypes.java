@@ -10,42 +10,43 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The dtypes in which a model's weights are held for inference.
+ * The dtypes of a model's weights in inference.
  *
- * @param compute of activations, and of weights beside vectors and routers, which are FLOAT32
+ * @param compute of activations, and of weights except vectors and routers, which are FLOAT32
  * @param experts of experts' matrices: {@code compute}, or blocks
- * @param stored of matrices, any, that are to be held as they are stored, by parameter: the dtype
- *     of their blocks, or {@code compute}, which they are decoded to
- * @param exact whether rows that multiply blocks stay as they are on a CPU ({@link Tensor#exact})
+ * @param stored of matrices that keep the file's format, by parameter: the dtype of their blocks,
+ *     or {@code compute} if they are decoded
+ * @param exact whether a CPU does not round rows that are multiplied by blocks ({@link
+ *     Tensor#exact})
  */
 public record WeightTypes(DType compute, DType experts, Map<String, DType> stored, boolean exact) {
-  /** Experts in blocks, which a CPU multiplies by rows rounded to int8. */
+  /** Experts in blocks; a CPU rounds the rows to int8. */
   public WeightTypes(DType compute, DType experts) {
     this(compute, experts, Map.of(), false);
   }
 
-  /** The same dtypes; {@code exact} says whether rows that multiply blocks stay as they are. */
+  /** These dtypes with another {@code exact}. */
   public WeightTypes withExact(boolean exact) {
     return new WeightTypes(compute, experts, stored, exact);
   }
 
-  /** Experts as all others. */
+  /** One dtype for experts and all others. */
   public static WeightTypes of(DType compute) {
     return new WeightTypes(compute, compute);
   }
 
-  /** Whether matrices are held in blocks. */
+  /** Whether matrices are in blocks. */
   public boolean quantized() {
     return experts.isBlocks() || stored.values().stream().anyMatch(DType::isBlocks);
   }
 
-  /** The dtype of a parameter. Rows that are no whole blocks stay in the dtype of computing. */
+  /** The dtype of a parameter. Rows that are not whole blocks are in the compute dtype. */
   public DType of(Parameter parameter) {
     boolean named = isExpert(parameter) || stored.containsKey(parameter.name());
     return named && fits(parameter) ? wanted(parameter) : parameter.valueDType(compute);
   }
 
-  /** What a user should know: matrices that stay as they are, or are decoded. */
+  /** Notes for the user on matrices that are not rounded, or are decoded. */
   Optional<String> note(List<Parameter> parameters) {
     if (exact && parameters.stream().noneMatch(p -> of(p).isBlocks())) {
       return Optional.of("activations are not rounded anyway: no weight is held in blocks");
@@ -94,7 +95,7 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
     };
   }
 
-  /** A packed operand that is multiplied as these types say; a view. */
+  /** A view of a packed operand that is {@link #exact} if these types are. */
   public Tensor multiplied(Tensor packed) {
     return exact ? packed.asExact() : packed;
   }

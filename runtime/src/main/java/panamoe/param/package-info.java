@@ -1,2 +1,2 @@
-/** Parameters, their gradients, and how they start. */
+/** Parameters, their gradients and initial values. */
 package panamoe.param;

@@ -41,7 +41,7 @@ final class ServingStep extends Step {
         exchange.waiting(
             load.degree(),
             rows(load.topK(), load),
-            seconds(layer.costBeside(work)),
+            seconds(layer.costOverlapped(work)),
             seconds(busiest) + calls));
   }
 

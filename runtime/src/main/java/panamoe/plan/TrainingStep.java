@@ -45,7 +45,7 @@ final class TrainingStep extends Step {
     routes += (double) work.tokens() * load.topK();
     dropped += load.dropped() * work.tokens() * load.topK();
     ExchangeTime.Rows rows = rows(load.topK() * (1 - load.dropped()), load);
-    double beside = layer.costBeside(work).flops() / 3 / peak();
+    double beside = layer.costOverlapped(work).flops() / 3 / peak();
     double computed = experts / peak() + late;
     double there = exchange.waiting(load.degree(), rows, beside, computed);
     double back = exchange.waiting(load.degree(), rows, 2 * beside, 2 * computed);

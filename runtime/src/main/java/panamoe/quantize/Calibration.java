@@ -19,23 +19,23 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * How much each input column of an expert's matrices matters: its mean square over the tokens of a
- * text that are routed to the expert. An error in a column adds that much, on average, to the
+ * Importance of each input column of experts' matrices: its mean square over a text's tokens that
+ * are routed to the expert. An error in a column contributes by this factor, on average, to the
  * squared error of the outputs.
  */
 public final class Calibration {
   private static final int TOKENS_AT_A_TIME = 2048;
 
   /**
-   * The layer's mean counts as that many tokens of each expert, so that one which few tokens reach
-   * is not rounded for these alone.
+   * The layer's mean counts like this many tokens of each expert, so that a rarely used expert is
+   * not fitted to a few tokens.
    */
   private static final double PRIOR_TOKENS = 16;
 
-  /** The least weight of a column, as a part of the mean: text that was not seen may need it. */
+  /** Least weight of a column, relative to the mean: other text may need it. */
   private static final double LEAST = 1e-3;
 
-  /** Of the matrices of a stack. */
+  /** Sums for the matrices of a stack. */
   private static final class Sums {
     private final double[][] squares;
     private final long[] rows;
@@ -69,9 +69,9 @@ public final class Calibration {
    * Runs a model over a text.
    *
    * @param model loaded for inference, whole
-   * @param windows as long as the model's context at most; those that are not full are left out
+   * @param windows at most as long as the model's context; partial ones are left out
    * @param most tokens
-   * @param progress is told which part is done, 0 to 1
+   * @param progress gets the finished part, 0 to 1
    * @throws IllegalArgumentException if the text does not fill a window, or a window has more than
    *     {@code most} tokens
    * @throws CancellationException if the thread is interrupted

@@ -19,7 +19,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * How far a model's predictions are from its source's, on a text.
+ * Divergence of a model's predictions from its source's on a text.
  *
  * @param before the source's score
  * @param after the other's
@@ -28,10 +28,10 @@ import panamoe.tensor.TensorScope;
 public record Divergence(TextScore before, TextScore after, double nats) {
   private static final int TOKENS_AT_A_TIME = 2048;
 
-  /** Logits of one model that are compared at a time: 64 MiB. */
+  /** Logits of one model per comparison: 64 MiB. */
   private static final int MOST_LOGITS = 1 << 24;
 
-  /** Sums of nats: of the source's cross-entropy, the other's, and the divergence. */
+  /** Sums in nats: the cross-entropies of the source and the other, and the divergence. */
   private record Sums(double before, double after, double divergence) {
     Sums plus(Sums other) {
       return new Sums(before + other.before, after + other.after, divergence + other.divergence);
@@ -42,7 +42,7 @@ public record Divergence(TextScore before, TextScore after, double nats) {
    * Runs both models over a text, and compares them, on the backend's threads.
    *
    * @param most tokens, up to the end of the window of the last one
-   * @param progress is told which part is done, 0 to 1
+   * @param progress gets the finished part, 0 to 1
    * @throws IllegalArgumentException if a model gives numbers that are not finite, or no byte of
    *     the text is predicted
    * @throws CancellationException if the thread is interrupted
@@ -108,7 +108,7 @@ public record Divergence(TextScore before, TextScore after, double nats) {
   }
 
   /**
-   * Of tokens whose logits are given, on the threads of the pool that this runs in.
+   * The sums of tokens with given logits, computed in the current thread pool.
    *
    * @param next the tokens that follow them
    */
@@ -127,7 +127,7 @@ public record Divergence(TextScore before, TextScore after, double nats) {
                       : compared(ours, theirs, at, vocabulary, target);
             });
     Sums sums = new Sums(0, 0, 0);
-    for (Sums one : byToken) { // in order, so that threads change nothing
+    for (Sums one : byToken) { // in order, independent of threads
       sums = sums.plus(one);
     }
     return sums;

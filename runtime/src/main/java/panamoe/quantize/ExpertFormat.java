@@ -10,16 +10,16 @@ import java.util.Optional;
 import panamoe.tensor.DType;
 
 /**
- * What an expert's matrix is rounded to, by the names of the command line and of plans.
+ * The format of an expert's matrix, by its name in options and plans.
  *
  * @param name of the option
- * @param dtype of the blocks; null where the matrix stays as it is
+ * @param dtype of the blocks; null: the matrix is not rounded
  */
 public record ExpertFormat(String name, DType dtype) {
-  /** It stays as it is. */
+  /** Not rounded. */
   public static final ExpertFormat KEEP = new ExpertFormat("keep", null);
 
-  /** All of them: int8, int4, each kind of blocks by its name, keep. */
+  /** All formats: int8, int4, each block format by its name, keep. */
   public static List<ExpertFormat> all() {
     List<ExpertFormat> all = new ArrayList<>();
     all.add(new ExpertFormat("int8", DType.INT8_BLOCKS));
@@ -32,9 +32,9 @@ public record ExpertFormat(String name, DType dtype) {
   }
 
   /**
-   * The format of that name.
+   * The format of this name.
    *
-   * @throws IllegalArgumentException with all names if there is none
+   * @throws IllegalArgumentException with all names if it does not exist
    */
   @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
   public static ExpertFormat named(String name) {
@@ -45,8 +45,8 @@ public record ExpertFormat(String name, DType dtype) {
   }
 
   /**
-   * The blocks for rows of {@code columns} elements. Large ones give way to smaller ones with at
-   * least as many bits where they do not divide a row. Empty if the matrix stays as it is.
+   * The blocks for rows of {@code columns} elements. If they do not divide a row, smaller ones with
+   * at least as many bits. Empty if the matrix is not rounded.
    */
   Optional<DType> of(long columns) {
     for (DType blocks = dtype; blocks != null; blocks = blocks.smaller()) {
@@ -57,7 +57,7 @@ public record ExpertFormat(String name, DType dtype) {
     return Optional.empty();
   }
 
-  /** The name and the bits that an element takes, with its part of the scales. */
+  /** The name, and the bits per element including scales. */
   public String described() {
     return dtype == null
         ? name

@@ -12,12 +12,12 @@ import panamoe.io.Require;
 import panamoe.model.ModelTensors.ExpertMatrix;
 
 /**
- * Which experts' matrices become which blocks, by a file: {@code {"rules": [{"names":
- * "*.down.weight", "layers": "0-3,7", "experts": "0-15", "to": "q6_k"}]}}. A rule is for the
- * matrices that all of its parts name; no two may ask for different blocks.
+ * Assigns block formats to experts' matrices by a file: {@code {"rules": [{"names":
+ * "*.down.weight", "layers": "0-3,7", "experts": "0-15", "to": "q6_k"}]}}. A rule applies to the
+ * matrices that match all of its parts; rules must not contradict each other.
  */
 public record QuantizationPlan(List<Rule> rules) {
-  /** Of no file: all matrices alike. */
+  /** Without a file: all matrices alike. */
   public static final QuantizationPlan NONE = new QuantizationPlan(List.of());
 
   /**
@@ -70,8 +70,8 @@ public record QuantizationPlan(List<Rule> rules) {
     }
 
     /**
-     * Takes each piece between two stars where it comes first, which leaves most for the others:
-     * trying later places would take forever on a name that many stars do not match.
+     * Matches each piece between stars at its first occurrence, which leaves most for the others:
+     * backtracking could take exponential time.
      */
     private static Pattern glob(String names) {
       String[] pieces = names.split("\\*+", -1);
@@ -116,8 +116,8 @@ public record QuantizationPlan(List<Rule> rules) {
   /**
    * The blocks of each matrix.
    *
-   * @param everywhere those of matrices that no rule names
-   * @throws IllegalArgumentException if a rule names no matrix, or two contradict each other
+   * @param everywhere blocks of matrices without a rule
+   * @throws IllegalArgumentException if a rule matches no matrix, or two contradict each other
    */
   Map<ExpertMatrix, ExpertFormat> of(List<ExpertMatrix> matrices, ExpertFormat everywhere) {
     Map<ExpertMatrix, Integer> ruled = new LinkedHashMap<>();

@@ -18,8 +18,8 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointFolder;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.TensorFiles;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.model.ModelTensors;
@@ -32,12 +32,12 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A model whose experts' matrices are rounded to blocks, and the folder that it is written to.
+ * A model whose experts' matrices are rounded to blocks, and its folder.
  *
- * @param blocks of the matrices that are rounded; others stay as they are stored
- * @param unreached matrices that would be rounded to fewer bits than int8, had the calibration
- *     reached their expert
- * @param unfit matrices that stay because their rows are no whole blocks
+ * @param blocks of the rounded matrices
+ * @param unreached matrices that are rounded to int8, not to fewer bits, because the calibration
+ *     did not reach their expert
+ * @param unfit matrices that are not rounded because their rows are not whole blocks
  */
 public record QuantizedModel(
     ModelFolder source,
@@ -48,8 +48,8 @@ public record QuantizedModel(
   /**
    * Refuses a model that cannot be quantized, and a plan that does not fit it.
    *
-   * @param everywhere blocks of matrices that no rule of the plan names
-   * @return the blocks that are asked for
+   * @param everywhere blocks of matrices without a rule
+   * @return the requested blocks
    * @throws IllegalArgumentException in one sentence
    */
   public static Map<ExpertMatrix, ExpertFormat> wanted(
@@ -107,23 +107,23 @@ public record QuantizedModel(
   }
 
   /**
-   * Writes a folder that {@link ModelFolder} opens. If anything fails nothing is left.
+   * Writes a folder that {@link ModelFolder} opens. After a failure nothing is left.
    *
-   * @param target where nothing may be yet
-   * @param beside contents of further files by name
+   * @param target must not exist
+   * @param others contents of further files by name
    * @param threads that round
-   * @param progress is told which part is written, 0 to 1
-   * @param check is called with the written folder before it gets its name
+   * @param progress gets the written part, 0 to 1
+   * @param check is called with the written folder before it is renamed
    * @throws CheckpointException if it cannot be written
-   * @throws IllegalArgumentException if a weight is not finite, or beyond what its blocks hold
+   * @throws IllegalArgumentException if a weight is not finite, or too large for its blocks
    */
   public void write(
       Path target,
-      Map<String, byte[]> beside,
+      Map<String, byte[]> others,
       int threads,
       DoubleConsumer progress,
       Consumer<Path> check) {
-    Map<String, byte[]> files = new LinkedHashMap<>(beside);
+    Map<String, byte[]> files = new LinkedHashMap<>(others);
     files.putAll(source.tokenizerFiles().contents());
     try (TensorFiles opened = source.weights().open();
         ForkJoinPool pool = new ForkJoinPool(threads)) {
@@ -175,7 +175,7 @@ public record QuantizedModel(
         : 0;
   }
 
-  /** Null of an expert that was not reached. */
+  /** Null for an expert that was not reached. */
   private float[] weights(ExpertMatrix matrix) {
     return calibration.tokens(matrix.parameter(), matrix.expert()) == 0
         ? null
@@ -183,8 +183,8 @@ public record QuantizedModel(
   }
 
   /**
-   * Parameters whose experts' matrices are not all alike. They are held in int8, or as others are
-   * if some are in no blocks, because kernels take one format a parameter.
+   * Parameters whose experts' matrices differ in format. Kernels take one format per parameter:
+   * int8 blocks, or none if some matrices are not in blocks.
    */
   public List<String> mixed() {
     Map<String, Set<Optional<DType>>> formats = new LinkedHashMap<>();
@@ -199,7 +199,7 @@ public record QuantizedModel(
         .toList();
   }
 
-  /** Matrices by the blocks that they are in. */
+  /** Matrices by block format. */
   public Map<DType, Long> counts() {
     Map<DType, Long> counts = new TreeMap<>();
     blocks.values().forEach(dtype -> counts.merge(dtype, 1L, Long::sum));

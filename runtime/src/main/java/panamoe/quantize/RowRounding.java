@@ -10,19 +10,18 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 
 /**
- * A tensor for a file that is written: its rows are read piece by piece, and rounded on several
- * threads.
+ * A tensor to be written: its rows are read piece by piece, and rounded on several threads.
  *
  * @param shape of the tensor
  * @param dtype blocks to round to, or the rows' own
- * @param weights of squared errors by column; null: all alike
- * @param progress is told how many more elements are read
+ * @param weights of squared errors by column; null: equal
+ * @param progress gets the number of further elements read
  * @param pool whose threads round
  */
 record RowRounding(

@@ -1,2 +1,2 @@
-/** Experts in blocks of few bits, by what a calibration says of their inputs. */
+/** Rounds experts to blocks of few bits, weighted by a calibration of their inputs. */
 package panamoe.quantize;

@@ -108,7 +108,7 @@ record KernelCache(Path folder) {
     }
   }
 
-  /** Adds a text after its length, so that different lists of texts never give the same bytes. */
+  /** Adds a string after its length, so that different lists never give the same bytes. */
   private static void add(MessageDigest digest, String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     digest.update((bytes.length + ":").getBytes(StandardCharsets.US_ASCII));

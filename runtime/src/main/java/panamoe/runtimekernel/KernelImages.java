@@ -1,6 +1,6 @@
 package panamoe.runtimekernel;
 
-/** Where the machine code of runtime kernels comes from. */
+/** A source of machine code for runtime kernels. */
 interface KernelImages {
   /** The image of a kernel for a device of this target, such as "sm_90". */
   byte[] of(RuntimeKernel kernel, String target);

@@ -12,7 +12,7 @@ import panamoe.bindings.NvrtcLibrary;
 import panamoe.io.Require;
 
 /**
- * NVIDIA's run-time compiler, called through JCuda. Needs neither a card nor a driver. Thread-safe.
+ * NVIDIA's run-time compiler, called through JCuda. Needs neither a GPU nor a driver. Thread-safe.
  */
 public final class Nvrtc {
   /** Machine code (a cubin) or PTX, and the compiler's output. */
@@ -40,8 +40,8 @@ public final class Nvrtc {
   /**
    * Loads NVRTC and JCuda if need be.
    *
-   * @throws UnsatisfiedLinkError if one of them is missing; the message says what was looked for,
-   *     and where
+   * @throws UnsatisfiedLinkError if one of them is missing; the message says what was searched, and
+   *     where
    */
   public static synchronized Nvrtc open() {
     if (opened == null) {
@@ -92,7 +92,7 @@ public final class Nvrtc {
   /**
    * Compiles a kernel.
    *
-   * @param architecture as {@link #architecture} gives it
+   * @param architecture from {@link #architecture}
    * @throws CompilationException if NVRTC refuses it
    */
   Compiled compile(KernelSource source, String architecture) {
@@ -125,10 +125,10 @@ public final class Nvrtc {
             List.of(
                 "--gpu-architecture=" + architecture,
                 "--std=c++17",
-                // The ahead-of-time kernels are compiled so, and these must give the same bits.
+                // The flags of the ahead-of-time kernels, to give the same bits.
                 "--fmad=false",
-                // The C ABI's headers declare functions of the host, which no kernel calls, with
-                // attributes that NVRTC does not know.
+                // The C ABI's headers declare host functions with attributes that NVRTC does not
+                // know.
                 "-default-device",
                 "--diag-suppress=1097",
                 "--ptxas-options=--verbose"));

@@ -8,8 +8,8 @@ import java.util.Optional;
 import panamoe.io.Words;
 
 /**
- * A folder of kernels that were compiled before, for machines without NVRTC. A file is named by the
- * SHA-256 of source and options. Thread-safe.
+ * A folder of precompiled kernels, for machines without NVRTC. A file is named by the SHA-256 of
+ * source and options. Thread-safe.
  */
 record ReadyKernels(Path folder) implements KernelImages {
   static final String VARIABLE = "PANAMOE_READY_KERNELS";
@@ -21,7 +21,7 @@ record ReadyKernels(Path folder) implements KernelImages {
         .map(value -> new ReadyKernels(Path.of(value)));
   }
 
-  /** Keeps an image for devices of this target, and of later ones with the same major number. */
+  /** Stores an image for devices of this target, and later ones with the same major number. */
   void keep(RuntimeKernel kernel, String target, byte[] image) throws IOException {
     Files.createDirectories(folder);
     Files.write(file(kernel, target), image);

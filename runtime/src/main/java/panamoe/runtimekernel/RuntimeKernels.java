@@ -14,7 +14,7 @@ import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
 
 /**
- * Compiles kernels for a card and installs them in its backend, which then uses them for the calls
+ * Compiles kernels for a GPU and installs them in its backend, which then uses them for the calls
  * they fit. Each is compiled once and cached on disk. Only this package uses JCuda, and only after
  * NVRTC was found. Thread-safe, but no other thread may use a backend while kernels are installed
  * in it.

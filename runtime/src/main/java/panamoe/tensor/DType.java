@@ -17,11 +17,11 @@ public enum DType {
   BFLOAT16(1, 2, "BF16"),
   INT32(2, 4, "I32"),
   UINT8(3, 1, "U8"),
-  /** Sums over many tokens, which ranks add up; nothing is computed in it. */
+  /** For sums over many tokens, which ranks add up; kernels do not compute in it. */
   FLOAT64(4, 8, "F64"),
-  /** Keys and values of a cache, with scales beside them. */
+  /** For keys and values of a cache, whose scales are in another tensor. */
   INT8(5, 1, "I8"),
-  // Weights in blocks of elements of a row that share scales. Kernels take them packed, and only as
+  // Weights in blocks: elements of a row that share scales. Kernels take them packed, and only as
   // the weights of a GEMM (docs/quantization.md).
   Q8_0(6, new SymmetricBlocks("Q8_0", 8, 32, null)),
   Q4_0(7, new Q4_0()),
@@ -33,17 +33,17 @@ public enum DType {
   Q8_64(13, new SymmetricBlocks("Q8_64", -1, 64, "Q8_0")),
   Q8_128(14, new SymmetricBlocks("Q8_128", -1, 128, "Q8_64"));
 
-  // The blocks that "int8" and "int4" stand for; the former hold all others most precisely.
+  // The formats that "int8" and "int4" name.
   public static final DType INT8_BLOCKS = Q8_0;
   public static final DType INT4_BLOCKS = Q4_0;
 
-  /** The blocks that GPT-OSS has in two tensors: exponents, and pairs of numbers. */
+  /** The blocks that GPT-OSS stores as two tensors: exponents, and pairs of numbers. */
   public static final DType PAIRED_BLOCKS = MXFP4;
 
   private final int code;
   private final int bytes;
   private final String safetensorsName;
-  private final BlockFormat blocks; // null of elements
+  private final BlockFormat blocks; // null unless this is blocks
 
   DType(int code, int bytes, String safetensorsName) {
     this.code = code;
@@ -59,7 +59,7 @@ public enum DType {
     this.blocks = blocks;
   }
 
-  /** The dtype of a computation by its name in a configuration. */
+  /** Parses the dtype of a computation in a configuration. */
   @JsonCreator
   static DType computing(String name) {
     return Arrays.stream(values())
@@ -94,10 +94,7 @@ public enum DType {
     return count / blockElements() * bytes;
   }
 
-  /**
-   * Bytes of {@code count} elements, which are whole blocks, as a CPU packs them; without what
-   * fills up rows.
-   */
+  /** Bytes of {@code count} elements, which are whole blocks, packed by a CPU, without padding. */
   public long packedBytes(long count) {
     return isBlocks() ? count / blockElements() * blocks.packedBytes() : bytes(count);
   }
@@ -122,12 +119,12 @@ public enum DType {
     return blocks;
   }
 
-  /** The blocks of rows that these do not divide; null behind the last. */
+  /** The format for rows whose length these blocks do not divide; null if there is no other. */
   public DType smaller() {
     return blocks.smaller() == null ? null : valueOf(blocks.smaller());
   }
 
-  /** The name of this type in a safetensors header; blocks that GGUF has too are named as there. */
+  /** The name of this type in a safetensors header; blocks have GGUF's names where it has them. */
   public String safetensorsName() {
     return safetensorsName;
   }

@@ -8,8 +8,8 @@ import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Writes the {@code moe_tensor} of the C ABI. It repeats the layout of the bindings, because those
- * need native access, which plain Java must not need.
+ * Writes the {@code moe_tensor} of the C ABI. It repeats the layout of the bindings because these
+ * need native access, and the reference backend must not.
  */
 final class Descriptor {
   /** {@code MOE_MAX_RANK} of the ABI. */

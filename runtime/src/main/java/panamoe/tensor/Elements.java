@@ -3,9 +3,9 @@ package panamoe.tensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
-/** What a file takes of a tensor. It need not be in memory before its elements are asked for. */
+/** The contents of a tensor for a file. They may be computed when they are read. */
 public interface Elements {
-  /** Takes elements, row by row; their memory is there during the call alone. */
+  /** Takes elements in row-major order; their memory is valid during the call only. */
   @FunctionalInterface
   interface Reader {
     void read(MemorySegment elements) throws IOException;

@@ -8,9 +8,9 @@ import java.util.Objects;
 import java.util.function.Consumer;
 
 /**
- * A tensor's elements for the host, by value. On a card each method waits for kernels and is one
- * transfer, also where it moves one element, as {@link #getFloat} and its like do; only {@link
- * #readBy} and {@link #writeBy} move pieces.
+ * Copies of a tensor's elements on the host. On a GPU each method waits for kernels and is one
+ * transfer, even for a single element ({@link #getFloat}); {@link #readBy} and {@link #writeBy}
+ * transfer pieces.
  */
 public sealed interface HostElements extends Elements permits Tensor {
   /** Number of elements. */
@@ -168,7 +168,7 @@ public sealed interface HostElements extends Elements permits Tensor {
     return values;
   }
 
-  /** The sum of all elements, added in their order. */
+  /** The sum of all elements, added in order. */
   default double sum() {
     double sum = 0;
     for (float value : toFloats()) {
@@ -205,7 +205,7 @@ public sealed interface HostElements extends Elements permits Tensor {
     return copyFrom(0, MemorySegment.ofArray(values));
   }
 
-  /** A copy of one element, in the first of 8 bytes. */
+  /** A copy of one element at the start of 8 bytes. */
   private MemorySegment element(long index) {
     MemorySegment one = room(Long.BYTES);
     copyTo(place(index), one.asSlice(0, dtype().bytes()));
@@ -226,7 +226,7 @@ public sealed interface HostElements extends Elements permits Tensor {
     return MemorySegment.ofArray(longs).asSlice(0, bytes);
   }
 
-  /** Native bytes for what is read and written in pieces, which bounds the host's memory. */
+  /** A native buffer for transfers in pieces, which bounds the host's memory. */
   private MemorySegment roomForPieces(Arena arena) {
     return arena.allocate(Math.min(4 << 20, bytes()), 64);
   }

@@ -7,11 +7,11 @@ import panamoe.io.Require;
 /**
  * A contiguous row-major array on one device, or a packed GEMM operand.
  *
- * <p>Its memory belongs to a {@link TensorScope}: once that is closed, or the tensor released,
+ * <p>Its memory belongs to a {@link TensorScope}: once the scope is closed, or the tensor released,
  * every use throws {@link IllegalStateException}. A view ({@link #reshape}, {@link #rows}) shares
- * its owner's memory and lifetime. Kernels do the work; the host copies what it needs ({@link
- * HostElements}) or, with more to do, takes a {@link HostView}. Not synchronised: tensors of a
- * confined scope are used by one thread, those of a shared scope by any.
+ * its owner's memory and lifetime. Kernels do the work; the host copies elements ({@link
+ * HostElements}) or takes a {@link HostView}. Not synchronised: tensors of a confined scope are
+ * used by one thread, those of a shared scope by any.
  */
 public final class Tensor implements HostElements {
   private final DType dtype;
@@ -87,7 +87,7 @@ public final class Tensor implements HostElements {
   }
 
   /**
-   * Whether rows that multiply the blocks of this packed operand stay as they are. Otherwise a CPU
+   * Whether rows that are multiplied by this operand's blocks are not rounded. Otherwise a CPU
    * rounds them to int8.
    */
   public boolean exact() {
@@ -116,14 +116,14 @@ public final class Tensor implements HostElements {
     if (!onHost()) {
       throw new UnsupportedOperationException(
           this
-              + " is in a card's memory, which the host cannot access: use copyTo, copyFrom or a"
+              + " is in a GPU's memory, which the host cannot access: use copyTo, copyFrom or a"
               + " HostView");
     }
     return data;
   }
 
   /**
-   * Where the elements lie, for other libraries: address and size. Access by Java throws {@link
+   * Address and size of the elements, for other libraries. Access by Java throws {@link
    * IllegalStateException} unless the tensor is {@link #onHost}.
    */
   public MemorySegment address() {
@@ -179,7 +179,7 @@ public final class Tensor implements HostElements {
     return borrowed ? data : null;
   }
 
-  /** The same elements under another shape of equal count. */
+  /** A view with another shape of equal count. */
   public Tensor reshape(long... newShape) {
     requireAlive();
     if (packed() || count(newShape) != count() || bytes(dtype, newShape) != data.byteSize()) {
@@ -203,7 +203,7 @@ public final class Tensor implements HostElements {
   }
 
   /**
-   * A packed part of this packed operand. Its backend knows where it lies.
+   * A part of this packed operand, at an offset that its backend knows.
    *
    * @param from the first byte of the part
    * @param to the byte after its last one
@@ -218,7 +218,7 @@ public final class Tensor implements HostElements {
   }
 
   /**
-   * This packed operand, to be multiplied by rows that stay as they are ({@link #exact}); a view.
+   * A view of this packed operand whose {@link #exact} is true.
    *
    * @throws IllegalArgumentException if this is not packed
    */
@@ -231,7 +231,7 @@ public final class Tensor implements HostElements {
   }
 
   /**
-   * A part of the bytes as elements of another type: one tensor as room for several.
+   * A view of some bytes as elements of another type, so that one tensor can hold several.
    *
    * @param from the first byte, a multiple of the dtype's bytes
    */
@@ -278,7 +278,7 @@ public final class Tensor implements HostElements {
   }
 
   /**
-   * The number of bytes of a shape's elements; throws as {@link #count} does, and if rows are no
+   * The number of bytes of a shape's elements; throws like {@link #count}, and if rows are not
    * whole blocks.
    */
   static long bytes(DType dtype, long... shape) {
@@ -292,7 +292,7 @@ public final class Tensor implements HostElements {
     return multiply(count / dtype.blockElements(), dtype.blockBytes(), shape);
   }
 
-  /** What the address of a dtype's elements is a multiple of. */
+  /** The alignment of a dtype's elements in bytes. */
   static int alignment(DType dtype) {
     return dtype.isBlocks() ? 1 : dtype.bytes();
   }

@@ -3,7 +3,7 @@ package panamoe.tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Where tensors get their memory. Implementations are thread-safe. */
+/** Allocates the memory of tensors. Implementations are thread-safe. */
 public interface TensorMemory {
 
   /**

@@ -10,7 +10,7 @@ import java.util.Map;
 import panamoe.io.Require;
 
 /**
- * Owns tensors: closing the scope frees all its tensors that were not released before.
+ * Owns tensors; closing the scope frees them.
  *
  * <p>A confined scope and its tensors are used by the thread that opened it (activations of one
  * step). A shared scope may be used by any thread, one at a time (parameters of a model). Once it
@@ -19,7 +19,7 @@ import panamoe.io.Require;
 public final class TensorScope implements AutoCloseable {
   private final TensorMemory memory;
   private final Arena arena;
-  // A shared scope's memory is handed out to callers, who must lose access when it closes.
+  // Only a shared scope's memory is given to callers, whose access must end when it closes.
   private final boolean shared;
   // The allocator's segment of each live tensor; the tensor's data is a slice of it.
   private final Map<Tensor, MemorySegment> blocks = new IdentityHashMap<>();
@@ -87,7 +87,7 @@ public final class TensorScope implements AutoCloseable {
   }
 
   /**
-   * A tensor over memory that this scope's {@link TensorMemory} allocated and somebody else frees.
+   * A tensor over memory of this scope's {@link TensorMemory} that another owner frees.
    *
    * @param memory its first bytes are the tensor's
    */
@@ -97,15 +97,15 @@ public final class TensorScope implements AutoCloseable {
     return new Tensor(this, dtype, shape.clone(), Layout.ROW_MAJOR, part, false);
   }
 
-  /** As {@link #over}, of a packed operand. */
+  /** Like {@link #over}, of a packed operand. */
   public Tensor overPacked(MemorySegment memory, DType dtype, long... shape) {
     requireOpen();
     return new Tensor(this, dtype, shape.clone(), Layout.PACKED, memory, false);
   }
 
   /**
-   * Registers that another thread uses tensors of this scope: closing calls {@code end} to wait for
-   * it before freeing memory.
+   * Registers another thread's use of this scope's tensors: closing calls {@code end}, which waits
+   * for it, before freeing memory.
    */
   public void inUseUntil(Runnable end) {
     requireOpen();
@@ -128,7 +128,7 @@ public final class TensorScope implements AutoCloseable {
       return;
     }
     uses.forEach(Runnable::run);
-    closeArena(); // first, because it throws while a call uses a descriptor
+    closeArena(); // first: it throws while a call uses a descriptor
     closed = true;
     freeBlocks();
   }

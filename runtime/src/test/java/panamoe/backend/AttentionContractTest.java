@@ -112,7 +112,7 @@ class AttentionContractTest {
     }
   }
 
-  /** A turn and its inverse give x back; scores depend on the distance of positions alone. */
+  /** A rotation and its inverse give x back; scores depend only on the distance of positions. */
   @EveryBackend
   void rotaryTurnsPairs(Backend backend) {
     for (boolean adjacent : new boolean[] {false, true}) {
@@ -150,8 +150,8 @@ class AttentionContractTest {
   }
 
   /**
-   * Tokens appended to a cache in any slot and any blocks, then decoded in any order, see what they
-   * see in their sequence.
+   * Tokens in any slot and blocks of a cache, decoded in any order, see what they see in their
+   * sequence.
    */
   @EveryBackend
   void decodingFromTheCacheEqualsTheWholeSequence(Backend backend) {
@@ -199,7 +199,7 @@ class AttentionContractTest {
     }
   }
 
-  /** Two sequences with the same beginning hold it once. */
+  /** Two sequences share the blocks of their common prefix. */
   @EveryBackend
   void slotsMayShareBlocks(Backend backend) {
     try (Sample sample = new Sample(backend, 10)) {
@@ -430,42 +430,42 @@ class AttentionContractTest {
   }
 
   private static List<Tensor> forward(Backend on, Sample sample, DType dtype, int longest) {
-    Case drawn = Case.draw(sample, dtype, longest);
-    Tensor q = drawn.inputs.q();
+    Case chosen = Case.random(sample, dtype, longest);
+    Tensor q = chosen.inputs.q();
     Tensor out = sample.unset(dtype, q.shape());
     Tensor logsumexp = sample.unset(q.size(0), q.size(2), q.size(1));
-    on.attentionForward(drawn.settings, drawn.inputs, out, logsumexp);
+    on.attentionForward(chosen.settings, chosen.inputs, out, logsumexp);
     return List.of(out, logsumexp);
   }
 
   private static List<Tensor> backward(Backend on, Sample sample, DType dtype, int longest) {
-    Case drawn = Case.draw(sample, dtype, longest);
-    Tensor q = drawn.inputs.q();
-    Tensor sinks = drawn.inputs.sinks();
+    Case chosen = Case.random(sample, dtype, longest);
+    Tensor q = chosen.inputs.q();
+    Tensor sinks = chosen.inputs.sinks();
     Tensor dout = sample.normal(dtype, q.shape());
     Tensor out = sample.unset(dtype, q.shape());
     Tensor logsumexp = sample.unset(q.size(0), q.size(2), q.size(1));
     Tensor dq = sample.unset(dtype, q.shape());
-    Tensor dk = sample.unset(dtype, drawn.inputs.k().shape());
-    Tensor dv = sample.unset(dtype, drawn.inputs.k().shape());
+    Tensor dk = sample.unset(dtype, chosen.inputs.k().shape());
+    Tensor dv = sample.unset(dtype, chosen.inputs.k().shape());
     Tensor dsinks = sample.floats(new float[Math.toIntExact(q.size(2))], q.size(2));
     try (Backend reference = new ReferenceBackend();
         TensorScope scope = TensorScope.confined(reference)) {
       AttentionInputs inputs =
           new AttentionInputs(
               Sample.copy(scope, q),
-              Sample.copy(scope, drawn.inputs.k()),
-              Sample.copy(scope, drawn.inputs.v()),
+              Sample.copy(scope, chosen.inputs.k()),
+              Sample.copy(scope, chosen.inputs.v()),
               sinks == null ? null : Sample.copy(scope, sinks));
       Tensor itsOut = Sample.copy(scope, out);
       Tensor itsSums = Sample.copy(scope, logsumexp);
-      reference.attentionForward(drawn.settings, inputs, itsOut, itsSums);
+      reference.attentionForward(chosen.settings, inputs, itsOut, itsSums);
       out.copyFrom(itsOut.data());
       logsumexp.copyFrom(itsSums.data());
     }
     on.attentionBackward(
-        drawn.settings,
-        drawn.inputs,
+        chosen.settings,
+        chosen.inputs,
         out,
         logsumexp,
         dout,
@@ -473,7 +473,7 @@ class AttentionContractTest {
     return List.of(dq, dk, dv, dsinks);
   }
 
-  /** Rows of two sequences, that lie in blocks of any size in any order. */
+  /** Rows of two sequences, in blocks of any size and order. */
   private static List<Tensor> decode(Backend on, Sample sample, DType dtype, boolean int8) {
     int block = sample.between(1, 20);
     int width = sample.between(1, 6);
@@ -522,7 +522,7 @@ class AttentionContractTest {
     return bytes;
   }
 
-  /** Elements then are of order 1. */
+  /** Keeps elements of order 1. */
   private static Tensor scales(Sample sample, long... shape) {
     Tensor scales = sample.normal(shape);
     for (long i = 0; i < scales.count(); i++) {
@@ -549,7 +549,7 @@ class AttentionContractTest {
   }
 
   private record Case(AttentionSettings settings, AttentionInputs inputs) {
-    static Case draw(Sample sample, DType dtype, int longest) {
+    static Case random(Sample sample, DType dtype, int longest) {
       int sequences = sample.between(1, 2);
       int length = sample.between(1, longest);
       int keyHeads = sample.between(1, 2);

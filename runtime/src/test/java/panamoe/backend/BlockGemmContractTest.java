@@ -20,8 +20,8 @@ import panamoe.testkit.EveryNativeBackend;
 import panamoe.testkit.Sample;
 
 /**
- * Products with weights in blocks. On a CPU rows of the other operand are rounded and sums are
- * exact; on a card rows are not rounded.
+ * {@link GemmKernels} with weights in blocks. A CPU rounds rows of the other operand and has exact
+ * sums; a GPU does not round rows.
  */
 class BlockGemmContractTest {
   private static final List<DType> BLOCKS =
@@ -30,8 +30,8 @@ class BlockGemmContractTest {
   /** Two or three roundings for each 32 elements, of float32. */
   private static final double SUMS = 3e-7;
 
-  /** Of float32 sums by tensor cores, and of the numbers that the reference is asked for. */
-  private static final double CARD_SUMS = 0x1p-19;
+  /** Error of float32 sums by tensor cores, and of the reference's input. */
+  private static final double GPU_SUMS = 0x1p-19;
 
   /** Blocks of random codes, whose scales are numbers of 16 bits between 2^-9 and 2^-6. */
   private static Tensor random(Sample sample, DType dtype, long seed, long... shape) {
@@ -72,7 +72,7 @@ class BlockGemmContractTest {
     return c;
   }
 
-  /** Ones at one place each: their products are the numbers, within 2^-21. */
+  /** A single 1 in each row: products are the numbers, within 2^-21. */
   private static float[] numbers(Backend reference, Sample sample, Tensor packed) {
     int inner = (int) packed.size(1);
     Tensor ones = sample.scope().zeros(DType.FLOAT32, inner, inner);
@@ -112,7 +112,7 @@ class BlockGemmContractTest {
                 magnitude += Math.abs(x * numbers[k * size[1] + i % size[1]]);
               }
               boolean rounds = backend.onHost();
-              double sums = rounds ? 1.02 * SUMS : CARD_SUMS;
+              double sums = rounds ? 1.02 * SUMS : GPU_SUMS;
               double bound = sums * magnitude + 1.2e-7 * Math.abs(expected[i]) + 1e-12;
               assertEquals(rounds ? expected[i] : exact, found[i], bound, dtype + " at " + i);
             }
@@ -122,7 +122,7 @@ class BlockGemmContractTest {
     }
   }
 
-  /** Rows beside exact blocks are not rounded, on any backend; an outlier shows it. */
+  /** No backend rounds rows for exact blocks; an outlier shows it. */
   @EveryBackend
   void exactBlocksAreMultipliedByRowsAsTheyAre(Backend backend) {
     try (Backend reference = new ReferenceBackend()) {
@@ -147,7 +147,7 @@ class BlockGemmContractTest {
               exact += x;
               magnitude += Math.abs(x);
             }
-            double bound = CARD_SUMS * magnitude + 1e-12;
+            double bound = GPU_SUMS * magnitude + 1e-12;
             assertEquals(exact, found[i], bound, dtype + " at " + i);
             seen = Math.max(seen, Math.abs(rounded[i] - exact) / bound);
           }
@@ -157,7 +157,7 @@ class BlockGemmContractTest {
     }
   }
 
-  /** {@code d q}: 0.5 times -3 and 4, beside rows that rounding leaves as they are. */
+  /** {@code d q}: 0.5 times -3 and 4, with rows that rounding does not change. */
   @EveryBackend
   void multipliesCodesByTheirScale(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {

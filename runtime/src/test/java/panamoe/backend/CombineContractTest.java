@@ -18,10 +18,7 @@ import panamoe.testkit.Sample;
 
 class CombineContractTest {
 
-  /**
-   * Coefficients far apart leave the experts alone, or the residual branch alone; equal ones halve
-   * both.
-   */
+  /** Distant coefficients leave only the experts or the residual branch; equal ones halve both. */
   @EveryBackend
   void mixesTheResidualBranch(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {
@@ -111,7 +108,10 @@ class CombineContractTest {
     }
   }
 
-  /** The bits of a token are its own: here it is combined alone, with its rows at other places. */
+  /**
+   * A token's bits do not depend on other tokens: here it is combined alone, with its rows at other
+   * indices.
+   */
   @EveryBackend
   void aTokenDoesNotDependOnTheTokensBesideIt(Backend backend) {
     try (Sample sample = new Sample(backend, 4)) {

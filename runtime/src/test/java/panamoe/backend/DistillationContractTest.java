@@ -21,7 +21,7 @@ class DistillationContractTest {
   // With BFLOAT16 the CPU rounds the gradient of the logits, by 2^-8 of itself.
   private static final double ROUNDED_TOLERANCE = 0x1p-7;
 
-  /** The teacher says 1/4 and 3/4 at temperature 2, the student 1/2 and 1/2. */
+  /** At temperature 2 the teacher's probabilities are 1/4 and 3/4, the student's 1/2 and 1/2. */
   @EveryBackend
   void equalsItsDefinition(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {

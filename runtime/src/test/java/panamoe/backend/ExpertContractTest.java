@@ -95,7 +95,7 @@ class ExpertContractTest {
       backend.add(2, dweights, 0, dweights, twice);
       backend.expertBackwardWeights(true, dy, x, offsets, dweights, null);
       assertClose(twice, dweights, 1e-6);
-      // Written over whatever was there; the group without rows too.
+      // Overwrites the gradient, also for the group without rows.
       Tensor written = sample.normal(3, 5, 4);
       backend.expertBackwardWeights(false, dy, x, offsets, written, null);
       backend.add(2, written, 0, written, twice);
@@ -146,7 +146,7 @@ class ExpertContractTest {
     }
   }
 
-  /** A row alone in its group, in a buffer of its own, has the bits that it has among many. */
+  /** A row alone in its group and buffer has the bits that it has among many. */
   @EveryBackend
   void aRowDoesNotDependOnTheRowsBesideIt(Backend backend) {
     for (DType dtype : DTYPES) {

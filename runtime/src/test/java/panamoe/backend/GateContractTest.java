@@ -61,8 +61,8 @@ class GateContractTest {
   }
 
   /**
-   * Over 1,000 seeds each of 24 tokens that want an expert of 6 places keeps one within 3 sigma of
-   * 1 in 4.
+   * Over 1,000 seeds each of 24 tokens for an expert of capacity 6 is kept within 3 sigma of 1 in
+   * 4.
    */
   @EveryBackend
   void randomTokenSelectionIsFair(Backend backend) {
@@ -91,7 +91,7 @@ class GateContractTest {
     }
   }
 
-  /** Padding takes no slot and enters no count and no loss, whatever its logits hold. */
+  /** Padding is not routed and enters no count or loss, whatever its logits are. */
   @EveryBackend
   void paddingChangesNothing(Backend backend) {
     for (int topK = 1; topK <= 4; topK++) {
@@ -127,7 +127,7 @@ class GateContractTest {
     }
   }
 
-  /** The bias steers the choice; the weight is the score without it (DeepSeek-V3). */
+  /** The bias changes the choice only; the weight is the score without it (DeepSeek-V3). */
   @EveryBackend
   void biasActsOnTheChoiceOnly(Backend backend) {
     try (Sample sample = new Sample(backend, 5)) {
@@ -239,9 +239,7 @@ class GateContractTest {
     }
   }
 
-  /**
-   * Logits stand 0.6 apart, so that the steps of the differences change no choice and no survivor.
-   */
+  /** Logits are 0.6 apart, so that finite differences change no choice and no kept route. */
   @EveryBackend
   void gradientMatchesFiniteDifferences(Backend backend) {
     for (Score score : Score.values()) {
@@ -346,7 +344,7 @@ class GateContractTest {
     }
   }
 
-  /** Settings, sizes and inputs drawn at random; forward, then backward. */
+  /** Random settings, sizes and inputs; forward, then backward. */
   private static List<Tensor> randomCase(Backend on, Sample sample, int mostTokens) {
     int tokens = sample.between(1, mostTokens);
     int groups = sample.between(1, 4);

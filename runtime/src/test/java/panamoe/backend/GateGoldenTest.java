@@ -16,7 +16,7 @@ import panamoe.testkit.EveryBackend;
 import panamoe.testkit.Sample;
 
 /**
- * Eight tokens and four experts, worked out by an independent program by the rules of DeepSpeed's
+ * Eight tokens and four experts, computed by an independent program by the rules of DeepSpeed's
  * three gates.
  */
 class GateGoldenTest {
@@ -182,7 +182,7 @@ class GateGoldenTest {
     return 0;
   }
 
-  /** Which experts keep a route of each token. */
+  /** The experts that keep a route of each token. */
   private static void assertMask(Routes routes, String expected) {
     StringBuilder mask = new StringBuilder();
     for (int s = 0; s < TOKENS; s++) {

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.api.Test;
 
-/** What a container's limit leaves is not all for tensors. */
+/** A container's limit includes memory that tensors cannot have. */
 class HostMemoryTest {
   private static final long MIB = 1 << 20;
 

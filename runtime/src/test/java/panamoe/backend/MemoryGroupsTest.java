@@ -9,7 +9,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Control groups as the kernel shows them, in a folder of the test's. */
+/** Control groups in the kernel's layout, in a temporary folder. */
 class MemoryGroupsTest {
   private static final String TWO =
       "31 23 0:28 %s /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n";

@@ -16,7 +16,7 @@ import panamoe.testkit.Sample;
 
 class OptimizerContractTest {
 
-  /** The first step moves by the learning rate whatever the gradient's size, after the decay. */
+  /** After the decay, the first step moves by the learning rate for any gradient. */
   @EveryBackend
   void firstStepIsTheLearningRate(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {

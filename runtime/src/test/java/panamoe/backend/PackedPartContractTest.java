@@ -9,7 +9,7 @@ import panamoe.tensor.Tensor;
 import panamoe.testkit.EveryBackend;
 import panamoe.testkit.Sample;
 
-/** Packing a stack expert by expert and block by block is packing it whole, bit for bit. */
+/** {@link GemmKernels}: packing a stack in parts gives the bits of packing it whole. */
 class PackedPartContractTest {
   private static final int[][] SIZES = {{150, 37}, {64, 8}, {45, 64}, {256, 33}};
 

@@ -93,7 +93,7 @@ class RandomContractTest {
     }
   }
 
-  /** The same bits everywhere, whatever the dtypes. */
+  /** Equal bits on all backends and for all dtypes. */
   @EveryBackend
   void jitterIsAProductWithTheUniformNumber(Backend backend) {
     for (DType from : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {

@@ -22,18 +22,18 @@ class SampleContractTest {
     float[] row = {(float) Math.log(2), (float) Math.log(4), 0, (float) Math.log(3)};
     assertArrayEquals(
         new int[] {1, 1, 3, 3, 0, 0, 2, 2},
-        draw(backend, row, 1, 0, 0, 1, 0, 0.39, 0.41, 0.69, 0.71, 0.89, 0.91, 0.999));
-    assertArrayEquals(new int[] {1, 1}, draw(backend, row, 0, 0, 0, 1, 0, 0.999));
-    assertArrayEquals(new int[] {1, 3, 3}, draw(backend, row, 1, 0, 2, 1, 0.56, 0.58, 0.999));
-    assertArrayEquals(new int[] {1, 3, 3}, draw(backend, row, 1, 0, 0, 0.6f, 0.56, 0.58, 0.999));
-    assertArrayEquals(new int[] {1, 3, 3}, draw(backend, row, 1, 0.7f, 0, 1, 0.56, 0.58, 0.999));
-    // Within the two best, the best has more than a half.
-    assertArrayEquals(new int[] {1, 1}, draw(backend, row, 1, 0, 2, 0.5f, 0, 0.999));
-    assertArrayEquals(new int[] {-1, -1}, draw(backend, row, 1, 0, 0, 1, -0.1, 1));
-    assertArrayEquals(new int[] {-1}, draw(backend, row, Float.NaN, 0, 0, 1, 0));
+        sampled(backend, row, 1, 0, 0, 1, 0, 0.39, 0.41, 0.69, 0.71, 0.89, 0.91, 0.999));
+    assertArrayEquals(new int[] {1, 1}, sampled(backend, row, 0, 0, 0, 1, 0, 0.999));
+    assertArrayEquals(new int[] {1, 3, 3}, sampled(backend, row, 1, 0, 2, 1, 0.56, 0.58, 0.999));
+    assertArrayEquals(new int[] {1, 3, 3}, sampled(backend, row, 1, 0, 0, 0.6f, 0.56, 0.58, 0.999));
+    assertArrayEquals(new int[] {1, 3, 3}, sampled(backend, row, 1, 0.7f, 0, 1, 0.56, 0.58, 0.999));
+    // Of the two best, the best has more than half.
+    assertArrayEquals(new int[] {1, 1}, sampled(backend, row, 1, 0, 2, 0.5f, 0, 0.999));
+    assertArrayEquals(new int[] {-1, -1}, sampled(backend, row, 1, 0, 0, 1, -0.1, 1));
+    assertArrayEquals(new int[] {-1}, sampled(backend, row, Float.NaN, 0, 0, 1, 0));
   }
 
-  private static int[] draw(
+  private static int[] sampled(
       Backend backend,
       float[] row,
       float temperature,
@@ -72,16 +72,16 @@ class SampleContractTest {
   @EveryNativeBackend
   void agreesWithTheReference(Backend backend) {
     for (int classes : new int[] {1, 7, 64, 515}) {
-      assertAgrees(backend, classes, 0, (on, sample) -> draws(on, sample, classes));
+      assertAgrees(backend, classes, 0, (on, sample) -> samples(on, sample, classes));
     }
   }
 
   @EveryNativeBackend
   void threadsDoNotChangeAToken(Backend backend) {
-    assertThreadInvariant(backend, 4, (on, sample) -> draws(on, sample, 700));
+    assertThreadInvariant(backend, 4, (on, sample) -> samples(on, sample, 700));
   }
 
-  private static List<Tensor> draws(Backend on, Sample sample, int classes) {
+  private static List<Tensor> samples(Backend on, Sample sample, int classes) {
     Tensor logits = sample.normal(ROWS, classes);
     Sampling sampling = sampling(sample, ROWS);
     for (int row = 0; row < ROWS; row++) {

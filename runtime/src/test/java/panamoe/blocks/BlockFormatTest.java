@@ -10,7 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.tensor.DType;
 
-/** Formats beside numbers that are written apart from them; conformance has ggml's bits. */
+/** Formats against an independent decoder; {@code panamoe conformance} has ggml's bits. */
 class BlockFormatTest {
   private static final int BLOCKS = 200;
 
@@ -18,7 +18,7 @@ class BlockFormatTest {
     return Arrays.stream(DType.values()).filter(DType::isBlocks);
   }
 
-  /** Any bytes are a block; only the last operation rounds, to float32. */
+  /** Any bytes are a valid block; only the last operation rounds, to float32. */
   @ParameterizedTest
   @MethodSource("blocks")
   void randomBlocksAreDecodedToTheirNumbers(DType dtype) {

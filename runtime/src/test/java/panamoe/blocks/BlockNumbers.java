@@ -4,7 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import panamoe.tensor.DType;
 
-/** The numbers of blocks in float64, each exactly: written apart from the formats' own classes. */
+/** An exact decoder of blocks in float64, independent of the formats' classes. */
 final class BlockNumbers {
   private static final double[] FOUR_BITS = {
     0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6

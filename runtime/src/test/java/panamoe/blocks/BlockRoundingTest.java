@@ -48,7 +48,7 @@ class BlockRoundingTest {
     return x;
   }
 
-  /** The sum of squares of the errors by the known rule, written as it is known. */
+  /** The sum of squared errors by the plain rule. */
   private static double known(DType dtype, float[] x) {
     float most = 0;
     for (float value : x) {

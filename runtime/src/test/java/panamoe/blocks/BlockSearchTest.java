@@ -16,7 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.tensor.DType;
 
-/** What a search of scales makes of numbers; conformance compares its errors with ggml's. */
+/** Errors of searched scales; {@code panamoe conformance} compares them with ggml's. */
 class BlockSearchTest {
   private static final int COLUMNS = 512;
 

@@ -21,7 +21,8 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.Faults;
 
 /**
- * After a save fails or is killed at any point, there is an intact checkpoint and no partial one.
+ * {@link CheckpointStore}: after a save fails or is killed at any point, there is an intact
+ * checkpoint and no partial one.
  *
  * <p>{@code -Dpanamoe.kill.points=all} kills it before, after and in the middle of every system
  * call, which takes a minute or two; a number limits the places; see {@link Faults#kills}.

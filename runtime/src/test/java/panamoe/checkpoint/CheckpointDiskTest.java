@@ -18,7 +18,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 import panamoe.tensor.TensorScope;
 
-/** Disks that are full and folders that cannot be written. */
+/** {@link CheckpointStore} on full disks and in folders that cannot be written. */
 class CheckpointDiskTest {
   private static final int DISK_KIB = 256;
 
@@ -32,9 +32,7 @@ class CheckpointDiskTest {
     scope.close();
   }
 
-  /**
-   * On a real full disk where this process may mount one, else on a disk that pretends to be full.
-   */
+  /** On a real full disk if this process may mount one, else on a simulated one. */
   @Test
   void fullDisk() throws Exception {
     Path disk = Files.createDirectory(directory.resolve("disk"));

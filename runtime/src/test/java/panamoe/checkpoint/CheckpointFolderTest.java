@@ -119,4 +119,18 @@ class CheckpointFolderTest {
         () -> write(folder.resolve("model"), (_, _) -> {}, refuses));
     assertEquals(List.of(), files());
   }
+
+  @Test
+  void theMessageNamesTheFileThatFailed() throws IOException {
+    Path file = Files.createFile(folder.resolve("file"));
+    CheckpointException below =
+        assertThrows(
+            CheckpointException.class,
+            () -> write(file.resolve("new/model"), (_, _) -> {}, () -> {}));
+    assertTrue(
+        below.getMessage().startsWith("cannot write " + file + "/new: "), below.getMessage());
+    CheckpointException taken =
+        assertThrows(CheckpointException.class, () -> write(file, (_, _) -> {}, () -> {}));
+    assertEquals("cannot write " + file + ": already exists", taken.getMessage());
+  }
 }

@@ -162,7 +162,7 @@ class CheckpointTest extends SavedSamples {
     assertTrue(message.contains("3 NaN or infinite values"), message);
   }
 
-  /** Some languages have digits of their own, in which no checkpoint would be found again. */
+  /** A locale's own digits must not appear in names. */
   @Test
   void isFoundAgainWhateverTheLanguage() {
     Locale before = Locale.getDefault(Locale.Category.FORMAT);
@@ -201,7 +201,7 @@ class CheckpointTest extends SavedSamples {
     assertTrue(message.contains(expected), message);
   }
 
-  /** The saves' renames alone, without the time that a disk takes. */
+  /** Renames like a save's, without waiting for a disk. */
   @Test
   void aReaderBesideRapidSavesTakesTheNewest() throws Exception {
     AtomicLong published = new AtomicLong();
@@ -241,12 +241,23 @@ class CheckpointTest extends SavedSamples {
 
   @Test
   void nothingThere() throws IOException {
-    assertTrue(refusalOf(directory).contains("holds no checkpoint"));
-    assertTrue(refusalOf(directory.resolve("absent")).contains("does not exist"));
+    String sought =
+        ": no checkpoint (manifest.json or step-* folders), no released model (config.json with a"
+            + " model_type)";
+    assertEquals(directory + " holds nothing" + sought, refusalOf(directory));
+    Path absent = directory.resolve("absent");
+    String expected =
+        ", expected the folder of a run, a checkpoint or a released model, or a file *.gguf";
+    assertEquals(absent + " does not exist" + expected, refusalOf(absent));
     assertTrue(
         refusalOf(Files.createFile(directory.resolve("file"))).contains("is not a directory"));
     Path foreign = Files.writeString(directory.resolve("model.gguf"), "GGUF and more");
-    assertEquals(foreign + " is a GGUF file, expected a checkpoint", refusalOf(foreign));
+    assertEquals(foreign + " is a GGUF file" + expected, refusalOf(foreign));
+    assertEquals(directory + " holds file, model.gguf" + sought, refusalOf(directory));
+    Files.createFile(directory.resolve("notes"));
+    Files.createFile(directory.resolve("other"));
+    assertEquals(
+        directory + " holds file, model.gguf, notes and 1 more" + sought, refusalOf(directory));
     assertFalse(new CheckpointStore(directory, 1).latest().isPresent());
   }
 

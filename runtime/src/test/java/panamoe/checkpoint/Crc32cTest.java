@@ -40,7 +40,7 @@ class Crc32cTest {
     }
   }
 
-  /** Appending zeros to nothing but a checksum, farther than memory goes. */
+  /** Appends more zeros than memory could hold. */
   @Test
   void joinsOverTerabytes() {
     int zeros = 0;

@@ -29,7 +29,7 @@ import panamoe.io.StrictJson;
 import panamoe.testkit.CpuTime;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Checkpoints that were cut, changed, replaced or forged since they were saved. */
+/** {@link Checkpoint}s that were truncated, changed, replaced or forged. */
 class DamagedCheckpointTest extends SavedSamples {
   @ParameterizedTest
   @ValueSource(
@@ -49,7 +49,7 @@ class DamagedCheckpointTest extends SavedSamples {
       int at = random.nextInt(flipped.length);
       flipped[at] ^= (byte) (1 << random.nextInt(7));
       if (Character.isWhitespace(content[at]) && Character.isWhitespace(flipped[at])) {
-        continue; // Another blank between two fields of a manifest is no other manifest.
+        continue; // White space between fields does not change a manifest.
       }
       Files.write(file, flipped);
       CheckpointException e =
@@ -112,7 +112,7 @@ class DamagedCheckpointTest extends SavedSamples {
         broken.resolve("optimizer.safetensors")
             + " does not exist; "
             + directory.resolve("step-00000001")
-            + " beside it is intact: take that one, or move step-00000002 out of the folder to go on from there",
+            + " next to it is intact: take that one, or move step-00000002 out of the folder to go on from there",
         refusalOf(directory));
     Files.delete(directory.resolve("step-00000001/state.json"));
     assertEquals(broken.resolve("optimizer.safetensors") + " does not exist", refusalOf(directory));
@@ -125,14 +125,14 @@ class DamagedCheckpointTest extends SavedSamples {
     Path newest = new CheckpointStore(directory, 4).save(written.at(3)).directory();
     flipLastByte(newest.resolve("model.safetensors"));
     String hint =
-        " beside it is intact: take that one, or move step-00000003 out of the folder to go on from there";
+        " next to it is intact: take that one, or move step-00000003 out of the folder to go on from there";
     assertTrue(
         refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
     flipLastByte(older.resolve("optimizer.safetensors"));
     assertTrue(
         refusal(Checkpoint::verify).endsWith("; " + oldest + hint), refusal(Checkpoint::verify));
     flipLastByte(oldest.resolve("state.json"));
-    assertFalse(refusal(Checkpoint::verify).contains("beside"), refusal(Checkpoint::verify));
+    assertFalse(refusal(Checkpoint::verify).contains("next to"), refusal(Checkpoint::verify));
   }
 
   @Test
@@ -282,7 +282,7 @@ class DamagedCheckpointTest extends SavedSamples {
     Files.write(file, bytes);
   }
 
-  /** Changes a manifest as an attacker would: with a checksum that is right again. */
+  /** Changes a manifest and its checksum, like an attacker. */
   private static void rewriteManifest(Path checkpoint, Consumer<ObjectNode> change)
       throws IOException {
     Path path = checkpoint.resolve("manifest.json");

@@ -88,7 +88,7 @@ class ExpertFileTest {
     }
   }
 
-  /** Another process that fails to write the file once it is told to. */
+  /** Another process, which fails to write the file on request. */
   static final class FailingWriter {
     private FailingWriter() {}
 
@@ -123,7 +123,7 @@ class ExpertFileTest {
     return process;
   }
 
-  /** Each waits for the one before, whose failure is its own. */
+  /** Each waits for the previous one, and fails itself. */
   @Test
   void aProcessThatFailsLeavesTheFileToTheNextOne() throws IOException, InterruptedException {
     Process failing = startFailingWriter();

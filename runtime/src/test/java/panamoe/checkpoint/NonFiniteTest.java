@@ -18,7 +18,7 @@ class NonFiniteTest {
     Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, -Float.NaN
   };
 
-  /** A scale that is not finite makes all of its block's numbers so, or the ones beside zeros. */
+  /** A non-finite scale makes all numbers of its block non-finite, or those with nonzero codes. */
   @ParameterizedTest
   @EnumSource(
       value = DType.class,

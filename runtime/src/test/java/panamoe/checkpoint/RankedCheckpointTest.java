@@ -20,7 +20,7 @@ import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** One checkpoint written by several ranks, each its own tensors. */
+/** {@link CheckpointStore}: a checkpoint by several ranks, each with its own tensors. */
 class RankedCheckpointTest {
   private static final int RANKS = 2;
 

@@ -15,8 +15,8 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.Faults;
 
 /**
- * Where a disk, a network or a limit of the process fails, nothing is known of the checkpoint:
- * whatever call it is, nobody is told to remove or to move anything. A fault that passes goes
+ * {@link CheckpointStore}: a failing disk, network or process limit proves nothing about the
+ * checkpoint, so that no message advises to remove or move anything. A passing fault goes
  * unnoticed.
  */
 @Tag("slow")
@@ -48,9 +48,7 @@ class ReadFaultsTest extends SavedSamples {
     }
   }
 
-  /**
-   * Damage that was seen is told, whatever fails while a checkpoint is looked for to go on from.
-   */
+  /** Seen damage is reported, whatever fails in the search for an intact checkpoint. */
   @Test
   void noFaultHidesADamage() throws Exception {
     Path folder = Files.createDirectory(directory.resolve("checkpoints"));
@@ -63,13 +61,13 @@ class ReadFaultsTest extends SavedSamples {
     for (String line : lines) {
       assertTrue(line.contains(config + " was changed since it was saved: its SHA-256 is "), line);
       assertTrue(
-          !line.contains("ONCE") || line.contains("step-00000001 beside it is intact"), line);
+          !line.contains("ONCE") || line.contains("step-00000001 next to it is intact"), line);
     }
-    assertTrue(lines.stream().anyMatch(line -> !line.contains("beside it")), lines.toString());
+    assertTrue(lines.stream().anyMatch(line -> !line.contains("next to it")), lines.toString());
   }
 
   /**
-   * @param after the call after whose last one calls fail; any fails where there is no such call
+   * @param after calls fail after the last one of this kind; any fails if there is none
    */
   private List<String> readWithFaults(Path folder, String after) throws Exception {
     Path work = Files.createDirectory(directory.resolve("work"));
@@ -94,8 +92,8 @@ class ReadFaultsTest extends SavedSamples {
   }
 
   /**
-   * Reads the latest checkpoint again and again, another call failing each time, and says what
-   * became of it.
+   * Reads the latest checkpoint repeatedly, with another failing call each time, and prints the
+   * results.
    */
   public static void main(String[] arguments) throws IOException {
     Path folder = Path.of(arguments[0]);

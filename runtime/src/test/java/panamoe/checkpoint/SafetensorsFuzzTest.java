@@ -17,8 +17,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Whatever the header says, it is refused by {@link CheckpointException} or describes tensors that
- * tile the data. {@code -Dpanamoe.fuzz.mutations=N} tries N headers.
+ * Any header is refused by {@link CheckpointException}, or describes tensors that tile the data.
+ * {@code -Dpanamoe.fuzz.mutations=N} tries N headers.
  */
 class SafetensorsFuzzTest {
   private static final int CASES = Integer.getInteger("panamoe.fuzz.mutations", 150_000);
@@ -86,7 +86,7 @@ class SafetensorsFuzzTest {
         accepted[0] + " of " + CASES + " were accepted");
   }
 
-  /** Through the reader, with lengths of headers and data that were changed too. */
+  /** Through the reader, with other lengths of header and data too. */
   @Test
   void mutatedFiles(@TempDir Path folder) throws IOException {
     Random random = new Random(20_261_128);

@@ -23,7 +23,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Every way in which a file can be wrong is one exception that says which. */
+/** {@link SafetensorsReader} reports every kind of invalid file by one exception. */
 class SafetensorsReaderBadInputTest {
   private static final String ONE =
       "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";

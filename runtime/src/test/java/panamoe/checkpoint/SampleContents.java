@@ -10,10 +10,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/**
- * A small mixture of experts whose values are drawn from the step: a torn mix of two steps would
- * show.
- */
+/** A small MoE whose values depend on the step, so that a mix of two steps is detected. */
 final class SampleContents {
   static final int EXPERTS = 4;
   static final String UP = "layers.1.moe.experts.*.up.weight";

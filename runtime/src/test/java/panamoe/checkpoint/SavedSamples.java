@@ -8,7 +8,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.tensor.TensorScope;
 
-/** A folder to save samples in, and what is said where they are refused. */
+/** A folder of saved samples, and the messages of refusals. */
 abstract class SavedSamples {
   final TensorScope scope = TensorScope.confined(new ArenaMemory());
   final SampleContents written = new SampleContents(scope);

@@ -8,7 +8,7 @@ import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 import panamoe.tensor.DType;
 
-/** What no recorded case of ggml shows; those are replayed by the harness. */
+/** Complements the cases of {@code panamoe conformance}. */
 class StoredTypeTest {
   @Test
   void numbersWithoutBlocks() {

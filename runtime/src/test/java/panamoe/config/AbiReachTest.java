@@ -26,8 +26,8 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What the gate and the attention of the C ABI can do, a configuration can ask for: every field of
- * their structs has a key that changes it, every value of their enums one of a key.
+ * A configuration reaches all of the C ABI's gate and attention: every field of their structs, and
+ * every value of their enums.
  */
 class AbiReachTest {
   /** Field of {@code moe_gate_config}: component of GateSettings, key, another value for it. */
@@ -143,7 +143,7 @@ class AbiReachTest {
           for (int i = 0; i < values.size(); i++) {
             assertTrue(values.get(i).endsWith(constants[i].name()), values.get(i) + " of " + name);
           }
-          // What a user brings at run time has no constant in the enum of C.
+          // A custom activation has no constant in the C enum.
           int brought = name.equals("moe_activation") ? 1 : 0;
           assertEquals(values.size() + brought, constants.length, name);
         });

@@ -18,7 +18,7 @@ import panamoe.io.ConfigJson;
 class EncoderConfigTest {
   private static final Relative T5 = new Relative(32, 128);
 
-  /** Of T5's formula; exact powers are where a rounding would show. */
+  /** By T5's formula; rounding would show at exact powers. */
   @Test
   void bucketsAreThoseOfT5() {
     int[] away = {0, 1, 15, 16, 17, 18, 31, 32, 64, 113, 127, 128, 5000};

@@ -13,7 +13,7 @@ import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
 
-/** A small model that has every part a configuration can have. */
+/** A small model with every part of a configuration. */
 public final class EveryPart {
   private static final QueryKeyNorm OVER_PROJECTION =
       new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, new NormConfig(NormConfig.Kind.RMS, 1e-5));
@@ -63,8 +63,8 @@ public final class EveryPart {
   }
 
   /**
-   * The same for {@code ranks} tensor ranks: plain attention where they cannot share the heads, or
-   * the norm over a whole projection.
+   * The model for {@code ranks} tensor ranks: plain attention where they cannot split the heads, or
+   * a norm over a whole projection.
    */
   public static ModelConfig sliceable(int ranks) {
     ModelConfig whole = model();

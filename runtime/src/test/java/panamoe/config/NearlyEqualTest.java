@@ -19,7 +19,7 @@ class NearlyEqualTest {
         model.initialWeights());
   }
 
-  /** A number may have gone through float32; a size is the very one. */
+  /** A number may have gone through float32; sizes must be equal. */
   @Test
   void numbersAreAlikeAndSizesEqual() {
     ModelConfig model = with(2_000_000, 0.1);

@@ -11,9 +11,9 @@ import org.junit.jupiter.api.Test;
 import panamoe.conversation.reply.FunctionCall;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.engine.schedule.HashEngine;
+import panamoe.io.DataException;
 import tools.jackson.databind.node.JsonNodeFactory;
 
 class ChatFormatTest {

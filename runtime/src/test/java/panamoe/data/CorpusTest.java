@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.Corpus.Part;
+import panamoe.io.DataException;
 
 class CorpusTest {
   @TempDir private Path directory;

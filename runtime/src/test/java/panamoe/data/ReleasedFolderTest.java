@@ -12,6 +12,7 @@ import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.engine.GenerationRequest;
+import panamoe.io.DataException;
 import tools.jackson.databind.node.ObjectNode;
 
 /**

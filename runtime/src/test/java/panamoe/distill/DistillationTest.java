@@ -42,15 +42,10 @@ class DistillationTest {
               257,
               64,
               128,
-              4,
-              4,
-              512,
-              List.of(0, 4, 0, 8),
-              true,
-              GateConfig.dropless(1),
-              Activation.GELU_TANH,
+              new UniformModel.Attention(4, 4, UniformModel.Positions.ROTARY),
+              new UniformModel.FeedForward(
+                  512, Activation.GELU_TANH, List.of(0, 4, 0, 8), true, GateConfig.dropless(1)),
               NormConfig.Kind.LAYER,
-              UniformModel.Positions.ROTARY,
               true,
               0.05)
           .toConfig();

@@ -17,7 +17,7 @@ import panamoe.config.MoeConfig;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
 
-/** Every operation's tensors, to the number. */
+/** The exact tensors of every {@link Edit}. */
 class EditTest {
   private static final Noise SILENT = new Noise(0, 1);
   private static final List<String> OF_EXPERT =
@@ -31,7 +31,7 @@ class EditTest {
                 assertEquals(Tensor.count(shape), edit.tensor(name, source).length, name));
   }
 
-  /** These tensors are the model's of the same names. */
+  /** These tensors equal the model's of their names. */
   private static void assertKept(Edit edit, Edit.Source source, ModelConfig of, String without) {
     for (String name : ModelTensors.shapes(of).keySet()) {
       if (!name.matches(without)) {
@@ -223,7 +223,8 @@ class EditTest {
     Edit.Source source =
         TinyModel.with(
             TinyModel.numbered(model), 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 8, 1, 0, -1, 3, 0, 0);
-    // Experts 1 and 3 are used most. 2 points as 1 does; 0 points away from 3, and across 1.
+    // Experts 1 and 3 are used most. Row 2 has the direction of 1; row 0 is opposite to 3,
+    // orthogonal to 1.
     Edit edit = ExpertReduction.merge(model, 2, Map.of(1, new long[] {0, 6, 2, 7}), source);
     assertEquals(List.of(0, 2), edit.config().experts());
     assertWhole(edit, source);

@@ -29,7 +29,7 @@ import panamoe.tensor.TensorScope;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What the edited model computes, and what is saved of it. */
+/** Outputs and checkpoints of edited models. */
 class EditedModelTest {
   private static final Noise SILENT = new Noise(0, 1);
 

@@ -16,9 +16,10 @@ import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 
 /**
- * Writes a model as Megatron-DeepSpeed does, to be changed before that.
+ * Writes a model like Megatron-DeepSpeed; tests may change it first.
  *
- * <p>It has rules of its own for slices and fused projections, row by row from the model's side.
+ * <p>Its rules for slices and fused projections are independent of the reader's, row by row of the
+ * model.
  */
 final class MegatronFolder {
   static final int PADDED_TO = 4;

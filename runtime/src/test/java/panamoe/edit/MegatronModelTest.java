@@ -36,7 +36,7 @@ import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/** Checkpoints of Megatron-DeepSpeed in every layout, and those that are refused. */
+/** Checkpoints of Megatron-DeepSpeed in every layout, and refused ones. */
 class MegatronModelTest {
   private static final int TOKENS = 11;
 
@@ -47,15 +47,14 @@ class MegatronModelTest {
             TOKENS,
             8,
             8,
-            4,
-            keyValueHeads,
-            6,
-            List.of(experts),
-            residual,
-            GateConfig.deepSpeed(1, 1, 4).withoutDropping(),
-            Activation.GELU_TANH,
+            new UniformModel.Attention(4, keyValueHeads, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                6,
+                Activation.GELU_TANH,
+                List.of(experts),
+                residual,
+                GateConfig.deepSpeed(1, 1, 4).withoutDropping()),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.3)
         .toConfig();

@@ -15,27 +15,22 @@ import panamoe.config.UniformModel;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
 
-/** Models of width 4 whose tensors are easily told apart. */
+/** Models of width 4 with distinguishable tensors. */
 final class TinyModel {
   static final int HIDDEN = 4;
 
   private TinyModel() {}
 
-  /** With biases, and a fixed MLP beside experts. */
+  /** With biases, and a fixed MLP in MoE layers. */
   static ModelConfig of(GateConfig gate, Integer... experts) {
     return new UniformModel(
             11,
             8,
             HIDDEN,
-            2,
-            1,
-            6,
-            List.of(experts),
-            gate != null,
-            gate,
-            Activation.GELU_TANH,
+            new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                6, Activation.GELU_TANH, List.of(experts), gate != null, gate),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.3)
         .toConfig();
@@ -68,7 +63,7 @@ final class TinyModel {
     return name -> tensors.get(name).clone();
   }
 
-  /** As above, with another router in a layer. */
+  /** {@link #numbered} with another router in a layer. */
   static Edit.Source with(Edit.Source source, int layer, float... router) {
     String name = "layers." + layer + ".moe.gate.weight";
     return read -> read.equals(name) ? router.clone() : source.read(read);

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 
 class TaskFileTest {
   private static final String GOOD = "{\"kind\":\"last_word\",\"text\":\"two words\"}\n";

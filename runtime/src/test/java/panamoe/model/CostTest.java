@@ -28,7 +28,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.CountingBackend;
 
-/** A model's cost against the shapes of the calls, and the memory, of a real pass. */
+/** {@link panamoe.nn.Cost} of a model against the calls and memory of a real pass. */
 class CostTest {
   private static final int SEQUENCES = 3;
   private static final int LENGTH = 11;
@@ -99,7 +99,7 @@ class CostTest {
     assertEquals(0, cost.inFlight());
   }
 
-  /** What the first batch of its shape leaves in the model's memory for those that follow. */
+  /** Memory that the first batch of a shape leaves in the model for later ones. */
   private void makeTables(LanguageModel model, Tensor ids, Sequences sequences) {
     try (TensorScope scope = TensorScope.confined(backend)) {
       model.forward(Pass.inference(backend, scope), ids, sequences, null, false);
@@ -144,14 +144,14 @@ class CostTest {
     }
   }
 
-  /** INT32 [count]: 0, 1, ... again and again. */
+  /** INT32 [count]: 0, 1, ... repeated. */
   private static Tensor numbers(TensorScope scope, int count, int period) {
     return scope
         .allocate(DType.INT32, count)
         .set(IntStream.range(0, count).map(i -> i % period).toArray());
   }
 
-  /** The same model with causal masks alone: with others it cannot generate. */
+  /** The model with causal masks only: with others it cannot generate. */
   private static ModelConfig causal(ModelConfig config) {
     return new ModelConfig(
         config.vocabulary(),

@@ -40,10 +40,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/**
- * Whole models on the reference backend: gradients against finite differences, and what must not
- * change them.
- */
+/** Whole models on the reference backend: gradients against finite differences, and invariances. */
 class LanguageModelTest {
   private static final int BATCH = 2;
   private static final int LENGTH = 5;
@@ -103,15 +100,12 @@ class LanguageModelTest {
             11,
             8,
             8,
-            2,
-            learned ? 2 : 1,
-            12,
-            experts,
-            residual,
-            gate,
-            activation,
+            new UniformModel.Attention(
+                2,
+                learned ? 2 : 1,
+                learned ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY),
+            new UniformModel.FeedForward(12, activation, experts, residual, gate),
             norm,
-            learned ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY,
             learned,
             0.3)
         .toConfig();
@@ -195,7 +189,7 @@ class LanguageModelTest {
       Random random = new Random(3);
       for (Parameter parameter : model.parameters().parameters()) {
         if (parameter.name().endsWith(".correction")) {
-          continue; // it moves tokens to other experts, and has no gradient
+          continue; // it changes choices, and has no gradient
         }
         for (int probe = 0; probe < 3; probe++) {
           long index = random.nextLong(parameter.count());
@@ -236,8 +230,8 @@ class LanguageModelTest {
   }
 
   /**
-   * Two backwards over memory full of NaN give what they give over zeros; so do parameters that
-   * none of them meets.
+   * Two backwards give equal gradients over memory full of NaN and over zeros, also for unused
+   * parameters.
    */
   @ParameterizedTest(name = "{0}")
   @MethodSource("architectures")
@@ -324,7 +318,7 @@ class LanguageModelTest {
     }
   }
 
-  /** A pass that has drawn nothing goes on with the first of its numbers. */
+  /** A pass that has used no random numbers goes on with the first. */
   @ParameterizedTest
   @EnumSource(Noise.class)
   void evaluationNeverDraws(Noise noise) {

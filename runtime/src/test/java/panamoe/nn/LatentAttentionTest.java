@@ -27,7 +27,7 @@ import panamoe.testkit.EveryBackend;
 import panamoe.testkit.EveryNativeBackend;
 import panamoe.testkit.Sample;
 
-/** Latent attention against its formula, and its bits however a text is cut into steps. */
+/** Latent attention against its formula; equal bits for any split of a sequence into steps. */
 class LatentAttentionTest {
   private static final int HIDDEN = 24;
   private static final int LENGTH = 21;
@@ -77,7 +77,7 @@ class LatentAttentionTest {
       return new KeyValueCache(sample.scope(), dtype, List.of(config), 1, BLOCKS, BLOCK, 0, 0);
     }
 
-    /** Rows first to last of the one text, whose blocks lie in any order. */
+    /** Rows first to last of the sequence, whose blocks are in any order. */
     Tensor step(KeyValueCache cache, int first, int last) {
       Sequences running =
           new Sequences.Running(
@@ -220,9 +220,7 @@ class LatentAttentionTest {
     return both;
   }
 
-  /**
-   * A prompt at once, in pieces or token by token: the same bits, those of a whole sequence too.
-   */
+  /** A prompt at once, in pieces or token by token has the bits of a whole sequence. */
   @EveryBackend
   void bitsDoNotDependOnTheSteps(Backend backend) {
     for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
@@ -240,7 +238,7 @@ class LatentAttentionTest {
     }
   }
 
-  /** An int8 cache rounds each row once, whatever steps follow. */
+  /** An int8 cache rounds each row once. */
   @EveryBackend
   void bitsOfAnInt8CacheDoNotDependOnTheSteps(Backend backend) {
     try (Layer layer = new Layer(backend, PLAIN, DType.FLOAT32)) {
@@ -269,7 +267,7 @@ class LatentAttentionTest {
     }
   }
 
-  /** A token's row is key and value, and is cached once for all heads. */
+  /** A token's row is key and value for all heads, and is cached once. */
   @Test
   void theCacheKeepsARowOnce() {
     assertEquals((8 + 4) * 2, PLAIN.cacheRow(1).bytes(DType.BFLOAT16));

@@ -60,7 +60,7 @@ class AttentionOpTest {
     }
   }
 
-  /** A frozen parameter's gradient goes nowhere, and takes nothing from the others. */
+  /** A frozen parameter has no gradient, and the other gradients are unchanged. */
   @EveryBackend
   void frozenSinksLeaveTheOtherGradientsAsTheyAre(Backend backend) {
     try (Sample sample = new Sample(backend, 2);

@@ -13,7 +13,7 @@ import panamoe.testkit.EveryBackend;
 class JitterOpTest {
   private static final int COUNT = 200;
 
-  /** The gradient of a product is multiplied by the same factors; each op draws new ones. */
+  /** The gradient of a product is multiplied by the same factors; each op has new ones. */
   @EveryBackend
   void backwardDrawsTheFactorsAgain(Backend backend) {
     for (DType dtype : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {

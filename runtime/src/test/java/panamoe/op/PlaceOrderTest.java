@@ -36,7 +36,7 @@ class PlaceOrderTest {
     assertArrayEquals(new long[] {0, 0, 0, 5, 7, 3}, order.toPlaces().from());
   }
 
-  /** Where every rank sends one row, as for one token each, no place gets all of them. */
+  /** If every rank sends one row, no place gets all of them. */
   @Test
   void ranksPreferDifferentCopies() {
     long[] rows = new long[2];

@@ -79,15 +79,10 @@ class ExpertsOnDiskTest {
                 new ByteTokenizer().vocabularySize(),
                 48,
                 64,
-                2,
-                1,
-                96,
-                List.of(0, 4, 8, 8),
-                true,
-                GateConfig.dropless(2),
-                Activation.GELU_TANH,
+                new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+                new UniformModel.FeedForward(
+                    96, Activation.GELU_TANH, List.of(0, 4, 8, 8), true, GateConfig.dropless(2)),
                 NormConfig.Kind.LAYER,
-                UniformModel.Positions.LEARNED,
                 true,
                 0.3)
             .toConfig();

@@ -41,15 +41,10 @@ class ModelFolderTest {
             new ByteTokenizer().vocabularySize(),
             16,
             8,
-            2,
-            1,
-            feedForward,
-            List.of(0, 3),
-            true,
-            GateConfig.dropless(1),
-            Activation.GELU_TANH,
+            new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                feedForward, Activation.GELU_TANH, List.of(0, 3), true, GateConfig.dropless(1)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             false,
             0.2)
         .toConfig();

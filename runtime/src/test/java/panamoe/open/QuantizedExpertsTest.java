@@ -61,15 +61,10 @@ class QuantizedExpertsTest {
             new ByteTokenizer().vocabularySize(),
             CONTEXT,
             64,
-            2,
-            1,
-            inner,
-            List.of(0, 4, 8),
-            true,
-            GateConfig.dropless(1),
-            Activation.SWIGLU,
+            new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                inner, Activation.SWIGLU, List.of(0, 4, 8), true, GateConfig.dropless(1)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.1)
         .toConfig();

@@ -47,15 +47,10 @@ class StreamedLoadTest {
             new ByteTokenizer().vocabularySize(),
             16,
             hidden,
-            2,
-            1,
-            inner,
-            List.of(0, experts, experts / 2),
-            true,
-            GateConfig.dropless(1),
-            activation,
+            new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                inner, activation, List.of(0, experts, experts / 2), true, GateConfig.dropless(1)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.2)
         .toConfig();

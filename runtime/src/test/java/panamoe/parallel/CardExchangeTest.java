@@ -220,15 +220,10 @@ class CardExchangeTest {
                 VOCABULARY,
                 LENGTH,
                 16,
-                4,
-                4,
-                20,
-                List.of(4, 8),
-                true,
-                GateConfig.dropless(1),
-                Activation.GELU_TANH,
+                new UniformModel.Attention(4, 4, UniformModel.Positions.LEARNED),
+                new UniformModel.FeedForward(
+                    20, Activation.GELU_TANH, List.of(4, 8), true, GateConfig.dropless(1)),
                 NormConfig.Kind.LAYER,
-                UniformModel.Positions.LEARNED,
                 true,
                 0.3)
             .toConfig();

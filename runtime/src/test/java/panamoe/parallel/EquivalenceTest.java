@@ -84,15 +84,12 @@ class EquivalenceTest {
             VOCABULARY,
             LENGTH,
             16,
-            4,
-            keyValueHeads,
-            20,
-            experts,
-            residual,
-            gate,
-            activation,
+            new UniformModel.Attention(
+                4,
+                keyValueHeads,
+                bias ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY),
+            new UniformModel.FeedForward(20, activation, experts, residual, gate),
             norm,
-            bias ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY,
             bias,
             0.3)
         .toConfig();

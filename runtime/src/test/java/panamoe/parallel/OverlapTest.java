@@ -44,15 +44,10 @@ class OverlapTest {
               16,
               TOKENS,
               16,
-              4,
-              4,
-              20,
-              List.of(4),
-              true,
-              GateConfig.dropless(1),
-              Activation.GELU_TANH,
+              new UniformModel.Attention(4, 4, UniformModel.Positions.LEARNED),
+              new UniformModel.FeedForward(
+                  20, Activation.GELU_TANH, List.of(4), true, GateConfig.dropless(1)),
               NormConfig.Kind.LAYER,
-              UniformModel.Positions.LEARNED,
               true,
               0.3)
           .toConfig();

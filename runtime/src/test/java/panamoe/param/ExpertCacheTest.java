@@ -17,7 +17,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import panamoe.checkpoint.CheckpointException;
 
-/** Which experts are in memory, and that it is they. */
+/** Which experts are in memory, and their contents. */
 class ExpertCacheTest {
   private static final int SLOT = 64;
   private static final int EXPERTS = 40;
@@ -101,17 +101,19 @@ class ExpertCacheTest {
                 assertEquals((byte) expert, memory.get(ValueLayout.JAVA_BYTE, SLOT - 1)));
         uses += experts.length;
       }
-      ExpertCacheStatistics told = cache.statistics();
-      assertEquals(uses, told.uses().count());
+      ExpertCacheStatistics statistics = cache.statistics();
+      assertEquals(uses, statistics.uses().count());
       assertTrue(
-          told.uses().hits() < uses && told.reads().bytes() >= SLOT * (uses - told.uses().hits()));
+          statistics.uses().hits() < uses
+              && statistics.reads().bytes() >= SLOT * (uses - statistics.uses().hits()));
       assertEquals(
-          slots == EXPERTS, told.reads().bytes() <= SLOT * (EXPERTS + told.reads().mended()));
+          slots == EXPERTS,
+          statistics.reads().bytes() <= SLOT * (EXPERTS + statistics.reads().mended()));
     }
     assertTrue(mended.size() > 10, mended + " were mended");
   }
 
-  /** What is used often outlives many experts that are used once, as in a long prompt. */
+  /** Often used experts survive many that are used once, as in a long prompt. */
   @Test
   void theLeastUsedMakesRoom() {
     open(4);
@@ -126,7 +128,7 @@ class ExpertCacheTest {
     assertEquals(before + 2, cache.statistics().uses().hits());
   }
 
-  /** What was used often long ago makes room for what is used now. */
+  /** Experts that were often used long ago are evicted. */
   @Test
   void oldUsesCountLess() {
     open(2);
@@ -150,14 +152,14 @@ class ExpertCacheTest {
     cache.use(new int[] {0}, () -> cache.guess(new int[] {8, 9, 10, 11, 12}), (_, _) -> {});
     assertEquals(3, cache.statistics().guesses().made(), "half of the slots");
     use(8, 11);
-    ExpertCacheStatistics told = cache.statistics();
-    assertEquals(1, told.guesses().right());
-    assertEquals(1, told.uses().hits());
+    ExpertCacheStatistics statistics = cache.statistics();
+    assertEquals(1, statistics.guesses().right());
+    assertEquals(1, statistics.uses().hits());
     use(8);
     assertEquals(1, cache.statistics().guesses().right());
   }
 
-  /** Wrong guesses cost reads: they end where hardly any is right. */
+  /** Prefetching ends if hardly any prediction is right. */
   @Test
   void guessesThatAreWrongEnd() {
     open(6);
@@ -179,7 +181,7 @@ class ExpertCacheTest {
     use(1, 5, 7);
   }
 
-  /** Of what was used before, the most used are read at the start. */
+  /** The most used experts of earlier runs are read at the start. */
   @Test
   void startsWarm() {
     open(3);
@@ -199,10 +201,10 @@ class ExpertCacheTest {
     cache.stepped(9, false);
     use(4, 5);
     cache.stepped(2, true);
-    ExpertCacheStatistics told = cache.statistics();
-    assertEquals(2, told.written().tokens());
-    assertEquals(2 * SLOT, told.written().bytes());
-    assertEquals(SLOT, told.written().bytesPerToken());
-    assertEquals(told.reads().bandwidth() / SLOT, told.mostTokensPerSecond());
+    ExpertCacheStatistics statistics = cache.statistics();
+    assertEquals(2, statistics.written().tokens());
+    assertEquals(2 * SLOT, statistics.written().bytes());
+    assertEquals(SLOT, statistics.written().bytesPerToken());
+    assertEquals(statistics.reads().bandwidth() / SLOT, statistics.mostTokensPerSecond());
   }
 }

@@ -144,7 +144,7 @@ class ServingStepTest {
     Optimizations overlapping = Optimizations.PANAMOE.overlapping(1);
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
       StepTime hides = new StepModel(NODE, EFFICIENCY, overlapping).of(model, work);
-      double beside = model.moeLayers().getFirst().costBeside(work).bytes() / RATE;
+      double beside = model.moeLayers().getFirst().costOverlapped(work).bytes() / RATE;
       double there = waits.terms().get(Term.EXCHANGE) / 2;
       // The MLP's 8 h² and two coefficients of h, and the biases of 4 h and h, and 2.
       double bytes = 8.0 * 1024 * 1024 * 2 + (2 * 1024 + 5 * 1024 + 2) * 4;

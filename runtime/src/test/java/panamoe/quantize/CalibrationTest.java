@@ -42,22 +42,17 @@ class CalibrationTest {
             new ByteTokenizer().vocabularySize(),
             LENGTH,
             64,
-            2,
-            1,
-            96,
-            List.of(0, 8),
-            true,
-            GateConfig.dropless(1),
-            Activation.SWIGLU,
+            new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                96, Activation.SWIGLU, List.of(0, 8), true, GateConfig.dropless(1)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.1)
         .toConfig();
   }
 
   @BeforeEach
-  void draw() {
+  void setUp() {
     model.materialize(backend, DType.FLOAT32, false, 3);
     ByteTokenizer bytes = new ByteTokenizer();
     String text = "Some words, then others, and 12 numbers. ".repeat(8);
@@ -114,7 +109,7 @@ class CalibrationTest {
       Pass pass = Pass.inference(backend, scope).observedBy(observer);
       model.forward(pass, ids, Sequences.Whole.of(scope, ids.count(), LENGTH), null, false);
     }
-    Calibration calibration = calibrate(4 * LENGTH + 5); // whole windows alone
+    Calibration calibration = calibrate(4 * LENGTH + 5); // only whole windows
     assertEquals(4 * LENGTH, calibration.tokens());
     long all = 0;
     for (int expert = 0; expert < 8; expert++) {

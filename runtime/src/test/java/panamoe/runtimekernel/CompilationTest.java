@@ -16,10 +16,10 @@ import panamoe.backend.Activation;
 import panamoe.tensor.DType;
 
 /**
- * NVRTC compiles every kernel that the models use. No card runs them here; the emulation tests
- * their results (native/test/runtime_kernel_test.cc).
+ * {@link RuntimeKernels}: NVRTC compiles every kernel that the models use. No GPU runs them here;
+ * the emulation tests their results (native/test/runtime_kernel_test.cc).
  *
- * <p>Needs NVRTC, from this machine or from ci/fetch/nvrtc; without it these tests fail and say so.
+ * <p>Needs NVRTC, from this machine or from ci/fetch/nvrtc; without it these tests fail.
  */
 @Tag("slow")
 class CompilationTest {

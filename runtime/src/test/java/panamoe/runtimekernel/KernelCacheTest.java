@@ -177,7 +177,7 @@ class KernelCacheTest {
     assertEquals(4, names(folder).size());
   }
 
-  /** Prints what four kernels came to. */
+  /** Prints the hashes of four kernels. */
   static final class Racer {
     private Racer() {}
 

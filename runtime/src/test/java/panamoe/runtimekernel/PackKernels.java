@@ -9,7 +9,7 @@ import java.util.List;
 
 /**
  * Compiles the presets' kernels into a folder for PANAMOE_READY_KERNELS: {@code PackKernels FOLDER
- * TARGET...}, as in {@code PackKernels kernels sm_80 sm_90}. Needs NVRTC, but no card.
+ * TARGET...}, for example {@code PackKernels kernels sm_80 sm_90}. Needs NVRTC, but no GPU.
  */
 public final class PackKernels {
   private PackKernels() {}

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 
-/** Kernels compiled before: which device gets which image, and what is said if there is none. */
+/** The image for each device, and the message without an image. */
 class ReadyKernelsTest {
   private static final RuntimeKernel GATE = gate(8);
 

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 import panamoe.bindings.Moe;
 import panamoe.bindings.moe_tensor;
 
-/** The layout in plain Java is the one that the bindings have of the C struct. */
+/** The layout in plain Java equals the bindings' layout of the C struct. */
 class DescriptorTest {
   @Test
   void hasTheFieldsOfTheStructWhereTheyAre() {

@@ -15,9 +15,11 @@ import panamoe.backend.Backend;
 import panamoe.testkit.EveryBackend;
 import panamoe.testkit.Sample;
 
-/** The host's ways to the elements of tensors give the same on every device. */
+/**
+ * {@link TensorMemory}, {@link HostElements} and {@link HostView}: equal results on every device.
+ */
 class DeviceMemoryTest {
-  /** More than what is staged at a time, and no multiple of it. */
+  /** More than a staging buffer, and not a multiple of it. */
   private static final int MANY = (5 << 20) / Float.BYTES + 3;
 
   @EveryBackend
@@ -116,7 +118,7 @@ class DeviceMemoryTest {
     }
   }
 
-  /** What waits for kernels sees their results; what kernels read is there before they run. */
+  /** Reads wait for kernels; writes are done before later kernels read. */
   @EveryBackend
   void comesInOrderWithKernels(Backend backend) {
     try (backend;
@@ -132,7 +134,7 @@ class DeviceMemoryTest {
 
   /** A mistake is an exception, never the end of the process. */
   @EveryBackend
-  void aCardsMemoryIsRefusedToTheHost(Backend backend) {
+  void aGpusMemoryIsRefusedToTheHost(Backend backend) {
     try (backend;
         TensorScope scope = TensorScope.confined(backend);
         Arena arena = Arena.ofConfined()) {
@@ -142,7 +144,7 @@ class DeviceMemoryTest {
         assertEquals(x.data(), x.address());
       } else {
         String refusal = assertThrows(UnsupportedOperationException.class, x::data).getMessage();
-        assertTrue(refusal.startsWith("FLOAT32[2] is in a card's memory"), refusal);
+        assertTrue(refusal.startsWith("FLOAT32[2] is in a GPU's memory"), refusal);
         MemorySegment memory = x.address().asSlice(4);
         List<Executable> accesses =
             List.of(

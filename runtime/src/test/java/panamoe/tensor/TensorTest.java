@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 class TensorTest {
   private final CountingMemory memory = new CountingMemory();
 
-  /** Remembers what was given out and not yet given back. */
+  /** Tracks allocations that were not freed. */
   private static final class CountingMemory implements TensorMemory {
     final List<MemorySegment> live = new ArrayList<>();
 

@@ -9,8 +9,8 @@ import panamoe.backend.Backends;
 
 /**
  * The backends under test: {@code -Dpanamoe.test.backends}, or the reference, the CPU and the
- * emulation of CUDA. {@code reference} alone serves a machine without the native library; tests of
- * native backends then fail. {@code cuda} is for a machine with a card.
+ * emulation of CUDA. Use {@code reference} on a machine without the native library; tests of native
+ * backends then fail. {@code cuda} is for a machine with a GPU.
  */
 public final class BackendsUnderTest {
   private static final List<String> NAMES =

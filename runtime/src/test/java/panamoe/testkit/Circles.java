@@ -7,11 +7,11 @@ import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import com.tngtech.archunit.library.dependencies.SliceRule;
 
-/** Packages that import each other in a circle can only be read, and changed, together. */
+/** The rule against cycles of packages, which can only be understood and changed together. */
 public final class Circles {
   private Circles() {}
 
-  /** No packages of a module do so: {@code root} and all below it. */
+  /** No cycles among {@code root} and all packages below it. */
   public static SliceRule none(String root) {
     return slices()
         .assignedFrom(

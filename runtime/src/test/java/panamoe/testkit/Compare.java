@@ -20,7 +20,7 @@ import panamoe.tensor.Tensor;
 public final class Compare {
   private static final double SMALLEST_SCALE = 0x1p-4;
 
-  /** Draws inputs from a sample, runs kernels on a backend and returns their outputs. */
+  /** Takes inputs from a sample, runs kernels on a backend and returns their outputs. */
   public interface Kernel {
     List<Tensor> run(Backend backend, Sample sample);
   }
@@ -44,7 +44,7 @@ public final class Compare {
     }
   }
 
-  /** Asserts that outputs have the same bits as on the same backend with one thread. */
+  /** Asserts that outputs have the bits of this backend with one thread. */
   public static void assertThreadInvariant(Backend backend, long seed, Kernel kernel) {
     try (Backend oneThread = Backends.open(backend.name(), 1);
         Sample firstSample = new Sample(oneThread, seed);

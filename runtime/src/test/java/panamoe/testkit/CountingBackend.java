@@ -42,12 +42,12 @@ public final class CountingBackend {
     return bytes;
   }
 
-  /** Most bytes that were allocated at a time. */
+  /** Most bytes that were allocated at once. */
   public long peak() {
     return peak;
   }
 
-  /** Counts operations, and the most bytes, from here on. */
+  /** Starts counting operations, and the most bytes. */
   public void restart() {
     flops = 0;
     peak = bytes;
@@ -102,7 +102,7 @@ public final class CountingBackend {
     };
   }
 
-  /** Rows, those of dropped routes too, by one expert's matrix of weights [E, N, K]. */
+  /** Rows, including dropped routes, times one expert's matrix of weights [E, N, K]. */
   private static double grouped(Tensor rows, Tensor weights) {
     return 2.0 * rows.size(0) * weights.size(1) * weights.size(2);
   }

@@ -17,17 +17,17 @@ import java.util.Set;
 
 /**
  * Injects faults into a JVM's system calls on one folder: {@code faults.c} is compiled to a library
- * that the JVM preloads. The disturbed JVM and the watching one may both use this class; they share
- * its file.
+ * that the JVM preloads. The JVM with faults and the observing one may both use this class; they
+ * share its file.
  */
 public final class Faults {
-  /** What happens at a call. */
+  /** The action at a call. */
   public enum Action {
-    /** Calls are counted only. */
+    /** Calls are only counted. */
     PASS,
     KILL_BEFORE,
     KILL_AFTER,
-    /** A write of which half is done; otherwise as {@link #KILL_AFTER}. */
+    /** Like {@link #KILL_AFTER}, with half a write. */
     KILL_AMID,
     FAIL_ONCE,
     /** This call and all after it fail. */
@@ -66,7 +66,7 @@ public final class Faults {
    * Compiles the library and makes the file.
    *
    * @param work a folder for both, outside {@code folder}
-   * @param folder whose calls are meant
+   * @param folder whose calls are affected
    */
   public static Faults on(Path folder, Path work) throws IOException, InterruptedException {
     Path library = work.resolve("faults.so");
@@ -98,7 +98,7 @@ public final class Faults {
     return faults;
   }
 
-  /** Those of this JVM, which was started with them. */
+  /** The faults of this JVM, which was started with them. */
   public static Faults mine() throws IOException {
     return new Faults(Path.of(System.getenv(FILE)));
   }
@@ -111,7 +111,7 @@ public final class Faults {
   }
 
   /**
-   * Sets what is to happen, and counts from 0 again.
+   * Sets the action, and restarts counting.
    *
    * @param call which one, from 1
    * @param error the errno of a call that fails
@@ -144,8 +144,7 @@ public final class Faults {
    * Places to kill a process that makes these calls: before, after and in the middle of each call
    * that changes something.
    *
-   * <p>The system property {@code panamoe.kill.points} says how many, spread over all, or {@code
-   * all}.
+   * <p>The system property {@code panamoe.kill.points} is their number, or {@code all}.
    *
    * @param few number of places without the property
    */

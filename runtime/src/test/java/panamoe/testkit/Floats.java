@@ -5,7 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
 
-/** FLOAT32 memory of a caller. */
+/** A caller's FLOAT32 memory. */
 public final class Floats {
   private Floats() {}
 

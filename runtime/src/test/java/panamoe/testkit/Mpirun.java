@@ -14,8 +14,8 @@ import java.util.concurrent.TimeUnit;
 /**
  * Runs a class of the tests' class path as ranks of a real mpirun.
  *
- * @param status what mpirun ended with
- * @param lines everything that it and the ranks said
+ * @param status exit status of mpirun
+ * @param lines the output of mpirun and the ranks
  */
 public record Mpirun(int status, List<String> lines, Duration took) {
   private static final Duration LIMIT = Duration.ofMinutes(10);

@@ -16,10 +16,7 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/**
- * Tables of routes for tests of dispatch, experts and combine: the reference gate's, from random
- * logits.
- */
+/** Routes of the reference gate for random logits, for tests of dispatch, experts and combine. */
 public final class RandomRoutes {
   private RandomRoutes() {}
 
@@ -41,15 +38,15 @@ public final class RandomRoutes {
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, settings.topK());
     try (Backend reference = new ReferenceBackend();
         TensorScope scope = TensorScope.confined(reference)) {
-      Routes drawn = Routes.allocate(scope, tokens, experts, settings.topK());
+      Routes given = Routes.allocate(scope, tokens, experts, settings.topK());
       reference.gateForward(
           settings,
           new GateKernels.Inputs(
               Sample.copy(scope, logits), Sample.copy(scope, used), null, null, null),
-          drawn);
+          given);
       List<Tensor> tables = tables(routes);
       for (int i = 0; i < tables.size(); i++) {
-        tables.get(i).copyFrom(tables(drawn).get(i).data());
+        tables.get(i).copyFrom(tables(given).get(i).data());
       }
     }
     return routes;

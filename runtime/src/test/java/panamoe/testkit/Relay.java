@@ -4,10 +4,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/**
- * Runs each call on a thread of its own, one after the other: platform and virtual threads in
- * turns.
- */
+/** Runs each call on a new thread, in sequence: alternately platform and virtual threads. */
 public final class Relay implements AutoCloseable {
   private final ExecutorService platform =
       Executors.newThreadPerTaskExecutor(Thread.ofPlatform().factory());

@@ -35,7 +35,7 @@ public final class Sample implements AutoCloseable {
     return scope.allocate(tensor.dtype(), tensor.shape()).copyFrom(HostView.elements(tensor));
   }
 
-  /** Normal numbers, mean 0 and deviation 1. */
+  /** Normal numbers, mean 0 and standard deviation 1. */
   public Tensor normal(DType dtype, long... shape) {
     Tensor tensor = scope.allocate(dtype, shape);
     float[] values = new float[(int) tensor.count()];
@@ -100,7 +100,7 @@ public final class Sample implements AutoCloseable {
   }
 
   /**
-   * Offsets [groups + 1] of {@code rows} rows cut at random places: groups are uneven, some may be
+   * Offsets [groups + 1] of {@code rows} rows, split at random: groups are uneven, some may be
    * empty.
    */
   public Tensor offsets(int groups, int rows) {

@@ -21,7 +21,7 @@ public final class SmallRun {
 
   private SmallRun() {}
 
-  /** Trains for {@code steps} and saves the model in {@code folder}, as a run would. */
+  /** Trains for {@code steps} and saves the model in {@code folder}, like a run. */
   public static void train(Path folder, int steps) {
     ByteTokenizer tokenizer = new ByteTokenizer();
     RunConfig run =

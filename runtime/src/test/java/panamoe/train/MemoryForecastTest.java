@@ -168,15 +168,9 @@ class MemoryForecastTest {
             SyntheticSequences.VOCABULARY,
             SEQUENCE,
             128,
-            4,
-            4,
-            512,
-            experts,
-            gate != null,
-            gate,
-            Activation.GELU_TANH,
+            new UniformModel.Attention(4, 4, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(512, Activation.GELU_TANH, experts, gate != null, gate),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.02)
         .toConfig();

@@ -32,15 +32,14 @@ record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
                 SyntheticSequences.VOCABULARY,
                 SEQUENCE,
                 32,
-                4,
-                4,
-                64,
-                experts,
-                architecture == Architecture.PR_MOE,
-                architecture == Architecture.DENSE ? null : gate,
-                mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+                new UniformModel.Attention(4, 4, UniformModel.Positions.LEARNED),
+                new UniformModel.FeedForward(
+                    64,
+                    mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+                    experts,
+                    architecture == Architecture.PR_MOE,
+                    architecture == Architecture.DENSE ? null : gate),
                 mixtral ? NormConfig.Kind.RMS : NormConfig.Kind.LAYER,
-                UniformModel.Positions.LEARNED,
                 !mixtral,
                 0.05)
             .toConfig();

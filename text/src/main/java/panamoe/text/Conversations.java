@@ -21,7 +21,7 @@ final class Conversations {
    * Their format.
    *
    * @throws IllegalArgumentException if there are no conversations
-   * @throws panamoe.data.DataException if the model's template cannot be used
+   * @throws panamoe.io.DataException if the model's template cannot be used
    */
   synchronized ChatFormat format() {
     if (format == null) {
@@ -34,7 +34,7 @@ final class Conversations {
    * The prompt of a conversation up to the assistant's next message.
    *
    * @throws IllegalArgumentException also if there are no messages, or the template refuses them
-   * @throws panamoe.data.DataException as {@link #format}
+   * @throws panamoe.io.DataException as {@link #format}
    */
   Prompt prompt(List<ChatMessage> messages, ChatOptions options) {
     Argument.notNull("messages", messages);

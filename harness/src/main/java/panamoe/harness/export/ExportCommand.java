@@ -118,7 +118,7 @@ public final class ExportCommand implements Subcommand {
   private long export(ModelFolder folder) {
     Optional<ObjectNode> makers =
         folder.weights() instanceof StoredWeights.Released(ReleasedModel released)
-            ? released.makersConfig()
+            ? released.publishedConfig()
             : Optional.empty();
     ModelConfig config = folder.config();
     try (TensorFiles files = checked(folder.weights());

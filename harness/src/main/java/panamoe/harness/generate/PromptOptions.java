@@ -41,7 +41,7 @@ final class PromptOptions {
    * The prompt; empty for a new text.
    *
    * @throws ParameterException if it is given twice
-   * @throws panamoe.data.DataException if the file is not UTF-8
+   * @throws panamoe.io.DataException if the file is not UTF-8
    * @throws IllegalArgumentException if it is too long
    */
   String text() throws IOException {

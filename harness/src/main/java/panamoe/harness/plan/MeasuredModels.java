@@ -108,15 +108,17 @@ record MeasuredModels(
             VOCABULARY,
             CONTEXT,
             hidden,
-            hidden / HEAD_SIZE,
-            hidden / HEAD_SIZE,
-            inner,
-            experts,
-            residual,
-            experts.contains(0) && Collections.max(experts) == 0 ? null : GateConfig.dropless(topK),
-            Activation.GELU_TANH,
+            new UniformModel.Attention(
+                hidden / HEAD_SIZE, hidden / HEAD_SIZE, UniformModel.Positions.LEARNED),
+            new UniformModel.FeedForward(
+                inner,
+                Activation.GELU_TANH,
+                experts,
+                residual,
+                experts.contains(0) && Collections.max(experts) == 0
+                    ? null
+                    : GateConfig.dropless(topK)),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
             true,
             0.02)
         .toConfig();

@@ -52,7 +52,7 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
   /**
    * Trains a tokenizer on the training part of a text; see below.
    *
-   * @throws panamoe.data.DataException if the text gives fewer tokens
+   * @throws panamoe.io.DataException if the text gives fewer tokens
    */
   static RunTokenizer of(TrainingText text, int vocabulary, int threads, PrintWriter err)
       throws InterruptedException {

@@ -25,15 +25,10 @@ class CacheSizeTest {
               256,
               64,
               32,
-              4,
-              2,
-              48,
-              List.of(0, 0, 0),
-              true,
-              GateConfig.dropless(1),
-              Activation.GELU_TANH,
+              new UniformModel.Attention(4, 2, UniformModel.Positions.ROTARY),
+              new UniformModel.FeedForward(
+                  48, Activation.GELU_TANH, List.of(0, 0, 0), true, GateConfig.dropless(1)),
               NormConfig.Kind.LAYER,
-              UniformModel.Positions.ROTARY,
               true,
               0.2)
           .toConfig();

@@ -413,15 +413,10 @@ class HostileClientsTest {
                     HashEngine.TOKENIZER.vocabularySize(),
                     TestServer.CONTEXT,
                     16,
-                    2,
-                    2,
-                    24,
-                    List.of(0, 4),
-                    false,
-                    GateConfig.dropless(1),
-                    Activation.SWIGLU,
+                    new UniformModel.Attention(2, 2, UniformModel.Positions.ROTARY),
+                    new UniformModel.FeedForward(
+                        24, Activation.SWIGLU, List.of(0, 4), false, GateConfig.dropless(1)),
                     NormConfig.Kind.RMS,
-                    UniformModel.Positions.ROTARY,
                     false,
                     0.2)
                 .toConfig());

@@ -7,7 +7,7 @@ import panamoe.api.PanamoeException;
 import panamoe.bindings.NativeException;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.comm.CommunicationException;
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 import panamoe.io.MissingArtifact;
 import panamoe.op.NotFinite;
 

@@ -2,8 +2,8 @@ package panamoe.peers;
 
 import java.util.Map;
 import java.util.Optional;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.gguf.GgufWriter;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.lab.conformance.replay.ModelRows;
 import panamoe.model.LanguageModel;
 import panamoe.model.family.ExportedModel;

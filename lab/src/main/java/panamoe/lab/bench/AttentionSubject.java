@@ -43,7 +43,7 @@ final class AttentionSubject extends RandomSubject {
       AttentionInputs inputs =
           new AttentionInputs(normal(head, 0), normal(head, 1), normal(head, 2));
       Tensor out = scope.allocate(dtype, inputs.q().shape());
-      record(() -> backend.attentionForward(settings, inputs, out, null));
+      capture(() -> backend.attentionForward(settings, inputs, out, null));
     }
 
     /** One of q, k and v [1, T, M / {@code head}, {@code head}]. */

@@ -64,14 +64,14 @@ record Bench(
     }
   }
 
-  /** On a card the kernels' time is told from the host's, where the kernels are recorded. */
+  /** On a card the kernels' time is told from the host's, where the kernels are captured. */
   private Contender contender(Kind kind, Workload work) {
     if (!backend.asynchronous()) {
       return Contender.of(work::run);
     }
     work.run(0);
     if (work.kernels() == null) {
-      err.println(kind + " is not recorded: its times include the host's launches and waits");
+      err.println(kind + " is not captured: its times include the host's launches and waits");
       return Contender.of(work::run);
     }
     return new GpuContender(work, backend, kind.wholeModel());

@@ -7,20 +7,20 @@ import panamoe.backend.Backend;
 import panamoe.backend.KernelGraph;
 import panamoe.tensor.TensorScope;
 
-/** Work whose kernel calls are recorded for each input, and replayed like a decode step. */
+/** Work whose kernel calls are captured for each input, and replayed like a decode step. */
 abstract class CapturedCalls implements Workload {
   final TensorScope scope;
   private final Backend backend;
-  private final List<KernelGraph> recordings = new ArrayList<>();
+  private final List<KernelGraph> graphs = new ArrayList<>();
 
   CapturedCalls(Backend backend) {
     this.backend = backend;
     this.scope = TensorScope.confined(backend);
   }
 
-  /** Records {@code calls}, which calls of this work rotate over in this order. */
-  final void record(Runnable calls) {
-    recordings.add(backend.record(calls));
+  /** Captures {@code calls}; runs of this work rotate over the graphs in their order. */
+  final void capture(Runnable calls) {
+    graphs.add(backend.capture(calls));
   }
 
   @Override
@@ -31,12 +31,12 @@ abstract class CapturedCalls implements Workload {
 
   @Override
   public final IntConsumer kernels() {
-    return call -> recordings.get(call % recordings.size()).replay();
+    return call -> graphs.get(call % graphs.size()).replay();
   }
 
   @Override
   public final void close() {
-    recordings.forEach(KernelGraph::close);
+    graphs.forEach(KernelGraph::close);
     scope.close();
   }
 }

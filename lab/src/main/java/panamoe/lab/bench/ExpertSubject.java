@@ -78,7 +78,7 @@ final class ExpertSubject extends RandomSubject {
       for (int i = 0; i < Math.max(offsets.size(), weights.size()); i++) {
         Tensor groups = offsets.get(i % offsets.size());
         Parameter weight = weights.get(i % weights.size());
-        record(() -> multiply(groups, weight));
+        capture(() -> multiply(groups, weight));
       }
     }
 

@@ -27,17 +27,16 @@ public enum GenerationModel {
               vocabulary,
               CONTEXT,
               shape.hidden(),
-              heads,
-              heads,
-              shape.expertHidden(),
-              IntStream.range(0, 4)
-                  .mapToObj(layer -> layer % 2 == 1 ? shape.experts() : 0)
-                  .toList(),
-              false,
-              shape.config().gate(),
-              shape.activation(),
+              new UniformModel.Attention(heads, heads, UniformModel.Positions.LEARNED),
+              new UniformModel.FeedForward(
+                  shape.expertHidden(),
+                  shape.activation(),
+                  IntStream.range(0, 4)
+                      .mapToObj(layer -> layer % 2 == 1 ? shape.experts() : 0)
+                      .toList(),
+                  false,
+                  shape.config().gate()),
               NormConfig.Kind.LAYER,
-              UniformModel.Positions.LEARNED,
               false,
               LayerSubject.DEVIATION)
           .toConfig();

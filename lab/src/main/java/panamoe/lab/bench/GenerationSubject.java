@@ -210,14 +210,14 @@ final class GenerationSubject implements Subject {
       compute();
     }
 
-    /** Those of the recorded step, which all calls but the first replay. */
+    /** The kernels of the captured step, which every call after the first replays. */
     @Override
     public IntConsumer kernels() {
       if (!backend.asynchronous()) {
         return null;
       }
       run(0);
-      KernelGraph step = calls.recording(); // an engine beside it records its own later
+      KernelGraph step = calls.graph(); // another engine captures its own later
       return _ -> step.replay();
     }
 

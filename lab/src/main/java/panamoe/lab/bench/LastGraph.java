@@ -5,11 +5,11 @@ import java.lang.reflect.Proxy;
 import panamoe.backend.Backend;
 import panamoe.backend.KernelGraph;
 
-/** The calls that someone else recorded last, to be timed apart from what surrounds them. */
+/** The graph that other code captured last, to be timed without what surrounds it. */
 final class LastGraph {
-  private KernelGraph recording;
+  private KernelGraph graph;
 
-  /** {@code backend}, whose recordings {@code last} then knows. */
+  /** {@code backend}, whose latest graph {@code last} keeps. */
   static Backend watch(Backend backend, LastGraph last) {
     return (Backend)
         Proxy.newProxyInstance(
@@ -19,7 +19,7 @@ final class LastGraph {
               try {
                 Object result = method.invoke(backend, arguments);
                 if (result instanceof KernelGraph made) {
-                  last.recording = made;
+                  last.graph = made;
                 }
                 return result;
               } catch (InvocationTargetException e) {
@@ -28,7 +28,7 @@ final class LastGraph {
             });
   }
 
-  KernelGraph recording() {
-    return recording;
+  KernelGraph graph() {
+    return graph;
   }
 }

@@ -12,7 +12,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * MoE layers for inference. The kernel calls of each batch are recorded once and replayed, like a
+ * MoE layers for inference. The kernel calls of each batch are captured once and replayed, like a
  * decode step.
  */
 final class LayerSubject extends RandomSubject {
@@ -55,7 +55,7 @@ final class LayerSubject extends RandomSubject {
                     (index, routes) ->
                         expertsHit += TokenBatches.hit(routes.offsets()) / (double) count);
         Tensor y = scope.allocate(dtype, x.shape());
-        record(() -> layer.forwardInto(pass, x, null, y));
+        capture(() -> layer.forwardInto(pass, x, null, y));
       }
     }
 

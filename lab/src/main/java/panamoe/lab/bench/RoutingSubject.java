@@ -47,15 +47,15 @@ final class RoutingSubject extends RandomSubject {
           TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
       for (Tensor x : batches) {
         switch (kind) {
-          case GATE -> record(() -> gate.forward(pass, x, null, x.size(0)));
+          case GATE -> capture(() -> gate.forward(pass, x, null, x.size(0)));
           case DISPATCH -> {
             Routes routes = gate.forward(pass, x, null, x.size(0));
-            record(() -> DispatchOp.forward(pass, x, routes));
+            capture(() -> DispatchOp.forward(pass, x, routes));
           }
           case COMBINE -> {
             Routes routes = gate.forward(pass, x, null, x.size(0));
             Tensor rows = DispatchOp.forward(pass, x, routes);
-            record(() -> CombineOp.forward(pass, CombineKernels.Inputs.of(rows, null), routes));
+            capture(() -> CombineOp.forward(pass, CombineKernels.Inputs.of(rows, null), routes));
           }
           case BALANCE -> recordBalance(gate.forward(pass, x, null, x.size(0)));
           default -> throw new IllegalArgumentException(kind + " is no part of routing");
@@ -67,7 +67,7 @@ final class RoutingSubject extends RandomSubject {
       Balance balance = new Balance(Score.SOFTMAX, 1, false);
       Sums sums = Sums.allocate(scope, 1, shape.experts());
       Tensor dlogits = scope.allocate(DType.FLOAT32, tokens, shape.experts());
-      record(
+      capture(
           () -> {
             backend.balanceForward(balance, routes.scores(), routes.choice(), sums);
             backend.balanceBackward(balance, 1, routes.scores(), sums, dlogits);

@@ -10,8 +10,8 @@ public interface Workload extends AutoCloseable {
   void run(int call);
 
   /**
-   * Issues the kernels of a call, which were recorded, and does not wait for their end; null if
-   * they are not recorded, or only by a call.
+   * Launches the captured kernels of a call without waiting for their end; null if they are not
+   * captured, or only by a call.
    */
   default IntConsumer kernels() {
     return null;

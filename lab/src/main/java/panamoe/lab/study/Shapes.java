@@ -71,15 +71,9 @@ final class Shapes {
             VOCABULARY,
             Budget.SEQUENCE,
             hidden,
-            HEADS,
-            HEADS,
-            4 * hidden,
-            experts,
-            residual,
-            gate,
-            Activation.GELU_TANH,
+            new UniformModel.Attention(HEADS, HEADS, UniformModel.Positions.ROTARY),
+            new UniformModel.FeedForward(4 * hidden, Activation.GELU_TANH, experts, residual, gate),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.ROTARY,
             true,
             ModelPresets.initialDeviation(hidden))
         .toConfig();

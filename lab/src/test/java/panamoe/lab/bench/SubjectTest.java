@@ -13,13 +13,13 @@ import panamoe.backend.KernelGraph;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 
-/** A cell's recordings (on a card, CUDA graphs) are closed before the next cell. */
+/** A cell's graphs are closed before the next cell. */
 class SubjectTest {
   @ParameterizedTest
   @EnumSource(
       value = Kind.class,
       names = {"GATE", "DISPATCH", "COMBINE", "MOE_LAYER", "DECODE", "DECODE_BATCH"})
-  void closesItsRecordings(Kind kind) {
+  void closesItsGraphs(Kind kind) {
     AtomicInteger open = new AtomicInteger();
     try (Backend backend = counting(new ReferenceBackend(), open);
         Subject subject =
@@ -27,7 +27,7 @@ class SubjectTest {
                 backend, GenerationModel.PAPER, LayerShape.parse("8x8x2x1"), DType.FLOAT32, 1)) {
       try (Workload work = subject.over(2)) {
         work.run(0);
-        work.run(1); // decode records a step that comes again
+        work.run(1); // decode captures a step that comes again
         assertTrue(open.get() > 0);
       }
       assertEquals(0, open.get());
@@ -35,7 +35,7 @@ class SubjectTest {
   }
 
   /**
-   * @param open the number of recordings that are not closed yet
+   * @param open the number of graphs that are not closed yet
    */
   private static Backend counting(Backend backend, AtomicInteger open) {
     return (Backend)
@@ -45,33 +45,31 @@ class SubjectTest {
             (_, method, arguments) -> {
               try {
                 Object result = method.invoke(backend, arguments);
-                return result instanceof KernelGraph recording
-                    ? new Counted(recording, open)
-                    : result;
+                return result instanceof KernelGraph graph ? new Counted(graph, open) : result;
               } catch (InvocationTargetException e) {
                 throw e.getCause();
               }
             });
   }
 
-  private record Counted(KernelGraph recording, AtomicInteger open) implements KernelGraph {
+  private record Counted(KernelGraph graph, AtomicInteger open) implements KernelGraph {
     Counted {
       open.incrementAndGet();
     }
 
     @Override
     public void replay() {
-      recording.replay();
+      graph.replay();
     }
 
     @Override
     public int size() {
-      return recording.size();
+      return graph.size();
     }
 
     @Override
     public void close() {
-      recording.close();
+      graph.close();
       open.decrementAndGet();
     }
   }

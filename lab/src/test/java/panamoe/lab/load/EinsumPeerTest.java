@@ -137,15 +137,10 @@ class EinsumPeerTest {
             257,
             64,
             32,
-            4,
-            keyValueHeads,
-            64,
-            List.of(0, 4),
-            true,
-            GateConfig.dropless(2),
-            activation,
+            new UniformModel.Attention(4, keyValueHeads, UniformModel.Positions.ROTARY),
+            new UniformModel.FeedForward(
+                64, activation, List.of(0, 4), true, GateConfig.dropless(2)),
             norm,
-            UniformModel.Positions.ROTARY,
             true,
             0.02)
         .toConfig();

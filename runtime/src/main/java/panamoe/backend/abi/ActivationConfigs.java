@@ -9,7 +9,7 @@ import panamoe.bindings.moe_activation_config;
 
 /**
  * The {@code moe_activation_config} of every distinct {@link Activation} seen, written once. They
- * are few, and structs point to them: they live as long as the process.
+ * are few, and live as long as the process because structs point to them.
  */
 final class ActivationConfigs {
   private static final Map<Activation, MemorySegment> CONFIGS = new ConcurrentHashMap<>();

@@ -7,9 +7,9 @@ import panamoe.bindings.Status;
 import panamoe.bindings.moe_device_info;
 
 /**
- * What a device is: the {@code moe_device_info} of the C ABI.
+ * Properties of a device: the {@code moe_device_info} of the C ABI.
  *
- * @param name the processor or card
+ * @param name the processor or GPU
  * @param target the instruction set in use, such as AVX2
  * @param processors hardware threads, or streaming multiprocessors
  * @param vectorBytes width of one SIMD register, or of a warp's load

@@ -5,9 +5,9 @@ import java.util.Arrays;
 import panamoe.tensor.Tensor;
 
 /**
- * What a call names in its arguments {@code held0} to {@code held3} (native/include/moe/tensor.h),
- * one segment for each arena: the callers' memory that its tensors lie in, and the descriptors that
- * only a struct points to. Java keeps the arena of an argument open during the call.
+ * The arguments {@code held0} to {@code held3} of a call (native/include/moe/tensor.h): one segment
+ * for each arena of callers' memory, and of descriptors that only a struct points to. Java keeps
+ * the arena of an argument open during the call.
  */
 final class HeldArenas {
   private static final int MOST = 4;
@@ -26,7 +26,7 @@ final class HeldArenas {
   }
 
   /**
-   * @throws IllegalArgumentException if this is memory of more than four arenas
+   * @throws IllegalArgumentException if there are more than four arenas
    */
   static MemorySegment[] by(String function, Object[] arguments) {
     HeldArenas all = new HeldArenas(function);

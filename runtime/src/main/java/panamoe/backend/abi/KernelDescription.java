@@ -11,9 +11,9 @@ import panamoe.bindings.moe_runtime_kernel;
 import panamoe.tensor.DType;
 
 /**
- * What a kernel was compiled for: the {@code moe_runtime_kernel} of the C ABI.
+ * The call that a kernel was compiled for: the {@code moe_runtime_kernel} of the C ABI.
  *
- * @param fields sets those that the kernel's kind has a use for; the others stay 0
+ * @param fields sets the fields of the kernel's kind; the others stay 0
  */
 public record KernelDescription(Consumer<MemorySegment> fields) {
 

@@ -20,19 +20,19 @@ import panamoe.tensor.Tensor;
  * <p>A refused argument is an {@link IllegalArgumentException} with the library's sentence, memory
  * that the device does not have an {@link OutOfMemoryError}, every other failure a {@link
  * panamoe.bindings.NativeException}. After {@link #close} every method but {@link #name}, {@link
- * #free} and {@link #close} throws {@link IllegalStateException}, and so does access to the memory
- * that came from here.
+ * #free} and {@link #close} throws {@link IllegalStateException}, and so does access to this
+ * backend's memory.
  */
 public final class NativeBackend implements Backend, NativeKernels, NativeMoeKernels {
   private final String name;
   private final long device;
   private final NativeStream stream;
   private final int threads;
-  private final NativeBackend first; // whose second stream this is, or null
+  private final NativeBackend first; // the backend whose second stream this is, or null
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
   // of read.
   private final Arena arena = Arena.ofShared();
-  private final GraphCapture<NativeCall> launcher = new GraphCapture<>();
+  private final GraphCapture<NativeCall> capture = new GraphCapture<>();
   private final boolean asynchronous;
   private volatile Runnable beforeWaiting = () -> {};
 
@@ -41,12 +41,12 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
     this.device = device;
     this.threads = threads;
     this.first = first;
-    // Java's number of processors heeds a container's share of them, the library's own does not.
+    // Java's processor count respects the limits of a container; the library's does not.
     this.stream = NativeStream.create(device, threads());
     this.asynchronous = DeviceInfo.of(device).asynchronous();
   }
 
-  /** As {@link #open(String, int, int)}, for the first device. */
+  /** Opens the first device. */
   public static NativeBackend open(String name, int threads) {
     return open(name, threads, 0);
   }
@@ -60,8 +60,8 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
    * @throws IllegalArgumentException if there are not enough devices; the message says how many
    *     there are
    * @throws UnsatisfiedLinkError if the library cannot be loaded
-   * @throws panamoe.bindings.NativeException if the backend cannot be had here; the message says
-   *     what is missing
+   * @throws panamoe.bindings.NativeException if the backend is not available; the message says what
+   *     is missing
    */
   public static NativeBackend open(String name, int threads, int ordinal) {
     NativeLibrary.ensureAvailable();
@@ -94,21 +94,21 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
     return new NativeBackend(name, device, 1, this);
   }
 
-  /** Facts of the device. */
+  /** Properties of the device. */
   public DeviceInfo deviceInfo() {
     requireOpen();
     return DeviceInfo.of(device);
   }
 
-  /** What the device's allocator holds now. */
+  /** Bytes that the device's allocator holds. */
   public MemoryUsage memoryUsage() {
     requireOpen();
     return MemoryUsage.of(device);
   }
 
   /**
-   * Gives the device a kernel compiled for it, which from then on it runs where it fits in place of
-   * its own.
+   * Installs a kernel compiled for the device. Calls that it fits run it instead of the built-in
+   * kernel.
    *
    * @param image a cubin for the device's architecture, or PTX
    * @throws IllegalArgumentException if the image is not one for this device
@@ -125,8 +125,8 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   }
 
   /**
-   * The card's by the library; the host's not, because the library does not count the caches that
-   * can be dropped.
+   * The library reports a GPU's memory. It would not count the host's caches that can be dropped,
+   * so that {@link HostMemory} reports the host's.
    */
   @Override
   public long memoryAvailable() {
@@ -153,7 +153,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
     MemorySegment memory = NativeMemory.allocate(device, bytes);
     if (first != null) {
       try {
-        waitFor(first, first.mark()); // whose work may still use the memory, if it was freed there
+        waitFor(first, first.mark()); // its work may still use the memory, if it was freed there
       } catch (RuntimeException e) {
         free(memory);
         throw e;
@@ -162,7 +162,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
     return memory;
   }
 
-  /** Gives memory back; does nothing once this backend is closed, for its memory went with it. */
+  /** Frees memory; does nothing after {@link #close}, which frees all. */
   @Override
   public void free(MemorySegment memory) {
     if (arena.scope().isAlive()) {
@@ -228,7 +228,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
     return asynchronous ? stream.ofDriver() : Backend.super.nativeStream();
   }
 
-  /** False on a card, also where its memory is managed: copies come in order with kernels. */
+  /** False on a GPU, even with managed memory: copies must be ordered with kernels. */
   @Override
   public boolean onHost() {
     return !asynchronous;
@@ -272,9 +272,9 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   }
 
   @Override
-  public KernelGraph record(Runnable step) {
+  public KernelGraph capture(Runnable step) {
     requireOpen();
-    GraphCapture.Calls<NativeCall> calls = launcher.record(step);
+    GraphCapture.CallList<NativeCall> calls = capture.capture(step);
     return asynchronous ? new NativeGraph(calls, stream.handle()) : calls;
   }
 
@@ -293,7 +293,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   @Override
   public void launch(String function, Object... arguments) {
     requireOpen();
-    launcher.launch(new NativeCall(function, stream.handle(), arguments));
+    capture.launch(new NativeCall(function, stream.handle(), arguments));
   }
 
   private void requireOpen() {

@@ -13,7 +13,7 @@ import panamoe.tensor.Tensor;
 
 /**
  * One call of a C function. The arenas of its tensors' descriptors and of callers' memory stay open
- * while it runs, because segments of them are arguments of the downcall.
+ * while it runs: segments of them are arguments of the downcall.
  */
 final class NativeCall implements Runnable {
   private static final Map<String, MethodHandle> FUNCTIONS = new ConcurrentHashMap<>();
@@ -24,7 +24,7 @@ final class NativeCall implements Runnable {
   private final Object[] parameters;
 
   /**
-   * @param arguments as {@link NativeLaunch#launch} takes them
+   * @param arguments of {@link NativeContext#launch}
    * @throws IllegalArgumentException if the tensors lie in the memory of too many arenas
    */
   NativeCall(String function, long stream, Object[] arguments) {
@@ -66,7 +66,7 @@ final class NativeCall implements Runnable {
   private int status() {
     try {
       return (int) handle.invokeExact(parameters);
-    } catch (IllegalStateException e) { // which does not say whose arena is closed
+    } catch (IllegalStateException e) { // its message does not say whose arena is closed
       throw new IllegalStateException(function + " was given memory whose arena is closed", e);
     } catch (RuntimeException | Error e) {
       throw e;
@@ -75,7 +75,7 @@ final class NativeCall implements Runnable {
     }
   }
 
-  /** Fetches the descriptors anew, which checks that the tensors are alive. */
+  /** Fetches the descriptors again, which checks that the tensors are alive. */
   void bind() {
     int structs = 0;
     for (int i = 0; i < arguments.length; i++) {

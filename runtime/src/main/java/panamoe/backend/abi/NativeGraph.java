@@ -9,17 +9,17 @@ import panamoe.bindings.Moe;
 import panamoe.bindings.Status;
 
 /**
- * A recording that an asynchronous device replays as one {@code moe_graph} of the C ABI, made at
- * the first replay.
+ * A graph that an asynchronous device replays as one {@code moe_graph} of the C ABI, which the
+ * first replay makes.
  */
 final class NativeGraph implements KernelGraph {
-  private static final long NONE = 0; // is never a valid handle
+  private static final long NONE = 0; // never a valid handle
 
-  private final GraphCapture.Calls<NativeCall> calls;
+  private final GraphCapture.CallList<NativeCall> calls;
   private final long stream;
   private long graph = NONE;
 
-  NativeGraph(GraphCapture.Calls<NativeCall> calls, long stream) {
+  NativeGraph(GraphCapture.CallList<NativeCall> calls, long stream) {
     this.calls = calls;
     this.stream = stream;
   }
@@ -27,7 +27,7 @@ final class NativeGraph implements KernelGraph {
   @Override
   public void replay() {
     for (int i = 0; i < calls.size(); i++) {
-      calls.list().get(i).bind();
+      calls.calls().get(i).bind();
     }
     if (graph == NONE) {
       graph = capture();
@@ -43,7 +43,7 @@ final class NativeGraph implements KernelGraph {
   @Override
   public void close() {
     if (graph != NONE) {
-      Moe.moe_graph_destroy(graph); // refused, and no matter, when the device is closed already
+      Moe.moe_graph_destroy(graph); // a closed device refuses, and has freed it
       graph = NONE;
     }
   }
@@ -55,7 +55,7 @@ final class NativeGraph implements KernelGraph {
       try {
         calls.replay();
       } catch (RuntimeException | Error e) {
-        // The stream must come out of the capture, whatever happened in it.
+        // A failed capture must end too, or the stream cannot be used.
         Moe.moe_graph_end(stream, handle);
         throw e;
       }

@@ -26,7 +26,7 @@ interface NativeKernels
         LossKernels,
         OptimizerKernels,
         SampleKernels,
-        NativeLaunch {
+        NativeContext {
   @Override
   default void fill(float value, Tensor y) {
     launch("moe_fill", value, y);

@@ -21,7 +21,7 @@ interface NativeMoeKernels
         TensorDevice,
         ExpertKernels,
         CombineKernels,
-        NativeLaunch {
+        NativeContext {
   @Override
   default void gateForward(GateSettings settings, GateKernels.Inputs inputs, Routes routes) {
     launch(

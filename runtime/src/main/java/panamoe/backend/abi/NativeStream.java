@@ -10,7 +10,7 @@ import panamoe.bindings.Status;
 /** A stream of a device, and the ways to wait for its work. */
 record NativeStream(long handle) {
   /**
-   * @param threads of its kernels on the host, 0 for one per processor
+   * @param threads of kernels on the host, 0 for one per processor
    */
   static NativeStream create(long device, int threads) {
     return new NativeStream(
@@ -31,7 +31,7 @@ record NativeStream(long handle) {
     return stored("moe_stream_mark", to -> Moe.moe_stream_mark(handle, to));
   }
 
-  /** Lets later work of this stream wait for another's work up to a mark of it. */
+  /** Makes later work of this stream wait for another stream's work up to a mark. */
   void waitFor(NativeStream other, long mark) {
     Status.check(Moe.moe_stream_wait(handle, other.handle, mark), "moe_stream_wait");
   }
@@ -46,7 +46,7 @@ record NativeStream(long handle) {
     Moe.moe_stream_destroy(handle);
   }
 
-  /** The number, or the address, that a function stores where its argument points to. */
+  /** The number or address that a function writes to its output argument. */
   static long stored(String function, ToIntFunction<MemorySegment> call) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment number = arena.allocate(ValueLayout.JAVA_LONG);

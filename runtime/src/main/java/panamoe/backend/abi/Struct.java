@@ -8,8 +8,8 @@ import panamoe.bindings.moe_blocks;
 import panamoe.tensor.Tensor;
 
 /**
- * A struct of the C ABI that is written anew for each call: its size, its numbers, and last the
- * descriptors of its tensors, a null pointer for a null tensor.
+ * A struct of the C ABI, written for each call: its size, its numbers, then pointers to the
+ * descriptors of its tensors, null for a null tensor.
  *
  * @param size of the struct, in bytes
  * @param numbers writes the numbers
@@ -17,7 +17,7 @@ import panamoe.tensor.Tensor;
 record Struct(long size, Consumer<MemorySegment> numbers, Tensor... tensors) {
   private static final int MOST = 4; // structs of one call
   private static final long MOST_BYTES = moe_blocks.sizeof();
-  // Each thread's own: C has copied a call's structs when it returns.
+  // One per thread, and reused: C has read a call's structs when it returns.
   private static final ThreadLocal<MemorySegment[]> MEMORY =
       ThreadLocal.withInitial(
           () -> {

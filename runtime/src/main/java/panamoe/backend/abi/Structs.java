@@ -77,7 +77,7 @@ final class Structs {
         moe_gate_config.sizeof(),
         to -> {
           moe_gate_config.top_k(to, settings.topK());
-          // The enums of GateSettings stand in the order of those of moe/gate.h.
+          // The enums of GateSettings have the order of those of moe/gate.h.
           moe_gate_config.score(to, settings.score().ordinal());
           moe_gate_config.drop_policy(to, settings.queues().policy().ordinal());
           moe_gate_config.queue_order(to, settings.queues().order().ordinal());

@@ -4,14 +4,14 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import panamoe.tensor.Tensor;
 
-/** Weights in blocks as numbers, and rows as they are rounded beside such weights. */
+/** Decodes weights in blocks, and rounds the rows that are multiplied by them. */
 final class Blocks {
-  /** Elements of a row that are rounded with a scale of their own. */
+  /** Elements of a row that share a scale. */
   private static final int ROUNDED = 32;
 
   private Blocks() {}
 
-  /** Whether rows that multiply these weights are rounded. */
+  /** Whether rows that are multiplied by these weights are rounded. */
   static boolean rounds(Tensor weights) {
     return weights.dtype().isBlocks() && !weights.exact();
   }
@@ -50,7 +50,7 @@ final class Blocks {
     return Float.isFinite(most);
   }
 
-  /** All elements of a tensor in blocks, as float32, as a file of them is decoded. */
+  /** All elements of a tensor in blocks, decoded to float32 like those of a file. */
   static double[] numbers(Tensor tensor) {
     float[] floats = new float[Math.toIntExact(tensor.count())];
     tensor.dtype().blocks().decode(tensor.data(), MemorySegment.ofArray(floats));

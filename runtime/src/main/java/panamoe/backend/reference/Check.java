@@ -68,7 +68,7 @@ final class Check {
             name, text(tensor), tensor.count(), count));
   }
 
-  /** Weights that may be packed, and are if they are in blocks, of this shape. */
+  /** Weights of this shape, packed or not; weights in blocks must be packed. */
   static void weights(String name, Tensor tensor, long... shape) {
     if (tensor != null && tensor.dtype().isBlocks()) {
       require(tensor.packed(), () -> name + " is " + tensor.dtype() + ", expected it packed");
@@ -84,7 +84,7 @@ final class Check {
         nameA + " is " + lower(a.dtype()) + " but " + nameB + " is " + lower(b.dtype()));
   }
 
-  /** The two are given together or not at all. */
+  /** Both are given, or neither. */
   static void together(String nameA, Tensor a, String nameB, Tensor b) {
     require(
         (a == null) == (b == null),
@@ -102,7 +102,7 @@ final class Check {
     }
   }
 
-  /** ... unless they are the very same memory and dtype. */
+  /** Like {@link #disjoint}, but the very same memory and dtype is allowed. */
   static void disjointOrSame(String nameA, Tensor a, String nameB, Tensor b) {
     if (a.dtype() != b.dtype() || a.data().address() != b.data().address()) {
       disjoint(nameA, a, nameB, b);
@@ -155,7 +155,7 @@ final class Check {
     }
   }
 
-  /** ... with the sentence made only if it is needed, for checks of single elements. */
+  /** Forms the sentence only for a failure: for checks of single elements. */
   static void require(boolean holds, Supplier<String> sentence) {
     if (!holds) {
       throw new IllegalArgumentException(sentence.get());

@@ -6,14 +6,13 @@ import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Score;
 
 /**
- * The experts that each token asks for, best first.
+ * The experts that each token chooses, best first.
  *
- * <p>Keys are rounded to float32 before they are compared, as the float32 kernels compare them, so
- * that two logits whose scores round to the same number are a tie here too. Ties go to the lowest
- * expert.
+ * <p>Keys are rounded to float32 before they are compared, so that ties are the float32 kernels'.
+ * Ties go to the lowest expert.
  */
 final class GateChoice {
-  /** The key of an expert that cannot be chosen, or not again. Real keys are finite. */
+  /** The key of an expert that cannot be chosen (again). Other keys are finite. */
   private static final float CLOSED = Float.NEGATIVE_INFINITY;
 
   private GateChoice() {}

@@ -15,10 +15,7 @@ record GateInput(
     double[][] noise,
     double[][] priority) {
 
-  /**
-   * Reads tensors whose shapes were checked; refuses values that cannot be compared, except on
-   * padding.
-   */
+  /** Reads tensors of checked shapes; refuses NaN and infinities, except on padding. */
   static GateInput read(GateKernels.Inputs inputs) {
     Tensor logits = inputs.logits();
     Tensor used = inputs.used();

@@ -7,7 +7,7 @@ import java.util.List;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.QueueOrder;
 
-/** The queue of routes before each expert, and which of them its capacity keeps. */
+/** The queue of routes of each expert, and the routes that its capacity keeps. */
 final class GateQueues {
 
   /** Choice k of token s. */
@@ -36,7 +36,7 @@ final class GateQueues {
     return queues;
   }
 
-  /** Routes that expert e was asked for. */
+  /** Routes to expert e before dropping. */
   int asked(int e) {
     return asked.get(e).size();
   }
@@ -51,7 +51,7 @@ final class GateQueues {
     return expert;
   }
 
-  /** The place of each kept route among its expert's [S][K], from 0; -1 dropped. */
+  /** The position of each kept route in its expert's queue [S][K], from 0; -1 dropped. */
   int[][] position() {
     return position;
   }
@@ -95,7 +95,7 @@ final class GateQueues {
     for (int place = 0; place < queue.size(); place++) {
       places.add(place);
     }
-    // Equal ranks keep the order of the queue: the sort is stable.
+    // The sort is stable: equal ranks keep the order of the queue.
     return places.stream().sorted(highestFirst).limit(capacity).sorted().map(queue::get).toList();
   }
 

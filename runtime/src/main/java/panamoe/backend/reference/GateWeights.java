@@ -3,12 +3,12 @@ package panamoe.backend.reference;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 
-/** The parts of the gate's formulas that its forward and its backward share. */
+/** Formulas that the gate's forward and backward share. */
 final class GateWeights {
   private GateWeights() {}
 
   /**
-   * What a token's scores are divided by: {@code max(offset + sum of the counted scores, epsilon)},
+   * The denominator of a token's scores: {@code max(offset + sum of the counted scores, epsilon)},
    * or 1.
    */
   static double denominator(GateSettings settings, float[] scores, int[] choice, int[] expert) {
@@ -31,8 +31,8 @@ final class GateWeights {
   }
 
   /**
-   * The part of the used tokens that chose each expert [E], by the choices that the auxiliary loss
-   * counts.
+   * For each expert, the share of the used tokens that chose it [E], over the choices that the
+   * auxiliary loss counts.
    */
   static double[] meanChosen(GateSettings settings, GateInput input, int[][] choice) {
     double[] mean = new double[input.experts()];

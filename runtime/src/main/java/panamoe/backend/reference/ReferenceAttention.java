@@ -106,7 +106,7 @@ interface ReferenceAttention extends AttentionKernels, ReferenceContext {
         });
   }
 
-  /** The numbers of {@link AttentionInputs}; sinks null where there are none. */
+  /** The values of {@link AttentionInputs}; sinks may be null. */
   record Rows(double[][] q, double[][] k, double[][] v, double[] sinks) {
     static Rows read(AttentionInputs inputs) {
       return new Rows(
@@ -183,7 +183,7 @@ interface ReferenceAttention extends AttentionKernels, ReferenceContext {
       return (b * length + j) * keyHeads + h / (heads / keyHeads);
     }
 
-    /** Place of the query in logsumexp [B, H, L]. */
+    /** Index of the query in logsumexp [B, H, L]. */
     int sum(int b, int i, int h) {
       return (b * heads + h) * length + i;
     }

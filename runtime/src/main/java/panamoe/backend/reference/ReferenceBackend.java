@@ -8,9 +8,9 @@ import panamoe.backend.HostMemory;
 import panamoe.backend.KernelGraph;
 
 /**
- * Every kernel in plain Java: slow, clear, computed in float64 and rounded once at the output. It
- * is the oracle that the fast backends are tested against, and the place to read what an operation
- * means; each family of kernels is one file of this package. Needs no native library.
+ * Every kernel in plain Java: slow, clear, computed in float64 and rounded once at the output. The
+ * fast backends are tested against it, and it defines each operation; each family of kernels is one
+ * file of this package. Needs no native library.
  *
  * <p>Memory is its arena's or garbage-collected, and filled with bytes 0xff: a float read before it
  * was written is NaN.
@@ -38,7 +38,7 @@ public final class ReferenceBackend
         ReferenceSample {
   private static final long ALIGNMENT = 64;
 
-  private final GraphCapture<Runnable> launcher = new GraphCapture<>();
+  private final GraphCapture<Runnable> capture = new GraphCapture<>();
 
   @Override
   public String name() {
@@ -60,21 +60,18 @@ public final class ReferenceBackend
     return arena.allocate(Math.max(bytes, 1), ALIGNMENT).fill((byte) 0xff);
   }
 
-  /**
-   * Nothing to do: the collector frees what no tensor holds any more, an arena what it was asked
-   * for.
-   */
+  /** Nothing to do: the garbage collector, or the arena, frees the memory. */
   @Override
   public void free(MemorySegment memory) {}
 
   @Override
   public void launch(Runnable call) {
-    launcher.launch(call);
+    capture.launch(call);
   }
 
   @Override
-  public KernelGraph record(Runnable step) {
-    return launcher.record(step);
+  public KernelGraph capture(Runnable step) {
+    return capture.capture(step);
   }
 
   @Override

@@ -5,7 +5,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
-/** Sums over the tokens of each sequence, one after the other, and the loss they make. */
+/** Sums over the tokens of each sequence, in order, and the loss that they give. */
 interface ReferenceBalance extends BalanceKernels, ReferenceContext {
 
   @Override

@@ -11,7 +11,7 @@ import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Attention of single tokens over a paged key/value cache: one slot a sequence. */
+/** Attention of single tokens over a paged key/value cache with one slot per sequence. */
 interface ReferenceCache extends AttentionKernels, ReferenceContext {
 
   @Override
@@ -91,7 +91,7 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
     for (int t = 0; t < q.size(0); t++) {
       int last = places.position().getInt(t);
       int first = firstSeen(last, settings.window());
-      // What this token does not see is not read: it may be anything.
+      // Positions that this token does not see are not read: they may hold anything.
       double[][][] seenKeys = new double[last - first + 1][][];
       double[][][] seenValues = new double[last - first + 1][][];
       for (int j = first; j <= last; j++) {
@@ -118,7 +118,7 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
     Values.write(result, out);
   }
 
-  /** Of row t and the key at position j, for query head h. */
+  /** The score of row t and the key at position j, for query head h. */
   private static double biasOf(RelativeBias bias, int t, int j, int h) {
     long reach = bias.bias().size(0) / 2;
     long distance = Math.clamp((long) j - bias.position().getInt(t), -reach, reach);
@@ -126,8 +126,8 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
   }
 
   /**
-   * @param x the rows, of the dtype of keys unless those are INT8
-   * @param window how many positions up to its own a row needs, 0 for all
+   * @param x the rows, in the dtype of keys unless those are INT8
+   * @param window positions up to its own that a row sees, 0 for all
    */
   private static void checkPlaces(CachePlaces places, String name, Tensor x, long window) {
     long rows = x.size(0);
@@ -171,7 +171,7 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
     return window == 0 ? 0 : (int) Math.max(0, position - window + 1);
   }
 
-  /** The row of keys, values [blocks * block, G, D] where a position of a slot lies. */
+  /** The row of keys and values [blocks * block, G, D] that holds a position of a slot. */
   private static long rowOf(CachePlaces places, int slot, int position) {
     Tensor table = places.table();
     long block = places.keys().size(1);
@@ -215,7 +215,7 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
   private static float quantise(Tensor x, long from, Tensor cache, long to, long size) {
     float most = 0;
     for (long i = 0; i < size; i++) {
-      most = Math.max(most, Math.abs(x.getFloat(from + i))); // of NaN it is NaN
+      most = Math.max(most, Math.abs(x.getFloat(from + i))); // NaN if an element is NaN
     }
     float scale = most / 127;
     for (long i = 0; i < size; i++) {

@@ -8,8 +8,8 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /**
- * Rows grouped by expert, each multiplied by its expert's weights. Rows past the last group are
- * left as they are.
+ * Multiplies each row by its expert's weights; rows are grouped by expert. Rows past the last group
+ * are left unchanged.
  */
 interface ReferenceExpert extends ExpertKernels, ReferenceContext {
 
@@ -122,7 +122,7 @@ interface ReferenceExpert extends ExpertKernels, ReferenceContext {
         });
   }
 
-  /** What to do with a row of an expert. */
+  /** Processes a row of an expert. */
   interface ExpertRow {
     void accept(int expert, int row);
   }

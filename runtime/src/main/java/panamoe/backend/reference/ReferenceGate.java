@@ -7,9 +7,7 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
-/**
- * The gate's forward, in four steps: scores, choices, queues, weights; and the losses beside them.
- */
+/** The gate's forward in four steps: scores, choices, queues, weights; and its losses. */
 interface ReferenceGate extends GateKernels, ReferenceContext {
 
   @Override
@@ -121,7 +119,7 @@ interface ReferenceGate extends GateKernels, ReferenceContext {
     Check.disjoint("logits", logits, "scores", routes.scores());
   }
 
-  /** The settings make sense for these logits. */
+  /** Checks the settings against these logits. */
   static void checkSettings(GateSettings settings, Tensor logits) {
     Check.require(settings != null, "settings is null");
     Check.tensor("logits", logits, Kind.FLOAT32, Check.ANY, Check.ANY);

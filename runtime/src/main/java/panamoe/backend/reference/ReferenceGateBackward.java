@@ -65,7 +65,7 @@ interface ReferenceGateBackward extends GateKernels, ReferenceContext {
   /**
    * With {@code weight = scale * score / D}, D the bounded sum: a kept route's score gets {@code
    * scale * dweight / D}, and every counted score {@code -scale * sum(dweight * score) / D^2}
-   * unless D stands at its bound.
+   * unless D is at its bound.
    */
   private static double[] weightsBackward(
       GateSettings settings, float[] scores, int[] choice, int[] expert, double[] dweight) {

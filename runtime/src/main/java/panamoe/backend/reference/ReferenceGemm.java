@@ -7,9 +7,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Dense matrix products. A packed operand holds the weights as they are, row-major. Beside weights
- * in blocks that are not {@link Tensor#exact}, rows of the other operand are rounded as {@link
- * Blocks#rounded} says.
+ * Dense matrix products. A packed operand is row-major here. If weights are in blocks and not
+ * {@link Tensor#exact}, the other operand's rows are rounded by {@link Blocks#rounded}.
  */
 interface ReferenceGemm extends GemmKernels, ReferenceContext {
 

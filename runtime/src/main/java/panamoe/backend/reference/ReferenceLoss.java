@@ -54,7 +54,7 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
     linear(tokens, Objects.requireNonNull(teacher, "teacher"), hidden, weights, dhidden, dweights);
   }
 
-  /** Both losses that are fused with the logits; teacher is null if absent. */
+  /** Both losses that are fused with the logits; teacher may be null. */
   private void linear(
       Tokens tokens,
       Teacher teacher,

@@ -4,7 +4,7 @@ import panamoe.backend.NormKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** LayerNorm; RMSNorm is the same with mean 0 and no shift. */
+/** LayerNorm; RMSNorm is LayerNorm with mean 0 and no shift. */
 interface ReferenceNorm extends NormKernels, ReferenceContext {
 
   @Override

@@ -6,13 +6,13 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Random numbers that depend on the seed and the place n = offset + i alone: element n is word
+ * Random numbers that depend on the seed and the index n = offset + i alone: element n is word
  * {@code n % 4} of the Philox block with key (low, high word of seed) and counter (low, high word
  * of {@code n / 4}, 0, 0).
  */
 interface ReferenceRandom extends ElementwiseKernels, ReferenceContext {
 
-  /** {@code (word >> 8) / 2^24}; cut, not rounded, to bfloat16, so that it stays below 1. */
+  /** {@code (word >> 8) / 2^24}; truncated, not rounded, to bfloat16, so that it stays below 1. */
   @Override
   default void randomUniform(long seed, long offset, Tensor y) {
     launch(
@@ -87,7 +87,7 @@ interface ReferenceRandom extends ElementwiseKernels, ReferenceContext {
     return (float) ((word(seed, n) >>> 8) * 0x1p-24);
   }
 
-  /** The unsigned 32-bit word of place n. */
+  /** The unsigned 32-bit word of index n. */
   private static long word(long seed, long n) {
     return Integer.toUnsignedLong(Philox.block(seed, n >>> 2)[(int) (n & 3)]);
   }

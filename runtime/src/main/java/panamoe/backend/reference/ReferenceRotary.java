@@ -6,8 +6,8 @@ import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /**
- * Rotary position embedding (Su et al., RoFormer, 2021): pairs of a head turn by the angle of the
- * token's position.
+ * Rotary position embedding (Su et al., RoFormer, 2021): pairs of a head are rotated by the angle
+ * of the token's position.
  */
 interface ReferenceRotary extends AttentionKernels, ReferenceContext {
 
@@ -43,7 +43,7 @@ interface ReferenceRotary extends AttentionKernels, ReferenceContext {
           int headsPerToken = (int) x.size(1);
           int pairs = (int) cosine.size(1);
           for (int row = 0; row < heads.length; row++) {
-            // Of a long table few rows are needed.
+            // Only these rows: a call needs few of a long table.
             long angles = (long) positions.getInt(row / headsPerToken) * pairs;
             double[] head = heads[row];
             for (int i = 0; i < pairs; i++) {

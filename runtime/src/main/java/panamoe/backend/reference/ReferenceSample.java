@@ -7,9 +7,9 @@ import panamoe.backend.SampleKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** Draws from a sorted list of tokens. */
+/** Samples from a sorted list of tokens. */
 interface ReferenceSample extends SampleKernels, ReferenceContext {
-  /** A weight that is less than half a part of this of the best one's is 0. */
+  /** A weight below half of 1 / this, relative to the best token's, counts as 0. */
   double PARTS = 0x1p32;
 
   @Override
@@ -57,7 +57,7 @@ interface ReferenceSample extends SampleKernels, ReferenceContext {
     if (!valid) {
       return -1;
     }
-    // 0 is added because a comparator takes -0 for less than 0.
+    // Adding 0 turns -0, which a comparator takes for less than 0, into 0.
     List<Integer> order =
         IntStream.range(0, logits.length)
             .boxed()

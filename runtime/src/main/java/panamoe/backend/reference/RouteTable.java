@@ -3,9 +3,9 @@ package panamoe.backend.reference;
 import panamoe.backend.Routes;
 import panamoe.backend.reference.Check.Kind;
 
-/** Where each route's row stands in the buffer of rows grouped by expert. */
+/** The index of each route's row in the buffer of rows grouped by expert. */
 record RouteTable(int[][] rows) {
-  /** Shapes and dtypes of the tables that lead to rows. */
+  /** Checks shapes and dtypes of the tables. */
   static void check(Routes routes, long tokens) {
     Check.tensor("expert", routes.expert(), Kind.INT32, tokens, Check.ANY);
     Check.tensor("position", routes.position(), Kind.INT32, tokens, routes.expert().size(1));
@@ -16,7 +16,7 @@ record RouteTable(int[][] rows) {
   }
 
   /**
-   * Reads the tables, whose shapes were checked.
+   * Reads tables of checked shapes.
    *
    * @throws IllegalArgumentException if a value leads outside its expert's rows, or past {@code
    *     rowCount} rows

@@ -3,9 +3,8 @@ package panamoe.backend.reference;
 import panamoe.tensor.Tensor;
 
 /**
- * Tensors as arrays of doubles. A kernel reads its inputs whole, computes, and writes at the end,
- * so an output may be one of the inputs. Writing rounds to float32, and from there to bfloat16
- * where the tensor is that.
+ * Tensors as arrays of doubles. A kernel reads whole inputs, computes, and writes at the end, so an
+ * output may alias an input. Writing rounds to float32, and then to bfloat16 for a bfloat16 tensor.
  */
 final class Values {
   private Values() {}
@@ -55,7 +54,7 @@ final class Values {
     return columns;
   }
 
-  /** Zeros of the same rows. */
+  /** Zeros of the same shape. */
   static double[][] zeroRows(Tensor tensor) {
     return new double[rowCount(tensor)][Math.toIntExact(tensor.size(-1))];
   }

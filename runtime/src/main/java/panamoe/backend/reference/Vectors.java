@@ -1,6 +1,6 @@
 package panamoe.backend.reference;
 
-/** The little linear algebra that the kernels share, on rows of doubles. */
+/** Linear algebra on rows of doubles. */
 final class Vectors {
   private Vectors() {}
 

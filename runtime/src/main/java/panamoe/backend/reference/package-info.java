@@ -1,2 +1,2 @@
-/** Every kernel in plain Java, in float64 where it sums. */
+/** Every kernel in plain Java; sums are float64. */
 package panamoe.backend.reference;

@@ -17,10 +17,10 @@ import panamoe.io.FileErrors;
 import panamoe.io.Words;
 
 /**
- * A model in GGUF: one file, or several of the names {@code name-00001-of-00003.gguf}, of which the
- * first has the metadata. Shapes are row-major, the outermost dimension first.
+ * A model in GGUF: one file, or several with names like {@code name-00001-of-00003.gguf}, the first
+ * of which has the metadata. Shapes are row-major, the outermost dimension first.
  *
- * <p>The files are untrusted: opening them validates their headers whole. Any thread may read.
+ * <p>The files are untrusted: opening them validates their whole headers. Thread-safe.
  */
 public final class GgufFile implements TensorFiles {
   private static final String PART = "split.no";
@@ -38,9 +38,9 @@ public final class GgufFile implements TensorFiles {
   /**
    * Opens a model.
    *
-   * @param path of the file, of the first one of a model in several
-   * @throws CheckpointException if it is not the first, or a file is missing, not a regular one, or
-   *     not valid
+   * @param path of the (first) file
+   * @throws CheckpointException if it is not the first, or a file is missing, not regular or not
+   *     valid
    */
   public static GgufFile open(Path path) {
     GgufFile file = new GgufFile();
@@ -123,7 +123,7 @@ public final class GgufFile implements TensorFiles {
     return Words.of("-%05d-of-%05d.gguf", number + 1, count);
   }
 
-  /** The metadata; of a model in several files those in the first. */
+  /** The metadata of the (first) file. */
   public GgufMetadata metadata() {
     return parts.getFirst().header().metadata();
   }

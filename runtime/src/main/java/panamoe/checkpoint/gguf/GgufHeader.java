@@ -17,10 +17,10 @@ import panamoe.checkpoint.StoredType;
 import panamoe.io.Words;
 
 /**
- * The validated header of one GGUF file (version 2 or 3): every tensor has a readable type and lies
- * in the file right behind the one before.
+ * The validated header of one GGUF file (version 2 or 3): every tensor has a readable type and
+ * follows the previous one without a gap.
  *
- * @param dataStart position in the file from which the tensors' offsets count
+ * @param dataStart position in the file that tensors' offsets are relative to
  */
 record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long dataStart) {
   private static final int MAGIC = 'G' | 'G' << 8 | 'U' << 16 | 'F' << 24;
@@ -35,7 +35,7 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
 
   private static final int TENSOR_BYTES = 25;
 
-  /** More than any model has; it bounds the memory for the entries of a file. */
+  /** More than any model has; bounds the memory of entries. */
   private static final int MOST_ENTRIES = 1_000_000;
 
   /**
@@ -62,7 +62,7 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
   }
 
   private static final class Parser {
-    /** A tensor's entry; its size in bytes is not known before all types are. */
+    /** A tensor's entry, before its size in bytes is known. */
     private record Entry(String name, long[] shape, int type, long offset) {}
 
     private final Path path;
@@ -167,7 +167,7 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
             "%s has %s dimensions, at most %s are allowed",
             what, Integer.toUnsignedString(dimensions), MOST_DIMENSIONS);
       }
-      long[] shape = new long[dimensions]; // the file begins with the innermost dimension
+      long[] shape = new long[dimensions]; // the file has the innermost dimension first
       for (int i = dimensions - 1; i >= 0; i--) {
         shape[i] = in.int64("the shape of " + what);
         if (shape[i] <= 0) {
@@ -181,7 +181,7 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
       }
     }
 
-    /** A string that messages can show: not empty, without control characters. */
+    /** A non-empty string without control characters. */
     private String name(String what, int mostBytes) throws IOException {
       String name = in.string(what, mostBytes);
       if (name.isEmpty() || name.chars().anyMatch(Character::isISOControl)) {
@@ -224,7 +224,7 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
       return (position + alignment - 1) & -alignment;
     }
 
-    /** Gives every tensor its bytes, which must follow each other, aligned, without other gaps. */
+    /** Computes every tensor's bytes, which must be consecutive except for alignment. */
     private Map<String, StoredTensor> place(long dataBytes, int alignment) {
       Map<String, StoredTensor> tensors = new LinkedHashMap<>();
       long end = 0;

@@ -12,10 +12,10 @@ import panamoe.io.Words;
 
 /**
  * Reads little-endian numbers and strings from the beginning of a file on. Every length is compared
- * with what is left of the file before memory is allocated for it.
+ * with the rest of the file before memory is allocated.
  */
 final class GgufInput {
-  /** The longest header that is read; those of released models have some ten million bytes. */
+  /** The longest accepted header; released models have about ten million bytes. */
   static final int MAX_HEADER_BYTES = 100_000_000;
 
   private static final int WINDOW_BYTES = 1 << 16;
@@ -25,7 +25,7 @@ final class GgufInput {
   private final long fileBytes;
   private final ByteBuffer window =
       ByteBuffer.allocate(WINDOW_BYTES).order(ByteOrder.LITTLE_ENDIAN).limit(0);
-  private long windowEnd; // position in the file of the window's limit
+  private long windowEnd; // file position of the window's limit
 
   GgufInput(Path path, FileChannel channel) throws IOException {
     this.path = path;
@@ -41,7 +41,7 @@ final class GgufInput {
     return windowEnd - window.remaining();
   }
 
-  /** {@code what} names the number for the message of a file that ends before. */
+  /** {@code what} names the number in messages. */
   int int32(String what) throws IOException {
     return next(Integer.BYTES, what).getInt();
   }
@@ -50,9 +50,7 @@ final class GgufInput {
     return next(Long.BYTES, what).getLong();
   }
 
-  /**
-   * A length of eight bytes and as many bytes of UTF-8; wrong ones become replacement characters.
-   */
+  /** A length (8 bytes), then UTF-8; malformed input becomes replacement characters. */
   String string(String what, int mostBytes) throws IOException {
     long length = int64("the length of " + what);
     if (Long.compareUnsigned(length, mostBytes) > 0) {
@@ -82,9 +80,7 @@ final class GgufInput {
     return bytes.flip();
   }
 
-  /**
-   * Refuses {@code count} (unsigned) things of at least {@code size} bytes each that do not fit.
-   */
+  /** Refuses {@code count} (unsigned) items of at least {@code size} bytes that exceed the file. */
   void require(long count, int size, String what) {
     long left = fileBytes - position();
     if (count < 0 || count > left / size) {

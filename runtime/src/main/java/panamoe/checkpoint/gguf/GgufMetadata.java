@@ -8,8 +8,8 @@ import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
 
 /**
- * The metadata of a GGUF file: typed values by key. Every accessor of a key throws {@link
- * CheckpointException} if the file has no such key, or its value is of another kind. Immutable.
+ * The metadata of a GGUF file: typed values by key. Accessors throw {@link CheckpointException} if
+ * the key is missing or its value is of another kind. Immutable.
  */
 public final class GgufMetadata {
   private final Path path;
@@ -20,12 +20,12 @@ public final class GgufMetadata {
     this.values = values;
   }
 
-  /** The values as they are stored. */
+  /** The stored values. */
   Map<String, GgufValue> stored() {
     return values;
   }
 
-  /** The file that they are from. */
+  /** The file, for messages. */
   public Path path() {
     return path;
   }
@@ -63,15 +63,15 @@ public final class GgufMetadata {
     return value(key, Double.class, "a floating number");
   }
 
-  /** A truth value. */
+  /** A boolean. */
   public boolean flag(String key) {
     return value(key, Boolean.class, "a truth value");
   }
 
   /**
-   * All values by key, as the accessors give them; arrays are lists of strings, not to be changed,
-   * {@code long[]}, {@code double[]} or {@code boolean[]}. A number of UINT64 beyond 2^63 - 1 is a
-   * {@link java.math.BigInteger}, in an array it is negative.
+   * All values by key. Arrays are unmodifiable lists of strings, {@code long[]}, {@code double[]}
+   * or {@code boolean[]}. A UINT64 above 2^63 - 1 is a {@link java.math.BigInteger}; in an array it
+   * is negative.
    */
   public Map<String, Object> values() {
     Map<String, Object> plain = new LinkedHashMap<>();

@@ -11,7 +11,7 @@ final class GgufTensorType {
   /** Names of types that are not read. */
   private static final Map<Integer, String> OTHERS = new HashMap<>();
 
-  /** Numbers, each before the name that has it; from 133 on ik_llama.cpp alone has them. */
+  /** Numbers and their names; those from 133 on are ik_llama.cpp's. */
   private static final String NAMES =
       "4 Q4_2 Q4_3 9 Q8_1 15 Q8_K IQ2_XXS IQ2_XS IQ3_XXS IQ1_S 21 IQ3_S IQ2_S 29 IQ1_M"
           + " 31 Q4_0_4_4 Q4_0_4_8 Q4_0_8_8 TQ1_0 TQ2_0 36 IQ4_NL_4_4 IQ4_NL_4_8 IQ4_NL_8_8"
@@ -31,14 +31,14 @@ final class GgufTensorType {
 
   private GgufTensorType() {}
 
-  /** The type that is read under that number; empty if it is unknown or unsupported. */
+  /** The type of that number; empty if it is unknown or unsupported. */
   static Optional<StoredType> of(int number) {
     return StoredType.values().stream()
         .filter(type -> type.gguf() == number && number >= 0)
         .findFirst();
   }
 
-  /** The name, where it is known, and the number. */
+  /** The name, if known, and the number. */
   static String describe(int number) {
     String name = OTHERS.getOrDefault(number, "unknown");
     return name + " (number " + Integer.toUnsignedString(number) + ")";

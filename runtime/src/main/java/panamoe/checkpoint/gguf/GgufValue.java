@@ -6,7 +6,7 @@ import java.nio.ByteOrder;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** The value of a metadata key: a number, truth value or string, or an array of them. */
+/** The value of a metadata key: a number, boolean or string, or an array. */
 sealed interface GgufValue {
 
   /** The type of the value, or of an array's elements. */
@@ -14,14 +14,10 @@ sealed interface GgufValue {
 
   boolean array();
 
-  /**
-   * The value in Java: a String, Long, Double or Boolean, of an array a list of strings, {@code
-   * long[]}, {@code double[]} or {@code boolean[]}; a UINT64 beyond 2^63 - 1 is a BigInteger, or
-   * negative in an array.
-   */
+  /** The value in Java, see {@link GgufMetadata#values}. */
   Object plain();
 
-  /** A value as {@link GgufWriter#put} takes it. */
+  /** A value of {@link GgufWriter#put}. */
   static GgufValue of(Object value) {
     return switch (value) {
       case String text -> new Texts(false, List.of(text));
@@ -47,7 +43,7 @@ sealed interface GgufValue {
     return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  /** A type of values; the constants stand in the order of their numbers in a file. */
+  /** The types of values, in the order of their numbers in a file. */
   enum Type {
     UINT8(1),
     INT8(1),
@@ -69,14 +65,15 @@ sealed interface GgufValue {
       this.bytes = bytes;
     }
 
-    /** Size in bytes; 0 if it differs from value to value. */
+    /** Size in bytes; 0 if it varies. */
     int bytes() {
       return bytes;
     }
   }
 
   /**
-   * Numbers or truth values, as they are in the file: an array takes no more memory than there.
+   * Numbers or booleans in the file's encoding, so that an array takes no more memory than in the
+   * file.
    *
    * @param bytes in little-endian order
    */

@@ -46,7 +46,7 @@ public final class GgufWriter {
     return this;
   }
 
-  /** Adds the keys of another file that begin so, as they are. */
+  /** Copies the keys of another file with this prefix. */
   public GgufWriter copy(GgufMetadata from, String beginning) {
     from.stored()
         .forEach(
@@ -69,7 +69,7 @@ public final class GgufWriter {
    *
    * @param dtype FLOAT32, BFLOAT16 or blocks
    * @param shape outermost dimension first
-   * @param parts its bytes in order, asked for only when the file is written
+   * @param parts its bytes in order, read only when the file is written
    */
   public GgufWriter add(
       String name, DType dtype, long[] shape, Supplier<List<MemorySegment>> parts) {
@@ -92,12 +92,12 @@ public final class GgufWriter {
     }
   }
 
-  /** The keys as they will be read. */
+  /** The keys as a reader will get them. */
   public GgufMetadata metadata(Path path) {
     return new GgufMetadata(path, values);
   }
 
-  /** Leaves a key out. */
+  /** Removes a key. */
   public void remove(String key) {
     values.remove(key);
   }
@@ -118,10 +118,10 @@ public final class GgufWriter {
   /**
    * Writes the file.
    *
-   * @param file that does not exist
-   * @param progress is told which part is written, 0 to 1
+   * @param file must not exist
+   * @param progress gets the written part, 0 to 1
    * @throws IOException if it cannot be written
-   * @throws CheckpointException if a tensor's type does not hold its numbers
+   * @throws CheckpointException if a tensor's type cannot hold its numbers
    */
   public void write(Path file, DoubleConsumer progress) throws IOException {
     try {

@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import panamoe.checkpoint.NonFinite;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
 import panamoe.io.Require;
 import panamoe.tensor.BFloat16;
@@ -13,13 +14,13 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 
 /**
- * A tensor as a file takes it: read, rounded where its type is another, and written in pieces of
- * about a million elements, whatever its size.
+ * A tensor to be written: it is read, rounded to its type, and written in pieces of about a million
+ * elements.
  *
- * @param type in which it is stored; blocks lie in its last dimension
+ * @param type in the file; blocks are along the last dimension
  */
 public record EncodedRows(RowTensor tensor, StoredType type) implements Elements {
-  /** The types that are written. */
+  /** The types that can be written. */
   public static final List<StoredType> TYPES =
       List.of(
           StoredType.F32,
@@ -37,7 +38,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
     }
   }
 
-  /** A tensor in the type that its rows have. */
+  /** A tensor in the type of its rows. */
   public static EncodedRows asRead(RowTensor tensor) {
     return new EncodedRows(
         tensor, tensor.rows().dtype() == DType.BFLOAT16 ? StoredType.BF16 : StoredType.F32);
@@ -63,8 +64,9 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
   }
 
   /**
-   * @throws panamoe.checkpoint.CheckpointException if the rows cannot be read any more
-   * @throws IllegalArgumentException if a number is NaN or infinite, or becomes so in this type
+   * @throws panamoe.checkpoint.CheckpointException if the rows cannot be read
+   * @throws IllegalArgumentException if a number is NaN or infinite, also after rounding to this
+   *     type
    */
   @Override
   public void readBy(Reader reader) throws IOException {

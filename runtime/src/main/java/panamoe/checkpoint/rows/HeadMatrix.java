@@ -3,13 +3,14 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /**
  * The keys and values of all heads in one matrix [H * (N + V), K], each head's keys before its
- * values: what {@link HeadRows} takes apart.
+ * values: the inverse of {@link HeadRows}.
  *
- * @param keys [H, K * N], a row a head's matrix, transposed
+ * @param keys [H, K * N], a head's transposed matrix in each row
  * @param values [H, V * K]
  * @param width K
  */

@@ -2,20 +2,20 @@ package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.io.Require;
 
 /**
- * The matrices of a stack, one a row: those rows of each head of a matrix, whose rows are the heads
- * one behind the other.
+ * A stack with a head's matrix in each row: some rows of each head of a matrix [H * D, K].
  *
  * @param of [H * D, K]
  * @param heads H
- * @param first of the head's D rows
- * @param count of rows from there on
+ * @param first of a head's D rows
+ * @param count of rows
  * @param transposed whether a head's matrix is [K, count], not [count, K]
  */
 public record HeadRows(RowSource of, long heads, long first, long count, boolean transposed)
-    implements RowsOf {
+    implements DerivedRows {
   public HeadRows {
     if (of.rows() % heads != 0 || first < 0 || first + count > of.rows() / heads) {
       throw new CheckpointException(

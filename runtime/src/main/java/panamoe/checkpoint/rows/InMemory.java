@@ -1,12 +1,13 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /**
- * A matrix that is in memory.
+ * A matrix in memory.
  *
- * @param elements row-major, native; there as long as it is read
+ * @param elements row-major, native; valid while it is read
  */
 public record InMemory(DType dtype, long rows, long columns, MemorySegment elements)
     implements RowSource {

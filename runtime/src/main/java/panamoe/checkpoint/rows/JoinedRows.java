@@ -4,11 +4,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /** The rows of several sources of one width, one after the other. */
 public record JoinedRows(List<RowSource> parts) implements RowSource {
-  /** Of parts with different dtypes all are widened. */
+  /** Parts of different dtypes are widened. */
   public JoinedRows {
     long columns = parts.getFirst().columns();
     if (parts.stream().anyMatch(part -> part.columns() != columns)) {

@@ -4,14 +4,16 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
+import panamoe.checkpoint.BlockRows;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
 import panamoe.tensor.DType;
 
 /**
- * Rows in blocks as GPT-OSS was released in them: 32 values share an exponent, and a byte has value
- * 2i in its low, value 2i + 1 in its high bits. Blocks of {@link DType#PAIRED_BLOCKS} have the
- * exponent, then bytes with value j in their low, value j + 16 in their high bits.
+ * Rows in GPT-OSS's release format: 32 values share an exponent, and a byte has value 2i in its
+ * low, value 2i + 1 in its high bits. Blocks of {@link DType#PAIRED_BLOCKS} have the exponent, then
+ * bytes with value j in their low, value j + 16 in their high bits.
  *
  * @param pairs UINT8, half a byte for each value
  * @param exponents UINT8, one for each 32 values

@@ -3,16 +3,17 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.function.LongUnaryOperator;
+import panamoe.checkpoint.RowSource;
 
 /**
  * Rows in another order.
  *
- * @param place which row of {@code of} a row is
+ * @param place gives the row of {@code of} for a row
  */
-public record ReorderedRows(RowSource of, LongUnaryOperator place) implements RowsOf {
+public record ReorderedRows(RowSource of, LongUnaryOperator place) implements DerivedRows {
   /**
-   * Heads whose rotary pairs are (i, i + D/2), of heads where they are stored as (2i, 2i + 1), as
-   * GGUF's llama has queries and keys.
+   * Reorders heads from rotary pairs (2i, 2i + 1), as in queries and keys of GGUF's llama, to (i, i
+   * + D/2).
    *
    * @param headSize D
    */
@@ -26,7 +27,7 @@ public record ReorderedRows(RowSource of, LongUnaryOperator place) implements Ro
         });
   }
 
-  /** The other way: heads to be stored with pairs (2i, 2i + 1). */
+  /** Reorders heads from pairs (i, i + D/2) to (2i, 2i + 1). */
   public static ReorderedRows pairsOfHalves(RowSource of, int headSize) {
     long half = headSize / 2;
     return new ReorderedRows(
@@ -37,7 +38,7 @@ public record ReorderedRows(RowSource of, LongUnaryOperator place) implements Ro
         });
   }
 
-  /** Rows of the first half and of the second in turn. */
+  /** Interleaves the rows of both halves. */
   public static ReorderedRows interleaved(RowSource of) {
     long half = of.rows() / 2;
     return new ReorderedRows(of, row -> row % 2 * half + row / 2);

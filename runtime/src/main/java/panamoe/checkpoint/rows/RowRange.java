@@ -1,13 +1,14 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import panamoe.checkpoint.RowSource;
 
 /**
- * Some rows that follow each other.
+ * A range of rows.
  *
  * @param first among the rows of {@code of}
  */
-public record RowRange(RowSource of, long first, long rows) implements RowsOf {
+public record RowRange(RowSource of, long first, long rows) implements DerivedRows {
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     of.read(first + row, rows, column, columns, into);

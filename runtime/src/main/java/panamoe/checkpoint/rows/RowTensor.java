@@ -1,11 +1,12 @@
 package panamoe.checkpoint.rows;
 
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.Tensor;
 
 /**
- * A tensor that is to be stored, with its elements in the order of the rows.
+ * A tensor to be stored, with the elements of rows.
  *
- * @param shape of as many elements as the rows have
+ * @param shape of as many elements as the rows
  */
 public record RowTensor(long[] shape, RowSource rows) {
   public RowTensor {

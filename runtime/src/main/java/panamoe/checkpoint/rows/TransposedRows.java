@@ -3,10 +3,11 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 /** Columns as rows; of FLOAT32 or BFLOAT16. */
-public record TransposedRows(RowSource of) implements RowsOf {
+public record TransposedRows(RowSource of) implements DerivedRows {
   @Override
   public long rows() {
     return of.columns();

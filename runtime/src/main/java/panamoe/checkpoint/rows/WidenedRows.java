@@ -3,11 +3,12 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
 /** BFLOAT16 rows as FLOAT32. */
-record WidenedRows(RowSource of) implements RowsOf {
+record WidenedRows(RowSource of) implements DerivedRows {
   static RowSource of(RowSource rows) {
     return rows.dtype() == DType.BFLOAT16 ? new WidenedRows(rows) : rows;
   }

@@ -1,2 +1,2 @@
-/** Rows of a weight from stored tensors, decoded and composed while they are loaded. */
+/** Composes the rows of a weight from the rows of stored tensors while they are loaded. */
 package panamoe.checkpoint.rows;

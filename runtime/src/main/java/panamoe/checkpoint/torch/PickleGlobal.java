@@ -5,10 +5,10 @@ import java.util.TreeMap;
 import panamoe.checkpoint.StoredType;
 
 /**
- * What a pickle may name. Nothing of Python is run: each of these has a meaning of its own here, as
- * plain data, and any other name is refused.
+ * The names that a pickle may use. No Python runs: each name stands for plain data, and any other
+ * is refused.
  *
- * @param type of the elements, of a storage
+ * @param type of the elements of a storage
  */
 record PickleGlobal(Kind kind, StoredType type) {
   enum Kind {
@@ -19,7 +19,7 @@ record PickleGlobal(Kind kind, StoredType type) {
     STORAGE,
     SIZE,
     SET,
-    /** What state dictionaries have beside tensors and is of no use here; its value is dropped. */
+    /** Objects of state dictionaries that are not needed here; their values are dropped. */
     DROPPED
   }
 

@@ -10,7 +10,7 @@ import java.nio.charset.CharacterCodingException;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.io.Words;
 
-/** The bytes of a pickle. A length is compared with what is left before anything is allocated. */
+/** The bytes of a pickle. A length is compared with the rest before memory is allocated. */
 final class PickleInput {
   private static final int LONGEST_NAME = 200;
 
@@ -47,7 +47,7 @@ final class PickleInput {
     return take(8).order(ByteOrder.BIG_ENDIAN).getDouble();
   }
 
-  /** A whole number of that many bytes; a Long if it is one. */
+  /** A whole number of that many bytes; a Long if it fits. */
   Number integer(int length) {
     byte[] value = new byte[remainingAtLeast(length)];
     take(length).get(value);

@@ -9,7 +9,7 @@ record TensorPickles(PickleInput in) {
   private static final int MOST_DIMENSIONS = 8;
 
   /**
-   * The elements that tensors share.
+   * A storage, which tensors may share.
    *
    * @param key name of the entry
    */

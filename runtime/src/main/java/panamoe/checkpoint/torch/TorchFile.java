@@ -25,9 +25,8 @@ import panamoe.io.Words;
 
 /**
  * One file of {@code torch.save} (PyTorch 1.6 and later). It is untrusted: its pickle is read as
- * data ({@link Unpickler}), its entries must be stored without compression, so that nothing grows
- * when it is read, and are read by place, never unpacked under a name of theirs. Used by one
- * thread.
+ * data ({@link Unpickler}), its entries must be uncompressed, so that nothing grows when it is
+ * read, and are read by position, never unpacked to files. Used by one thread.
  */
 public final class TorchFile implements AutoCloseable {
   private static final int MOST_PICKLE_BYTES = 64 << 20;
@@ -62,7 +61,7 @@ public final class TorchFile implements AutoCloseable {
   /**
    * Opens a file and reads its pickle, but no elements.
    *
-   * @throws CheckpointException if it is not a regular file, or not such a file
+   * @throws CheckpointException if it is not a regular file of {@code torch.save}
    */
   public static TorchFile open(Path path) {
     ZipFile zip = null;
@@ -146,7 +145,7 @@ public final class TorchFile implements AutoCloseable {
       return;
     }
     in.transferTo(OutputStream.nullOutputStream());
-    long stored = entry.getCrc(); // torch writes 0 where it skips the computation
+    long stored = entry.getCrc(); // torch writes 0 if it skips the computation
     if (stored != 0 && stored != in.getChecksum().getValue()) {
       throw bad("is damaged: its entry " + entry.getName() + " does not have its checksum");
     }
@@ -157,7 +156,7 @@ public final class TorchFile implements AutoCloseable {
     return path;
   }
 
-  /** What was saved, as {@link Unpickler} says. */
+  /** The saved object as plain data, see {@link Unpickler}. */
   public Object content() {
     return content;
   }
@@ -166,7 +165,7 @@ public final class TorchFile implements AutoCloseable {
    * All elements of a tensor of this file, row by row; F64 is rounded to nearest, F16 and BF16 are
    * widened.
    *
-   * @throws CheckpointException if it has no floating numbers, or its elements are missing, cut or
+   * @throws CheckpointException if it is not floating, or its elements are missing, truncated or
    *     damaged
    */
   public float[] floats(TorchTensor tensor) {

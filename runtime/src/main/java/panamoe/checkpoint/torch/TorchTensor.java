@@ -4,10 +4,10 @@ import java.util.Arrays;
 import panamoe.checkpoint.StoredType;
 
 /**
- * A tensor's place in a file of {@code torch.save}.
+ * A tensor's shape and place in a file of {@code torch.save}.
  *
  * @param storage name of the entry with its elements
- * @param begin of its first element, counted in elements of the storage
+ * @param begin index of its first element in the storage
  * @param shape sizes of its dimensions, empty for a scalar; not to be changed
  */
 public record TorchTensor(StoredType type, String storage, long begin, long[] shape, long count) {

@@ -11,9 +11,9 @@ import panamoe.checkpoint.CheckpointException;
 /**
  * Reads a pickle of protocol 2 as plain data: {@code Map}, {@code List} (tuples and sets too),
  * {@code String}, {@code Long}, {@code BigInteger}, {@code Double}, {@code Boolean}, null, {@link
- * TorchTensor}, {@link Namespace}. It is a machine of a stack and a memo that knows the opcodes
- * below and the names of {@link PickleGlobal}; it runs nothing and refuses all else. It does not
- * recurse, so nesting costs no stack, and the number of values is limited.
+ * TorchTensor}, {@link Namespace}. It has a stack and a memo, knows the opcodes below and the names
+ * of {@link PickleGlobal}, runs no code and refuses all else. It does not recurse, and the number
+ * of values is limited.
  */
 final class Unpickler {
   private static final int MOST_VALUES = 1_000_000;
@@ -192,7 +192,7 @@ final class Unpickler {
     return global;
   }
 
-  /** What calling a name with arguments stands for. */
+  /** The value of a call of a name with arguments. */
   private Object made(Object callee, Object arguments) {
     if (!(callee instanceof PickleGlobal(PickleGlobal.Kind kind, _))
         || !(arguments instanceof List<?> given)) {
@@ -226,7 +226,7 @@ final class Unpickler {
     }
   }
 
-  /** Sets the attributes of what is on top of the stack. */
+  /** Sets the attributes of the value on top of the stack. */
   private void build(Object state) {
     Object target = peek();
     switch (target) {

@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
 import java.util.stream.IntStream;
-import panamoe.data.DataException;
 import panamoe.io.Count;
+import panamoe.io.DataException;
 import panamoe.io.IntList;
 import panamoe.io.Require;
 

@@ -99,7 +99,7 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
   /**
    * The name of the family that splits so.
    *
-   * @throws panamoe.data.DataException if no family splits so
+   * @throws panamoe.io.DataException if no family splits so
    */
   static String name(List<String> patterns, boolean wholeWords, Source source) {
     return FAMILIES.entrySet().stream()

@@ -30,7 +30,7 @@ public final class GgufTokenizer {
 
   /**
    * @return empty if the file says that its model has no tokenizer
-   * @throws panamoe.data.DataException if it is incomplete or unsupported
+   * @throws panamoe.io.DataException if it is incomplete or unsupported
    */
   public static Optional<Pipeline> read(TokenizerMetadata metadata) {
     return put(metadata).map(Pipeline::new);
@@ -40,7 +40,7 @@ public final class GgufTokenizer {
    * The same as the content of a {@code tokenizer.json}.
    *
    * @return empty if the file says that its model has no tokenizer
-   * @throws panamoe.data.DataException if it is incomplete or unsupported
+   * @throws panamoe.io.DataException if it is incomplete or unsupported
    */
   public static Optional<byte[]> json(TokenizerMetadata metadata) {
     return put(metadata).map(TokenizerJson::write);

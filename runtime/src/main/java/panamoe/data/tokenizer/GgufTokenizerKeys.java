@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.StringNode;
 

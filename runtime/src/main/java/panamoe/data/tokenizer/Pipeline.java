@@ -60,7 +60,7 @@ public final class Pipeline {
    * Reads a tokenizer.
    *
    * @param file its name in messages
-   * @throws panamoe.data.DataException if it is not JSON, is incomplete, or has unsupported parts
+   * @throws panamoe.io.DataException if it is not JSON, is incomplete, or has unsupported parts
    */
   public static Pipeline read(byte[] json, String file) {
     return new Pipeline(TokenizerJson.read(json, file));

@@ -1,6 +1,6 @@
 package panamoe.data.tokenizer;
 
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 import panamoe.io.Words;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.StringNode;

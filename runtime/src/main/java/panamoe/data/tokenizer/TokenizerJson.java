@@ -8,7 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 import panamoe.io.StrictJson;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;

@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeSet;
-import panamoe.data.DataException;
+import panamoe.io.DataException;
 import panamoe.io.Sha256;
 import panamoe.io.Words;
 

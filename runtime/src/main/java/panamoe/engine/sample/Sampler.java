@@ -152,7 +152,7 @@ public final class Sampler implements AutoCloseable {
     }
     room.host.write(0, room.tokens);
     if (call == null) {
-      call = backend.record(() -> backend.sample(room.sampling, logits));
+      call = backend.capture(() -> backend.sample(room.sampling, logits));
     } else {
       call.replay();
     }

@@ -27,7 +27,7 @@ import panamoe.tensor.TensorScope;
  * other rows of its step, nor on the blocks that its sequence has.
  *
  * <p>A step of as many rows as the one before, all of them wanted and of the same top-k, as in
- * writing, is recorded and replayed from then on without allocating Java objects. Used by one
+ * writing, is captured and replayed from then on without allocating Java objects. Used by one
  * thread at a time.
  */
 public final class ModelRunner implements StepRunner {
@@ -41,9 +41,9 @@ public final class ModelRunner implements StepRunner {
   private final RouteCounts counts;
   private final int stepTokens;
   private final DType keyValues;
-  // The latest step, and the latest recorded one, which may be the same.
+  // The latest step, and the latest captured one, which may be the same.
   private Step step;
-  private Step recorded;
+  private Step captured;
   private int rowsBefore;
   private int[] topKBefore;
 
@@ -133,14 +133,14 @@ public final class ModelRunner implements StepRunner {
     }
     boolean writes = rows.wantedCount == rows.count;
     take(rows);
-    if (writes && recorded != null && recorded.repeats(rows)) {
-      recorded.replay(rows);
-      become(recorded);
+    if (writes && captured != null && captured.repeats(rows)) {
+      captured.replay(rows);
+      become(captured);
     } else if (writes && rowsBefore == rows.count && Arrays.equals(topKBefore, rows.topK)) {
-      drop(recorded);
-      recorded = null; // if this fails
-      recorded = new Step(rows, true);
-      become(recorded);
+      drop(captured);
+      captured = null; // if this fails
+      captured = new Step(rows, true);
+      become(captured);
     } else {
       become(new Step(rows, false));
     }
@@ -151,7 +151,7 @@ public final class ModelRunner implements StepRunner {
 
   /**
    * Computes a step together with other ranks, whose experts may be needed: of no rows, perhaps,
-   * and not recorded, because what ranks exchange differs from step to step.
+   * and not captured, because what ranks exchange differs from step to step.
    */
   void runTogether(StepRows rows) {
     take(rows);
@@ -176,7 +176,7 @@ public final class ModelRunner implements StepRunner {
 
   /** Takes the place of the latest step, which is freed unless it is kept for being repeated. */
   private void become(Step next) {
-    if (step != recorded && step != next) {
+    if (step != captured && step != next) {
       drop(step);
     }
     step = next;
@@ -286,23 +286,23 @@ public final class ModelRunner implements StepRunner {
   @Override
   public void close() {
     drop(step);
-    if (recorded != step) {
-      drop(recorded);
+    if (captured != step) {
+      drop(captured);
     }
     scope.close();
   }
 
-  /** A computed step with its memory, and its kernel calls if they were recorded. */
+  /** A computed step with its memory, and its kernels if they were captured. */
   private final class Step implements AutoCloseable {
     private final int rows;
     private final TensorScope activations = TensorScope.shared(backend);
     private final int[] topK;
     private final RouteLayout layout;
     private final RouteTables routes;
-    private final KernelGraph calls;
+    private final KernelGraph graph;
     private final Tensor logits;
 
-    Step(StepRows first, boolean record) {
+    Step(StepRows first, boolean capture) {
       rows = first.count;
       topK = first.topK;
       layout = topK == null ? ModelRunner.this.routes : new RouteLayout(limited(topK));
@@ -312,10 +312,10 @@ public final class ModelRunner implements StepRunner {
             activations.allocate(DType.FLOAT32, first.wantedCount, model.config().vocabulary());
         inputs.fill(first);
         Tensor wanted = first.wantedCount == rows ? null : inputs.wanted(rows, first.wantedCount);
-        if (record) {
-          calls = backend.record(() -> compute(wanted));
+        if (capture) {
+          graph = backend.capture(() -> compute(wanted));
         } else {
-          calls = null;
+          graph = null;
           compute(wanted);
         }
       } catch (RuntimeException | Error e) {
@@ -345,20 +345,20 @@ public final class ModelRunner implements StepRunner {
       }
     }
 
-    /** Whether its calls compute the next step too. */
+    /** Whether its kernels compute the next step too. */
     boolean repeats(StepRows next) {
       return rows == next.count && Arrays.equals(topK, next.topK);
     }
 
     void replay(StepRows next) {
       inputs.fill(next);
-      calls.replay();
+      graph.replay();
     }
 
     @Override
     public void close() {
-      if (calls != null) {
-        calls.close();
+      if (graph != null) {
+        graph.close();
       }
       activations.close();
     }

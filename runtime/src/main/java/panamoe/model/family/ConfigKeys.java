@@ -24,13 +24,13 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Says a model as the {@code config.json} of a family. All that any family has a key for is said;
- * of these the family's own reading keeps what it knows, and decides whether they say the very
- * model: so a key has its meaning in one place. What a model does not have is said too, where
- * transformers has a number of its own for a key that is absent. Used by one thread.
+ * Writes a model as the {@code config.json} of a family. It writes the keys of all families; the
+ * family's reader keeps the keys that it knows, and reading back decides whether they describe this
+ * very model. So each key's meaning is defined once, by its reader. Absent features are written too
+ * if transformers has another default for the key. Used by one thread.
  */
 final class ConfigKeys {
-  /** What the keys are called in messages. */
+  /** Names the keys in messages. */
   private static final Path HERE = Path.of("config.json");
 
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
@@ -40,9 +40,9 @@ final class ConfigKeys {
   }
 
   /**
-   * The keys of the model as one of a family; empty if the family has no such model.
+   * The keys of the model in a family; empty if the family has no such model.
    *
-   * @param config whatever it says of training: weights at first, losses and dropping
+   * @param config initial weights, losses and dropping are ignored
    */
   static Optional<ObjectNode> of(Family family, ModelConfig config) {
     ObjectNode keys = new ConfigKeys(config).keys;
@@ -56,8 +56,8 @@ final class ConfigKeys {
   }
 
   /**
-   * What a family would read otherwise, as {@link NearlyEqual} names it; empty if it has no word
-   * for a size without which it reads none.
+   * What a family would read differently, as {@link NearlyEqual} names it; empty if it lacks a key
+   * for a required size.
    */
   static Optional<List<String>> differences(Family family, ModelConfig config) {
     return differences(family, config, new Keys(HERE, new ConfigKeys(config).keys));
@@ -72,7 +72,7 @@ final class ConfigKeys {
     }
   }
 
-  /** A model without what matters in training alone. */
+  /** A model without its settings for training. */
   static ModelConfig forInference(ModelConfig config) {
     ModelConfig dropless =
         config.withGates(
@@ -159,7 +159,7 @@ final class ConfigKeys {
   }
 
   /**
-   * @param stretch what YaRN adds to the square root of the factor of attention's scale
+   * @param stretch YaRN's term in the square root of the factor of attention's scale
    */
   private void putRotary(AttentionConfig attention, double stretch) {
     Rotary rotary = attention.rotary();
@@ -176,7 +176,7 @@ final class ConfigKeys {
         if (!attention.scores().sinks()) {
           return;
         }
-        scaling.put("rope_type", "default"); // GPT-OSS would have YaRN
+        scaling.put("rope_type", "default"); // the default of GPT-OSS is YaRN
       }
       case RotaryScaling.Linear linear ->
           scaling.put("rope_type", "linear").put("factor", linear.factor());
@@ -211,7 +211,7 @@ final class ConfigKeys {
             .put("truncate", yarn.truncate())
             .put("attention_factor", yarn.amplitude());
         if (stretch != 0) {
-          // Six digits are more than makers give: the division leaves a few bits too many.
+          // Six digits are more than publishers give; the division leaves extra bits.
           double weight = Math.rint(stretch / (0.1 * Math.log(yarn.factor())) * 1e6) / 1e6;
           scaling.put("mscale_all_dim", weight);
         }
@@ -285,7 +285,7 @@ final class ConfigKeys {
     }
   }
 
-  /** A float32 as the number that is written for it. */
+  /** A float32 as the shortest decimal number. */
   private static double decimal(float value) {
     return Double.parseDouble(Float.toString(value));
   }

@@ -20,14 +20,14 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 
-/** What the configurations of Hugging Face's decoders have in common. */
+/** Reads what the configurations of Hugging Face's decoders have in common. */
 record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
   static final String WINDOW = "sliding_attention";
   static final String FULL = "full_attention";
 
   /**
-   * Of training, of bookkeeping, and of transformers' own ways; ReleasedTokenizer reads
-   * eos_token_id, ReleasedModel quantization_config.
+   * Keys for training and bookkeeping; ReleasedTokenizer reads eos_token_id, ReleasedModel
+   * quantization_config.
    */
   static final String[] WITHOUT_MEANING = {
     "_name_or_path",
@@ -52,7 +52,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
   };
 
   /**
-   * @param epsilon of the norms where the configuration has none
+   * @param epsilon default for the norms
    */
   static Decoder of(Keys keys, double epsilon) {
     keys.ignore(WITHOUT_MEANING);
@@ -67,24 +67,24 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
   }
 
   /**
-   * The heads of attention; by default as many for keys and values as for queries, and together as
-   * wide as the model.
+   * The heads of attention; by default as many key/value as query heads, together as wide as the
+   * model.
    */
   GroupedQueryConfig.Heads heads() {
     return heads(Math.max(1, hidden / keys.count("num_attention_heads")));
   }
 
-  /** The heads, of {@code size} where the configuration does not say. */
+  /** The heads; {@code size} is the default size. */
   GroupedQueryConfig.Heads heads(int size) {
     int query = keys.count("num_attention_heads");
     return new GroupedQueryConfig.Heads(
         query, keys.count("num_key_value_heads", query), keys.count("head_dim", size));
   }
 
-  /** Refuses layers of attention that see less than all earlier tokens. */
+  /** Refuses windowed attention. */
   void requireFullAttention() {
     keys.require("use_sliding_window", false);
-    keys.ignore("sliding_window", "max_window_layers"); // of no meaning then
+    keys.ignore("sliding_window", "max_window_layers"); // without meaning then
     for (String type : keys.texts("layer_types")) {
       if (!type.equals("full_attention")) {
         throw keys.bad("layer_types", type, "full_attention alone");
@@ -152,7 +152,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
     return MoeConfig.of(experts, keys.count(inner), Activation.SWIGLU, false, gate);
   }
 
-  /** A router without a bias: a softmax over all experts, of which the best are taken. */
+  /** A router without a bias: top-k of a softmax over all experts. */
   static GateConfig softmax(int topK, boolean normalized) {
     return softmax(topK, false, normalized ? Normalization.CHOSEN : Normalization.RAW);
   }
@@ -169,7 +169,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
         new GateConfig.Loss(true, 0, 0));
   }
 
-  /** The model of these blocks, by layer. */
+  /** The model with these blocks, by layer. */
   ModelConfig model(
       IntFunction<AttentionConfig> attention, IntFunction<FeedForwardConfig> feedForward) {
     return model(attention, feedForward, null);

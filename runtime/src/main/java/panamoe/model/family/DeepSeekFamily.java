@@ -21,7 +21,7 @@ final class DeepSeekFamily {
   static Decoder decoder(Keys keys) {
     keys.require("attention_bias", false);
     keys.require("moe_layer_freq", 1);
-    // These follow from other keys; the next ones are about training.
+    // These follow from other keys; the next ones are for training.
     keys.ignore("head_dim", "qk_head_dim", "num_key_value_heads");
     keys.ignore("ep_size", "aux_loss_alpha", "seq_aux", "num_nextn_predict_layers");
     return Decoder.of(keys, 1e-6);
@@ -37,7 +37,7 @@ final class DeepSeekFamily {
             keys.count("num_attention_heads"), nope, keys.count("v_head_dim")),
         new LatentAttentionConfig.Ranks(
             keys.has("q_lora_rank") ? keys.count("q_lora_rank") : null, keys.count("kv_lora_rank")),
-        // Fixed in the model's code: rms_norm_eps is for the other norms.
+        // Fixed in the model's code; rms_norm_eps is for the other norms.
         new NormConfig(NormConfig.Kind.RMS, 1e-6),
         rotary,
         factor == 1 ? null : factor / Math.sqrt(nope + rotated));
@@ -70,7 +70,7 @@ final class DeepSeekFamily {
         new GateConfig.Loss(true, 0, 0));
   }
 
-  /** Dense layers first, then experts. */
+  /** The first layers are dense, the others have experts. */
   static IntFunction<FeedForwardConfig> feedForward(Keys keys, GateConfig gate) {
     int dense = keys.numbers("first_k_dense_replace").stream().findFirst().orElse(0);
     int inner = keys.count("moe_intermediate_size");

@@ -8,8 +8,8 @@ import panamoe.config.ModelConfig;
 import panamoe.config.Rotary;
 
 /**
- * DeepSeek-V2: a softmax over all experts, the best of which are taken, of the groups with the best
- * single expert where there are groups; weights are scaled, not normalised.
+ * DeepSeek-V2: top-k of a softmax over all experts, within the groups with the best single expert
+ * if there are groups; weights are scaled, not normalised.
  */
 final class DeepSeekV2 implements Family {
   @Override

@@ -5,9 +5,9 @@ import panamoe.config.ModelConfig;
 import panamoe.config.Rotary;
 
 /**
- * DeepSeek-V3 and R1: sigmoid scores, to which a bias is added for the choice alone; experts are
- * chosen in the groups whose two best are best. The files' layers behind the last predict tokens
- * further on.
+ * DeepSeek-V3 and R1: sigmoid scores, plus a bias for the choice only; experts are chosen in the
+ * groups with the highest sum of two scores. Further layers in the files are for multi-token
+ * prediction.
  */
 final class DeepSeekV3 implements Family {
   @Override

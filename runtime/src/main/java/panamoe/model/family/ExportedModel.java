@@ -6,10 +6,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.checkpoint.rows.EncodedRows;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.RowTensor;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -36,17 +36,18 @@ public final class ExportedModel {
   /**
    * @param name of the model, for messages
    * @param weights the rows of every weight
-   * @param makers the keys of its makers' {@code config.json}; empty if the model has no such file
+   * @param published the keys of the publisher's {@code config.json}; empty if the model has no
+   *     such file
    * @throws CheckpointException if no family has such a model
    */
   public static ExportedModel of(
       String name,
       ModelConfig config,
       Map<String, RowSource> weights,
-      Optional<ObjectNode> makers) {
-    if (makers.isPresent()) {
-      Family family = Family.named(makers.get().path("model_type").asString("")).orElseThrow();
-      return new ExportedModel(family, config, makers.get().deepCopy(), weights);
+      Optional<ObjectNode> published) {
+    if (published.isPresent()) {
+      Family family = Family.named(published.get().path("model_type").asString()).orElseThrow();
+      return new ExportedModel(family, config, published.get().deepCopy(), weights);
     }
     for (Family family : Family.ALL) {
       Optional<ObjectNode> keys = ConfigKeys.of(family, config);
@@ -72,7 +73,7 @@ public final class ExportedModel {
    */
   public ObjectNode config(StoredType stored) {
     ObjectNode whole = keys.deepCopy();
-    whole.remove("quantization_config"); // its blocks are decoded
+    whole.remove("quantization_config"); // blocks are decoded
     if (!whole.has("architectures")) {
       whole.putArray("architectures").add(architecture());
     }
@@ -96,7 +97,7 @@ public final class ExportedModel {
   /**
    * Adds its keys and tensors to a GGUF file.
    *
-   * @param type of matrices whose rows are whole blocks; null: as they are
+   * @param type of matrices whose rows are whole blocks; null: unchanged
    * @throws CheckpointException if llama.cpp's architecture does not compute such a model
    */
   public void addTo(GgufWriter writer, StoredType type) {
@@ -110,8 +111,8 @@ public final class ExportedModel {
               + " it would compute another model");
     }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
-    GgufWords.put(family, RopeFactors.taken(config, tensors), tensors, writer);
-    tensors.forEach((name, tensor) -> writer.add(name, GgufWords.encoded(name, tensor, type)));
+    MetadataKeys.put(family, config, tensors, writer);
+    tensors.forEach((name, tensor) -> writer.add(name, MetadataKeys.encoded(name, tensor, type)));
   }
 
   private boolean grouped() {
@@ -122,9 +123,9 @@ public final class ExportedModel {
   }
 
   /**
-   * Tensors as a Hugging Face folder has them.
+   * The tensors of a Hugging Face folder.
    *
-   * @param type F32 or BF16; null: as they are
+   * @param type F32 or BF16; null: unchanged
    */
   public static Map<String, EncodedRows> encoded(Map<String, RowTensor> tensors, StoredType type) {
     Map<String, EncodedRows> encoded = new LinkedHashMap<>();

@@ -5,8 +5,8 @@ import java.util.Optional;
 import panamoe.config.ModelConfig;
 
 /**
- * A family of released models: what its configuration means, and which stored tensors its weights
- * are. To add one, write it and add it to {@link #ALL}. Immutable.
+ * A family of released models: reads its configuration, and maps stored tensors to weights. To add
+ * one, write it and add it to {@link #ALL}. Immutable.
  */
 public interface Family {
   /** The families that are known. */
@@ -46,7 +46,7 @@ public interface Family {
    */
   ModelConfig model(Keys keys);
 
-  /** Which stored tensors each weight's rows come from. */
+  /** The stored tensors of each weight's rows. */
   Recipes recipes();
 
   /** The family of that name. */
@@ -54,7 +54,7 @@ public interface Family {
     return ALL.stream().filter(family -> family.type().equals(type)).findFirst();
   }
 
-  /** The first family that has such a model; what matters in training alone is not compared. */
+  /** The first family that has such a model; settings for training are not compared. */
   static Optional<Family> of(ModelConfig config) {
     return ALL.stream().filter(family -> ConfigKeys.of(family, config).isPresent()).findFirst();
   }

@@ -17,12 +17,12 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Says a GGUF file's metadata as the {@code config.json} of its family. What an architecture fixes
- * and no key says, such as whether weights are normalised, stands here. Every key that begins with
- * the architecture's name is read, known to mean nothing, or refused. Used by one thread.
+ * Translates a GGUF file's metadata to the {@code config.json} of its family, including what an
+ * architecture fixes without a key, such as whether weights are normalised. Every key that begins
+ * with the architecture's name is read, known to mean nothing, or refused. Used by one thread.
  */
 final class GgufKeys {
-  /** The families of the architectures that are known; of DeepSeek's the one with softmax. */
+  /** The families of the known architectures; DeepSeek's is the one with softmax. */
   private static final Map<String, String> FAMILIES =
       new TreeMap<>(
           Map.ofEntries(
@@ -41,7 +41,7 @@ final class GgufKeys {
   private static final Map<String, String> ALIKE =
       Map.of("deepseek_v3", "deepseek_v2", "llama", "mixtral", "mistral", "mixtral");
 
-  /** Architectures whose head may be the embedding again. */
+  /** Architectures whose head may be tied to the embedding. */
   private static final Set<String> MAY_TIE =
       Set.of("deepseek2", "llama", "qwen2", "qwen3", "qwen3moe", "smollm3");
 
@@ -55,7 +55,7 @@ final class GgufKeys {
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
 
   /**
-   * The keys of {@code config.json}, and keys of the file that say nothing here.
+   * The keys of {@code config.json}, and keys of the file without meaning here.
    *
    * @param unread whole names
    */
@@ -82,7 +82,7 @@ final class GgufKeys {
         .findFirst();
   }
 
-  /** The architecture of a file, which is known. */
+  /** The architecture of a file; it must be known. */
   static String architecture(GgufMetadata metadata) {
     String architecture = metadata.text("general.architecture");
     if (!FAMILIES.containsKey(architecture)) {
@@ -96,7 +96,7 @@ final class GgufKeys {
   /**
    * The keys of {@code config.json}, {@code model_type} among them.
    *
-   * @throws CheckpointException if a key is missing, not known, or of a value that is not supported
+   * @throws CheckpointException if a key is missing or unknown, or its value is not supported
    */
   static ObjectNode of(GgufFile file) {
     return read(file.metadata(), file.tensors(), RopeFactors.of(file), true).keys();
@@ -106,7 +106,7 @@ final class GgufKeys {
    * Reads the keys of {@code config.json} from a file's metadata.
    *
    * @param divisors of the rotary frequencies; empty for none
-   * @param strict whether to refuse a key that is not known
+   * @param strict whether to refuse an unknown key
    */
   static Read read(
       GgufMetadata metadata,
@@ -161,7 +161,9 @@ final class GgufKeys {
     keys.put("num_key_value_heads", count("attention.head_count_kv", heads)).put("head_dim", size);
   }
 
-  /** Older files have the lengths of heads under the keys where newer ones have cached rows. */
+  /**
+   * Older files have the sizes of heads under keys that hold the size of cached rows in newer ones.
+   */
   private void putLatentAttention() {
     boolean newer = has("attention.key_length_mla");
     int latent = count("attention.kv_lora_rank");
@@ -239,7 +241,7 @@ final class GgufKeys {
     int experts = count("expert_count", 1, MoeConfig.MAX_EXPERTS);
     int chosen = count("expert_used_count", 1, experts);
     String gate = "blk." + (count("block_count") - 1) + ".ffn_gate_inp.weight";
-    if (rows(gate) != experts) { // before there is an object for each of them
+    if (rows(gate) != experts) { // before objects for all are made
       throw bad("expert_count is " + experts + ", but " + gate + " has " + rows(gate) + " rows");
     }
     int inner = count("feed_forward_length");

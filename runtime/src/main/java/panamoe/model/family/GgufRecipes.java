@@ -4,7 +4,7 @@ import java.util.Map;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 
-/** Which tensors of a GGUF file each weight's rows come from. */
+/** The GGUF tensors of each weight's rows. */
 final class GgufRecipes {
   private GgufRecipes() {}
 
@@ -82,12 +82,12 @@ final class GgufRecipes {
             Recipe.either(both, Recipe.valuesOfHeads(both), Recipe.stack("attn_v_b.weight")));
   }
 
-  /** The gates and the ups of a SwiGLU: in two stacks of experts, or in one, gates first. */
+  /** The gate and up matrices of a SwiGLU: two stacks of experts, or one, gates first. */
   private static Recipe up(String kind) {
     String both = "ffn_gate_up_exps" + kind;
     String gates = "ffn_gate_exps" + kind;
     Recipe two = Recipe.joined(Recipe.stacked(gates), Recipe.stacked("ffn_up_exps" + kind));
-    // The oldest files have each expert by itself.
+    // The oldest files have a tensor for each expert.
     Recipe each = Recipe.joined("ffn_gate.*" + kind, "ffn_up.*" + kind);
     String first = "ffn_gate.0" + kind;
     return Recipe.either(both, Recipe.stacked(both), Recipe.either(first, each, two));

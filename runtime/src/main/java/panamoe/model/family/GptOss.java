@@ -12,9 +12,9 @@ import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
 
 /**
- * GPT-OSS (OpenAI): attention with sinks, in turn over a window and over all tokens; biases
- * everywhere; a clamped SwiGLU. Its experts are stored in MXFP4, or as float matrices [in, out]; of
- * the rows of an up matrix gates and ups lie in turn.
+ * GPT-OSS (OpenAI): attention with sinks, alternating between a window and all tokens; biases
+ * everywhere; a clamped SwiGLU. Its experts are stored in MXFP4, or as float matrices [in, out];
+ * gate and up rows are interleaved.
  */
 final class GptOss implements Family {
   @Override
@@ -25,7 +25,7 @@ final class GptOss implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
-    keys.ignore("experts_per_token", "initial_context_length"); // also under other keys
+    keys.ignore("experts_per_token", "initial_context_length"); // duplicates of other keys
     GroupedQueryConfig.Heads heads = decoder.heads(64);
     boolean bias = keys.flag("attention_bias", true);
     Rotary rotary = RotaryKeys.of(keys, 150_000, heads.size(), Rotary.Pairs.HALVES);
@@ -40,7 +40,7 @@ final class GptOss implements Family {
             keys.count("intermediate_size"),
             Activation.clampedSwiglu(limit, alpha, 1),
             true,
-            // A softmax over the k best logits is one over all, normalised over the chosen.
+            // A softmax over the k best logits equals one over all, normalised over the chosen.
             Decoder.softmax(Decoder.chosen(keys, experts), true, Normalization.CHOSEN));
     return decoder.model(
         layer ->

@@ -16,8 +16,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The keys of a released model's configuration. Each is read, or known to mean nothing for
- * inference, or refused by {@link #requireAllRead}: one that is overlooked could change every text.
- * A null counts as absent. Used by one thread.
+ * inference, or refused by {@link #requireAllRead}: an overlooked one could change every result. A
+ * null counts as absent. Used by one thread.
  */
 public final class Keys {
   private static final int SHOWN = 80;
@@ -59,7 +59,7 @@ public final class Keys {
   /**
    * A whole number from 1.
    *
-   * @param absent the value if the key is missing
+   * @param absent the default
    */
   public int count(String name, int absent) {
     JsonNode value = value(name);
@@ -75,7 +75,7 @@ public final class Keys {
   /**
    * A whole number from 1 to {@code most}.
    *
-   * @param why there are not more, for the message
+   * @param why the reason of the limit, for the message
    */
   public int count(String name, int most, String why) {
     int count = count(name);
@@ -85,7 +85,7 @@ public final class Keys {
     return count;
   }
 
-  /** Whole numbers; none where the key is absent. */
+  /** Whole numbers; empty if the key is absent. */
   public List<Integer> numbers(String name) {
     JsonNode value = value(name);
     List<Integer> numbers = new ArrayList<>();
@@ -127,13 +127,13 @@ public final class Keys {
     return value == null ? absent : value.booleanValue();
   }
 
-  /** A text. */
+  /** A string. */
   public String text(String name, String absent) {
     JsonNode value = value(name, JsonNode::isString, "a text");
     return value == null ? absent : value.stringValue();
   }
 
-  /** Texts; none where the key is absent. */
+  /** Strings; empty if the key is absent. */
   public List<String> texts(String name) {
     JsonNode value = value(name, JsonNode::isArray, "a list of texts");
     List<String> texts = new ArrayList<>();
@@ -143,7 +143,7 @@ public final class Keys {
     return texts;
   }
 
-  /** The keys of an object; null where the key is absent. */
+  /** The keys of an object; null if the key is absent. */
   public Keys object(String name) {
     ObjectNode object = (ObjectNode) value(name, JsonNode::isObject, "an object");
     return object == null
@@ -151,7 +151,7 @@ public final class Keys {
         : below.computeIfAbsent(name, _ -> new Keys(file, parent + name + ".", object));
   }
 
-  /** Refuses a value that no model here has; one that is absent is right. */
+  /** Refuses any value but this one; the key may be absent. */
   public void require(String name, Object only) {
     JsonNode value = value(name);
     if (value != null && !value.asString("").equals(only.toString())) {
@@ -159,7 +159,7 @@ public final class Keys {
     }
   }
 
-  /** Keys that mean nothing for inference. */
+  /** Marks keys as meaningless for inference. */
   public void ignore(String... names) {
     unread.removeAll(Set.of(names));
   }
@@ -178,7 +178,7 @@ public final class Keys {
     }
   }
 
-  /** The keys that nobody has read, or said to mean nothing. */
+  /** The keys that were neither read nor ignored. */
   List<String> unreadNames() {
     List<String> names = new ArrayList<>();
     unread.stream().filter(this::has).forEach(name -> names.add(parent + name));
@@ -186,12 +186,12 @@ public final class Keys {
     return names;
   }
 
-  /** The sentence of a value that is not what was expected. */
+  /** An unexpected value. */
   public CheckpointException bad(String name, String found, String expected) {
     return bad(parent + name + " is " + shown(found) + ", expected " + expected);
   }
 
-  /** The sentence of another problem. */
+  /** Another problem. */
   public CheckpointException bad(String problem) {
     return new CheckpointException(file + ": " + problem);
   }
@@ -209,13 +209,13 @@ public final class Keys {
     return has(name) ? values.get(name) : null;
   }
 
-  /** A file's own word in a message: short, and without what would end the line. */
+  /** A file's own word for a message: cut short, in one line. */
   static String shown(String word) {
     String line = word.replaceAll("\\p{Cntrl}", "?");
     return line.length() > SHOWN ? line.substring(0, SHOWN) + "..." : line;
   }
 
-  /** Names of keys, the first ones of many. */
+  /** The names of the first keys. */
   static String shown(Collection<String> names) {
     String first =
         names.stream().limit(MOST_NAMES).map(Keys::shown).collect(Collectors.joining(", "));

@@ -4,31 +4,31 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.RowRange;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.ScaledRows;
-import panamoe.checkpoint.rows.StoredRows;
 import panamoe.config.BlockConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.LatentAttentionConfig;
 
 /**
- * Finds the stored tensors of one weight. A name is given without what stands before it in its
- * layer, and with {@code *} for the number of its expert. Used by one thread.
+ * Finds the stored tensors of one weight. Names are given without the layer's prefix, and with
+ * {@code *} for the expert's index. Used by one thread.
  *
- * @param before what stands before each name
- * @param block of the weight's layer; null for a weight of none
- * @param expert the weight's; 0 for a weight of none
+ * @param before the prefix of each name
+ * @param block of the weight's layer; null outside of layers
+ * @param expert the weight's; 0 outside of experts
  * @param shape of the weight, not to be changed
  * @param used receives the tensors that are found
  */
 record Lookup(
     Files files, String before, BlockConfig block, int expert, long[] shape, Set<String> used) {
   /**
-   * Files, and what is the same for all weights in them.
+   * The files, with properties of all their weights.
    *
    * @param tensors of the files
    * @param scaleBlock rows and columns of a block of 8-bit values that share a scale; null if there
@@ -64,7 +64,7 @@ record Lookup(
     return new RowRange(rows, part.first(heads), shape[0]);
   }
 
-  /** The keys and values of latent attention, one head behind the other. */
+  /** The keys and values of latent attention, head by head. */
   RowSource heads(String name) {
     RowSource rows = matrix(name);
     LatentAttentionConfig.Heads heads = ((LatentAttentionConfig) block.attention()).heads();
@@ -76,7 +76,7 @@ record Lookup(
     return rows;
   }
 
-  /** A stack of matrices, one a row, of the weight's own shape. */
+  /** A stack with the weight's shape; each matrix is a row. */
   RowSource stack(String name) {
     StoredTensor tensor = floats(name);
     if (!Arrays.equals(tensor.shape(), shape)) {

@@ -6,17 +6,17 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.rows.HeadMatrix;
 import panamoe.checkpoint.rows.JoinedRows;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.RowTensor;
 import panamoe.checkpoint.rows.TransposedRows;
 import panamoe.config.BlockConfig;
 import panamoe.config.LatentAttentionConfig;
 
 /**
- * Takes the rows of one weight to the tensors that they are stored in: {@link Lookup} the other
- * way, with names and parameters as there. Used by one thread.
+ * Maps the rows of one weight to stored tensors: the inverse of {@link Lookup}, with its names and
+ * parameters. Used by one thread.
  */
 record Placement(Tensors tensors, String before, BlockConfig block, int expert, long[] shape) {
   /** The tensors of all weights. */
@@ -45,7 +45,7 @@ record Placement(Tensors tensors, String before, BlockConfig block, int expert, 
     }
   }
 
-  /** A matrix; a vector where the weight is one. */
+  /** A matrix, or a vector if the weight is one. */
   void matrix(String name, RowSource rows) {
     put(name, rows, vector() ? new long[] {rows.rows()} : matrixShape(rows));
   }
@@ -70,12 +70,12 @@ record Placement(Tensors tensors, String before, BlockConfig block, int expert, 
     put(name, rows, rows.columns());
   }
 
-  /** A stack of the weight's own shape. */
+  /** A stack with the weight's shape. */
   void stack(String name, RowSource rows) {
     put(name, rows, shape);
   }
 
-  /** The expert's part of a stack; the experts come in their order. */
+  /** The expert's part of a stack; call it in the order of the experts. */
   void part(String name, RowSource rows) {
     tensors
         .stacks

@@ -8,7 +8,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
 
-/** Qwen1.5-MoE and Qwen2-MoE (Alibaba): routed experts beside a gated shared one. */
+/** Qwen1.5-MoE and Qwen2-MoE (Alibaba): routed experts and a gated shared one. */
 final class Qwen2Moe implements Family {
   @Override
   public String type() {

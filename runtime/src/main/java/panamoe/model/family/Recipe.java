@@ -5,20 +5,17 @@ import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.PairedRows;
 import panamoe.checkpoint.rows.ReorderedRows;
 import panamoe.checkpoint.rows.RowRange;
-import panamoe.checkpoint.rows.RowSource;
-import panamoe.checkpoint.rows.SteppedRows;
+import panamoe.checkpoint.rows.StridedRows;
 import panamoe.checkpoint.rows.TransposedRows;
 import panamoe.config.GroupedQueryConfig;
 
-/**
- * How a weight's rows come from stored tensors, and the way back. Names of tensors are as {@link
- * Lookup} and {@link Placement} take them.
- */
+/** How a weight's rows are made of stored tensors, and back. {@link Lookup} defines the names. */
 interface Recipe {
   /**
    * The weight's rows.
@@ -27,10 +24,10 @@ interface Recipe {
    */
   RowSource of(Lookup files);
 
-  /** Gives the rows of a weight to the tensors that {@link #of} would make it of. */
+  /** Stores the rows of a weight in the tensors that {@link #of} reads. */
   void give(RowSource rows, Placement to);
 
-  /** A way of reading a tensor, and of placing it. */
+  /** Reads a tensor, and places it. */
   private static Recipe by(
       Function<Lookup, RowSource> read, BiConsumer<Placement, RowSource> write) {
     return new Recipe() {
@@ -46,7 +43,7 @@ interface Recipe {
     };
   }
 
-  /** A tensor as it is. */
+  /** A tensor, unchanged. */
   static Recipe tensor(String name) {
     return by(files -> files.matrix(name), (to, rows) -> to.matrix(name, rows));
   }
@@ -80,12 +77,12 @@ interface Recipe {
     }
   }
 
-  /** A stack of matrices, one a row, of the weight's own shape. */
+  /** A stack with the weight's shape; each matrix is a row. */
   static Recipe stack(String name) {
     return by(files -> files.stack(name), (to, rows) -> to.stack(name, rows));
   }
 
-  /** The rows of two tensors with as many each: of a SwiGLU's two halves. */
+  /** The rows of two tensors of equal size, such as the halves of a SwiGLU. */
   static Recipe joined(String first, String second) {
     return joined(tensor(first), tensor(second));
   }
@@ -110,12 +107,12 @@ interface Recipe {
         });
   }
 
-  /** An expert's part of a tensor that stacks all. */
+  /** An expert's part of a stack. */
   static Recipe stacked(String name) {
     return by(files -> files.part(name), (to, rows) -> to.part(name, rows));
   }
 
-  /** An expert in blocks of two tensors: {@code name_blocks} and {@code name_scales}. */
+  /** An expert in blocks, in two tensors: {@code name_blocks} and {@code name_scales}. */
   static Recipe blocks(String name) {
     return by(
         files -> new PairedRows(files.bytes(name + "_blocks"), files.bytes(name + "_scales")),
@@ -126,7 +123,7 @@ interface Recipe {
 
   /**
    * For a stack [H, K, N]: the first N rows of each head of a matrix [H * D, K], transposed, such
-   * as DeepSeek's keys, which are stored beside the values.
+   * as DeepSeek's keys, which are stored with the values.
    */
   static Recipe keysOfHeads(String name) {
     return by(
@@ -148,32 +145,34 @@ interface Recipe {
         (to, rows) -> to.valuesOfHeads(name, rows));
   }
 
-  /** The first recipe if there is a tensor of that name, else the second, which also places. */
+  /**
+   * The first recipe if there is a tensor of that name, else the second; the second also places.
+   */
   static Recipe either(String name, Recipe first, Recipe second) {
     return by(
         files -> (files.has(name) ? first : second).of(files), (to, rows) -> second.give(rows, to));
   }
 
-  /** The queries of latent attention: of the token itself, or of a latent where there is one. */
+  /** The queries of latent attention: of the token, or of a latent if there is one. */
   static Recipe latentQuery(String direct, String ofLatent) {
     return by(
         files -> files.matrix(files.has(direct) ? direct : ofLatent),
         (to, rows) -> to.matrix(to.latentQuery() ? ofLatent : direct, rows));
   }
 
-  /** With rows and columns exchanged: of a matrix that is stored [in, out]. */
+  /** Transposed: for a matrix that is stored [in, out]. */
   default Recipe transposed() {
     return then(TransposedRows::new, TransposedRows::new);
   }
 
-  /** With rows 0, 2, ... before rows 1, 3, ...: of two matrices whose rows lie in turn. */
+  /** Rows 0, 2, ... before rows 1, 3, ...: for two matrices with interleaved rows. */
   default Recipe deinterleaved() {
     return then(
-        rows -> new JoinedRows(List.of(new SteppedRows(rows, 0, 2), new SteppedRows(rows, 1, 2))),
+        rows -> new JoinedRows(List.of(new StridedRows(rows, 0, 2), new StridedRows(rows, 1, 2))),
         ReorderedRows::interleaved);
   }
 
-  /** Heads whose rotary pairs are halves apart, of heads where they are adjacent. */
+  /** Converts heads from adjacent rotary pairs to pairs half a head apart. */
   default Recipe halvesOfPairs(int headSize) {
     return then(
         rows -> ReorderedRows.halvesOfPairs(rows, headSize),

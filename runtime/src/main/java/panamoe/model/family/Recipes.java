@@ -11,8 +11,8 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredTensor;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.RowTensor;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
@@ -22,16 +22,16 @@ import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
 
 /**
- * The recipes of a family's weights. A weight of a layer is named without {@code layers.N.}, one of
- * an expert without the expert's number: {@code moe.experts.up.weight}; one of an encoder begins
- * with {@code encoder.}. Written by one thread.
+ * The recipes of a family's weights. Names are without {@code layers.N.} and without the expert's
+ * index, such as {@code moe.experts.up.weight}; an encoder's begin with {@code encoder.}. Changed
+ * by one thread.
  */
 final class Recipes {
   private static final Pattern LAYER = Pattern.compile("(encoder\\.|)layers\\.(\\d+)\\.(.+)");
   private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d+)\\.(.+)");
   private static final int SHOWN = 20;
 
-  /** Weights in a stored byte: no type has less than two bits for one. */
+  /** Weights per stored byte at most: no type has less than two bits. */
   private static final int MOST_PER_BYTE = 4;
 
   private final String layer;
@@ -41,22 +41,19 @@ final class Recipes {
   private boolean leavesLayersOut;
 
   /**
-   * @param layer what stands before the names of a layer's tensors, with %d for its number
+   * @param layer prefix of a layer's tensors, with %d for its index
    */
   Recipes(String layer) {
     this(layer, null);
   }
 
-  /**
-   * With {@code layer} before the names of a decoder's layer, {@code encoderLayer} before an
-   * encoder's.
-   */
+  /** With prefixes for a decoder's and an encoder's layers. */
   Recipes(String layer, String encoderLayer) {
     this.layer = layer;
     this.encoderLayer = encoderLayer;
   }
 
-  /** What Hugging Face's decoders have in common: all but the layers' experts. */
+  /** Hugging Face's decoders, except the layers' experts. */
   static Recipes ofDecoder() {
     Recipes recipes =
         new Recipes("model.layers.%d.")
@@ -84,7 +81,7 @@ final class Recipes {
     return this;
   }
 
-  /** Tensors that may be stored a second time under these names. */
+  /** Names of duplicates of tensors. */
   Recipes again(String... names) {
     copies.addAll(Set.of(names));
     return this;
@@ -102,11 +99,11 @@ final class Recipes {
   }
 
   /**
-   * Experts, each with its own tensors, or stacked as transformers 5 holds them: [E, 2F, M], the
-   * gates before the ups, and [E, M, F].
+   * Experts with a tensor each, or stacked as in transformers 5: [E, 2F, M], gates before ups, and
+   * [E, M, F].
    *
    * @param name of the layer's MoE
-   * @param stacked its name where experts are stacked
+   * @param stacked its name for stacked experts
    */
   Recipes experts(String name, String stacked, String gate, String up, String down) {
     String each = name + ".experts.*.";
@@ -129,13 +126,13 @@ final class Recipes {
                 stackedDown, Recipe.stacked(stackedDown), Recipe.tensor(each + down + ".weight")));
   }
 
-  /** Layers behind the model's last are left out: they predict tokens further on. */
+  /** Leaves out layers after the model's last, which are for multi-token prediction. */
   Recipes withoutFurtherLayers() {
     leavesLayersOut = true;
     return this;
   }
 
-  /** The tensors of layers that are left out. */
+  /** The tensors of left-out layers. */
   List<String> leftOut(ModelConfig config, Set<String> tensors) {
     Pattern number = Pattern.compile(Pattern.quote(layer).replace("%d", "\\E(\\d{1,9})\\Q") + ".*");
     return tensors.stream()
@@ -189,9 +186,7 @@ final class Recipes {
     return sources;
   }
 
-  /**
-   * Refuses many more weights than the files can hold, before there is a name for each expert's.
-   */
+  /** Refuses many more weights than the files can hold, before names for all are made. */
   private static void requirePossible(ModelConfig config, Lookup.Files files) {
     long bytes = files.tensors().values().stream().mapToLong(StoredTensor::bytes).sum();
     try (LanguageModel model = new LanguageModel(config)) {
@@ -205,7 +200,7 @@ final class Recipes {
   }
 
   /**
-   * The way back: the tensors that a model's weights are stored in, by name.
+   * The inverse: the tensors that a model's weights are stored in, by name.
    *
    * @param weights the rows of every weight
    * @throws CheckpointException if this family has no tensor for a weight
@@ -225,7 +220,7 @@ final class Recipes {
     return tensors.all();
   }
 
-  /** Which recipe a weight has, and what its names stand for. */
+  /** The recipe of a weight, and the values of its name's placeholders. */
   private record Place(Recipe recipe, String before, BlockConfig block, int expert) {}
 
   private Place place(ModelConfig config, String weight) {

@@ -2,7 +2,6 @@ package panamoe.model.family;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -10,17 +9,16 @@ import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Fingerprint;
 import panamoe.checkpoint.HuggingFaceFolder;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
-import panamoe.checkpoint.rows.RowSource;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Words;
-import panamoe.tensor.DType;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A released model, in a folder of Hugging Face or in GGUF: what it says, and the rows of its
+ * A released model, in a folder of Hugging Face or in GGUF: its configuration, and the rows of its
  * weights. Immutable.
  */
 public final class ReleasedModel {
@@ -53,8 +51,7 @@ public final class ReleasedModel {
   /**
    * Reads a model's configuration, no weights.
    *
-   * @throws CheckpointException if its family is not known, or its configuration has a key or value
-   *     that is not
+   * @throws CheckpointException if its family, or a key or value of its configuration, is unknown
    */
   public static ReleasedModel of(HuggingFaceFolder folder) {
     Family family = family(folder);
@@ -101,20 +98,19 @@ public final class ReleasedModel {
     }
   }
 
-  /** Rows and columns of a block that shares a scale; null where weights have no scales. */
+  /** Rows and columns of a block that shares a scale; null without scales. */
   private static int[] scaleBlock(Keys quantization) {
     if (quantization == null) {
       return null;
     }
-    // How activations are quantised, and how scales were rounded: the weights here need neither.
+    // Not needed for weights: how activations are quantised, and how scales were rounded.
     quantization.ignore("modules_to_not_convert", "activation_scheme", "scale_fmt");
     String method = quantization.text("quant_method", "none");
-    String paired = DType.PAIRED_BLOCKS.name().toLowerCase(Locale.ROOT);
-    if (method.equals(paired)) {
+    if (method.equals("mxfp4")) { // blocks in pairs of tensors, with their scales
       return null;
     }
     if (!method.equals("fp8")) {
-      throw quantization.bad("quant_method", method, "fp8 or " + paired);
+      throw quantization.bad("quant_method", method, "fp8 or mxfp4");
     }
     quantization.require("fmt", "e4m3");
     List<Integer> block = quantization.numbers("weight_block_size");
@@ -138,14 +134,14 @@ public final class ReleasedModel {
     return config;
   }
 
-  /** The keys of {@code config.json}; empty of a GGUF file, whose metadata are other words. */
-  public Optional<ObjectNode> makersConfig() {
+  /** The keys of {@code config.json}; empty for a GGUF file. */
+  public Optional<ObjectNode> publishedConfig() {
     return path.toString().endsWith(".gguf") ? Optional.empty() : Optional.of(values.deepCopy());
   }
 
   /**
-   * The model as it is trained further: with the auxiliary loss that transformers adds, across
-   * layers, where {@code output_router_logits} is true; with none otherwise.
+   * The model for fine-tuning: with transformers' auxiliary loss across layers if {@code
+   * output_router_logits} is true, otherwise without.
    *
    * @throws CheckpointException if a value of these keys is wrong
    */
@@ -156,7 +152,7 @@ public final class ReleasedModel {
     if (weight < 0) {
       throw keys.bad("router_aux_loss_coef", "" + weight, "0 or more");
     }
-    // Theirs is not divided by the number of choices.
+    // transformers does not divide by the number of choices.
     return weight == 0
         ? config
         : config.withGates(
@@ -170,14 +166,14 @@ public final class ReleasedModel {
     return files.get();
   }
 
-  /** Tells it from other models, in hexadecimal digits. */
+  /** Identifies the model, in hexadecimal digits. */
   public String fingerprint() {
     try (TensorFiles opened = open()) {
       return Fingerprint.of(values, opened);
     }
   }
 
-  /** What a user should know of the files, in a sentence each. */
+  /** Notes on the files for the user, a sentence each. */
   public List<String> notes(TensorFiles files) {
     int leftOut = recipes.leftOut(config, files.tensors().keySet()).size();
     return leftOut == 0

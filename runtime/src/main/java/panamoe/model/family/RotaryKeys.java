@@ -17,9 +17,9 @@ public final class RotaryKeys {
   }
 
   /**
-   * The positions that a configuration describes.
+   * The positions of a configuration.
    *
-   * @param base where the configuration has none
+   * @param base the default
    * @param size rotated dimensions of a head
    */
   public static Rotary of(Keys keys, double base, int size, Rotary.Pairs pairs) {
@@ -59,8 +59,8 @@ public final class RotaryKeys {
   }
 
   /**
-   * What DeepSeek multiplies the scale of attention by where positions are stretched: the square of
-   * YaRN's amplitude for {@code mscale_all_dim}.
+   * DeepSeek's factor of the scale of attention with stretched positions: the square of YaRN's
+   * amplitude for {@code mscale_all_dim}.
    */
   static double attentionFactor(Keys keys) {
     Keys scaling = keys.object(keys.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
@@ -99,7 +99,7 @@ public final class RotaryKeys {
   }
 
   private static String type(Keys scaling) {
-    String older = scaling.text("type", "default"); // some have both
+    String older = scaling.text("type", "default"); // some configurations have both
     return scaling.text("rope_type", older);
   }
 

@@ -23,11 +23,14 @@ import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 
 /**
- * Switch Transformers: T5's encoder and decoder, in which every n-th layer has experts, one for
- * each token.
+ * Switch Transformers: T5's encoder and decoder; every n-th layer has experts, and a token goes to
+ * one of them.
  */
 final class Switch implements Family {
-  /** Beside those of decoders. Steps say which layers are sparse, and texts are not padded here. */
+  /**
+   * In addition to decoders' keys. The sparse steps give the layers with experts, and inputs are
+   * not padded here.
+   */
   private static final String[] WITHOUT_MEANING = {
     "add_router_probs",
     "dropout_rate",
@@ -80,7 +83,7 @@ final class Switch implements Family {
     boolean tied = keys.flag("tie_word_embeddings", true);
     return new ModelConfig(
         keys.count("vocab_size"),
-        keys.count("n_positions", 512), // what it was trained on
+        keys.count("n_positions", 512), // its training length
         hidden,
         new EmbeddingConfig(
             EmbeddingConfig.Positions.NONE,
@@ -105,13 +108,13 @@ final class Switch implements Family {
     return layers;
   }
 
-  /** An expert keeps its first routes of a sequence; the others' tokens pass the layer by. */
+  /** An expert keeps its first routes of a sequence; dropped tokens skip the layer. */
   private static GateConfig.Capacity first(int routes) {
     return new GateConfig.Capacity(
         DropPolicy.POSITION, Double.MIN_VALUE, Double.MIN_VALUE, routes, QueueOrder.TOKEN_MAJOR);
   }
 
-  /** Queries and keys are not scaled: the initial weights were. */
+  /** Without a scale: T5 scales the initial weights instead. */
   private static GroupedQueryConfig attention(GroupedQueryConfig.Heads heads, Mask mask) {
     return new GroupedQueryConfig(
         heads, Biases.all(false), null, null, null, new Scores(mask, 0, false, 1.0));
@@ -149,7 +152,7 @@ final class Switch implements Family {
   }
 
   /**
-   * @param ours before our names
+   * @param ours prefix of our names
    * @param theirs the stack's name
    * @param last the part of a layer with its MLP or experts
    */

@@ -11,13 +11,13 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Words;
 import tools.jackson.databind.JsonNode;
 
-/** Tells which parts keep a model from being one of the families'. */
+/** Finds the parts of a model that no family supports. */
 final class UnsupportedParts {
   private UnsupportedParts() {}
 
   /**
-   * In words, with the keys of the model's {@code config.json}: the parts that none of the families
-   * has whose sizes it has; if each part is somewhere, what the nearest family has otherwise.
+   * A sentence with keys of the model's {@code config.json}: the parts that no family of these
+   * sizes has; if every part is in some family, the differences to the nearest family.
    */
   static String of(ModelConfig config) {
     Map<Family, List<String>> differing = new LinkedHashMap<>();

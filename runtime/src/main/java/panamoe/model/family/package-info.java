@@ -1,5 +1,2 @@
-/**
- * The families of released models: what their configurations mean, and which tensors their weights
- * are.
- */
+/** The families of released models: their configurations, and the tensors of their weights. */
 package panamoe.model.family;

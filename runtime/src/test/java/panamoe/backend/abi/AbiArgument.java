@@ -8,7 +8,7 @@ import panamoe.backend.abi.AbiSignature.Parameter;
 
 /**
  * One argument of a call, or one member of a struct. A struct's members are written to its memory
- * after they were spoilt.
+ * after they were corrupted.
  */
 final class AbiArgument {
   final Parameter parameter;
@@ -42,12 +42,12 @@ final class AbiArgument {
     return MemorySegment.NULL.equals(value);
   }
 
-  /** This argument and all that it points to. */
+  /** This argument and all arguments that it points to. */
   Stream<AbiArgument> all() {
     return Stream.concat(Stream.of(this), members.stream().flatMap(AbiArgument::all));
   }
 
-  /** Writes structs to their memory; gives what is passed. */
+  /** Writes structs to their memory; returns the value to pass. */
   Object passed() {
     if (parameter instanceof Parameter.Struct && !isNull()) {
       MemorySegment memory = (MemorySegment) value;
@@ -57,7 +57,7 @@ final class AbiArgument {
     return value;
   }
 
-  /** Writes the members to {@code memory} unless it is null; gives where the last one ends. */
+  /** Writes the members to {@code memory} unless it is null; returns the end of the last one. */
   private long layOut(MemorySegment memory) {
     long at = 4;
     for (AbiArgument member : members) {

@@ -17,7 +17,7 @@ import panamoe.bindings.moe_tensor;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
-/** Draws valid arguments of an {@link AbiSignature}. */
+/** Random valid arguments of an {@link AbiSignature}. */
 final class AbiArguments {
   private static final long MOST_BYTES = 1 << 16;
   private static final int NO_ACTIVATION = -1;
@@ -27,7 +27,7 @@ final class AbiArguments {
   private final long device;
   private final AbiSizes sizes;
   private final DType floating;
-  private final int kind; // of activation, or none, drawn first: sizes follow from it
+  private final int kind; // of activation, or none; chosen first, because sizes follow from it
   private final Map<String, Boolean> absent = new HashMap<>();
   private final List<Integer> experts = new ArrayList<>();
 
@@ -41,14 +41,14 @@ final class AbiArguments {
     sizes.follow("activation", kind);
   }
 
-  static List<AbiArgument> draw(
+  static List<AbiArgument> random(
       AbiSignature signature,
       RandomGenerator random,
       GuardedMemory memory,
       long device,
       long stream) {
-    AbiArguments drawn = new AbiArguments(random, memory, device);
-    return drawn.arguments(signature.parameters(), stream);
+    AbiArguments chosen = new AbiArguments(random, memory, device);
+    return chosen.arguments(signature.parameters(), stream);
   }
 
   private List<AbiArgument> arguments(List<Parameter> parameters, long stream) {

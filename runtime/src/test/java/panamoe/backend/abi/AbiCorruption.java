@@ -8,8 +8,8 @@ import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.moe_tensor;
 
 /**
- * Spoils one argument of a call. The only promise kept is the caller's own: a pointer that is not
- * null points to at least as many bytes as its descriptor says.
+ * Corrupts one argument of a call. It keeps only the caller's promise that a pointer that is not
+ * null points to the bytes of its descriptor.
  */
 final class AbiCorruption {
   private static final long[] SIZES = {
@@ -111,7 +111,7 @@ final class AbiCorruption {
     return tensor;
   }
 
-  /** Moves the tensor, with its contents, into the memory of another one, at a random place. */
+  /** Moves the tensor, with its contents, into the memory of another one, at a random offset. */
   private void shareMemory(MemorySegment tensor, List<AbiArgument> all) {
     MemorySegment[] others =
         all.stream()

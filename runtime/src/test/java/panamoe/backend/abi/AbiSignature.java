@@ -5,8 +5,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A function of the C ABI and what a valid call of it looks like, read from one line of {@link
- * #ALL}: the function, then its parameters in order.
+ * A function of the C ABI and its valid calls, read from one line of {@link #ALL}: the function,
+ * then its parameters in order.
  *
  * <pre>
  *   stream                    a handle
@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
  *   name{...}                 a struct of these members, after its struct_size
  *   name=0..5, name=0..9L     int32, int64 of this range
  *   name~0..1                 float of this range
- *   name:f[S,M]               tensor of type f and shape [S, M]; the letters are drawn by AbiSizes
+ *   name:f[S,M]               tensor of type f and shape [S, M]; AbiSizes chooses the letters
  *     types                   F float32, f float32 or bfloat16, g the same, one for the whole call, B bfloat16,
  *                             i int32, u uint8, d float64, w floating weights that may be packed,
  *                             c int8 if tensors of ?9 are given, else g
@@ -28,7 +28,7 @@ import java.util.regex.Pattern;
  */
 record AbiSignature(String function, List<Parameter> parameters) {
 
-  /** What a valid argument looks like. */
+  /** A valid argument. */
   sealed interface Parameter {
     record Stream() implements Parameter {}
 

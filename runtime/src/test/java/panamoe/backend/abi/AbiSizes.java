@@ -3,10 +3,7 @@ package panamoe.backend.abi;
 import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
-/**
- * What the letters of an {@link AbiSignature} stand for in one call, and a table of routes that
- * fits them.
- */
+/** The letters of an {@link AbiSignature} in one call, and a route table that fits them. */
 final class AbiSizes {
   private static final int SWIGLU = 5;
 
@@ -20,8 +17,7 @@ final class AbiSizes {
     set('E', 1, 9).set('R', 0, 17).set('S', 0, 9).set('M', 0, 40).set('V', 1, 9).set('P', 1, 9);
     set('T', 1, Math.min(get('E'), 3)).set('A', get('E') + 1);
     // Sequences, their length, heads, head size, rotated pairs; slots of the cache, blocks, their
-    // size, blocks of a slot
-    // and the positions it has room for.
+    // size, blocks and positions of a slot.
     set('B', 0, 3)
         .set('L', 0, 9)
         .set('G', 1, 3)
@@ -96,11 +92,11 @@ final class AbiSizes {
   }
 
   private int[] drawOffsets() {
-    int[] drawn = new int[(int) get('A')];
-    for (int e = 1; e < drawn.length; e++) {
-      drawn[e] = (int) random.nextLong(Math.min(get('R'), 1000) + 1);
+    int[] chosen = new int[(int) get('A')];
+    for (int e = 1; e < chosen.length; e++) {
+      chosen[e] = (int) random.nextLong(Math.min(get('R'), 1000) + 1);
     }
-    Arrays.sort(drawn);
-    return drawn;
+    Arrays.sort(chosen);
+    return chosen;
   }
 }

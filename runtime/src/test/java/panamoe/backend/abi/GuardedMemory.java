@@ -29,7 +29,7 @@ final class GuardedMemory implements AutoCloseable {
     return whole.asSlice(GUARD, bytes);
   }
 
-  /** Remembers what stands in memory now. */
+  /** Takes a snapshot of memory. */
   void snapshot() {
     blocks =
         wholes.stream()

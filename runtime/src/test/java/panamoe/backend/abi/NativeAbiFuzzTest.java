@@ -25,10 +25,10 @@ import panamoe.bindings.Moe;
 import panamoe.bindings.NativeLibrary;
 
 /**
- * Random calls of the C ABI on the CPU, two in three of them spoilt: whatever comes, the library
- * answers, with MOE_OK or with a sentence; it never writes outside the memory it was given, and
- * writes nothing at all when it refuses (CUDA, which reports a bad value late, promises that of
- * shapes and settings alone). A crash of the library is a crash of this JVM, and so of the build.
+ * Random calls of the C ABI on the CPU, two in three of them corrupted: the library returns MOE_OK
+ * or a sentence, never writes outside the given memory, and writes nothing when it refuses (CUDA,
+ * which reports a bad value late, promises that for shapes and settings only). A crash of the
+ * library is a crash of this JVM, and so of the build.
  *
  * <p>{@code -Dpanamoe.fuzz.calls} and {@code -Dpanamoe.fuzz.seed} run more, or others.
  */
@@ -41,7 +41,7 @@ class NativeAbiFuzzTest {
   private static long[] streams;
   private static long closedStream;
 
-  /** How often a function served and how often it refused. */
+  /** How often a function succeeded, and how often it refused. */
   private static final class Tally {
     int served;
     int refused;
@@ -113,7 +113,7 @@ class NativeAbiFuzzTest {
     RandomGenerator random = new SplittableRandom(seed);
     try (GuardedMemory memory = new GuardedMemory()) {
       long stream = streams[random.nextInt(50) == 0 ? random.nextInt(streams.length) : 0];
-      List<AbiArgument> arguments = AbiArguments.draw(signature, random, memory, device, stream);
+      List<AbiArgument> arguments = AbiArguments.random(signature, random, memory, device, stream);
       AbiCorruption corruption = new AbiCorruption(random, 0, device, closedStream);
       for (int spoilt = random.nextInt(3); spoilt > 0; spoilt--) {
         corruption.spoil(arguments);
@@ -135,7 +135,7 @@ class NativeAbiFuzzTest {
     }
   }
 
-  /** Any address may be held: C ignores it. */
+  /** A held address may have any value: C ignores it. */
   private static Object[] withHeld(
       Object[] arguments, AbiSignature signature, RandomGenerator random) {
     if (signature.parameters().size() == 1) { // moe_stream_synchronize

@@ -82,15 +82,15 @@ class NativeBackendTest {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor x = scope.zeros(DType.FLOAT32, 2);
       Tensor y = scope.zeros(DType.FLOAT32, 2);
-      KernelGraph recording =
-          backend.record(
+      KernelGraph graph =
+          backend.capture(
               () -> {
                 backend.add(1, x, 1, x, y);
                 backend.add(1, y, 1, y, y);
               });
-      assertEquals(2, recording.size());
+      assertEquals(2, graph.size());
       x.set(3f, -5f);
-      recording.replay();
+      graph.replay();
       assertArrayEquals(new float[] {12, -20}, y.toFloats());
     }
   }
@@ -99,11 +99,11 @@ class NativeBackendTest {
   void aReplayMakesNoGarbage() {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor y = scope.zeros(DType.FLOAT32, 16);
-      KernelGraph recording = backend.record(() -> backend.fill(1, y));
+      KernelGraph graph = backend.capture(() -> backend.fill(1, y));
       ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-      replay(recording, 20_000); // until it is compiled
+      replay(graph, 20_000); // until it is compiled
       long before = threads.getCurrentThreadAllocatedBytes();
-      replay(recording, 20_000);
+      replay(graph, 20_000);
       long perReplay = (threads.getCurrentThreadAllocatedBytes() - before) / 20_000;
       assertTrue(perReplay < 8, perReplay + " bytes of garbage a replay");
     }
@@ -111,16 +111,16 @@ class NativeBackendTest {
 
   @Test
   void aReplayAfterTheTensorsOrTheBackendAreClosedIsRefused() {
-    KernelGraph recording;
+    KernelGraph graph;
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor y = scope.zeros(DType.FLOAT32, 16);
-      recording = backend.record(() -> backend.fill(1, y));
+      graph = backend.capture(() -> backend.fill(1, y));
     }
-    assertThrows(IllegalStateException.class, recording::replay);
+    assertThrows(IllegalStateException.class, graph::replay);
 
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor y = scope.zeros(DType.FLOAT32, 16);
-      KernelGraph ofClosedBackend = backend.record(() -> backend.fill(1, y));
+      KernelGraph ofClosedBackend = backend.capture(() -> backend.fill(1, y));
       backend.close();
       assertThrows(NativeException.class, ofClosedBackend::replay);
     }
@@ -168,9 +168,9 @@ class NativeBackendTest {
     }
   }
 
-  private static void replay(KernelGraph recording, int times) {
+  private static void replay(KernelGraph graph, int times) {
     for (int i = 0; i < times; i++) {
-      recording.replay();
+      graph.replay();
     }
   }
 

@@ -36,7 +36,7 @@ class NativeGraphFuzzTest {
   private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
   private final List<Long> streams = new ArrayList<>();
   private final List<Long> graphs = new ArrayList<>();
-  private final Map<Long, Long> madeOn = new HashMap<>(); // the stream that alone launches a graph
+  private final Map<Long, Long> madeOn = new HashMap<>(); // the only stream that may launch a graph
   private final int[] served = new int[6];
 
   @Test

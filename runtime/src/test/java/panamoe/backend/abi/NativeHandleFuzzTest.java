@@ -26,7 +26,7 @@ import panamoe.tensor.DType;
 
 /**
  * The functions that take no tensors, called in random order with handles, pointers and memory that
- * are open, closed, foreign or made up. What is open at the end can be closed, once.
+ * are open, closed, foreign or made up. What is open at the end can be closed exactly once.
  */
 class NativeHandleFuzzTest {
   static final Set<String> FUNCTIONS =
@@ -108,7 +108,7 @@ class NativeHandleFuzzTest {
     }
   }
 
-  /** Streams of the CPU wait for nothing: their work is done. */
+  /** Streams of the CPU never wait: their work is done. */
   @Test
   void marksAndWaitsTakeHandlesOfOneDevice() {
     long[] streams = new long[3];
@@ -137,7 +137,7 @@ class NativeHandleFuzzTest {
     }
   }
 
-  /** The CPU's streams are nobody else's. */
+  /** The CPU has no driver stream. */
   @Test
   void noHandleGivesAStreamToOthers() {
     assertEquals(Moe.MOE_OK(), Moe.moe_device_open(names, 0, out));
@@ -159,7 +159,7 @@ class NativeHandleFuzzTest {
     assertEquals(Moe.MOE_OK(), Moe.moe_device_close(device));
   }
 
-  /** The CPU takes no compiled kernels, whatever they say they are. */
+  /** The CPU refuses all compiled kernels. */
   @Test
   void everyCompiledKernelIsRefused() {
     assertEquals(Moe.MOE_OK(), Moe.moe_device_open(names, 0, out));
@@ -306,8 +306,8 @@ class NativeHandleFuzzTest {
   }
 
   /**
-   * Keeps the handle in {@link #out} among the newest; closed ones stay to be tried, until the
-   * oldest must go.
+   * Keeps the handle in {@link #out}; closed ones are kept for later calls, until the oldest are
+   * dropped.
    */
   private void remember(List<Long> handles, LongUnaryOperator close) {
     handles.addFirst(out.get(ValueLayout.JAVA_LONG, 0));

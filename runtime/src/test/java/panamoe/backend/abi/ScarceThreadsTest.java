@@ -17,7 +17,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** A JVM that the system gives no more threads computes with those it has, and the same. */
+/**
+ * {@link NativeBackend}: without further threads of the system, kernels use those that exist, with
+ * equal results.
+ */
 class ScarceThreadsTest {
   private static final int THREADS = 4;
   private static final int SIZE = 300;

@@ -29,7 +29,7 @@ import panamoe.checkpoint.StoredType;
 import panamoe.tensor.DType;
 
 class GgufFileTest {
-  /** Cases of sound files that describe no model that could run. */
+  /** Valid files without a model that could run. */
   private static final Pattern OF_THE_MODEL =
       Pattern.compile(
           "(missing|unknown)_architecture|missing_(key|tensor)_.*|key_type_.*|block_count_.*"
@@ -37,13 +37,13 @@ class GgufFileTest {
 
   @TempDir private Path folder;
 
-  static Stream<RecordedFiles.Case> recorded() throws IOException {
-    return RecordedFiles.all();
+  static Stream<GgufSamples.Case> recorded() throws IOException {
+    return GgufSamples.all();
   }
 
   @ParameterizedTest
   @MethodSource("recorded")
-  void damagedFilesAreRefusedInOneSentence(RecordedFiles.Case file) {
+  void damagedFilesAreRefusedInOneSentence(GgufSamples.Case file) {
     if (file.accepted() || OF_THE_MODEL.matcher(file.name()).matches()) {
       try (GgufFile opened = GgufFile.open(file.path())) {
         assertFalse(opened.tensors().isEmpty());
@@ -90,7 +90,7 @@ class GgufFileTest {
   void messagesSayWhatIsWrong(String name, String part) {
     String message =
         assertThrows(
-                CheckpointException.class, () -> GgufFile.open(RecordedFiles.path(name + ".gguf")))
+                CheckpointException.class, () -> GgufFile.open(GgufSamples.path(name + ".gguf")))
             .getMessage();
     assertTrue(message.contains(part), message);
   }
@@ -105,7 +105,7 @@ class GgufFileTest {
 
   @Test
   void metadataHaveTheirTypes() {
-    try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_every_value_type.gguf"))) {
+    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_every_value_type.gguf"))) {
       GgufMetadata metadata = file.metadata();
       assertEquals(200, metadata.whole("x.u8"));
       assertEquals(-3, metadata.whole("x.i8"));
@@ -141,7 +141,7 @@ class GgufFileTest {
         "x.u8 | key x.u8 is 200, expected 1 to 100"
       })
   void wrongValuesAreRefused(String key, String part) {
-    try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_every_value_type.gguf"))) {
+    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_every_value_type.gguf"))) {
       String message =
           assertThrows(CheckpointException.class, () -> file.metadata().whole(key, 1, 100))
               .getMessage();
@@ -151,8 +151,8 @@ class GgufFileTest {
 
   @Test
   void severalFilesAreReadAsOne() {
-    try (GgufFile whole = GgufFile.open(RecordedFiles.path("ok_plain.gguf"));
-        GgufFile split = GgufFile.open(RecordedFiles.path("ok_split-00001-of-00003.gguf"))) {
+    try (GgufFile whole = GgufFile.open(GgufSamples.path("ok_plain.gguf"));
+        GgufFile split = GgufFile.open(GgufSamples.path("ok_split-00001-of-00003.gguf"))) {
       assertEquals(List.copyOf(whole.tensors().keySet()), List.copyOf(split.tensors().keySet()));
       for (StoredTensor tensor : whole.tensors().values()) {
         StoredTensor other = split.tensors().get(tensor.name());
@@ -170,7 +170,7 @@ class GgufFileTest {
   @Test
   void aFileThatWasCutAfterItWasOpenedIsReported() throws IOException {
     Path copy = folder.resolve("cut.gguf");
-    Files.copy(RecordedFiles.path("ok_plain.gguf"), copy);
+    Files.copy(GgufSamples.path("ok_plain.gguf"), copy);
     try (GgufFile file = GgufFile.open(copy)) {
       Files.write(copy, new byte[100]);
       StoredTensor last = file.tensors().get("blk.0.ffn_down_exps.weight");

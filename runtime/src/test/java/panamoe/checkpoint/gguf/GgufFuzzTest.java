@@ -22,9 +22,8 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.model.family.ReleasedModel;
 
 /**
- * A mutated file is refused by one sentence, or its tensors can be read and make a model; nothing
- * else is thrown, and no memory is taken beyond a small multiple of the file. {@code
- * -Dpanamoe.fuzz.mutations=N} tries N.
+ * A mutated file is refused by one sentence, or its tensors can be read and make a model; memory
+ * stays below a small multiple of the file. {@code -Dpanamoe.fuzz.mutations=N} tries N.
  */
 class GgufFuzzTest {
   private static final int MUTATIONS = Integer.getInteger("panamoe.fuzz.mutations", 1000);
@@ -43,7 +42,7 @@ class GgufFuzzTest {
   void mutatedFiles() throws IOException {
     for (int part = 1; part <= 3; part++) {
       String name = "ok_split-0000" + part + "-of-00003.gguf";
-      Files.copy(RecordedFiles.path(name), folder.resolve(name));
+      Files.copy(GgufSamples.path(name), folder.resolve(name));
     }
     for (long seed = 0; seed < 100; seed++) { // classes that are loaded take memory too
       opens(seed, Long.MAX_VALUE);
@@ -68,7 +67,7 @@ class GgufFuzzTest {
     String name = SEEDS[random.nextInt(SEEDS.length)] + ".gguf";
     Path path = folder.resolve(name);
     try {
-      Files.write(path, mutated(Files.readAllBytes(RecordedFiles.path(name)), random));
+      Files.write(path, mutated(Files.readAllBytes(GgufSamples.path(name)), random));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -97,7 +96,7 @@ class GgufFuzzTest {
     file.read(tensor, tensor.bytes() - 1, MemorySegment.ofArray(ends));
   }
 
-  /** Most changes are in the header, the first two thousand bytes. */
+  /** Most changes are in the header, about 2,000 bytes. */
   private static byte[] mutated(byte[] file, Random random) {
     byte[] bytes = file;
     for (int i = random.nextInt(3); i >= 0 && bytes.length > 8; i--) {

@@ -24,7 +24,7 @@ import panamoe.tensor.DType;
 class GgufWriterTest {
   @TempDir private Path folder;
 
-  /** Writes a matrix [1, 32] that begins so. */
+  /** Writes a matrix [1, 32] with this beginning. */
   private Path write(StoredType type, float... beginning) throws IOException {
     Path file = folder.resolve("model.gguf");
     try (Arena arena = Arena.ofConfined()) {
@@ -57,7 +57,7 @@ class GgufWriterTest {
     }
   }
 
-  /** A number would become infinite, or its block could not tell any. */
+  /** A number, or the scale of its block, would become infinite. */
   @ParameterizedTest
   @CsvSource({
     "F16, 65520, 'F16: a number is 65520.0, which F16 does not hold'",

@@ -10,10 +10,12 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.gguf.GgufFile;
-import panamoe.checkpoint.gguf.RecordedFiles;
+import panamoe.checkpoint.gguf.GgufSamples;
 import panamoe.tensor.DType;
 
 /** Rows of quantised blocks, of which any columns may be read. */
@@ -22,7 +24,7 @@ class BlockRowsTest {
 
   @Test
   void partsOfBlocksAreReadAsTheWhole() {
-    try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_plain.gguf"))) {
+    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_plain.gguf"))) {
       StoredTensor stack = file.tensors().get("blk.0.ffn_up_exps.weight");
       RowSource expert = StoredRows.part(file, stack, 1);
       assertEquals(DType.FLOAT32, expert.dtype());
@@ -43,7 +45,7 @@ class BlockRowsTest {
 
   @Test
   void vectorsInBlocksAreRefused() {
-    try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_plain.gguf"))) {
+    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_plain.gguf"))) {
       String name = "blk.0.attn_q.weight";
       StoredTensor vector =
           new StoredTensor(name, StoredType.of(DType.Q8_0), new long[] {32}, 0, 34);

@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.Test;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
 class HeadRowsTest {
@@ -40,7 +41,7 @@ class HeadRowsTest {
     assertArrayEquals(new float[] {20, 21, 50, 51}, read(values, 0, 2));
   }
 
-  /** Heads that are shorter than what is asked of them: the rows would be those of another. */
+  /** Heads with fewer rows than requested: the rows would be another head's. */
   @Test
   void headsThatDoNotHoldTheRows() {
     RowSource stored = new Numbered(6, 2);

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredType;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
@@ -20,7 +22,7 @@ import panamoe.tensor.DType;
 class RowSourcesTest {
   private final MemoryFiles files = new MemoryFiles();
 
-  /** [rows, columns] that tell where they are from: 100 * row + column. */
+  /** [rows, columns] with 100 * row + column. */
   private RowSource numbered(StoredType type, int rows, int columns) {
     ByteBuffer out = ByteBuffer.allocate(4 * rows * columns).order(ByteOrder.LITTLE_ENDIAN);
     for (int i = 0; i < rows * columns; i++) {
@@ -65,8 +67,8 @@ class RowSourcesTest {
         new float[] {0, 1, 100, 101, 200, 201, 0, 1, 100, 101},
         all(new JoinedRows(List.of(three, two))));
     assertArrayEquals(new float[] {0, 100, 200, 1, 101, 201}, all(new TransposedRows(three)));
-    assertArrayEquals(new float[] {0, 1, 200, 201}, all(new SteppedRows(three, 0, 2)));
-    assertArrayEquals(new float[] {100, 101}, all(new SteppedRows(three, 1, 2)));
+    assertArrayEquals(new float[] {0, 1, 200, 201}, all(new StridedRows(three, 0, 2)));
+    assertArrayEquals(new float[] {100, 101}, all(new StridedRows(three, 1, 2)));
   }
 
   /** ggml's order is a reshape of [heads, 2, D/2] to [heads, D/2, 2]. */
@@ -87,7 +89,7 @@ class RowSourcesTest {
     }
   }
 
-  /** A part of a stack, of float16, and rows that are widened to fit others. */
+  /** A part of a float16 stack, and rows that are widened for others. */
   @Test
   void stacksAndDtypes() {
     files.put("stack", StoredType.BF16, new byte[2 * 3 * 4 * 2], 3, 4, 2);
@@ -103,7 +105,7 @@ class RowSourcesTest {
     assertEquals(DType.BFLOAT16, new JoinedRows(List.of(brain, brain)).dtype());
   }
 
-  /** What a loader's threads and ranks ask for is a part of the whole. */
+  /** Threads and ranks of a loader read parts of the whole. */
   @Test
   void everyRectangleIsPartOfTheWhole() {
     byte[] scales = new byte[4 * 2 * 3];
@@ -125,7 +127,7 @@ class RowSourcesTest {
             numbered(StoredType.F32, 7, 9),
             numbered(StoredType.F16, 7, 9),
             new TransposedRows(numbered(StoredType.BF16, 7, 9)),
-            new SteppedRows(new TransposedRows(numbered(StoredType.F32, 7, 9)), 1, 2),
+            new StridedRows(new TransposedRows(numbered(StoredType.F32, 7, 9)), 1, 2),
             new JoinedRows(List.of(numbered(StoredType.F32, 3, 5), numbered(StoredType.F32, 4, 5))),
             ReorderedRows.halvesOfPairs(numbered(StoredType.F32, 8, 5), 4),
             new ScaledRows(numbered(StoredType.F32, 6, 10), factors, 4, 4),

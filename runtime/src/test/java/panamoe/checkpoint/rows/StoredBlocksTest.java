@@ -25,13 +25,15 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.LoadTarget;
 import panamoe.checkpoint.LoadTarget.Share;
+import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.WeightLoader;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Matrices that go from a file to kernels in their own blocks. */
+/** {@link RowSource#inBlocks}: matrices that keep a file's blocks for kernels. */
 class StoredBlocksTest {
   private static final int EXPERTS = 2;
   private static final int ROWS = 80;
@@ -75,7 +77,7 @@ class StoredBlocksTest {
     }
   }
 
-  /** Of two matrices one above the other, whole and as ranks slice them. */
+  /** Two stacked matrices, whole and sliced over ranks. */
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
@@ -167,7 +169,7 @@ class StoredBlocksTest {
     assertEquals(Optional.empty(), other.inBlocks());
   }
 
-  /** GPT-OSS's own order of bits, and rows that lie in turn. */
+  /** GPT-OSS's order of bits, and interleaved rows. */
   @Test
   void mxfp4OfTwoTensorsBecomesBlocks() {
     byte[] pairs = new byte[4 * 32];
@@ -180,7 +182,7 @@ class StoredBlocksTest {
         new PairedRows(
             StoredRows.part(files, files.put("b", StoredType.U8, pairs, 1, 4, 2, 16), 0),
             StoredRows.part(files, files.put("s", StoredType.U8, exponents, 1, 4, 2), 0));
-    RowSource inTurn = new SteppedRows(fours, 1, 2);
+    RowSource inTurn = new StridedRows(fours, 1, 2);
     RowSource blocks = inTurn.inBlocks().orElseThrow();
     float[] expected = decoded(inTurn, 32, 32);
     try (Arena arena = Arena.ofConfined()) {

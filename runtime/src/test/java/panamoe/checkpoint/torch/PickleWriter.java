@@ -9,7 +9,7 @@ import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Map;
 
-/** Writes pickles of protocol 2, opcode by opcode, so that they can be hostile too. */
+/** Writes pickles of protocol 2, opcode by opcode, including hostile ones. */
 final class PickleWriter {
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
@@ -43,7 +43,7 @@ final class PickleWriter {
     return raw('t');
   }
 
-  /** A map, list, text, number, flag, null, or a {@link Tensor}. */
+  /** A map, list, string, number, boolean, null, or a {@link Tensor}. */
   PickleWriter value(Object value) {
     switch (value) {
       case null -> raw('N');
@@ -90,7 +90,7 @@ final class PickleWriter {
   }
 
   /**
-   * A tensor by its place.
+   * A tensor by its place in a storage.
    *
    * @param storage such as {@code FloatStorage}
    */

@@ -19,7 +19,7 @@ import java.util.zip.ZipOutputStream;
 import panamoe.checkpoint.StoredType;
 import panamoe.tensor.BFloat16;
 
-/** Writes files as {@code torch.save} does. */
+/** Writes files like {@code torch.save}. */
 public final class TorchFiles {
   /** Elements to be saved as a tensor. */
   public record Saved(StoredType type, float[] values, long... shape) {}
@@ -31,7 +31,7 @@ public final class TorchFiles {
     return new Namespace(values);
   }
 
-  /** Writes maps, lists, texts, numbers and {@link Saved} tensors. */
+  /** Writes maps, lists, strings, numbers and {@link Saved} tensors. */
   public static Path save(Path file, Object content) {
     List<Saved> tensors = new ArrayList<>();
     byte[] pickle = new PickleWriter().value(placed(content, tensors)).done();

@@ -17,8 +17,8 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import panamoe.data.DataException;
 import panamoe.data.JsonTokenizer;
+import panamoe.io.DataException;
 
 /** Merges are those of a trainer that counts every pair again for each merge. */
 class BpeTrainerTest {

@@ -262,15 +262,10 @@ class CardWorkTest {
                 VOCABULARY,
                 24,
                 32,
-                2,
-                1,
-                48,
-                List.of(0, 5),
-                true,
-                GateConfig.dropless(1),
-                Activation.GELU_TANH,
+                new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
+                new UniformModel.FeedForward(
+                    48, Activation.GELU_TANH, List.of(0, 5), true, GateConfig.dropless(1)),
                 NormConfig.Kind.LAYER,
-                UniformModel.Positions.LEARNED,
                 true,
                 0.2)
             .toConfig();

@@ -68,15 +68,9 @@ class ModelRunnerTest {
             VOCABULARY,
             CONTEXT,
             32,
-            2,
-            keyValueHeads,
-            48,
-            List.of(0, 5),
-            residual,
-            gate,
-            activation,
+            new UniformModel.Attention(2, keyValueHeads, positions),
+            new UniformModel.FeedForward(48, activation, List.of(0, 5), residual, gate),
             norm,
-            positions,
             residual,
             0.2)
         .toConfig();

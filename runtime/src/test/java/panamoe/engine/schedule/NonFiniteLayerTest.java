@@ -34,15 +34,10 @@ class NonFiniteLayerTest {
               new ByteTokenizer().vocabularySize(),
               CONTEXT,
               32,
-              2,
-              2,
-              48,
-              List.of(0, 8, 0, 8),
-              false,
-              GateConfig.dropless(1),
-              Activation.SWIGLU,
+              new UniformModel.Attention(2, 2, UniformModel.Positions.ROTARY),
+              new UniformModel.FeedForward(
+                  48, Activation.SWIGLU, List.of(0, 8, 0, 8), false, GateConfig.dropless(1)),
               NormConfig.Kind.RMS,
-              UniformModel.Positions.ROTARY,
               false,
               0.2)
           .toConfig();

@@ -21,15 +21,9 @@ public final class RotaryModel {
             new ByteTokenizer().vocabularySize(),
             context,
             32,
-            4,
-            keyValueHeads,
-            48,
-            experts,
-            true,
-            gate,
-            Activation.GELU_TANH,
+            new UniformModel.Attention(4, keyValueHeads, UniformModel.Positions.ROTARY),
+            new UniformModel.FeedForward(48, Activation.GELU_TANH, experts, true, gate),
             NormConfig.Kind.LAYER,
-            UniformModel.Positions.ROTARY,
             true,
             0.2)
         .toConfig();

@@ -14,7 +14,7 @@ import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Keys that transformers reads otherwise where they are absent are there. */
+/** Keys with other defaults in transformers are written. */
 class ConfigKeysTest {
   private static final String DEEPSEEK =
       """

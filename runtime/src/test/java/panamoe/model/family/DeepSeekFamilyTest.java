@@ -30,7 +30,7 @@ import panamoe.io.ConfigJson;
 import panamoe.tensor.DType;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What the configurations of DeepSeek's released models mean. */
+/** The configurations of DeepSeek's released models. */
 class DeepSeekFamilyTest {
   /** The keys of DeepSeek-V3 and R1. */
   private static final String V3 =
@@ -83,7 +83,7 @@ class DeepSeekFamilyTest {
     assertEquals(Rotary.Pairs.ADJACENT, attention.rotary().pairs());
     assertEquals(1, attention.rotary().scalingOrNone().amplitude());
     assertEquals(1.8739, attention.scale() * Math.sqrt(192), 1e-4);
-    // 576 values a token and layer, where keys and values of all heads would be 40,960.
+    // 576 values per token and layer; keys and values of all heads would be 40,960.
     assertEquals(576 * 2, attention.cacheRow(1).bytes(DType.BFLOAT16));
     assertTrue(model.blocks().get(2).feedForward() instanceof DenseConfig);
     MoeConfig moe = (MoeConfig) model.blocks().get(3).feedForward();
@@ -112,7 +112,7 @@ class DeepSeekFamilyTest {
         ((LatentAttentionConfig) model(plain(LITE)).blocks().getFirst().attention()).scale());
   }
 
-  /** Scales of attention grow with stretched positions alone. */
+  /** Only stretched positions change the scale of attention. */
   @Test
   void positionsThatAreNotStretched() {
     String plain = V3.replace("\"type\": \"yarn\"", "\"type\": \"default\"");
@@ -142,7 +142,7 @@ class DeepSeekFamilyTest {
     assertTrue(message.contains(expected), message);
   }
 
-  /** Heads of the files that are longer than the configuration's: rows between would be lost. */
+  /** Heads longer than the configuration's: their last rows would be lost. */
   @Test
   void everyRowOfAHeadHasAMeaning(@TempDir Path folder) throws IOException {
     Path recorded = Path.of("..", "lab", "golden", "hf");
@@ -168,7 +168,7 @@ class DeepSeekFamilyTest {
     }
   }
 
-  /** Layer 61 of V3's files predicts a token further on; it is left out, not refused. */
+  /** Layer 61 of V3's files is for multi-token prediction; it is left out, not refused. */
   @Test
   void layersBehindTheLastAreLeftOut() {
     Set<String> tensors =

@@ -22,25 +22,28 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
-import panamoe.checkpoint.gguf.RecordedFiles;
-import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.gguf.GgufSamples;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
-/** What GGUF files say of a model; that it computes the recorded logits shows conformance. */
+/**
+ * Models in GGUF files ({@link GgufKeys}, {@link GgufRecipes}); {@code panamoe conformance}
+ * compares their logits.
+ */
 class GgufModelTest {
   @TempDir private Path folder;
 
-  static Stream<RecordedFiles.Case> recorded() throws IOException {
-    return RecordedFiles.all();
+  static Stream<GgufSamples.Case> recorded() throws IOException {
+    return GgufSamples.all();
   }
 
   @ParameterizedTest
   @MethodSource("recorded")
-  void onlySoundModelsAreAccepted(RecordedFiles.Case file) {
+  void onlySoundModelsAreAccepted(GgufSamples.Case file) {
     if (file.accepted()) {
       ModelConfig config = open(file.path());
       assertEquals(1, config.layers());
@@ -72,7 +75,7 @@ class GgufModelTest {
         "wrong_expert_count | llama.expert_count is 3, but blk.0.ffn_gate_inp.weight has 2 rows"
       })
   void messagesSayWhatIsWrong(String name, String part) {
-    Path path = RecordedFiles.path(name + ".gguf");
+    Path path = GgufSamples.path(name + ".gguf");
     String message = assertThrows(CheckpointException.class, () -> open(path)).getMessage();
     assertTrue(message.contains(part), message);
   }
@@ -92,10 +95,10 @@ class GgufModelTest {
     assertTrue(message.contains("unexpected blk.0.attn_outpux.weight"), message);
   }
 
-  /** As the oldest files of Mixtral have them: each expert's matrices by themselves. */
+  /** The oldest files of Mixtral have a tensor for each expert. */
   @Test
   void expertsThatAreNotStackedAreTheSame() {
-    try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_plain.gguf"))) {
+    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_plain.gguf"))) {
       ReleasedModel model = ReleasedModel.of(file);
       Map<String, RowSource> stacked = model.sources(file);
       TensorFiles each = eachByItself(file);
@@ -161,9 +164,9 @@ class GgufModelTest {
     };
   }
 
-  /** A sound file in which one text stands for another of its length. */
+  /** A valid file with one string replaced by another of equal length. */
   private Path changed(String from, String to) throws IOException {
-    byte[] bytes = Files.readAllBytes(RecordedFiles.path("ok_plain.gguf"));
+    byte[] bytes = Files.readAllBytes(GgufSamples.path("ok_plain.gguf"));
     String text = new String(bytes, StandardCharsets.ISO_8859_1).replace(from, to);
     return Files.write(folder.resolve("changed.gguf"), text.getBytes(StandardCharsets.ISO_8859_1));
   }

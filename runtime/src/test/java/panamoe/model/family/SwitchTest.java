@@ -22,7 +22,7 @@ import panamoe.io.ConfigJson;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What the configurations of Switch Transformers mean. */
+/** The configurations of Switch Transformers. */
 class SwitchTest {
   /** The keys of the released models, with 128 experts. */
   private static final String BASE =
@@ -63,13 +63,13 @@ class SwitchTest {
     assertEquals(64, moe.gate().capacity(1000, 128, false));
     GroupedQueryConfig attention = (GroupedQueryConfig) model.blocks().getFirst().attention();
     assertEquals(1.0f, attention.settings().scale());
-    // The encoder's experts are told not to drop as well.
+    // The encoder's experts do not drop either.
     ModelConfig dropless = model.withGates(GateConfig::withoutDropping);
     MoeConfig served = (MoeConfig) dropless.encoder().blocks().get(1).feedForward();
     assertEquals(GateConfig.dropless(1).capacity().policy(), served.gate().capacity().policy());
   }
 
-  /** A folder that does not say its class in transformers is exported with the one it has. */
+  /** A folder without its class in transformers is exported with it. */
   @Test
   void anExportSaysTheClass() {
     ObjectNode values = ConfigJson.parse(BASE, ObjectNode.class, "config.json");

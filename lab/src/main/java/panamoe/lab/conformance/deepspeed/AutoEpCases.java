@@ -42,8 +42,8 @@ public final class AutoEpCases {
       RouteTable ours = RouteTable.of(routes);
       // Recorded columns are in the order of experts.
       RouteTable sorted = ours.byExpert();
-      replay.exact("selected_experts", sorted.expert());
-      replay.close("top_scores", sorted.weight());
+      replay.exact("selected_experts", sorted.routes().expert());
+      replay.close("top_scores", sorted.routes().weight());
       replay.exact("tokens_per_expert", ours.counts());
       float[] byExpert =
           ours.scattered(golden.longs("selected_experts"), golden.floats("upstream"));

@@ -22,9 +22,9 @@ final class DeepSpeedRoutes {
     RouteTable recorded = recorded(replay.golden(), ours);
     RouteTable expected = ordered ? recorded : recorded.byExpert();
     RouteTable actual = ordered ? ours : ours.byExpert();
-    replay.exact("route_expert", expected.expert(), actual.expert());
-    replay.exact("route_slot", expected.position(), actual.position());
-    replay.close("route_gate", expected.weight(), actual.weight());
+    replay.exact("route_expert", expected.routes().expert(), actual.routes().expert());
+    replay.exact("route_slot", expected.routes().position(), actual.routes().position());
+    replay.close("route_gate", expected.routes().weight(), actual.routes().weight());
   }
 
   /**
@@ -35,10 +35,10 @@ final class DeepSpeedRoutes {
     GoldenFile golden = replay.golden();
     TreeMap<Long, Float> actual = new TreeMap<>();
     long capacity = golden.longs("capacity")[0];
-    for (int route = 0; route < ours.expert().length; route++) {
-      if (ours.expert()[route] >= 0 && ours.weight()[route] != 0) {
-        long row = route / ours.topK() * ours.experts() + ours.expert()[route];
-        actual.put(row * capacity + ours.position()[route], ours.weight()[route]);
+    for (int route = 0; route < ours.routes().expert().length; route++) {
+      if (ours.routes().expert()[route] >= 0 && ours.routes().weight()[route] != 0) {
+        long row = route / ours.topK() * ours.experts() + ours.routes().expert()[route];
+        actual.put(row * capacity + ours.routes().position()[route], ours.routes().weight()[route]);
       }
     }
     TreeMap<Long, Float> expected = new TreeMap<>();

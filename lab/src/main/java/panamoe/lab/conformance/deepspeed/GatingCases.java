@@ -16,7 +16,7 @@ import panamoe.tensor.Tensor;
 public final class GatingCases {
   private final Replay replay;
   private final GoldenFile golden;
-  private final RecordedGate gate;
+  private final GateReplay gate;
   private final boolean[] used;
 
   /**
@@ -25,11 +25,11 @@ public final class GatingCases {
   private GatingCases(Replay replay, int function, int topK, DropPolicy policy) {
     this.replay = replay;
     this.golden = replay.golden();
-    this.used = RecordedGate.used(golden);
+    this.used = GateReplay.used(golden);
     this.gate =
-        new RecordedGate(
+        new GateReplay(
             replay,
-            RecordedGate.config(
+            GateReplay.config(
                 function,
                 topK,
                 golden.setting("drop_tokens").asBoolean() ? policy : DropPolicy.DROPLESS,
@@ -74,7 +74,7 @@ public final class GatingCases {
           case String other ->
               throw new IllegalArgumentException("unknown drop_policy '" + other + "'");
         };
-    new GatingCases(replay, RecordedGate.ANY_K, golden.setting("k").asInt(), policy).compare(true);
+    new GatingCases(replay, GateReplay.ANY_K, golden.setting("k").asInt(), policy).compare(true);
   }
 
   /**
@@ -82,18 +82,18 @@ public final class GatingCases {
    * may be dropped.
    */
   private void refusedByPeer() {
-    RouteTable routes = gate.decide(used);
+    RouteTable ours = gate.decide(used);
     replay.require(
-        routes.tokens() < golden.setting("min_capacity").asInt(),
+        ours.tokens() < golden.setting("min_capacity").asInt(),
         "the peer refused the input for another reason than too few tokens");
-    for (int s = 0; s < routes.tokens(); s++) {
+    for (int s = 0; s < ours.tokens(); s++) {
       boolean routed = used == null || used[s];
-      int best = routed ? (int) routes.choice()[s] : -1;
-      replay.exact("expert of token " + s, best, routes.expert()[s]);
+      int best = routed ? (int) ours.routes().choice()[s] : -1;
+      replay.exact("expert of token " + s, best, ours.routes().expert()[s]);
       replay.close(
           "weight of token " + s,
-          routed ? routes.scores()[s * routes.experts() + best] : 0,
-          routes.weight()[s]);
+          routed ? ours.scores()[s * ours.experts() + best] : 0,
+          ours.routes().weight()[s]);
     }
     replay.note(
         "the peer refuses fewer tokens than min_capacity, we route them: nothing is dropped");
@@ -150,13 +150,13 @@ public final class GatingCases {
    */
   private void compareAuxiliary(RouteTable ours) {
     if (used == null) {
-      replay.close("l_aux", ours.auxiliaryLoss());
+      replay.close("l_aux", ours.losses().auxiliary());
       replay.closeIfRecorded("grad_logits_l_aux", auxiliaryGradient(false));
       return;
     }
     replay.close("l_aux", gate.auxiliaryLoss(ours.counts()));
     if (golden.has("grad_logits_l_aux")) {
-      double part = RecordedGate.usedPart(used);
+      double part = GateReplay.usedPart(used);
       replay.close(
           "grad_logits_l_aux",
           Layouts.cleared(golden.floats("grad_logits_l_aux"), used),

@@ -38,14 +38,14 @@ public final class LayerCases {
   private final MoeConfig config;
   private final boolean[] used;
   private final int tokens;
-  private final RecordedGate gate;
+  private final GateReplay gate;
 
   private LayerCases(Replay replay, Ranks ranks) {
     this.replay = replay;
     this.ranks = ranks;
     this.golden = replay.golden();
     this.tokens = golden.size("logits", 0);
-    this.used = RecordedGate.used(golden);
+    this.used = GateReplay.used(golden);
     int topK = golden.hyper("k").asInt();
     boolean residual = golden.hyper("residual").asBoolean();
     this.config =
@@ -57,7 +57,7 @@ public final class LayerCases {
             gate(topK),
             null,
             residual ? new MoeConfig.Residual(golden.hyper("F").asInt()) : null);
-    this.gate = new RecordedGate(replay, config.gate());
+    this.gate = new GateReplay(replay, config.gate());
   }
 
   public static void layer(Replay replay) {
@@ -254,10 +254,10 @@ public final class LayerCases {
               case 2 -> DropPolicy.POSITION;
               default -> DropPolicy.PROBABILITY;
             };
-    double part = RecordedGate.usedPart(used);
+    double part = GateReplay.usedPart(used);
     // The peer's means are over all tokens, ours over the used.
-    return RecordedGate.config(
-        Math.min(topK, RecordedGate.ANY_K),
+    return GateReplay.config(
+        Math.min(topK, GateReplay.ANY_K),
         topK,
         policy,
         factor,

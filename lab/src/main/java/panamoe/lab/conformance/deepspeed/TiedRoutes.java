@@ -68,7 +68,8 @@ final class TiedRoutes {
       for (int e = 0; e < ours.experts(); e++) {
         candidates += mayChoose(s, e) ? 1 : 0;
       }
-      settled[s] = candidates == ours.topK() && isWhole(recorded, s) && isWhole(ours.expert(), s);
+      settled[s] =
+          candidates == ours.topK() && isWhole(recorded, s) && isWhole(ours.routes().expert(), s);
     }
     return settled;
   }
@@ -88,10 +89,10 @@ final class TiedRoutes {
       }
       if (isWhole(recorded, s)) {
         sortedScores(recorded, s, expectedScores);
-        sortedScores(ours.choice(), s, actualScores);
-        if (isWhole(ours.expert(), s)) {
+        sortedScores(ours.routes().choice(), s, actualScores);
+        if (isWhole(ours.routes().expert(), s)) {
           sorted(gates, s, expectedWeights);
-          sorted(ours.weight(), s, actualWeights);
+          sorted(ours.routes().weight(), s, actualWeights);
         }
       }
     }
@@ -147,7 +148,7 @@ final class TiedRoutes {
 
   private boolean isChosen(int s, int e) {
     for (int route = s * ours.topK(); isUsed(s) && route < (s + 1) * ours.topK(); route++) {
-      if (ours.choice()[route] == e) {
+      if (ours.routes().choice()[route] == e) {
         return true;
       }
     }

@@ -117,7 +117,7 @@ public final class MegaBlocksCases {
               ? block.decide(config.gate().withoutDropping(), x)
               : block.routes();
       compareRouter(asked);
-      double losses = AUXILIARY * asked.auxiliaryLoss() + Z * asked.zLoss();
+      double losses = AUXILIARY * asked.losses().auxiliary() + Z * asked.losses().z();
       replay.close("loss", replay.objective(out.toFloats()) + losses);
       block.compare(x, out);
       if (bias != null) {
@@ -185,22 +185,22 @@ public final class MegaBlocksCases {
    */
   private void compareRouter(RouteTable table) {
     replay.close("router_scores", table.scores());
-    replay.exact("top_experts", table.choice());
+    replay.exact("top_experts", table.routes().choice());
     replay.exact("tokens_per_expert", table.counts());
-    replay.close("expert_weights", Layouts.scaled(table.weight(), 1 / expertScale));
-    long[] routeOfRow = new long[table.expert().length];
+    replay.close("expert_weights", Layouts.scaled(table.routes().weight(), 1 / expertScale));
+    long[] routeOfRow = new long[table.routes().expert().length];
     long[] expertOfRow = new long[routeOfRow.length];
     for (int route = 0; route < routeOfRow.length; route++) {
-      int expert = (int) table.expert()[route];
-      int row = (int) (table.offsets()[expert] + table.position()[route]);
+      int expert = (int) table.routes().expert()[route];
+      int row = (int) (table.offsets()[expert] + table.routes().position()[route]);
       routeOfRow[row] = route;
       expertOfRow[row] = expert;
     }
     replay.exact("sorted_indices", routeOfRow);
     replay.exact("sorted_bin_ids", expertOfRow);
     replay.exact("bins", Arrays.copyOfRange(table.offsets(), 1, table.offsets().length));
-    replay.close("load_balancing_loss", AUXILIARY * table.auxiliaryLoss());
-    replay.close("router_zloss", Z * table.zLoss());
+    replay.close("load_balancing_loss", AUXILIARY * table.losses().auxiliary());
+    replay.close("router_zloss", Z * table.losses().z());
   }
 
   /**

@@ -4,22 +4,23 @@ import java.util.Arrays;
 import panamoe.backend.Routes;
 
 /**
- * A gate's decision, read out of its tensors, which the backward frees. Letters as in {@link
- * Routes}.
+ * A copy of a gate's decision, whose tensors the backward frees. Shapes and letters are those of
+ * {@link Routes}.
  */
 public record RouteTable(
     int tokens,
     int topK,
     int experts,
     float[] scores,
-    long[] expert,
-    long[] position,
-    float[] weight,
-    long[] choice,
+    Columns routes,
     long[] counts,
     long[] offsets,
-    float auxiliaryLoss,
-    float zLoss) {
+    Losses losses) {
+
+  /** The values of each route [S, K]. */
+  public record Columns(long[] choice, long[] expert, long[] position, float[] weight) {}
+
+  public record Losses(float auxiliary, float z) {}
 
   public static RouteTable of(Routes routes) {
     return new RouteTable(
@@ -27,22 +28,23 @@ public record RouteTable(
         routes.topK(),
         routes.experts(),
         routes.scores().toFloats(),
-        widened(routes.expert().toInts()),
-        widened(routes.position().toInts()),
-        routes.weight().toFloats(),
-        widened(routes.choice().toInts()),
+        new Columns(
+            widened(routes.choice().toInts()),
+            widened(routes.expert().toInts()),
+            widened(routes.position().toInts()),
+            routes.weight().toFloats()),
         widened(routes.counts().toInts()),
         widened(routes.offsets().toInts()),
-        routes.losses().getFloat(0),
-        routes.losses().getFloat(1));
+        new Losses(routes.losses().getFloat(0), routes.losses().getFloat(1)));
   }
 
   /** Which expert keeps each token's first choice [S, E]: 1 there, 0 elsewhere. */
   public long[] firstKept() {
     long[] mask = new long[tokens * experts];
     for (int s = 0; s < tokens; s++) {
-      if (expert[s * topK] >= 0) {
-        mask[s * experts + (int) expert[s * topK]] = 1;
+      int expert = (int) routes.expert[s * topK];
+      if (expert >= 0) {
+        mask[s * experts + expert] = 1;
       }
     }
     return mask;
@@ -62,7 +64,7 @@ public record RouteTable(
 
   /** Combine weights by expert [S, E], 0 where a token has no route. */
   public float[] weightByExpert() {
-    return scattered(expert, weight);
+    return scattered(routes.expert, routes.weight);
   }
 
   /** Values of routes [S, K] to the given experts [S, K], as a table [S, E]; 0 elsewhere. */
@@ -79,15 +81,18 @@ public record RouteTable(
   /** A table by expert [S, E] at the routes [S, K]; 0 for dropped ones. */
   public float[] atRoutes(float[] byExpert) {
     return Layouts.floats(
-        expert.length,
-        route -> expert[route] < 0 ? 0 : byExpert[route / topK * experts + (int) expert[route]]);
+        routes.expert.length,
+        route ->
+            routes.expert[route] < 0
+                ? 0
+                : byExpert[route / topK * experts + (int) routes.expert[route]]);
   }
 
   /** The same routes with each token's in the order of experts, dropped ones first. */
   public RouteTable byExpert() {
-    long[] sortedExpert = expert.clone();
-    long[] sortedPosition = position.clone();
-    float[] sortedWeight = weight.clone();
+    long[] sortedExpert = routes.expert.clone();
+    long[] sortedPosition = routes.position.clone();
+    float[] sortedWeight = routes.weight.clone();
     for (int s = 0; s < tokens; s++) {
       for (int to = 0; to < topK; to++) {
         int lowest = lowestRemaining(sortedExpert, s * topK + to, (s + 1) * topK);
@@ -103,19 +108,8 @@ public record RouteTable(
 
   /** The same decision with other routes [S, K]. */
   public RouteTable withRoutes(long[] toExpert, long[] atPosition, float[] ofWeight) {
-    return new RouteTable(
-        tokens,
-        topK,
-        experts,
-        scores,
-        toExpert,
-        atPosition,
-        ofWeight,
-        choice,
-        counts,
-        offsets,
-        auxiliaryLoss,
-        zLoss);
+    Columns columns = new Columns(routes.choice, toExpert, atPosition, ofWeight);
+    return new RouteTable(tokens, topK, experts, scores, columns, counts, offsets, losses);
   }
 
   private static int lowestRemaining(long[] values, int from, int to) {

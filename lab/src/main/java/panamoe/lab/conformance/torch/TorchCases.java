@@ -93,9 +93,9 @@ public final class TorchCases {
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(x, null, null, replay.constant(0, x.shape()), null);
     RouteTable table = RouteTable.of(replay.route(GateSettings.dropless(topK), inputs, 0));
-    replay.exact("indices", table.choice());
+    replay.exact("indices", table.routes().choice());
     long[] best = new long[table.tokens()];
-    Arrays.setAll(best, s -> table.choice()[s * topK]);
+    Arrays.setAll(best, s -> table.routes().choice()[s * topK]);
     replay.exact("argmax", best);
     replay.close("values", table.atRoutes(golden.floats("x")));
   }

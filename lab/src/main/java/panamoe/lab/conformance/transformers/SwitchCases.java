@@ -85,7 +85,8 @@ public final class SwitchCases {
   /** Each token's best score, whether its route was kept or not. */
   private static float[] bestScores(RouteTable table) {
     return Layouts.floats(
-        table.tokens(), s -> table.scores()[s * table.experts() + (int) table.choice()[s]]);
+        table.tokens(),
+        s -> table.scores()[s * table.experts() + (int) table.routes().choice()[s]]);
   }
 
   /** Both losses are means over the groups of the batch. */
@@ -108,9 +109,9 @@ public final class SwitchCases {
       z.add(gradient(replay, rules, logits, experts, 0, 1f / groups));
       replay.freshPass();
       RouteTable table = RouteTable.of(replay.route(rules, replay.tensor(logits, tokens, experts)));
-      Arrays.stream(table.choice()).forEach(chosen);
-      auxiliarySum += table.auxiliaryLoss();
-      zSum += table.zLoss();
+      Arrays.stream(table.routes().choice()).forEach(chosen);
+      auxiliarySum += table.losses().auxiliary();
+      zSum += table.losses().z();
     }
     replay.exact("expert_index", chosen.build().toArray());
     replay.close("load_balancing_loss", auxiliarySum / groups);

@@ -9,7 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Function;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.RowSource;
 import panamoe.data.TokenSequences;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.ModelRows;
@@ -178,7 +178,7 @@ public final class TrainingCases {
                     for (int i = 0; i < scores.length; i++) {
                       probability[i % experts] += scores[i];
                     }
-                    for (long expert : RouteTable.of(routes).expert()) {
+                    for (long expert : RouteTable.of(routes).routes().expert()) {
                       chosen[(int) expert]++;
                     }
                     rows[0] += scores.length / experts;
@@ -205,7 +205,7 @@ public final class TrainingCases {
       ReleasedModel released, LanguageModel model, Function<Parameter, Tensor> part) {
     Map<String, RowSource> rows = ModelRows.of(model, _ -> DType.FLOAT32, part);
     Map<String, float[]> named = new LinkedHashMap<>();
-    ExportedModel.of("the case", model.config(), rows, released.makersConfig())
+    ExportedModel.of("the case", model.config(), rows, released.publishedConfig())
         .tensors()
         .forEach((name, tensor) -> named.put(name, floats(tensor.rows())));
     return named;

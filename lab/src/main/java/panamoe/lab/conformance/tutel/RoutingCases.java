@@ -66,7 +66,7 @@ public final class RoutingCases {
     RouteTable kept = RouteTable.of(replay.route(limited, GateKernels.Inputs.of(logits), 1));
     replay.backward();
     replay.close("grad_logits_l_aux", order.restored(replay.gradientOf(logits)));
-    replay.close("l_aux", kept.auxiliaryLoss());
+    replay.close("l_aux", kept.losses().auxiliary());
     replay.close("scores", order.restored(kept.scores()));
     if (golden.has("dispatch_count")) {
       replay.exact("dispatch_count", kept.counts());
@@ -82,12 +82,13 @@ public final class RoutingCases {
     long[] slots = byToken("route_slot", topK);
     long[] actualKept = new long[slots.length];
     for (int route = 0; route < slots.length; route++) {
-      actualKept[route] = kept.expert()[route] >= 0 ? 1 : 0;
+      actualKept[route] = kept.routes().expert()[route] >= 0 ? 1 : 0;
       slots[route] = recordedKept[route] == 1 ? slots[route] : -1;
     }
-    replay.exact("route_expert", byToken("route_expert", topK), order.restored(kept.choice()));
+    replay.exact(
+        "route_expert", byToken("route_expert", topK), order.restored(kept.routes().choice()));
     replay.exact("route_kept", recordedKept, order.restored(actualKept));
-    replay.exact("route_slot", slots, order.restored(kept.position()));
+    replay.exact("route_slot", slots, order.restored(kept.routes().position()));
   }
 
   /** The peer's gates are those before dropping, so they come from a gate that drops nothing. */

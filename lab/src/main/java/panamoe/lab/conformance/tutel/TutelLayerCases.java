@@ -93,7 +93,7 @@ public final class TutelLayerCases {
             .put("experts.down.bias", "experts.batched_fc2_bias");
     try (BlockReplay<MoeLayer> block = BlockReplay.of(replay, config, weights)) {
       Tensor out = block.layer().forward(block.pass(), x, null, null);
-      double auxiliary = block.routes().auxiliaryLoss();
+      double auxiliary = block.routes().losses().auxiliary();
       double weighted = golden.hyper("aux_coef").asDouble() * auxiliary;
       replay.close("l_aux", auxiliary);
       replay.close("loss", replay.objective(out.toFloats()) + weighted);

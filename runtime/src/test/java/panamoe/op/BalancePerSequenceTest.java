@@ -17,8 +17,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.EveryBackend;
 
-/** Two sequences of three tokens among four experts; the last token is padding. */
-class SequenceLossOpTest {
+/**
+ * {@link BalanceOp} per sequence: two sequences of three tokens and four experts; the last token is
+ * padding.
+ */
+class BalancePerSequenceTest {
   private static final int LENGTH = 3;
   private static final int EXPERTS = 4;
   private static final int TOKENS = 2 * LENGTH;
@@ -76,7 +79,7 @@ class SequenceLossOpTest {
     return routes;
   }
 
-  /** DeepSeek-V3's equations 17 to 20, one expert after the other. */
+  /** DeepSeek-V3's equations 17 to 20, expert by expert. */
   private static double expected(Score score) {
     double loss = 0;
     for (int sequence = 0; sequence < 2; sequence++) {

@@ -3,12 +3,13 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
+import panamoe.checkpoint.RowSource;
 
 /**
- * Every {@code step}-th row, from row {@code first} on: of rows that lie in turn, those of one
- * kind. Reads the rows between as well, which is quicker than to read row by row.
+ * Every {@code step}-th row from row {@code first} on, of interleaved rows. Reads all rows, which
+ * is faster than single rows.
  */
-public record SteppedRows(RowSource of, int first, int step) implements RowsOf {
+public record StridedRows(RowSource of, int first, int step) implements DerivedRows {
   @Override
   public long rows() {
     return (of.rows() - first + step - 1) / step;
@@ -29,6 +30,6 @@ public record SteppedRows(RowSource of, int first, int step) implements RowsOf {
 
   @Override
   public Optional<RowSource> inBlocks() {
-    return of.inBlocks().map(blocks -> new SteppedRows(blocks, first, step));
+    return of.inBlocks().map(blocks -> new StridedRows(blocks, first, step));
   }
 }

@@ -12,15 +12,13 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.rows.JoinedRows;
-import panamoe.checkpoint.rows.RowSource;
-import panamoe.checkpoint.rows.StoredRows;
 import panamoe.checkpoint.rows.TransposedRows;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Ranks load their shares of rows that are composed. */
-class SharedRowsTest {
+/** {@link WeightLoader}: ranks load their shares of composed rows. */
+class WeightLoaderSharesTest {
   private static final int ROWS = 300; // more than a piece of 64
   private static final int COLUMNS = 12;
 

@@ -23,26 +23,26 @@ import panamoe.config.NearlyEqual;
 import panamoe.config.RotaryScaling;
 
 /**
- * Says a model as the metadata of a GGUF file. As {@link ConfigKeys} does, it says all that any
- * architecture has a key for; {@link GgufKeys} keeps what the architecture knows, and what it then
- * understands must be the very model. Used by one thread.
+ * Writes a model as the metadata of a GGUF file. Like {@link ConfigKeys} it writes the keys of all
+ * architectures; {@link GgufKeys} keeps those that the architecture knows, and reading back must
+ * give this very model. Used by one thread.
  */
-record GgufWords(String architecture, GgufWriter writer) {
-  /** Stands for the name of the file in messages: no file is written yet. */
+record MetadataKeys(String architecture, GgufWriter writer) {
+  /** Names the file in messages, before it is written. */
   private static final Path UNWRITTEN = Path.of("such a file");
 
   /**
    * Adds the keys of a model.
    *
-   * @param tensors of the model, as the architecture calls them
+   * @param tensors of the model, by the architecture's names
    * @throws panamoe.checkpoint.CheckpointException if the architecture has no such model, with what
-   *     it would take the keys for
+   *     it would read differently
    */
   static void put(
       Family family, ModelConfig config, Map<String, RowTensor> tensors, GgufWriter writer) {
     String architecture = GgufKeys.architecture(family).orElseThrow();
     writer.put("general.architecture", architecture);
-    GgufWords words = new GgufWords(architecture, writer);
+    MetadataKeys words = new MetadataKeys(architecture, writer);
     words.putModel(config);
     words.difference(config, tensors).ifPresent(words::refuse);
   }
@@ -52,7 +52,7 @@ record GgufWords(String architecture, GgufWriter writer) {
         "GGUF's architecture %s has no word for what this model computes: %s", architecture, why);
   }
 
-  /** How the model would be read otherwise; leaves out the keys that would not be read. */
+  /** How the model would be read differently; removes the keys that would not be read. */
   private Optional<String> difference(ModelConfig config, Map<String, RowTensor> tensors) {
     try {
       GgufKeys.Read read =
@@ -162,7 +162,7 @@ record GgufWords(String architecture, GgufWriter writer) {
         put("rope.scaling.yarn_beta_slow", (float) yarn.betaSlow());
         put("rope.scaling.yarn_log_multiplier", (float) (stretch / Math.log(yarn.factor())));
       }
-      default -> {} // the reading back tells whether there was something to say
+      default -> {} // reading back finds out whether a key is missing
     }
   }
 
@@ -200,9 +200,9 @@ record GgufWords(String architecture, GgufWriter writer) {
   }
 
   /**
-   * A tensor in the type that a file of it has: llama.cpp wants vectors, biases and routers in F32.
+   * A tensor in its type in the file: llama.cpp requires F32 vectors, biases and routers.
    *
-   * @param wanted for the others; null: as they are
+   * @param wanted for the others; null: unchanged
    */
   static EncodedRows encoded(String name, RowTensor tensor, StoredType wanted) {
     if (tensor.shape().length == 1 || name.endsWith(".bias") || name.contains("ffn_gate_inp")) {

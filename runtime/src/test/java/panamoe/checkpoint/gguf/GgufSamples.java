@@ -14,11 +14,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * GGUF files that were damaged on purpose, and some sound ones, with what is expected of each. They
- * differ by a few bytes, so a stored zip file of them is compressed as a whole: 30 KB in the place
- * of 1.2 MB.
+ * Damaged and valid GGUF files, with the expected result of each. They differ by a few bytes, so an
+ * uncompressed zip file of them is compressed as a whole: 30 KB instead of 1.2 MB.
  */
-public final class RecordedFiles {
+public final class GgufSamples {
   private static final Path RECORDED = Path.of("src/test/resources/golden/gguf");
 
   private static final Path FOLDER = unpacked();
@@ -35,7 +34,7 @@ public final class RecordedFiles {
     }
   }
 
-  private RecordedFiles() {}
+  private GgufSamples() {}
 
   private static Path unpacked() {
     try (InputStream packed = Files.newInputStream(RECORDED.resolve("bad.zip.gz"));

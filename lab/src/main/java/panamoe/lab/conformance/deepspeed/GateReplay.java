@@ -16,7 +16,7 @@ import panamoe.tensor.Tensor;
  * A recorded call of one of the gates in DeepSpeed's {@code sharded_moe.py}, and ours on the same
  * logits, used tokens and random numbers.
  */
-final class RecordedGate {
+final class GateReplay {
   /** The function that takes any k; that of top-1 and of top-2 have rules of their own. */
   static final int ANY_K = 3;
 
@@ -26,7 +26,7 @@ final class RecordedGate {
   private final int tokens;
   private final int experts;
 
-  RecordedGate(Replay replay, GateConfig config) {
+  GateReplay(Replay replay, GateConfig config) {
     this.replay = replay;
     this.golden = replay.golden();
     this.config = config;

@@ -1,17 +1,17 @@
-package panamoe.checkpoint.rows;
+package panamoe.checkpoint;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import panamoe.checkpoint.StoredType;
 import panamoe.tensor.DType;
 
-/** Rows in their blocks, byte for byte; or decoded, from any column on. */
-record BlockRows(StoredType type, long rows, long columns, Stored stored) implements RowSource {
-  /** Reads rows as they are stored. */
+/** Rows in blocks: their bytes, or decoded elements from any column on. */
+public record BlockRows(StoredType type, long rows, long columns, Stored stored)
+    implements RowSource {
+  /** Reads stored rows. */
   @FunctionalInterface
-  interface Stored {
-    /** As {@link RowSource#read}, of whole blocks. */
+  public interface Stored {
+    /** Like {@link RowSource#read}, of whole blocks. */
     void read(long row, long rows, long column, long columns, MemorySegment into);
   }
 
@@ -25,8 +25,8 @@ record BlockRows(StoredType type, long rows, long columns, Stored stored) implem
     stored.read(row, rows, column, columns, into);
   }
 
-  /** As {@link RowSource#read}, as float32. */
-  void decode(long row, long rows, long column, long columns, MemorySegment into) {
+  /** Like {@link RowSource#read}, as float32. */
+  public void decode(long row, long rows, long column, long columns, MemorySegment into) {
     int block = type.elements();
     long before = column % block;
     long held = Math.ceilDiv(before + columns, block) * block;

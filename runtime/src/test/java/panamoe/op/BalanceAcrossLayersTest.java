@@ -22,8 +22,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.EveryBackend;
 
-/** Two layers of three tokens among four experts. */
-class LayersLossOpTest {
+/** {@link BalanceOp} across layers: two layers of three tokens and four experts. */
+class BalanceAcrossLayersTest {
   private static final int TOKENS = 3;
   private static final int EXPERTS = 4;
   private static final float COEFFICIENT = 0.5f;
@@ -65,7 +65,7 @@ class LayersLossOpTest {
       for (Tensor layer : layers) {
         Tensor y =
             recompute
-                ? RecomputeOp.forward(pass, layer, LayersLossOpTest::segment)
+                ? RecomputeOp.forward(pass, layer, BalanceAcrossLayersTest::segment)
                 : segment(pass, layer);
         tape.addGradient(y, scope.zeros(DType.FLOAT32, y.shape()));
       }
@@ -105,7 +105,7 @@ class LayersLossOpTest {
     BalanceOp.ofLayers(pass, settings, logits, routes, COEFFICIENT);
   }
 
-  /** Of all six tokens as one batch, one expert after the other. */
+  /** The loss over all six tokens as one batch, expert by expert. */
   private static double loss(Tensor[] layers) {
     double loss = 0;
     int tokens = CHOSEN.length;

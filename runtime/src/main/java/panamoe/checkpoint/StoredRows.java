@@ -1,11 +1,7 @@
-package panamoe.checkpoint.rows;
+package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
-import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.StoredTensor;
-import panamoe.checkpoint.StoredType;
-import panamoe.checkpoint.TensorFiles;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -45,7 +41,7 @@ public record StoredRows(
     return new StoredRows(files, tensor, index * rows, rows, columns);
   }
 
-  /** The bytes of a tensor, which go nowhere. */
+  /** The bytes of a tensor, to read them for a checksum. */
   public static StoredRows bytes(TensorFiles files, StoredTensor tensor) {
     long[] shape = {tensor.bytes()};
     return of(
@@ -75,7 +71,7 @@ public record StoredRows(
     return new BlockRows(tensor.type(), rows, columns, this::bytes);
   }
 
-  /** Reads whole blocks as they are stored. */
+  /** Reads whole blocks, without decoding. */
   void bytes(long row, long rows, long column, long columns, MemorySegment into) {
     StoredType type = tensor.type();
     long bytes = columns / type.elements() * type.bytes();

@@ -1,6 +1,4 @@
-package panamoe.data;
-
-import panamoe.io.Words;
+package panamoe.io;
 
 /**
  * Text or a tokenizer that cannot be used. The message is one sentence that names the file and what

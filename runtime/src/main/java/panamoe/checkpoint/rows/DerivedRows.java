@@ -1,9 +1,10 @@
 package panamoe.checkpoint.rows;
 
+import panamoe.checkpoint.RowSource;
 import panamoe.tensor.DType;
 
-/** Rows made of another source's, whose dtype and size they have unless they say otherwise. */
-interface RowsOf extends RowSource {
+/** Rows made of another source; its dtype and size are the defaults. */
+interface DerivedRows extends RowSource {
   RowSource of();
 
   @Override
