@@ -3,7 +3,7 @@
 //   forward   y[s] = table[ids[s]] + position_table[positions[s]]
 //   backward  dtable[ids[s]] += dy[s],  dposition_table[positions[s]] += dy[s], in token order
 //
-// ids, positions [S]; table [V, M]; position_table [P, M], or none; y, dy [S, M]. Bound by bytes.
+// ids, positions [S]; table [V, M]; position_table [P, M] or null; y, dy [S, M]. Bound by bytes.
 // Test: panamoe_test --gtest_filter='Embedding*'. Time: ./panamoe bench train-step.
 #include "cpu/indices.h"
 #include "cpu/kernels.h"
@@ -42,7 +42,8 @@ void look_up(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions,
   });
 }
 
-// A task owns a range of columns and walks all tokens, so equal ids are added in token order for any number of threads.
+// A task owns a range of columns and walks all tokens, so equal ids are added in token order for every number of
+// threads.
 void scatter_add(Stream& stream, Tensor ids, Tensor dy, Tensor dtable) {
   const int64_t count = ids.shape[0], width = dtable.shape[1];
   const auto* id = static_cast<const int32_t*>(ids.data);

@@ -1,8 +1,8 @@
-// Tokens drawn from rows of logits; moe/sample.h says what a draw is.
+// Samples tokens from rows of logits; moe/sample.h defines the sampling.
 //
-// A row is drawn by one thread. Its tokens of some weight are candidates. A walk down their order to a given sum of
-// weights, or to a given number of tokens, does not sort them: it splits them at a logit, keeps the part in which the
-// walk ends, and adds up what lies above. Sums are exact, so where it splits does not matter for the token.
+// One thread samples a row. Candidates are the tokens of enough weight. A walk down their order to a given sum of
+// weights, or to a given count, does not sort: like quickselect it splits the candidates at a logit, sums what is
+// above, and goes on in the part where the walk ends. Sums are exact, so the split points do not change the token.
 // Test: panamoe_test --gtest_filter='Sample*'. Time: ./panamoe bench decode-batch.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/sample.cc"
@@ -21,10 +21,10 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
 constexpr int64_t kPadding = hn::MaxLanes(FloatTag());  // CompressStore may write whole vectors
-constexpr int64_t kSorted = 32;                         // so few candidates are sorted
-constexpr int64_t kNanoseconds = 1;                     // of a logit, for the choice of threads
+constexpr int64_t kSorted = 32;                         // up to this many candidates are sorted
+constexpr int64_t kNanoseconds = 1;                     // per logit, an estimate that decides how many threads work
 
-// Some of a row's tokens, in order of token.
+// Some tokens of a row, in token order.
 struct Candidates {
   float *logits, *weights;
   int32_t* tokens;
@@ -85,7 +85,7 @@ class RowDraw {
   }
 
  private:
-  // Lanes behind the row are the lowest float: no better than any logit.
+  // Lanes past the row are the lowest float, which is not better than any logit.
   HWY_INLINE FloatVector logits(int64_t i, size_t n) const {
     const FloatTag d;
     const FloatVector x = load(d, logits_ + i, n);
@@ -100,7 +100,7 @@ class RowDraw {
     for_each_vector(d, 0, classes_, [&](int64_t i, size_t n) {
       const FloatVector x = logits(i, n);
       best = hn::Max(best, x);
-      zero = hn::MulAdd(x, hn::Zero(d), zero);  // NaN from a number that is not finite on
+      zero = hn::MulAdd(x, hn::Zero(d), zero);  // NaN from the first non-finite number on
     });
     best_ = hn::ReduceMax(d, best);
     return hn::AllTrue(d, hn::Eq(zero, hn::Zero(d)));
@@ -114,10 +114,10 @@ class RowDraw {
       const intptr_t lane = hn::FindFirstTrue(d, hn::Eq(logits(i, n), hn::Set(d, best_)));
       if (lane >= 0) return static_cast<int32_t>(i + lane);
     }
-    return -1;  // another thread changes the logits
+    return -1;  // another thread is changing the logits
   }
 
-  // Makes candidates of the tokens whose weight is `least` or more.
+  // Makes candidates of the tokens whose weight is at least `least`.
   void weigh(float inverse_temperature, float least) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> di;
@@ -137,8 +137,8 @@ class RowDraw {
     lowest_ = hn::ReduceMin(d, lowest);
   }
 
-  // Walks down the order of the candidates to the token at which their weights come to `mass`, or their number to
-  // `count`. Remembers it, and returns the weights up to it.
+  // Walks down the order of the candidates until their weights sum to `mass`, or their number is `count`. Stores that
+  // token and returns the sum of weights up to it.
   double walk(double mass, int64_t count) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> di;
@@ -164,7 +164,7 @@ class RowDraw {
         above += sum;
         passed += static_cast<int64_t>(more);
       }
-      // Where `from` is this part already, it is written at or before what has been read.
+      // If `from` is `part_` itself, writes stay at or before what has been read.
       const int64_t size = from->count;
       FloatVector least = hn::Set(d, high), most = hn::Set(d, low);
       part_.count = 0;
@@ -184,7 +184,7 @@ class RowDraw {
     return above + end(*from, mass - above, count - passed);
   }
 
-  // The end of a walk among few candidates, or equal ones: sorts them.
+  // Ends a walk among few or equal candidates by sorting them.
   double end(const Candidates& few, double mass, int64_t count) {
     for (int64_t i = 0; i < few.count; ++i) {
       const float logit = few.logits[i], weight = few.weights[i];
@@ -209,7 +209,7 @@ class RowDraw {
 
   const float* logits_;
   int64_t classes_;
-  Candidates all_, part_;  // of the row, and of a walk
+  Candidates all_, part_;  // candidates of the row, and of the current walk
   float best_ = 0, lowest_ = 0;
   double mass_ = 0;
   int32_t token_ = -1;
