@@ -81,7 +81,7 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
     ENVIRONMENT "PANAMOE_TEST_BACKEND=simt;PANAMOE_SIMT_ARCH=90")
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
-    simt/async_proxy.cc simt/block.cc simt/card.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/memory.cc
+    simt/async_proxy.cc simt/block.cc simt/gpu.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/memory.cc
     simt/queue.cc simt/tma.cc simt/wgmma.cc)
   target_compile_definitions(simt_test PRIVATE MOE_SIMT)
   target_include_directories(simt_test PRIVATE simt/include ${CMAKE_CURRENT_SOURCE_DIR} include)

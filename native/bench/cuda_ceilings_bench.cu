@@ -1,4 +1,4 @@
-// What the card can do at best: the rate of fused multiply-adds, of bfloat16 products on tensor cores (by wgmma where
+// What the GPU can do at best: the rate of fused multiply-adds, of bfloat16 products on tensor cores (by wgmma where
 // there is one, else by mma.sync, of random numbers), of reading memory and of copying it. The yardstick of the
 // roofline column of `panamoe bench --device cuda`.
 //
@@ -95,12 +95,12 @@ std::vector<uint32_t> random_pairs(size_t count) {
   return pairs;
 }
 
-// Operations per second by wgmma; 0 if this program has no code of it for this card.
-double wgmma_flops(const cudaDeviceProp& card, const uint32_t* values, float* sums) {
+// Operations per second by wgmma; 0 if this program has no code of it for this GPU.
+double wgmma_flops(const cudaDeviceProp& gpu, const uint32_t* values, float* sums) {
   constexpr int kSteps = 10000;
-  if (card.major != 9) return 0;
+  if (gpu.major != 9) return 0;
   require(cudaFuncSetAttribute(multiply_panels, cudaFuncAttributeMaxDynamicSharedMemorySize, Panels::kSharedBytes));
-  const int blocks = card.multiProcessorCount * 2;
+  const int blocks = gpu.multiProcessorCount * 2;
   require(cudaMemset(sums, 0, sizeof(float)));
   const double seconds =
       best_seconds([&] { multiply_panels<<<blocks, Panels::kThreads, Panels::kSharedBytes>>>(kSteps, values, sums); });
@@ -112,9 +112,9 @@ double wgmma_flops(const cudaDeviceProp& card, const uint32_t* values, float* su
 int run(int threads) {
   constexpr int kSteps = 20000;
   constexpr int64_t kBytes = int64_t{4} << 30;
-  cudaDeviceProp card{};
-  require(cudaGetDeviceProperties(&card, 0));
-  const int blocks = card.multiProcessorCount * (2048 / kThreads);
+  cudaDeviceProp gpu{};
+  require(cudaGetDeviceProperties(&gpu, 0));
+  const int blocks = gpu.multiProcessorCount * (2048 / kThreads);
   void* memory = nullptr;
   require(cudaMalloc(&memory, kBytes));
   require(cudaMemset(memory, 0, kBytes));
@@ -126,7 +126,7 @@ int run(int threads) {
 
   const double fma =
       best_seconds([&] { multiply_add<<<blocks, kThreads>>>(kSteps, 0.5f, static_cast<float*>(memory)); });
-  const double by_wgmma = wgmma_flops(card, values, static_cast<float*>(memory));
+  const double by_wgmma = wgmma_flops(gpu, values, static_cast<float*>(memory));
   const double matrices =
       best_seconds([&] { multiply_matrices<<<blocks, kThreads>>>(kSteps, values, static_cast<float*>(memory)); });
   const double reading = best_seconds([&] {

@@ -1,4 +1,4 @@
-// Products of random panels by wgmma, as fast as a card of sm_90a computes them. Random, because a card that multiplies
+// Products of random panels by wgmma, as fast as a GPU of sm_90a computes them. Random, because a GPU that multiplies
 // zeros takes less power and clocks higher than one at work.
 #pragma once
 

@@ -32,7 +32,7 @@ Function* symbol(void* library, const char* name, const std::string& file) {
 }  // namespace
 
 std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal) {
-  // It is compiled for that: fmaf() must be one instruction, as on a card.
+  // It is compiled for that: fmaf() must be one instruction, as on a GPU.
   if (backend == "simt" && !cpu::has(cpu::Instruction::kX86Level3)) {
     fail(MOE_UNSUPPORTED, "the emulation of CUDA needs a processor of x86-64-v3 (AVX2, FMA, BMI2 and more)");
   }

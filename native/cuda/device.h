@@ -1,4 +1,4 @@
-// A CUDA card as a device: its properties and its memory.
+// A CUDA GPU as a device: its properties and its memory.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -16,13 +16,13 @@ namespace moe::cuda {
 // the message: what was being done.
 void require(cudaError_t error, const char* what);
 
-// An NVIDIA card. Its memory is the card's, which the host cannot access. With PANAMOE_CUDA_MANAGED=1 it is managed
-// memory: it resides on the card as long as there is room, and the host may access it while no kernel uses it. Freed
+// An NVIDIA GPU. Its memory is the GPU's, which the host cannot access. With PANAMOE_CUDA_MANAGED=1 it is managed
+// memory: it resides on the GPU as long as there is room, and the host may access it while no kernel uses it. Freed
 // blocks are kept for reuse. Thread-safe.
 class CudaDevice final : public Device {
  public:
-  // Throws Error if there is no driver, an old one, no card with this ordinal, one older than sm_80, or if
-  // PANAMOE_CUDA_MEMORY_LIMIT or PANAMOE_CUDA_MANAGED asks for what cannot be. Makes the card the thread's.
+  // Throws Error if there is no driver, an old one, no GPU with this ordinal, one older than sm_80, or if
+  // PANAMOE_CUDA_MEMORY_LIMIT or PANAMOE_CUDA_MANAGED asks for what cannot be. Makes the GPU the thread's.
   static std::shared_ptr<Device> open(int ordinal);
   ~CudaDevice() override;
 
@@ -38,7 +38,7 @@ class CudaDevice final : public Device {
   bool has_custom_activation() const override;
   const RuntimeKernels& runtime_kernels() const { return runtime_kernels_; }
 
-  // Makes this the current card of the calling thread.
+  // Makes this the current GPU of the calling thread.
   void make_current() const;
   // Streaming multiprocessors.
   int processors() const { return properties_.multiProcessorCount; }
@@ -46,7 +46,7 @@ class CudaDevice final : public Device {
   int architecture() const { return properties_.major * 10 + properties_.minor; }
   // How often memory was released to the system.
   int64_t releases() const { return releases_; }
-  // While the lock is held no thread can allocate, free or release memory of this card.
+  // While the lock is held no thread can allocate, free or release memory of this GPU.
   std::unique_lock<std::mutex> hold_memory() const { return std::unique_lock(mutex_); }
   size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
   // Of memory that the process may use.

@@ -2,7 +2,7 @@
 //
 // The backward adds rows of equal ids in token order without atomics: tokens are sorted by id (embedding_order.cu),
 // sum_runs adds the rows of equal ids within chunks of the order, join_runs adds up runs that go over several chunks.
-// Chunks are fixed, so the sums do not depend on the card.
+// Chunks are fixed, so the sums do not depend on the GPU.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Embedding*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"

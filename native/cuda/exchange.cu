@@ -1,7 +1,7 @@
 // Block copies: rows from one arrangement to another, the layout transforms of the hierarchical and the coordinated
 // all-to-all. Formula: cpu/exchange.cc. Rows of a block lie behind each other in x and in y, so a block is a run of
 // bytes. Runs are cut into tiles, and a block of threads copies one tile; the table of runs is a kernel parameter, so
-// nothing is copied to the card before.
+// nothing is copied to the GPU before.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Exchange*'.
 #include "core/check.h"
 #include "cuda/kernels.h"

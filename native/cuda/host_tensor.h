@@ -8,7 +8,7 @@
 
 namespace moe::cuda {
 
-// A row-major tensor on the current card, and a copy of its values, which `data` points to.
+// A row-major tensor on the current GPU, and a copy of its values, which `data` points to.
 class HostTensor : public moe_tensor {
  public:
   explicit HostTensor(const moe_tensor& tensor)

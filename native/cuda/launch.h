@@ -22,7 +22,7 @@
 
 namespace moe::cuda {
 
-// The launches of one call: a frame of the stream's arena, during which the stream's card is current.
+// The launches of one call: a frame of the stream's arena, during which the stream's GPU is current.
 class Launch {
  public:
   // `name` names the kernels in messages; by default the calling function.
@@ -34,12 +34,12 @@ class Launch {
   template <typename... Parameters, typename... Arguments>
   void operator()(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, Arguments&&... arguments) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
-    if (shared_bytes > stream_.card().most_shared_bytes()) {
-      fail(MOE_UNSUPPORTED, name_, " needs ", shared_bytes, " bytes of shared memory a block, this card has ",
-           stream_.card().most_shared_bytes());
+    if (shared_bytes > stream_.gpu().most_shared_bytes()) {
+      fail(MOE_UNSUPPORTED, name_, " needs ", shared_bytes, " bytes of shared memory a block, this GPU has ",
+           stream_.gpu().most_shared_bytes());
     }
     if (shared_bytes > kSharedWithoutAsking) {
-      stream_.card().allow_shared_bytes(reinterpret_cast<const void*>(kernel), shared_bytes);
+      stream_.gpu().allow_shared_bytes(reinterpret_cast<const void*>(kernel), shared_bytes);
     }
     cudaLaunchConfig_t config{};
     config.gridDim = grid;
@@ -66,8 +66,8 @@ class Launch {
   CudaStream& stream() const { return stream_; }
   cudaStream_t handle() const { return stream_.handle(); }
   Refusal refusal() const { return stream_.refusal(); }
-  int processors() const { return stream_.card().processors(); }
-  int architecture() const { return stream_.card().architecture(); }
+  int processors() const { return stream_.gpu().processors(); }
+  int architecture() const { return stream_.gpu().architecture(); }
 
   // Blocks of a grid that strides over `count` items, `each` per block: at most `waves` per multiprocessor.
   unsigned blocks(int64_t count, int64_t each, int waves = 8) const {

@@ -12,7 +12,7 @@
 namespace moe::cuda {
 namespace {
 
-// Rows of a block: enough for the three GEMMs to fill the card, while its float32 logits take at most 128 MB (or 128
+// Rows of a block: enough for the three GEMMs to fill the GPU, while its float32 logits take at most 128 MB (or 128
 // rows). It depends on the number of classes alone, because it sets the order in which dweights is summed.
 int64_t block_rows(int64_t classes) {
   return std::clamp<int64_t>((int64_t{32} << 20) / classes / 128 * 128, 128, 2048);

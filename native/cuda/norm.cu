@@ -15,7 +15,7 @@ constexpr unsigned kBlockThreads = 128;  // at least: a block takes several rows
 constexpr unsigned kForwardThreads = 512, kBackwardThreads = 512;
 constexpr int kForwardHeld = 4;    // vectors of a row that a thread keeps in registers
 constexpr int kBackwardCount = 8;  // neighbours of a row that a thread keeps
-// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the card.
+// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the GPU.
 constexpr int kRowBlock = 16;
 constexpr int kMostAtOnce = 4;  // rows of a threadIdx.y in the backward
 constexpr int kTotalGroups = 16;

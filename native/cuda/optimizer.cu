@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kTogether = kVectorOf<float>;
-constexpr int kSumBlock = 4096;  // elements of a partial sum, on every card
+constexpr int kSumBlock = 4096;  // elements of a partial sum, on every GPU
 constexpr int kTotalThreads = 1024;
 
 struct Adamw {

@@ -1,4 +1,4 @@
-// The gate's table of routes on the card, for dispatch and combine.
+// The gate's table of routes on the GPU, for dispatch and combine.
 #pragma once
 
 #include <algorithm>

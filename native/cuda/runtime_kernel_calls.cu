@@ -20,7 +20,7 @@ bool is_custom(const moe_activation_config& activation) { return activation.kind
 Kernels own;  // the ahead-of-time kernels; written once, before the first call
 
 const RuntimeFunctions* find(Stream& stream, const moe_runtime_kernel& kernel) {
-  return static_cast<CudaStream&>(stream).card().runtime_kernels().find(kernel);
+  return static_cast<CudaStream&>(stream).gpu().runtime_kernels().find(kernel);
 }
 
 // Launches a runtime kernel of this signature.
@@ -83,7 +83,7 @@ dim3 activation_blocks(const Launch& launch, int64_t count) {
 }
 
 const RuntimeFunctions& custom_functions(Stream& stream) {
-  const RuntimeFunctions* functions = static_cast<CudaStream&>(stream).card().runtime_kernels().custom_activation();
+  const RuntimeFunctions* functions = static_cast<CudaStream&>(stream).gpu().runtime_kernels().custom_activation();
   if (functions == nullptr) fail(MOE_INTERNAL, "a custom activation was let through that is not there");
   return *functions;
 }

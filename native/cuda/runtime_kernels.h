@@ -1,4 +1,4 @@
-// Runtime kernels: compiled by NVRTC for one model and installed on a card (docs/runtime-kernels.md).
+// Runtime kernels: compiled by NVRTC for one model and installed on a GPU (docs/runtime-kernels.md).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -17,7 +17,7 @@ using RuntimeFunctions = std::array<cudaKernel_t, 2>;
 
 class RuntimeKernels {
  public:
-  // Loads an image into the current card's context.
+  // Loads an image into the current GPU's context.
   void install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes);
   // The functions of the installed kernel with this description, or null.
   const RuntimeFunctions* find(const moe_runtime_kernel& kernel) const;

@@ -1,4 +1,4 @@
-// Pinned memory through which bytes cross between the host and a card.
+// Pinned memory through which bytes cross between the host and a GPU.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,13 +9,13 @@
 namespace moe::cuda {
 
 // Belongs to one stream. What is written goes through its parts in turn: a part is used again once the copies from it
-// are done, so a caller waits only if it is several parts ahead of the card.
+// are done, so a caller waits only if it is several parts ahead of the GPU.
 class Staging {
  public:
   static constexpr int64_t kPartBytes = 128 << 10;
   static constexpr int64_t kBytes = 4 * kPartBytes;
 
-  // Throws Error if there is no pinned memory left. The card is the current one.
+  // Throws Error if there is no pinned memory left. The GPU is the current one.
   Staging();
   ~Staging();
   Staging(const Staging&) = delete;

@@ -47,10 +47,10 @@ class CudaStream final : public Stream {
   static constexpr size_t kAlignment = 256;  // of what cudaMalloc returns
   static constexpr int64_t kTickets = 1024;
 
-  CudaStream(std::shared_ptr<Device> device, CudaDevice& card);
+  CudaStream(std::shared_ptr<Device> device, CudaDevice& gpu);
   ~CudaStream() override;
 
-  CudaDevice& card() const { return card_; }
+  CudaDevice& gpu() const { return gpu_; }
   cudaStream_t handle() const { return handle_; }
   Refusal refusal() const { return Refusal(refused_); }
   // kTickets counters for is_last_block(), all 0 between kernels.
@@ -88,7 +88,7 @@ class CudaStream final : public Stream {
   void* native() override;
 
  private:
-  // A check, and the card's count of releases when it was kept. Once memory has been released to the system since, the
+  // A check, and the GPU's count of releases when it was kept. Once memory has been released to the system since, the
   // check must not run: its tensors may have been in that memory.
   struct Pending {
     std::function<void()> check;
@@ -104,7 +104,7 @@ class CudaStream final : public Stream {
   // Events are reused, so an old mark stands for a later one: who waits for it waits longer.
   cudaEvent_t& event(int64_t mark) { return events_[static_cast<size_t>(mark % kMarks)]; }
 
-  CudaDevice& card_;
+  CudaDevice& gpu_;
   Staging staging_;
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;

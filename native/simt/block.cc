@@ -35,7 +35,7 @@ void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, 
   for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), random);
   // Exactly as large as asked for and full of NaN, so that AddressSanitizer sees overruns, and tests see reads of
-  // memory that was not written. It begins at any multiple of 128, as behind a card's static shared memory.
+  // memory that was not written. It begins at any multiple of 128, as behind a GPU's static shared memory.
   const size_t before = random() % (kSharedPeriod / kSharedAlignment) * kSharedAlignment;
   void* memory = nullptr;
   if (::posix_memalign(&memory, kSharedPeriod, before + std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();

@@ -9,7 +9,7 @@
 namespace simt {
 
 // A copy of one box of the matrix that `map` describes, to shared memory; it lands later, and completes its bytes at
-// the barrier. Throws if it would trap on a card, or if the emulation does not know it.
+// the barrier. Throws if it would trap on a GPU, or if the emulation does not know it.
 void start_box(AsyncProxy& async, const CUtensorMap& map, const std::array<int, 3>& first, void* to, uint64_t* barrier);
 
 // wgmma for d [64, columns] += a [64, 16] b [16, columns] in bfloat16; called by all lanes of a warp, with its

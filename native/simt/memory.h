@@ -1,10 +1,10 @@
-// The memory of the emulated cards. Kernels and copies can access it; the host cannot, as on a card: its access ends
+// The memory of the emulated GPUs. Kernels and copies can access it; the host cannot, as on a GPU: its access ends
 // the process.
 #pragma once
 
 #include <cuda_runtime.h>
 
-// Lets the host access the memory of all cards, until as many calls have ended it (0) as have begun it (1).
+// Lets the host access the memory of all GPUs, until as many calls have ended it (0) as have begun it (1).
 extern "C" __attribute__((visibility("default"))) void simt_access(int begin);
 
 namespace simt {

@@ -7,7 +7,7 @@ namespace simt {
 
 // The result of a call of this function: cudaSuccess, a failure that a test asked for, or that of an earlier kernel.
 cudaError_t outcome(const char* function);
-// Records that a kernel has failed: as on a card all later calls fail, but only those of this thread.
+// Records that a kernel has failed: as on a GPU all later calls fail, but only those of this thread.
 cudaError_t lose(const char* failure);
 
 }  // namespace simt

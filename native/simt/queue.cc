@@ -19,7 +19,7 @@ constexpr std::chrono::microseconds kLate{300};
 
 }  // namespace
 
-// Makes streams hold their work back, as on a busy card: with 1 until they are synchronized, with 2 for a while, for a
+// Makes streams hold their work back, as on a busy GPU: with 1 until they are synchronized, with 2 for a while, for a
 // thread of each stream does it; 0 ends it. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_hold(int hold) { holding = hold; }
 
@@ -90,7 +90,7 @@ void Queue::run_first(std::unique_lock<std::mutex>& lock) {
 }
 
 void Queue::run_late() {
-  cudaSetDevice(card_);
+  cudaSetDevice(gpu_);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return closed_ || (!busy_ && !held_.empty()); });

@@ -16,7 +16,7 @@ namespace simt {
 // Work of a stream that is held back. It outlives its stream if another stream waits for it.
 class Queue {
  public:
-  explicit Queue(int card) : card_(card) {}
+  explicit Queue(int gpu) : gpu_(gpu) {}
 
   // Runs the work now if none is held back before it.
   cudaError_t give(std::function<void()> work);
@@ -32,7 +32,7 @@ class Queue {
   void run_first(std::unique_lock<std::mutex>& lock);
   void run_late();
 
-  const int card_;
+  const int gpu_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> held_;

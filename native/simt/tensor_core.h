@@ -42,7 +42,7 @@ inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint3
   std::memcpy(d, sums, sizeof(sums));
 }
 
-// Refuses an address that traps on a card.
+// Refuses an address that traps on a GPU.
 inline void require_aligned(const void* address, const char* operation) {
   if (reinterpret_cast<uintptr_t>(address) % 16 == 0) return;
   simt::Block::current().refuse(std::string(operation) + " of an address that is not a multiple of 16");

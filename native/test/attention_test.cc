@@ -355,7 +355,7 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
                      moe_attention_forward(stream, good.config(), inputs, good.out, nullptr));
 }
 
-// Runs the layers of a shape on a card of the default kind, and on one that an environment variable makes smaller.
+// Runs the layers of a shape on a GPU of the default kind, and on one that an environment variable makes smaller.
 class EmulatedAttentionTest : public AttentionTest {
  protected:
   void expect_same_bits_on(const char* variable, const char* value, moe_dtype dtype, const AttentionShape& shape) {
@@ -364,13 +364,13 @@ class EmulatedAttentionTest : public AttentionTest {
     layer.forward(stream);
     layer.backward(stream);
     ::setenv(variable, value, 1);
-    moe_device card = 0;
+    moe_device gpu = 0;
     moe_stream narrow = 0;
-    ASSERT_MOE_OK(moe_device_open("simt", 0, &card));
-    ASSERT_MOE_OK(moe_stream_create(card, 1, &narrow));
+    ASSERT_MOE_OK(moe_device_open("simt", 0, &gpu));
+    ASSERT_MOE_OK(moe_stream_create(gpu, 1, &narrow));
     small.forward(narrow);
     small.backward(narrow);
-    EXPECT_MOE_OK(moe_device_close(card));
+    EXPECT_MOE_OK(moe_device_close(gpu));
     ::unsetenv(variable);
     expect_same_bits(small.out, layer.out, "out");
     expect_same_bits(small.logsumexp, layer.logsumexp, "logsumexp");
@@ -381,7 +381,7 @@ class EmulatedAttentionTest : public AttentionTest {
 };
 
 // sm_86 has 99 KiB of shared memory a block.
-TEST_F(EmulatedAttentionTest, TilesOfASmallerCardGiveTheSameBits) {
+TEST_F(EmulatedAttentionTest, TilesOfASmallerGpuGiveTheSameBits) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (int64_t head_size : {100, 256}) {
       expect_same_bits_on("PANAMOE_SIMT_ARCH", "86", dtype, {1, 40, 2, 1, head_size, 30});

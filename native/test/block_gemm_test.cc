@@ -1,5 +1,5 @@
 // GEMM with weights in blocks: each format against float64 products of its numbers and of rows, which a CPU rounds to
-// int8 and a card does not.
+// int8 and a GPU does not.
 #include <array>
 #include <limits>
 
@@ -29,7 +29,7 @@ class BlockGemmTest : public KernelTest {
   // Rows as the backend multiplies them.
   static Tensor multiplied(const Tensor& a) { return on_cpu() ? rounded(a) : converted(a, MOE_FLOAT64); }
   // Of the sum of the magnitudes: two or three roundings for each 32 k on a CPU, whose sums of codes are exact; on a
-  // card, as of other products by tensor cores.
+  // GPU, as of other products by tensor cores.
   static double tolerance() { return on_cpu() ? 3e-7 : 0x1p-20; }
   Tensor packed(const Format& format, const Tensor& blocks) {
     return testing::packed(device, stream, blocks, format.dtype);
@@ -67,7 +67,7 @@ TEST_F(BlockGemmTest, MatchesFloat64) {
 
 TEST_F(BlockGemmTest, ARowHasTheSameBitsAloneAmongManyAndOnEveryThread) {
   for (const Format& format : kFormats) {
-    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a card
+    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a GPU
     const Tensor b = packed(format, random_blocks(format, {n, k}, 1)), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
     const Tensor all = Tensor::random(MOE_BFLOAT16, {257, k}, 3);
     const std::vector<int64_t> few = {1, 7, 9, 65}, many = {1, 2, 3, 4, 5, 6, 7, 12, 13, 37, 130, 257};

@@ -1,4 +1,4 @@
-// A stream of a card that is at work: the emulation holds work back on request.
+// A stream of a GPU that is at work: the emulation holds work back on request.
 #include <chrono>
 #include <future>
 

@@ -222,7 +222,7 @@ TEST_F(CombineTest, Refuses) {
 
 // Two routes to one row: two threads would write its gradient.
 TEST_F(CombineTest, TheCpuRefusesARowThatTwoRoutesShare) {
-  if (!on_cpu()) GTEST_SKIP() << "a card leaves the row undefined";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU leaves the row undefined";
   CombineInput in(2, 1, 1, 6, false, false);
   in.routes.expert.fill(0);
   in.routes.position.fill(0);

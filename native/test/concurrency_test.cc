@@ -263,7 +263,7 @@ TEST_F(ConcurrencyTest, DevicesAndStreamsAreClosedInTheMiddleOfCalls) {
 
 // Indices that change between their check and their use, or during either.
 TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
-  if (!on_cpu()) GTEST_SKIP() << "a card's kernels read indices themselves";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU's kernels read indices themselves";
   RouteTable changing(kTokens, 2, kExperts, 7);
   const Tensor wild = integers({kTokens}, 16, 9), wild_slots = integers({kTokens}, 4, 11);
   const Tensor wild_blocks = integers({4, 4}, 9, 13);
@@ -355,7 +355,7 @@ TEST_F(ConcurrencyTest, TheGateBelievesNothingThatOthersCanChange) {
 #if defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a race by intent";
 #else
-  if (!on_cpu()) GTEST_SKIP() << "a card's kernels read values themselves";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU's kernels read values themselves";
   const Tensor changing = Tensor::random(MOE_FLOAT32, {kTokens, kExperts}, 5);
   const std::vector<Tensor> out = gate_outputs();
   const moe_stream streams[] = {stream, triple};

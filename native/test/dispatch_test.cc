@@ -117,7 +117,7 @@ TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
 
 // Two routes to one row: two threads would write it.
 TEST_F(DispatchTest, TheCpuRefusesARowThatTwoRoutesShare) {
-  if (!on_cpu()) GTEST_SKIP() << "a card leaves the row undefined";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU leaves the row undefined";
   const Tensor expert(MOE_INT32, {2, 1}), position(MOE_INT32, {2, 1}), offsets = Tensor::of(MOE_INT32, {2}, {0, 2});
   const Tensor x(MOE_FLOAT32, {2, 4}), rows(MOE_FLOAT32, {2, 4});
   const char* text = "position[1, 0] is 0, which another route to expert 0 has";

@@ -1,4 +1,4 @@
-// Makes the emulation of CUDA do what a card may do: fail, and run work asynchronously.
+// Makes the emulation of CUDA do what a GPU may do: fail, and run work asynchronously.
 #pragma once
 
 #include <dlfcn.h>

@@ -1,5 +1,5 @@
 // GEMM with weights in blocks and layout MOE_PACKED_EXACT, which rounds no rows: on a CPU the bits of products with
-// decoded weights, on a card those of MOE_PACKED.
+// decoded weights, on a GPU those of MOE_PACKED.
 #include <array>
 #include <limits>
 
@@ -49,7 +49,7 @@ TEST_F(ExactBlockGemmTest, MatchesFloat64OfRowsThatAreNotRounded) {
 
 TEST_F(ExactBlockGemmTest, HasTheBitsOfDecodedWeightsOnEveryThread) {
   for (const Format& format : kFormats) {
-    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a card
+    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a GPU
     const Tensor blocks = random_blocks(format, {n, k}, 1), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
     const Tensor b = exact(format, blocks), decoded = alike(format, blocks);
     const std::vector<int64_t> few = {1, 9}, many = {1, 2, 3, 4, 12, 13, 24, 37, 130, 257};

@@ -109,7 +109,7 @@ TEST_F(GemmSkinnyTest, SplitsMeetEveryEpilogue) {
   }
 }
 
-// Blocks that an H100 (132 multiprocessors) gets of the router's products; the numbers need no card.
+// Blocks that an H100 (132 multiprocessors) gets of the router's products; the numbers need no GPU.
 TEST(GemmSkinnyTilesTest, FillAnH100From512Tokens) {
   namespace skinny = cuda::skinny;
   constexpr int64_t kProcessors = 132, kHidden = 2048;

@@ -163,7 +163,7 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
       ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a, b, c, nullptr));
       expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
-      // Operands that begin where no 16-byte access may. A card of sm_90 multiplies them by other instructions.
+      // Operands that begin where no 16-byte access may. A GPU of sm_90 multiplies them by other instructions.
       ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a.misaligned(), b.misaligned(), other, nullptr));
       if (on_cpu() || emulated()) {
         expect_same_bits(c, other, "operands aside");

@@ -1,4 +1,4 @@
-// How many multiprocessors of an H100 the tiles of bfloat16 products keep busy; the numbers need no card.
+// How many multiprocessors of an H100 the tiles of bfloat16 products keep busy; the numbers need no GPU.
 #include "cuda/gemm/tiles.h"
 #include "test/testing.h"
 
@@ -52,7 +52,7 @@ TEST(GemmTilesTest, FewTokensGetSlimTiles) {
   }
 }
 
-// Where groups fill the card, a tile may have as many rows as can be: the host knows no group's size.
+// Where groups fill the GPU, a tile may have as many rows as can be: the host knows no group's size.
 TEST(GemmTilesTest, ManyGroupsGetTilesForAnyOfTheirSizes) {
   for (const Family family : kFamilies) {
     for (int64_t rows : {512, 4096, 65536}) {

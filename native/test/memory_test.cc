@@ -6,7 +6,7 @@ namespace {
 
 class MemoryTest : public KernelTest {
  protected:
-  // The device's memory is its own, also on a card, where the tests' tensors lie in managed memory (main.cc).
+  // The device's memory is its own, also on a GPU, where the tests' tensors lie in managed memory (main.cc).
   void SetUp() override {
     test_memory(1);
     const bool managed = std::getenv("PANAMOE_CUDA_MANAGED") != nullptr;
@@ -170,7 +170,7 @@ TEST_F(MemoryRefusalTest, NamesWhatTheGateReads) {
                                                              &chosen, balance_sums(&used, &taken, &sums)));
 }
 
-// On a stream that holds its work back, as a busy card does.
+// On a stream that holds its work back, as a busy GPU does.
 class EmulatedMemoryTest : public MemoryTest {
  protected:
   struct Work {

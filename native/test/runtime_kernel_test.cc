@@ -307,7 +307,7 @@ TEST_F(EmulatedActivationTest, IsComputedElementByElement) {
 
 double x_tanh(double x) { return x * std::tanh(x); }
 
-// What the card's own kernels compute, and the activation after them.
+// What the GPU's own kernels compute, and the activation after them.
 TEST_F(EmulatedActivationTest, FollowsProductsThatHaveNoKernelOfTheirOwn) {
   ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_ACTIVATION}, "activation"));
   for (const moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {

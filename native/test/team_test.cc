@@ -211,7 +211,7 @@ class ScarceThreadsTest : public KernelTest {};
 
 // Products, attention and norms on streams of one to eight threads, of which the system grants none, some or all.
 TEST_F(ScarceThreadsTest, TheSameBitsWithHoweverManyThreads) {
-  if (!on_cpu()) GTEST_SKIP() << "a card's streams have no threads";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU's streams have no threads";
   const Tensor x = Tensor::random(MOE_FLOAT32, {96, 80}, 1), weights = Tensor::random(MOE_BFLOAT16, {4, 200, 80}, 2);
   const Tensor offsets = Tensor::of(MOE_INT32, {5}, {0, 10, 10, 50, 96});
   const Tensor q = Tensor::random(MOE_FLOAT32, {2, 40, 4, 16}, 3);

@@ -40,7 +40,7 @@ inline bool on_cpu() { return std::string(backend_under_test()) == "cpu"; }
 inline bool emulated() { return std::string(backend_under_test()) == "simt"; }
 
 // Memory for a test's tensors, aligned to 64: the host's, exactly as large as asked for, so that AddressSanitizer sees
-// what lies beyond. A card can work on its own memory alone, which the host can read as well.
+// what lies beyond. A GPU can work on its own memory alone, which the host can read as well.
 inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
   if (std::string(backend_under_test()) != "cuda") {
     void* memory = nullptr;
@@ -48,15 +48,15 @@ inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
     std::memset(memory, 0, bytes);
     return {static_cast<uint8_t*>(memory), &std::free};
   }
-  static const moe_device card = [] {
+  static const moe_device gpu = [] {
     moe_device device = 0;
     moe_device_open("cuda", 0, &device);
     return device;
   }();
   void* memory = nullptr;
-  if (moe_memory_allocate(card, static_cast<int64_t>(bytes), &memory) != MOE_OK) throw std::bad_alloc();
+  if (moe_memory_allocate(gpu, static_cast<int64_t>(bytes), &memory) != MOE_OK) throw std::bad_alloc();
   std::memset(memory, 0, bytes);
-  return {static_cast<uint8_t*>(memory), [](uint8_t* freed) { moe_memory_free(card, freed); }};
+  return {static_cast<uint8_t*>(memory), [](uint8_t* freed) { moe_memory_free(gpu, freed); }};
 }
 
 // A row-major tensor and its descriptor. Reads and writes go through double, whatever the dtype.
@@ -192,7 +192,7 @@ class KernelTest : public ::testing::Test {
   }
   void TearDown() override { EXPECT_MOE_OK(moe_device_close(device)); }
 
-  // Streams whose results have the same bits. A card's streams have no threads and do not differ: one, for another run.
+  // Streams whose results have the same bits. A GPU's streams have no threads and do not differ: one, for another run.
   std::vector<moe_stream> streams() const {
     return on_cpu() ? std::vector{single, stream, triple} : std::vector{single};
   }

@@ -4,7 +4,7 @@
 // block for a tile of keys (key_gradient.cu); dq sums dscore k over keys, a block for a tile of queries
 // (query_gradient.cu). So every sum has one order, and nothing is added by two blocks. The first kernel leaves dscore
 // in memory for the second one; where that would take too much, the second one computes it anew. Tested by:
-// PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a card by ci/gpu.
+// PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a GPU by ci/gpu.
 #include "cuda/attention/backward.h"
 #include "cuda/kernels.h"
 
@@ -50,16 +50,16 @@ __global__ void __launch_bounds__(kDeltaThreads)
 }
 
 // Launches both kernels, for as many key heads at a time as there is memory for dscores. Whether those are stored
-// follows from the shape of one sequence and the card, and changes no sum's order.
+// follows from the shape of one sequence and the GPU, and changes no sum's order.
 template <typename Element>
 void launch_gradients(Launch& launch, Backward<Element>& backward, int key_heads) {
-  const auto& card = launch.stream().card();
+  const auto& gpu = launch.stream().gpu();
   int rows = 0;
-  visit_shape<Element>(backward.head_size, card.most_shared_bytes(), [&](auto shape) { rows = shape.kRows; });
+  visit_shape<Element>(backward.head_size, gpu.most_shared_bytes(), [&](auto shape) { rows = shape.kRows; });
   backward.score_tiles = score_tiles(backward.length, rows, backward.window, backward.full);
   const int64_t tiles = backward.score_tiles.count() * (backward.heads / backward.groups);  // of a key head
   const int64_t elements = tiles * rows * rows;
-  const int64_t most = card.most_memory_bytes() / kMemoryShare / sizeof(Element);
+  const int64_t most = gpu.most_memory_bytes() / kMemoryShare / sizeof(Element);
   int64_t at_once = key_heads;
   if (elements <= most) {
     const int64_t fit = std::max<int64_t>(1, most / std::max<int64_t>(1, elements));

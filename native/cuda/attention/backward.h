@@ -26,7 +26,7 @@ struct BackwardShape : HeadShape<Element, kHeadSize> {
   static_assert(kStatistics <= kThreads);
 };
 
-// Calls visit with the BackwardShape of heads of this size: the widest one that fits into the card's shared memory.
+// Calls visit with the BackwardShape of heads of this size: the widest one that fits into the GPU's shared memory.
 // Every sum has the same order in all.
 template <typename Element, typename Visit>
 void visit_shape(int head_size, size_t most_shared_bytes, Visit&& visit) {
@@ -34,9 +34,9 @@ void visit_shape(int head_size, size_t most_shared_bytes, Visit&& visit) {
     // Float32 tiles of the widest heads are halved to fit into any shared memory.
     constexpr int kHead = decltype(head)::value, kRowWarps = std::is_same_v<Element, float> && kHead > 128 ? 2 : 4;
     using Wide = BackwardShape<Element, kHead, kRowWarps>;
-    if constexpr (Wide::kSharedBytes > kSharedOfEveryCard) {
+    if constexpr (Wide::kSharedBytes > kSharedOfEveryGpu) {
       using Narrow = BackwardShape<Element, kHead, kRowWarps / 2>;
-      static_assert(Narrow::kSharedBytes <= kSharedOfEveryCard);
+      static_assert(Narrow::kSharedBytes <= kSharedOfEveryGpu);
       if (Wide::kSharedBytes > most_shared_bytes) return visit(Narrow{});
     }
     visit(Wide{});

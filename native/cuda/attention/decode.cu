@@ -1,5 +1,5 @@
 // Attention over the key/value cache, and the cache's own writing; shapes as in cpu/attention/decode.cc.
-// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionDecode*'. Timed on a card by ci/gpu.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionDecode*'. Timed on a GPU by ci/gpu.
 #include <limits>
 #include <vector>
 
@@ -13,7 +13,7 @@ namespace {
 constexpr int kMergeThreads = 128;
 constexpr int kAppendThreads = 256;
 constexpr int64_t kMostScratchBytes = 128 << 20;  // unless one row needs more
-// From this many rows a slot on they come in runs that share their keys, and are enough to fill the card unsplit.
+// From this many rows a slot on they come in runs that share their keys, and are enough to fill the GPU unsplit.
 constexpr int64_t kLongRun = 4;
 constexpr int64_t kMostChunks = 65535;  // blocks along y
 

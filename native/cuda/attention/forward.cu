@@ -2,7 +2,7 @@
 // 2307.08691): a block keeps a tile of query rows and walks tiles of keys with a running maximum m and sum l of weights
 // 2^(s - m), where s has log2(e) in it. A sink is a key without a value that a row sees first: m and l start as its
 // logit and 1. The query heads that share a key head are rows of one tile, so they read it once.
-// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a card by ci/gpu.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a GPU by ci/gpu.
 #include "cuda/attention/forward.h"
 
 #include "cuda/attention/run.h"
@@ -213,8 +213,8 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
 void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   using Shape = ForwardShape<Element, kHead, kRowWarps, kOneChunk>;
-  if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryCard) {  // a row's bits do not depend on its tile
-    if (Shape::kSharedBytes > launch.stream().card().most_shared_bytes()) {
+  if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryGpu) {  // a row's bits do not depend on its tile
+    if (Shape::kSharedBytes > launch.stream().gpu().most_shared_bytes()) {
       return attend<Element, kHead, 1, kOneChunk>(launch, a, chunks, sums, statistics);
     }
   }

@@ -122,7 +122,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 
 template <typename Element>
 void launch_query_gradient(Launch& launch, const Backward<Element>& backward) {
-  visit_shape<Element>(backward.head_size, launch.stream().card().most_shared_bytes(), [&](auto shape) {
+  visit_shape<Element>(backward.head_size, launch.stream().gpu().most_shared_bytes(), [&](auto shape) {
     using Shape = decltype(shape);
     const auto with = [&](auto stored) {
       launch(query_gradient_kernel<Element, Shape::kHead, Shape::kRowWarps, stored()>,

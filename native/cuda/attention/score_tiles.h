@@ -1,4 +1,4 @@
-// The gradients of scores in the card's memory, which one kernel of the backward leaves for the other: tiles of keys by
+// The gradients of scores in the GPU's memory, which one kernel of the backward leaves for the other: tiles of keys by
 // queries. A tile is made of blocks of 8 x 8, one after the other, so that warps write and read whole blocks.
 #pragma once
 

@@ -17,9 +17,9 @@ constexpr int kWarpRows = 16;
 
 constexpr int kMostHeadSize = 256;
 
-// Shared memory that a block can have on every supported card: what sm_86, sm_89 and sm_120 have. Tiles that need more
+// Shared memory that a block can have on every supported GPU: what sm_86, sm_89 and sm_120 have. Tiles that need more
 // are launched narrower there.
-constexpr size_t kSharedOfEveryCard = 99 << 10;
+constexpr size_t kSharedOfEveryGpu = 99 << 10;
 
 // How heads of up to kHead elements are cut: kColumnWarps warps share the rows of a tile, and each keeps sums for
 // kColumns columns of the head. Rows of a tile lie kStride apart, so that neither ldmatrix nor reads along them

@@ -5,7 +5,7 @@
 // serves all sizes, k in ascending order, so a row's bits depend neither on the tile nor on the rows beside it. Design:
 // docs/kernels-cuda.md.
 //
-// Has run on the emulation alone, never on a card.
+// Has run on the emulation alone, never on a GPU.
 // Test: PANAMOE_SIMT_ARCH=90 PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
 // Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda, again with PANAMOE_CUDA_WGMMA=0.
 #include <cuda.h>
@@ -228,7 +228,7 @@ CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int6
   const CUresult result = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(data), sizes, strides,
                                  boxes, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (result != CUDA_SUCCESS) fail(MOE_DEVICE_FAILED, "describing a matrix to the card failed with ", int{result});
+  if (result != CUDA_SUCCESS) fail(MOE_DEVICE_FAILED, "describing a matrix to the GPU failed with ", int{result});
   return map;
 }
 

@@ -67,7 +67,7 @@ Matrix matrix_of(Tensor matrix, bool transposed);
 Output output_of(OptionalTensor output);
 // Computes the product by the kernels for its dtypes.
 void run_product(Launch& launch, const Product& product);
-// bfloat16 times bfloat16 by wgmma (hopper.cu); false if the card has none or cannot compute this product by it. That
+// bfloat16 times bfloat16 by wgmma (hopper.cu); false if the GPU has none or cannot compute this product by it. That
 // depends on the layer and on how its operands are aligned, never on the number of rows.
 bool run_hopper_product(Launch& launch, const Product& product);
 // The same by mma.sync (tensor.cu); every other mix, unless it is skinny, by float32 multiply-adds (float.cu).

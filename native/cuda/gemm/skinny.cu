@@ -1,6 +1,6 @@
 // GEMM of a layer with few outputs or inputs and a float32 operand, as the router: c [M, N] = activation(a [M, K]
 // b [N, K]^T + bias), or c += a b^T, on tensor cores, by the bfloat16 parts of float32 values (parts.h). K is cut into
-// splits, so that few tokens fill the card: a split is one chain of mma.m16n8k16 over k, and the block that finishes a
+// splits, so that few tokens fill the GPU: a split is one chain of mma.m16n8k16 over k, and the block that finishes a
 // tile's last split adds the sums of all in order. The number of rows changes neither, so a row has the same bits alone
 // and in a batch. Design: docs/kernels-cuda.md. Source: CUTLASS, split-K. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
 // --gtest_filter='Gemm*'. Time: ./panamoe bench gate --device cuda.

@@ -1,5 +1,5 @@
 // How a product of a skinny layer is cut: k into splits by the layer alone, so that a row's bits do not depend on the
-// rows beside it, and c into the largest tiles that fill the card.
+// rows beside it, and c into the largest tiles that fill the GPU.
 #pragma once
 
 #include <algorithm>

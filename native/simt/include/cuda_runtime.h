@@ -1,4 +1,4 @@
-// The part of CUDA's runtime that native/cuda calls, on the host. A card's memory is the host's, and accessible to
+// The part of CUDA's runtime that native/cuda calls, on the host. A GPU's memory is the host's, and accessible to
 // kernels and copies alone (simt/memory.h); a kernel has run when its launch returns, unless a test holds it back. Test
 // only.
 #pragma once
@@ -139,7 +139,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   if (const cudaError_t error = simt::check_launch(*config, reinterpret_cast<const void*>(kernel));
       error != cudaSuccess)
     return error;
-  // As on a card, parameters are copied at the launch, and again for every thread.
+  // As on a GPU, parameters are copied at the launch, and again for every thread.
   const std::tuple<std::decay_t<Parameters>...> parameters(std::forward<Arguments>(arguments)...);
   const cudaLaunchConfig_t shape = *config;
   return simt::enqueue(shape.stream, [=] {

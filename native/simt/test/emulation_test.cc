@@ -91,7 +91,7 @@ TEST(EmulationTest, LaunchesBeyondTheDeviceAreRefused) {
   EXPECT_EQ(run(1024, 0, kernel), cudaSuccess);
 }
 
-TEST(EmulationTest, SharedMemoryBeyond48KibMustBeAskedForWithinTheCardsLimit) {
+TEST(EmulationTest, SharedMemoryBeyond48KibMustBeAskedForWithinTheGpusLimit) {
   void (*kernel)() = [] {};
   const auto ask = [&](int bytes) {
     return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -99,8 +99,8 @@ TEST(EmulationTest, SharedMemoryBeyond48KibMustBeAskedForWithinTheCardsLimit) {
   };
   EXPECT_EQ(run(32, 48 << 10, kernel), cudaSuccess);
   EXPECT_EQ(run(32, (48 << 10) + 1, kernel), cudaErrorInvalidValue);
-  const std::pair<const char*, int> cards[] = {{"80", 163}, {"86", 99}, {"90", 227}, {"100", 227}};
-  for (const auto& [architecture, kib] : cards) {
+  const std::pair<const char*, int> gpus[] = {{"80", 163}, {"86", 99}, {"90", 227}, {"100", 227}};
+  for (const auto& [architecture, kib] : gpus) {
     ::setenv("PANAMOE_SIMT_ARCH", architecture, 1);
     cudaDeviceProp properties{};
     EXPECT_EQ(cudaGetDeviceProperties(&properties, 0), cudaSuccess);

@@ -1,4 +1,4 @@
-// That the emulation of TMA, mbarrier and wgmma computes what a card would, and that it reports mistakes which a card
+// That the emulation of TMA, mbarrier and wgmma computes what a GPU would, and that it reports mistakes which a GPU
 // answers with a hang or with wrong numbers.
 #include <cuda_bf16.h>
 

@@ -1,4 +1,4 @@
-// That an emulated card's memory is the kernels' alone.
+// That an emulated GPU's memory is the kernels' alone.
 #include <cmath>
 
 #include "simt/test/launches.h"

@@ -3,7 +3,7 @@
 // signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank
 // has joined it. On the null stream nobody waits inside a call, and until then the communicator is in progress. On a
 // stream of the emulation of CUDA the operation is work of that stream, in order with its kernels, and buffers may lie
-// on its cards. The child of a split is stored late, while its parent is polled. Unlike NCCL it adds in rank order, and
+// on its GPUs. The child of a split is stored late, while its parent is polled. Unlike NCCL it adds in rank order, and
 // says so when ranks disagree.
 
 #include <dlfcn.h>
