@@ -1,4 +1,4 @@
-// The table of routes that the gate writes and dispatch and combine read: its limits, its shape, its values.
+// The table of routes that the gate writes and that dispatch and combine read: limits, shapes, values.
 #pragma once
 
 #include "core/check.h"
@@ -24,7 +24,7 @@ inline const moe_tensor& check_gated(const char* name, const moe_tensor* table) 
   return *table;
 }
 
-// A table for dispatch: expert and position [S, K], offsets [E + 1].
+// The table of routes for dispatch: expert and position [S, K], offsets [E + 1].
 inline moe_routes check_routes(const moe_routes* routes, int64_t tokens) {
   const moe_routes c = check_struct("routes", routes);
   check_tensor("expert", c.expert, kInt32Only, {tokens, kAny});
