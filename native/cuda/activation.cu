@@ -1,4 +1,4 @@
-// Activations of each element, and SwiGLU: y = activation(x), dx = dy activation'(x). Formulas and shapes:
+// Elementwise activations and SwiGLU: y = activation(x), dx = dy activation'(x). Formulas and shapes:
 // cpu/activation.cc. The kernels stride over a grid of columns and rows.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Elementwise*'.
 // Time: ./panamoe bench train-step --device cuda.
@@ -11,7 +11,7 @@ namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBackwardBlocks = 3;  // per multiprocessor: for four the compiler would spill registers
+constexpr int kBackwardBlocks = 3;  // blocks per multiprocessor: for four the compiler spills
 constexpr int64_t kMostGridRows = 65535;
 
 // Bound by the bytes of x and y.

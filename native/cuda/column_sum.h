@@ -1,4 +1,4 @@
-// Sums of columns over all rows, or over groups of rows.
+// Sums of columns, over all rows or per group of rows.
 #pragma once
 
 #include "cuda/launch.h"

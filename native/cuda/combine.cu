@@ -1,5 +1,5 @@
-// Combine: rows of experts back to their tokens, with weights, residual branch and skip connection. Formulas and
-// shapes: cpu/combine.cc. Forward: a block takes some tokens, a thread some columns. Backward: a warp takes a token.
+// Combine: weighted sums of expert rows in token order, with residual branch and skip connection. Formulas and shapes:
+// cpu/combine.cc. Forward: a block takes several tokens, a thread several columns. Backward: a warp per token.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Combine*'. Time: ./panamoe bench combine --device cuda.
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -22,8 +22,7 @@ struct Shares {
   }
 };
 
-// Bound by bytes: reads each route's row, mlp and skip; writes each token. mlp and coefficient are both given or
-// neither.
+// Bound by bytes: reads each route's row, mlp and skip; writes each token. mlp and coefficient are null together.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     combine_kernel(Floats rows, int64_t tokens, int64_t width, Routes routes, const float* weight, Floats mlp,
@@ -61,7 +60,7 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-// A warp for each token. Bound by bytes: reads dy, reads and writes each route's row.
+// A warp per token. Bound by bytes: reads dy, reads and writes each route's row.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     combine_backward_kernel(Floats dy, Floats rows, int64_t tokens, int64_t width, Routes routes, const float* weight,

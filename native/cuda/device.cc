@@ -17,7 +17,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int kOldestArchitecture = 80;  // bfloat16 products and asynchronous copies
+constexpr int kOldestArchitecture = 80;  // first with bfloat16 products and asynchronous copies
 
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
@@ -41,7 +41,7 @@ void require_driver() {
   require(error, "counting the GPUs");
 }
 
-// PANAMOE_CUDA_MEMORY_LIMIT in bytes; by default what is free on the current GPU, less 5 % of its memory, which is
+// PANAMOE_CUDA_MEMORY_LIMIT in bytes; by default the free memory of the current GPU, less 5 % of its total, which is
 // left to the driver, kernels and libraries.
 int64_t memory_limit() {
   const char* text = std::getenv("PANAMOE_CUDA_MEMORY_LIMIT");
@@ -84,7 +84,7 @@ std::shared_ptr<Device> CudaDevice::open(int ordinal) {
     fail(MOE_UNSUPPORTED, "GPU ", ordinal, " (", properties.name, ") is sm_", properties.major, properties.minor,
          ", the kernels need sm_", kOldestArchitecture, " or newer");
   }
-  setting("PANAMOE_CUDA_WGMMA");  // refused here, not by the first product
+  setting("PANAMOE_CUDA_WGMMA");  // refuses a malformed value here, not at the first product
   const bool managed = setting("PANAMOE_CUDA_MANAGED").value_or(false);
   if (managed && !properties.concurrentManagedAccess) {
     fail(MOE_UNSUPPORTED, "GPU ", ordinal, " (", properties.name,
@@ -107,7 +107,7 @@ void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosi
 
 void CudaDevice::allow_shared_bytes(const void* kernel, size_t bytes) const {
   static std::mutex mutex;
-  static std::map<std::pair<int, const void*>, size_t> allowed;  // outlives this device, as the limits do
+  static std::map<std::pair<int, const void*>, size_t> allowed;  // outlives this device, because limits belong to the process
   std::lock_guard lock(mutex);
   size_t& most = allowed[{ordinal_, kernel}];
   if (bytes <= most) return;

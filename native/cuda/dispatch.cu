@@ -1,5 +1,5 @@
-// Dispatch: tokens to rows grouped by expert, and the sum of a token's rows as its backward. Formulas and shapes:
-// cpu/dispatch.cc. A block takes some tokens, a thread some columns.
+// Dispatch: tokens to rows grouped by expert; its backward sums a token's rows. Formulas and shapes: cpu/dispatch.cc. A
+// block takes several tokens, a thread several columns.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Dispatch*'.
 // Time: ./panamoe bench dispatch --device cuda.
 #include "cuda/kernels.h"

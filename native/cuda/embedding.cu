@@ -1,8 +1,8 @@
 // Token embedding plus position embedding. Formulas and shapes: cpu/embedding.cc.
 //
-// The backward adds rows of equal ids in token order without atomics: tokens are sorted by id (embedding_order.cu),
-// sum_runs adds the rows of equal ids within chunks of the order, join_runs adds up runs that go over several chunks.
-// Chunks are fixed, so the sums do not depend on the GPU.
+// The backward adds rows of equal ids in token order without atomics. It sorts tokens by id (embedding_order.cu);
+// sum_runs adds the rows of equal ids within chunks of that order; join_runs adds the runs that span chunks. Chunks are
+// fixed, so sums do not depend on the GPU.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Embedding*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
@@ -16,10 +16,10 @@ namespace moe::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr int kChunk = 32;  // places of the order that a block sums; fixed, because it sets the order of sums
+constexpr int kChunk = 32;  // sorted tokens per block; fixed, because it sets the order of sums
 constexpr int kAhead = 4;   // rows whose loads are in flight at once
 
-// threadIdx.y is a token of the block, threadIdx.x its columns. Bound by bytes: one or two rows read, one written.
+// threadIdx.y is a token of the block, threadIdx.x its columns. Bound by bytes: reads one or two rows, writes one.
 template <bool vectorized, typename Table, typename Places, typename Y>
 __global__ void __launch_bounds__(kThreads)
     look_up_kernel(const int32_t* ids, const Table* table, int64_t table_rows, const int32_t* positions,
@@ -45,22 +45,22 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The id at place p of the order; `rows` for an id outside the table, which comes last in the order.
+// The id of the p-th sorted token; `rows` for an id outside the table, which sorts last.
 __device__ __forceinline__ int64_t id_at(const int32_t* ids, const int32_t* order, int64_t p, int64_t rows) {
   const int64_t id = ids[order[p]];
   return id < 0 || id >= rows ? rows : id;
 }
 
-// A block sums dy over the runs of equal ids in a chunk of the order. A run within the chunk is added to the table; a
-// run that began in an earlier chunk is written to leading[chunk], a run that goes on in the next one to
-// trailing[chunk]. Bound by reading dy once.
+// A block sums dy over the runs of equal ids in a chunk. A run within the chunk is added to the table; a run that began
+// in an earlier chunk is written to leading[chunk], one that continues in the next chunk to trailing[chunk]. Bound by
+// reading dy once.
 template <bool vectorized, typename Dy>
 __global__ void __launch_bounds__(kThreads)
     sum_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, const Dy* dy, int64_t width,
                     float* table, float* leading, float* trailing) {
   constexpr int count = kVectorOf<Dy>;
   __shared__ int32_t tokens_of[kChunk];
-  __shared__ int64_t ids_of[kChunk + 2];  // with one neighbour on each side, -1 before the first and behind the last
+  __shared__ int64_t ids_of[kChunk + 2];  // with one more on each side: -1 before the first and after the last
   const int64_t begin = int64_t{blockIdx.x} * kChunk;
   const int size = static_cast<int>(tokens - begin < kChunk ? tokens - begin : kChunk);
   for (int j = static_cast<int>(threadIdx.x); j < size + 2; j += static_cast<int>(blockDim.x)) {
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Adds the parts of a run that goes over several chunks to the table, in order; done by the block of its first chunk.
+// Adds the parts of a run that spans chunks to the table, in order. The block of the run's first chunk does it.
 template <bool vectorized>
 __global__ void __launch_bounds__(kThreads)
     join_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, int64_t width,

@@ -1,5 +1,5 @@
-// The experts' grouped GEMM. Formulas and shapes: cpu/expert.cc. Each expert's group of rows is one group of a Product
-// (cuda/gemm/product.h); only the kernels read the offsets, so a call can be captured in a graph.
+// The experts' grouped GEMM. Formulas and shapes: cpu/expert.cc. Each expert's rows are one group of a Product
+// (cuda/gemm/product.h). Only kernels read the offsets, so a graph can capture the call.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Expert*'.
 // Time: ./panamoe bench grouped-gemm --device cuda.
 #include "core/check.h"

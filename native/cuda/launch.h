@@ -9,8 +9,8 @@
 #include "core/kernels.h"
 #include "cuda/stream.h"
 
-// extern __shared__ of a kernel, aligned to 128 bytes. Its size, where the compiler knows it, goes into the PTX as the
-// name of an unused register: ci/cuda.d/compile reads it there.
+// extern __shared__ of a kernel, aligned to 128 bytes. A size that the compiler knows goes into the PTX as the name of
+// an unused register, which ci/cuda.d/compile reads.
 #if defined(MOE_SIMT)
 #define MOE_DYNAMIC_SHARED(type, name, ...) type* name = reinterpret_cast<type*>(::simt::Block::current().shared())
 #else
@@ -22,7 +22,8 @@
 
 namespace moe::cuda {
 
-// The launches of one call: a frame of the stream's arena, during which the stream's GPU is current.
+// Launches the kernels of one call. While it lives, it holds a frame of the stream's arena, and the stream's GPU is
+// current.
 class Launch {
  public:
   // `name` names the kernels in messages; by default the calling function.
@@ -55,7 +56,7 @@ class Launch {
     return stream_.arena().take<Value>(count);
   }
 
-  // `count` counters for is_last_block(). More than the stream has are cleared by a launch.
+  // `count` counters for is_last_block(). If the stream has fewer, they are scratch memory cleared by a launch.
   unsigned* tickets(int64_t count) const {
     if (count <= CudaStream::kTickets) return stream_.tickets();
     auto* cleared = take<unsigned>(count);
@@ -69,13 +70,13 @@ class Launch {
   int processors() const { return stream_.gpu().processors(); }
   int architecture() const { return stream_.gpu().architecture(); }
 
-  // Blocks of a grid that strides over `count` items, `each` per block: at most `waves` per multiprocessor.
+  // Blocks of a grid-stride loop over `count` items, `each` per block: at most `waves` per multiprocessor.
   unsigned blocks(int64_t count, int64_t each, int waves = 8) const {
     return static_cast<unsigned>(std::min(ceil_div(count, each), static_cast<int64_t>(processors()) * waves));
   }
 
  private:
-  // A block may use 48 KiB without an attribute of its kernel; static shared memory takes a part of it.
+  // Dynamic shared memory that needs no attribute of the kernel: 48 KiB less room for static shared memory.
   static constexpr size_t kSharedWithoutAsking = 32 << 10;
 
   CudaStream& stream_;

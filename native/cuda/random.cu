@@ -1,6 +1,6 @@
-// Uniform, normal and Gumbel numbers and jitter from Philox 4x32-10: the numbers of cpu/random.cc, where the formula
-// is. Uniform numbers and jitter have the same bits; the others are computed in float64 and rounded once, so they
-// differ only if two float64 libraries round differently. A thread takes a Philox block of four numbers.
+// Uniform, normal and Gumbel numbers and jitter from Philox 4x32-10; formulas: cpu/random.cc. Uniform numbers and
+// jitter have the CPU's bits; the others are computed in float64 and rounded once, so they differ only if two float64
+// libraries round differently. A thread takes a Philox block of four numbers.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Random*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include <cfloat>
@@ -39,7 +39,7 @@ __device__ __forceinline__ Words philox(uint64_t seed, uint64_t block) {
 
 __device__ __forceinline__ float uniform_of(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
 
-// Each makes the numbers of a Philox block, whose first one is element `first` of y.
+// Functors that make the numbers of a Philox block, whose first one is element `first` of y.
 
 struct Uniform {
   uint32_t mask;  // keeps all bits, or those of a bfloat16
@@ -89,8 +89,8 @@ struct Jitter {
   }
 };
 
-// A thread takes a Philox block; that of thread 0 begins `skipped` numbers before y. Bound by integer (uniform) or
-// float64 (normal) arithmetic.
+// A thread takes a Philox block; thread 0's begins `skipped` numbers before y. Bound by integer (uniform) or float64
+// (normal) arithmetic.
 template <bool vectorized, typename Y, typename Numbers>
 __global__ void __launch_bounds__(kThreads)
     random_kernel(uint64_t seed, uint64_t first_block, int skipped, Numbers numbers, int64_t count, Y* y) {

@@ -1,5 +1,5 @@
 // Rotary position embedding. Formulas and shapes: cpu/rotary.cc. A block takes a row of x; a thread takes vectors of
-// pairs, or of elements that are copied. Bound by bytes.
+// pairs, or of copied elements. Bound by bytes.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'. Time: ./panamoe bench prefill --device cuda.
 #include "core/check.h"
 #include "cuda/floating.h"
@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kMostThreads = 256;
 
-// A thread takes kVector pairs of a head at a time, or kVector elements behind the pairs. It reads them before it
-// writes them, so y may alias x.
+// A thread takes kVector pairs of a head at a time, or kVector elements after the pairs. It reads them before it writes
+// them, so y may alias x.
 template <typename Element, int kVector>
 __global__ void __launch_bounds__(kMostThreads)
     rotary_kernel(const Element* x, const int32_t* positions, const float* cosine, const float* sine, int heads,

@@ -1,4 +1,4 @@
-// Which calls run a runtime kernel, and how it is launched. All other calls run the ahead-of-time kernels (`own`).
+// Decides which calls run a runtime kernel, and launches it. All other calls run the ahead-of-time kernels (`own`).
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='RuntimeKernel*:Emulated*'.
 #include <algorithm>
 #include <tuple>
@@ -96,7 +96,7 @@ void custom_forward(Stream& stream, Tensor x, OptionalTensor saved, Tensor y, ru
       elements(y), extent);
 }
 
-// Scratch memory for the preactivation of y, in float32: rounded no more than inside a fused kernel.
+// Scratch memory for the preactivation of y; float32, so that it is not rounded more than inside a fused kernel.
 moe_tensor preactivation_of(const Launch& launch, Tensor y) {
   const int64_t count = element_count(y);
   moe_tensor scratch = y;
@@ -134,8 +134,8 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
   custom_forward(stream, before, epilogue.preactivation, c, {element_count(c), nullptr, 0});
 }
 
-// True if the runtime kernel `expert` can serve this call: few rows, operands aligned to 16 bytes, sizes of 32 bits.
-// Packed weights are row-major on this backend (cuda/gemm/gemm.cu).
+// True if the runtime kernel `expert` fits this call: few rows, operands aligned to 16 bytes, sizes below 2^31. Packed
+// weights are row-major on this backend (cuda/gemm/gemm.cu).
 bool fits_expert_kernel(Tensor x, Tensor weights, Tensor y, OptionalTensor preactivation) {
   return x.shape[0] <= runtime_kernel::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kMostPending = 256;
 
-// The emulation runs a kernel within its launch, so waiting costs nothing.
+// The emulation runs a kernel inside its launch, so waiting costs nothing.
 #if defined(MOE_SIMT)
 constexpr bool kSynchronousByDefault = true;
 #else
@@ -59,7 +59,7 @@ void CudaStream::release() {
 
 CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {
   stream_.gpu_.make_current();
-  // Earlier calls have been waited for; their tensors may be gone.
+  // Earlier calls are complete; their tensors may be gone.
   if (stream_.synchronous_ && stream_.depth_ == 0) stream_.pending_.clear();
   ++stream_.depth_;
 }
