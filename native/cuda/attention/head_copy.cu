@@ -1,5 +1,5 @@
-// Columns of heads from one arrangement to another. Formula and shapes: cpu/attention/head_copy.cc. A thread takes 16
-// bytes of neighbours, or one element if a tensor is not aligned, and then those one grid further. Bound by bytes.
+// Copies columns of heads between tensors. Formula and shapes: cpu/attention/head_copy.cc. A thread takes 16 adjacent
+// bytes, or one element if a tensor is not aligned, then strides by the grid. Bound by bytes.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='HeadCopy*'.
 #include "core/check.h"
 #include "cuda/floating.h"
@@ -10,9 +10,9 @@ namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBlocks = 8;  // per multiprocessor: all threads that it holds
+constexpr int kBlocks = 8;  // blocks per multiprocessor: as many as it holds
 
-// Widths, `from` and `to` in units.
+// Widths, `from` and `to` are in units.
 template <typename Unit>
 __global__ void __launch_bounds__(kThreads, kBlocks)
     head_copy_kernel(const Unit* x, int64_t x_width, int64_t from, int64_t outer, int64_t inner, bool transpose,

@@ -1,5 +1,5 @@
-// The gate's last step: each expert's queue keeps as many routes as it may, and each route gets its position and weight
-// (rules 6 to 8 of docs/gating.md).
+// The gate's last step: each expert's queue keeps routes up to its capacity, and each route gets its position and
+// weight (rules 6 to 8 of docs/gating.md).
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate --device cuda.
 #include "cuda/gate/queues.h"
 
@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kPlaceThreads = 256;
 
-// A block for each expert: picks the routes of a queue that its capacity keeps, by rank. Bound by latency: reads E S /
-// 32 words six times.
+// A block per expert picks the routes of a queue that its capacity keeps, by rank. Bound by latency: reads E S / 32
+// words six times.
 __global__ void __launch_bounds__(kQueueThreads)
     drop_kernel(GateQueues queues, Ranks rank, int capacity, const int* counts) {
   const int e = blockIdx.x, count = counts[e];
@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kQueueThreads)
   }
 }
 
-// A thread for each route, whole tokens per block. Bound by latency: a few numbers per route.
+// A thread per route, whole tokens per block. Bound by latency: a few numbers per route.
 __global__ void __launch_bounds__(kPlaceThreads)
     place_kernel(GateTokens tokens, GateQueues queues, int64_t capacity, const int* choice, const float* scores,
                  int* expert, int* position, float* weight) {

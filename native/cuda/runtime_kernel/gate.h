@@ -1,4 +1,4 @@
-// The arguments of the runtime kernel `gate`, for kernel and host.
+// Arguments of the runtime kernel `gate`, shared by kernel and host.
 #pragma once
 
 #include "cuda/gate/choice.h"
