@@ -68,8 +68,8 @@ __global__ void __launch_bounds__(kThreads) read(const uint4* data, int64_t coun
 }
 
 // Seconds of the best of several runs: a ceiling is what undisturbed hardware does.
-template <typename Launch>
-double best_seconds(Launch launch) {
+template <typename Launcher>
+double best_seconds(Launcher launch) {
   cudaEvent_t start, end;
   require(cudaEventCreate(&start));
   require(cudaEventCreate(&end));

@@ -2,7 +2,7 @@
 // zeros takes less power and clocks higher than one at work.
 #pragma once
 
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/ptx_hopper.h"
 
 namespace moe::bench {

@@ -14,11 +14,11 @@ namespace moe {
 struct BlockFormat {
   int32_t dtype;
   const char* name;
-  int64_t elements, bytes;  // of a block
-  int64_t scaled;           // elements per scale
-  int bits;                 // bits of a packed code
-  int32_t offset;           // z: value = scale * (code - z)
-  bool mins = false;        // value = scale * code - minimum, one minimum per scale
+  int64_t elements, bytes;     // of a block
+  int64_t elements_per_scale;  // elements per scale
+  int bits;                    // bits of a packed code
+  int32_t offset;              // z: value = scale * (code - z)
+  bool mins = false;           // value = scale * code - minimum, one minimum per scale
 };
 
 // In the order of moe_dtype.

@@ -32,7 +32,7 @@ struct RowSampling {
   // The cumulative weight at which top-p ends, and the one at which the sample is. `mass` is the weight of all
   // remaining tokens.
   MOE_SAMPLING_FUNCTION double top_p_mass(double mass) const { return std::fmax(std::ceil(top_p * mass), 1.0); }
-  MOE_SAMPLING_FUNCTION double drawn_mass(double mass) const { return std::floor(uniform * mass) + 1; }
+  MOE_SAMPLING_FUNCTION double sampled_mass(double mass) const { return std::floor(uniform * mass) + 1; }
 };
 
 // The settings of row `row`, each read once, since another thread may write them.

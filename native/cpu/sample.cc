@@ -63,10 +63,10 @@ class ExactSum {
   hn::Vec<Doubles> low_, high_;
 };
 
-class RowDraw {
+class RowSampler {
  public:
   // `memory` has room for floats() of them.
-  RowDraw(const float* logits, int64_t classes, float* memory)
+  RowSampler(const float* logits, int64_t classes, float* memory)
       : logits_(logits),
         classes_(classes),
         all_(memory, classes),
@@ -80,7 +80,7 @@ class RowDraw {
     double mass = mass_;
     if (row.top_k > 0 && row.top_k < all_.count) mass = walk(std::numeric_limits<double>::infinity(), row.top_k);
     if (row.top_p < 1) mass = walk(row.top_p_mass(mass), all_.count);
-    walk(row.drawn_mass(mass), all_.count);
+    walk(row.sampled_mass(mass), all_.count);
     return token_;
   }
 
@@ -217,7 +217,7 @@ class RowDraw {
 
 void draw_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
-  const LocalScratch<float> scratch(stream, RowDraw::floats(classes));
+  const LocalScratch<float> scratch(stream, RowSampler::floats(classes));
   const auto* temperature = static_cast<const float*>(sampling.temperature->data);
   const auto* min_p = static_cast<const float*>(sampling.min_p->data);
   const auto* top_p = static_cast<const float*>(sampling.top_p->data);
@@ -225,7 +225,7 @@ void draw_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
   const auto* uniform = static_cast<const double*>(sampling.uniform->data);
   auto* tokens = static_cast<int32_t*>(sampling.tokens->data);
   parallel_tasks(stream, rows, rows * classes * kNanoseconds, [&](int64_t row, int member) {
-    RowDraw draw(static_cast<const float*>(logits.data) + row * classes, classes, scratch[member]);
+    RowSampler draw(static_cast<const float*>(logits.data) + row * classes, classes, scratch[member]);
     tokens[row] = draw.draw(row_sampling(temperature, min_p, top_p, top_k, uniform, row));
   });
 }

@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kSlices* kWarpLanes)
 
 }  // namespace
 
-void add_column_sums(Launch& launch, Tensor x, const int32_t* offsets, int64_t groups, float* sums) {
+void add_column_sums(Launcher& launch, Tensor x, const int32_t* offsets, int64_t groups, float* sums) {
   const int64_t columns = x.shape[1];
   const dim3 grid(static_cast<unsigned>(ceil_div(columns, kWarpLanes)), static_cast<unsigned>(groups));
   visit_floating(x, [&](auto from) {
@@ -54,7 +54,7 @@ void add_column_sums(Launch& launch, Tensor x, const int32_t* offsets, int64_t g
 }
 
 void column_sum(Stream& stream, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   add_column_sums(launch, x, nullptr, 1, data<float>(y));
 }
 

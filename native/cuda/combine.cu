@@ -2,7 +2,7 @@
 // cpu/combine.cc. Forward: a block takes several tokens, a thread several columns. Backward: a warp per token.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Combine*'. Time: ./panamoe bench combine --device cuda.
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/reduce.h"
 #include "cuda/routes.h"
 
@@ -133,7 +133,7 @@ __global__ void __launch_bounds__(kRowThreads)
 }  // namespace
 
 void combine_forward(Stream& stream, const moe_combine_inputs& in, const moe_routes& routes, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_route_checks(launch.stream(), routes, *in.rows);
   const int64_t tokens = y.shape[0], width = y.shape[1];
   visit_access(width, {in.rows, in.mlp, in.skip, &y}, [&](auto access) {
@@ -146,7 +146,7 @@ void combine_forward(Stream& stream, const moe_combine_inputs& in, const moe_rou
 
 void combine_backward(Stream& stream, Tensor dy, const moe_combine_inputs& in, const moe_routes& routes,
                       const moe_combine_gradients& out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_route_checks(launch.stream(), routes, *in.rows);
   const int64_t tokens = dy.shape[0], width = dy.shape[1];
   const dim3 block(kWarpLanes, kRowThreads / kWarpLanes);

@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(kMostThreads)
       if (vectorized || i + k < classes) total += values[k] - target_logit;
     }
   }
-  softmax.unite(1, peaks, sums);
+  softmax.combine_block(1, peaks, sums);
   const float peak = softmax.peak, sum = softmax.sum;
   const float relative_target = target_logit - peak, even = smoothing / static_cast<float>(classes);
   float loss = logf(sum) - relative_target;
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logits, OptionalTensor more,
+void losses_of_rows(Launcher& launch, const moe_token_losses& tokens, Tensor logits, OptionalTensor more,
                     OptionalTensor dlogits, OptionalTensor remainder) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   visit_floating(logits, [&](auto from) {
@@ -104,7 +104,7 @@ void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logit
 }
 
 void cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
-  Launch launch(stream);
+  Launcher launch(stream);
   launch.stream().keep_checks([targets = *tokens.targets, classes = logits.shape[1]] {
     check_range_values("targets", HostTensor(targets), -1, classes);
   });

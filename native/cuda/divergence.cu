@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(kMostThreads)
     load_floats<vectorized>(x, i, classes, values, -INFINITY);
     student.add(values, inverse);
   }
-  teacher.unite(inverse, peaks[0], sums[0]);
-  student.unite(inverse, peaks[1], sums[1]);
+  teacher.combine_block(inverse, peaks[0], sums[0]);
+  student.combine_block(inverse, peaks[1], sums[1]);
 
   const float share_p = 1.0f / teacher.sum, share_q = 1.0f / student.sum;
   float total = 0;
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void divergences_of_rows(Launch& launch, const moe_teacher& teacher, Tensor targets, Tensor logits,
+void divergences_of_rows(Launcher& launch, const moe_teacher& teacher, Tensor targets, Tensor logits,
                          OptionalTensor gradient) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   visit_floating(*teacher.hidden, [&](auto from) {

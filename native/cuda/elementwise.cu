@@ -5,7 +5,7 @@
 #include "core/check.h"
 #include "cuda/floats.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 
 // Sets y to the formula of a and b; inputs that the formula does not read are null.
 template <typename Formula>
-void map(Launch&& launch, Formula formula, OptionalTensor a, OptionalTensor b, Tensor y) {
+void map(Launcher&& launch, Formula formula, OptionalTensor a, OptionalTensor b, Tensor y) {
   const int64_t count = element_count(y);
   constexpr int64_t whole = 0;  // only starts must be aligned; the tail need not be a vector
   visit_access(whole, {a, b, &y}, [&](auto access) {
@@ -89,30 +89,30 @@ void map(Launch&& launch, Formula formula, OptionalTensor a, OptionalTensor b, T
 
 }  // namespace
 
-void fill(Stream& stream, float value, Tensor y) { map(Launch(stream), Constant{value}, nullptr, nullptr, y); }
+void fill(Stream& stream, float value, Tensor y) { map(Launcher(stream), Constant{value}, nullptr, nullptr, y); }
 
-void cast(Stream& stream, Tensor x, Tensor y) { map(Launch(stream), Same{}, &x, nullptr, y); }
+void cast(Stream& stream, Tensor x, Tensor y) { map(Launcher(stream), Same{}, &x, nullptr, y); }
 
 void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
-  map(Launch(stream), Clamp{bound}, &x, nullptr, y);
+  map(Launcher(stream), Clamp{bound}, &x, nullptr, y);
 }
 
 void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
-  map(Launch(stream), ClampGradient{bound}, &x, &dy, dx);
+  map(Launcher(stream), ClampGradient{bound}, &x, &dy, dx);
 }
 
-void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) { map(Launch(stream), Exp{bound}, &x, nullptr, y); }
+void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) { map(Launcher(stream), Exp{bound}, &x, nullptr, y); }
 
 void exp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
-  map(Launch(stream), ExpGradient{bound}, &x, &dy, dx);
+  map(Launcher(stream), ExpGradient{bound}, &x, &dy, dx);
 }
 
 void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
-  map(Launch(stream), Sum{alpha, beta}, &a, &b, y);
+  map(Launcher(stream), Sum{alpha, beta}, &a, &b, y);
 }
 
 void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   if (bytes == 0) return;
   require(cudaMemcpyAsync(y, x, static_cast<size_t>(bytes), cudaMemcpyDefault, launch.handle()), "copy");
 }

@@ -9,7 +9,7 @@
 #include "cuda/embedding_order.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 
 namespace moe::cuda {
@@ -20,15 +20,16 @@ constexpr int kChunk = 32;  // sorted tokens per block; fixed, because it sets t
 constexpr int kAhead = 4;   // rows whose loads are in flight at once
 
 // threadIdx.y is a token of the block, threadIdx.x its columns. Bound by bytes: reads one or two rows, writes one.
-template <bool vectorized, typename Table, typename Places, typename Y>
+template <bool vectorized, typename Table, typename Position, typename Y>
 __global__ void __launch_bounds__(kThreads)
     look_up_kernel(const int32_t* ids, const Table* table, int64_t table_rows, const int32_t* positions,
-                   const Places* places, int64_t places_rows, int64_t tokens, int64_t width, Y* y, Refusal refusal) {
+                   const Position* position_table, int64_t position_rows, int64_t tokens, int64_t width, Y* y,
+                   Refusal refusal) {
   constexpr int count = kVectorOf<Table>;
   const int64_t token = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (token >= tokens) return;
-  const int64_t id = ids[token], place = positions == nullptr ? 0 : positions[token];
-  if (id < 0 || id >= table_rows || (positions != nullptr && (place < 0 || place >= places_rows))) {
+  const int64_t id = ids[token], position = positions == nullptr ? 0 : positions[token];
+  if (id < 0 || id >= table_rows || (positions != nullptr && (position < 0 || position >= position_rows))) {
     if (threadIdx.x == 0) refusal.raise();
     return;
   }
@@ -37,7 +38,7 @@ __global__ void __launch_bounds__(kThreads)
     load_floats<vectorized>(table + id * width, i, width, values);
     if (positions != nullptr) {
       float added[count];
-      load_floats<vectorized>(places + place * width, i, width, added);
+      load_floats<vectorized>(position_table + position * width, i, width, added);
 #pragma unroll
       for (int k = 0; k < count; ++k) values[k] += added[k];
     }
@@ -133,7 +134,7 @@ __global__ void __launch_bounds__(kThreads)
   store_floats<vectorized>(table + id * width, i, width, total);
 }
 
-void scatter_add(Launch& launch, Tensor ids, Tensor dy, Tensor dtable) {
+void scatter_add(Launcher& launch, Tensor ids, Tensor dy, Tensor dtable) {
   const int64_t tokens = ids.shape[0], rows = dtable.shape[0], width = dtable.shape[1];
   if (tokens == 0 || width == 0) return;
   const Arena::Frame frame(launch.stream().arena());
@@ -167,9 +168,9 @@ void scatter_add(Launch& launch, Tensor ids, Tensor dy, Tensor dtable) {
 
 void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions,
                        OptionalTensor position_table, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t tokens = ids.shape[0], width = table.shape[1];
-  const auto places_of = [](OptionalTensor tensor) -> Tensor { return *tensor; };
+  const auto table_of = [](OptionalTensor tensor) -> Tensor { return *tensor; };
   launch.stream().keep_checks([ids, rows = table.shape[0]] { check_range_values("ids", HostTensor(ids), 0, rows); });
   if (positions != nullptr) {
     launch.stream().keep_checks([positions = *positions, rows = position_table->shape[0]] {
@@ -177,21 +178,21 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
     });
   }
   visit_floating(table, [&](auto from) {
-    visit_floating(positions == nullptr ? table : places_of(position_table), [&](auto added) {
+    visit_floating(positions == nullptr ? table : table_of(position_table), [&](auto added) {
       visit_floating(y, [&](auto to) {
         using Table = decltype(from);
-        using Places = decltype(added);
+        using Position = decltype(added);
         using Y = decltype(to);
         constexpr int count = kVectorOf<Table>;
         const unsigned threads = row_threads(width, count, 1, kThreads), together = kThreads / threads;
-        const int64_t place_rows = positions == nullptr ? 0 : position_table->shape[0];
+        const int64_t position_rows = positions == nullptr ? 0 : position_table->shape[0];
         const auto run = [&](auto vectorized) {
-          launch(look_up_kernel<vectorized(), Table, Places, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
+          launch(look_up_kernel<vectorized(), Table, Position, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
                  dim3(threads, together), 0, data<int32_t>(ids), data<Table>(table), table.shape[0],
-                 data<int32_t>(positions), data<Places>(position_table), place_rows, tokens, width, data<Y>(y),
+                 data<int32_t>(positions), data<Position>(position_table), position_rows, tokens, width, data<Y>(y),
                  launch.refusal());
         };
-        visit_vectorized<count>(width, run, data<Table>(table), data<Places>(position_table), data<Y>(y));
+        visit_vectorized<count>(width, run, data<Table>(table), data<Position>(position_table), data<Y>(y));
       });
     });
   });
@@ -199,7 +200,7 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
 
 void embedding_backward(Stream& stream, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
                         OptionalTensor dposition_table) {
-  Launch launch(stream);
+  Launcher launch(stream);
   launch.stream().keep_checks([ids, rows = dtable.shape[0]] { check_range_values("ids", HostTensor(ids), 0, rows); });
   scatter_add(launch, ids, dy, dtable);
   if (positions == nullptr) return;

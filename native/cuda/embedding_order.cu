@@ -55,13 +55,13 @@ __global__ void __launch_bounds__(kThreads) count_kernel(Pass pass, int32_t* cou
 
 // Writes each token to its sorted index. Warp w of a tile takes its w-th run of kRounds * 32 tokens.
 __global__ void __launch_bounds__(kThreads)
-    place_kernel(Pass pass, const int32_t* counts, int32_t* placed, Refusal refusal) {
-  __shared__ int32_t places[kWarps][kDigits];  // the warp's tokens with the digit; then the index of the first one
+    place_kernel(Pass pass, const int32_t* counts, int32_t* sorted, Refusal refusal) {
+  __shared__ int32_t positions[kWarps][kDigits];  // the warp's tokens with the digit; then the index of the first one
   __shared__ int32_t warp_totals[kWarps];
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int own = static_cast<int>(threadIdx.x);
 #pragma unroll
-  for (int w = 0; w < kWarps; ++w) places[w][own] = 0;
+  for (int w = 0; w < kWarps; ++w) positions[w][own] = 0;
   __syncthreads();
   int32_t tokens[kRounds], ranks[kRounds];
   int digits[kRounds];
@@ -73,9 +73,9 @@ __global__ void __launch_bounds__(kThreads)
     digits[round] = p < pass.tokens ? pass.digit(tokens[round], refusal) : kDigits;
     const unsigned same = __match_any_sync(kAllLanes, digits[round]);
     const int before = __popc(same & ((1u << lane) - 1));
-    ranks[round] = digits[round] < kDigits ? places[warp][digits[round]] + before : 0;
+    ranks[round] = digits[round] < kDigits ? positions[warp][digits[round]] + before : 0;
     __syncwarp();
-    if (digits[round] < kDigits && before == 0) places[warp][digits[round]] += __popc(same);
+    if (digits[round] < kDigits && before == 0) positions[warp][digits[round]] += __popc(same);
     __syncwarp();
   }
 
@@ -90,24 +90,24 @@ __global__ void __launch_bounds__(kThreads)
   const int32_t below = warp_sum_up_to(all);  // tokens with this digit or a lower one of this warp's digits
   if (lane == kWarpLanes - 1) warp_totals[warp] = below;
   __syncthreads();
-  int32_t place = below - all + earlier;
-  for (int w = 0; w < warp; ++w) place += warp_totals[w];
+  int32_t position = below - all + earlier;
+  for (int w = 0; w < warp; ++w) position += warp_totals[w];
 #pragma unroll
   for (int w = 0; w < kWarps; ++w) {
-    const int32_t count = places[w][own];
-    places[w][own] = place;
-    place += count;
+    const int32_t count = positions[w][own];
+    positions[w][own] = position;
+    position += count;
   }
   __syncthreads();
 #pragma unroll
   for (int round = 0; round < kRounds; ++round) {
-    if (digits[round] < kDigits) placed[places[warp][digits[round]] + ranks[round]] = tokens[round];
+    if (digits[round] < kDigits) sorted[positions[warp][digits[round]] + ranks[round]] = tokens[round];
   }
 }
 
 }  // namespace
 
-const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, int64_t rows) {
+const int32_t* order_by_id(Launcher& launch, const int32_t* ids, int64_t tokens, int64_t rows) {
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   if (tokens > kMost) {
     invalid("there are ", tokens, " ids, this backend adds the gradients of at most ", kMost);
@@ -118,11 +118,11 @@ const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, i
                              launch.take<int32_t>(tokens)};  // written by even and odd passes
   const int32_t* order = nullptr;
   for (int shift = 0; shift == 0 || rows >> shift > 0; shift += kDigitBits) {  // refused ids count as id `rows`
-    int32_t* placed = orders[shift / kDigitBits % 2];
+    int32_t* sorted = orders[shift / kDigitBits % 2];
     const Pass pass{ids, order, tokens, rows, shift};
     launch(count_kernel, tiles, kThreads, 0, pass, counts, launch.refusal());
-    launch(place_kernel, tiles, kThreads, 0, pass, static_cast<const int32_t*>(counts), placed, launch.refusal());
-    order = placed;
+    launch(place_kernel, tiles, kThreads, 0, pass, static_cast<const int32_t*>(counts), sorted, launch.refusal());
+    order = sorted;
   }
   return order;
 }

@@ -4,7 +4,7 @@
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Exchange*'.
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kThreads) block_copy_kernel(const Vector* x, V
 }  // namespace
 
 void block_copy(Stream& stream, const moe_blocks& blocks, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t bytes = row_bytes(x);
   const auto run = [&](auto vector) {
     using Vector = decltype(vector);

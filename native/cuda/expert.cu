@@ -11,14 +11,14 @@
 namespace moe::cuda {
 namespace {
 
-void keep_offsets_check(const Launch& launch, Tensor offsets, int64_t rows) {
+void keep_offsets_check(const Launcher& launch, Tensor offsets, int64_t rows) {
   launch.stream().keep_checks([=] { check_offset_values(HostTensor(offsets), rows); });
 }
 
 }  // namespace
 
 void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue& epilogue) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_offsets_check(launch, offsets, x.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
                        .count = size_of("experts", weights.shape[0]),
@@ -38,7 +38,7 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
 }
 
 void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
                        .count = size_of("experts", weights.shape[0]),
@@ -59,7 +59,7 @@ void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor wei
 
 void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights,
                              OptionalTensor dbias) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfInner,
                        .count = size_of("experts", dweights.shape[0]),

@@ -31,7 +31,7 @@ moe_tensor matrix_in(void* memory, moe_dtype dtype, int64_t rows, int64_t width)
 // tensor cores: as exact as a product of float32 and bfloat16, and many times as fast.
 void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const moe_teacher* teacher, Tensor hidden,
                           Tensor weights, OptionalTensor dhidden, OptionalTensor dweights) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t rows = hidden.shape[0], width = hidden.shape[1], classes = weights.shape[0];
   const int64_t block = std::min(rows, block_rows(classes));
   const bool halves = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;

@@ -3,7 +3,7 @@
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Norm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 #include "cuda/reduce.h"
 
@@ -114,7 +114,8 @@ __global__ void __launch_bounds__(kBackwardThreads)
   // Rows at once: up to 64 KB per block are in flight. With more the compiler spills registers.
   constexpr int at_once = vectorized ? 16 / static_cast<int>(sizeof(Dy) + sizeof(X)) : 2;
   static_assert(at_once <= kMostAtOnce);
-  __shared__ float tables[2][2][at_once][kMostWarps];  // turns alternate between two, which saves a barrier after each sum
+  __shared__ float tables[2][2][at_once]
+                         [kMostWarps];  // turns alternate between two, which saves a barrier after each sum
   __shared__ float means[kRowBlock][2];
   alignas(16) __shared__ float totals[kBackwardThreads * kBackwardCount];
   const bool centered = mean != nullptr;
@@ -241,7 +242,7 @@ __global__ void __launch_bounds__(kWarpLanes* kTotalGroups)
   (blockIdx.y == 0 ? dgamma : dbeta)[column] += sum;
 }
 
-void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
+void norm_forward(Launcher& launch, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
                   OptionalTensor mean, OptionalTensor rstd) {
   const int64_t rows = x.shape[0], width = x.shape[1];
   visit_floating(x, [&](auto from) {
@@ -260,7 +261,7 @@ void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, Optiona
   });
 }
 
-void norm_backward(Launch& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
+void norm_backward(Launcher& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
                    Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], row_blocks = ceil_div(rows, kRowBlock);
   if (rows == 0) return;
@@ -290,23 +291,23 @@ void norm_backward(Launch& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTe
 }  // namespace
 
 void layer_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_forward(launch, true, x, *norm.gamma, norm.beta, norm.epsilon, y, norm.mean, norm.rstd);
 }
 
 void layer_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma,
                          Tensor dbeta) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_backward(launch, dy, x, *norm.gamma, norm.mean, *norm.rstd, dx, dgamma, &dbeta);
 }
 
 void rms_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_forward(launch, false, x, *norm.gamma, nullptr, norm.epsilon, y, nullptr, norm.rstd);
 }
 
 void rms_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_backward(launch, dy, x, *norm.gamma, nullptr, *norm.rstd, dx, dgamma, nullptr);
 }
 

@@ -23,7 +23,7 @@ struct OnlineSoftmax {
     for (int k = 0; k < count; ++k) sum += expf((values[k] - peak) * inverse);
   }
   // Combines the threads of the block. Both tables are shared memory of kMostWarps values.
-  __device__ __forceinline__ void unite(float inverse, float* peaks, float* sums) {
+  __device__ __forceinline__ void combine_block(float inverse, float* peaks, float* sums) {
     const float own_peak = peak;
     peak = block_max(own_peak, peaks);
     sum = block_sum(sum * expf((own_peak - peak) * inverse), sums);

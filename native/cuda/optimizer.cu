@@ -6,7 +6,7 @@
 
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 #include "cuda/reduce.h"
 
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kTotalThreads) total_kernel(const double* sums
 
 void adamw_step(Stream& stream, const moe_adamw_config& config, Tensor parameter, Tensor gradient, Tensor first_moment,
                 Tensor second_moment, OptionalTensor copy) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t size = element_count(parameter);
   const double correction1 = 1 - std::pow(double{config.beta1}, static_cast<double>(config.step));
   const double correction2 = 1 - std::pow(double{config.beta2}, static_cast<double>(config.step));
@@ -105,7 +105,7 @@ void adamw_step(Stream& stream, const moe_adamw_config& config, Tensor parameter
 }
 
 void square_sum(Stream& stream, Tensor x, Tensor sum) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t size = element_count(x), blocks = ceil_div(size, kSumBlock);
   auto* sums = launch.take<double>(blocks);
   visit_floating(x, [&](auto from) {

@@ -7,7 +7,7 @@
 
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 
 namespace moe::cuda {
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename Numbers>
-void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, Tensor y) {
+void generate(Launcher& launch, uint64_t seed, uint64_t offset, Numbers numbers, Tensor y) {
   const int64_t count = element_count(y);
   if (count == 0) return;
   const int skipped = static_cast<int>(offset % kLanes);
@@ -129,22 +129,22 @@ void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, T
 }  // namespace
 
 void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   generate(launch, seed, offset, Uniform{y.dtype == MOE_BFLOAT16 ? 0xffff0000u : 0xffffffffu}, y);
 }
 
 void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   generate(launch, seed, offset, Normal{mean, deviation}, y);
 }
 
 void random_gumbel(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   generate(launch, seed, offset, Gumbel{}, y);
 }
 
 void jitter(Stream& stream, uint64_t seed, uint64_t offset, float epsilon, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   visit_floating(x, [&](auto from) {
     using X = decltype(from);
     generate(launch, seed, offset, Jitter<X>{1 - epsilon, 2 * epsilon, data<X>(x), element_count(x)}, y);

@@ -5,7 +5,7 @@
 #include "cuda/floating.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kMostThreads)
 }  // namespace
 
 void rotary(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direction, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor positions = *angles.positions, cosine = *angles.cosine, sine = *angles.sine;
   const int64_t heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
   launch.stream().keep_checks(

@@ -8,7 +8,7 @@
 #include "core/routes.h"
 #include "cuda/floats.h"
 #include "cuda/host_tensor.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 

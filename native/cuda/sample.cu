@@ -8,7 +8,7 @@
 #include "core/sampling.h"
 
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/scan.h"
 #include "cuda/vector.h"
 
@@ -59,7 +59,7 @@ struct Shared {
 };
 
 // End of a walk: the `equal`-th token, from 1 on, with this key.
-struct Place {
+struct WalkEnd {
   uint32_t key;
   double mass;  // cumulative weight up to it
   int equal;
@@ -90,7 +90,7 @@ struct Row {
   }
 
   // Walks down the order of the tokens until their weights sum to `mass`, or their number is `count`.
-  __device__ Place walk(double mass, int count) const {
+  __device__ WalkEnd walk(double mass, int count) const {
     if (threadIdx.x == 0) {
       shared.key = 0;
       shared.above = {0, 0};
@@ -178,14 +178,14 @@ __global__ void __launch_bounds__(kMostThreads, 1)
   double mass = static_cast<double>(all.mass);
   if (settings.top_k > 0 && settings.top_k < all.count) mass = row.walk(INFINITY, settings.top_k).mass;
   if (settings.top_p < 1) mass = row.walk(settings.top_p_mass(mass), all.count).mass;
-  const Place place = row.walk(settings.drawn_mass(mass), all.count);
-  row.find(place.key, place.equal, tokens + number);
+  const WalkEnd end = row.walk(settings.sampled_mass(mass), all.count);
+  row.find(end.key, end.equal, tokens + number);
 }
 
 }  // namespace
 
 void sample(Stream& stream, const moe_sampling& sampling, Tensor logits) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   launch(sample_kernel, static_cast<unsigned>(rows), row_threads(classes, 1, kHeld, kMostThreads), 0,
          data<float>(logits), static_cast<int>(classes), data<float>(sampling.temperature), data<float>(sampling.min_p),

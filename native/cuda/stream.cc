@@ -57,7 +57,7 @@ void CudaStream::release() {
   cudaFree(tickets_);
 }
 
-CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {
+CudaStream::CallScope::CallScope(CudaStream& stream) : stream_(stream) {
   stream_.gpu_.make_current();
   // Earlier calls are complete; their tensors may be gone.
   if (stream_.synchronous_ && stream_.depth_ == 0) stream_.pending_.clear();
@@ -81,7 +81,7 @@ void CudaStream::launched(cudaError_t error, const char* what) {
 }
 
 void CudaStream::write(const void* host, int64_t bytes, void* memory) {
-  const Call call(*this);
+  const CallScope call(*this);
   if (capturing_) {
     invalid("the stream is between moe_graph_begin and moe_graph_end, and a graph keeps no values of the host");
   }
@@ -114,7 +114,7 @@ void CudaStream::read(const void* memory, int64_t bytes, void* host) {
 }
 
 void CudaStream::zero(void* memory, int64_t bytes) {
-  const Call call(*this);
+  const CallScope call(*this);
   if (bytes > 0) launched(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), handle_), "zeroing memory");
 }
 
@@ -199,7 +199,7 @@ std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
 }
 
 void CudaStream::launch_graph(Graph& graph) {
-  const Call call(*this);
+  const CallScope call(*this);
   const auto& launch = static_cast<CudaGraph&>(graph);
   keep_checks([checks = launch.checks()] {
     for (const auto& check : *checks) check();

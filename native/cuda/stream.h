@@ -58,12 +58,12 @@ class CudaStream final : public Stream {
 
   // The scope of a kernel call, which may nest. The thread holds mutex() meanwhile, so a thread that synchronizes sees
   // all kernels and checks of a call, or none.
-  class Call {
+  class CallScope {
    public:
-    explicit Call(CudaStream& stream);
-    ~Call() { --stream_.depth_; }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
+    explicit CallScope(CudaStream& stream);
+    ~CallScope() { --stream_.depth_; }
+    CallScope(const CallScope&) = delete;
+    CallScope& operator=(const CallScope&) = delete;
 
    private:
     CudaStream& stream_;

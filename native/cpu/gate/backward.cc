@@ -64,7 +64,7 @@ void token_backward(const moe_gate_config& config, const float* logits, const fl
   for (int32_t c = 0; c < config.top_k; ++c) {
     if (choice[c] >= 0) dot += dscore[c] * scores[choice[c]];
   }
-  const FloatVector mean = hn::Set(d, is_share(config.score) ? dot : 0.0f);
+  const FloatVector mean = hn::Set(d, is_softmax(config.score) ? dot : 0.0f);
   const auto slope = [&](FloatVector score) { return hn::Mul(score, log_slope(d, config.score, score)); };
   if (dz != 0) {
     const float largest = row_max(logits, experts);

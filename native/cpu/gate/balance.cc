@@ -129,7 +129,7 @@ void sum_block(const moe_balance_config& config, Tensor scores, Tensor choice, i
 void token_backward(const moe_balance_config& config, const float* scores, const float* slope, int64_t experts,
                     float* dlogits) {
   const FloatTag d;
-  const bool normalized = config.normalized != 0, coupled = normalized || is_share(config.score);
+  const bool normalized = config.normalized != 0, coupled = normalized || is_softmax(config.score);
   FloatVector totals = hn::Zero(d), products = hn::Zero(d);
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
     const FloatVector score = load(d, scores + e, n);

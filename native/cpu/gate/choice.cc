@@ -78,11 +78,11 @@ void close_groups(const moe_gate_config& config, float* keys, int64_t experts, c
 float score_token(int32_t score, const float* logits, int64_t experts, float* keys, float* scores) {
   const FloatTag d;
   const float largest = row_max(logits, experts);
-  const float sum = exp_row(logits, largest, experts, is_share(score) ? scores : keys);
+  const float sum = exp_row(logits, largest, experts, is_softmax(score) ? scores : keys);
   const FloatVector total = hn::Set(d, sum), lowest = hn::Set(d, kMinusInfinity);
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
-    const FloatVector x = load(d, (is_share(score) ? scores : logits) + e, n);
-    store(d, is_share(score) ? hn::Div(x, total) : hn::IfThenElseZero(hn::Gt(x, lowest), score_of(d, score, x)),
+    const FloatVector x = load(d, (is_softmax(score) ? scores : logits) + e, n);
+    store(d, is_softmax(score) ? hn::Div(x, total) : hn::IfThenElseZero(hn::Gt(x, lowest), score_of(d, score, x)),
           scores + e, n);
   });
   return largest + std::log(sum);

@@ -14,7 +14,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-inline bool is_share(int32_t score) { return score == MOE_SOFTMAX; }
+inline bool is_softmax(int32_t score) { return score == MOE_SOFTMAX; }
 
 // The score of a logit; not for softmax.
 HWY_INLINE FloatVector score_of(FloatTag d, int32_t score, FloatVector logit) {

@@ -64,11 +64,11 @@ HWY_INLINE void join_pairs(const uint8_t* from, int64_t shift, uint32_t* rows) {
 
 // Defaults of most formats.
 template <int32_t kDtype>
-struct BlockFacts {
+struct BlockDefaults {
   static constexpr BlockFormat kFormat = *block_format(kDtype);
   static constexpr int64_t kSteps = kFormat.elements / 32;  // groups of 32 k in a block
   static constexpr int64_t kRows = kFormat.bits;            // rows of codes per 32 k, four bytes a column
-  static constexpr int64_t kParts = kFormat.elements / kFormat.scaled;
+  static constexpr int64_t kParts = kFormat.elements / kFormat.elements_per_scale;
   static constexpr int kKinds = kFormat.mins ? 2 : 1;  // scales, or scales and minima
   static constexpr int64_t kFactors = kParts > 1 ? kParts* kKinds : 0;
 
@@ -90,7 +90,7 @@ struct BlockFacts {
 // A block format. rows() reads the codes of 32 k of one column, from element k of the block; factors() reads the
 // factors of scales and minima. The primary template is Q8, whose codes are int8.
 template <int32_t kDtype>
-struct BlockTraits : BlockFacts<kDtype> {
+struct BlockTraits : BlockDefaults<kDtype> {
   static_assert(block_format(kDtype)->bits == 8);
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     for (int64_t i = 0; i < 8; ++i) to[i] = word_at(block + 2 + k + 4 * i) ^ 0x80808080;
@@ -98,7 +98,7 @@ struct BlockTraits : BlockFacts<kDtype> {
 };
 
 template <>
-struct BlockTraits<MOE_Q4_0> : BlockFacts<MOE_Q4_0> {
+struct BlockTraits<MOE_Q4_0> : BlockDefaults<MOE_Q4_0> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) { copy_pairs(block + 2, to); }
 };
 
@@ -106,7 +106,7 @@ struct BlockTraits<MOE_Q4_0> : BlockFacts<MOE_Q4_0> {
 alignas(16) inline constexpr uint8_t kTableCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 template <>
-struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
+struct BlockTraits<MOE_MXFP4> : BlockDefaults<MOE_MXFP4> {
   // 2^(e - 127) / 2, because codes are twice the numbers. The two smallest scales are subnormal.
   HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int) {
     return block[0] >= 2 ? static_cast<uint16_t>((block[0] - 1) << 7) : 0x40 >> (1 - block[0]);
@@ -121,7 +121,7 @@ struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
 };
 
 template <>
-struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
+struct BlockTraits<MOE_Q5_0> : BlockDefaults<MOE_Q5_0> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) {
     copy_pairs(block + 6, to);
     const uint32_t high = word_at(block + 2);
@@ -131,7 +131,7 @@ struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
 };
 
 template <>
-struct BlockTraits<MOE_Q4_K> : BlockFacts<MOE_Q4_K> {
+struct BlockTraits<MOE_Q4_K> : BlockDefaults<MOE_Q4_K> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     join_pairs(block + 16 + k / 64 * 32, k / 32 % 2 * 4, to);
   }
@@ -146,7 +146,7 @@ struct BlockTraits<MOE_Q4_K> : BlockFacts<MOE_Q4_K> {
 };
 
 template <>
-struct BlockTraits<MOE_Q5_K> : BlockFacts<MOE_Q5_K> {
+struct BlockTraits<MOE_Q5_K> : BlockDefaults<MOE_Q5_K> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     BlockTraits<MOE_Q4_K>::rows(block + 32, k, to);
     to[4] = 0;
@@ -156,9 +156,9 @@ struct BlockTraits<MOE_Q5_K> : BlockFacts<MOE_Q5_K> {
 };
 
 template <>
-struct BlockTraits<MOE_Q6_K> : BlockFacts<MOE_Q6_K> {
+struct BlockTraits<MOE_Q6_K> : BlockDefaults<MOE_Q6_K> {
   HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int) {
-    return BlockFacts<MOE_Q6_K>::packed_scale(block + 208, 0);
+    return BlockDefaults<MOE_Q6_K>::packed_scale(block + 208, 0);
   }
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     const int64_t half = k / 128, p = k % 128 / 32;

@@ -58,7 +58,7 @@ constexpr Kernel untiled(Kernel kernel) {
 }
 // The kernel of a block format, without tiles.
 constexpr Kernel kernel_of(const BlockFormat& format) {
-  return format.mins ? Kernel::kByteMins : format.scaled < 32 ? Kernel::kByteHalves : Kernel::kBytes;
+  return format.mins ? Kernel::kByteMins : format.elements_per_scale < 32 ? Kernel::kByteHalves : Kernel::kBytes;
 }
 template <Kernel kKernel>
 using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
@@ -102,7 +102,7 @@ inline constexpr int64_t kBlockSteps = 256;
 
 // Bytes of one column of a packed block: codes, a 16-bit scale (and minimum), and one byte per sub-block factor.
 constexpr int64_t packed_block_bytes(const BlockFormat& format) {
-  const int64_t parts = format.elements / format.scaled;
+  const int64_t parts = format.elements / format.elements_per_scale;
   return format.elements * format.bits / 8 + (format.mins ? 2 : 1) * (2 + (parts > 1 ? parts : 0));
 }
 

@@ -143,7 +143,7 @@ void expand_panel(const uint8_t* from, int64_t inner, uint8_t* to) {
 template <int32_t kDtype>
 void decode_panel(const uint8_t* from, int64_t inner, float* to) {
   constexpr BlockFormat kFormat = *block_format(kDtype);
-  constexpr bool kMins = kFormat.mins, kHalves = kFormat.scaled < 32;
+  constexpr bool kMins = kFormat.mins, kHalves = kFormat.elements_per_scale < 32;
   const FloatTag d;
   const CodeTag bytes;
   const auto offset = hn::Set(bytes, static_cast<uint8_t>(kFormat.offset));

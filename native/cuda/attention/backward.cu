@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kDeltaThreads)
 // Launches both kernels, for as many key heads at a time as dscores have memory for. Whether dscores are stored depends
 // on the shape of one sequence and the GPU, and changes no sum's order.
 template <typename Element>
-void launch_gradients(Launch& launch, Backward<Element>& backward, int key_heads) {
+void launch_gradients(Launcher& launch, Backward<Element>& backward, int key_heads) {
   const auto& gpu = launch.stream().gpu();
   int rows = 0;
   visit_shape<Element>(backward.head_size, gpu.most_shared_bytes(), [&](auto shape) { rows = shape.kRows; });
@@ -78,7 +78,7 @@ void launch_gradients(Launch& launch, Backward<Element>& backward, int key_heads
 
 void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                         Tensor logsumexp, Tensor dout, const moe_attention_gradients& to) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];
   const int64_t head_size = q.shape[3], rows = sequences * length * heads;

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cuda/attention/score_tiles.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 
@@ -88,9 +88,9 @@ struct HeadRows {
 
 // Writes dk and dv, and dscores if the launch has memory for them.
 template <typename Element>
-void launch_key_gradient(Launch& launch, const Backward<Element>& backward);
+void launch_key_gradient(Launcher& launch, const Backward<Element>& backward);
 // Writes dq. Launched after launch_key_gradient, which stores dscores.
 template <typename Element>
-void launch_query_gradient(Launch& launch, const Backward<Element>& backward);
+void launch_query_gradient(Launcher& launch, const Backward<Element>& backward);
 
 }  // namespace moe::cuda

@@ -22,45 +22,45 @@ constexpr int64_t kMostChunks = 65535;  // blocks along y
 template <typename Element>
 __global__ void __launch_bounds__(kMergeThreads)
     merge_chunks_kernel(AttendingRows a, int chunks, const float* chunk_sums, const float* chunk_statistics) {
-  const int64_t place = blockIdx.x, row = place / a.heads;
+  const int64_t row_head = blockIdx.x, row = row_head / a.heads;
   const int position = a.position[row];
   if (!a.cache.has(a.slot[row], position)) return;  // the attention kernel has refused it
   const int first = max(0, position - a.window + 1) / kChunk, last = position / kChunk;
   for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
     float maximum = kUnseen, total = 0, value = 0;
     if (a.sinks != nullptr) {
-      maximum = a.sinks[place % a.heads] * kLog2E;
+      maximum = a.sinks[row_head % a.heads] * kLog2E;
       total = 1;
     }
 #pragma unroll 4
     for (int chunk = first; chunk <= last; ++chunk) {
-      const int64_t at = place * chunks + chunk;
+      const int64_t at = row_head * chunks + chunk;
       const float highest = fmaxf(maximum, chunk_statistics[2 * at]), base = softmax_base(highest);
       const float before = power_of_two(maximum - base), now = power_of_two(chunk_statistics[2 * at] - base);
       maximum = highest;
       total = fmaf(total, before, chunk_statistics[2 * at + 1] * now);
       value = fmaf(value, before, chunk_sums[at * a.head_size + column] * now);
     }
-    static_cast<Element*>(a.out)[place * a.head_size + column] = from_float<Element>(value * (1 / total));
+    static_cast<Element*>(a.out)[row_head * a.head_size + column] = from_float<Element>(value * (1 / total));
   }
 }
 
 // The cache row for row t of k and v, -1 if it is refused or a later row has the same one: the last row wins, even if
 // another slot shares the block. Called by a block.
-__device__ __forceinline__ int64_t place_to_fill(int t, const int32_t* slot, const int32_t* position, int rows,
-                                                 const CacheBlocks& cache, Refusal refusal) {
-  const auto place = [&](int row) {
+__device__ __forceinline__ int64_t cache_row_to_fill(int t, const int32_t* slot, const int32_t* position, int rows,
+                                                     const CacheBlocks& cache, Refusal refusal) {
+  const auto cache_row = [&](int row) {
     const int s = slot[row], p = position[row];
     return cache.has(s, p) ? cache.row(s, p) : -1;
   };
-  const int64_t at = place(t);
+  const int64_t at = cache_row(t);
   if (at < 0) {
     refusal.raise();
     return -1;
   }
   int again = 0;
   for (int later = t + 1 + static_cast<int>(threadIdx.x); later < rows; later += kAppendThreads) {
-    again |= place(later) == at;
+    again |= cache_row(later) == at;
   }
   return __syncthreads_or(again) ? -1 : at;
 }
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kAppendThreads)
     cache_append_kernel(const Unit* k, const Unit* v, const int32_t* slot, const int32_t* position, int64_t width,
                         int rows, CacheBlocks cache, Unit* keys, Unit* values, Refusal refusal) {
   const int t = static_cast<int>(blockIdx.x);
-  const int64_t at = place_to_fill(t, slot, position, rows, cache, refusal);
+  const int64_t at = cache_row_to_fill(t, slot, position, rows, cache, refusal);
   if (at < 0) return;
   const int64_t from = t * width, to = at * width;
 #pragma unroll 1  // a row is a few vectors per thread
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kAppendThreads)
                              int groups, int head_size, int rows, CacheBlocks cache, int8_t* keys, int8_t* values,
                              float* key_scales, float* value_scales, Refusal refusal) {
   const int t = static_cast<int>(blockIdx.x);
-  const int64_t at = place_to_fill(t, slot, position, rows, cache, refusal);
+  const int64_t at = cache_row_to_fill(t, slot, position, rows, cache, refusal);
   if (at < 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int heads = keys == values ? groups : 2 * groups;
@@ -125,18 +125,18 @@ __device__ __forceinline__ float cached(const void* elements, const float* scale
 // the short sequences of encoders: bound by the latency of a key.
 template <typename Element>
 __global__ void __launch_bounds__(kBiasedThreads)
-    biased_kernel(AttendingRows a, const float* bias, const int32_t* stands, int reach) {
+    biased_kernel(AttendingRows a, const float* bias, const int32_t* query_positions, int reach) {
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
-  const int64_t place = int64_t{blockIdx.x} * (kBiasedThreads / kWarpLanes) + warp, row = place / a.heads;
+  const int64_t row_head = int64_t{blockIdx.x} * (kBiasedThreads / kWarpLanes) + warp, row = row_head / a.heads;
   if (row >= a.rows) return;
-  const int head = static_cast<int>(place % a.heads), group = head / (a.heads / a.groups);
+  const int head = static_cast<int>(row_head % a.heads), group = head / (a.heads / a.groups);
   const int slot = a.slot[row], last = a.position[row];
-  const int64_t stand = stands[row];
+  const int64_t query_position = query_positions[row];
   if (!a.cache.has(slot, last)) {
     a.refusal.raise();
     return;
   }
-  const auto* q = static_cast<const Element*>(a.q) + place * a.head_size;
+  const auto* q = static_cast<const Element*>(a.q) + row_head * a.head_size;
   float query[kBiasedColumns], sums[kBiasedColumns];
 #pragma unroll
   for (int i = 0; i < kBiasedColumns; ++i) {
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(kBiasedThreads)
         score = fmaf(query[i], cached<Element>(a.keys, a.key_scales, from, a.head_size, column), score);
       }
     }
-    const int64_t away = key - stand, distance = away < -reach ? -reach : away > reach ? reach : away;
+    const int64_t away = key - query_position, distance = away < -reach ? -reach : away > reach ? reach : away;
     score = fmaf(bias[(distance + reach) * a.heads + head], kLog2E, warp_sum(score));
     const float highest = fmaxf(maximum, score), base = softmax_base(highest);
     const float before = power_of_two(maximum - base), now = power_of_two(score - base);
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(kBiasedThreads)
   for (int i = 0; i < kBiasedColumns; ++i) {
     const int column = i * kWarpLanes + lane;
     if (column < a.head_size) {
-      static_cast<Element*>(a.out)[place * a.head_size + column] = from_float<Element>(sums[i] * (1 / total));
+      static_cast<Element*>(a.out)[row_head * a.head_size + column] = from_float<Element>(sums[i] * (1 / total));
     }
   }
 }
@@ -195,7 +195,7 @@ AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int6
 }
 
 // Keeps check_place_values for the kernels; `window` as there.
-void keep_cache_checks(Launch& launch, const moe_cache_places& places, int64_t window) {
+void keep_cache_checks(Launcher& launch, const moe_cache_places& places, int64_t window) {
   launch.stream().keep_checks(
       [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, window] {
         const HostTensor blocks(table), of_rows(slot), at(position);
@@ -216,7 +216,7 @@ CacheBlocks blocks_of(const moe_cache_places& places) {
 }
 
 // The rows of a call. The host checks their cache positions if a kernel refuses one.
-AttendingRows attending(Launch& launch, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
+AttendingRows attending(Launcher& launch, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                         const moe_cache_places& places, Tensor out) {
   Tensor keys = *places.keys, values = *places.values;
   const int64_t head_size = q.shape[2];
@@ -247,7 +247,7 @@ AttendingRows attending(Launch& launch, const moe_attention_config& config, Tens
 }  // namespace
 
 void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
   keep_cache_checks(launch, places, 1);
@@ -278,7 +278,7 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
 
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const auto dtype = static_cast<moe_dtype>(q.dtype);
   const AttendingRows all = attending(launch, config, q, sinks, places, out);
@@ -314,7 +314,7 @@ void attention_biased(Stream& stream, const moe_attention_config& config, const 
   if (q.shape[2] > kBiasedColumns * kWarpLanes) {
     fail(MOE_UNSUPPORTED, "the head size is ", q.shape[2], ", CUDA serves up to ", kBiasedColumns * kWarpLanes);
   }
-  Launch launch(stream);
+  Launcher launch(stream);
   const AttendingRows all = attending(launch, config, q, nullptr, places, out);
   const int64_t blocks = ceil_div(q.shape[0] * q.shape[1], int64_t{kBiasedThreads / kWarpLanes});
   visit_floating(q, [&](auto element) {

@@ -179,17 +179,17 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
       const float total = row_sum(chunk.total[i]);
       if (row[i] >= rows) continue;
       const int64_t line = (run.first + row[i] / heads) * a.heads + first_head + row[i] % heads;
-      const int64_t place = line * chunks + blockIdx.y;
+      const int64_t sums_row = line * chunks + blockIdx.y;
       if (warp_column == 0 && lane % 4 == 0) {
-        chunk_statistics[2 * place] = chunk.maximum[i];
-        chunk_statistics[2 * place + 1] = total;
+        chunk_statistics[2 * sums_row] = chunk.maximum[i];
+        chunk_statistics[2 * sums_row + 1] = total;
       }
 #pragma unroll
       for (int j = 0; j < Shape::kColumnTiles; ++j) {
 #pragma unroll
         for (int n = 0; n < 2; ++n) {
           const int column = warp_column + j * 8 + lane % 4 * 2 + n;
-          if (column < a.head_size) chunk_sums[place * a.head_size + column] = chunk.values[j][2 * i + n];
+          if (column < a.head_size) chunk_sums[sums_row * a.head_size + column] = chunk.values[j][2 * i + n];
         }
       }
     }
@@ -212,7 +212,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
 }
 
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
-void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
+void attend(Launcher& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   using Shape = ForwardShape<Element, kHead, kRowWarps, kOneChunk>;
   if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryGpu) {  // a row's bits do not depend on its tile
     if (Shape::kSharedBytes > launch.stream().gpu().most_shared_bytes()) {
@@ -228,7 +228,7 @@ void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums,
 }
 
 template <bool kOneChunk>
-void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
+void attend(Launcher& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   const auto with = [&](auto element, auto head) {
     using Element = decltype(element);
     constexpr int kRowWarps = kOneChunk ? 1 : kRowWarpsOfRuns<Element, head()>;
@@ -245,18 +245,18 @@ void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chu
 
 }  // namespace
 
-void attend_rows(Launch& launch, moe_dtype dtype, const AttendingRows& rows) {
+void attend_rows(Launcher& launch, moe_dtype dtype, const AttendingRows& rows) {
   attend<false>(launch, dtype, rows, 1, nullptr, nullptr);
 }
 
-void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
+void attend_chunks(Launcher& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
                    float* statistics) {
   attend<true>(launch, dtype, rows, chunks, sums, statistics);
 }
 
 void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                        OptionalTensor logsumexp) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v;
   const int64_t head_size = q.shape[3];
   attend_rows(launch, static_cast<moe_dtype>(q.dtype),

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cuda/attention/softmax.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 
@@ -51,10 +51,10 @@ struct AttendingRows {
 };
 
 // Writes `out`; a block walks all chunks of its rows. For rows in long runs.
-void attend_rows(Launch& launch, moe_dtype dtype, const AttendingRows& rows);
+void attend_rows(Launcher& launch, moe_dtype dtype, const AttendingRows& rows);
 // A block attends to one chunk. Writes `out` if there is only one chunk; else writes the sums [T, H, chunks, D] and
 // (maximum, total) [T, H, chunks, 2] of the chunks that a row sees.
-void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
+void attend_chunks(Launcher& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
                    float* statistics);
 
 }  // namespace moe::cuda

@@ -4,7 +4,7 @@
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 }  // namespace
 
 void head_copy(Stream& stream, const moe_head_columns& columns, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const auto copy = [&](auto unit, int64_t elements) {
     using Unit = decltype(unit);
     const int64_t count = columns.count / elements, units = y.shape[0] * y.shape[1] * count;

@@ -52,8 +52,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const auto statistic = [&](int step) {
     const int row = query_of(step) + thread % kStep;
     if (thread >= Shape::kStatistics || row >= last) return 0.0f;
-    const int64_t place = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
-    return thread < kStep ? a.logsumexp[place] * kLog2E : a.delta[place];
+    const int64_t at = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
+    return thread < kStep ? a.logsumexp[at] * kLog2E : a.delta[at];
   };
   load_tile<kHead>(keys, kRows, a.head_size, a.aligned, HeadRows<Element>{a.k + k_head, k_stride, first, end});
   load_tile<kHead>(values, kRows, a.head_size, a.aligned, HeadRows<Element>{a.v + k_head, k_stride, first, end});
@@ -118,7 +118,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 }  // namespace
 
 template <typename Element>
-void launch_key_gradient(Launch& launch, const Backward<Element>& backward) {
+void launch_key_gradient(Launcher& launch, const Backward<Element>& backward) {
   visit_shape<Element>(backward.head_size, launch.stream().gpu().most_shared_bytes(), [&](auto shape) {
     using Shape = decltype(shape);
     const auto with = [&](auto stored) {
@@ -128,7 +128,7 @@ void launch_key_gradient(Launch& launch, const Backward<Element>& backward) {
     backward.dscores != nullptr ? with(std::true_type{}) : with(std::false_type{});
   });
 }
-template void launch_key_gradient(Launch&, const Backward<float>&);
-template void launch_key_gradient(Launch&, const Backward<Bfloat16>&);
+template void launch_key_gradient(Launcher&, const Backward<float>&);
+template void launch_key_gradient(Launcher&, const Backward<Bfloat16>&);
 
 }  // namespace moe::cuda

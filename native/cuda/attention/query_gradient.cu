@@ -71,11 +71,11 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int query = first + warp_row + lane / 4 + 8 * i;
-    const int64_t place = (int64_t{sequence} * a.heads + head) * a.length + query;
+    const int64_t at = (int64_t{sequence} * a.heads + head) * a.length + query;
     last[i] = query < end ? last_key(a.full, query, a.length) : -1;
     if (kStored) continue;
-    logsumexp[i] = query < end ? a.logsumexp[place] * kLog2E : 0;
-    delta[i] = query < end ? a.delta[place] : 0;
+    logsumexp[i] = query < end ? a.logsumexp[at] * kLog2E : 0;
+    delta[i] = query < end ? a.delta[at] : 0;
   }
   const float scale = a.scale * kLog2E;
   float dq[Shape::kColumnTiles][4];
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 }  // namespace
 
 template <typename Element>
-void launch_query_gradient(Launch& launch, const Backward<Element>& backward) {
+void launch_query_gradient(Launcher& launch, const Backward<Element>& backward) {
   visit_shape<Element>(backward.head_size, launch.stream().gpu().most_shared_bytes(), [&](auto shape) {
     using Shape = decltype(shape);
     const auto with = [&](auto stored) {
@@ -133,7 +133,7 @@ void launch_query_gradient(Launch& launch, const Backward<Element>& backward) {
     backward.dscores != nullptr ? with(std::true_type{}) : with(std::false_type{});
   });
 }
-template void launch_query_gradient(Launch&, const Backward<float>&);
-template void launch_query_gradient(Launch&, const Backward<Bfloat16>&);
+template void launch_query_gradient(Launcher&, const Backward<float>&);
+template void launch_query_gradient(Launcher&, const Backward<Bfloat16>&);
 
 }  // namespace moe::cuda

@@ -9,7 +9,7 @@
 #include "cuda/gate/choice.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kThreads)
     load_row<Lanes>(table.scores, s, used ? table.experts : 0, 0, score);
     load_row<Lanes>(auxiliary, 0, table.experts, 0, gradient);
     float mean = 0;
-    if (is_share(config.score)) {
+    if (is_softmax(config.score)) {
 #pragma unroll
       for (int i = 0; i < Lanes::each; ++i) mean = fmaf(gradient[i], score[i], mean);
       mean = Lanes::sum(mean);
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(kThreads)
 
 void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& routes,
                    const moe_gate_gradients& gradients) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
   launch.stream().keep_checks([expert = *routes.expert, choice = *routes.choice, experts] {
     check_choice_values(HostTensor(expert), HostTensor(choice), experts);

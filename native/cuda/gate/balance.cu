@@ -9,7 +9,7 @@
 #include "cuda/gate/choice.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -166,7 +166,7 @@ __global__ void __launch_bounds__(kThreads)
     }
     total = normalized ? Lanes::sum(total) : 1;
     const float inverse = total > 0 ? 1 / total : 0;
-    mean = normalized || is_share(kind) ? Lanes::sum(mean) * inverse : 0;
+    mean = normalized || is_softmax(kind) ? Lanes::sum(mean) * inverse : 0;
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) {
       const float by_log = (slope[i] - mean) * (score[i] * inverse);
@@ -181,7 +181,7 @@ __global__ void __launch_bounds__(kThreads)
 
 void balance_forward(Stream& stream, const moe_balance_config& config, Tensor scores, Tensor choice,
                      const moe_balance_sums& out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const Sequences sequences(scores, *out.used);
   const int64_t experts = sequences.experts, blocks = sequences.count * sequences.blocks;
   launch.stream().keep_checks([choice, experts] { check_range_values("choice", HostTensor(choice), -1, experts); });
@@ -205,14 +205,14 @@ void balance_loss(Stream& stream, const moe_balance_config& config, const moe_ba
                   Tensor loss) {
   const int64_t experts = sums.chosen->shape[1];
   const double scale = static_cast<double>(experts) / (config.auxiliary_choices * static_cast<double>(sequences));
-  Launch launch(stream);
+  Launcher launch(stream);
   launch(loss_kernel, 1, kThreads, 0, sums.used->shape[0], static_cast<int>(experts), scale, data<int>(sums.used),
          data<int>(sums.chosen), data<double>(sums.scores), data<float>(loss));
 }
 
 void balance_backward(Stream& stream, const moe_balance_config& config, double dloss, Tensor scores,
                       const moe_balance_sums& sums, Tensor dlogits) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const Sequences sequences(scores, *sums.used);
   const double scale = dloss * static_cast<double>(sequences.experts) / config.auxiliary_choices;
   visit_token_lanes(sequences.experts, [&](auto shape) {

@@ -83,7 +83,7 @@ __device__ __forceinline__ bool is_legal(const GateTokens& tokens, bool used, in
 }
 
 // The gate's scores and their derivatives, the functions of cpu/gate/score-inl.h.
-__device__ __forceinline__ bool is_share(int32_t score) { return score == MOE_SOFTMAX; }
+__device__ __forceinline__ bool is_softmax(int32_t score) { return score == MOE_SOFTMAX; }
 
 __device__ __forceinline__ float score_of(int32_t score, float logit) {
   switch (score) {
@@ -107,10 +107,10 @@ __device__ __forceinline__ float score_token(int32_t score, float largest, float
   for (int i = 0; i < Lanes::each; ++i) {
     const float share = expf(x[i] - largest);
     sum += share;
-    x[i] = is_share(score) ? share : score_of(score, x[i]);
+    x[i] = is_softmax(score) ? share : score_of(score, x[i]);
   }
   sum = Lanes::sum(sum);
-  if (is_share(score)) {
+  if (is_softmax(score)) {
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) x[i] /= sum;
   }

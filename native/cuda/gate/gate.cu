@@ -12,7 +12,7 @@
 #include "cuda/gate/queues.h"
 #include "cuda/kernels.h"
 #include "cuda/last_block.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -70,7 +70,7 @@ __device__ void count_group(const GateQueues& queues, const GateSums& sums, int 
       const int64_t at = queues.at(e, of_queue, begin);
       const int routes = warp_scan(
           blocks, [&](int i) { return __popc(queues.words[at + i]); },
-          [&](int i, int before) { queues.places[at + i] = before; });
+          [&](int i, int before) { queues.positions[at + i] = before; });
       if (lane == 0) queues.starts[(int64_t{e} * queues.lanes + of_queue) * queues.groups + group] = routes;
     }
     double score = 0;
@@ -215,7 +215,7 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>, kChooseBlocks<Lanes>)
 }  // namespace
 
 void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_gate_checks(launch.stream(), in);
   const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
   const int64_t blocks = std::max<int64_t>(ceil_div(count, kTokenBlock), 1);  // at least one, for counts and losses

@@ -38,14 +38,14 @@ __global__ void __launch_bounds__(kPlaceThreads)
   const bool here = t < in_block && s < tokens.tokens;
   const int e = here ? choice[route] : -1;
   bool kept = false;
-  int place = -1;
+  int index = -1;
   float score = 0;
   if (e >= 0) {
     const int lane = queues.lanes == 1 ? 0 : c;
     const int64_t block = s / kTokenBlock, at = queues.at(e, lane, block);
     const unsigned word = queues.words[at], bit = 1u << s % kTokenBlock;
-    place = queues.start(e, lane, block) + queues.places[at] + __popc(word & (bit - 1));
-    kept = (word & bit) != 0 && place < capacity;
+    index = queues.start(e, lane, block) + queues.positions[at] + __popc(word & (bit - 1));
+    kept = (word & bit) != 0 && index < capacity;
     score = scores[s * tokens.experts + e];
   }
   counted[threadIdx.x] = kept || config.normalization == MOE_CHOSEN ? score : 0;
@@ -58,13 +58,13 @@ __global__ void __launch_bounds__(kPlaceThreads)
     denominator = fmaxf(sum, config.normalization_epsilon);
   }
   expert[route] = kept ? e : -1;
-  position[route] = kept ? place : -1;
+  position[route] = kept ? index : -1;
   weight[route] = kept && denominator > 0 ? config.weight_scale * (score / denominator) : 0;
 }
 
 }  // namespace
 
-void place_routes(Launch& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
+void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
                   const float* best, const moe_routes& routes) {
   const moe_gate_config& config = tokens.config;
   const Ranks rank = config.drop_policy == MOE_DROP_PRIORITY ? Ranks{tokens.priority, tokens.experts, false}

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "cuda/gate/choice.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/scan.h"
 
 namespace moe::cuda {
@@ -20,7 +20,7 @@ struct GateQueues {
   int lanes;
   int groups, group_blocks;  // groups of blocks, and blocks of each; the last group may have fewer
   unsigned* words;           // [E, lanes, blocks]
-  int* places;               // [E, lanes, blocks]: routes of the group before a word
+  int* positions;            // [E, lanes, blocks]: routes of the group before a word
   int* starts;               // [E, lanes, groups]: routes of the queue before a group
 
   __device__ int64_t at(int e, int lane, int64_t block) const { return (int64_t{e} * lanes + lane) * blocks + block; }
@@ -50,7 +50,7 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
   __shared__ unsigned next_digit;
   __shared__ int next_above;
   unsigned* words = queues.words + queues.at(e, lane, 0);
-  int* places = queues.places + queues.at(e, lane, 0);
+  int* positions = queues.positions + queues.at(e, lane, 0);
   const int64_t count = lanes * queues.blocks;
   const auto key_of = [&](int64_t word, int bit) {
     return ordered(rank.of(word % queues.blocks * kTokenBlock + bit, e));
@@ -97,8 +97,8 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
     while (__popc(on) > equals - on_before) on &= ~(0x80000000u >> __clz(static_cast<int>(on)));
     if (word < count) {
       words[word] = above | on;
-      const int place = before_lane + static_cast<int>(here >> 32) + on_before;
-      places[word] = place - queues.start(e, lane + static_cast<int>(word / queues.blocks), word % queues.blocks);
+      const int position = before_lane + static_cast<int>(here >> 32) + on_before;
+      positions[word] = position - queues.start(e, lane + static_cast<int>(word / queues.blocks), word % queues.blocks);
     }
     __syncthreads();
   }
@@ -106,7 +106,7 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
 
 // Drops routes by rank if the gate asks for it, and gives each route its expert, position and weight. `best` [S]: the
 // tokens' best scores, only for MOE_DROP_BEST_SCORE.
-void place_routes(Launch& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
+void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
                   const float* best, const moe_routes& routes);
 
 }  // namespace moe::cuda

@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
 #pragma unroll 1
       for (int k = 0; k < depth; k += 32) {
         const int inside = k % Format::kElements, skipped = k / Format::kElements * Format::kBytes;
-        constexpr int kScales = 32 / Format::kScaled;
+        constexpr int kScales = 32 / Format::kElementsPerScale;
         uint32_t codes[2][4];  // 16 k each, in mma's layout
         float scales[2][kScales], mins[2] = {};
 #pragma unroll
@@ -225,20 +225,20 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
 }
 
 template <class Format, typename A>
-void launch_kernel(Launch& launch, const Product& product) {
+void launch_kernel(Launcher& launch, const Product& product) {
   launch(block_kernel<Format, A>, walking_blocks<BlockTile>(launch, product, kEveryGroup, BlockTile::kRows),
          BlockTile::kThreads, BlockStage<Format>::kSharedBytes, product, launch.refusal());
 }
 
 template <class Format>
-void launch_format(Launch& launch, const Product& product) {
+void launch_format(Launcher& launch, const Product& product) {
   product.a.dtype == MOE_BFLOAT16 ? launch_kernel<Format, Bfloat16>(launch, product)
                                   : launch_kernel<Format, float>(launch, product);
 }
 
 }  // namespace
 
-void run_block_product(Launch& launch, const Product& product) {
+void run_block_product(Launcher& launch, const Product& product) {
   with_block_dtype(product.b.dtype, [&](auto dtype) { launch_format<BlockTraits<dtype.value>>(launch, product); });
 }
 

@@ -50,13 +50,14 @@ __device__ __forceinline__ uint32_t four_nibbles(const unsigned char* bytes, int
   return word_at(bytes + k % 16) >> k / 16 * 4 & 0x0f0f0f0f;
 }
 
-// Defaults of most formats: kElements per block of kBytes; kScaled of them, or more, share a scale, and with kMins a
-// minimum. BlockTraits adds codes(): codes k .. k + 3, one byte each, k a multiple of 4; and pair(): two of them in
-// bfloat16. Blocks of even size start at even addresses.
+// Defaults of most formats: kElements per block of kBytes; kElementsPerScale of them, or more, share a scale, and with
+// kMins a minimum. BlockTraits adds codes(): codes k .. k + 3, one byte each, k a multiple of 4; and pair(): two of
+// them in bfloat16. Blocks of even size start at even addresses.
 template <int32_t dtype>
-struct BlockFacts {
+struct BlockDefaults {
   static constexpr BlockFormat kFormat = *block_format(dtype);
-  static constexpr int kElements = kFormat.elements, kBytes = kFormat.bytes, kScaled = kFormat.scaled < 32 ? 16 : 32;
+  static constexpr int kElements = kFormat.elements, kBytes = kFormat.bytes,
+                       kElementsPerScale = kFormat.elements_per_scale < 32 ? 16 : 32;
   static constexpr bool kMins = kFormat.mins;
   __device__ __forceinline__ static float scale(const unsigned char* block, int) { return from_binary16(block); }
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
@@ -66,7 +67,7 @@ struct BlockFacts {
 
 // A block format; the primary template's codes are int8.
 template <int32_t dtype>
-struct BlockTraits : BlockFacts<dtype> {
+struct BlockTraits : BlockDefaults<dtype> {
   static_assert(block_format(dtype)->bits == 8);
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) { return word_at(block + 2 + k); }
   // The sign bit turns 128 into 256: 128 + the other seven bits, minus that.
@@ -77,14 +78,14 @@ struct BlockTraits : BlockFacts<dtype> {
 };
 
 template <>
-struct BlockTraits<MOE_Q4_0> : BlockFacts<MOE_Q4_0> {
+struct BlockTraits<MOE_Q4_0> : BlockDefaults<MOE_Q4_0> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     return four_nibbles(block + 2, k);
   }
 };
 
 template <>
-struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
+struct BlockTraits<MOE_Q5_0> : BlockDefaults<MOE_Q5_0> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     const uint32_t fifth = word_at(block + 2) >> k & 15;  // bits of four codes; the product moves them a byte apart
     return four_nibbles(block + 6, k) | (fifth * 0x00204081 & 0x01010101) << 4;
@@ -93,7 +94,7 @@ struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
 
 // Codes are twice the E2M1 numbers, and scales half, so that the largest scale is finite.
 template <>
-struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
+struct BlockTraits<MOE_MXFP4> : BlockDefaults<MOE_MXFP4> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int) {
     const uint32_t exponent = block[0];
     return __uint_as_float(exponent >= 2 ? (exponent - 1) << 23 : 0x00200000u << exponent);
@@ -117,7 +118,7 @@ __device__ __forceinline__ float six_bits(const unsigned char* factors, int j, b
 
 // The two formats of 256 elements with one scale and one minimum per 32.
 template <int32_t dtype>
-struct SixBitFactors : BlockFacts<dtype> {
+struct SixBitFactors : BlockDefaults<dtype> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
     return from_binary16(block) * six_bits(block + 4, k / 32, false);
   }
@@ -141,7 +142,7 @@ struct BlockTraits<MOE_Q5_K> : SixBitFactors<MOE_Q5_K> {
 };
 
 template <>
-struct BlockTraits<MOE_Q6_K> : BlockFacts<MOE_Q6_K> {
+struct BlockTraits<MOE_Q6_K> : BlockDefaults<MOE_Q6_K> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
     return from_binary16(block + 208) * static_cast<float>(static_cast<int8_t>(block[192 + k / 16]));
   }

@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 }
 
 template <typename A, typename B, bool kTransposedA, class Tile>
-void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
+void launch_tiles(Launcher& launch, const Product& product, RowRange rows) {
   launch(product.b.transposed ? float_kernel<A, B, kTransposedA, true, Tile>
                               : float_kernel<A, B, kTransposedA, false, Tile>,
          walking_blocks<Tile>(launch, product, rows, Tile::kRows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
@@ -169,7 +169,7 @@ void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& lau
 }
 
 template <typename A, typename B>
-void launch_kernels(Launch& launch, const Product& product) {
+void launch_kernels(Launcher& launch, const Product& product) {
   launch_by_rows(
       product, [&](RowRange rows) { launch_tiles<A, B, false, NarrowTile>(launch, product, rows); },
       [&](RowRange rows) { launch_tiles<A, B, false, MiddleTile>(launch, product, rows); },
@@ -181,7 +181,7 @@ void launch_kernels(Launch& launch, const Product& product) {
 
 }  // namespace
 
-void run_float_product(Launch& launch, const Product& product) {
+void run_float_product(Launcher& launch, const Product& product) {
   if (product.a.dtype == MOE_BFLOAT16) {
     launch_kernels<Bfloat16, float>(launch, product);
   } else if (product.b.dtype == MOE_BFLOAT16) {

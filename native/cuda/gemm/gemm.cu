@@ -30,7 +30,7 @@ Output output_of(OptionalTensor output) {
   return {output->data, output->dtype, stride, aligned && stride % 4 == 0};
 }
 
-void run_product(Launch& launch, const Product& product) {
+void run_product(Launcher& launch, const Product& product) {
   Product checked = product;
   if (product.activation == MOE_SWIGLU) {  // the up half must be aligned like the gate half
     const int64_t half = product.columns / 2;
@@ -52,7 +52,7 @@ void run_product(Launch& launch, const Product& product) {
 }
 
 void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const bool transpose_a = config.transpose_a == 1, lines_first = config.transpose_b == 1;
   run_product(launch, {.groups = Groups::kOne,
                        .count = 1,

@@ -233,7 +233,7 @@ CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int6
 }
 
 template <class Tile, bool kTransposedB>
-bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
+bool launch_tiles(Launcher& launch, const Product& product, int tile_rows) {
   // In an image for plain sm_90 the kernel is empty and uses no shared memory: only sm_90a has wgmma.
   static const bool built = [] {
     cudaFuncAttributes attributes{};
@@ -258,7 +258,7 @@ bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
 
 }  // namespace
 
-bool run_hopper_product(Launch& launch, const Product& product) {
+bool run_hopper_product(Launcher& launch, const Product& product) {
   static const bool off = !setting(kVariable).value_or(true);
   if (off || launch.architecture() != 90) return false;
   if (product.groups == Groups::kOfInner || product.a.transposed || !product.a.aligned || !product.b.aligned)

@@ -5,7 +5,7 @@
 
 #include "cuda/floating.h"
 #include "cuda/gating.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 
@@ -66,19 +66,19 @@ Matrix matrix_of(Tensor matrix, bool transposed);
 // `output` [.., columns]; its data is null if `output` is null.
 Output output_of(OptionalTensor output);
 // Computes the product by the kernels for its dtypes.
-void run_product(Launch& launch, const Product& product);
+void run_product(Launcher& launch, const Product& product);
 // bfloat16 times bfloat16 by wgmma (hopper.cu); returns false if the GPU lacks it or it does not fit this product. That
 // depends on the layer and its operands' alignment, never on the number of rows.
-bool run_hopper_product(Launch& launch, const Product& product);
+bool run_hopper_product(Launcher& launch, const Product& product);
 // bfloat16 by mma.sync (tensor.cu); every other mix that is not skinny by float32 multiply-adds (float.cu).
-void run_tensor_product(Launch& launch, const Product& product);
-void run_float_product(Launch& launch, const Product& product);
+void run_tensor_product(Launcher& launch, const Product& product);
+void run_float_product(Launcher& launch, const Product& product);
 // A float32 operand and a layer with few outputs or inputs: on tensor cores, in parts and splits (skinny.cu). is_skinny
 // does not depend on the number of tokens.
 bool is_skinny(const Product& product);
-void run_skinny_product(Launch& launch, const Product& product);
+void run_skinny_product(Launcher& launch, const Product& product);
 // Weights in blocks: decoded in registers for mma.sync (block.cu).
-void run_block_product(Launch& launch, const Product& product);
+void run_block_product(Launcher& launch, const Product& product);
 
 // Columns of c in a tile.
 template <class Tile>
@@ -89,7 +89,7 @@ __host__ __device__ constexpr int tile_columns(const Product& product) {
 // Blocks of a launch, each of which walks over tiles: at most the number of tiles and of resident blocks. At least one
 // if there are groups, to check the offsets.
 template <class Tile>
-unsigned walking_blocks(const Launch& launch, const Product& product, RowRange rows, int tile_rows) {
+unsigned walking_blocks(const Launcher& launch, const Product& product, RowRange rows, int tile_rows) {
   int64_t down = ceil_div(product.rows, tile_rows) * product.count;
   if (product.groups == Groups::kOfRows) {
     down = product.rows / tile_rows + std::min(product.count, product.rows / std::max(rows.least, 1));

@@ -198,7 +198,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
 }
 
 template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
-void launch_kernel(Launch& launch, const Product& product) {
+void launch_kernel(Launcher& launch, const Product& product) {
   using Pipeline =
       Stages<Panel<A, kTransposedA, Tile::kRows, Tile>, Panel<B, kTransposedB, Tile::kColumns, Tile>, Tile>;
   SplitSums splits{};
@@ -215,7 +215,7 @@ void launch_kernel(Launch& launch, const Product& product) {
 }
 
 template <typename A, typename B, class Tile>
-void launch_tiles(Launch& launch, const Product& product) {
+void launch_tiles(Launcher& launch, const Product& product) {
   if (product.a.transposed) {
     product.b.transposed ? launch_kernel<A, B, true, true, Tile>(launch, product)
                          : launch_kernel<A, B, true, false, Tile>(launch, product);
@@ -226,7 +226,7 @@ void launch_tiles(Launch& launch, const Product& product) {
 }
 
 template <typename A, typename B>
-void launch_kernels(Launch& launch, const Product& product) {
+void launch_kernels(Launcher& launch, const Product& product) {
   switch (skinny::tile_for(product.rows, product.columns, product.count, launch.processors()).rows) {
     case skinny::kWide.rows: return launch_tiles<A, B, WideTile>(launch, product);
     case skinny::kMiddle.rows: return launch_tiles<A, B, MiddleTile>(launch, product);
@@ -234,7 +234,7 @@ void launch_kernels(Launch& launch, const Product& product) {
   }
 }
 
-void launch_dtypes(Launch& launch, const Product& product) {
+void launch_dtypes(Launcher& launch, const Product& product) {
   if (product.a.dtype == MOE_BFLOAT16) {
     launch_kernels<Bfloat16, float>(launch, product);
   } else if (product.b.dtype == MOE_BFLOAT16) {
@@ -252,7 +252,7 @@ bool is_skinny(const Product& product) {
   return std::min(product.columns, side) <= skinny::kMostWidth;
 }
 
-void run_skinny_product(Launch& launch, const Product& product) {
+void run_skinny_product(Launcher& launch, const Product& product) {
   const auto depth = static_cast<int32_t>(
       product.a.transposed ? skinny::gradient_split_depth(product.rows, product.columns, product.inner)
                            : skinny::split_depth(product.columns, product.inner));

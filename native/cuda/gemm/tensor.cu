@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 }
 
 template <class Tile, bool kTransposedA>
-void launch_tiles(Launch& launch, const Product& product, int tile_rows) {
+void launch_tiles(Launcher& launch, const Product& product, int tile_rows) {
   launch(product.b.transposed ? tensor_kernel<Tile, kTransposedA, true> : tensor_kernel<Tile, kTransposedA, false>,
          walking_blocks<Tile>(launch, product, kEveryGroup, tile_rows), Tile::kThreads, kSharedBytes<Tile>, product,
          tile_rows, launch.refusal());
@@ -185,7 +185,7 @@ void launch_tiles(Launch& launch, const Product& product, int tile_rows) {
 
 }  // namespace
 
-void run_tensor_product(Launch& launch, const Product& product) {
+void run_tensor_product(Launcher& launch, const Product& product) {
   if (product.a.transposed) return launch_tiles<WideTile, true>(launch, product, WideTile::kRows);
   const tiles::Tile tile =
       tiles::choose(tiles::kMma, {product.rows, product.columns, product.count}, true, launch.processors());

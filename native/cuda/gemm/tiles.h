@@ -30,7 +30,7 @@ constexpr int multiplied_rows(Family family, int64_t rows) {
 }
 
 // The problem size: `rows` of all groups together, `columns` of a b^T.
-struct Call {
+struct ProblemSize {
   int64_t rows, columns, groups;
 
   int64_t rows_of_group() const { return ceil_div(rows, std::max<int64_t>(groups, 1)); }
@@ -42,18 +42,18 @@ struct Call {
 // Estimated time per k, in multiply-adds, of the multiprocessor with most tiles: the multiply-adds of its tiles and the
 // reading of their operands.
 constexpr int64_t kRead = 64;  // multiply-adds in the time of reading an element
-inline int64_t cost(Family family, Call call, Tile tile, int64_t processors) {
-  const int64_t rows = multiplied_rows(family, std::min<int64_t>(tile.rows, call.rows_of_group()));
-  return ceil_div(call.tiles(tile), processors) * (rows * tile.columns + kRead * (rows + tile.columns));
+inline int64_t cost(Family family, ProblemSize size, Tile tile, int64_t processors) {
+  const int64_t rows = multiplied_rows(family, std::min<int64_t>(tile.rows, size.rows_of_group()));
+  return ceil_div(size.tiles(tile), processors) * (rows * tile.columns + kRead * (rows + tile.columns));
 }
 
 // The cheapest tile, the largest of equal ones, since groups may be larger than the host assumes.
-inline Tile choose(Family family, Call call, bool may_be_slim, int64_t processors) {
+inline Tile choose(Family family, ProblemSize size, bool may_be_slim, int64_t processors) {
   Tile best{family.most, kWideColumns};
   const auto consider = [&](int most, int columns) {
     for (int rows = most; rows >= family.least; rows /= 2) {
       const Tile tile{rows, columns};
-      if (cost(family, call, tile, processors) < cost(family, call, best, processors)) best = tile;
+      if (cost(family, size, tile, processors) < cost(family, size, best, processors)) best = tile;
     }
   };
   consider(family.most, kWideColumns);

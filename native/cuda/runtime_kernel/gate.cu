@@ -29,17 +29,17 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
   __syncwarp();
   const int routes = tokens * kChoices;
   for (int first = 0; first < routes; first += kWarpLanes) {
-    const int place = first + lane;
+    const int index = first + lane;
     const bool choice_major = KERNEL_QUEUE_ORDER == MOE_CHOICE_MAJOR;
-    const int c = choice_major ? place / tokens : place % kChoices;
-    const int s = choice_major ? place % tokens : place / kChoices;
-    const int e = place < routes ? chosen[s * kChoices + c] : -1;
+    const int c = choice_major ? index / tokens : index % kChoices;
+    const int s = choice_major ? index % tokens : index / kChoices;
+    const int e = index < routes ? chosen[s * kChoices + c] : -1;
     const unsigned same = __match_any_sync(kAllLanes, e);
     const unsigned in_loss = __ballot_sync(kAllLanes, c < auxiliary_choices) & same;
     const int before = __popc(same & ((1u << lane) - 1));
     const int start = e < 0 ? 0 : asked[e];
     __syncwarp();
-    if (place < routes) position[s * kChoices + c] = e < 0 ? -1 : start + before;
+    if (index < routes) position[s * kChoices + c] = e < 0 ? -1 : start + before;
     if (e >= 0 && before == 0) {
       asked[e] = start + __popc(same);
       counted[e] += __popc(in_loss);

@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace simt {
 

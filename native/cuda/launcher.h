@@ -24,10 +24,10 @@ namespace moe::cuda {
 
 // Launches the kernels of one call. While it lives, it holds a frame of the stream's arena, and the stream's GPU is
 // current.
-class Launch {
+class Launcher {
  public:
   // `name` names the kernels in messages; by default the calling function.
-  explicit Launch(Stream& stream, const char* name = __builtin_FUNCTION())
+  explicit Launcher(Stream& stream, const char* name = __builtin_FUNCTION())
       : stream_(static_cast<CudaStream&>(stream)), call_(stream_), frame_(stream_.arena()), name_(name) {}
 
   // Launches kernel<<<grid, block, shared_bytes>>>(arguments...). No parameter may be a reference. An empty grid
@@ -80,7 +80,7 @@ class Launch {
   static constexpr size_t kSharedWithoutAsking = 32 << 10;
 
   CudaStream& stream_;
-  const CudaStream::Call call_;
+  const CudaStream::CallScope call_;
   const Arena::Frame frame_;
   const char* name_;
 };
