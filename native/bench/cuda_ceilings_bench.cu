@@ -1,8 +1,8 @@
-// What the GPU can do at best: the rate of fused multiply-adds, of bfloat16 products on tensor cores (by wgmma where
-// there is one, else by mma.sync, of random numbers), of reading memory and of copying it. The yardstick of the
-// roofline column of `panamoe bench --device cuda`.
+// The GPU's ceilings: rates of fused multiply-adds, of bfloat16 products of random numbers on tensor cores (by wgmma if
+// there is one, else mma.sync), of reading and of copying memory. The roofline column of `panamoe bench --device cuda`
+// is relative to them.
 //
-// cuda_ceilings_bench [THREADS]     THREADS is taken for the CPU's program's sake and printed as it is
+// cuda_ceilings_bench [THREADS]     THREADS is only printed; ceilings_bench has the same arguments
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr int kRepetitions = 7;
 constexpr int kThreads = 256;
-constexpr int kSums = 8;  // independent sums a thread, more than a unit's latency
+constexpr int kSums = 8;  // independent sums per thread, more than a unit's latency
 
 void require(cudaError_t error) {
   if (error == cudaSuccess) return;
@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(kThreads) multiply_add(int steps, float x, flo
   }
   float total = 0;
   for (int i = 0; i < kSums; ++i) total += sum[i];
-  if (total == 0.5f) *sink = total;  // never, but the compiler cannot know
+  if (total == 0.5f) *sink = total;  // never true, which the compiler cannot know
 }
 
 __global__ void __launch_bounds__(kThreads) multiply_matrices(int steps, const uint32_t* values, float* sink) {
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(kThreads) read(const uint4* data, int64_t coun
   if (seen == 1) *sink = seen;
 }
 
-// Seconds of the best of several runs: a ceiling is what undisturbed hardware does.
+// Seconds of the best of several runs: a ceiling is what undisturbed hardware reaches.
 template <typename Launcher>
 double best_seconds(Launcher launch) {
   cudaEvent_t start, end;
@@ -95,7 +95,7 @@ std::vector<uint32_t> random_pairs(size_t count) {
   return pairs;
 }
 
-// Operations per second by wgmma; 0 if this program has no code of it for this GPU.
+// Operations per second by wgmma; 0 if this program has no code for this GPU.
 double wgmma_flops(const cudaDeviceProp& gpu, const uint32_t* values, float* sums) {
   constexpr int kSteps = 10000;
   if (gpu.major != 9) return 0;

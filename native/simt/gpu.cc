@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kSharedWithoutAsking = 48 << 10;
 thread_local int gpu = 0;
 
-// Bytes that a block can have if its kernel asks (CUDA programming guide, technical specifications).
+// Bytes per block that a kernel can request (CUDA programming guide, technical specifications).
 const std::map<int, size_t>& most_shared_bytes() {
   static const std::map<int, size_t> bytes{{80, 163 << 10}, {86, 99 << 10}, {90, 227 << 10}, {100, 227 << 10}};
   return bytes;
@@ -25,7 +25,7 @@ const std::map<int, size_t>& most_shared_bytes() {
 
 std::mutex attributes_mutex;
 std::map<std::pair<int, const void*>, size_t>& asked_bytes() {
-  static std::map<std::pair<int, const void*>, size_t> bytes;  // of each GPU and kernel
+  static std::map<std::pair<int, const void*>, size_t> bytes;  // per GPU and kernel
   return bytes;
 }
 

@@ -20,10 +20,10 @@ namespace {
 
 constexpr size_t kGpuBytes = size_t{16} << 30;
 constexpr size_t kAlignment = 256;
-// Memory comes in huge pages, so that changing its protection is quick however much is in use.
+// Memory consists of huge pages, so that changing its protection is fast for any size in use.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// AddressSanitizer refuses accesses outside blocks, and each block ends with a gap.
+// Under AddressSanitizer, accesses outside blocks fail; each block ends with a gap.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kGap = kAlignment;
 void refuse(void* memory, size_t bytes) { __asan_poison_memory_region(memory, bytes); }
@@ -36,7 +36,7 @@ void allow(void*, size_t) {}
 
 size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-// Addresses for the memory of one GPU. The system gives them memory when it is first written.
+// Address space for the memory of one GPU. The system adds memory at the first write.
 class GpuMemory {
  public:
   GpuMemory() {
@@ -47,7 +47,7 @@ class GpuMemory {
     ::madvise(begin_, kGpuBytes, MADV_HUGEPAGE);  // may fail: only speed differs
   }
 
-  // Null if there is no room. New memory is full of NaN, so that tests see reads of memory that was not written.
+  // Null if there is no room. New memory is full of NaN, so that tests see reads of unwritten memory.
   void* allocate(size_t bytes) {
     const size_t size = rounded(std::max<size_t>(bytes, 1) + kGap, kAlignment);
     if (size > available()) return nullptr;
@@ -71,7 +71,7 @@ class GpuMemory {
     return begin_ + at;
   }
 
-  // False if the GPU has no such block.
+  // Returns false if the GPU has no such block.
   bool free(void* memory) {
     const auto found = blocks_.find(static_cast<size_t>(static_cast<char*>(memory) - begin_));
     if (found == blocks_.end()) return false;
@@ -99,14 +99,14 @@ class GpuMemory {
 
   char* begin_ = nullptr;
   std::map<size_t, size_t> blocks_;  // offset and size
-  size_t reach_ = 0;                 // bytes from the begin on that blocks have had so far
+  size_t reach_ = 0;                 // bytes from the start that blocks have used so far
   size_t used_ = 0, occupied_ = 0;
   int accesses_ = 0;
 };
 
 std::mutex mutex;  // over the GPUs' memory
 GpuMemory* gpus() {
-  static auto* memory = new GpuMemory[simt::kGpus];  // leaked on purpose: threads may work while statics end
+  static auto* memory = new GpuMemory[simt::kGpus];  // leaked on purpose: threads may run during static destruction
   return memory;
 }
 
@@ -122,7 +122,7 @@ void simt_access(int begin) {
   for (int gpu = 0; gpu < simt::kGpus; ++gpu) begin != 0 ? gpus()[gpu].open() : gpus()[gpu].close();
 }
 
-// Takes `bytes` of every GPU, as another process would. For tests.
+// Occupies `bytes` of every GPU, like another process would. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_occupy(uint64_t bytes) {
   std::lock_guard lock(mutex);
   for (int gpu = 0; gpu < simt::kGpus; ++gpu) gpus()[gpu].occupy(bytes);

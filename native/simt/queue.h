@@ -13,18 +13,18 @@
 
 namespace simt {
 
-// Work of a stream that is held back. It outlives its stream if another stream waits for it.
+// A stream's work that is held back. It outlives its stream if another stream waits for it.
 class Queue {
  public:
   explicit Queue(int gpu) : gpu_(gpu) {}
 
-  // Runs the work now if none is held back before it.
+  // Runs the work now if no earlier work is held back.
   cudaError_t give(std::function<void()> work);
   uint64_t given() const;
   bool finished() const;
-  // Returns when the first `count` pieces of work are done; runs those that nobody does.
+  // Returns when the first `count` pieces of work are done; runs those that no thread runs.
   cudaError_t finish(uint64_t count);
-  // After it nothing more is given.
+  // Called last: no more work is given.
   void close();
 
  private:
@@ -38,7 +38,7 @@ class Queue {
   std::deque<std::function<void()>> held_;
   uint64_t given_ = 0, done_ = 0;
   bool busy_ = false, closed_ = false;
-  std::string failure_;  // of the first work that threw
+  std::string failure_;  // message of the first work that threw
   std::thread worker_;
 };
 

@@ -1,5 +1,5 @@
-// What holds for every call: it refuses written memory that it also reads or writes twice, unless its header allows
-// that; and on the CPU it allocates nothing after a first call of its size.
+// Every kernel call refuses an output that aliases an input or another output, unless its header allows it; and on the
+// CPU it allocates nothing after its first call of a size. Covers all entry points of the ABI that take tensors.
 #include <functional>
 #include <set>
 
@@ -38,14 +38,14 @@ class CallTest : public KernelTest {
     EXPECT_MOE_OK(status);
   }
 
-  // `call` takes the arguments in their order, of which the first `written` are written. An argument may lie where
-  // the first one does, which is written in place, where its name is one of `in_place`.
+  // `call` takes the arguments in order; the first `written` are outputs. An argument whose name is one of `in_place`
+  // may alias the first one.
   void check(const char* what, const std::vector<Argument>& arguments, size_t written, const Call& call,
              const std::set<std::string>& in_place = {}) {
     SCOPED_TRACE(what);
     int64_t most = 0;
     for (const Argument& argument : arguments) most = std::max(most, argument.tensor.view().bytes);
-    // Each argument where any other has room, moved by an element as well.
+    // Each argument in the memory of every other that is large enough, also moved by an element.
     std::vector<std::shared_ptr<uint8_t>> memory;
     Views views;
     for (const Argument& argument : arguments) {
@@ -251,7 +251,7 @@ TEST_F(CallTest, Balance) {
         });
 }
 
-// One token, which is the one row of the one expert.
+// One token, which is the only row of the only expert.
 Argument one_row() { return {"offsets", Tensor::of(MOE_INT32, {2}, {0, 1})}; }
 
 TEST_F(CallTest, Dispatch) {

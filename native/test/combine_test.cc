@@ -1,4 +1,4 @@
-// Combine against the float64 formula of its header, its gradients against central differences of that.
+// Combine against the float64 formula of its header, its gradients against central differences of that formula.
 #include "test/routes.h"
 
 namespace moe::testing {

@@ -1,4 +1,4 @@
-// The CUDA backend when CUDA fails: the emulation fails on request.
+// The CUDA backend when CUDA functions fail: the emulation fails on request.
 #include <string>
 #include <thread>
 #include <utility>
@@ -9,7 +9,7 @@
 namespace moe::testing {
 namespace {
 
-// CUDA's numbers for its errors.
+// CUDA's error codes.
 enum CudaError {
   kMemoryAllocation = 2,
   kInsufficientDriver = 35,
@@ -29,11 +29,11 @@ class EmulatedFailureTest : public ::testing::Test {
     occupy(0);
   }
 
-  // The function fails after `skip` more calls.
+  // Makes the function fail after `skip` more calls.
   void fail(const char* function, CudaError error, int skip = 0) {
     emulation_function<void(const char*, int, int)>("simt_fail")(function, error, skip);
   }
-  // Another process uses `bytes` of every GPU.
+  // Takes `bytes` of every GPU, like another process.
   void occupy(uint64_t bytes) { emulation_function<void(uint64_t)>("simt_occupy")(bytes); }
   moe_status open() { return moe_device_open("simt", 0, &device); }
   int64_t in_use() {

@@ -9,7 +9,7 @@
 
 namespace moe::testing {
 
-// A function of the very library that the backend is opened from; it stays loaded.
+// A function of the library that the backend was opened from; it stays loaded.
 template <typename Function>
 Function* emulation_function(const char* name) {
   Dl_info info{};

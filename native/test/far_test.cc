@@ -1,4 +1,5 @@
-// Indices past 2^31 elements, where int32 would end, on the emulation. A tensor of them needs addresses, not memory.
+// Indices past 2^31 elements, where int32 overflows, on the emulation. A tensor of that size needs addresses, not
+// memory.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@ namespace {
 constexpr int64_t kEnd = int64_t{1} << 31;  // the first index that int32 cannot hold
 
 // A bfloat16 tensor of more than kEnd elements, all 0. Its last two windows of 4 MiB are memory of their own; all
-// others show the same 4 MiB.
+// others map the same 4 MiB.
 class FarTensor {
  public:
   FarTensor(std::initializer_list<int64_t> shape) {
@@ -59,7 +60,7 @@ class FarTensor {
 
 class EmulatedFarTest : public KernelTest {
  protected:
-  // What `far` holds from element `first` on.
+  // Expects `want` at elements `first`, ... of `far`.
   static void expect_at(const FarTensor& far, int64_t first, const Tensor& want) {
     const Tensor there(MOE_BFLOAT16, {want.count()});
     far.read(first, there);
@@ -80,8 +81,8 @@ TEST_F(EmulatedFarTest, ElementwiseKernelsReachTheLastElement) {
   expect_at(y, kEnd, end);
 }
 
-// One token whose one row is the last of 2,050: more than 2^31 elements lie before it. Rows are not whole vectors,
-// which would count fewer.
+// One token whose only row is the last of 2,050: more than 2^31 elements are before it. Rows are not whole vectors,
+// whose indices would be smaller.
 class EmulatedFarRowTest : public EmulatedFarTest {
  protected:
   static constexpr int64_t kRows = 2050, kWidth = (1 << 20) + 1, kLast = (kRows - 1) * kWidth;
@@ -129,7 +130,7 @@ TEST_F(EmulatedFarRowTest, EmbeddingReadsIt) {
   expect_same_bits(result, token);
 }
 
-// One row of the last of 8,200 experts: more than 2^31 weights lie before its own.
+// One row of the last of 8,200 experts: more than 2^31 weights are before its own.
 TEST_F(EmulatedFarTest, GroupedProductsReachTheLastExpert) {
   const int64_t experts = 8200, n = 32, k = 1 << 13, last = (experts - 1) * n * k;
   Tensor offsets(MOE_INT32, {experts + 1});

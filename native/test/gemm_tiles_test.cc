@@ -1,4 +1,4 @@
-// How many multiprocessors of an H100 the tiles of bfloat16 products keep busy; the numbers need no GPU.
+// How many multiprocessors of an H100 the tiles of bfloat16 products occupy; computed without a GPU.
 #include "cuda/gemm/tiles.h"
 #include "test/testing.h"
 
@@ -11,7 +11,7 @@ constexpr Family kFamilies[] = {kMma, kWgmma};
 
 Tile tile_for(Family family, const ProblemSize& size) { return choose(family, size, true, kProcessors); }
 
-// Multiprocessors at work in percent, over the waves of tiles.
+// Busy multiprocessors in percent, over the waves of tiles.
 int64_t busy(const ProblemSize& size, Tile tile) {
   const int64_t tiles = size.tiles(tile);
   return 100 * tiles / (ceil_div(tiles, kProcessors) * kProcessors);
@@ -42,7 +42,7 @@ TEST(GemmTilesTest, DenseProductsOf128RowsFillAnH100) {
   }
 }
 
-// One token with two experts of 2048 columns is bound by reading weights: 64 blocks, not 32, share it.
+// One token with two experts of 2048 columns is bound by reading weights: 64 blocks share it, not 32.
 TEST(GemmTilesTest, FewTokensGetSlimTiles) {
   for (const Family family : kFamilies) {
     for (const ProblemSize size : {ProblemSize{2, 2048, 64}, ProblemSize{1, 4096, 1}}) {
@@ -52,7 +52,7 @@ TEST(GemmTilesTest, FewTokensGetSlimTiles) {
   }
 }
 
-// Where groups fill the GPU, a tile may have as many rows as can be: the host knows no group's size.
+// If groups fill the GPU, tiles have the maximum rows, because the host knows no group's size.
 TEST(GemmTilesTest, ManyGroupsGetTilesForAnyOfTheirSizes) {
   for (const Family family : kFamilies) {
     for (int64_t rows : {512, 4096, 65536}) {

@@ -1,4 +1,4 @@
-// Draws against a sorted list in float64, and their distribution.
+// Samples against a sorted list in float64, and their distribution.
 #include <numeric>
 
 #include "test/structs.h"
@@ -13,7 +13,7 @@ struct Settings {
   double uniform = 0.5;
 };
 
-// The arguments of a call: rows of logits, and how each is drawn from.
+// The arguments of a call: rows of logits, and the settings of each row.
 struct Draws {
   Draws(int64_t rows, int64_t classes)
       : logits(MOE_FLOAT32, {rows, classes}),
@@ -46,7 +46,7 @@ struct Draws {
   Tensor logits, temperature, min_p, top_k, top_p, uniform, tokens;
 };
 
-// Part of the sum up to each token that is left, in their order.
+// The cumulative share up to each remaining token, in their order.
 std::vector<std::pair<int64_t, double>> shares(const double* logits, int64_t classes, const Settings& settings) {
   std::vector<int64_t> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), 0);
@@ -66,7 +66,7 @@ std::vector<std::pair<int64_t, double>> shares(const double* logits, int64_t cla
 
 class SampleTest : public KernelTest {
  protected:
-  // Logits that are spread, or few numbers that many tokens share, or of which most have no weight.
+  // Logits that are spread, or have few distinct values, or mostly have weight 0.
   static void fill(Draws& draws, uint64_t seed) {
     std::mt19937_64 generator(seed);
     const auto uniform = [&] { return std::uniform_real_distribution<double>()(generator); };
@@ -109,7 +109,7 @@ TEST_F(SampleTest, DrawsWhatASortedListGives) {
   }
 }
 
-// A grid of uniform numbers draws each token in proportion.
+// A grid of uniform numbers samples each token in proportion to its weight.
 TEST_F(SampleTest, DrawsInProportion) {
   const int64_t rows = 500, classes = 50;
   for (const Settings& settings : {Settings{}, Settings{.temperature = 0.5}, Settings{.top_p = 0.7, .top_k = 20},
@@ -135,8 +135,8 @@ TEST_F(SampleTest, DrawsInProportion) {
   }
 }
 
-// The weight of a second token is found by bisection: the second is drawn from where the first's weight ends. All
-// backends and instruction sets with fused multiply-adds have the same bits.
+// Finds the weight of a second token by bisection: it is sampled from the uniform number where the first one's weight
+// ends. All backends and instruction sets with fused multiply-adds have the same bits.
 TEST_F(SampleTest, WeightsAreTheSameBitsEverywhere) {
   const int64_t rows = 200;
   Draws draws(rows, 2);
@@ -203,7 +203,7 @@ TEST_F(SampleTest, TheFirstOfEqualTokensIsTheLowest) {
   EXPECT_EQ(values_of(draws.tokens), (std::vector<double>{17, 17, 33, 0}));
 }
 
-// Where a number is not finite or out of range there is no token.
+// A row with a non-finite logit or a setting out of range has no token.
 TEST_F(SampleTest, RowsWithoutAToken) {
   const double infinite = std::numeric_limits<double>::infinity(), nan = std::nan("");
   const std::vector<Settings> wrong = {{.temperature = -1},

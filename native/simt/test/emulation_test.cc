@@ -1,5 +1,5 @@
-// That the emulation of CUDA finds what it is there to find: a missing barrier, collectives that not all lanes reach,
-// shared memory overrun, a copy that was not waited for. And that its tensor core multiplies matrices.
+// The emulation of CUDA finds the mistakes that it is made for: a missing barrier, collectives that not all lanes
+// reach, shared memory overruns, copies that were not waited for. And its tensor core multiplies matrices.
 #include <cuda_bf16.h>
 #include <gtest/gtest.h>
 
@@ -185,7 +185,7 @@ TEST(EmulationTest, ACopyLandsWhenItIsWaitedFor) {
   EXPECT_EQ(seen.after, 5u) << "4 bytes were asked for, the others are 0";
 }
 
-// d [16, 8] = a [16, 16] b^T for b [8, 16], with the fragments as the kernels load them.
+// d [16, 8] = a [16, 16] b^T for b [8, 16], with fragments loaded like in the kernels.
 __global__ void multiply_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, float* d) {
   MOE_DYNAMIC_SHARED(__nv_bfloat16, shared);
   for (unsigned i = threadIdx.x; i < 24 * 16; i += 32) shared[i] = i < 16 * 16 ? a[i] : b[i - 16 * 16];
