@@ -67,7 +67,7 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
     gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_LARGE_TESTS_ON_SIMT
       TEST_FILTER ${PANAMOE_LARGE} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt LABELS long)
     # About indices and counts of many tokens, and slow with shadow memory.
-    string(APPEND PANAMOE_BRIEF "-EmulatedFar*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
+    string(APPEND PANAMOE_BRIEF "-EmulatedLargeIndex*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
   endif()
   foreach(length BRIEF LONG)
     string(TOLOWER ${length} label)

@@ -89,9 +89,9 @@ double best_seconds(Launcher launch) {
 
 // Pairs of random bfloat16 numbers: a sign and a magnitude of 1/2 to 2.
 std::vector<uint32_t> random_pairs(size_t count) {
-  std::mt19937 draw(1);
+  std::mt19937 random(1);
   std::vector<uint32_t> pairs(count);
-  for (uint32_t& pair : pairs) pair = (draw() & 0x80ff80ffu) | 0x3f003f00u;
+  for (uint32_t& pair : pairs) pair = (random() & 0x80ff80ffu) | 0x3f003f00u;
   return pairs;
 }
 

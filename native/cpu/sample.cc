@@ -73,7 +73,7 @@ class RowSampler {
         part_(memory + Candidates::floats(classes), classes) {}
   static int64_t floats(int64_t classes) { return 2 * Candidates::floats(classes); }
 
-  int32_t draw(const RowSampling& row) {
+  int32_t sample(const RowSampling& row) {
     if (!row.in_range() || !find_best()) return -1;
     if (row.temperature == 0) return first_best();
     weigh(1 / row.temperature, row.least_weight());
@@ -215,7 +215,7 @@ class RowSampler {
   int32_t token_ = -1;
 };
 
-void draw_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
+void sample_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   const LocalScratch<float> scratch(stream, RowSampler::floats(classes));
   const auto* temperature = static_cast<const float*>(sampling.temperature->data);
@@ -225,8 +225,8 @@ void draw_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
   const auto* uniform = static_cast<const double*>(sampling.uniform->data);
   auto* tokens = static_cast<int32_t*>(sampling.tokens->data);
   parallel_tasks(stream, rows, rows * classes * kNanoseconds, [&](int64_t row, int member) {
-    RowSampler draw(static_cast<const float*>(logits.data) + row * classes, classes, scratch[member]);
-    tokens[row] = draw.draw(row_sampling(temperature, min_p, top_p, top_k, uniform, row));
+    RowSampler sampler(static_cast<const float*>(logits.data) + row * classes, classes, scratch[member]);
+    tokens[row] = sampler.sample(row_sampling(temperature, min_p, top_p, top_k, uniform, row));
   });
 }
 
@@ -236,10 +236,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 
-HWY_EXPORT(draw_rows);
+HWY_EXPORT(sample_rows);
 
 void sample(Stream& stream, const moe_sampling& sampling, Tensor logits) {
-  HWY_DYNAMIC_DISPATCH(draw_rows)(stream, sampling, logits);
+  HWY_DYNAMIC_DISPATCH(sample_rows)(stream, sampling, logits);
 }
 
 }  // namespace moe::cpu

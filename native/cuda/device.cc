@@ -36,7 +36,7 @@ void require_driver() {
          version_text(runtime), ": update the driver");
   }
   if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
-    fail(MOE_UNSUPPORTED, "the NVIDIA driver finds no GPU (nvidia-smi and CUDA_VISIBLE_DEVICES tell more)");
+    fail(MOE_UNSUPPORTED, "the NVIDIA driver finds no GPU (check nvidia-smi and CUDA_VISIBLE_DEVICES)");
   }
   require(error, "counting the GPUs");
 }
@@ -107,7 +107,8 @@ void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosi
 
 void CudaDevice::allow_shared_bytes(const void* kernel, size_t bytes) const {
   static std::mutex mutex;
-  static std::map<std::pair<int, const void*>, size_t> allowed;  // outlives this device, because limits belong to the process
+  static std::map<std::pair<int, const void*>, size_t>
+      allowed;  // outlives this device, because limits belong to the process
   std::lock_guard lock(mutex);
   size_t& most = allowed[{ordinal_, kernel}];
   if (bytes <= most) return;

@@ -84,7 +84,7 @@ dim3 activation_blocks(const Launcher& launch, int64_t count) {
 
 const RuntimeFunctions& custom_functions(Stream& stream) {
   const RuntimeFunctions* functions = static_cast<CudaStream&>(stream).gpu().runtime_kernels().custom_activation();
-  if (functions == nullptr) fail(MOE_INTERNAL, "a custom activation was let through that is not there");
+  if (functions == nullptr) fail(MOE_INTERNAL, "the checks passed a custom activation that is not installed");
   return *functions;
 }
 

@@ -183,14 +183,14 @@ TEST_F(AttentionDecodeTest, RowsAroundTheBordersOfSplitsHaveTheBitsOfForward) {
 }
 
 // A graph is captured before lengths of sequences are known.
-TEST_F(AttentionDecodeTest, ARecordedStepServesRowsOfEveryLength) {
-  if (on_cpu()) GTEST_SKIP() << "the CPU records no graphs";
+TEST_F(AttentionDecodeTest, ACapturedStepServesRowsOfEveryLength) {
+  if (on_cpu()) GTEST_SKIP() << "the CPU captures no graphs";
   const Sequences s = sequences(MOE_BFLOAT16, 4, 2, 16, 0, 600, true);
-  Batch recorded = batch(s, {{0, 0}, {1, 0}});
+  Batch captured = batch(s, {{0, 0}, {1, 0}});
   const auto decode = [&] {
-    ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(s.scale), recorded.q, s.given_sinks(),
-                                       cache_places(s.keys, s.values, s.table, recorded.slot, recorded.position),
-                                       recorded.out));
+    ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(s.scale), captured.q, s.given_sinks(),
+                                       cache_places(s.keys, s.values, s.table, captured.slot, captured.position),
+                                       captured.out));
   };
   moe_graph graph = 0;
   decode();
@@ -199,7 +199,7 @@ TEST_F(AttentionDecodeTest, ARecordedStepServesRowsOfEveryLength) {
   ASSERT_MOE_OK(moe_graph_end(stream, &graph));
   for (int64_t position : {0, 255, 256, 599, 3}) {
     const Batch now = batch(s, {{0, position}, {1, 599 - position}});
-    for (auto [from, to] : {std::pair{&now.q, &recorded.q}, {&now.position, &recorded.position}}) {
+    for (auto [from, to] : {std::pair{&now.q, &captured.q}, {&now.position, &captured.position}}) {
       for (int64_t i = 0; i < from->count(); ++i) to->set(i, (*from)[i]);
     }
     ASSERT_MOE_OK(moe_graph_launch(stream, graph));
@@ -207,7 +207,7 @@ TEST_F(AttentionDecodeTest, ARecordedStepServesRowsOfEveryLength) {
     for (int64_t row : {0, 1}) {
       const int64_t at = row == 0 ? position : s.shape.length + 599 - position;
       for (int64_t c = 0; c < s.row(); ++c) {
-        ASSERT_EQ(recorded.out[row * s.row() + c], s.out[at * s.row() + c]) << "position " << position;
+        ASSERT_EQ(captured.out[row * s.row() + c], s.out[at * s.row() + c]) << "position " << position;
       }
     }
   }

@@ -220,7 +220,7 @@ TEST_F(CombineTest, Refuses) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 0] is 99", out.run(stream, in, y));
 }
 
-// Two routes to one row: two threads would write its gradient.
+// Two threads would write the gradient of a row that two routes share.
 TEST_F(CombineTest, TheCpuRefusesARowThatTwoRoutesShare) {
   if (!on_cpu()) GTEST_SKIP() << "a GPU leaves the row undefined";
   CombineInput in(2, 1, 1, 6, false, false);

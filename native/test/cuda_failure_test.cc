@@ -53,13 +53,13 @@ TEST_F(EmulatedFailureTest, OpeningSaysWhatIsMissing) {
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "update the driver", open());
   fail("cudaGetDeviceCount", kNoDevice);
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "the NVIDIA driver finds no GPU", open());
-  fail("cudaGetDeviceProperties", kIllegalAddress, 1);  // not its next call: opening goes on as if nothing had been
+  fail("cudaGetDeviceProperties", kIllegalAddress, 1);  // not its next call: opening must continue normally
   EXPECT_MOE_OK(open());
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 4; this machine has 4 GPUs", [] {
     moe_device other = 0;
     return moe_device_open("simt", 4, &other);
   }());
-  std::thread([&] {  // takes the failure that is left, and is lost with it
+  std::thread([&] {  // uses up the remaining failure, which makes this thread unusable
     moe_device other = 0;
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "describing the GPU: an illegal memory access was encountered",
                        moe_device_open("simt", 0, &other));
@@ -119,11 +119,11 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitHolds) {
   ASSERT_MOE_OK(moe_memory_allocate(device, 600 << 10, &first));
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "of 1048576 are in use", moe_memory_allocate(device, 600 << 10, &second));
   ASSERT_MOE_OK(moe_memory_free(device, first));
-  EXPECT_MOE_OK(moe_memory_allocate(device, 900 << 10, &second));  // what was kept for reuse makes room
+  EXPECT_MOE_OK(moe_memory_allocate(device, 900 << 10, &second));  // memory kept for reuse makes room
   EXPECT_MOE_OK(moe_memory_free(device, second));
 }
 
-// What is free, less 5 % of the GPU's memory.
+// The limit is the free memory, less 5 % of the GPU's memory.
 TEST_F(EmulatedFailureTest, TheMemoryLimitFollowsFromWhatIsFree) {
   ASSERT_MOE_OK(open());
   moe_device_info info{};
@@ -141,7 +141,7 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitFollowsFromWhatIsFree) {
   ASSERT_MOE_OK(moe_device_describe(crowded, &info));
   EXPECT_EQ(info.memory_available, 1 << 20);
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "2097152 of 3145728 are in use", moe_memory_allocate(crowded, 2 << 20, &more));
-  occupy(static_cast<uint64_t>(info.memory_total - (2 << 20)));  // more than there was room for at opening
+  occupy(static_cast<uint64_t>(info.memory_total - (2 << 20)));  // more than was free at opening
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the GPU has no memory left", moe_memory_allocate(crowded, 1 << 20, &more));
   EXPECT_MOE_OK(moe_device_close(crowded));
   occupy(static_cast<uint64_t>(info.memory_total - kept / 2));
@@ -172,13 +172,13 @@ TEST_F(EmulatedFailureTest, ManagedMemoryIsTheHostsToo) {
   EXPECT_MOE_OK(moe_memory_free(device, memory));
   ::unsetenv("PANAMOE_CUDA_MANAGED");
   moe_device other = 0;
-  ASSERT_MOE_OK(moe_device_open("simt", 0, &other));  // takes the failure that is left
+  ASSERT_MOE_OK(moe_device_open("simt", 0, &other));  // uses up the remaining failure
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the GPU has no memory left", moe_memory_allocate(other, 64, &memory));
   EXPECT_MOE_OK(moe_device_close(other));
 }
 
 TEST_F(EmulatedFailureTest, TransfersThatFailSaySo) {
-  std::thread([this] {  // which is lost with the GPU
+  std::thread([this] {  // the thread becomes unusable with the GPU
     ASSERT_MOE_OK(open());
     moe_stream stream = 0;
     void* memory = nullptr;
@@ -199,7 +199,7 @@ TEST_F(EmulatedFailureTest, TransfersThatFailSaySo) {
       .join();
 }
 
-// A step that the GPU has no memory for leaves the tensors as they were, and can be done again.
+// A step that the GPU has no memory for leaves the tensors unchanged and can be repeated.
 TEST_F(EmulatedFailureTest, AStepWithoutMemoryLeavesItsTensors) {
   ASSERT_MOE_OK(open());
   moe_stream stream = 0;
@@ -291,7 +291,7 @@ TEST_F(EmulatedFailureTest, AKernelWithoutScratchMemoryIsRefusedAndTheNextOneRun
   EXPECT_EQ(sum[0], 25);
 }
 
-// On a thread of its own: as a lost context loses its process, in the emulation it loses its thread.
+// On a thread of its own: a lost context ends a process's CUDA, in the emulation a thread's.
 TEST_F(EmulatedFailureTest, AfterAKernelHasFailedEveryCallSaysSo) {
   std::thread([this] {
     ASSERT_MOE_OK(open());
