@@ -1,4 +1,4 @@
-// Counts the process's calls of malloc, including those of the library under test.
+// Counts the process's calls of malloc, and of the library under test.
 #pragma once
 
 #include <cstdint>

@@ -74,8 +74,8 @@ __device__ __forceinline__ void visit_whole(int columns, Visit&& visit) {
   }
 }
 
-// The left factor [16, width] of a warp's products: rows of a tile. bfloat16 fragments are read once if those of the
-// whole head fit the registers; otherwise the tile is read for every product.
+// The left factor [16, width] of a warp's products: rows of a tile. bfloat16 fragments are read once if a whole head
+// fits the registers; otherwise the tile is read for every product.
 template <typename Element, int kHead, bool kFits = std::is_same_v<Element, Bfloat16> && kHead <= 128>
 struct LeftFactor {
   static constexpr int kStride = HeadShape<Element, kHead>::kStride;
