@@ -218,16 +218,15 @@ void check_route_values(const moe_tensor& expert, const moe_tensor& position, co
     if (e < 0 || e >= experts) {
       invalid("expert[", i / choices, ", ", i % choices, "] is ", e, ", expected -1 or 0 to ", experts - 1);
     }
-    const int32_t place = read_once(positions + i);
-    if (place < 0 || place >= starts[e + 1] - starts[e]) {
-      invalid("position[", i / choices, ", ", i % choices, "] is ", place, ", outside expert ", e, "'s ",
+    const int32_t at = read_once(positions + i);
+    if (at < 0 || at >= starts[e + 1] - starts[e]) {
+      invalid("position[", i / choices, ", ", i % choices, "] is ", at, ", outside expert ", e, "'s ",
               starts[e + 1] - starts[e], " rows");
     }
-    const int32_t row = starts[e] + place;
+    const int32_t row = starts[e] + at;
     const uint64_t bit = uint64_t{1} << row % 64;
     if ((taken[row / 64] & bit) != 0) {
-      invalid("position[", i / choices, ", ", i % choices, "] is ", place, ", which another route to expert ", e,
-              " has");
+      invalid("position[", i / choices, ", ", i % choices, "] is ", at, ", which another route to expert ", e, " has");
     }
     taken[row / 64] |= bit;
     if (rows != nullptr) rows[i] = row;

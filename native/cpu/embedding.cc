@@ -72,17 +72,17 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
                        OptionalTensor position_table, Tensor y) {
   const moe_tensor rows = checked_indices(stream, "ids", ids, 0, table.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, nullptr, nullptr, y);
-  const moe_tensor places = checked_indices(stream, "positions", *positions, 0, position_table->shape[0]);
-  HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, &places, position_table, y);
+  const moe_tensor checked = checked_indices(stream, "positions", *positions, 0, position_table->shape[0]);
+  HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, &checked, position_table, y);
 }
 
 void embedding_backward(Stream& stream, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
                         OptionalTensor dposition_table) {
   const moe_tensor rows = checked_indices(stream, "ids", ids, 0, dtable.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(scatter_add)(stream, rows, dy, dtable);
-  const moe_tensor places = checked_indices(stream, "positions", *positions, 0, dposition_table->shape[0]);
+  const moe_tensor checked = checked_indices(stream, "positions", *positions, 0, dposition_table->shape[0]);
   HWY_DYNAMIC_DISPATCH(scatter_add)(stream, rows, dy, dtable);
-  HWY_DYNAMIC_DISPATCH(scatter_add)(stream, places, dy, *dposition_table);
+  HWY_DYNAMIC_DISPATCH(scatter_add)(stream, checked, dy, *dposition_table);
 }
 
 }  // namespace moe::cpu

@@ -189,15 +189,15 @@ class RowSampler {
     for (int64_t i = 0; i < few.count; ++i) {
       const float logit = few.logits[i], weight = few.weights[i];
       const int32_t token = few.tokens[i];
-      int64_t place = i;
-      for (; place > 0 && part_.logits[place - 1] < logit; --place) {
-        part_.logits[place] = part_.logits[place - 1];
-        part_.weights[place] = part_.weights[place - 1];
-        part_.tokens[place] = part_.tokens[place - 1];
+      int64_t at = i;
+      for (; at > 0 && part_.logits[at - 1] < logit; --at) {
+        part_.logits[at] = part_.logits[at - 1];
+        part_.weights[at] = part_.weights[at - 1];
+        part_.tokens[at] = part_.tokens[at - 1];
       }
-      part_.logits[place] = logit;
-      part_.weights[place] = weight;
-      part_.tokens[place] = token;
+      part_.logits[at] = logit;
+      part_.weights[at] = weight;
+      part_.tokens[at] = token;
     }
     double sum = 0;
     for (int64_t i = 0; i < std::min(few.count, count) && sum < mass; ++i) {

@@ -17,16 +17,16 @@ constexpr int kMostThreads = 256;
 template <typename Element, int kVector>
 __global__ void __launch_bounds__(kMostThreads)
     rotary_kernel(const Element* x, const int32_t* positions, const float* cosine, const float* sine, int heads,
-                  int head_size, int half, int64_t places, bool interleaved, float direction, Element* y,
+                  int head_size, int half, int64_t table_rows, bool interleaved, float direction, Element* y,
                   Refusal refusal) {
   using Elements = Vector<Element, kVector>;
-  const int32_t place = positions[blockIdx.x];
-  if (place < 0 || place >= places) {
+  const int32_t position = positions[blockIdx.x];
+  if (position < 0 || position >= table_rows) {
     refusal.raise();
     return;
   }
-  cosine += int64_t{place} * half;
-  sine += int64_t{place} * half;
+  cosine += int64_t{position} * half;
+  sine += int64_t{position} * half;
   const int64_t row = int64_t{blockIdx.x} * heads * head_size;
   const int pairs = half / kVector, items = (head_size - half) / kVector;
   for (int i = static_cast<int>(threadIdx.x); i < heads * items; i += static_cast<int>(blockDim.x)) {
@@ -68,8 +68,9 @@ void rotary(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direc
   Launcher launch(stream);
   Tensor positions = *angles.positions, cosine = *angles.cosine, sine = *angles.sine;
   const int64_t heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
-  launch.stream().keep_checks(
-      [positions, places = cosine.shape[0]] { check_range_values("positions", HostTensor(positions), 0, places); });
+  launch.stream().keep_checks([positions, table_rows = cosine.shape[0]] {
+    check_range_values("positions", HostTensor(positions), 0, table_rows);
+  });
   visit_floating(x, [&](auto element) {
     using Element = decltype(element);
     constexpr int kVector = kVectorOf<Element>;

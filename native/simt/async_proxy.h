@@ -45,18 +45,18 @@ class AsyncProxy {
   // Starts a block whose dynamic shared memory has this address.
   void start(unsigned char* shared, size_t bytes, size_t address, std::mt19937_64& random);
 
-  // The offset in dynamic shared memory of an address. Throws if it is outside.
-  uint32_t address_of(const void* place) const;
+  // The shared address (PTX) of memory in dynamic shared memory. Throws if it is outside.
+  uint32_t address_of(const void* address) const;
   // A read by TMA or wgmma. Throws if threads have written that memory without a fence since.
   void read(uint32_t address, void* to, size_t bytes, const char* reader);
   void write(uint32_t address, const void* from, size_t bytes, const char* writer);
   // fence.proxy.async: makes earlier writes visible.
   void fence();
 
-  void start_mbarrier(uint64_t* place, int arrivals, const Thread* starter);
+  void start_mbarrier(uint64_t* address, int arrivals, const Thread* starter);
   void announce_mbarriers(const Thread* starter);
   // The mbarrier at this address. Throws if none was initialized there.
-  Mbarrier& mbarrier(uint64_t* place);
+  Mbarrier& mbarrier(uint64_t* address);
 
   // The effect lands at some later time; half of all effects land only when every thread waits.
   void launch(std::function<void()> effect);

@@ -239,17 +239,17 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
 // cache_append of an int8 cache; `places` are checked.
 void append_int8(Tensor k, Tensor v, const moe_cache_places& places) {
   const int64_t groups = k.shape[1], head_size = k.shape[2];
-  const auto append = [&](Tensor from, int64_t row, Tensor to, Tensor scales, int64_t place) {
+  const auto append = [&](Tensor from, int64_t row, Tensor to, Tensor scales, int64_t cache_at) {
     for (int64_t head = 0; head < groups; ++head) {
       quantise(Floats(from), (row * groups + head) * head_size, head_size,
-               static_cast<int8_t*>(to.data) + (place * groups + head) * head_size,
-               static_cast<float*>(scales.data)[place * groups + head]);
+               static_cast<int8_t*>(to.data) + (cache_at * groups + head) * head_size,
+               static_cast<float*>(scales.data)[cache_at * groups + head]);
     }
   };
   for (int64_t t = 0; t < k.shape[0]; ++t) {
-    const int64_t place = cache_row(places, t);
-    append(k, t, *places.keys, *places.key_scales, place);
-    append(v, t, *places.values, *places.value_scales, place);
+    const int64_t cache_at = cache_row(places, t);
+    append(k, t, *places.keys, *places.key_scales, cache_at);
+    append(v, t, *places.values, *places.value_scales, cache_at);
   }
 }
 
@@ -301,9 +301,9 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
     return;
   }
   for (int64_t t = 0; t < k.shape[0]; ++t) {
-    const size_t place = static_cast<size_t>(cache_row(checked, t)) * bytes, row = static_cast<size_t>(t) * bytes;
-    std::memcpy(static_cast<char*>(places.keys->data) + place, static_cast<const char*>(k.data) + row, bytes);
-    std::memcpy(static_cast<char*>(places.values->data) + place, static_cast<const char*>(v.data) + row, bytes);
+    const size_t cache_at = static_cast<size_t>(cache_row(checked, t)) * bytes, row = static_cast<size_t>(t) * bytes;
+    std::memcpy(static_cast<char*>(places.keys->data) + cache_at, static_cast<const char*>(k.data) + row, bytes);
+    std::memcpy(static_cast<char*>(places.values->data) + cache_at, static_cast<const char*>(v.data) + row, bytes);
   }
 }
 

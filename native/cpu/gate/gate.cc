@@ -90,10 +90,10 @@ struct Queues {
   void add_up(int64_t begin, int64_t end, int32_t* counts) const {
     std::fill(counts + begin, counts + end, 0);
     for (int64_t row = 0; row < lanes * blocks; ++row) {
-      int32_t* places = histogram + row * experts;
+      int32_t* positions = histogram + row * experts;
       for (int64_t e = begin; e < end; ++e) {
-        const int32_t routes = places[e];
-        places[e] = counts[e];
+        const int32_t routes = positions[e];
+        positions[e] = counts[e];
         counts[e] += routes;
       }
     }

@@ -31,7 +31,7 @@ HWY_INLINE FloatVector bytes(const uint8_t* from) {
 }
 
 // Shifts byte lanes left, or right if negative. The caller masks off the bits that come from the neighbouring byte.
-HWY_INLINE CodeVector moved(CodeVector bits, int left) {
+HWY_INLINE CodeVector shifted(CodeVector bits, int left) {
   const hn::Repartition<uint16_t, FloatTag> d;
   const auto pairs = hn::BitCast(d, bits);
   return hn::BitCast(CodeTag(), left >= 0 ? hn::ShiftLeftSame(pairs, left) : hn::ShiftRightSame(pairs, -left));
@@ -69,9 +69,9 @@ class PackedBlocks {
     if constexpr (kBits == 8) return Traits::code(row(step));
     CodeVector codes = step < 4 ? hn::And(row(step), hn::Set(d, uint8_t{0x0f})) : hn::ShiftRight<4>(row(step - 4));
     if constexpr (kBits == 5) {
-      codes = hn::Or(codes, hn::And(moved(row(4), 4 - step), hn::Set(d, uint8_t{0x10})));
+      codes = hn::Or(codes, hn::And(shifted(row(4), 4 - step), hn::Set(d, uint8_t{0x10})));
     } else if constexpr (kBits == 6) {
-      codes = hn::Or(codes, hn::And(moved(row(4 + step / 4), 4 - 2 * (step % 4)), hn::Set(d, uint8_t{0x30})));
+      codes = hn::Or(codes, hn::And(shifted(row(4 + step / 4), 4 - 2 * (step % 4)), hn::Set(d, uint8_t{0x30})));
     }
     return Traits::code(codes);
   }

@@ -156,19 +156,19 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   }
   // A single panel of rows uses packed B once, so B is not cut along K for L1.
   const int64_t kc = rows.panels == 1 && in_panels && !expands ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
-  const int64_t most_abreast =
+  const int64_t most_side_by_side =
       kSideBySide && kKernel <= Kernel::kDot && rows.panels == 1 && rows.rows() <= kLatencyRows ? 2 : 1;
   int64_t k = 0;
   do {
     const int64_t steps = std::min(kc, inner - k);
     if (plan.blocking.packs_a) pack_a_block(plan, rows, k, steps, a_buffer);
-    for (int64_t p = 0, abreast; p < columns.panels; p += abreast) {
-      abreast = in_panels ? std::min(most_abreast, columns.panels - p) : 1;
+    for (int64_t p = 0, side_by_side; p < columns.panels; p += side_by_side) {
+      side_by_side = in_panels ? std::min(most_side_by_side, columns.panels - p) : 1;
       const int64_t panel = columns.panel(p);
       Prefetch next = prefetch_b<Weight<kKernel>>(plan, columns, p, k, steps, rows.panels);
       BPanels<Weight<kKernel>> b{{b_buffer}};
       if (in_panels) {
-        for (int64_t j = 0; j < abreast; ++j) {
+        for (int64_t j = 0; j < side_by_side; ++j) {
           b.panel[j] = static_cast<const Weight<kKernel>*>(product.b.data) +
                        columns.panel(p + j) * panel_size(product.b.dtype, inner) + panel_size(product.b.dtype, k);
         }
@@ -182,14 +182,14 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
       } else if (reads_in_place<kKernel>(product, panel, rows)) {
         b = {{static_cast<const Weight<kKernel>*>(product.b.at(panel * kNr, k).data)}, product.b.k_stride};
       } else if constexpr (!multiplies_blocks(kKernel)) {
-        Prefetch<Weight<kKernel>> meanwhile;
+        Prefetch<Weight<kKernel>> while_packing;
         if (rows.panels == 1 && kKernel != Kernel::kAmx) {
           // Packing takes as long as multiplying by one panel of rows, so it prefetches half.
           next.pace /= 2;
-          meanwhile = next;
+          while_packing = next;
           next.position += steps * kNr / 2;
         }
-        pack_b_panel(product, panel, k, steps, b_buffer, meanwhile);
+        pack_b_panel(product, panel, k, steps, b_buffer, while_packing);
       }
       if constexpr (multiplies_blocks(kKernel)) {
         if (expands) {
@@ -207,7 +207,7 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
         float* to = sums + (row - rows.row(0)) * stride + p * kNr;
         Target target{k > 0 ? to : nullptr, stride, to, stride, Write::kStore};
         if (writes_c && k + steps == inner) aim_at_c(plan, epilogue, row, panel * kNr, target);
-        kernel_of_height(height, abreast)(steps, a_panel, b, next, target);
+        kernel_of_height(height, side_by_side)(steps, a_panel, b, next, target);
         a_panel += plan.packed_rows(height) * plan.row_words(steps);
         row = end;
       }

@@ -60,7 +60,7 @@ struct Sums {
 
 // Steps per burst of prefetches. With narrow vectors, address arithmetic competes with the multiply-adds for issue
 // slots; AVX-512 has slots to spare, and bursts slow it.
-inline constexpr int64_t kStepsTogether = HWY_TARGET <= HWY_AVX3 ? 1 : 4;
+inline constexpr int64_t kPrefetchSteps = HWY_TARGET <= HWY_AVX3 ? 1 : 4;
 // Distance, in 32-bit words, at which packed A is prefetched from L2.
 inline constexpr int64_t kAWordsAhead = 64;
 
@@ -69,18 +69,18 @@ inline constexpr int64_t kAWordsAhead = 64;
 template <int kWords, int kPanels, class Weight, class Step>
 HWY_INLINE void for_each_step(int64_t steps, const float* a, const BPanels<Weight>& b, Prefetch<Weight> next,
                               Step&& step) {
-  Prefetch<Weight> beside = next;
-  if (kPanels == 2) beside.elements += b.panel[1] - b.panel[0];
+  Prefetch<Weight> second = next;
+  if (kPanels == 2) second.elements += b.panel[1] - b.panel[0];
   int64_t i = 0;
-  for (; i + kStepsTogether <= steps; i += kStepsTogether) {
-    next.advance(kStepsTogether);
-    if (kPanels == 2) beside.advance(kStepsTogether);
+  for (; i + kPrefetchSteps <= steps; i += kPrefetchSteps) {
+    next.advance(kPrefetchSteps);
+    if (kPanels == 2) second.advance(kPrefetchSteps);
 #pragma GCC unroll 8
-    for (int64_t word = 0; word < kStepsTogether * kWords; word += 16) {
+    for (int64_t word = 0; word < kPrefetchSteps * kWords; word += 16) {
       __builtin_prefetch(a + i * kWords + word + kAWordsAhead);
     }
 #pragma GCC unroll 1
-    for (int64_t j = i; j < i + kStepsTogether; ++j) step(j);
+    for (int64_t j = i; j < i + kPrefetchSteps; ++j) step(j);
   }
   for (; i < steps; ++i) step(i);
 }

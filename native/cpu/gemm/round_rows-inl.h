@@ -106,7 +106,7 @@ struct RowPosition {
 
 // Rounds and packs one row at its position in a panel.
 template <Kernel kKernel>
-void round_row(int32_t dtype, const Operand& a, const RowPosition& place, int64_t inner, float* to) {
+void round_row(int32_t dtype, const Operand& a, const RowPosition& position, int64_t inner, float* to) {
   const int32_t offset = block_format(dtype)->offset;
   const auto begin = [&](int32_t total) {
     return std::bit_cast<float>(std::bit_cast<int32_t>(kMagic) - offset * total);
@@ -126,18 +126,18 @@ void round_row(int32_t dtype, const Operand& a, const RowPosition& place, int64_
       }
     });
     const RowScales scales(values, steps);
-    for (int64_t block = 0; block < steps / 32; ++block, to += place.words) {
+    for (int64_t block = 0; block < steps / 32; ++block, to += position.words) {
       alignas(32) int8_t codes[32];
       round_32(values + 32 * block, scales.inverse[block], codes);
-      for (int64_t i = 0; i < 8; ++i) std::memcpy(to + place.codes + i * place.step, codes + 4 * i, 4);
+      for (int64_t i = 0; i < 8; ++i) std::memcpy(to + position.codes + i * position.step, codes + 4 * i, 4);
       const int32_t first = sum_of_16(codes), second = sum_of_16(codes + 16);
       const float scale = scales.scale[block];
-      float* rest = to + place.rest;
+      float* rest = to + position.rest;
       rest[0] = scale;
-      rest[place.stride] = -kMagic * scale;
-      rest[2 * place.stride] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
-      if (kKernel == Kernel::kByteHalves) rest[3 * place.stride] = begin(second);
-      if (kKernel == Kernel::kByteMins) rest[3 * place.stride] = scale * static_cast<float>(first + second);
+      rest[position.stride] = -kMagic * scale;
+      rest[2 * position.stride] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
+      if (kKernel == Kernel::kByteHalves) rest[3 * position.stride] = begin(second);
+      if (kKernel == Kernel::kByteMins) rest[3 * position.stride] = scale * static_cast<float>(first + second);
     }
   }
 }
@@ -150,11 +150,11 @@ inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t h
   }
   for (int64_t row = 0; row < height; ++row) {
     const Operand line = a.at(row, 0);
-    const RowPosition place(kernel, height, row);
+    const RowPosition position(kernel, height, row);
     switch (untiled(kernel)) {
-      case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, place, inner, to); break;
-      case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, place, inner, to); break;
-      default: round_row<Kernel::kBytes>(dtype, line, place, inner, to);
+      case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, position, inner, to); break;
+      case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, position, inner, to); break;
+      default: round_row<Kernel::kBytes>(dtype, line, position, inner, to);
     }
   }
 }

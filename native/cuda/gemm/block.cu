@@ -65,12 +65,12 @@ struct Lines {
     const int span = static_cast<int>(min(bytes - begin, int64_t{Stage::kSpan}));
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < BlockTile::kColumns * Stage::kChunks; i += BlockTile::kThreads) {
-      const int line = i / Stage::kChunks, place = i % Stage::kChunks * 16;
+      const int line = i / Stage::kChunks, offset = i % Stage::kChunks * 16;
       const unsigned char* from = at(line);
       if (from == nullptr) continue;
       from += begin;
-      const int skipped = phase(from), filled = min(span + skipped - place, 16);
-      if (filled > 0) copy_async_16(stage + line * Stage::kStride + place, from - skipped + place, filled);
+      const int skipped = phase(from), filled = min(span + skipped - offset, 16);
+      if (filled > 0) copy_async_16(stage + line * Stage::kStride + offset, from - skipped + offset, filled);
     }
   }
 

@@ -43,11 +43,11 @@ struct Panel {
     for (int i = 0; i < Reader::kCount; ++i) {
       const Chunk<Value> chunk = reader.chunk(i, inner);
       const int line = Reader::line(i), k = Reader::k(i);
-      Value* place = panel + (transposed ? k * kStride + line : line * kStride + k);
+      Value* target = panel + (transposed ? k * kStride + line : line * kStride + k);
       if (reader.aligned()) {
-        copy_async_16(place, chunk.from, chunk.count * static_cast<int>(sizeof(Value)));
+        copy_async_16(target, chunk.from, chunk.count * static_cast<int>(sizeof(Value)));
       } else {
-        *reinterpret_cast<Vector<Value, Reader::kVector>*>(place) = chunk.load(false);
+        *reinterpret_cast<Vector<Value, Reader::kVector>*>(target) = chunk.load(false);
       }
     }
     reader.advance();

@@ -47,7 +47,7 @@ constexpr size_t kSharedBytes = std::max<size_t>(kStagesBytes, kSumsBytes<Tile>)
 // The element at which chunk `chunk` (16 bytes) of row `row` starts in a panel with kChunks chunks per row. Chunks are
 // swizzled, so that the eight rows of a chunk, which ldmatrix reads at once, are in different banks.
 template <int kChunks>
-__device__ __forceinline__ int chunk_place(int row, int chunk) {
+__device__ __forceinline__ int chunk_offset(int row, int chunk) {
   const int swizzle = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
   return (row * kChunks + (chunk ^ swizzle)) * 8;
 }
@@ -64,11 +64,12 @@ __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& re
     if (!reader.reads()) break;
     const Chunk<Bfloat16> chunk = reader.chunk(i, inner);
     const int line = reader.line(i), k = reader.k(i);
-    Bfloat16* place = to + (kTransposed ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
+    Bfloat16* target =
+        to + (kTransposed ? chunk_offset<kRowChunks>(k, line / 8) : chunk_offset<kRowChunks>(line, k / 8));
     if (reader.aligned()) {
-      copy_async_16(place, chunk.from, chunk.count * 2);
+      copy_async_16(target, chunk.from, chunk.count * 2);
     } else {
-      *reinterpret_cast<Vector<Bfloat16, 8>*>(place) = chunk.load(false);
+      *reinterpret_cast<Vector<Bfloat16, 8>*>(target) = chunk.load(false);
     }
   }
   reader.advance();
@@ -82,9 +83,9 @@ __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16*
   const int inside = lane % 8, first = lane / 8 % 2, then = lane / 16;
   const int line_part = kLinesFirst ? first : then, k_part = kLinesFirst ? then : first;
   if constexpr (kTransposed) {
-    load_matrices_transposed(r, panel + chunk_place<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
+    load_matrices_transposed(r, panel + chunk_offset<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
   } else {
-    load_matrices(r, panel + chunk_place<Tile::kDepth / 8>(line + line_part * 8 + inside, k / 8 + k_part));
+    load_matrices(r, panel + chunk_offset<Tile::kDepth / 8>(line + line_part * 8 + inside, k / 8 + k_part));
   }
 }
 
