@@ -18,7 +18,7 @@ HandleTable<Graph>& graphs() {
   return *table;
 }
 
-constexpr int kMaxThreads = 1024;
+constexpr int kMaxThreads = 1024;  // of a stream; Team::state_ counts workers in 12 bits
 
 // Memory given without a descriptor.
 void check_memory(const char* name, const void* memory, int64_t bytes) {

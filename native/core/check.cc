@@ -19,7 +19,7 @@ const char* set_name(DtypeSet dtypes) {
   return "";
 }
 
-constexpr int64_t kMostEmptyRows = int64_t{1} << 24;
+constexpr int64_t kMostEmptyRows = int64_t{1} << 24;  // of a tensor without elements, whose rows kernels may loop over
 
 bool contains(DtypeSet dtypes, int32_t dtype) {
   switch (dtypes) {

@@ -5,8 +5,8 @@
 
 namespace moe {
 
-inline constexpr int64_t kMostExperts = 1024;
-inline constexpr int64_t kMostChoices = 16;
+inline constexpr int64_t kMostExperts = 1024;  // 32 for each lane of a warp in the CUDA gate
+inline constexpr int64_t kMostChoices = 16;    // one per lane in the CUDA gate
 inline constexpr int32_t kLastScore = MOE_SIGMOID;
 
 inline void check_experts(const char* name, int64_t experts) {

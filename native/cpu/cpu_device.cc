@@ -22,7 +22,7 @@ namespace {
 
 constexpr Kernels kKernels{MOE_KERNELS(MOE_KERNEL_ENTRY)};
 
-constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kHugePage = size_t{2} << 20;  // bytes, on x86-64 and on AArch64 with pages of 4 KiB
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");

@@ -7,7 +7,7 @@ namespace moe::cuda {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kWarpLanes = 32;
-constexpr int kMostWarps = 32;
+constexpr int kMostWarps = 32;  // of a block: 1024 threads
 
 template <typename Value>
 __device__ __forceinline__ Value warp_sum(Value value) {

@@ -70,7 +70,7 @@ inline void keep_route_checks(CudaStream& stream, const moe_routes& routes, Tens
 // A block of kRowThreads takes several tokens: threadIdx.y is the token, and the threads of one threadIdx.y share its
 // row.
 constexpr int kRowThreads = 256;
-constexpr int kFewestLanes = 8;
+constexpr int kFewestLanes = 8;                          // threads of a row, at least
 constexpr int kMostTokens = kRowThreads / kFewestLanes;  // tokens of a block
 
 // The shape of a block for rows of `vectors` vectors.

@@ -12,7 +12,7 @@ namespace moe::cuda {
 // waits only if it is several parts ahead of the GPU.
 class Staging {
  public:
-  static constexpr int64_t kPartBytes = 128 << 10;
+  static constexpr int64_t kPartBytes = 128 << 10;  // the largest copy of one part
   static constexpr int64_t kBytes = 4 * kPartBytes;
 
   // Allocates pinned memory for the current GPU. Throws Error if there is none left.

@@ -10,7 +10,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr size_t kMostPending = 256;
+constexpr size_t kMostPending = 256;  // checks; beyond it the older half is dropped
 
 // The emulation runs a kernel inside its launch, so waiting costs nothing.
 #if defined(MOE_SIMT)

@@ -99,7 +99,7 @@ class CudaStream final : public Stream {
   // Refuses to wait between begin_graph and end_graph.
   void require_running() const;
 
-  static constexpr int64_t kMarks = 64;
+  static constexpr int64_t kMarks = 64;  // events of a stream, reused in turn
   // Events are reused: an old mark may stand for a later one, and its waiter waits longer.
   cudaEvent_t& event(int64_t mark) { return events_[static_cast<size_t>(mark % kMarks)]; }
 

@@ -31,8 +31,8 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int64_t kTokenBlock = 64;
-constexpr int64_t kGrain = 8192;  // scores that are worth waking a thread for
+constexpr int64_t kTokenBlock = 64;  // tokens of a partial sum; fixes the order of sums
+constexpr int64_t kGrain = 8192;     // scores that are worth waking a thread for
 
 // Blocks of tokens; a block lies within one sequence.
 struct Sequences {

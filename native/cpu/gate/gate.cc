@@ -21,8 +21,8 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int64_t kTokenBlock = 64;
-constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth waking a thread for
+constexpr int64_t kTokenBlock = 64;  // tokens of a histogram and of a partial sum; fixes the order of sums
+constexpr int64_t kGrain = 16384;    // numbers to read or write that are worth waking a thread for
 
 // Refuses NaN and other illegal values before anything is written, so that no comparison sees a NaN.
 void check_values(Stream& stream, const GateTokens& tokens) {

@@ -197,8 +197,8 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Group& 
     if (few) blocking.kc /= 4;  // alternate packing and multiplying more often, so that memory is never idle
   } else if (!product.b.packed && product.rows * product.inner * a_bytes <= l2_bytes() / 4 * 3 &&
              (!group.gated || product.columns / 2 % kNr == 0)) {
-    // A stays in L2 and B streams in address order: one panel per task, with SwiGLU one panel of each half. Halves that
-    // share a panel would read it twice, hence the condition.
+    // A stays in 3/4 of L2 and B streams in address order: one panel per task, with SwiGLU one panel of each half.
+    // Halves that share a panel would read it twice, hence the condition.
     blocking.nc = group.gated ? 2 * kNr : kNr;
   }
   // At most all of B, or a thread's share of the group's columns.
@@ -232,8 +232,7 @@ struct Plan {
   void share_rows(const Group& group, int64_t group_n_blocks) {
     const int64_t wanted = ceil_div(kTasksPerThread * group.threads, std::max<int64_t>(group_n_blocks, 1));
     if (blocking.packs_a) {
-      m_blocks =
-          ceil_div(ceil_div(product->rows, blocking.mc), group.m_threads) * group.m_threads;  // a multiple of m_threads
+      m_blocks = ceil_div(ceil_div(product->rows, blocking.mc), group.m_threads) * group.m_threads;
     } else {
       const int64_t most = std::min(wanted, ceil_div(product->rows, kMinTaskRows));
       m_blocks = std::max(ceil_div(product->rows, blocking.mc), blocking.rank_k ? 0 : most);

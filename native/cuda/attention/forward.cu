@@ -27,7 +27,7 @@ template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
 struct ForwardShape : ForwardHeads<Element, kHead, kOneChunk> {
   using Base = ForwardHeads<Element, kHead, kOneChunk>;
   static constexpr int kRows = kRowWarps * kWarpRows;
-  static constexpr int kKeys = std::is_same_v<Element, float> ? 32 : 64;
+  static constexpr int kKeys = std::is_same_v<Element, float> ? 32 : 64;  // of a tile; fixes the order of sums
   static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
   static constexpr int kThreads = kWarps * kWarpLanes;
   static constexpr size_t kTileBytes = sizeof(Element) * (kRows + 2 * kKeys) * Base::kStride;

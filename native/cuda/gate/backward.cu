@@ -15,7 +15,7 @@ namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTokenBlock = 32;
+constexpr int kTokenBlock = 32;  // tokens of a block of threads
 
 // The forward's outputs, and dL/dweight.
 struct GateTable {

@@ -15,8 +15,8 @@ namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTokenBlock = 32;
-constexpr int kSlices = 8;  // warps of a block that adds; each adds every 8th block of tokens for 32 columns
+constexpr int kTokenBlock = 32;  // tokens of a partial sum; fixes the order of sums
+constexpr int kSlices = 8;       // warps of a block that adds; each adds every 8th block of tokens for 32 columns
 
 // Blocks of tokens; a block lies within one sequence.
 struct Sequences {

@@ -14,12 +14,12 @@ constexpr int64_t kMostWidth = 512;
 
 // Splits are multiples of this k, so that they start at multiples of 16 bytes and have whole panels.
 constexpr int64_t kDepth = 256;
-constexpr int64_t kMostSplits = 16;
+constexpr int64_t kMostSplits = 16;  // of a product
 // Maximum sums that splits write: 256 wide tiles for kTokens tokens, or 128 for the gradient of the weights, whose
 // splits one block per tile adds in 5 us.
 constexpr int64_t kMostSums = int64_t{1} << 22;
 constexpr int64_t kMostGradientSums = int64_t{1} << 21;
-constexpr int64_t kTokens = 4096;
+constexpr int64_t kTokens = 4096;  // rows that kMostSums is sized for
 
 // k of a split of a product c [rows, columns] with this inner dimension.
 constexpr int64_t split_depth(int64_t rows, int64_t columns, int64_t inner, int64_t most_sums) {

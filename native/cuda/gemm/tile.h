@@ -76,7 +76,7 @@ struct TileWalk {
   }
 
  private:
-  static constexpr int kBand = 16;
+  static constexpr int kBand = 16;  // rows of tiles in a band
 
   // Splits of a tile are adjacent: they run at the same time, and their sums are in the L2 cache when they are added.
   __device__ void find_split(const Product& product) {

@@ -6,7 +6,7 @@
 
 namespace moe::cuda::runtime_kernel {
 
-constexpr int kGateTokens = 64;
+constexpr int kGateTokens = 64;  // most tokens of a call
 constexpr int kGateThreads = 512;
 
 struct GateOutputs {
