@@ -48,8 +48,7 @@ class LocalScratch {
   Value* operator[](int member) const { return reinterpret_cast<Value*>(memory_ + member * stride_); }
 
  private:
-  static constexpr int64_t kGap =
-      128;  // bytes: hardware prefetches cache lines in pairs, which two members must not share
+  static constexpr int64_t kGap = 128;  // bytes: hardware prefetches pairs of cache lines
 
   const int64_t stride_;
   char* const memory_;

@@ -19,8 +19,7 @@ struct Access {
 class Floats {
  public:
   explicit Floats(Tensor tensor) : data_(tensor.data), bfloat16_(tensor.dtype == MOE_BFLOAT16) {}
-  explicit Floats(OptionalTensor tensor)
-      : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // an absent tensor is never read
+  explicit Floats(OptionalTensor tensor) : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // never read if null
 
   // Loads elements i .. i + count - 1 of a row of `width`; 0 past its end.
   template <typename Access>

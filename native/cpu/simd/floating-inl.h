@@ -9,7 +9,7 @@
 #include "hwy/highway.h"
 #include "moe/tensor.h"
 
-// 1 if the target sums pairs of bfloat16 products (vdpbf16ps, bfdot). Highway 1.2 has a macro, but it is wrong for NEON.
+// 1 if the target sums pairs of bfloat16 products (vdpbf16ps, bfdot). Highway 1.2 has a macro that is wrong for NEON.
 #undef MOE_NATIVE_DOT
 #if HWY_ARCH_ARM
 #define MOE_NATIVE_DOT (HWY_TARGET == HWY_NEON_BF16)
