@@ -1,10 +1,10 @@
-# The native tests: each on the CPU's kernels, again on the CUDA backend's under its emulation (prefix simt.), and again
-# as a whole on lesser instruction sets than this machine's best. Building panamoe_test builds all that they need.
+# The native tests: each on the CPU's kernels, again on the CUDA backend's kernels in the emulation (prefix simt.), and
+# all again on lesser instruction sets than this machine's best. Building panamoe_test builds all that they need.
 include(GoogleTest)
 enable_testing()
 
-# GoogleTest by this compiler, where Debian has its source: the installed library may need a newer C++ library than the
-# compiler's, which a machine that test programs are copied to may lack.
+# GoogleTest is compiled if Debian has its source: the installed library may need a newer C++ library than the
+# compiler's, which another machine that runs the tests may lack.
 set(PANAMOE_GOOGLETEST /usr/src/googletest/googletest)
 if(EXISTS ${PANAMOE_GOOGLETEST}/src/gtest-all.cc)
   add_library(googletest STATIC EXCLUDE_FROM_ALL ${PANAMOE_GOOGLETEST}/src/gtest-all.cc
@@ -27,16 +27,16 @@ target_include_directories(panamoe_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_precompile_headers(panamoe_test PRIVATE test/testing.h)  # GoogleTest is most of what a test compiles
 target_compile_options(panamoe_test PRIVATE ${PANAMOE_WARNINGS})
 if(PANAMOE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1, of empty optionals that move
+  target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1 GCC warns about empty optionals that move
 endif()
 target_link_libraries(panamoe_test PRIVATE panamoe googletest highway)
-# It compiles kernels, with the options of kernels, to which the precompiled header does not fit.
+# It compiles kernels with their options, which the precompiled header does not fit.
 set_source_files_properties(test/tile_gemm_test.cc PROPERTIES
   COMPILE_OPTIONS "${PANAMOE_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
-set(PANAMOE_TILES TileGemmTest.*)  # of kernels of its own: once, for no backend and no instruction set changes them
+set(PANAMOE_TILES TileGemmTest.*)  # has kernels of its own, so it runs once: no backend or instruction set changes them
 set(PANAMOE_SMALL -Emulated*)
 if(PANAMOE_SANITIZE)
-  # A minute of a test's own arithmetic, around kernels that smaller tests call alike: label long.
+  # A minute of reference arithmetic, for kernels that smaller tests call too: label long.
   string(JOIN ":" PANAMOE_LARGE GateTest.MatchesTheReferenceOnLargeShapes* GateBackwardTest.*ManyExpertsAndChoices
     AttentionTest.AgreesWithFloat64WithoutAMask)
   string(APPEND PANAMOE_SMALL ":${PANAMOE_LARGE}")
@@ -45,7 +45,7 @@ if(PANAMOE_SANITIZE)
 endif()
 gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER ${PANAMOE_SMALL})
 
-# ThreadSanitizer knows nothing of fibers: it sees no emulation.
+# ThreadSanitizer does not support fibers, so it does not run the emulation.
 if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test panamoe_simt)
   # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
@@ -56,18 +56,18 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
     LossTest.CrossEntropy* DistillationTest.GradientsAre* BlockGemmTest.ExpertsMultiply*)
   set(PANAMOE_LONG -${PANAMOE_BRIEF}:${PANAMOE_TILES})
   if(PANAMOE_SANITIZE)
-    # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large
-    # tables, of whose code smaller tests and those against float64 show a sanitizer the same.
+    # Left out under sanitizers, because they take minutes: comparisons of bits, and the gate on large tables. Smaller
+    # tests run the same code.
     string(APPEND PANAMOE_LONG ":GemmTest.*Bit*:GemmSkinnyTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
       ":DistillationTest.*Bit*:BlockGemmTest.*Bit*:GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
       ":GateTest.MatchesTheReferenceOnLargeShapesAndEveryThreadCount")
-    # Derivatives by hundreds of launches, and sums of many rows: the same kernels run in other brief tests.
+    # Derivatives by hundreds of launches, and sums of many rows; other brief tests run these kernels.
     string(JOIN ":" PANAMOE_LARGE AttentionTest.BackwardIsTheDerivative RotaryTest.BackwardIs*
       EmulatedLastBlockTest.SplitsAre*)
     gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_LARGE_TESTS_ON_SIMT
       TEST_FILTER ${PANAMOE_LARGE} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt LABELS long)
-    # About indices and counts of many tokens, and slow with shadow memory.
-    string(APPEND PANAMOE_BRIEF "-EmulatedFar*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
+    # Indices and counts of many tokens, slow with shadow memory.
+    string(APPEND PANAMOE_BRIEF "-EmulatedLargeIndex*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
   endif()
   foreach(length BRIEF LONG)
     string(TOLOWER ${length} label)
@@ -81,7 +81,7 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
     ENVIRONMENT "PANAMOE_TEST_BACKEND=simt;PANAMOE_SIMT_ARCH=90")
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
-    simt/async_proxy.cc simt/block.cc simt/card.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/memory.cc
+    simt/async_proxy.cc simt/block.cc simt/gpu.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/memory.cc
     simt/queue.cc simt/tma.cc simt/wgmma.cc)
   target_compile_definitions(simt_test PRIVATE MOE_SIMT)
   target_include_directories(simt_test PRIVATE simt/include ${CMAKE_CURRENT_SOURCE_DIR} include)
@@ -91,7 +91,7 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test simt_test)
 endif()
 
-# Skipped where this machine, or the library, lacks the instruction set. Once is enough: sanitizers see the same source.
+# Skipped if this machine, or the library, lacks the instruction set. Not in sanitizer builds, whose source is the same.
 if(NOT PANAMOE_SANITIZE)
   foreach(target ${PANAMOE_SIMD_TARGETS})
     add_test(NAME on_${target} COMMAND panamoe_test --gtest_brief=1 --gtest_filter=-${PANAMOE_TILES})
@@ -104,8 +104,8 @@ if(NOT PANAMOE_SANITIZE)
     PASS_REGULAR_EXPRESSION "PANAMOE_SIMD is 'MMX', which is not one of:.* ${lowest}")
 endif()
 
-# On processors that this machine is not, as far as qemu has them: without AVX-512. Few tests, for they are fifty times as
-# slow; "ci/slow cross" runs more. Neither ThreadSanitizer nor LeakSanitizer, which traces its own process, runs there.
+# On other processors, emulated by qemu: without AVX-512. Few tests, because they are fifty times as slow; "ci/slow
+# cross" runs more. ThreadSanitizer does not run there, nor does LeakSanitizer, which traces its own process.
 find_program(PANAMOE_QEMU qemu-x86_64)
 if(PANAMOE_QEMU AND PANAMOE_PROCESSOR STREQUAL "x86" AND NOT PANAMOE_SANITIZE MATCHES "thread")
   set(emulated_processors Haswell-noTSX EPYC-Milan)
@@ -126,7 +126,7 @@ if(PANAMOE_QEMU AND PANAMOE_PROCESSOR STREQUAL "x86" AND NOT PANAMOE_SANITIZE MA
   endforeach()
 endif()
 
-# Stand for NCCL on machines without a GPU, and for a system that is short of threads, in the Java tests; never shipped.
+# For the Java tests: NCCL without a GPU, and a system that is short of threads; never shipped.
 foreach(stand_in nccl_threads scarce_threads)
   add_library(${stand_in} SHARED test/${stand_in}/${stand_in}.cc)
   target_compile_options(${stand_in} PRIVATE ${PANAMOE_WARNINGS})

@@ -13,7 +13,7 @@ void check_heads(int64_t heads, int64_t groups, int64_t head_size) {
   if (heads % groups != 0) invalid("the ", heads, " query heads are no multiple of the ", groups, " key heads");
 }
 
-// The config as it was checked: its memory is the caller's.
+// A checked copy of the config.
 moe_attention_config check_config(const moe_attention_config* config) {
   const moe_attention_config c = check_struct("config", config);
   if (c.mask != MOE_CAUSAL && c.mask != MOE_FULL) invalid("config.mask is ", c.mask, ", expected 0 or 1");
@@ -36,7 +36,7 @@ moe_attention_inputs check_inputs(const moe_attention_inputs* inputs) {
   return in;
 }
 
-// A tensor of the shape and dtype of `like`.
+// Refuses a tensor whose shape or dtype differs from `like`.
 Tensor check_like(const char* name, const moe_tensor* tensor, const char* like_name, Tensor like,
                   DtypeSet dtypes = kFloating) {
   Tensor checked = check_tensor(name, tensor, dtypes, {like.shape[0], like.shape[1], like.shape[2], like.shape[3]});
@@ -86,7 +86,7 @@ moe_cache_places check_places(const moe_cache_places* places, const char* name, 
   return at;
 }
 
-// What every attention over a cache takes: q and out [T, H, D], a causal config and places.
+// The arguments of attention over a cache: q and out [T, H, D], a causal config and cache positions.
 struct CheckedDecode {
   CheckedDecode(const moe_attention_config* given, const moe_tensor* q, const moe_cache_places* given_places,
                 const moe_tensor* out)
@@ -196,7 +196,7 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
     moe::Tensor new_values = moe::check_tensor("v", v, moe::kFloating, {rows, groups, head_size});
     const moe_cache_places at = moe::check_places(places, "k", new_keys, groups);
     moe::check_same_dtype("k", new_keys, "v", new_values);
-    const bool one = at.values->data == at.keys->data && v->data == k->data;  // rows that are key and value
+    const bool one = at.values->data == at.keys->data && v->data == k->data;  // each row is both key and value
     if (one && at.value_scales != nullptr && at.value_scales->data != at.key_scales->data) {
       moe::invalid("values are keys, but value_scales are not key_scales");
     }

@@ -21,7 +21,7 @@ struct CheckedBalance {
   const moe_tensor& scores;
 };
 
-// What the calls about tokens are given. used [G] says how many sequences the tokens are.
+// The tensors about tokens. The length of used [G] is the number of sequences.
 CheckedBalance check_balance(const moe_balance_config* config, const moe_tensor* scores, const moe_balance_sums* sums) {
   const moe_balance_config c = check_config(config);
   const int64_t tokens = check_gated("scores", scores).shape[0], experts = scores->shape[1];

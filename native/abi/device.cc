@@ -12,21 +12,21 @@
 namespace moe {
 namespace {
 
-// Leaked on purpose, as the other tables of handles.
+// Leaked on purpose, like devices().
 HandleTable<Graph>& graphs() {
   static auto* table = new HandleTable<Graph>(0x67, "graph");
   return *table;
 }
 
-constexpr int kMaxThreads = 1024;
+constexpr int kMaxThreads = 1024;  // of a stream; Team::state_ counts workers in 12 bits
 
-// Memory without a descriptor.
+// Memory given without a descriptor.
 void check_memory(const char* name, const void* memory, int64_t bytes) {
   if (bytes < 0) invalid("bytes is ", bytes, ", expected 0 or more");
   if (memory == nullptr && bytes > 0) invalid(name, " is null");
 }
 
-// What moe_memory_write and moe_memory_read copy between.
+// The two ends of moe_memory_write and moe_memory_read.
 void check_transfer(const void* host, const void* memory, int64_t bytes) {
   check_memory("host", host, bytes);
   check_memory("memory", memory, bytes);
@@ -34,7 +34,7 @@ void check_transfer(const void* host, const void* memory, int64_t bytes) {
   if ((a < b ? b - a : a - b) < static_cast<uintptr_t>(bytes)) invalid("host and memory overlap");
 }
 
-// Opens a device of the named backend, or throws Error with what was looked for.
+// Opens a device of the named backend. Throws Error if there is none.
 std::shared_ptr<Device> open_device(std::string_view backend, int ordinal) {
   if (backend == "cpu") {
     if (ordinal != 0) invalid("ordinal is ", ordinal, "; the cpu backend has device 0 only");
@@ -82,7 +82,7 @@ moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* str
     const moe_stream handle = moe::streams().insert(created);
     try {
       moe::find_device(device);
-    } catch (const moe::Error&) {  // closed meanwhile, perhaps too early to find this stream
+    } catch (const moe::Error&) {  // closed meanwhile, perhaps before this stream was listed
       moe::streams().remove_if([&](const moe::Stream& each) { return &each == created.get(); });
       throw;
     }
@@ -106,7 +106,7 @@ moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
   return guard(__func__, [&] {
     moe::check_pointer("finished", finished);
     const auto asked = moe::find_stream(stream);
-    // A thread that makes a call or waits for one has work here.
+    // A thread that makes a call, or waits for one, holds the lock: the stream has work.
     const std::unique_lock lock(asked->mutex(), std::try_to_lock);
     *finished = lock.owns_lock() && asked->finished() ? 1 : 0;
   });

@@ -30,7 +30,7 @@ void check_exponent(float bound) {
   if (bound > 88) invalid("bound is ", bound, ", expected at most 88");
 }
 
-// y has the elements of x, and may be x.
+// y has as many elements as x and may alias x.
 void check_map(const moe_tensor* x, const moe_tensor* y) {
   check_elements("y", y, kFloating, element_count(check_elements("x", x, kFloating)));
   check_written_or_same({"y", y}, {"x", x});

@@ -16,11 +16,11 @@ void check_rows(const char* begin_name, int i, int64_t begin, int64_t rows, cons
 
 // Refuses two blocks with one row of y.
 void check_apart(const moe_blocks& blocks) {
-  int64_t end = 0;  // of the blocks so far
+  int64_t end = 0;  // end of the blocks so far
   for (int i = 0; i < blocks.count; ++i) {
     const int64_t begin = blocks.to[i], its_end = begin + blocks.rows[i];
     for (int j = 0; begin < end && j < i; ++j) {
-      const int64_t first = std::max(begin, blocks.to[j]);  // that both may have
+      const int64_t first = std::max(begin, blocks.to[j]);  // the first row that both may have
       if (first < std::min(its_end, blocks.to[j] + blocks.rows[j])) {
         invalid("blocks ", j, " and ", i, " share row ", first, " of y");
       }
@@ -29,7 +29,7 @@ void check_apart(const moe_blocks& blocks) {
   }
 }
 
-// Refuses also blocks that lead outside x or y.
+// Also refuses blocks that reach outside x or y.
 void check_blocks(const moe_blocks& blocks, int64_t x_rows, int64_t y_rows) {
   if (blocks.count < 0 || blocks.count > MOE_MAX_BLOCKS) {
     invalid("count is ", blocks.count, ", expected 0 to ", MOE_MAX_BLOCKS);

@@ -8,7 +8,7 @@
 namespace moe {
 namespace {
 
-// A copy of the config: its memory is the caller's.
+// A checked copy of the config.
 moe_gate_config check_config(const moe_gate_config* config, int64_t experts) {
   const moe_gate_config c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
@@ -51,7 +51,7 @@ struct Checked {
   int64_t tokens, experts, choices;
 };
 
-// What the forward writes of the routes and the backward reads.
+// Checks what the forward writes of the routes and the backward reads.
 Checked check_gate(const moe_gate_config* config, const moe_gate_inputs* inputs, const moe_routes* routes) {
   const moe_gate_inputs in = check_struct("inputs", inputs);
   const moe_tensor& logits = check_gated("logits", in.logits);

@@ -6,7 +6,7 @@
 namespace moe {
 namespace {
 
-// The targets and losses of `count` tokens.
+// The losses and targets of `count` tokens.
 moe_token_losses check_tokens(const moe_token_losses* tokens, int64_t count, int64_t classes) {
   const moe_token_losses c = check_struct("tokens", tokens);
   check_tensor("targets", c.targets, kInt32Only, {count});
@@ -19,7 +19,7 @@ moe_token_losses check_tokens(const moe_token_losses* tokens, int64_t count, int
   return c;
 }
 
-// A matrix [classes, width] of which only the product with hidden states is wanted: row-major or packed.
+// A matrix [classes, width] that is only multiplied by hidden states: row-major or packed.
 const moe_tensor& check_output_matrix(const char* name, const moe_tensor* weights, int64_t classes, int64_t width,
                                       const Device& device) {
   const moe_tensor& matrix = check_weights(name, weights, 2, device);
@@ -48,7 +48,7 @@ moe_teacher check_teacher(const moe_teacher& teacher, int64_t count, int64_t cla
   return c;
 }
 
-// Both losses that are fused with the logits. The teacher is null if absent.
+// Both losses that are fused with the output layer. The teacher is null if absent.
 void linear_losses(moe_stream stream, const moe_token_losses* tokens, const moe_teacher* teacher,
                    const moe_tensor* hidden, const moe_tensor* weights, const moe_tensor* dhidden,
                    const moe_tensor* dweights) {

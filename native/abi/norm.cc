@@ -12,7 +12,7 @@ const moe_tensor& check_rows(const char* name, const moe_tensor* x) {
   return *x;
 }
 
-// The struct as it was checked, with gamma [M].
+// A checked copy of the struct, with gamma [M].
 moe_norm check_norm(const moe_norm* norm, const moe_tensor& x) {
   const moe_norm c = check_struct("norm", norm);
   check_tensor("gamma", c.gamma, kFloat32Only, {x.shape[1]});

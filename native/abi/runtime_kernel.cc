@@ -20,7 +20,7 @@ void check_floating(const char* name, int32_t dtype) {
   }
 }
 
-// A field that the kernel's kind has no word for is a mistake: the kernel would wait for calls that never come.
+// Refuses fields that do not belong to the kernel's kind: such a kernel would never fit a call.
 void check_unused(const moe_runtime_kernel& kernel) {
   constexpr int32_t kNone = -1;
   const struct {

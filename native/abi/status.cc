@@ -8,7 +8,7 @@
 
 namespace moe {
 namespace {
-// A fixed buffer: reporting a failure must not itself run out of memory.
+// A fixed buffer, because reporting a failure must not run out of memory itself.
 thread_local char last_error[1024] = "";
 }  // namespace
 

@@ -1,9 +1,9 @@
 // Attention and the fused cross-entropy at sizes of training and generation: time, and GFLOP/s or GB/s of cache read.
 //
 // attention_bench [--seconds S] [--threads N] [--only TEXT]
-// Runs each line for S seconds (default 1) on N threads (default: one a processor) and reports the fastest and the
-// median call. Operations are counted without what the causal mask hides. Lines of the key/value cache say of how many
-// positions its blocks are, which are shuffled.
+// Runs each case for S seconds (default 1) on N threads (default: one per processor) and prints the fastest and the
+// median call. Operations exclude what the causal mask hides. Cases with the key/value cache print the positions per
+// block; blocks are shuffled.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -105,8 +105,8 @@ void training(moe_dtype dtype, int64_t B, int64_t L, int64_t H, int64_t G, int64
        [&] { require(moe_attention_backward(g_stream, &config, &inputs, out, sums, dout, &gradients)); });
 }
 
-// T sequences, each at `position`; or, as prefill, the rows 0 .. T - 1 of one. A cache in blocks of `block` positions,
-// or with 0 of one a sequence; its elements are of `cached`, the rows' dtype or int8.
+// T sequences, each at `position`; or, with prefill, rows 0 .. T - 1 of one sequence. The cache has blocks of `block`
+// positions, or with 0 one block per sequence; its elements are `cached`: the rows' dtype or int8.
 void generation(moe_dtype dtype, moe_dtype cached, int64_t T, int32_t position, bool prefill, int64_t H, int64_t G,
                 int64_t D, int64_t block) {
   const int64_t slots = prefill ? 1 : T, capacity = prefill ? T : position + 1;
@@ -124,7 +124,7 @@ void generation(moe_dtype dtype, moe_dtype cached, int64_t T, int32_t position, 
   }
   const auto rows = static_cast<double>(T);
   const bool int8 = cached == MOE_INT8;
-  const int64_t key_bytes = 2 * G * (D * bytes_of(cached) + (int8 ? 4 : 0));  // with the value's
+  const int64_t key_bytes = 2 * G * (D * bytes_of(cached) + (int8 ? 4 : 0));  // with the value's bytes
   const double amount = prefill ? rows * (rows + 1) / 2 * 4 * static_cast<double>(H * D)
                                 : rows * (position + 1) * static_cast<double>(key_bytes);
   char text[96];
@@ -140,7 +140,7 @@ void generation(moe_dtype dtype, moe_dtype cached, int64_t T, int32_t position, 
        [&] { require(moe_attention_decode(g_stream, &config, q, nullptr, &places, out)); });
 }
 
-// An encoder's layer: the rows of a text of T positions, which all see all of it, with a bias by relative position.
+// An encoder's layer: a sequence of T rows that all see each other, with a bias by relative position.
 void biased(moe_dtype dtype, int64_t T, int64_t H, int64_t D) {
   const int64_t reach = 128;
   const Tensor q(dtype, {T, H, D}), out(dtype, {T, H, D}), keys(dtype, {1, T, H, D}), values(dtype, {1, T, H, D});

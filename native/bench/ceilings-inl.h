@@ -18,7 +18,7 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::bench::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Twelve independent sums hide the latency of a multiply-add. Returns the floating-point operations done.
+// Twelve independent sums hide the latency of a multiply-add. Returns the number of floating-point operations.
 inline double multiply_add(int64_t steps, float seed, float* sink) {
   const hn::ScalableTag<float> d;
   hn::Vec<decltype(d)> sum[12];
@@ -34,7 +34,7 @@ inline double multiply_add(int64_t steps, float seed, float* sink) {
 }
 
 #if HWY_ARCH_X86
-// Products of tiles with themselves, from registers. Returns the floating-point operations done.
+// Multiplies tiles by themselves, from registers. Returns the number of floating-point operations.
 MOE_TILE_CODE inline double square_tiles(int64_t steps) {
   const cpu::TileRegisters<64> zeros;
   for (int64_t i = 0; i < steps; ++i) {
@@ -46,7 +46,7 @@ MOE_TILE_CODE inline double square_tiles(int64_t steps) {
   return 4 * (2.0 * 16 * 16 * 32) * static_cast<double>(steps);
 }
 
-// The same of bytes. Returns the multiply-adds done, twice.
+// Multiplies byte tiles by themselves. Returns twice the number of multiply-adds.
 MOE_TILE_CODE inline double square_byte_tiles(int64_t steps) {
   const cpu::TileRegisters<64> zeros;
   for (int64_t i = 0; i < steps; ++i) {
@@ -58,15 +58,15 @@ MOE_TILE_CODE inline double square_byte_tiles(int64_t steps) {
   return 4 * (2.0 * 16 * 16 * 64) * static_cast<double>(steps);
 }
 
-// Whether there is no limit to instruction sets: gemm_bench measures lesser ones against what they can do.
+// Whether instruction sets are unlimited: gemm_bench compares lesser ones with their own ceilings.
 inline bool tiles_allowed() {
   const char* limit = std::getenv("PANAMOE_SIMD");
   return limit == nullptr || *limit == '\0' || std::string_view(limit) == "AMX";
 }
 #endif
 
-// Returns the floating-point operations done. Without an instruction for it, a bfloat16 product is a float32 one after
-// widening: the ceiling is that of float32.
+// Returns the number of floating-point operations. Without an instruction for it, a bfloat16 product is a float32 one
+// after widening, so its ceiling is float32's.
 inline double dot_bf16(int64_t steps, float seed, float* sink) {
 #if HWY_ARCH_X86
   if (tiles_allowed() && cpu::has(cpu::Instruction::kBfloat16Tiles)) return square_tiles(steps / 4);
@@ -90,7 +90,7 @@ inline double dot_bf16(int64_t steps, float seed, float* sink) {
 #endif
 }
 
-// Dot products of four unsigned by four signed bytes. Returns the multiply-adds done, twice.
+// Dot products of four unsigned by four signed bytes. Returns twice the number of multiply-adds.
 template <bool kInstruction>
 double dot_bytes(int64_t steps, float seed, float* sink) {
   const hn::ScalableTag<int32_t> d;
@@ -116,8 +116,8 @@ inline double dot_int8(int64_t steps, float seed, float* sink) {
   return instruction ? dot_bytes<true>(steps, seed, sink) : dot_bytes<false>(steps, seed, sink);
 }
 
-// Reads memory as `streams` streams side by side, each 2 KB ahead of use: past the L2 and L3 caches, as is fastest on
-// AMD, or by way of the L2 cache.
+// Reads memory as `streams` parallel streams, each prefetched 2 KB ahead: past the L2 and L3 caches, which is fastest
+// on AMD, or through the L2 cache.
 inline void read_streams(const char* memory, int64_t bytes, int streams, bool past_caches, float* sink) {
   const hn::ScalableTag<uint8_t> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));

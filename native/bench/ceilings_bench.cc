@@ -1,8 +1,8 @@
-// What this machine can do at best, as one JSON line: the rate of fused multiply-adds, of bfloat16 and of int8 dot
-// products, and of reading memory. The yardstick of the roofline column of `panamoe bench`.
+// This machine's ceilings, as one JSON line: rates of fused multiply-adds, of bfloat16 and int8 dot products, and of
+// reading memory. The roofline column of `panamoe bench` is relative to them.
 //
-// ceilings_bench [THREADS [--watch]]     default: one thread per processor. Watching, it measures again, in less time
-// and so less thoroughly, for each line that it reads: memory that a machine shares with others changes its speed.
+// ceilings_bench [THREADS [--watch]]     default: one thread per processor. --watch measures again, in less time and
+// less thoroughly, for each line that it reads, because the speed of memory shared with other machines changes.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -33,10 +33,10 @@ HWY_EXPORT(dot_bf16);
 HWY_EXPORT(dot_int8);
 HWY_EXPORT(read_streams);
 
-constexpr size_t kLine = 16;  // floats in a cache line: one sink a thread
+constexpr size_t kLine = 16;  // floats in a cache line: one sink per thread
 
 // The best of `repetitions` runs of body(thread) on all threads, in seconds: a ceiling is what undisturbed hardware
-// does.
+// reaches.
 double best_seconds(int threads, int repetitions, const std::function<void(int)>& body) {
   double best = 1e30;
   for (int i = 0; i < repetitions; ++i) {
@@ -64,7 +64,7 @@ class Machine {
     }
     ::madvise(memory, memory_bytes_, MADV_HUGEPAGE);
     memory_ = static_cast<char*>(memory);
-    std::fill(memory_, memory_ + memory_bytes_, 1);  // untouched pages would all be the one page of zeros
+    std::fill(memory_, memory_ + memory_bytes_, 1);  // untouched pages would all map to the zero page
   }
   Machine(const Machine&) = delete;
   ~Machine() { ::munmap(memory_, memory_bytes_); }
@@ -78,7 +78,7 @@ class Machine {
     print(multiply(5'000'000, kThorough), fastest);
   }
 
-  // The same in a few hundredths of a second, of memory in the way that was fastest.
+  // Measures again in a few hundredths of a second, with the fastest way of reading memory.
   void measure_again() {
     const Rates rates = multiply(1'000'000, kQuick);
     print(rates, read(way_, share_ / 2, kQuick));
@@ -94,7 +94,7 @@ class Machine {
   };
 
   static constexpr int kThorough = 7, kQuick = 3;     // repetitions
-  static constexpr int64_t kRead = int64_t{1} << 30;  // bytes, by all threads together: many times the caches
+  static constexpr int64_t kRead = int64_t{1} << 30;  // bytes of all threads together: many times the caches
 
   double read(Way way, int64_t share, int repetitions) {
     const double seconds = best_seconds(threads_, repetitions, [&](int t) {

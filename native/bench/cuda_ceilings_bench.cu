@@ -1,8 +1,8 @@
-// What the card can do at best: the rate of fused multiply-adds, of bfloat16 products on tensor cores (by wgmma where
-// there is one, else by mma.sync, of random numbers), of reading memory and of copying it. The yardstick of the
-// roofline column of `panamoe bench --device cuda`.
+// The GPU's ceilings: rates of fused multiply-adds, of bfloat16 products of random numbers on tensor cores (by wgmma if
+// there is one, else mma.sync), of reading and of copying memory. The roofline column of `panamoe bench --device cuda`
+// is relative to them.
 //
-// cuda_ceilings_bench [THREADS]     THREADS is taken for the CPU's program's sake and printed as it is
+// cuda_ceilings_bench [THREADS]     THREADS is only printed; ceilings_bench has the same arguments
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr int kRepetitions = 7;
 constexpr int kThreads = 256;
-constexpr int kSums = 8;  // independent sums a thread, more than a unit's latency
+constexpr int kSums = 8;  // independent sums per thread, more than a unit's latency
 
 void require(cudaError_t error) {
   if (error == cudaSuccess) return;
@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(kThreads) multiply_add(int steps, float x, flo
   }
   float total = 0;
   for (int i = 0; i < kSums; ++i) total += sum[i];
-  if (total == 0.5f) *sink = total;  // never, but the compiler cannot know
+  if (total == 0.5f) *sink = total;  // never true, which the compiler cannot know
 }
 
 __global__ void __launch_bounds__(kThreads) multiply_matrices(int steps, const uint32_t* values, float* sink) {
@@ -67,9 +67,9 @@ __global__ void __launch_bounds__(kThreads) read(const uint4* data, int64_t coun
   if (seen == 1) *sink = seen;
 }
 
-// Seconds of the best of several runs: a ceiling is what undisturbed hardware does.
-template <typename Launch>
-double best_seconds(Launch launch) {
+// Seconds of the best of several runs: a ceiling is what undisturbed hardware reaches.
+template <typename Launcher>
+double best_seconds(Launcher launch) {
   cudaEvent_t start, end;
   require(cudaEventCreate(&start));
   require(cudaEventCreate(&end));
@@ -89,18 +89,18 @@ double best_seconds(Launch launch) {
 
 // Pairs of random bfloat16 numbers: a sign and a magnitude of 1/2 to 2.
 std::vector<uint32_t> random_pairs(size_t count) {
-  std::mt19937 draw(1);
+  std::mt19937 random(1);
   std::vector<uint32_t> pairs(count);
-  for (uint32_t& pair : pairs) pair = (draw() & 0x80ff80ffu) | 0x3f003f00u;
+  for (uint32_t& pair : pairs) pair = (random() & 0x80ff80ffu) | 0x3f003f00u;
   return pairs;
 }
 
-// Operations per second by wgmma; 0 if this program has no code of it for this card.
-double wgmma_flops(const cudaDeviceProp& card, const uint32_t* values, float* sums) {
+// Operations per second by wgmma; 0 if this program has no code for this GPU.
+double wgmma_flops(const cudaDeviceProp& gpu, const uint32_t* values, float* sums) {
   constexpr int kSteps = 10000;
-  if (card.major != 9) return 0;
+  if (gpu.major != 9) return 0;
   require(cudaFuncSetAttribute(multiply_panels, cudaFuncAttributeMaxDynamicSharedMemorySize, Panels::kSharedBytes));
-  const int blocks = card.multiProcessorCount * 2;
+  const int blocks = gpu.multiProcessorCount * 2;
   require(cudaMemset(sums, 0, sizeof(float)));
   const double seconds =
       best_seconds([&] { multiply_panels<<<blocks, Panels::kThreads, Panels::kSharedBytes>>>(kSteps, values, sums); });
@@ -112,9 +112,9 @@ double wgmma_flops(const cudaDeviceProp& card, const uint32_t* values, float* su
 int run(int threads) {
   constexpr int kSteps = 20000;
   constexpr int64_t kBytes = int64_t{4} << 30;
-  cudaDeviceProp card{};
-  require(cudaGetDeviceProperties(&card, 0));
-  const int blocks = card.multiProcessorCount * (2048 / kThreads);
+  cudaDeviceProp gpu{};
+  require(cudaGetDeviceProperties(&gpu, 0));
+  const int blocks = gpu.multiProcessorCount * (2048 / kThreads);
   void* memory = nullptr;
   require(cudaMalloc(&memory, kBytes));
   require(cudaMemset(memory, 0, kBytes));
@@ -126,7 +126,7 @@ int run(int threads) {
 
   const double fma =
       best_seconds([&] { multiply_add<<<blocks, kThreads>>>(kSteps, 0.5f, static_cast<float*>(memory)); });
-  const double by_wgmma = wgmma_flops(card, values, static_cast<float*>(memory));
+  const double by_wgmma = wgmma_flops(gpu, values, static_cast<float*>(memory));
   const double matrices =
       best_seconds([&] { multiply_matrices<<<blocks, kThreads>>>(kSteps, values, static_cast<float*>(memory)); });
   const double reading = best_seconds([&] {

@@ -1,8 +1,8 @@
-// Dense GEMM and the experts' grouped GEMM against what the machine can do at best: its rate of fused multiply-adds and
-// its rate of reading memory, both measured first.
+// Dense GEMM and the experts' grouped GEMM relative to the machine's ceilings: its rates of fused multiply-adds and of
+// reading memory, both measured first.
 //
-// gemm_bench [--seconds S] [--only TEXT] [--onednn]     runs each cell for S seconds (default 1); cells whose line
-// contains TEXT; --onednn adds oneDNN's matmul with packed weights beside the dense cells (builds that found oneDNN).
+// gemm_bench [--seconds S] [--only TEXT] [--onednn]     runs each cell for S seconds (default 1); only cells whose line
+// contains TEXT; --onednn adds oneDNN's matmul with packed weights to the dense cells (builds that found oneDNN).
 #include <dirent.h>
 #include <sched.h>
 #include <unistd.h>
@@ -63,8 +63,8 @@ void require(moe_status status) {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Asks for real-time priority for all threads of this process, so that other work does not disturb a timed call. Where
-// that is not allowed the call runs as it is.
+// Asks for real-time priority for all threads of this process, so that other work does not disturb a timed call.
+// Without permission the call runs at normal priority.
 void set_priority(bool real_time) {
   DIR* tasks = ::opendir("/proc/self/task");
   if (tasks == nullptr) return;
@@ -113,7 +113,7 @@ void report(const std::string& name, int32_t dtype, double flops, double bytes, 
   std::fflush(stdout);
 }
 
-// Device memory with values in it that are small numbers in either dtype.
+// Device memory filled with small numbers in either dtype.
 class Buffer {
  public:
   Buffer(int32_t dtype, std::vector<int64_t> shape, int32_t layout = MOE_ROW_MAJOR) {
@@ -182,7 +182,7 @@ void measure_ceilings() {
   std::printf("\n");
 }
 
-// Formats of weights in blocks, and bytes of an element in a file.
+// Block formats, and bytes per element in a file.
 struct Format {
   moe_dtype dtype;
   const char* name;
@@ -269,7 +269,7 @@ struct Shape {
 constexpr Shape kShapes[] = {
     {"S1", 1024, 4096, 32, 1, MOE_GELU}, {"S2", 1024, 3584, 8, 2, MOE_SWIGLU}, {"S3", 2048, 1024, 64, 8, MOE_SWIGLU}};
 
-// Each token's `choices` different experts, drawn at random; rows by expert.
+// Each token's `choices` different random experts; rows by expert.
 std::vector<Buffer> random_offsets(const Shape& shape, int64_t tokens, int count, double& mean_hit) {
   std::mt19937_64 random(static_cast<uint64_t>(tokens * 131 + shape.experts));
   std::vector<Buffer> tables;
@@ -338,8 +338,8 @@ void experts(const Shape& shape, int32_t dtype) {
   }
 }
 
-// The experts' forward with weights in blocks. Bytes are those that a file has, though packed they may take more. With
-// MOE_PACKED_EXACT products are of float32, and so is their peak.
+// The experts' forward with weights in blocks. Bytes are a file's, even if packed weights take more. With
+// MOE_PACKED_EXACT products and their peak are float32's.
 void experts_in_blocks(const Shape& shape, const Format& format, moe_layout layout) {
   const int tables = 16;
   const int64_t up_columns = shape.activation == MOE_SWIGLU ? 2 * shape.hidden : shape.hidden;

@@ -1,4 +1,4 @@
-// What it costs to have a team do nothing: the least that a parallel step of a kernel takes beside its work.
+// Time of a run in which the team does nothing: the least overhead of a parallel step of a kernel.
 //   team_bench [THREADS]
 #include <algorithm>
 #include <chrono>

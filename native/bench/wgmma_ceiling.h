@@ -1,24 +1,24 @@
-// Products of random panels by wgmma, as fast as a card of sm_90a computes them. Random, because a card that multiplies
-// zeros takes less power and clocks higher than one at work.
+// Products of random panels by wgmma, as fast as a GPU of sm_90a computes them. Random, because a GPU that multiplies
+// zeros takes less power and clocks higher than usual.
 #pragma once
 
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/ptx_hopper.h"
 
 namespace moe::bench {
 
-// Of a block: two warpgroups, each with rows of its own, and one panel of columns; panels of 64 along k.
+// A block's operands: two warpgroups with rows of their own, and one panel of columns; panels of 64 k.
 struct Panels {
   static constexpr int kGroups = 2, kThreads = kGroups * 128, kDepth = 64, kRows = 64, kColumns = 128;
   static constexpr int kValues = (kGroups * kRows + kColumns) * kDepth;
-  static constexpr int kSums = 64;         // of a thread
-  static constexpr int kAlignment = 1024;  // of a panel: the period of its swizzle
+  static constexpr int kSums = 64;         // per thread
+  static constexpr int kAlignment = 1024;  // bytes: the period of the swizzle
   static constexpr size_t kSharedBytes = kValues * 2 + kAlignment;
-  static constexpr double kOperations = 2.0 * kGroups * kRows * kColumns * kDepth;  // of a block in a step
+  static constexpr double kOperations = 2.0 * kGroups * kRows * kColumns * kDepth;  // per block and step
 };
 
 // sums [blocks, kThreads, kSums] of `steps` products of the same panels; values [kValues], two bfloat16 each of kValues
-// / 2. Computes nothing on other architectures.
+// / 2. Empty on other architectures.
 __global__ void __launch_bounds__(Panels::kThreads, 2) multiply_panels(int steps, const uint32_t* values, float* sums) {
 #if defined(MOE_HOPPER)
   using namespace moe::cuda;

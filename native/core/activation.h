@@ -1,4 +1,4 @@
-// An activation's parameters, and the shapes that follow from its kind.
+// Parameters of an activation, and the shapes that follow from its kind.
 #pragma once
 
 #include <limits>
@@ -13,13 +13,13 @@ inline constexpr moe_activation_config kIdentity{sizeof(moe_activation_config), 
 
 inline constexpr moe_epilogue kNoEpilogue{sizeof(moe_epilogue), &kIdentity, nullptr, nullptr};
 
-// True if the parameters change nothing: SwiGLU is silu(g) * u.
+// True for plain parameters: SwiGLU is silu(g) * u.
 constexpr bool is_plain(const moe_activation_config& activation) {
   return activation.limit == kIdentity.limit && activation.alpha == kIdentity.alpha &&
          activation.up_offset == kIdentity.up_offset;
 }
 
-// Columns of activation(x) for x of `columns` columns; SwiGLU halves them.
+// Columns of activation(x) if x has `columns`; SwiGLU halves them.
 inline int64_t activated_columns(const moe_activation_config& activation, int64_t columns) {
   if (activation.kind != MOE_SWIGLU) return columns;
   if (columns % 2 != 0) invalid("swiglu needs an even number of columns, got ", columns);
@@ -31,8 +31,7 @@ struct ActivationExtent {
   int64_t rows, width;
 };
 
-// By the result y. SwiGLU needs the rows, because a row of its argument holds two of y; the other kinds see one long
-// row.
+// From the result y. SwiGLU needs y's rows, because a row of x holds two rows of y; other kinds see one long row.
 inline ActivationExtent activation_extent(const moe_activation_config& activation, const moe_tensor& y) {
   if (activation.kind == MOE_SWIGLU) return {y.shape[0], y.shape[1]};
   int64_t count = 1;

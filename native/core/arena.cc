@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kSmallestChunk = size_t{16} << 10;  // enough for most calls with few tokens
 
-// AddressSanitizer refuses accesses to memory that is not taken, and to a gap behind each taken block.
+// Under AddressSanitizer, accesses fail to memory that is not taken, and to a gap after each taken block.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kGaps = true;
 void refuse(void* memory, size_t bytes) { __asan_poison_memory_region(memory, bytes); }
@@ -38,7 +38,7 @@ void* Arena::take_bytes(size_t bytes) {
   const size_t step = size + (kGaps ? alignment_ : 0);
   const auto fits = [&] { return chunks_[top_.chunk].bytes - top_.offset >= step; };
   while (top_.chunk < chunks_.size() && !fits()) top_ = {top_.chunk + 1, 0, top_.taken};
-  // At least as large as all pinned chunks: a series of growing captures pins a few times what the largest one takes.
+  // At least the size of all pinned chunks, so that a series of growing captures pins only a few times the largest one.
   if (top_.chunk == chunks_.size()) add_chunk(std::max({step, pinned_bytes_, kSmallestChunk}));
   char* taken = chunks_[top_.chunk].memory + top_.offset;
   top_.offset += step;
@@ -82,7 +82,7 @@ void Arena::merge() {
 void Arena::pin() {
   for (; pinned_ < chunks_.size(); ++pinned_) {
     pinned_bytes_ += chunks_[pinned_].bytes;
-    allow(chunks_[pinned_].memory, chunks_[pinned_].bytes);  // the graph writes there between calls
+    allow(chunks_[pinned_].memory, chunks_[pinned_].bytes);  // a graph may write it between calls
   }
 }
 

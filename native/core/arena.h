@@ -1,5 +1,5 @@
-// Scratch memory of a stream's calls: a stack over chunks of the device's memory. A call takes memory in sequence,
-// calls that it makes continue behind it, and each gives back what it took when it ends.
+// Scratch memory for the calls of a stream: a stack over chunks of device memory. A call takes memory, calls inside it
+// take memory after it, and each one frees its part when it ends.
 // Test: panamoe_test --gtest_filter='Arena*'.
 #pragma once
 
@@ -12,17 +12,17 @@ namespace moe {
 class Device;
 
 // One thread uses an arena at a time. In a steady state calls allocate nothing: chunks are kept between calls, and
-// merge() replaces them by one that is large enough for the largest call so far.
+// merge() replaces them by one chunk, large enough for the largest call so far.
 class Arena {
   struct Top {
     size_t chunk = 0, offset = 0;
-    size_t taken = 0;  // bytes, by all frames
+    size_t taken = 0;  // bytes taken by all frames
   };
 
  public:
-  // take() aligns to `alignment`; the device must align its memory to it as well. asynchronous: kernels may still run
-  // when their call has ended (moe_device_info), so only the owner calls merge(); else the end of the outermost frame
-  // merges.
+  // take() aligns to `alignment`; the device must align its memory to that too. asynchronous: kernels may still run
+  // after their call has ended (moe_device_info), so only the owner calls merge(). Otherwise the end of the outermost
+  // frame merges.
   Arena(Device* device, size_t alignment, bool asynchronous);
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -35,7 +35,7 @@ class Arena {
     return static_cast<Value*>(take_bytes(static_cast<size_t>(count) * sizeof(Value)));
   }
 
-  // Gives back at its end what was taken since its beginning. Frames nest.
+  // Frees, at its end, what was taken since its beginning. Frames nest.
   class Frame {
    public:
     explicit Frame(Arena& arena) : arena_(arena), start_(arena.top_) { ++arena.frames_; }
@@ -68,7 +68,7 @@ class Arena {
   const size_t alignment_;
   const bool asynchronous_;
   std::vector<Chunk> chunks_;
-  size_t pinned_ = 0, pinned_bytes_ = 0;  // of the first chunks
+  size_t pinned_ = 0, pinned_bytes_ = 0;  // the first chunks, and their bytes
   Top top_;
   size_t most_taken_ = 0;
   int frames_ = 0;

@@ -1,5 +1,5 @@
-// Weights in blocks (docs/quantization.md): what the ABI and both backends know of each format. How its bits are read:
-// BlockTraits of cpu/gemm/block_traits-inl.h and of cuda/gemm/block_formats.h.
+// Block formats of weights (docs/quantization.md): what the ABI and both backends need. Decoding is in BlockTraits of
+// cpu/gemm/block_traits-inl.h and cuda/gemm/block_formats.h.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@ namespace moe {
 struct BlockFormat {
   int32_t dtype;
   const char* name;
-  int64_t elements, bytes;  // of a block
-  int64_t scaled;           // elements that share a scale
-  int bits;                 // of a packed code
-  int32_t offset;           // z: a number is its scale times a code less z
-  bool mins = false;        // a number is its scale times a code, less a minimum that as many elements share
+  int64_t elements, bytes;     // of a block
+  int64_t elements_per_scale;  // elements per scale
+  int bits;                    // bits of a packed code
+  int32_t offset;              // z: value = scale * (code - z)
+  bool mins = false;           // value = scale * code - minimum, one minimum per scale
 };
 
 // In the order of moe_dtype.
@@ -26,7 +26,7 @@ inline constexpr BlockFormat kBlockFormats[] = {
     {MOE_Q8_0, "Q8_0", 32, 34, 32, 8, 128},       {MOE_Q4_0, "Q4_0", 32, 18, 32, 4, 8},
     {MOE_Q5_0, "Q5_0", 32, 22, 32, 5, 16},        {MOE_Q4_K, "Q4_K", 256, 144, 32, 4, 0, true},
     {MOE_Q5_K, "Q5_K", 256, 176, 32, 5, 0, true}, {MOE_Q6_K, "Q6_K", 256, 210, 16, 6, 32},
-    {MOE_MXFP4, "MXFP4", 32, 17, 32, 4, 12},  // a code stands for twice a number, plus 12
+    {MOE_MXFP4, "MXFP4", 32, 17, 32, 4, 12},  // code = 2 * value + 12
     {MOE_Q8_64, "Q8_64", 64, 66, 64, 8, 128},     {MOE_Q8_128, "Q8_128", 128, 130, 128, 8, 128},
 };
 
@@ -34,8 +34,8 @@ constexpr bool in_blocks(int32_t dtype) {
   const int64_t index = int64_t{dtype} - kBlockFormats[0].dtype;
   return index >= 0 && index < std::ssize(kBlockFormats);
 }
-// Of a dtype in blocks. No null pointer stands for others: under sanitizers GCC cannot compare with one at compile
-// time.
+// Only for dtypes in blocks. It returns no null pointer for others, because GCC under sanitizers cannot compare with
+// one at compile time.
 constexpr const BlockFormat* block_format(int32_t dtype) { return &kBlockFormats[dtype - kBlockFormats[0].dtype]; }
 static_assert([] {
   for (const BlockFormat& format : kBlockFormats) {
@@ -44,7 +44,7 @@ static_assert([] {
   return true;
 }());
 
-// body(std::integral_constant<int32_t, dtype>) for a dtype in blocks.
+// Calls body(std::integral_constant<int32_t, dtype>) for a dtype in blocks.
 template <class Body>
 void with_block_dtype(int32_t dtype, Body&& body) {
   [&]<size_t... kIndex>(std::index_sequence<kIndex...>) {

@@ -19,7 +19,7 @@ const char* set_name(DtypeSet dtypes) {
   return "";
 }
 
-constexpr int64_t kMostEmptyRows = int64_t{1} << 24;
+constexpr int64_t kMostEmptyRows = int64_t{1} << 24;  // of a tensor without elements, whose rows kernels may loop over
 
 bool contains(DtypeSet dtypes, int32_t dtype) {
   switch (dtypes) {
@@ -72,7 +72,7 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (block.elements > 1 && (tensor->rank == 0 || tensor->shape[tensor->rank - 1] % block.elements != 0)) {
     invalid(name, " has shape ", shape_text(*tensor), ", expected rows of whole blocks of ", block.elements);
   }
-  int64_t needed = block.bytes, rows = 1;  // a kernel may loop over rows that are empty
+  int64_t needed = block.bytes, rows = 1;  // kernels may loop over empty rows
   for (int32_t i = 0; i < tensor->rank; ++i) {
     const int64_t size = i + 1 < tensor->rank ? tensor->shape[i] : tensor->shape[i] / block.elements;
     if (size < 0) invalid(name, " has a negative size in shape ", shape_text(*tensor));
@@ -84,7 +84,7 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (needed == 0 && rows > kMostEmptyRows) {
     invalid(name, " of shape ", shape_text(*tensor), " has no elements, yet more than ", kMostEmptyRows, " rows");
   }
-  if (tensor->layout != MOE_ROW_MAJOR) return *tensor;  // only the backend knows its bytes: check_weights
+  if (tensor->layout != MOE_ROW_MAJOR) return *tensor;  // only the backend knows packed sizes: check_weights
   if (tensor->bytes < needed) {
     invalid(name, " of shape ", shape_text(*tensor), " and dtype ", dtype_name(tensor->dtype), " needs ", needed,
             " bytes, its memory has ", tensor->bytes);
@@ -218,16 +218,15 @@ void check_route_values(const moe_tensor& expert, const moe_tensor& position, co
     if (e < 0 || e >= experts) {
       invalid("expert[", i / choices, ", ", i % choices, "] is ", e, ", expected -1 or 0 to ", experts - 1);
     }
-    const int32_t place = read_once(positions + i);
-    if (place < 0 || place >= starts[e + 1] - starts[e]) {
-      invalid("position[", i / choices, ", ", i % choices, "] is ", place, ", outside expert ", e, "'s ",
+    const int32_t at = read_once(positions + i);
+    if (at < 0 || at >= starts[e + 1] - starts[e]) {
+      invalid("position[", i / choices, ", ", i % choices, "] is ", at, ", outside expert ", e, "'s ",
               starts[e + 1] - starts[e], " rows");
     }
-    const int32_t row = starts[e] + place;
+    const int32_t row = starts[e] + at;
     const uint64_t bit = uint64_t{1} << row % 64;
     if ((taken[row / 64] & bit) != 0) {
-      invalid("position[", i / choices, ", ", i % choices, "] is ", place, ", which another route to expert ", e,
-              " has");
+      invalid("position[", i / choices, ", ", i % choices, "] is ", at, ", which another route to expert ", e, " has");
     }
     taken[row / 64] |= bit;
     if (rows != nullptr) rows[i] = row;
@@ -259,7 +258,7 @@ void check_place_values(const moe_cache_places& places, int64_t window, int32_t*
   const auto* entries = static_cast<const int32_t*>(places.table->data);
   for (int64_t t = 0; t < places.slot->shape[0]; ++t) {
     const int64_t last = position[t];
-    // The row before has had the others looked at.
+    // The previous row had its earlier entries checked.
     const bool continues = t > 0 && slot[t - 1] == slot[t] && position[t - 1] == last - 1;
     const int64_t first = continues ? last : window == 0 ? 0 : std::max<int64_t>(0, last - window + 1);
     for (int64_t i = first / block; i <= last / block; ++i) {

@@ -13,7 +13,7 @@
 #include "core/error.h"
 #include "moe/moe.h"
 
-// The arguments MOE_HELD of a declaration, as its definition writes them: unnamed.
+// MOE_HELD in function definitions, as unnamed parameters.
 #define MOE_HELD_IGNORED const void*, const void*, const void*, const void*
 
 namespace moe {
@@ -30,7 +30,7 @@ inline const char* dtype_name(int32_t dtype) {
   }
 }
 
-// Bytes of an element; 0 for blocks.
+// Bytes of an element; 0 for block formats.
 constexpr int64_t dtype_bytes(int32_t dtype) {
   switch (dtype) {
     case MOE_FLOAT32:
@@ -43,12 +43,12 @@ constexpr int64_t dtype_bytes(int32_t dtype) {
   }
 }
 
-// Elements along a row that are stored together, and their bytes.
+// Elements of a row that are stored together, and their bytes.
 constexpr BlockFormat block_of(int32_t dtype) {
   return in_blocks(dtype) ? *block_format(dtype) : BlockFormat{dtype, "", 1, dtype_bytes(dtype), 1, 0, 0};
 }
 
-// Bytes of a row of a row-major tensor, of an element of a vector.
+// Bytes of a row of a row-major tensor, or of an element of a vector.
 inline int64_t row_bytes(const moe_tensor& tensor) {
   int64_t elements = 1;
   for (int32_t i = 1; i < tensor.rank; ++i) elements *= tensor.shape[i];
@@ -56,7 +56,7 @@ inline int64_t row_bytes(const moe_tensor& tensor) {
   return elements / block.elements * block.bytes;
 }
 
-// `count` rows of a row-major matrix, or elements of a vector, from `begin` on.
+// Rows of a row-major matrix, or elements of a vector, from `begin` on.
 inline moe_tensor rows_of(const moe_tensor& matrix, int64_t begin, int64_t count) {
   moe_tensor block = matrix;
   block.data = static_cast<char*>(matrix.data) + begin * row_bytes(matrix);
@@ -78,7 +78,7 @@ inline int64_t tensor_bytes(const moe_tensor& tensor) {
 }
 
 bool same_shape(const moe_tensor& a, const moe_tensor& b);
-// "[3, 4]"
+// Text like "[3, 4]".
 std::string shape_text(const int64_t* shape, int32_t rank);
 inline std::string shape_text(const moe_tensor& tensor) { return shape_text(tensor.shape, tensor.rank); }
 
@@ -95,7 +95,7 @@ Value& check_pointer(const char* name, Value* pointer) {
   }
   return *pointer;
 }
-// Refuses also a struct whose struct_size is not this library's.
+// Also refuses a struct whose struct_size is not this library's.
 template <typename Struct>
 Struct& check_struct(const char* name, Struct* pointer) {
   check_pointer(name, pointer);
@@ -108,56 +108,56 @@ Struct& check_struct(const char* name, Struct* pointer) {
 // Refuses a descriptor that is null, has another struct_size, an unknown dtype, rank or layout, a size that overflows,
 // too little memory, or misaligned data.
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor);
-// Refuses also a tensor that is packed, has another dtype or rank, or a size other than expected (kAny: any size).
+// Also refuses a tensor that is packed, has another dtype or rank, or another shape than expected (kAny: any size).
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
                                std::initializer_list<int64_t> shape);
-// Accepts also null.
+// Also accepts null.
 const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
                                  std::initializer_list<int64_t> shape);
-// Refuses a tensor that is packed, has another dtype, or other than `count` elements; any rank.
+// Refuses a tensor that is packed, or has another dtype or number of elements; any rank.
 const moe_tensor& check_elements(const char* name, const moe_tensor* tensor, DtypeSet dtypes, int64_t count = kAny);
-// A tensor that may be null, and its name.
+// A name, and a tensor or null.
 using Named = std::pair<const char*, const moe_tensor*>;
-// Refuses a written tensor that shares memory with a read one or with another written one. Indices above all: kernels
-// trust them once they are checked.
+// Refuses an output that shares memory with an input or another output. Otherwise a kernel could overwrite indices that
+// were already checked.
 void check_written(std::initializer_list<Named> written, std::initializer_list<Named> read);
-// For a kernel that may work in place: accepts also the same memory with the same dtype.
+// For kernels that may work in place: also accepts equal memory with the same dtype.
 void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, double value);
-// An enum's value from 0 to `last`.
+// Refuses a value outside 0 .. `last`.
 void check_enum(const char* name, int32_t value, int32_t last);
 
-// Structs of the ABI, as they were checked: copies, because their memory is the caller's.
+// The next checks return copies, because the caller's memory may change.
 
-// A kind that exists, MOE_CUSTOM_ACTIVATION only if the device has one, with parameters that it takes.
+// Refuses an unknown kind, MOE_CUSTOM_ACTIVATION if the device has none, and parameters that the kind does not take.
 moe_activation_config check_activation(const moe_activation_config* activation, const Device& device);
-// An epilogue, or one that does nothing if null. Its activation is never null: `activation` receives it.
+// Null gives an epilogue that does nothing. The result's activation is never null and points to `activation`.
 moe_epilogue check_epilogue(const moe_epilogue* epilogue, moe_activation_config& activation, const Device& device);
 
-// Checks of values inside tensors, read by the host. Another thread may change a value at any time, so each is read
-// once, and the CPU's kernels use the `copy`, which holds what was checked.
+// Checks of values inside tensors by the host. Another thread may change a value at any time, so each is read once, and
+// the CPU's kernels use the `copy` of the checked values.
 
 // Refuses offsets that do not rise from 0 to at most `rows`.
 void check_offset_values(const moe_tensor& offsets, int64_t rows, int32_t* copy = nullptr);
-// Refuses an expert outside [-1, experts), a position outside its expert's rows, and two routes with one row. `starts`
+// Refuses an expert outside [-1, experts), a position outside its expert's rows, and two routes to one row. `starts`
 // are checked offsets; `taken` is scratch memory of route_words(starts[experts]) words. `rows` receives each route's
 // row starts[expert] + position, or -1.
 void check_route_values(const moe_tensor& expert, const moe_tensor& position, const int32_t* starts, int64_t experts,
                         uint64_t* taken, int32_t* rows = nullptr);
-// 64-bit words that hold a bit for each row.
+// 64-bit words of a bit set over rows.
 inline int64_t route_words(int64_t rows) { return rows / 64 + 1; }
 // Refuses an int32 value outside [low, high).
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high, int32_t* copy = nullptr);
 // Positions that a slot of the cache has room for.
 int64_t cache_capacity(const moe_cache_places& places);
-// Refuses a row whose place is outside the cache, and an entry of the table outside [0, blocks) where a row needs its
-// block: to see the `window` last positions up to its own, or with 0 all of them. The copies receive slots, positions,
-// and of the table these entries.
+// Refuses a row whose position is outside the cache, and a table entry outside [0, blocks) of a block that a row reads:
+// the last `window` positions up to its own, or all of them if window is 0. The copies receive slots, positions, and
+// these table entries.
 void check_place_values(const moe_cache_places& places, int64_t window, int32_t* table, int32_t* slot,
                         int32_t* position);
-// The row of keys [blocks * block, G, D] that row t of places, whose values were checked, is stored in.
+// The row of keys [blocks * block, G, D] that stores row t of checked places.
 inline int64_t cache_row(const moe_cache_places& checked, int64_t t) {
   const auto at = [&](const moe_tensor* values, int64_t i) -> int64_t {
     return static_cast<const int32_t*>(values->data)[i];

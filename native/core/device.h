@@ -30,7 +30,7 @@ class Device {
 HandleTable<Device>& devices();
 HandleTable<Stream>& streams();
 
-// The object of a handle, which the pointer keeps alive; throws Error(MOE_INVALID_HANDLE) if it is closed or unknown.
+// The device of a handle, kept alive by the pointer. Throws Error(MOE_INVALID_HANDLE) if it is closed or unknown.
 std::shared_ptr<Device> find_device(moe_device handle);
 std::shared_ptr<Stream> find_stream(moe_stream handle);
 

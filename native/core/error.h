@@ -1,4 +1,4 @@
-// Failures inside the library are C++ exceptions; guard() makes them a status at the ABI's border.
+// Failures inside the library are C++ exceptions; guard() turns them into a status at the ABI.
 #pragma once
 
 #include <exception>
@@ -21,7 +21,7 @@ class Error : public std::exception {
   std::string message_;
 };
 
-// Throws Error; the parts are joined to its message: fail(MOE_INVALID_ARGUMENT, "x has rank ", rank, ", expected 2").
+// Throws Error. Parts are joined to its message: fail(MOE_INVALID_ARGUMENT, "x has rank ", rank, ", expected 2").
 template <typename... Parts>
 [[noreturn]] void fail(moe_status status, const Parts&... parts) {
   std::ostringstream text;
@@ -34,7 +34,7 @@ template <typename... Parts>
   fail(MOE_INVALID_ARGUMENT, parts...);
 }
 
-// Keeps the message for moe_last_error on this thread, prefixed with the function's name.
+// Stores the message for moe_last_error on this thread, prefixed with the function's name.
 moe_status record_failure(const char* function, moe_status status, const char* message) noexcept;
 
 // Runs the body of an ABI function and catches every exception.

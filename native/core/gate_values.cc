@@ -7,7 +7,7 @@
 namespace moe {
 namespace {
 
-// An input's name, and its value for one expert that cannot be ranked; name is null if there is no such value.
+// An input's name, and its value for one expert that cannot be ranked; name is null if all values are legal.
 struct Illegal {
   const char* name = nullptr;
   int64_t expert = 0;

@@ -15,7 +15,7 @@ namespace moe {
 template <typename Object>
 class HandleTable {
  public:
-  // `tag` tells the handles of this table from those of others; `noun` names them in messages.
+  // `tag` distinguishes the handles of this table from others'; `noun` names them in messages.
   HandleTable(uint8_t tag, const char* noun) : tag_(tag), noun_(noun) {}
 
   uint64_t insert(std::shared_ptr<Object> object) {
@@ -37,8 +37,8 @@ class HandleTable {
     return std::exchange(entries_[locate(handle)].object, nullptr);
   }
 
-  // Removes the objects for which predicate(object) holds. The caller destroys them after the table's lock is released:
-  // a destructor may take long, or use the table.
+  // Removes the objects for which predicate(object) holds. They are destroyed after the table's lock is released,
+  // because a destructor may take long or use the table.
   template <typename Predicate>
   std::vector<std::shared_ptr<Object>> remove_if(Predicate&& predicate) {
     std::vector<std::shared_ptr<Object>> removed;

@@ -1,5 +1,5 @@
-// The table of kernels that every backend fills completely. Arguments are checked before: by abi/.
-// Structs of the ABI arrive as copies of the caller's, checked: the members that a kernel needs are not null.
+// The table of kernels that every backend fills completely. abi/ has checked the arguments. Structs are checked copies
+// of the caller's; members that a kernel needs are not null.
 #pragma once
 
 #include "core/stream.h"
@@ -50,7 +50,7 @@ using AttentionBiased = void(Stream&, const moe_attention_config&, const moe_rel
 // The epilogue's activation is never null.
 using Gemm = void(Stream&, const moe_gemm_config&, Tensor a, Tensor b, Tensor c, const moe_epilogue&);
 using ColumnSum = void(Stream&, Tensor x, Tensor y);
-// Of floating weights of rank 2 or 3 without negative sizes; -1 if the bytes overflow the address space.
+// For floating weights of rank 2 or 3 without negative sizes; -1 if the bytes overflow the address space.
 using GemmPackedBytes = int64_t(moe_dtype, int rank, const int64_t* shape);
 using GemmPack = void(Stream&, Tensor weights, Tensor packed);
 
@@ -78,7 +78,7 @@ using CombineBackward = void(Stream&, Tensor dy, const moe_combine_inputs&, cons
                              const moe_combine_gradients&);
 
 using CrossEntropy = void(Stream&, const moe_token_losses&, Tensor logits, OptionalTensor dlogits);
-// moe_linear_distillation too; the teacher is null if absent.
+// Also implements moe_linear_distillation; the teacher is null if absent.
 using LinearCrossEntropy = void(Stream&, const moe_token_losses&, const moe_teacher*, Tensor hidden, Tensor weights,
                                 OptionalTensor dhidden, OptionalTensor dweights);
 
@@ -88,7 +88,7 @@ using SquareSum = void(Stream&, Tensor x, Tensor sum);
 
 using Sample = void(Stream&, const moe_sampling&, Tensor logits);
 
-// Signature and name of every kernel, from which the table, its declarations and its entries are made.
+// Signature and name of every kernel; generates the table, its declarations and its entries.
 #define MOE_KERNELS(X)                              \
   X(Fill, fill)                                     \
   X(Cast, cast)                                     \

@@ -1,5 +1,5 @@
-// The memory of a device: blocks in use, and freed blocks that are kept for the next request of their size. The device
-// guards it by a lock of its own.
+// The memory of a device: blocks in use, and freed blocks that are kept for the next request of their size. Not
+// thread-safe: the device locks it.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +14,8 @@
 
 namespace moe {
 
-// Rounds a request up, so that a freed block fits the next request of about its size: to a multiple of an eighth of the
-// largest power of two in it, and of `unit`.
+// Rounds a request up, so that a freed block fits the next request of about its size: to a multiple of `unit` and of an
+// eighth of the largest power of two in it.
 inline size_t block_bytes(int64_t bytes, size_t unit) {
   const size_t size = std::max(static_cast<size_t>(bytes), unit);
   const size_t step = std::max(std::bit_floor(size) / 8, unit);
@@ -24,7 +24,7 @@ inline size_t block_bytes(int64_t bytes, size_t unit) {
 
 class MemoryBlocks {
  public:
-  // Takes a kept block of `size` bytes into use; null if no such block is kept.
+  // Takes a kept block of `size` bytes into use; null if there is none.
   void* reuse(size_t size) {
     const auto kept = kept_.find(size);
     if (kept == kept_.end() || kept->second.empty()) return nullptr;
@@ -42,7 +42,7 @@ class MemoryBlocks {
     usage_.peak = std::max(usage_.peak, usage_.in_use);
   }
 
-  // Moves a block from in use to kept; throws Error if it is not in use.
+  // Moves a block from in use to kept. Throws Error if it is not in use.
   void keep(void* block) {
     const auto found = in_use_.find(block);
     if (found == in_use_.end()) invalid("memory was not allocated by this device, or is already freed");

@@ -1,5 +1,5 @@
-// In place of plugin.cc where the library is built for other machines. Objects of the C++ library pass between this
-// library and a backend's: both would have to be built by one compiler.
+// Replaces plugin.cc if the library is built for distribution. This library and a backend's exchange objects of the C++
+// library, so one compiler must build both.
 #include "core/error.h"
 #include "core/plugin.h"
 

@@ -32,12 +32,12 @@ Function* symbol(void* library, const char* name, const std::string& file) {
 }  // namespace
 
 std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal) {
-  // It is compiled for that: fmaf() must be one instruction, as on a card.
+  // It is compiled for x86-64-v3, because fmaf() must be one instruction, like on a GPU.
   if (backend == "simt" && !cpu::has(cpu::Instruction::kX86Level3)) {
     fail(MOE_UNSUPPORTED, "the emulation of CUDA needs a processor of x86-64-v3 (AVX2, FMA, BMI2 and more)");
   }
   const std::string file = own_folder() / ("libpanamoe_" + std::string(backend) + ".so");
-  // Never closed: devices outlive every handle to it. dlopen itself is thread-safe and counts.
+  // Never closed: devices may outlive their handles. dlopen is thread-safe and counts references.
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const bool missing = !std::filesystem::exists(file);

@@ -1,4 +1,4 @@
-// Backends in libraries of their own, opened on demand, so that a machine without CUDA needs nothing of CUDA.
+// Backends in libraries of their own, opened on demand, so that a machine without CUDA needs nothing from it.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace moe {
 
-// Opens a device of libpanamoe_<backend>.so, which lies beside this library. Throws Error that names the file and says
+// Opens a device of libpanamoe_<backend>.so, which is next to this library. Throws Error that names the file and says
 // why it cannot be used.
 std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal);
 

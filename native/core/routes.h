@@ -1,12 +1,12 @@
-// The table of routes that the gate writes and dispatch and combine read: its limits, its shape, its values.
+// The table of routes that the gate writes and that dispatch and combine read: limits, shapes, values.
 #pragma once
 
 #include "core/check.h"
 
 namespace moe {
 
-inline constexpr int64_t kMostExperts = 1024;
-inline constexpr int64_t kMostChoices = 16;
+inline constexpr int64_t kMostExperts = 1024;  // 32 for each lane of a warp in the CUDA gate
+inline constexpr int64_t kMostChoices = 16;    // one per lane in the CUDA gate
 inline constexpr int32_t kLastScore = MOE_SIGMOID;
 
 inline void check_experts(const char* name, int64_t experts) {
@@ -24,7 +24,7 @@ inline const moe_tensor& check_gated(const char* name, const moe_tensor* table) 
   return *table;
 }
 
-// A table for dispatch: expert and position [S, K], offsets [E + 1].
+// The table of routes for dispatch: expert and position [S, K], offsets [E + 1].
 inline moe_routes check_routes(const moe_routes* routes, int64_t tokens) {
   const moe_routes c = check_struct("routes", routes);
   check_tensor("expert", c.expert, kInt32Only, {tokens, kAny});

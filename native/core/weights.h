@@ -7,7 +7,7 @@
 
 namespace moe {
 
-// The product of sizes that are not negative, or -1 if it overflows.
+// The product of non-negative sizes, or -1 if it overflows.
 inline int64_t product_or_overflow(std::initializer_list<int64_t> sizes) {
   int64_t product = 1;
   for (const int64_t size : sizes) {
@@ -22,7 +22,7 @@ inline int64_t product_or_overflow(std::initializer_list<int64_t> sizes) {
 // Bytes of weights [N, K] or [E, N, K] packed for the device; refuses other ranks and sizes that overflow.
 int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const int64_t* shape);
 
-// Refuses weights of another rank or dtype, in blocks that are not packed, or packed with too little memory.
+// Refuses weights of another rank or dtype, in blocks but not packed, or packed with too little memory.
 const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int32_t rank, const Device& device);
 
 }  // namespace moe

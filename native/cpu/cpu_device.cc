@@ -22,7 +22,7 @@ namespace {
 
 constexpr Kernels kKernels{MOE_KERNELS(MOE_KERNEL_ENTRY)};
 
-constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kHugePage = size_t{2} << 20;  // bytes, on x86-64 and on AArch64 with pages of 4 KiB
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -35,7 +35,7 @@ std::string processor_name() {
   return "unknown processor";
 }
 
-// Rounds as block_bytes does, and blocks of a huge page or more to whole huge pages.
+// Rounds like block_bytes; blocks of a huge page or more are rounded to whole huge pages.
 size_t rounded(int64_t bytes) {
   const size_t size = block_bytes(bytes, 64);
   return size < kHugePage ? size : (size + kHugePage - 1) / kHugePage * kHugePage;
@@ -106,7 +106,7 @@ class CpuDevice final : public Device {
 }  // namespace
 
 std::shared_ptr<Device> open() {
-  // Before the first kernel is dispatched to an instruction set. Tried again if the name was refused.
+  // Runs before the first kernel is dispatched to an instruction set. Repeated if the name was refused.
   static const bool limited = (limit_simd_target(std::getenv("PANAMOE_SIMD")), true);
   static_cast<void>(limited);
   return std::make_shared<CpuDevice>();

@@ -37,7 +37,7 @@ class CpuStream final : public Stream {
 // The number of threads that a kernel on the stream can use.
 inline int threads_of(const Stream& stream) { return static_cast<const CpuStream&>(stream).threads(); }
 
-// Scratch memory of `count` values for each member of the stream's team, taken by the caller before the team runs.
+// Scratch memory of `count` values for each member of the stream's team. The caller takes it before the team runs.
 template <typename Value>
 class LocalScratch {
  public:
@@ -48,7 +48,7 @@ class LocalScratch {
   Value* operator[](int member) const { return reinterpret_cast<Value*>(memory_ + member * stride_); }
 
  private:
-  static constexpr int64_t kGap = 128;  // bytes; lines are prefetched in pairs, and two members must not share a pair
+  static constexpr int64_t kGap = 128;  // bytes: hardware prefetches pairs of cache lines
 
   const int64_t stride_;
   char* const memory_;

@@ -22,14 +22,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// The loss of one row of logits, and its gradient if dlogits is given, which may be the logits' own memory.
+// The loss of one row of logits. Writes its gradient if dlogits is given, which may alias the logits.
 inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoothing, float dloss,
                       const std::optional<Floats>& more, const std::optional<Floats>& dlogits) {
   const FloatTag d;
   const RowSoftmax softmax(logits, classes, 1);
   const FloatVector target_logit = softmax.exponent(target, 1);
   float loss = std::log(softmax.sum()) - (1 - smoothing) * hn::GetLane(target_logit);
-  if (smoothing > 0) {  // without smoothing a logit of -inf is legal, but would make the mean -inf
+  if (smoothing > 0) {  // a logit of -inf is allowed without smoothing and would make the mean -inf
     FloatVector total = hn::Zero(d);
     for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
       const FloatVector relative = softmax.exponent(i, n);

@@ -1,5 +1,5 @@
-// Dispatch: tokens to rows grouped by expert (DeepSpeed-MoE, arXiv 2201.05596, section 5.4: S M copies a route in place
-// of a product with a one-hot [S, E, C] tensor).
+// Dispatch: copies tokens to rows grouped by expert (DeepSpeed-MoE, arXiv 2201.05596, section 5.4: S M copies per
+// choice instead of a product with a one-hot [S, E, C] tensor).
 //
 //   forward   rows[offsets[expert[s, k]] + position[s, k]] = x[s]
 //   backward  dx[s] = sum_k drows[row(s, k)], in choice order, in float32
@@ -56,7 +56,7 @@ HWY_EXPORT(gather_rows);
 void dispatch_forward(Stream& stream, Tensor x, const moe_routes& table, Tensor rows) {
   const Routes routes(stream, table, rows);
   const int64_t bytes = x.shape[1] * dtype_bytes(x.dtype);
-  if (bytes == 0) return;  // the pointers may be null then
+  if (bytes == 0) return;  // empty tensors may have null pointers
   const auto* source = static_cast<const char*>(x.data);
   auto* target = static_cast<char*>(rows.data);
   parallel_blocks(stream, x.shape[0], (1 << 16) / (bytes * routes.choices + 1) + 1, [&](int64_t begin, int64_t end) {

@@ -29,7 +29,7 @@ inline float row_divergence(const RowSoftmax& teacher, const RowSoftmax& student
     const FloatVector term = hn::Mul(share, hn::Sub(exponent, student.exponent(i, n)));
     total = hn::Add(total, hn::IfThenElseZero(hn::Gt(share, hn::Zero(d)), term));
   });
-  // A NaN is in the sum, if not in the total.
+  // A NaN shows in the sum even if it is not in the total.
   return hn::ReduceSum(d, total) / teacher.sum() + std::log(student.sum()) - std::log(teacher.sum());
 }
 

@@ -1,6 +1,6 @@
 // fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  exp: y = exp(min(x, bound)).
-// Tensors of equal size in any shape, float32
-// or bfloat16 each; arithmetic in float32, rounded to nearest even. Bound by bytes.
+// Tensors of equal size in any shape, each float32 or bfloat16; arithmetic in float32, rounded to nearest even. Bound
+// by bytes.
 // Test: panamoe_test --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step.
 #include <cstring>
 
@@ -51,7 +51,7 @@ void add_elements(Stream& stream, float alpha, Tensor a, float beta, Tensor b, T
   });
 }
 
-// Where a comparison decides, NaN stays NaN.
+// Comparisons are written so that NaN stays NaN.
 void clamp_elements(Stream& stream, float bound, Tensor x, Tensor y) {
   const Floats in(x), out(y);
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
@@ -83,7 +83,7 @@ void exp_elements(Stream& stream, float bound, Tensor x, Tensor y) {
     const FloatVector most = hn::Set(d, bound);
     for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
       const FloatVector value = in.load(d, i, n);
-      const FloatVector exponential = hn::Exp(d, hn::Min(value, most));  // of NaN some number
+      const FloatVector exponential = hn::Exp(d, hn::Min(value, most));  // NaN gives an arbitrary number
       out.store(d, hn::IfThenElse(hn::IsNaN(value), value, exponential), i, n);
     });
   });

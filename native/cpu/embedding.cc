@@ -3,7 +3,7 @@
 //   forward   y[s] = table[ids[s]] + position_table[positions[s]]
 //   backward  dtable[ids[s]] += dy[s],  dposition_table[positions[s]] += dy[s], in token order
 //
-// ids, positions [S]; table [V, M]; position_table [P, M], or none; y, dy [S, M]. Bound by bytes.
+// ids, positions [S]; table [V, M]; position_table [P, M] or null; y, dy [S, M]. Bound by bytes.
 // Test: panamoe_test --gtest_filter='Embedding*'. Time: ./panamoe bench train-step.
 #include "cpu/indices.h"
 #include "cpu/kernels.h"
@@ -42,7 +42,8 @@ void look_up(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions,
   });
 }
 
-// A task owns a range of columns and walks all tokens, so equal ids are added in token order for any number of threads.
+// A task owns a range of columns and walks all tokens, so equal ids are added in token order for every number of
+// threads.
 void scatter_add(Stream& stream, Tensor ids, Tensor dy, Tensor dtable) {
   const int64_t count = ids.shape[0], width = dtable.shape[1];
   const auto* id = static_cast<const int32_t*>(ids.data);
@@ -71,17 +72,17 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
                        OptionalTensor position_table, Tensor y) {
   const moe_tensor rows = checked_indices(stream, "ids", ids, 0, table.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, nullptr, nullptr, y);
-  const moe_tensor places = checked_indices(stream, "positions", *positions, 0, position_table->shape[0]);
-  HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, &places, position_table, y);
+  const moe_tensor checked = checked_indices(stream, "positions", *positions, 0, position_table->shape[0]);
+  HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, &checked, position_table, y);
 }
 
 void embedding_backward(Stream& stream, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
                         OptionalTensor dposition_table) {
   const moe_tensor rows = checked_indices(stream, "ids", ids, 0, dtable.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(scatter_add)(stream, rows, dy, dtable);
-  const moe_tensor places = checked_indices(stream, "positions", *positions, 0, dposition_table->shape[0]);
+  const moe_tensor checked = checked_indices(stream, "positions", *positions, 0, dposition_table->shape[0]);
   HWY_DYNAMIC_DISPATCH(scatter_add)(stream, rows, dy, dtable);
-  HWY_DYNAMIC_DISPATCH(scatter_add)(stream, places, dy, *dposition_table);
+  HWY_DYNAMIC_DISPATCH(scatter_add)(stream, checked, dy, *dposition_table);
 }
 
 }  // namespace moe::cpu

@@ -1,4 +1,4 @@
-// Block copies: rows from one arrangement to another (DeepSpeed-MoE, arXiv 2201.05596, section 5.3).
+// Block copies: moves rows between two layouts of the all-to-all (DeepSpeed-MoE, arXiv 2201.05596, section 5.3).
 //
 //   y[to[i] + r] = x[from[i] + r] for r below rows[i]
 //
@@ -18,11 +18,11 @@ void block_copy(Stream& stream, const moe_blocks& blocks, Tensor x, Tensor y) {
   const int64_t bytes = row_bytes(x);
   int64_t rows = 0;
   for (int i = 0; i < blocks.count; ++i) rows += blocks.rows[i];
-  if (bytes == 0) return;  // the pointers may be null then
+  if (bytes == 0) return;  // empty tensors may have null pointers
   const auto* source = static_cast<const char*>(x.data);
   auto* target = static_cast<char*>(y.data);
   parallel_blocks(stream, rows, kGrain / bytes + 1, [&](int64_t begin, int64_t end) {
-    int64_t first = 0;  // row of block i among the rows of all blocks
+    int64_t first = 0;  // first row of block i among the rows of all blocks
     for (int i = 0; i < blocks.count && first < end; first += blocks.rows[i++]) {
       const int64_t low = std::max(begin - first, int64_t{0}), high = std::min(end - first, blocks.rows[i]);
       if (low >= high) continue;

@@ -18,7 +18,7 @@
 namespace moe::cpu {
 namespace {
 
-// Rows `from` and following of x [R, K] as the lines of an operand.
+// Rows of x [R, K] from `from` on, as an operand.
 Operand rows_of(Tensor x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
 
 // weights[e] of [E, N, K], with its N rows, or its K columns, as the outer dimension.
@@ -86,7 +86,7 @@ void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor 
     products[count++] = {
         .rows = rows, .columns = columns, .inner = start[e + 1] - start[e], .a = a, .b = b, .c_row = e * rows};
   }
-  // Gradients of weights are next read by the optimizer, when the caches have long lost them: write past the caches.
+  // The optimizer reads gradients of weights much later, when caches have lost them: write past the caches.
   run_products(stream, products, count, {.accumulate = accumulate, .streams_c = !accumulate, .c = &dweights});
   if (dbias == nullptr) return;
   parallel_tasks(stream, experts, dy.shape[0] * rows / 4, [&](int64_t e, int) {

@@ -1,5 +1,5 @@
-// Cross-entropy and the divergence from a teacher fused with the output layer, in blocks of rows, so that [S, V] never
-// lies in memory whole, as Liger Kernel does (arXiv 2410.10989). Formulas: cross_entropy.cc, divergence.cc.
+// Cross-entropy, and the divergence from a teacher, fused with the output layer in blocks of rows, so that [S, V] is
+// never in memory as a whole (Liger Kernel, arXiv 2410.10989). Formulas: cross_entropy.cc, divergence.cc.
 //
 //   x = hidden weights^T,   dhidden = dx weights,   dweights += dx^T hidden
 //
@@ -15,11 +15,11 @@
 namespace moe::cpu {
 namespace {
 
-// Rows of a block: enough for the three GEMMs to run at their peak, while its float32 logits take at most 32 MB (or 64
-// rows). It depends on the number of classes alone, because it sets the order in which dweights is summed.
+// Rows per block: the three GEMMs run at their peak, and float32 logits take at most 32 MB (or 64 rows). It depends on
+// the number of classes alone, because it sets the order in which dweights is summed.
 int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 20) / classes / 64 * 64, 64, 1024); }
 
-constexpr int64_t kTeacherRows = 512;  // rows of a block whose teacher's logits are in memory at a time
+constexpr int64_t kTeacherRows = 512;  // rows whose teacher logits are in memory at a time
 
 // A float32 matrix in scratch memory.
 moe_tensor matrix_in(float* memory, int64_t rows, int64_t width) {
@@ -33,8 +33,8 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const 
                           Tensor weights, OptionalTensor dhidden, OptionalTensor dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
   const moe_tensor labels = checked_indices(stream, "targets", *tokens.targets, -1, classes);
-  // Losses come from float32 logits. Their gradient overwrites them, or is rounded to bfloat16 if both of its products
-  // are with bfloat16 matrices, as every other gradient is then.
+  // Losses come from float32 logits. Their gradient overwrites them; it is rounded to bfloat16 if both of its products
+  // have bfloat16 matrices, like every other gradient in that case.
   const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
   const int64_t part = teacher == nullptr ? block : std::min(block, kTeacherRows);
   float* memory = stream.arena().take<float>(block * classes);

@@ -24,7 +24,7 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the threads.
+// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so that results do not depend on the threads.
 constexpr int64_t kRowBlock = 64;
 constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
 
@@ -84,7 +84,7 @@ void norm_backward(Stream& stream, Tensor dy, Tensor x, Tensor gamma, OptionalTe
                    Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;
   const auto* scale = static_cast<const float*>(gamma.data);
-  float* partial = stream.arena().take<float>(blocks * 2 * width);  // of each block: dgamma, dbeta
+  float* partial = stream.arena().take<float>(blocks * 2 * width);  // dgamma and dbeta of each block
   parallel_tasks(stream, blocks, rows * width, [&](int64_t block, int) {
     const FloatTag d;
     float* block_dgamma = partial + block * 2 * width;

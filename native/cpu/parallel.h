@@ -11,18 +11,18 @@
 
 namespace moe::cpu {
 
-// Work that one thread does in fewer nanoseconds stays with the caller: waking others takes as long. 0 under
-// ThreadSanitizer, so that it sees every kernel on several threads.
+// Work below this many nanoseconds of one thread stays with the caller, because waking other threads takes as long. 0
+// under ThreadSanitizer, so that it sees every kernel on several threads.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr int64_t kWorthWaking = 0;
 #else
 inline constexpr int64_t kWorthWaking = 5000;
 #endif
 
-// Runs body(task, member) for every task in [0, tasks). A thread runs the tasks of its own share in order, so that it
-// reads memory in order, and then takes tasks from the other shares. `nanoseconds` estimates the time of one thread for
-// all tasks. Tasks write disjoint memory, so it does not matter for the result which thread runs one. Inside of a task
-// the calling thread runs all tasks alone. Throws the first exception of a body; some tasks may not have run then.
+// Runs body(task, member) for every task in [0, tasks). A thread runs its own share in order, so that it reads memory
+// in order, and then takes tasks from other shares. `nanoseconds` estimates one thread's time for all tasks. Tasks
+// write disjoint memory, so results do not depend on who runs them. Called inside a task, the calling thread runs all
+// tasks alone. Throws the first exception of a body; some tasks may not have run then.
 template <typename Body>
 void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& body) {
   if (tasks <= 1 || nanoseconds < kWorthWaking || threads_of(stream) == 1 || Team::at_work()) {
@@ -30,7 +30,7 @@ void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& b
     for (int64_t task = 0; task < tasks; ++task) body(task, member);
     return;
   }
-  struct alignas(64) Share {  // a cache line of its own
+  struct alignas(64) Share {  // one cache line each
     std::atomic<int64_t> next;
     int64_t end;
   };
@@ -54,8 +54,8 @@ void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& b
       wanted, [](void* context, int member) { (*static_cast<decltype(take_tasks)*>(context))(member); }, &take_tasks);
 }
 
-// Splits [0, count) into at most one equal block per thread, each of at least `grain` elements, and runs
-// body(begin, end) on each. An element's result must not depend on where blocks end.
+// Splits [0, count) into at most one equal block per thread, each of at least `grain` elements, and runs body(begin,
+// end) on each. Results of elements must not depend on the block boundaries.
 template <typename Body>
 void parallel_blocks(Stream& stream, int64_t count, int64_t grain, Body&& body) {
   const int64_t blocks = std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, threads_of(stream));

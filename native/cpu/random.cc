@@ -1,5 +1,5 @@
-// Uniform, normal and Gumbel numbers, and the router's jitter, from the counter-based generator Philox 4x32-10 (Salmon
-// et al., "Parallel random numbers: as easy as 1, 2, 3", 2011); y of any shape, float32 or bfloat16.
+// Uniform, normal and Gumbel numbers and the router's jitter, from the counter-based generator Philox 4x32-10 (Salmon
+// et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). y has any shape, float32 or bfloat16.
 //
 // Element i depends only on the seed and on n = offset + i (mod 2^64):
 //   key     = (low word of seed, high word of seed)

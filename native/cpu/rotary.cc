@@ -31,12 +31,12 @@ HWY_INLINE void rotate_halves(Floats x, Floats y, const float* cosine, const flo
   });
 }
 
-// One head with pairs (2i, 2i + 1): u and v are neighbours in a vector.
+// One head with pairs (2i, 2i + 1): u and v are adjacent in a vector.
 HWY_INLINE void rotate_neighbours(Floats x, Floats y, const float* cosine, const float* sine, int64_t half,
                                   float sign) {
   const FloatTag d;
   const size_t lanes = hn::Lanes(d);
-  // Each cosine and each sine twice, for both of its pair.
+  // Each cosine and each sine twice, for both elements of its pair.
   HWY_ALIGN float cosines[2 * hn::MaxLanes(d)], sines[2 * hn::MaxLanes(d)];
   for_each_vector(d, 0, half, [&](int64_t i, size_t n) {
     const FloatVector c = load(d, cosine + i, n), s = hn::Mul(load(d, sine + i, n), hn::Set(d, sign));

@@ -10,8 +10,8 @@
 namespace moe::cpu {
 
 struct Routes {
-  // Refuses a table that does not lead to `rows`, or leads to one of them twice: threads may write them. Takes the
-  // stream's shared slots 0 to 2 for the rows that it leads to, which nobody changes any more.
+  // Refuses a table with a route outside `rows`, or with two routes to one row, which two threads might write. Rows are
+  // copied to the stream's shared slots 0 to 2, so that other threads cannot change them.
   Routes(Stream& stream, const moe_routes& routes, Tensor rows) : choices(routes.expert->shape[1]) {
     const int64_t experts = routes.offsets->shape[0] - 1;
     const int32_t* starts = checked_offsets(stream, *routes.offsets, rows.shape[0]);
@@ -21,7 +21,7 @@ struct Routes {
     rows_ = table;
   }
 
-  // The row of choice c of token s, or -1 where the route was dropped.
+  // The row of choice c of token s, or -1 if the route was dropped.
   int64_t row(int64_t s, int64_t c) const { return rows_[s * choices + c]; }
 
   // The rows of a token's kept routes, in choice order.

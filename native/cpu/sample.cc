@@ -1,8 +1,8 @@
-// Tokens drawn from rows of logits; moe/sample.h says what a draw is.
+// Samples tokens from rows of logits; moe/sample.h defines the sampling.
 //
-// A row is drawn by one thread. Its tokens of some weight are candidates. A walk down their order to a given sum of
-// weights, or to a given number of tokens, does not sort them: it splits them at a logit, keeps the part in which the
-// walk ends, and adds up what lies above. Sums are exact, so where it splits does not matter for the token.
+// One thread samples a row. Candidates are the tokens of enough weight. A walk down their order to a given sum of
+// weights, or to a given count, does not sort: like quickselect it splits the candidates at a logit, sums what is
+// above, and goes on in the part where the walk ends. Sums are exact, so the split points do not change the token.
 // Test: panamoe_test --gtest_filter='Sample*'. Time: ./panamoe bench decode-batch.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/sample.cc"
@@ -21,10 +21,10 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
 constexpr int64_t kPadding = hn::MaxLanes(FloatTag());  // CompressStore may write whole vectors
-constexpr int64_t kSorted = 32;                         // so few candidates are sorted
-constexpr int64_t kNanoseconds = 1;                     // of a logit, for the choice of threads
+constexpr int64_t kSorted = 32;                         // up to this many candidates are sorted
+constexpr int64_t kNanoseconds = 1;                     // per logit, an estimate that decides how many threads work
 
-// Some of a row's tokens, in order of token.
+// Some tokens of a row, in token order.
 struct Candidates {
   float *logits, *weights;
   int32_t* tokens;
@@ -63,29 +63,29 @@ class ExactSum {
   hn::Vec<Doubles> low_, high_;
 };
 
-class RowDraw {
+class RowSampler {
  public:
   // `memory` has room for floats() of them.
-  RowDraw(const float* logits, int64_t classes, float* memory)
+  RowSampler(const float* logits, int64_t classes, float* memory)
       : logits_(logits),
         classes_(classes),
         all_(memory, classes),
         part_(memory + Candidates::floats(classes), classes) {}
   static int64_t floats(int64_t classes) { return 2 * Candidates::floats(classes); }
 
-  int32_t draw(const RowSampling& row) {
+  int32_t sample(const RowSampling& row) {
     if (!row.in_range() || !find_best()) return -1;
     if (row.temperature == 0) return first_best();
     weigh(1 / row.temperature, row.least_weight());
     double mass = mass_;
     if (row.top_k > 0 && row.top_k < all_.count) mass = walk(std::numeric_limits<double>::infinity(), row.top_k);
     if (row.top_p < 1) mass = walk(row.top_p_mass(mass), all_.count);
-    walk(row.drawn_mass(mass), all_.count);
+    walk(row.sampled_mass(mass), all_.count);
     return token_;
   }
 
  private:
-  // Lanes behind the row are the lowest float: no better than any logit.
+  // Lanes past the row are the lowest float, which is not better than any logit.
   HWY_INLINE FloatVector logits(int64_t i, size_t n) const {
     const FloatTag d;
     const FloatVector x = load(d, logits_ + i, n);
@@ -100,7 +100,7 @@ class RowDraw {
     for_each_vector(d, 0, classes_, [&](int64_t i, size_t n) {
       const FloatVector x = logits(i, n);
       best = hn::Max(best, x);
-      zero = hn::MulAdd(x, hn::Zero(d), zero);  // NaN from a number that is not finite on
+      zero = hn::MulAdd(x, hn::Zero(d), zero);  // NaN from the first non-finite number on
     });
     best_ = hn::ReduceMax(d, best);
     return hn::AllTrue(d, hn::Eq(zero, hn::Zero(d)));
@@ -114,10 +114,10 @@ class RowDraw {
       const intptr_t lane = hn::FindFirstTrue(d, hn::Eq(logits(i, n), hn::Set(d, best_)));
       if (lane >= 0) return static_cast<int32_t>(i + lane);
     }
-    return -1;  // another thread changes the logits
+    return -1;  // another thread is changing the logits
   }
 
-  // Makes candidates of the tokens whose weight is `least` or more.
+  // Makes candidates of the tokens whose weight is at least `least`.
   void weigh(float inverse_temperature, float least) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> di;
@@ -137,8 +137,8 @@ class RowDraw {
     lowest_ = hn::ReduceMin(d, lowest);
   }
 
-  // Walks down the order of the candidates to the token at which their weights come to `mass`, or their number to
-  // `count`. Remembers it, and returns the weights up to it.
+  // Walks down the order of the candidates until their weights sum to `mass`, or their number is `count`. Stores that
+  // token and returns the sum of weights up to it.
   double walk(double mass, int64_t count) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> di;
@@ -164,7 +164,7 @@ class RowDraw {
         above += sum;
         passed += static_cast<int64_t>(more);
       }
-      // Where `from` is this part already, it is written at or before what has been read.
+      // If `from` is `part_` itself, writes stay at or before what has been read.
       const int64_t size = from->count;
       FloatVector least = hn::Set(d, high), most = hn::Set(d, low);
       part_.count = 0;
@@ -184,20 +184,20 @@ class RowDraw {
     return above + end(*from, mass - above, count - passed);
   }
 
-  // The end of a walk among few candidates, or equal ones: sorts them.
+  // Ends a walk among few or equal candidates by sorting them.
   double end(const Candidates& few, double mass, int64_t count) {
     for (int64_t i = 0; i < few.count; ++i) {
       const float logit = few.logits[i], weight = few.weights[i];
       const int32_t token = few.tokens[i];
-      int64_t place = i;
-      for (; place > 0 && part_.logits[place - 1] < logit; --place) {
-        part_.logits[place] = part_.logits[place - 1];
-        part_.weights[place] = part_.weights[place - 1];
-        part_.tokens[place] = part_.tokens[place - 1];
+      int64_t at = i;
+      for (; at > 0 && part_.logits[at - 1] < logit; --at) {
+        part_.logits[at] = part_.logits[at - 1];
+        part_.weights[at] = part_.weights[at - 1];
+        part_.tokens[at] = part_.tokens[at - 1];
       }
-      part_.logits[place] = logit;
-      part_.weights[place] = weight;
-      part_.tokens[place] = token;
+      part_.logits[at] = logit;
+      part_.weights[at] = weight;
+      part_.tokens[at] = token;
     }
     double sum = 0;
     for (int64_t i = 0; i < std::min(few.count, count) && sum < mass; ++i) {
@@ -209,15 +209,15 @@ class RowDraw {
 
   const float* logits_;
   int64_t classes_;
-  Candidates all_, part_;  // of the row, and of a walk
+  Candidates all_, part_;  // candidates of the row, and of the current walk
   float best_ = 0, lowest_ = 0;
   double mass_ = 0;
   int32_t token_ = -1;
 };
 
-void draw_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
+void sample_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
-  const LocalScratch<float> scratch(stream, RowDraw::floats(classes));
+  const LocalScratch<float> scratch(stream, RowSampler::floats(classes));
   const auto* temperature = static_cast<const float*>(sampling.temperature->data);
   const auto* min_p = static_cast<const float*>(sampling.min_p->data);
   const auto* top_p = static_cast<const float*>(sampling.top_p->data);
@@ -225,8 +225,8 @@ void draw_rows(Stream& stream, const moe_sampling& sampling, Tensor logits) {
   const auto* uniform = static_cast<const double*>(sampling.uniform->data);
   auto* tokens = static_cast<int32_t*>(sampling.tokens->data);
   parallel_tasks(stream, rows, rows * classes * kNanoseconds, [&](int64_t row, int member) {
-    RowDraw draw(static_cast<const float*>(logits.data) + row * classes, classes, scratch[member]);
-    tokens[row] = draw.draw(row_sampling(temperature, min_p, top_p, top_k, uniform, row));
+    RowSampler sampler(static_cast<const float*>(logits.data) + row * classes, classes, scratch[member]);
+    tokens[row] = sampler.sample(row_sampling(temperature, min_p, top_p, top_k, uniform, row));
   });
 }
 
@@ -236,10 +236,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 
-HWY_EXPORT(draw_rows);
+HWY_EXPORT(sample_rows);
 
 void sample(Stream& stream, const moe_sampling& sampling, Tensor logits) {
-  HWY_DYNAMIC_DISPATCH(draw_rows)(stream, sampling, logits);
+  HWY_DYNAMIC_DISPATCH(sample_rows)(stream, sampling, logits);
 }
 
 }  // namespace moe::cpu

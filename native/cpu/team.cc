@@ -23,13 +23,13 @@ constexpr uint32_t kNextNumber = kEnd << 1;
 
 // How long a waiting thread spins before it sleeps: a few times the cost of waking it (docs/kernels-cpu.md).
 constexpr std::chrono::microseconds kSpin{50};
-// The same if more threads are awake than there are processors: the awaited thread may need this processor.
+// Spin time if more threads are awake than there are processors: the awaited thread may need this processor.
 constexpr std::chrono::microseconds kCrowdedSpin{2};
 
-// Of a worker. Kernels keep a few KB on the stack, the rest in scratch memory.
+// Stack of a worker. Kernels keep a few KB on the stack and the rest in scratch memory.
 constexpr size_t kStackBytes = size_t{1} << 20;
 
-// Awake threads of all teams. A team's caller is counted while one of its workers is awake.
+// Awake threads of all teams. A caller counts while one of its workers is awake.
 std::atomic<int> awake{0};
 
 thread_local int own_member = 0;
@@ -46,7 +46,7 @@ void relax() {
 #endif
 }
 
-// Spins until the condition holds; false if it did not in time.
+// Spins until the condition holds; returns false after the time limit.
 template <typename Condition>
 bool spin_until(Condition&& holds) {
   constexpr int kSpinsPerClock = 32;  // reading the clock takes longer than a check of the condition
@@ -70,7 +70,7 @@ void wake(std::atomic<uint32_t>& word, int threads) {
   ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, threads, nullptr, nullptr, 0);
 }
 
-// Blocks signals while workers are started, which inherit the mask: the process's other threads handle signals. Faults
+// Blocks signals while workers start, since they inherit the mask: other threads of the process handle signals. Faults
 // stay unblocked, so that a fault in a worker is reported like any other.
 class SignalsBlocked {
  public:
@@ -101,7 +101,7 @@ bool Team::at_work() { return own_work; }
 int Team::awake_threads() { return awake.load(std::memory_order_relaxed); }
 
 void Team::start() {
-  workers_.reserve(static_cast<size_t>(threads_ - 1));  // workers point into it
+  workers_.reserve(static_cast<size_t>(threads_ - 1));  // workers hold pointers into the vector
   started_ = true;
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return;
@@ -171,7 +171,7 @@ void Team::work(int member) {
   }
 }
 
-// Waits for an open run with another number than `seen`, or for the team's end, and returns the state.
+// Waits for an open run whose number is not `seen`, or for the team's end, and returns the state.
 uint32_t Team::await_run(uint32_t seen) {
   uint32_t state = 0;
   const auto has_work = [&] {

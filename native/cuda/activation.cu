@@ -1,17 +1,17 @@
-// Activations of each element, and SwiGLU: y = activation(x), dx = dy activation'(x). Formulas and shapes:
+// Elementwise activations and SwiGLU: y = activation(x), dx = dy activation'(x). Formulas and shapes:
 // cpu/activation.cc. The kernels stride over a grid of columns and rows.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Elementwise*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include "cuda/gating.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBackwardBlocks = 3;  // per multiprocessor: for four the compiler would spill registers
+constexpr int kBackwardBlocks = 3;  // blocks per multiprocessor: for four the compiler spills
 constexpr int64_t kMostGridRows = 65535;
 
 // Bound by the bytes of x and y.
@@ -70,7 +70,7 @@ struct Shape {
   dim3 grid, block;
 };
 
-Shape shape(const Launch& launch, ActivationExtent extent, int count) {
+Shape shape(const Launcher& launch, ActivationExtent extent, int count) {
   const unsigned threads = row_threads(extent.width, count, 1, kThreads);
   return {dim3(launch.blocks(ceil_div(extent.width, count), threads),
                static_cast<unsigned>(std::min(extent.rows, kMostGridRows))),
@@ -80,7 +80,7 @@ Shape shape(const Launch& launch, ActivationExtent extent, int count) {
 }  // namespace
 
 void activation_forward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const auto [rows, width] = activation_extent(activation, y);
   visit_floating(x, [&](auto from) {
     visit_floating(y, [&](auto to) {
@@ -97,7 +97,7 @@ void activation_forward(Stream& stream, const moe_activation_config& activation,
 }
 
 void activation_backward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor dy, Tensor dx) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const auto [rows, width] = activation_extent(activation, dy);
   visit_floating(x, [&](auto from) {
     visit_floating(dy, [&](auto upstream) {

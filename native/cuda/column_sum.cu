@@ -1,6 +1,6 @@
-// sums[e, n] += sum of x[s, n] over the rows s of group e: the gradient of a bias, dense (one group) or of experts.
-// x [S, N], offsets [E + 1], sums [E, N]. Warp w sums rows w, w + 32, ... of the group, then the 32 sums are added in
-// order: one order for any grid. Bound by reading x once.
+// sums[e, n] += sum of x[s, n] over the rows s of group e: the gradient of a bias, dense (one group) or per expert. x
+// [S, N], offsets [E + 1], sums [E, N]. Warp w sums rows w, w + 32, ... of the group, then the 32 sums are added in
+// order, whatever the grid. Bound by reading x once.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='GemmTest.ColumnSum*:Expert*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include "cuda/column_sum.h"
@@ -12,7 +12,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int kSlices = 32;  // warps of a block; each sums every 32nd row, for 32 neighbouring columns
+constexpr int kSlices = 32;  // warps of a block; each sums every 32nd row of 32 adjacent columns
 
 template <typename X>
 __global__ void __launch_bounds__(kSlices* kWarpLanes)
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kSlices* kWarpLanes)
 
 }  // namespace
 
-void add_column_sums(Launch& launch, Tensor x, const int32_t* offsets, int64_t groups, float* sums) {
+void add_column_sums(Launcher& launch, Tensor x, const int32_t* offsets, int64_t groups, float* sums) {
   const int64_t columns = x.shape[1];
   const dim3 grid(static_cast<unsigned>(ceil_div(columns, kWarpLanes)), static_cast<unsigned>(groups));
   visit_floating(x, [&](auto from) {
@@ -54,7 +54,7 @@ void add_column_sums(Launch& launch, Tensor x, const int32_t* offsets, int64_t g
 }
 
 void column_sum(Stream& stream, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   add_column_sums(launch, x, nullptr, 1, data<float>(y));
 }
 

@@ -1,8 +1,8 @@
-// Combine: rows of experts back to their tokens, with weights, residual branch and skip connection. Formulas and
-// shapes: cpu/combine.cc. Forward: a block takes some tokens, a thread some columns. Backward: a warp takes a token.
+// Combine: weighted sums of expert rows in token order, with residual branch and skip connection. Formulas and shapes:
+// cpu/combine.cc. Forward: a block takes several tokens, a thread several columns. Backward: a warp per token.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Combine*'. Time: ./panamoe bench combine --device cuda.
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/reduce.h"
 #include "cuda/routes.h"
 
@@ -22,8 +22,7 @@ struct Shares {
   }
 };
 
-// Bound by bytes: reads each route's row, mlp and skip; writes each token. mlp and coefficient are both given or
-// neither.
+// Bound by bytes: reads each route's row, mlp and skip; writes each token. mlp and coefficient are null together.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     combine_kernel(Floats rows, int64_t tokens, int64_t width, Routes routes, const float* weight, Floats mlp,
@@ -61,7 +60,7 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-// A warp for each token. Bound by bytes: reads dy, reads and writes each route's row.
+// A warp per token. Bound by bytes: reads dy, reads and writes each route's row.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     combine_backward_kernel(Floats dy, Floats rows, int64_t tokens, int64_t width, Routes routes, const float* weight,
@@ -134,7 +133,7 @@ __global__ void __launch_bounds__(kRowThreads)
 }  // namespace
 
 void combine_forward(Stream& stream, const moe_combine_inputs& in, const moe_routes& routes, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_route_checks(launch.stream(), routes, *in.rows);
   const int64_t tokens = y.shape[0], width = y.shape[1];
   visit_access(width, {in.rows, in.mlp, in.skip, &y}, [&](auto access) {
@@ -147,7 +146,7 @@ void combine_forward(Stream& stream, const moe_combine_inputs& in, const moe_rou
 
 void combine_backward(Stream& stream, Tensor dy, const moe_combine_inputs& in, const moe_routes& routes,
                       const moe_combine_gradients& out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_route_checks(launch.stream(), routes, *in.rows);
   const int64_t tokens = dy.shape[0], width = dy.shape[1];
   const dim3 block(kWarpLanes, kRowThreads / kWarpLanes);

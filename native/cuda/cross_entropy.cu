@@ -1,6 +1,6 @@
 // Cross-entropy of given logits with label smoothing. Formulas and shapes: cpu/cross_entropy.cc. A block takes a row:
-// one pass for maximum and sum together, one for the gradient. Bound by those bytes; the second pass reads from the L2
-// cache while the rows of all running blocks fit it.
+// one pass for maximum and sum, one for the gradient. Bound by bytes; the second pass hits the L2 cache while the rows
+// of all running blocks fit it.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Loss*'. Time: ./panamoe bench train-step --device cuda.
 #include "cuda/cross_entropy.h"
 
@@ -16,9 +16,8 @@ namespace {
 constexpr unsigned kMostThreads = 512;
 constexpr int kHeld = 4;  // vectors of a row per thread: rows with more get more threads, up to kMostThreads
 
-// The loss of a row of logits and, if dlogits is given, its gradient, which may be the logits' own memory. `more`, if
-// given, is added to it before dloss multiplies it; `remainder`, if given, receives what it lost when it was rounded to
-// dlogits.
+// The loss of a row of logits and, if dlogits is given, its gradient, which may alias the logits. `more`, if given, is
+// added before dloss multiplies; `remainder`, if given, receives the rounding error of dlogits.
 template <bool vectorized, typename X, typename Dx>
 __global__ void __launch_bounds__(kMostThreads)
     losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float* losses,
@@ -56,7 +55,7 @@ __global__ void __launch_bounds__(kMostThreads)
       if (vectorized || i + k < classes) total += values[k] - target_logit;
     }
   }
-  softmax.unite(1, peaks, sums);
+  softmax.combine_block(1, peaks, sums);
   const float peak = softmax.peak, sum = softmax.sum;
   const float relative_target = target_logit - peak, even = smoothing / static_cast<float>(classes);
   float loss = logf(sum) - relative_target;
@@ -85,7 +84,7 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logits, OptionalTensor more,
+void losses_of_rows(Launcher& launch, const moe_token_losses& tokens, Tensor logits, OptionalTensor more,
                     OptionalTensor dlogits, OptionalTensor remainder) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   visit_floating(logits, [&](auto from) {
@@ -105,7 +104,7 @@ void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logit
 }
 
 void cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
-  Launch launch(stream);
+  Launcher launch(stream);
   launch.stream().keep_checks([targets = *tokens.targets, classes = logits.shape[1]] {
     check_range_values("targets", HostTensor(targets), -1, classes);
   });

@@ -17,7 +17,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int kOldestArchitecture = 80;  // bfloat16 products and asynchronous copies
+constexpr int kOldestArchitecture = 80;  // first with bfloat16 products and asynchronous copies
 
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
@@ -36,18 +36,18 @@ void require_driver() {
          version_text(runtime), ": update the driver");
   }
   if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
-    fail(MOE_UNSUPPORTED, "the NVIDIA driver finds no card (nvidia-smi and CUDA_VISIBLE_DEVICES tell more)");
+    fail(MOE_UNSUPPORTED, "the NVIDIA driver finds no GPU (check nvidia-smi and CUDA_VISIBLE_DEVICES)");
   }
-  require(error, "counting the cards");
+  require(error, "counting the GPUs");
 }
 
-// PANAMOE_CUDA_MEMORY_LIMIT in bytes; by default what is free on the current card, less 5 % of its memory, which is
+// PANAMOE_CUDA_MEMORY_LIMIT in bytes; by default the free memory of the current GPU, less 5 % of its total, which is
 // left to the driver, kernels and libraries.
 int64_t memory_limit() {
   const char* text = std::getenv("PANAMOE_CUDA_MEMORY_LIMIT");
   if (text == nullptr || *text == '\0') {
     size_t available = 0, total = 0;
-    require(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+    require(cudaMemGetInfo(&available, &total), "asking for the GPU's memory");
     return static_cast<int64_t>(available - std::min(available, total / 20));
   }
   int64_t limit = 0;
@@ -63,34 +63,34 @@ int64_t memory_limit() {
 
 void require(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
-  if (error == cudaErrorMemoryAllocation) fail(MOE_OUT_OF_MEMORY, what, ": the card has no memory left");
+  if (error == cudaErrorMemoryAllocation) fail(MOE_OUT_OF_MEMORY, what, ": the GPU has no memory left");
   if (error == cudaErrorNoKernelImageForDevice) {
-    fail(MOE_UNSUPPORTED, what, ": this library holds no kernels for the card's architecture; build it for the card");
+    fail(MOE_UNSUPPORTED, what, ": this library holds no kernels for the GPU's architecture; build it for the GPU");
   }
   fail(MOE_DEVICE_FAILED, what, ": ", cudaGetErrorString(error), " (", cudaGetErrorName(error),
-       "); the card's context may be lost, end this process");
+       "); the GPU's context may be lost, end this process");
 }
 
 std::shared_ptr<Device> CudaDevice::open(int ordinal) {
   require_driver();
   int count = 0;
-  require(cudaGetDeviceCount(&count), "counting the cards");
+  require(cudaGetDeviceCount(&count), "counting the GPUs");
   if (ordinal < 0 || ordinal >= count) {
-    invalid("ordinal is ", ordinal, "; this machine has ", count, count == 1 ? " card" : " cards");
+    invalid("ordinal is ", ordinal, "; this machine has ", count, count == 1 ? " GPU" : " GPUs");
   }
   cudaDeviceProp properties{};
-  require(cudaGetDeviceProperties(&properties, ordinal), "describing the card");
+  require(cudaGetDeviceProperties(&properties, ordinal), "describing the GPU");
   if (properties.major * 10 + properties.minor < kOldestArchitecture) {
-    fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name, ") is sm_", properties.major, properties.minor,
+    fail(MOE_UNSUPPORTED, "GPU ", ordinal, " (", properties.name, ") is sm_", properties.major, properties.minor,
          ", the kernels need sm_", kOldestArchitecture, " or newer");
   }
-  setting("PANAMOE_CUDA_WGMMA");  // refused here, not by the first product
+  setting("PANAMOE_CUDA_WGMMA");  // refuses a malformed value here, not at the first product
   const bool managed = setting("PANAMOE_CUDA_MANAGED").value_or(false);
   if (managed && !properties.concurrentManagedAccess) {
-    fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name,
+    fail(MOE_UNSUPPORTED, "GPU ", ordinal, " (", properties.name,
          ") cannot share managed memory with the host on this system: unset PANAMOE_CUDA_MANAGED");
   }
-  require(cudaSetDevice(ordinal), "choosing the card");
+  require(cudaSetDevice(ordinal), "choosing the GPU");
   return std::shared_ptr<Device>(new CudaDevice(ordinal, properties, managed, memory_limit()));
 }
 
@@ -98,16 +98,17 @@ CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, bool manag
     : ordinal_(ordinal), properties_(properties), managed_(managed), limit_(limit) {}
 
 CudaDevice::~CudaDevice() {
-  cudaSetDevice(ordinal_);  // may fail: the card has failed, or the driver is gone at the end of the process
+  cudaSetDevice(ordinal_);  // may fail: the GPU has failed, or the driver is gone at the end of the process
   blocks_.release_all(cudaFree);
   runtime_kernels_.unload();
 }
 
-void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosing the card"); }
+void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosing the GPU"); }
 
 void CudaDevice::allow_shared_bytes(const void* kernel, size_t bytes) const {
   static std::mutex mutex;
-  static std::map<std::pair<int, const void*>, size_t> allowed;  // outlives this device, as the limits do
+  static std::map<std::pair<int, const void*>, size_t>
+      allowed;  // outlives this device, because limits belong to the process
   std::lock_guard lock(mutex);
   size_t& most = allowed[{ordinal_, kernel}];
   if (bytes <= most) return;
@@ -119,7 +120,7 @@ void CudaDevice::allow_shared_bytes(const void* kernel, size_t bytes) const {
 void CudaDevice::describe(moe_device_info& info) const {
   make_current();
   size_t available = 0, total = 0;
-  require(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+  require(cudaMemGetInfo(&available, &total), "asking for the GPU's memory");
   const moe_memory_usage usage = memory_usage();
   info.processors = processors();
   info.memory_total = static_cast<int64_t>(total);

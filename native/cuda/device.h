@@ -1,4 +1,4 @@
-// A CUDA card as a device: its properties and its memory.
+// An NVIDIA GPU as a device: its properties and its memory.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -12,17 +12,17 @@
 
 namespace moe::cuda {
 
-// Throws Error if `error` is not cudaSuccess: MOE_OUT_OF_MEMORY, MOE_UNSUPPORTED or MOE_DEVICE_FAILED. `what` begins
-// the message: what was being done.
+// Throws Error if `error` is not cudaSuccess: MOE_OUT_OF_MEMORY, MOE_UNSUPPORTED or MOE_DEVICE_FAILED. The message
+// begins with `what`, the action that failed.
 void require(cudaError_t error, const char* what);
 
-// An NVIDIA card. Its memory is the card's, which the host cannot access. With PANAMOE_CUDA_MANAGED=1 it is managed
-// memory: it resides on the card as long as there is room, and the host may access it while no kernel uses it. Freed
-// blocks are kept for reuse. Thread-safe.
+// An NVIDIA GPU. The host cannot access its memory, except with PANAMOE_CUDA_MANAGED=1: managed memory resides on the
+// GPU as long as there is room, and the host may access it while no kernel uses it. Freed blocks are kept for reuse.
+// Thread-safe.
 class CudaDevice final : public Device {
  public:
-  // Throws Error if there is no driver, an old one, no card with this ordinal, one older than sm_80, or if
-  // PANAMOE_CUDA_MEMORY_LIMIT or PANAMOE_CUDA_MANAGED asks for what cannot be. Makes the card the thread's.
+  // Throws Error if there is no driver, an old one, no GPU with this ordinal, one older than sm_80, or if
+  // PANAMOE_CUDA_MEMORY_LIMIT or PANAMOE_CUDA_MANAGED is malformed. Makes the GPU current for the thread.
   static std::shared_ptr<Device> open(int ordinal);
   ~CudaDevice() override;
 
@@ -38,21 +38,21 @@ class CudaDevice final : public Device {
   bool has_custom_activation() const override;
   const RuntimeKernels& runtime_kernels() const { return runtime_kernels_; }
 
-  // Makes this the current card of the calling thread.
+  // Makes this GPU current for the calling thread.
   void make_current() const;
   // Streaming multiprocessors.
   int processors() const { return properties_.multiProcessorCount; }
   // 80, 90, ...
   int architecture() const { return properties_.major * 10 + properties_.minor; }
-  // How often memory was released to the system.
+  // Number of times that memory was released to the system.
   int64_t releases() const { return releases_; }
-  // While the lock is held no thread can allocate, free or release memory of this card.
+  // While the lock is held, no thread can allocate, free or release memory of this GPU.
   std::unique_lock<std::mutex> hold_memory() const { return std::unique_lock(mutex_); }
   size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
-  // Of memory that the process may use.
+  // Bytes that the process may use.
   int64_t most_memory_bytes() const { return limit_; }
-  // Raises a kernel's limit of dynamic shared memory to at least `bytes`. The limit is never lowered: it belongs to the
-  // kernel, which other threads and captured graphs may launch.
+  // Raises a kernel's limit of dynamic shared memory to at least `bytes`. Never lowers it: other threads and captured
+  // graphs may launch the kernel.
   void allow_shared_bytes(const void* kernel, size_t bytes) const;
 
  private:

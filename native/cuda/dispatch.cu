@@ -1,9 +1,9 @@
-// Dispatch: tokens to rows grouped by expert, and the sum of a token's rows as its backward. Formulas and shapes:
-// cpu/dispatch.cc. A block takes some tokens, a thread some columns.
+// Dispatch: tokens to rows grouped by expert; its backward sums a token's rows. Formulas and shapes: cpu/dispatch.cc. A
+// block takes several tokens, a thread several columns.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Dispatch*'.
 // Time: ./panamoe bench dispatch --device cuda.
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/routes.h"
 
 namespace moe::cuda {
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kRowThreads)
 }  // namespace
 
 void dispatch_forward(Stream& stream, Tensor x, const moe_routes& routes, Tensor rows) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_route_checks(launch.stream(), routes, rows);
   const int64_t tokens = x.shape[0], width = x.shape[1];
   const auto run = [&](auto vector, int64_t vectors) {
@@ -73,7 +73,7 @@ void dispatch_forward(Stream& stream, Tensor x, const moe_routes& routes, Tensor
 }
 
 void dispatch_backward(Stream& stream, Tensor drows, const moe_routes& routes, Tensor dx) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_route_checks(launch.stream(), routes, drows);
   const int64_t tokens = dx.shape[0], width = dx.shape[1];
   visit_access(width, {&drows, &dx}, [&](auto access) {

@@ -12,7 +12,7 @@ namespace {
 constexpr unsigned kMostThreads = 512;
 constexpr int kHeld = 4;  // vectors of a row per thread: rows with more get more threads, up to kMostThreads
 
-// The divergence of a row and, if gradients is given, factor (q - p), which may be the teacher's own memory.
+// The divergence of a row and, if gradients is given, factor (q - p), which may alias the teacher's logits.
 template <bool vectorized, typename T>
 __global__ void __launch_bounds__(kMostThreads)
     divergences_kernel(const T* teachers, const float* students, int64_t classes, const int32_t* targets, float inverse,
@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(kMostThreads)
   constexpr int count = kVectorOf<T>;
   __shared__ float peaks[2][kMostWarps], sums[2][kMostWarps], totals[kMostWarps];
   const int64_t row = blockIdx.x, target = targets[row];
-  if (target < 0 || target >= classes) {  // the cross-entropy refuses those outside
+  if (target < 0 || target >= classes) {  // the cross-entropy refuses targets outside
     if (threadIdx.x == 0) divergences[row] = 0;
     return;
   }
@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(kMostThreads)
     load_floats<vectorized>(x, i, classes, values, -INFINITY);
     student.add(values, inverse);
   }
-  teacher.unite(inverse, peaks[0], sums[0]);
-  student.unite(inverse, peaks[1], sums[1]);
+  teacher.combine_block(inverse, peaks[0], sums[0]);
+  student.combine_block(inverse, peaks[1], sums[1]);
 
   const float share_p = 1.0f / teacher.sum, share_q = 1.0f / student.sum;
   float total = 0;
@@ -54,13 +54,13 @@ __global__ void __launch_bounds__(kMostThreads)
     }
     if (gradient != nullptr) store_floats<vectorized>(gradient, i, classes, q);
   }
-  total = block_sum(total, totals);  // a NaN is in the teacher's sum, if not in the total
+  total = block_sum(total, totals);  // a NaN shows in the teacher's sum even if it is not in the total
   if (threadIdx.x == 0) divergences[row] = total / teacher.sum + logf(student.sum) - logf(teacher.sum);
 }
 
 }  // namespace
 
-void divergences_of_rows(Launch& launch, const moe_teacher& teacher, Tensor targets, Tensor logits,
+void divergences_of_rows(Launcher& launch, const moe_teacher& teacher, Tensor targets, Tensor logits,
                          OptionalTensor gradient) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   visit_floating(*teacher.hidden, [&](auto from) {

@@ -1,19 +1,19 @@
 // fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  exp. Formulas and dtypes:
-// cpu/elementwise.cc. One kernel maps them all: a thread takes 16 bytes of neighbours, or one element if a tensor is
-// not aligned, and then those one grid further. Bound by bytes. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
+// cpu/elementwise.cc. One kernel for all: a thread takes 16 bytes of adjacent elements, or one element if a tensor is
+// not aligned, then strides by the grid. Bound by bytes. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
 // --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/floats.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBlocks = 8;  // per multiprocessor: all threads that it holds
+constexpr int kBlocks = 8;  // blocks per multiprocessor: as many as it holds
 
-// An element of y from the elements of its inputs, of which the first `inputs` are read.
+// Formulas: an element of y from the elements of its inputs, of which the first `inputs` are read.
 struct Constant {
   static constexpr int inputs = 0;
   float value;
@@ -60,7 +60,7 @@ __device__ __forceinline__ void map_at(const Formula& formula, const Floats& a, 
   y.store<Access>(0, i, count, first);
 }
 
-// y may be a or b.
+// y may alias a or b.
 template <typename Access, typename Formula>
 __global__ void __launch_bounds__(kThreads, kBlocks)
     map_kernel(Formula formula, Floats a, Floats b, int64_t count, Floats y) {
@@ -75,11 +75,11 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   }
 }
 
-// Sets y to the formula of a and b; null is what the formula does not read.
+// Sets y to the formula of a and b; inputs that the formula does not read are null.
 template <typename Formula>
-void map(Launch&& launch, Formula formula, OptionalTensor a, OptionalTensor b, Tensor y) {
+void map(Launcher&& launch, Formula formula, OptionalTensor a, OptionalTensor b, Tensor y) {
   const int64_t count = element_count(y);
-  constexpr int64_t whole = 0;  // the tail need not be a vector: only the starts must be aligned
+  constexpr int64_t whole = 0;  // only starts must be aligned; the tail need not be a vector
   visit_access(whole, {a, b, &y}, [&](auto access) {
     using Taken = std::conditional_t<access.vectorized, decltype(access), Access<1, false>>;
     launch(map_kernel<Taken, Formula>, launch.blocks(ceil_div(count, Taken::count), kThreads, kBlocks), kThreads, 0,
@@ -89,30 +89,30 @@ void map(Launch&& launch, Formula formula, OptionalTensor a, OptionalTensor b, T
 
 }  // namespace
 
-void fill(Stream& stream, float value, Tensor y) { map(Launch(stream), Constant{value}, nullptr, nullptr, y); }
+void fill(Stream& stream, float value, Tensor y) { map(Launcher(stream), Constant{value}, nullptr, nullptr, y); }
 
-void cast(Stream& stream, Tensor x, Tensor y) { map(Launch(stream), Same{}, &x, nullptr, y); }
+void cast(Stream& stream, Tensor x, Tensor y) { map(Launcher(stream), Same{}, &x, nullptr, y); }
 
 void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
-  map(Launch(stream), Clamp{bound}, &x, nullptr, y);
+  map(Launcher(stream), Clamp{bound}, &x, nullptr, y);
 }
 
 void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
-  map(Launch(stream), ClampGradient{bound}, &x, &dy, dx);
+  map(Launcher(stream), ClampGradient{bound}, &x, &dy, dx);
 }
 
-void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) { map(Launch(stream), Exp{bound}, &x, nullptr, y); }
+void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) { map(Launcher(stream), Exp{bound}, &x, nullptr, y); }
 
 void exp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
-  map(Launch(stream), ExpGradient{bound}, &x, &dy, dx);
+  map(Launcher(stream), ExpGradient{bound}, &x, &dy, dx);
 }
 
 void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
-  map(Launch(stream), Sum{alpha, beta}, &a, &b, y);
+  map(Launcher(stream), Sum{alpha, beta}, &a, &b, y);
 }
 
 void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   if (bytes == 0) return;
   require(cudaMemcpyAsync(y, x, static_cast<size_t>(bytes), cudaMemcpyDefault, launch.handle()), "copy");
 }

@@ -1,34 +1,35 @@
 // Token embedding plus position embedding. Formulas and shapes: cpu/embedding.cc.
 //
-// The backward adds rows of equal ids in token order without atomics: tokens are sorted by id (embedding_order.cu),
-// sum_runs adds the rows of equal ids within chunks of the order, join_runs adds up runs that go over several chunks.
-// Chunks are fixed, so the sums do not depend on the card.
+// The backward adds rows of equal ids in token order without atomics. It sorts tokens by id (embedding_order.cu);
+// sum_runs adds the rows of equal ids within chunks of that order; join_runs adds the runs that span chunks. Chunks are
+// fixed, so sums do not depend on the GPU.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Embedding*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/embedding_order.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr int kChunk = 32;  // places of the order that a block sums; fixed, because it sets the order of sums
+constexpr int kChunk = 32;  // sorted tokens per block; fixed, because it sets the order of sums
 constexpr int kAhead = 4;   // rows whose loads are in flight at once
 
-// threadIdx.y is a token of the block, threadIdx.x its columns. Bound by bytes: one or two rows read, one written.
-template <bool vectorized, typename Table, typename Places, typename Y>
+// threadIdx.y is a token of the block, threadIdx.x its columns. Bound by bytes: reads one or two rows, writes one.
+template <bool vectorized, typename Table, typename Position, typename Y>
 __global__ void __launch_bounds__(kThreads)
     look_up_kernel(const int32_t* ids, const Table* table, int64_t table_rows, const int32_t* positions,
-                   const Places* places, int64_t places_rows, int64_t tokens, int64_t width, Y* y, Refusal refusal) {
+                   const Position* position_table, int64_t position_rows, int64_t tokens, int64_t width, Y* y,
+                   Refusal refusal) {
   constexpr int count = kVectorOf<Table>;
   const int64_t token = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (token >= tokens) return;
-  const int64_t id = ids[token], place = positions == nullptr ? 0 : positions[token];
-  if (id < 0 || id >= table_rows || (positions != nullptr && (place < 0 || place >= places_rows))) {
+  const int64_t id = ids[token], position = positions == nullptr ? 0 : positions[token];
+  if (id < 0 || id >= table_rows || (positions != nullptr && (position < 0 || position >= position_rows))) {
     if (threadIdx.x == 0) refusal.raise();
     return;
   }
@@ -37,7 +38,7 @@ __global__ void __launch_bounds__(kThreads)
     load_floats<vectorized>(table + id * width, i, width, values);
     if (positions != nullptr) {
       float added[count];
-      load_floats<vectorized>(places + place * width, i, width, added);
+      load_floats<vectorized>(position_table + position * width, i, width, added);
 #pragma unroll
       for (int k = 0; k < count; ++k) values[k] += added[k];
     }
@@ -45,22 +46,22 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The id at place p of the order; `rows` for an id outside the table, which comes last in the order.
+// The id of the p-th sorted token; `rows` for an id outside the table, which sorts last.
 __device__ __forceinline__ int64_t id_at(const int32_t* ids, const int32_t* order, int64_t p, int64_t rows) {
   const int64_t id = ids[order[p]];
   return id < 0 || id >= rows ? rows : id;
 }
 
-// A block sums dy over the runs of equal ids in a chunk of the order. A run within the chunk is added to the table; a
-// run that began in an earlier chunk is written to leading[chunk], a run that goes on in the next one to
-// trailing[chunk]. Bound by reading dy once.
+// A block sums dy over the runs of equal ids in a chunk. A run within the chunk is added to the table; a run that began
+// in an earlier chunk is written to leading[chunk], one that continues in the next chunk to trailing[chunk]. Bound by
+// reading dy once.
 template <bool vectorized, typename Dy>
 __global__ void __launch_bounds__(kThreads)
     sum_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, const Dy* dy, int64_t width,
                     float* table, float* leading, float* trailing) {
   constexpr int count = kVectorOf<Dy>;
   __shared__ int32_t tokens_of[kChunk];
-  __shared__ int64_t ids_of[kChunk + 2];  // with one neighbour on each side, -1 before the first and behind the last
+  __shared__ int64_t ids_of[kChunk + 2];  // with one more on each side: -1 before the first and after the last
   const int64_t begin = int64_t{blockIdx.x} * kChunk;
   const int size = static_cast<int>(tokens - begin < kChunk ? tokens - begin : kChunk);
   for (int j = static_cast<int>(threadIdx.x); j < size + 2; j += static_cast<int>(blockDim.x)) {
@@ -107,7 +108,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Adds the parts of a run that goes over several chunks to the table, in order; done by the block of its first chunk.
+// Adds the parts of a run that spans chunks to the table, in order. The block of the run's first chunk does it.
 template <bool vectorized>
 __global__ void __launch_bounds__(kThreads)
     join_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, int64_t width,
@@ -133,7 +134,7 @@ __global__ void __launch_bounds__(kThreads)
   store_floats<vectorized>(table + id * width, i, width, total);
 }
 
-void scatter_add(Launch& launch, Tensor ids, Tensor dy, Tensor dtable) {
+void scatter_add(Launcher& launch, Tensor ids, Tensor dy, Tensor dtable) {
   const int64_t tokens = ids.shape[0], rows = dtable.shape[0], width = dtable.shape[1];
   if (tokens == 0 || width == 0) return;
   const Arena::Frame frame(launch.stream().arena());
@@ -167,9 +168,9 @@ void scatter_add(Launch& launch, Tensor ids, Tensor dy, Tensor dtable) {
 
 void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions,
                        OptionalTensor position_table, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t tokens = ids.shape[0], width = table.shape[1];
-  const auto places_of = [](OptionalTensor tensor) -> Tensor { return *tensor; };
+  const auto table_of = [](OptionalTensor tensor) -> Tensor { return *tensor; };
   launch.stream().keep_checks([ids, rows = table.shape[0]] { check_range_values("ids", HostTensor(ids), 0, rows); });
   if (positions != nullptr) {
     launch.stream().keep_checks([positions = *positions, rows = position_table->shape[0]] {
@@ -177,21 +178,21 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
     });
   }
   visit_floating(table, [&](auto from) {
-    visit_floating(positions == nullptr ? table : places_of(position_table), [&](auto added) {
+    visit_floating(positions == nullptr ? table : table_of(position_table), [&](auto added) {
       visit_floating(y, [&](auto to) {
         using Table = decltype(from);
-        using Places = decltype(added);
+        using Position = decltype(added);
         using Y = decltype(to);
         constexpr int count = kVectorOf<Table>;
         const unsigned threads = row_threads(width, count, 1, kThreads), together = kThreads / threads;
-        const int64_t place_rows = positions == nullptr ? 0 : position_table->shape[0];
+        const int64_t position_rows = positions == nullptr ? 0 : position_table->shape[0];
         const auto run = [&](auto vectorized) {
-          launch(look_up_kernel<vectorized(), Table, Places, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
+          launch(look_up_kernel<vectorized(), Table, Position, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
                  dim3(threads, together), 0, data<int32_t>(ids), data<Table>(table), table.shape[0],
-                 data<int32_t>(positions), data<Places>(position_table), place_rows, tokens, width, data<Y>(y),
+                 data<int32_t>(positions), data<Position>(position_table), position_rows, tokens, width, data<Y>(y),
                  launch.refusal());
         };
-        visit_vectorized<count>(width, run, data<Table>(table), data<Places>(position_table), data<Y>(y));
+        visit_vectorized<count>(width, run, data<Table>(table), data<Position>(position_table), data<Y>(y));
       });
     });
   });
@@ -199,7 +200,7 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
 
 void embedding_backward(Stream& stream, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
                         OptionalTensor dposition_table) {
-  Launch launch(stream);
+  Launcher launch(stream);
   launch.stream().keep_checks([ids, rows = dtable.shape[0]] { check_range_values("ids", HostTensor(ids), 0, rows); });
   scatter_add(launch, ids, dy, dtable);
   if (positions == nullptr) return;

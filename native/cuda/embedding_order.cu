@@ -1,6 +1,6 @@
-// A stable LSD radix sort of tokens by id, 8 bits per pass, each pass two kernels (Satish et al. 2009): tiles count
-// their digits, then place their tokens behind those of lower digits and those of earlier tiles. Integers only, so the
-// order is exact.
+// A stable LSD radix sort of tokens by id, 8 bits per pass, two kernels per pass (Satish et al. 2009): count the digits
+// of each tile, then write its tokens after those of lower digits and of earlier tiles. Integers only, so the order is
+// exact.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Embedding*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include "cuda/embedding_order.h"
@@ -15,12 +15,12 @@ namespace {
 
 constexpr int kDigitBits = 8;
 constexpr int kDigits = 1 << kDigitBits;
-constexpr int kThreads = kDigits;  // one per digit in the sums over digits
+constexpr int kThreads = kDigits;  // one thread per digit in the sums over digits
 constexpr int kWarps = kThreads / kWarpLanes;
 constexpr int kRounds = 4;  // tokens per thread
 constexpr int kTile = kThreads * kRounds;
 
-// The input of a pass: the order that the previous pass wrote, or null in the first pass.
+// Input of a pass: the previous pass's order; null in the first pass.
 struct Pass {
   const int32_t* ids;
   const int32_t* order;
@@ -53,15 +53,15 @@ __global__ void __launch_bounds__(kThreads) count_kernel(Pass pass, int32_t* cou
   counts[int64_t{blockIdx.x} * kDigits + threadIdx.x] = count[threadIdx.x];
 }
 
-// Writes each token to its place. Warp w of a tile takes its w-th run of kRounds * 32 tokens.
+// Writes each token to its sorted index. Warp w of a tile takes its w-th run of kRounds * 32 tokens.
 __global__ void __launch_bounds__(kThreads)
-    place_kernel(Pass pass, const int32_t* counts, int32_t* placed, Refusal refusal) {
-  __shared__ int32_t places[kWarps][kDigits];  // the warp's tokens with the digit; then the place of the first of them
+    place_kernel(Pass pass, const int32_t* counts, int32_t* sorted, Refusal refusal) {
+  __shared__ int32_t positions[kWarps][kDigits];  // the warp's tokens with the digit; then the index of the first one
   __shared__ int32_t warp_totals[kWarps];
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int own = static_cast<int>(threadIdx.x);
 #pragma unroll
-  for (int w = 0; w < kWarps; ++w) places[w][own] = 0;
+  for (int w = 0; w < kWarps; ++w) positions[w][own] = 0;
   __syncthreads();
   int32_t tokens[kRounds], ranks[kRounds];
   int digits[kRounds];
@@ -73,13 +73,13 @@ __global__ void __launch_bounds__(kThreads)
     digits[round] = p < pass.tokens ? pass.digit(tokens[round], refusal) : kDigits;
     const unsigned same = __match_any_sync(kAllLanes, digits[round]);
     const int before = __popc(same & ((1u << lane) - 1));
-    ranks[round] = digits[round] < kDigits ? places[warp][digits[round]] + before : 0;
+    ranks[round] = digits[round] < kDigits ? positions[warp][digits[round]] + before : 0;
     __syncwarp();
-    if (digits[round] < kDigits && before == 0) places[warp][digits[round]] += __popc(same);
+    if (digits[round] < kDigits && before == 0) positions[warp][digits[round]] += __popc(same);
     __syncwarp();
   }
 
-  // Tokens with this thread's digit in all tiles, and in the tiles before this one.
+  // Tokens with this thread's digit: in all tiles, and in the tiles before this one.
   int32_t all = 0, earlier = 0;
 #pragma unroll 8
   for (unsigned tile = 0; tile < gridDim.x; ++tile) {
@@ -87,27 +87,27 @@ __global__ void __launch_bounds__(kThreads)
     all += count;
     if (tile < blockIdx.x) earlier += count;
   }
-  const int32_t below = warp_sum_up_to(all);  // tokens with this or a lower digit of the warp's
+  const int32_t below = warp_sum_up_to(all);  // tokens with this digit or a lower one of this warp's digits
   if (lane == kWarpLanes - 1) warp_totals[warp] = below;
   __syncthreads();
-  int32_t place = below - all + earlier;
-  for (int w = 0; w < warp; ++w) place += warp_totals[w];
+  int32_t position = below - all + earlier;
+  for (int w = 0; w < warp; ++w) position += warp_totals[w];
 #pragma unroll
   for (int w = 0; w < kWarps; ++w) {
-    const int32_t count = places[w][own];
-    places[w][own] = place;
-    place += count;
+    const int32_t count = positions[w][own];
+    positions[w][own] = position;
+    position += count;
   }
   __syncthreads();
 #pragma unroll
   for (int round = 0; round < kRounds; ++round) {
-    if (digits[round] < kDigits) placed[places[warp][digits[round]] + ranks[round]] = tokens[round];
+    if (digits[round] < kDigits) sorted[positions[warp][digits[round]] + ranks[round]] = tokens[round];
   }
 }
 
 }  // namespace
 
-const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, int64_t rows) {
+const int32_t* order_by_id(Launcher& launch, const int32_t* ids, int64_t tokens, int64_t rows) {
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   if (tokens > kMost) {
     invalid("there are ", tokens, " ids, this backend adds the gradients of at most ", kMost);
@@ -117,12 +117,12 @@ const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, i
   int32_t* const orders[] = {launch.take<int32_t>(tokens),
                              launch.take<int32_t>(tokens)};  // written by even and odd passes
   const int32_t* order = nullptr;
-  for (int shift = 0; shift == 0 || rows >> shift > 0; shift += kDigitBits) {  // `rows` itself is the id of refused ids
-    int32_t* placed = orders[shift / kDigitBits % 2];
+  for (int shift = 0; shift == 0 || rows >> shift > 0; shift += kDigitBits) {  // refused ids count as id `rows`
+    int32_t* sorted = orders[shift / kDigitBits % 2];
     const Pass pass{ids, order, tokens, rows, shift};
     launch(count_kernel, tiles, kThreads, 0, pass, counts, launch.refusal());
-    launch(place_kernel, tiles, kThreads, 0, pass, static_cast<const int32_t*>(counts), placed, launch.refusal());
-    order = placed;
+    launch(place_kernel, tiles, kThreads, 0, pass, static_cast<const int32_t*>(counts), sorted, launch.refusal());
+    order = sorted;
   }
   return order;
 }

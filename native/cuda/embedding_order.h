@@ -1,12 +1,12 @@
-// Tokens sorted by their ids.
+// Sorts tokens by their ids.
 #pragma once
 
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 
-// The tokens 0 .. tokens - 1, sorted by id; equal ids keep token order. Ids outside [0, rows) raise the launch's
-// refusal and come last. The result lies in memory that the launch takes.
-const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, int64_t rows);
+// Tokens 0 .. tokens - 1 sorted by id; equal ids keep token order. Ids outside [0, rows) raise the launcher's refusal
+// and come last. The result is scratch memory of the launcher.
+const int32_t* order_by_id(Launcher& launch, const int32_t* ids, int64_t tokens, int64_t rows);
 
 }  // namespace moe::cuda

@@ -1,26 +1,25 @@
-// Block copies: rows from one arrangement to another, the layout transforms of the hierarchical and the coordinated
-// all-to-all. Formula: cpu/exchange.cc. Rows of a block lie behind each other in x and in y, so a block is a run of
-// bytes. Runs are cut into tiles, and a block of threads copies one tile; the table of runs is a kernel parameter, so
-// nothing is copied to the card before.
+// Block copies between the layouts of the hierarchical and the coordinated all-to-all. Formula: cpu/exchange.cc. Rows
+// of a block are contiguous in x and y, so a block is a run of bytes. Runs are cut into tiles, one per block of
+// threads; the table of runs is a kernel parameter, so nothing is copied to the GPU first.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Exchange*'.
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kEach = 4;  // loads of a thread in flight at once
+constexpr int kEach = 4;  // loads that a thread has in flight
 constexpr int kTile = kThreads * kEach;
 
-// In vectors. Tiles of run i: first_tile[i] to first_tile[i + 1].
+// Runs in vectors. Run i has tiles first_tile[i] to first_tile[i + 1].
 struct Runs {
   int64_t from[MOE_MAX_BLOCKS], to[MOE_MAX_BLOCKS], length[MOE_MAX_BLOCKS];
   int first_tile[MOE_MAX_BLOCKS + 1];
   int count;
 
-  // `width`: vectors of a row.
+  // `width`: vectors per row.
   Runs(const moe_blocks& blocks, int64_t width) : count(0) {
     first_tile[0] = 0;
     for (int i = 0; i < blocks.count; ++i) {
@@ -39,7 +38,7 @@ static_assert(sizeof(Runs) <= 4000);  // a kernel's parameters have 4 KB
 template <typename Vector>
 __global__ void __launch_bounds__(kThreads) block_copy_kernel(const Vector* x, Vector* y, const Runs runs) {
   const int tile = static_cast<int>(blockIdx.x);
-  int low = 0, high = runs.count;  // the run of the tile: low
+  int low = 0, high = runs.count;  // low becomes the tile's run
   while (high - low > 1) {
     const int middle = (low + high) / 2;
     if (runs.first_tile[middle] <= tile)
@@ -64,7 +63,7 @@ __global__ void __launch_bounds__(kThreads) block_copy_kernel(const Vector* x, V
 }  // namespace
 
 void block_copy(Stream& stream, const moe_blocks& blocks, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t bytes = row_bytes(x);
   const auto run = [&](auto vector) {
     using Vector = decltype(vector);

@@ -1,5 +1,5 @@
-// The experts' grouped GEMM. Formulas and shapes: cpu/expert.cc. Each expert's group of rows is one group of a Product
-// (cuda/gemm/product.h); only the kernels read the offsets, so a call can be captured in a graph.
+// The experts' grouped GEMM. Formulas and shapes: cpu/expert.cc. Each expert's rows are one group of a Product
+// (cuda/gemm/product.h). Only kernels read the offsets, so a graph can capture the call.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Expert*'.
 // Time: ./panamoe bench grouped-gemm --device cuda.
 #include "core/check.h"
@@ -11,14 +11,14 @@
 namespace moe::cuda {
 namespace {
 
-void keep_offsets_check(const Launch& launch, Tensor offsets, int64_t rows) {
+void keep_offsets_check(const Launcher& launch, Tensor offsets, int64_t rows) {
   launch.stream().keep_checks([=] { check_offset_values(HostTensor(offsets), rows); });
 }
 
 }  // namespace
 
 void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue& epilogue) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_offsets_check(launch, offsets, x.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
                        .count = size_of("experts", weights.shape[0]),
@@ -38,7 +38,7 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
 }
 
 void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
                        .count = size_of("experts", weights.shape[0]),
@@ -59,7 +59,7 @@ void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor wei
 
 void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights,
                              OptionalTensor dbias) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfInner,
                        .count = size_of("experts", dweights.shape[0]),

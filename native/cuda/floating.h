@@ -1,5 +1,5 @@
-// float32 and bfloat16 elements. Arithmetic is in float32; rows are read and written in vectors of 16 bytes if they are
-// aligned to 16 bytes.
+// float32 and bfloat16 elements. Arithmetic is in float32; rows that are aligned to 16 bytes are accessed in vectors of
+// 16 bytes.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -27,7 +27,7 @@ __device__ __forceinline__ Bfloat16 from_float<Bfloat16>(float value) {
   return __float2bfloat16_rn(value);
 }
 
-// Two bfloat16 neighbours in one word.
+// Two adjacent bfloat16 in one word.
 __device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(first, second);
   uint32_t bits;
@@ -35,7 +35,7 @@ __device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
   return bits;
 }
 
-// `count` neighbours that are read or written by one access.
+// `count` adjacent elements, read or written by one access.
 template <typename Value, int count>
 struct alignas(sizeof(Value) * count) Vector {
   Value values[count];
@@ -45,13 +45,13 @@ struct alignas(sizeof(Value) * count) Vector {
 template <typename Value>
 inline constexpr int kVectorOf = 16 / static_cast<int>(sizeof(Value));
 
-// True if rows of `width` elements of this tensor begin at multiples of 16 bytes and are whole vectors.
+// True if rows of `width` elements of this tensor start at multiples of 16 bytes and are whole vectors.
 inline bool in_vectors(Tensor tensor, int64_t width) {
   const int64_t bytes = tensor.dtype == MOE_BFLOAT16 ? 2 : 4;
   return reinterpret_cast<uintptr_t>(tensor.data) % 16 == 0 && width * bytes % 16 == 0;
 }
 
-// Calls visit with a value of the tensor's element type, float or Bfloat16.
+// Calls visit with a value of the tensor's element type: float or Bfloat16.
 template <typename Visit>
 void visit_floating(Tensor tensor, Visit&& visit) {
   if (tensor.dtype == MOE_BFLOAT16) {

@@ -1,4 +1,4 @@
-// Rows of float32 or bfloat16 with a dtype that is known only when the kernel runs, for kernels bound by bytes.
+// Rows of float32 or bfloat16 whose dtype is known only at run time, for kernels bound by bytes.
 #pragma once
 
 #include <initializer_list>
@@ -7,8 +7,8 @@
 
 namespace moe::cuda {
 
-// How a kernel reads and writes elements: a thread takes `count` neighbours, by one access if `vectorized`, else one by
-// one, because rows are not aligned or end within a vector. Bits do not depend on it. count is 8 if all tensors are
+// How a kernel accesses elements: a thread takes `count` adjacent ones, by one access if `vectorized`, else one by one
+// because rows are not aligned or end within a vector. Bits do not depend on it. count is 8 if all tensors are
 // bfloat16, else 4.
 template <int count_, bool vectorized_>
 struct Access {
@@ -19,7 +19,7 @@ struct Access {
 class Floats {
  public:
   explicit Floats(Tensor tensor) : data_(tensor.data), bfloat16_(tensor.dtype == MOE_BFLOAT16) {}
-  explicit Floats(OptionalTensor tensor) : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // never read
+  explicit Floats(OptionalTensor tensor) : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // never read if null
 
   // Loads elements i .. i + count - 1 of a row of `width`; 0 past its end.
   template <typename Access>
@@ -42,8 +42,8 @@ class Floats {
   }
 
  private:
-  // Unlike store_floats a plain store: the compiler does not split it here, and __stwb would take more registers, on
-  // sm_100 twice as many.
+  // A plain store, unlike store_floats: the compiler does not split it here, and __stwb takes more registers (twice as
+  // many on sm_100).
   template <typename Access, typename Value>
   static __device__ __forceinline__ void store_as(Value* row, int64_t i, int64_t width,
                                                   const float (&from)[Access::count]) {
@@ -64,7 +64,7 @@ class Floats {
   bool bfloat16_;
 };
 
-// Calls visit with the Access for rows of `width` of these tensors; null tensors are left out.
+// Calls visit with the Access for rows of `width` of these tensors; null tensors are ignored.
 template <typename Visit>
 void visit_access(int64_t width, std::initializer_list<OptionalTensor> tensors, Visit&& visit) {
   bool vectorized = true, bfloat16 = true;

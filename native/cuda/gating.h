@@ -6,8 +6,7 @@
 
 namespace moe::cuda {
 
-// SwiGLU's parameters, and whether they change nothing. A launch's threads agree on it, so that silu(g) * u costs one
-// branch more.
+// Parameters of SwiGLU. `plain` is uniform over a launch, so that silu(g) * u costs only one branch more.
 struct Gating {
   bool plain;
   float limit, alpha, up_offset;
@@ -15,15 +14,14 @@ struct Gating {
   explicit Gating(const moe_activation_config& config)
       : plain(is_plain(config)), limit(config.limit), alpha(config.alpha), up_offset(config.up_offset) {}
 
-  // y = (u' + up_offset) g' sigmoid(alpha g') with g' = min(g, limit), u' = clamp(u, -limit, limit). Comparisons keep
-  // NaN.
+  // y = (u' + up_offset) g' sigmoid(alpha g') with g' = min(g, limit), u' = clamp(u, -limit, limit). Clamps keep NaN.
   __device__ __forceinline__ float value(float g, float u) const {
     if (plain) return activate(MOE_SILU, g) * u;
     const float gate = below(g);
     return gate * sigmoid(alpha * gate) * up(u);
   }
 
-  // Replaces g and u by their gradients, from the gradient dy of y.
+  // Replaces g and u by their gradients; dy is the gradient of y.
   __device__ __forceinline__ void gradient(float dy, float& g, float& u) const {
     if (plain) {
       const float gate = g;

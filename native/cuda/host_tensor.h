@@ -1,4 +1,4 @@
-// A tensor's values in the host's memory, for the host's checks of what a kernel has refused.
+// Copies of a tensor's values on the host, for its checks of what a kernel refused.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace moe::cuda {
 
-// A row-major tensor on the current card, and a copy of its values, which `data` points to.
+// A copy on the host of a row-major tensor of the current GPU; `data` points to it.
 class HostTensor : public moe_tensor {
  public:
   explicit HostTensor(const moe_tensor& tensor)

@@ -1,13 +1,13 @@
-// How one block of a grid goes on with what the others have written: the one that comes last. No block waits, so
-// results do not depend on which it is. Sources: CUDA samples, threadFenceReduction; CUTLASS, split-K with a semaphore.
+// The last block of a grid to finish continues with what all blocks wrote. No block waits for another. Sources: CUDA
+// samples, threadFenceReduction; CUTLASS, split-K with a semaphore.
 #pragma once
 
 #include <cuda_runtime.h>
 
 namespace moe::cuda {
 
-// True in the last one of `blocks` blocks that come with this ticket, of CudaStream::tickets(), which it leaves at 0.
-// Called by all threads of a block, in one dimension. The last block sees everything that the others wrote before.
+// True in the last of the `blocks` blocks that call it with this ticket, a counter of CudaStream::tickets(), which it
+// resets to 0. Called by all threads of a one-dimensional block. The last block sees all earlier writes of the others.
 __device__ inline bool is_last_block(unsigned* ticket, unsigned blocks) {
   __shared__ bool last;
   __syncthreads();  // the whole block has written

@@ -12,13 +12,13 @@
 namespace moe::cuda {
 namespace {
 
-// Rows of a block: enough for the three GEMMs to fill the card, while its float32 logits take at most 128 MB (or 128
-// rows). It depends on the number of classes alone, because it sets the order in which dweights is summed.
+// Rows per block: the three GEMMs fill the GPU, and float32 logits take at most 128 MB (or 128 rows). It depends on the
+// number of classes alone, because it sets the order in which dweights is summed.
 int64_t block_rows(int64_t classes) {
   return std::clamp<int64_t>((int64_t{32} << 20) / classes / 128 * 128, 128, 2048);
 }
 
-constexpr int64_t kTeacherRows = 512;  // rows of a block whose teacher's logits are in memory at a time
+constexpr int64_t kTeacherRows = 512;  // rows whose teacher logits are in memory at a time
 
 // A matrix in scratch memory.
 moe_tensor matrix_in(void* memory, moe_dtype dtype, int64_t rows, int64_t width) {
@@ -27,11 +27,11 @@ moe_tensor matrix_in(void* memory, moe_dtype dtype, int64_t rows, int64_t width)
 
 }  // namespace
 
-// If weights and hidden are bfloat16, the gradient of the logits is split into two bfloat16 matrices, high and low,
-// which are multiplied on tensor cores: as exact as a product of float32 and bfloat16, and many times as fast.
+// If weights and hidden are bfloat16, the gradient of the logits is split into two bfloat16 matrices, high and low, for
+// tensor cores: as exact as a product of float32 and bfloat16, and many times as fast.
 void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const moe_teacher* teacher, Tensor hidden,
                           Tensor weights, OptionalTensor dhidden, OptionalTensor dweights) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t rows = hidden.shape[0], width = hidden.shape[1], classes = weights.shape[0];
   const int64_t block = std::min(rows, block_rows(classes));
   const bool halves = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;

@@ -1,26 +1,25 @@
-// LayerNorm and RMSNorm. Formulas and shapes: cpu/norm.cc. A warp takes a row, or several if the row is long. A row
-// is read once: its first 8 KB or more stay in registers, only the rest is read again. Its sums depend on its width
-// alone.
+// LayerNorm and RMSNorm. Formulas and shapes: cpu/norm.cc. A warp takes a row, several warps a long row. A row is read
+// once: at least its first 8 KB stay in registers, and only the rest is read again. Its sums depend on its width alone.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Norm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 #include "cuda/reduce.h"
 
 namespace moe::cuda {
 namespace {
 
-constexpr unsigned kBlockThreads = 128;  // at least: a block takes several rows if a warp takes one
+constexpr unsigned kBlockThreads = 128;  // least threads of a block, which takes several rows if a warp takes one
 constexpr unsigned kForwardThreads = 512, kBackwardThreads = 512;
 constexpr int kForwardHeld = 4;    // vectors of a row that a thread keeps in registers
-constexpr int kBackwardCount = 8;  // neighbours of a row that a thread keeps
-// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the card.
+constexpr int kBackwardCount = 8;  // adjacent elements of a row that a thread keeps
+// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so that results do not depend on the GPU.
 constexpr int kRowBlock = 16;
-constexpr int kMostAtOnce = 4;  // rows of a threadIdx.y in the backward
+constexpr int kMostAtOnce = 4;  // rows that a threadIdx.y takes at once in the backward
 constexpr int kTotalGroups = 16;
 
-// The sum over the threads of a row, which are a warp or the whole block.
+// The sum over a row's threads: a warp or the whole block.
 __device__ __forceinline__ float row_sum(float value, float* table) {
   return blockDim.x == kWarpLanes ? warp_sum(value) : block_sum(value, table);
 }
@@ -33,7 +32,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   constexpr int count = kVectorOf<X>;
   __shared__ float tables[2][kMostWarps];
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
-  if (row >= rows) return;  // only if a warp takes a row: whole warps return, and no barrier follows
+  if (row >= rows) return;  // only with a warp per row: whole warps return, and no barrier follows
   const X* in = x + row * width;
   Y* out = y + row * width;
   const int64_t first = int64_t{threadIdx.x} * count, stride = int64_t{blockDim.x} * count;
@@ -106,16 +105,17 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
 }
 
 // RMSNorm if mean is null. A block takes kRowBlock rows and writes the sums of their dgamma and dbeta to
-// partial[block]. The threads of one threadIdx.y take neighbouring rows, some at once: their loads are in flight
+// partial[block]. A threadIdx.y takes adjacent rows, at_once of them together, so that their loads are in flight
 // together. Bound by the bytes of x, dy and dx.
 template <bool vectorized, typename Dy, typename X, typename Dx>
 __global__ void __launch_bounds__(kBackwardThreads)
     backward_kernel(const Dy* dy, const X* x, int64_t rows, int64_t width, const float* gamma, const float* mean,
                     const float* rstd, Dx* dx, float* partial) {
-  // Rows at once: up to 64 KB of a block are in flight. With more the compiler would spill registers.
+  // Rows at once: up to 64 KB per block are in flight. With more the compiler spills registers.
   constexpr int at_once = vectorized ? 16 / static_cast<int>(sizeof(Dy) + sizeof(X)) : 2;
   static_assert(at_once <= kMostAtOnce);
-  __shared__ float tables[2][2][at_once][kMostWarps];  // those of two turns alternate: saves a barrier after each sum
+  __shared__ float tables[2][2][at_once]
+                         [kMostWarps];  // turns alternate between two, which saves a barrier after each sum
   __shared__ float means[kRowBlock][2];
   alignas(16) __shared__ float totals[kBackwardThreads * kBackwardCount];
   const bool centered = mean != nullptr;
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(kBackwardThreads)
   const int64_t first = int64_t{threadIdx.x} * kBackwardCount, covered = int64_t{blockDim.x} * kBackwardCount;
   float* block_dgamma = partial + blockIdx.x * 2 * width;
 
-  // Neighbours of a row from column i on: dy, and x normalized.
+  // Adjacent elements of a row from column i on: dy, and normalized x.
   struct Elements {
     float up[kBackwardCount], normal[kBackwardCount];
   };
@@ -165,8 +165,8 @@ __global__ void __launch_bounds__(kBackwardThreads)
   const unsigned each = kRowBlock / blockDim.y;
 #pragma unroll 1
   for (unsigned turn = 0; turn < each; turn += at_once) {
-    const unsigned here = threadIdx.y * each + turn;                                // within the block
-    const auto row = [&](unsigned r) { return begin + min(here + r, count - 1); };  // none is read past the last one
+    const unsigned here = threadIdx.y * each + turn;                                // index within the block
+    const auto row = [&](unsigned r) { return begin + min(here + r, count - 1); };  // nothing is read past the last row
     Elements e[at_once];
     float g[at_once] = {}, gn[at_once] = {};
 #pragma unroll
@@ -195,7 +195,7 @@ __global__ void __launch_bounds__(kBackwardThreads)
     }
   }
 
-  // Adds up what the rows of each threadIdx.y gave.
+  // Sums the results of all threadIdx.y.
   const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
   const auto total = [&](const float(&sums)[kBackwardCount], float* to) {
     __syncthreads();
@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(kBackwardThreads)
   total(dgamma, block_dgamma);
   if (centered) total(dbeta, block_dgamma + width);
 
-  // The columns of long rows that no thread has kept, read again.
+  // Columns of long rows that no thread kept in registers are read again.
   for (int64_t i = first + covered; i < width; i += covered) {
     float rest_dgamma[kBackwardCount] = {}, rest_dbeta[kBackwardCount] = {};
 #pragma unroll 1
@@ -222,8 +222,8 @@ __global__ void __launch_bounds__(kBackwardThreads)
   }
 }
 
-// Adds up the partial sums: dgamma if blockIdx.y is 0, else dbeta. kTotalGroups sums of every 16th block, then in
-// order.
+// Sums the partial sums: dgamma if blockIdx.y is 0, else dbeta. kTotalGroups sums over every 16th block each, which are
+// then added in order.
 __global__ void __launch_bounds__(kWarpLanes* kTotalGroups)
     total_kernel(const float* partial, int64_t blocks, int64_t width, float* dgamma, float* dbeta) {
   __shared__ float groups[kTotalGroups][kWarpLanes];
@@ -242,7 +242,7 @@ __global__ void __launch_bounds__(kWarpLanes* kTotalGroups)
   (blockIdx.y == 0 ? dgamma : dbeta)[column] += sum;
 }
 
-void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
+void norm_forward(Launcher& launch, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
                   OptionalTensor mean, OptionalTensor rstd) {
   const int64_t rows = x.shape[0], width = x.shape[1];
   visit_floating(x, [&](auto from) {
@@ -261,7 +261,7 @@ void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, Optiona
   });
 }
 
-void norm_backward(Launch& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
+void norm_backward(Launcher& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
                    Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], row_blocks = ceil_div(rows, kRowBlock);
   if (rows == 0) return;
@@ -291,23 +291,23 @@ void norm_backward(Launch& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTe
 }  // namespace
 
 void layer_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_forward(launch, true, x, *norm.gamma, norm.beta, norm.epsilon, y, norm.mean, norm.rstd);
 }
 
 void layer_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma,
                          Tensor dbeta) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_backward(launch, dy, x, *norm.gamma, norm.mean, *norm.rstd, dx, dgamma, &dbeta);
 }
 
 void rms_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_forward(launch, false, x, *norm.gamma, nullptr, norm.epsilon, y, nullptr, norm.rstd);
 }
 
 void rms_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
-  Launch launch(stream);
+  Launcher launch(stream);
   norm_backward(launch, dy, x, *norm.gamma, nullptr, *norm.rstd, dx, dgamma, nullptr);
 }
 

@@ -6,7 +6,7 @@
 
 namespace moe::cuda {
 
-// Of a thread's values x at temperature T = 1 / inverse: the sum of exp((x - peak) inverse).
+// For a thread's values x at temperature T = 1 / inverse: their peak, and the sum of exp((x - peak) inverse).
 struct OnlineSoftmax {
   float peak = -3.402823466e38f, sum = 0;
 
@@ -22,8 +22,8 @@ struct OnlineSoftmax {
 #pragma unroll
     for (int k = 0; k < count; ++k) sum += expf((values[k] - peak) * inverse);
   }
-  // Unites the threads of the block. The tables are shared memory of kMostWarps values each.
-  __device__ __forceinline__ void unite(float inverse, float* peaks, float* sums) {
+  // Combines the threads of the block. Both tables are shared memory of kMostWarps values.
+  __device__ __forceinline__ void combine_block(float inverse, float* peaks, float* sums) {
     const float own_peak = peak;
     peak = block_max(own_peak, peaks);
     sum = block_sum(sum * expf((own_peak - peak) * inverse), sums);

@@ -1,12 +1,12 @@
-// AdamW and the sum of squares. Formulas: cpu/optimizer.cc. A thread takes four neighbours. Bound by bytes: four arrays
-// read, three written, and the copy.
+// AdamW and the sum of squares. Formulas: cpu/optimizer.cc. A thread takes four adjacent elements. Bound by bytes:
+// reads four arrays, writes three and the copy.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Optimizer*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include <cmath>
 
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 #include "cuda/reduce.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kTogether = kVectorOf<float>;
-constexpr int kSumBlock = 4096;  // elements of a partial sum, on every card
+constexpr int kSumBlock = 4096;  // elements of a partial sum; fixed, so that results do not depend on the GPU
 constexpr int kTotalThreads = 1024;
 
 struct Adamw {
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kThreads) square_sum_kernel(const X* x, int64_
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-// One block adds up the partial sums.
+// One block sums the partial sums.
 __global__ void __launch_bounds__(kTotalThreads) total_kernel(const double* sums, int64_t count, float* total) {
   __shared__ double table[kMostWarps];
   double sum = 0;
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kTotalThreads) total_kernel(const double* sums
 
 void adamw_step(Stream& stream, const moe_adamw_config& config, Tensor parameter, Tensor gradient, Tensor first_moment,
                 Tensor second_moment, OptionalTensor copy) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t size = element_count(parameter);
   const double correction1 = 1 - std::pow(double{config.beta1}, static_cast<double>(config.step));
   const double correction2 = 1 - std::pow(double{config.beta2}, static_cast<double>(config.step));
@@ -105,7 +105,7 @@ void adamw_step(Stream& stream, const moe_adamw_config& config, Tensor parameter
 }
 
 void square_sum(Stream& stream, Tensor x, Tensor sum) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t size = element_count(x), blocks = ceil_div(size, kSumBlock);
   auto* sums = launch.take<double>(blocks);
   visit_floating(x, [&](auto from) {

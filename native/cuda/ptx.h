@@ -10,7 +10,7 @@
 
 namespace moe::cuda {
 
-// d += a b for bfloat16 a [16, 16] and b [16, 8], float32 d; fragments as PTX ISA defines them for mma.m16n8k16.
+// d += a b for bfloat16 a [16, 16], b [16, 8], float32 d; fragments as in the PTX ISA for mma.m16n8k16.
 __device__ __forceinline__ void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
@@ -32,7 +32,7 @@ __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], const void* row)
                : "memory");
 }
 
-// The same with each matrix transposed.
+// load_matrices with each matrix transposed.
 __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -40,7 +40,8 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const
                : "memory");
 }
 
-// Copies 16 bytes from global to shared memory; those from `filled` on become 0. Both addresses are multiples of 16.
+// Copies 16 bytes from global to shared memory; those from byte `filled` on become 0. Both addresses are multiples of
+// 16.
 __device__ __forceinline__ void copy_async_16(void* shared, const void* global, int filled = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(filled)
                : "memory");
@@ -54,7 +55,7 @@ __device__ __forceinline__ void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
-// 2^x, to within 2^-22 of it; 0 below 2^-126.
+// 2^x with a relative error of at most 2^-22; 0 below 2^-126.
 __device__ __forceinline__ float power_of_two(float x) {
   float power;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));

@@ -1,6 +1,6 @@
 // Instructions of sm_90a that CUDA offers only as PTX: barriers that count copies (mbarrier), copies by the tensor
 // memory accelerator (TMA), products of a warpgroup from shared memory (wgmma). The emulation (MOE_SIMT) has its own in
-// simt/hopper.h. MOE_HOPPER is defined where they can be used.
+// simt/hopper.h. MOE_HOPPER is defined if the architecture has them.
 #pragma once
 
 #include <cuda.h>
@@ -19,7 +19,8 @@ __device__ __forceinline__ void start_barrier(uint64_t* barrier, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
 }
 
-// Called by the thread that has started barriers: TMA and other threads see the starts, those after a block's barrier.
+// Called by the thread that initialized barriers: makes them visible to TMA, and to other threads after the block's
+// barrier.
 __device__ __forceinline__ void fence_barrier_starts() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
@@ -28,7 +29,7 @@ __device__ __forceinline__ void arrive(uint64_t* barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
-// Arrives, and makes the barrier wait for `bytes` of copies too.
+// Arrives, and makes the barrier also wait for `bytes` of copies.
 __device__ __forceinline__ void arrive_with_copies(uint64_t* barrier, int bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
                : "memory");
@@ -47,7 +48,7 @@ __device__ __forceinline__ void wait(uint64_t* barrier, int parity) {
       : "memory");
 }
 
-// Starts the copy of the map's box that begins at (x, y, z) to shared memory, as a part of the barrier's bytes.
+// Starts copying the map's box at (x, y, z) to shared memory; it counts towards the barrier's bytes.
 __device__ __forceinline__ void copy_box(void* to, const CUtensorMap& map, int x, int y, int z, uint64_t* barrier) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
@@ -56,13 +57,13 @@ __device__ __forceinline__ void copy_box(void* to, const CUtensorMap& map, int x
       : "memory");
 }
 
-// What this thread wrote to shared memory is seen by TMA and wgmma that start after the block's next barrier.
+// Makes this thread's writes to shared memory visible to TMA and wgmma that start after the block's next barrier.
 __device__ __forceinline__ void fence_async_proxy() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
-// Called before the first product, and after its registers were written by anything else.
+// Called before the first product, and after anything else wrote its registers.
 __device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-// Waits until at most the `pending` newest committed groups are in flight, whose sums are in d.
+// Waits until at most the `pending` newest committed groups are in flight; the sums of finished ones are in d.
 template <int pending, int columns>
 __device__ __forceinline__ void wait_products(float (*d)[4]) {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
@@ -73,7 +74,7 @@ __device__ __forceinline__ void wait_products(float (*d)[4]) {
   }
 }
 
-// Called by all warps of a warpgroup: leaves each thread this many registers, a multiple of 8; the others can be taken.
+// Called by all warps of a warpgroup: sets the registers of each thread to this number, a multiple of 8.
 template <int registers>
 __device__ __forceinline__ void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
@@ -83,7 +84,7 @@ __device__ __forceinline__ void take_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
 }
 
-// One of the block's barriers, at which `threads` of it meet.
+// One of the block's named barriers, for `threads` of its threads.
 template <int number, int threads>
 __device__ __forceinline__ void meet_at_barrier() {
   asm volatile("bar.sync %0, %1;" ::"n"(number), "n"(threads) : "memory");

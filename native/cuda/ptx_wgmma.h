@@ -1,10 +1,9 @@
-// wgmma: products of a warpgroup from shared memory, one instruction for each number of columns. Included by
-// ptx_hopper.h.
+// wgmma: products of a warpgroup from shared memory, one instruction per number of columns. Included by ptx_hopper.h.
 #pragma once
 
 #include <cstdint>
 
-// Names of the first 4, 8, ... registers in an instruction, and the registers.
+// Names of the first 4, 8, ... registers in an instruction, and the registers themselves.
 #define MOE_NAMES_4 "%0, %1, %2, %3"
 #define MOE_NAMES_8 MOE_NAMES_4 ", %4, %5, %6, %7"
 #define MOE_NAMES_16 MOE_NAMES_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
@@ -27,7 +26,7 @@
 #define MOE_SUMS_32(i) MOE_SUMS_16(i), MOE_SUMS_16(i + 4)
 #define MOE_SUMS_64(i) MOE_SUMS_32(i), MOE_SUMS_32(i + 8)
 #define MOE_SUMS_128(i) MOE_SUMS_64(i), MOE_SUMS_64(i + 16)
-// `a`, `b` and `transposed` are the names of the operands behind the registers.
+// `a`, `b` and `transposed` are the operand names after the registers.
 #define MOE_WGMMA(columns, registers, a, b, transposed)                                                 \
   asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32.bf16.bf16 {" MOE_NAMES_##registers \
                "}, " a ", " b ", 1, 1, 1, " transposed ", 0;"                                           \
@@ -37,7 +36,7 @@
 namespace moe::cuda {
 
 // d += a b for a [64, 16] and b [16, columns]; a's panel may be transposed. A warp holds 16 rows of d; d[i] is eight
-// columns, as mma.m16n8k16 has them.
+// columns in the layout of mma.m16n8k16.
 template <int columns, int transposed_a>
 __device__ __forceinline__ void multiply_m64k16(float (*d)[4], uint64_t of_a, uint64_t of_b) {
   if constexpr (columns == 8) {

@@ -1,13 +1,13 @@
-// Uniform, normal and Gumbel numbers and jitter from Philox 4x32-10: the numbers of cpu/random.cc, where the formula
-// is. Uniform numbers and jitter have the same bits; the others are computed in float64 and rounded once, so they
-// differ only if two float64 libraries round differently. A thread takes a Philox block of four numbers.
+// Uniform, normal and Gumbel numbers and jitter from Philox 4x32-10; formulas: cpu/random.cc. Uniform numbers and
+// jitter have the CPU's bits; the others are computed in float64 and rounded once, so they differ only if two float64
+// libraries round differently. A thread takes a Philox block of four numbers.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Random*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include <cfloat>
 
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/vector.h"
 
 namespace moe::cuda {
@@ -39,7 +39,7 @@ __device__ __forceinline__ Words philox(uint64_t seed, uint64_t block) {
 
 __device__ __forceinline__ float uniform_of(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
 
-// Each makes the numbers of a Philox block, whose first one is element `first` of y.
+// Functors that make the numbers of a Philox block, whose first one is element `first` of y.
 
 struct Uniform {
   uint32_t mask;  // keeps all bits, or those of a bfloat16
@@ -89,8 +89,8 @@ struct Jitter {
   }
 };
 
-// A thread takes a Philox block; that of thread 0 begins `skipped` numbers before y. Bound by integer (uniform) or
-// float64 (normal) arithmetic.
+// A thread takes a Philox block; thread 0's begins `skipped` numbers before y. Bound by integer (uniform) or float64
+// (normal) arithmetic.
 template <bool vectorized, typename Y, typename Numbers>
 __global__ void __launch_bounds__(kThreads)
     random_kernel(uint64_t seed, uint64_t first_block, int skipped, Numbers numbers, int64_t count, Y* y) {
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename Numbers>
-void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, Tensor y) {
+void generate(Launcher& launch, uint64_t seed, uint64_t offset, Numbers numbers, Tensor y) {
   const int64_t count = element_count(y);
   if (count == 0) return;
   const int skipped = static_cast<int>(offset % kLanes);
@@ -129,22 +129,22 @@ void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, T
 }  // namespace
 
 void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   generate(launch, seed, offset, Uniform{y.dtype == MOE_BFLOAT16 ? 0xffff0000u : 0xffffffffu}, y);
 }
 
 void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   generate(launch, seed, offset, Normal{mean, deviation}, y);
 }
 
 void random_gumbel(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   generate(launch, seed, offset, Gumbel{}, y);
 }
 
 void jitter(Stream& stream, uint64_t seed, uint64_t offset, float epsilon, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   visit_floating(x, [&](auto from) {
     using X = decltype(from);
     generate(launch, seed, offset, Jitter<X>{1 - epsilon, 2 * epsilon, data<X>(x), element_count(x)}, y);

@@ -7,7 +7,7 @@ namespace moe::cuda {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kWarpLanes = 32;
-constexpr int kMostWarps = 32;
+constexpr int kMostWarps = 32;  // of a block: 1024 threads
 
 template <typename Value>
 __device__ __forceinline__ Value warp_sum(Value value) {
@@ -15,7 +15,7 @@ __device__ __forceinline__ Value warp_sum(Value value) {
   return value;
 }
 
-// The sum over the lanes up to this one.
+// Inclusive prefix sum over the lanes.
 template <typename Value>
 __device__ __forceinline__ Value warp_sum_up_to(Value value) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
@@ -33,8 +33,8 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-// The sum over the block's threads (whole warps), returned in every thread. `table` is shared memory of kMostWarps
-// values; it may be reused after the next barrier.
+// The sum over the block's threads (whole warps), in every thread. `table` is shared memory of kMostWarps values; it
+// may be reused after the next barrier.
 template <typename Value>
 __device__ Value block_sum(Value value, Value* table) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
@@ -46,8 +46,8 @@ __device__ Value block_sum(Value value, Value* table) {
   return sum;
 }
 
-// The sums of several values over the threads of a threadIdx.y, one or more warps, returned in every thread; one
-// barrier for all. `table` is as block_sum's, one for each value.
+// The sums of several values over the threads of a threadIdx.y (whole warps), in every thread, with one barrier for
+// all. Each value has a table like block_sum's.
 template <int count>
 __device__ __forceinline__ void row_sums(float (&sums)[count], float (*table)[kMostWarps]) {
 #pragma unroll
@@ -63,7 +63,7 @@ __device__ __forceinline__ void row_sums(float (&sums)[count], float (*table)[kM
   for (int r = 0; r < count; ++r) sums[r] = warp_sum(lane < warps ? table[r][first + lane] : 0.0f);
 }
 
-// The maximum over the block's threads, as block_sum.
+// The maximum over the block's threads; `table` like block_sum's.
 __device__ inline float block_max(float value, float* table) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
   value = warp_max(value);

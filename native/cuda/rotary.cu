@@ -1,32 +1,32 @@
 // Rotary position embedding. Formulas and shapes: cpu/rotary.cc. A block takes a row of x; a thread takes vectors of
-// pairs, or of elements that are copied. Bound by bytes.
+// pairs, or of copied elements. Bound by bytes.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'. Time: ./panamoe bench prefill --device cuda.
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr int kMostThreads = 256;
 
-// A thread takes kVector pairs of a head at a time, or kVector elements behind the pairs. It reads them before it
-// writes them, so y may alias x.
+// A thread takes kVector pairs of a head at a time, or kVector elements after the pairs. It reads them before it writes
+// them, so y may alias x.
 template <typename Element, int kVector>
 __global__ void __launch_bounds__(kMostThreads)
     rotary_kernel(const Element* x, const int32_t* positions, const float* cosine, const float* sine, int heads,
-                  int head_size, int half, int64_t places, bool interleaved, float direction, Element* y,
+                  int head_size, int half, int64_t table_rows, bool interleaved, float direction, Element* y,
                   Refusal refusal) {
   using Elements = Vector<Element, kVector>;
-  const int32_t place = positions[blockIdx.x];
-  if (place < 0 || place >= places) {
+  const int32_t position = positions[blockIdx.x];
+  if (position < 0 || position >= table_rows) {
     refusal.raise();
     return;
   }
-  cosine += int64_t{place} * half;
-  sine += int64_t{place} * half;
+  cosine += int64_t{position} * half;
+  sine += int64_t{position} * half;
   const int64_t row = int64_t{blockIdx.x} * heads * head_size;
   const int pairs = half / kVector, items = (head_size - half) / kVector;
   for (int i = static_cast<int>(threadIdx.x); i < heads * items; i += static_cast<int>(blockDim.x)) {
@@ -65,11 +65,12 @@ __global__ void __launch_bounds__(kMostThreads)
 }  // namespace
 
 void rotary(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direction, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor positions = *angles.positions, cosine = *angles.cosine, sine = *angles.sine;
   const int64_t heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
-  launch.stream().keep_checks(
-      [positions, places = cosine.shape[0]] { check_range_values("positions", HostTensor(positions), 0, places); });
+  launch.stream().keep_checks([positions, table_rows = cosine.shape[0]] {
+    check_range_values("positions", HostTensor(positions), 0, table_rows);
+  });
   visit_floating(x, [&](auto element) {
     using Element = decltype(element);
     constexpr int kVector = kVectorOf<Element>;

@@ -1,4 +1,4 @@
-// The gate's table of routes on the card, for dispatch and combine.
+// The gate's table of routes on the GPU, for dispatch and combine.
 #pragma once
 
 #include <algorithm>
@@ -8,13 +8,13 @@
 #include "core/routes.h"
 #include "cuda/floats.h"
 #include "cuda/host_tensor.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 
 class Routes {
  public:
-  // The table leads to rows of `rows`.
+  // Routes to the rows of `rows`.
   Routes(const moe_routes& routes, Tensor rows)
       : choices(static_cast<int>(routes.expert->shape[1])),
         experts_(static_cast<int>(routes.offsets->shape[0] - 1)),
@@ -23,7 +23,7 @@ class Routes {
         position_(data<int>(routes.position)),
         offsets_(data<int>(routes.offsets)) {}
 
-  // The row of choice i % choices of token i / choices; -1 if the route was dropped, or is illegal and refused.
+  // The row of choice i % choices of token i / choices; -1 if the route was dropped, or was illegal and refused.
   __device__ int row(int64_t i, Refusal refusal) const {
     const int e = expert_[i];
     if (e == -1) return -1;
@@ -35,8 +35,8 @@ class Routes {
     return -1;
   }
 
-  // Refuses offsets that do not rise from 0 to at most the number of rows. Done by the first block of a grid, for all
-  // offsets: also those that no route reads.
+  // Refuses offsets that do not rise from 0 to at most the number of rows. The first block of a grid checks all of
+  // them, even those that no route reads.
   __device__ void check_offsets(Refusal refusal) const {
     if (blockIdx.x != 0) return;
     const int threads = blockDim.x * blockDim.y;
@@ -55,7 +55,7 @@ class Routes {
   const int* offsets_;
 };
 
-// Keeps the host's checks of the table that the next kernel reads.
+// Keeps the host's checks of the table of routes for the next kernel.
 inline void keep_route_checks(CudaStream& stream, const moe_routes& routes, Tensor rows) {
   stream.keep_checks(
       [expert = *routes.expert, position = *routes.position, offsets = *routes.offsets, rows = rows.shape[0]] {
@@ -67,10 +67,11 @@ inline void keep_route_checks(CudaStream& stream, const moe_routes& routes, Tens
       });
 }
 
-// A block of kRowThreads takes some tokens: threadIdx.y is the token; the threads of one threadIdx.y share its row.
+// A block of kRowThreads takes several tokens: threadIdx.y is the token, and the threads of one threadIdx.y share its
+// row.
 constexpr int kRowThreads = 256;
-constexpr int kFewestLanes = 8;
-constexpr int kMostTokens = kRowThreads / kFewestLanes;  // of a block
+constexpr int kFewestLanes = 8;                          // threads of a row, at least
+constexpr int kMostTokens = kRowThreads / kFewestLanes;  // tokens of a block
 
 // The shape of a block for rows of `vectors` vectors.
 inline dim3 row_block(int64_t vectors) {
@@ -79,7 +80,7 @@ inline dim3 row_block(int64_t vectors) {
   return {lanes, kRowThreads / lanes};
 }
 
-// Blocks for all tokens, at least one, which checks the offsets.
+// Blocks for all tokens; at least one, to check the offsets.
 inline unsigned token_blocks(int64_t tokens, dim3 block) {
   return static_cast<unsigned>(std::max<int64_t>(ceil_div(tokens, block.y), 1));
 }
@@ -98,9 +99,9 @@ __device__ __forceinline__ void load_routes(const Routes& routes, int64_t tokens
   }
 }
 
-// Calls visit(choice, x) for a token's rows in choice order, x being elements i .. i + count - 1 of the row. `sources`
-// are its rows; x is 0 if the row is -1. Loads of `together` rows are in flight at once; if `together` does not divide
-// the choices, visit is also called past the last choice, with x = 0.
+// Calls visit(choice, x) for a token's rows in choice order, where x is elements i .. i + count - 1 of the row.
+// `sources` are the token's rows; x is 0 if the row is -1. Loads of `together` rows are in flight at once; if
+// `together` does not divide the choices, visit is also called past the last choice, with x = 0.
 template <typename Access, int together, typename Visit>
 __device__ __forceinline__ void visit_rows(const Floats& rows, const int* sources, int choices, int64_t i,
                                            int64_t width, Visit&& visit) {

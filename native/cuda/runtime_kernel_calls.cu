@@ -1,4 +1,4 @@
-// Which calls run a runtime kernel, and how it is launched. All other calls run the ahead-of-time kernels (`own`).
+// Decides which calls run a runtime kernel, and launches it. All other calls run the ahead-of-time kernels (`own`).
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='RuntimeKernel*:Emulated*'.
 #include <algorithm>
 #include <tuple>
@@ -6,7 +6,7 @@
 #include "core/check.h"
 #include "cuda/gate/checks.h"
 #include "cuda/host_tensor.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/runtime_kernel/activation.h"
 #include "cuda/runtime_kernel/expert.h"
 #include "cuda/runtime_kernel/gate.h"
@@ -20,7 +20,7 @@ bool is_custom(const moe_activation_config& activation) { return activation.kind
 Kernels own;  // the ahead-of-time kernels; written once, before the first call
 
 const RuntimeFunctions* find(Stream& stream, const moe_runtime_kernel& kernel) {
-  return static_cast<CudaStream&>(stream).card().runtime_kernels().find(kernel);
+  return static_cast<CudaStream&>(stream).gpu().runtime_kernels().find(kernel);
 }
 
 // Launches a runtime kernel of this signature.
@@ -28,7 +28,7 @@ template <typename... Parameters>
 struct Run;
 template <typename... Parameters>
 struct Run<void(Parameters...)> {
-  static void kernel(const Launch& launch, cudaKernel_t kernel, const char* name, dim3 grid, dim3 block,
+  static void kernel(const Launcher& launch, cudaKernel_t kernel, const char* name, dim3 grid, dim3 block,
                      Parameters... parameters) {
     if (grid.x == 0 || grid.y == 0) return;
     void* pointers[] = {&parameters...};
@@ -58,7 +58,7 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
   wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // dropless: MOE_SURVIVORS is MOE_CHOSEN
   const RuntimeFunctions* functions = fits ? find(stream, wanted) : nullptr;
   if (functions == nullptr) return own.gate_forward(stream, config, in, out);
-  const Launch launch(stream, "runtime kernel gate");
+  const Launcher launch(stream, "runtime kernel gate");
   keep_gate_checks(launch.stream(), in);
   const GateTokens tokens_in{config,
                              tokens,
@@ -78,26 +78,26 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
 
 runtime_kernel::Elements elements(Tensor tensor) { return {tensor.data, tensor.dtype == MOE_BFLOAT16 ? 1 : 0}; }
 
-dim3 activation_blocks(const Launch& launch, int64_t count) {
+dim3 activation_blocks(const Launcher& launch, int64_t count) {
   return launch.blocks(count, runtime_kernel::kActivationThreads);
 }
 
 const RuntimeFunctions& custom_functions(Stream& stream) {
-  const RuntimeFunctions* functions = static_cast<CudaStream&>(stream).card().runtime_kernels().custom_activation();
-  if (functions == nullptr) fail(MOE_INTERNAL, "a custom activation was let through that is not there");
+  const RuntimeFunctions* functions = static_cast<CudaStream&>(stream).gpu().runtime_kernels().custom_activation();
+  if (functions == nullptr) fail(MOE_INTERNAL, "the checks passed a custom activation that is not installed");
   return *functions;
 }
 
 void custom_forward(Stream& stream, Tensor x, OptionalTensor saved, Tensor y, runtime_kernel::Extent extent) {
-  const Launch launch(stream, "custom activation");
+  const Launcher launch(stream, "custom activation");
   Run<runtime_kernel::CustomForward>::kernel(
       launch, custom_functions(stream)[0], "custom activation", activation_blocks(launch, extent.count),
       runtime_kernel::kActivationThreads, elements(x), saved == nullptr ? runtime_kernel::Elements{} : elements(*saved),
       elements(y), extent);
 }
 
-// Scratch memory for the preactivation of y, in float32: rounded no more than inside a fused kernel.
-moe_tensor preactivation_of(const Launch& launch, Tensor y) {
+// Scratch memory for the preactivation of y; float32, so that it is not rounded more than inside a fused kernel.
+moe_tensor preactivation_of(const Launcher& launch, Tensor y) {
   const int64_t count = element_count(y);
   moe_tensor scratch = y;
   scratch.dtype = MOE_FLOAT32;
@@ -119,7 +119,7 @@ void activation_forward(Stream& stream, const moe_activation_config& activation,
 
 void activation_backward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor dy, Tensor dx) {
   if (!is_custom(activation)) return own.activation_backward(stream, activation, x, dy, dx);
-  const Launch launch(stream, "custom activation's derivative");
+  const Launcher launch(stream, "custom activation's derivative");
   const int64_t count = element_count(dx);
   Run<runtime_kernel::CustomBackward>::kernel(launch, custom_functions(stream)[1], "custom activation's derivative",
                                               activation_blocks(launch, count), runtime_kernel::kActivationThreads,
@@ -128,14 +128,14 @@ void activation_backward(Stream& stream, const moe_activation_config& activation
 
 void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
   if (!is_custom(*epilogue.activation)) return own.gemm(stream, config, a, b, c, epilogue);
-  const Launch launch(stream);
+  const Launcher launch(stream);
   const moe_tensor before = preactivation_of(launch, c);
   own.gemm(stream, config, a, b, before, with_bias_only(epilogue));
   custom_forward(stream, before, epilogue.preactivation, c, {element_count(c), nullptr, 0});
 }
 
-// True if the runtime kernel `expert` can serve this call: few rows, operands aligned to 16 bytes, sizes of 32 bits.
-// Packed weights are row-major on this backend (cuda/gemm/gemm.cu).
+// True if the runtime kernel `expert` fits this call: few rows, operands aligned to 16 bytes, sizes below 2^31. Packed
+// weights are row-major on this backend (cuda/gemm/gemm.cu).
 bool fits_expert_kernel(Tensor x, Tensor weights, Tensor y, OptionalTensor preactivation) {
   return x.shape[0] <= runtime_kernel::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
@@ -152,7 +152,7 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
   wanted.inner = weights.shape[2];
   if (is_plain(*epilogue.activation) && fits_expert_kernel(x, weights, y, epilogue.preactivation)) {
     if (const RuntimeFunctions* functions = find(stream, wanted)) {
-      const Launch launch(stream, "runtime kernel expert");
+      const Launcher launch(stream, "runtime kernel expert");
       launch.stream().keep_checks(
           [offsets = offsets, rows = x.shape[0]] { check_offset_values(HostTensor(offsets), rows); });
       const auto columns = static_cast<int>(weights.shape[1]);
@@ -172,7 +172,7 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
     }
   }
   if (!is_custom(*epilogue.activation)) return own.expert_forward(stream, x, offsets, weights, y, epilogue);
-  const Launch launch(stream);
+  const Launcher launch(stream);
   const moe_tensor before = preactivation_of(launch, y);
   own.expert_forward(stream, x, offsets, weights, before, with_bias_only(epilogue));
   custom_forward(stream, before, epilogue.preactivation, y,

@@ -13,7 +13,7 @@ RuntimeKernels::Description RuntimeKernels::describe(const moe_runtime_kernel& k
 void RuntimeKernels::install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) {
   static constexpr const char* kNames[][2] = {
       {"gate", nullptr}, {"expert", nullptr}, {"activation_forward", "activation_backward"}};
-  // A cubin contains its length. PTX must end with a 0 character, which the caller's image need not have.
+  // A cubin contains its length. PTX must end with a 0, which the caller's image may lack.
   std::vector<char> terminated(static_cast<const char*>(image), static_cast<const char*>(image) + bytes);
   terminated.push_back('\0');
   cudaLibrary_t library = nullptr;

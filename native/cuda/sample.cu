@@ -1,14 +1,14 @@
-// Tokens drawn from rows of logits; moe/sample.h says what a draw is. Weights have the bits of cpu/sample.cc, and sums
-// are exact, so that the CPU draws the same tokens.
+// Samples tokens from rows of logits; moe/sample.h defines the sampling. Weights have the bits of cpu/sample.cc and
+// sums are exact, so that the CPU samples the same tokens.
 //
 // A block takes a row. A walk down the order of its tokens finds the key of the logit where it ends, eight bits in each
-// of four passes over the row, which add up weights and tokens for each value of these bits. A thread computes weights
-// again instead of storing them. Bound by arithmetic; the row is read from the L1 cache. Test:
-// PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Sample*'. Time: ./panamoe bench decode-batch --device cuda.
+// of four passes over the row, which sum weights and count tokens per value of these bits. A thread recomputes weights
+// instead of storing them. Bound by arithmetic; the row is read from the L1 cache. Test: PANAMOE_TEST_BACKEND=simt
+// panamoe_test --gtest_filter='Sample*'. Time: ./panamoe bench decode-batch --device cuda.
 #include "core/sampling.h"
 
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/scan.h"
 #include "cuda/vector.h"
 
@@ -35,13 +35,13 @@ __device__ __forceinline__ float softmax_exp(float x) {
   return series * __int_as_float((static_cast<int>(k) + 127) << 23);
 }
 
-// Rises with the logit. -0 is 0.
+// A key that orders like the logit; -0 is 0.
 __device__ __forceinline__ uint32_t key_of(float logit) {
   const uint32_t bits = __float_as_uint(logit + 0.0f);
   return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
 }
 
-// Tokens, or those above some key: their weights, and how many they are.
+// The weights and the number of some tokens.
 struct Sums {
   unsigned long long mass;
   int count;
@@ -53,32 +53,32 @@ struct Shared {
   int counts[kMostWarps];
   unsigned long long masses[kMostWarps];
   Sums of_digit[kDigits];
-  // Where a walk is: the leading digits of the key where it ends, 0 behind them, and what lies above these keys.
+  // State of a walk: the leading digits of the key where it ends, followed by 0, and the sums above these keys.
   uint32_t key;
   Sums above;
 };
 
-// Where a walk ends: at the token that is number `equal`, from 1 on, of those with this key.
-struct Place {
+// End of a walk: the `equal`-th token, from 1 on, with this key.
+struct WalkEnd {
   uint32_t key;
-  double mass;  // the weights up to it
+  double mass;  // cumulative weight up to it
   int equal;
 };
 
-// A row of logits. Every method but weight() is called by all threads of the block.
+// A row of logits. All threads of the block call each method except weight().
 struct Row {
   const float* logits;
   int classes;
   float best, inverse_temperature, least;
   Shared& shared;
 
-  // 0 if the token is left out.
+  // The weight of a token; 0 if min_p removed it.
   __device__ __forceinline__ float weight(float logit) const {
     const float weight = rintf(softmax_exp((logit - best) * inverse_temperature) * kWholeWeight);
     return weight >= least ? weight : 0;
   }
 
-  // Of all tokens that are left.
+  // The sums of all remaining tokens.
   __device__ Sums all() const {
     Sums sums{0, 0};
     for (int i = static_cast<int>(threadIdx.x); i < classes; i += static_cast<int>(blockDim.x)) {
@@ -89,8 +89,8 @@ struct Row {
     return {block_sum(sums.mass, shared.masses), block_sum(sums.count, shared.counts)};
   }
 
-  // Walks down the order of the tokens to the one at which their weights come to `mass`, or their number to `count`.
-  __device__ Place walk(double mass, int count) const {
+  // Walks down the order of the tokens until their weights sum to `mass`, or their number is `count`.
+  __device__ WalkEnd walk(double mass, int count) const {
     if (threadIdx.x == 0) {
       shared.key = 0;
       shared.above = {0, 0};
@@ -105,7 +105,7 @@ struct Row {
         if (digits / kDigits != leading / kDigits) continue;
         const float own = weight(logits[i]);
         if (!(own > 0)) continue;
-        Sums& sums = shared.of_digit[digits % kDigits];  // whole numbers: the order of the additions does not matter
+        Sums& sums = shared.of_digit[digits % kDigits];  // whole numbers: exact in any order
         atomicAdd(&sums.mass, static_cast<unsigned long long>(own));
         atomicAdd(&sums.count, 1);
       }
@@ -122,7 +122,7 @@ struct Row {
     return {key, static_cast<double>(above.mass) + wanted * own, static_cast<int>(wanted)};
   }
 
-  // Adds the digit at `shift` to the key: the highest one down to which the walk does not end before.
+  // Appends to the key the digit at `shift` in which the walk ends.
   __device__ void descend(int shift, double mass, int count) const {
     uint32_t digit = kDigits - 1;
     for (; digit > 0; --digit) {
@@ -133,7 +133,7 @@ struct Row {
     shared.key |= digit << shift;
   }
 
-  // The token that is number `equal`, from 1 on, of those with this key. Only the thread that finds it writes it.
+  // The `equal`-th token, from 1 on, with this key. Only the thread that finds it writes it.
   __device__ void find(uint32_t key, int equal, int32_t* token) const {
     int before = 0;
     for (int first = 0; first < classes && before < equal; first += static_cast<int>(blockDim.x)) {
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(kMostThreads, 1)
   __shared__ Shared shared;
   const int64_t number = blockIdx.x;
   const RowSampling settings = row_sampling(temperature, min_p, top_p, top_k, uniform, number);
-  if (threadIdx.x == 0) tokens[number] = -1;  // barriers order it before the token
+  if (threadIdx.x == 0) tokens[number] = -1;  // barriers order this before the token's write
   if (!settings.in_range()) return;
 
   Row row{logits + number * classes, classes, 0, 0, 0, shared};
@@ -178,14 +178,14 @@ __global__ void __launch_bounds__(kMostThreads, 1)
   double mass = static_cast<double>(all.mass);
   if (settings.top_k > 0 && settings.top_k < all.count) mass = row.walk(INFINITY, settings.top_k).mass;
   if (settings.top_p < 1) mass = row.walk(settings.top_p_mass(mass), all.count).mass;
-  const Place place = row.walk(settings.drawn_mass(mass), all.count);
-  row.find(place.key, place.equal, tokens + number);
+  const WalkEnd end = row.walk(settings.sampled_mass(mass), all.count);
+  row.find(end.key, end.equal, tokens + number);
 }
 
 }  // namespace
 
 void sample(Stream& stream, const moe_sampling& sampling, Tensor logits) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   launch(sample_kernel, static_cast<unsigned>(rows), row_threads(classes, 1, kHeld, kMostThreads), 0,
          data<float>(logits), static_cast<int>(classes), data<float>(sampling.temperature), data<float>(sampling.min_p),

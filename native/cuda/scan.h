@@ -5,8 +5,8 @@
 
 namespace moe::cuda {
 
-// The sum over the threads before this one; `total` receives the sum over the block's threads (whole warps). `table` is
-// shared memory of kMostWarps values; it may be reused after the next barrier.
+// The sum over the threads before this one; `total` receives the sum over the block (whole warps). `table` is shared
+// memory of kMostWarps values; it may be reused after the next barrier.
 template <typename Value>
 __device__ Value block_scan(Value value, Value* table, Value& total) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;

@@ -1,4 +1,4 @@
-// Variables of the environment that switch something on or off.
+// Environment variables that switch something on or off.
 #pragma once
 
 #include <cstdlib>
@@ -9,7 +9,7 @@
 
 namespace moe::cuda {
 
-// What the variable says, or nothing where it is unset or empty. Anything but 0 and 1 is refused.
+// The variable's value; nothing if it is unset or empty. Values other than 0 and 1 are refused.
 inline std::optional<bool> setting(const char* name) {
   const char* text = std::getenv(name);
   const std::string_view value = text == nullptr ? "" : text;

@@ -25,7 +25,7 @@ void Staging::release() {
 }
 
 char* Staging::next(int64_t bytes, cudaStream_t stream) {
-  constexpr int64_t kLine = 64;  // two copies share no cache line
+  constexpr int64_t kLine = 64;  // two copies must not share a cache line
   if (used_ + bytes > kPartBytes) {
     require(cudaEventRecord(left_[part_], stream), "recording an event");
     part_ = (part_ + 1) % left_.size();

@@ -10,9 +10,9 @@
 namespace moe::cuda {
 namespace {
 
-constexpr size_t kMostPending = 256;
+constexpr size_t kMostPending = 256;  // checks; beyond it the older half is dropped
 
-// The emulation runs a kernel within its launch, so waiting costs nothing.
+// The emulation runs a kernel inside its launch, so waiting costs nothing.
 #if defined(MOE_SIMT)
 constexpr bool kSynchronousByDefault = true;
 #else
@@ -21,9 +21,9 @@ constexpr bool kSynchronousByDefault = false;
 
 }  // namespace
 
-CudaStream::CudaStream(std::shared_ptr<Device> device, CudaDevice& card)
+CudaStream::CudaStream(std::shared_ptr<Device> device, CudaDevice& gpu)
     : Stream(std::move(device), kAlignment, true),
-      card_(card),
+      gpu_(gpu),
       synchronous_(setting("PANAMOE_CUDA_SYNCHRONOUS").value_or(kSynchronousByDefault)) {
   require(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "creating a stream");
   void* memory = nullptr;
@@ -57,9 +57,9 @@ void CudaStream::release() {
   cudaFree(tickets_);
 }
 
-CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {
-  stream_.card_.make_current();
-  // Earlier calls have been waited for; their tensors may be gone.
+CudaStream::CallScope::CallScope(CudaStream& stream) : stream_(stream) {
+  stream_.gpu_.make_current();
+  // Earlier calls are complete; their tensors may be gone.
   if (stream_.synchronous_ && stream_.depth_ == 0) stream_.pending_.clear();
   ++stream_.depth_;
 }
@@ -70,7 +70,7 @@ void CudaStream::keep_checks(std::function<void()> checks) {
     return;
   }
   if (pending_.size() == kMostPending) pending_.erase(pending_.begin(), pending_.begin() + kMostPending / 2);
-  pending_.push_back({std::move(checks), card_.releases()});
+  pending_.push_back({std::move(checks), gpu_.releases()});
 }
 
 void CudaStream::launched(cudaError_t error, const char* what) {
@@ -81,7 +81,7 @@ void CudaStream::launched(cudaError_t error, const char* what) {
 }
 
 void CudaStream::write(const void* host, int64_t bytes, void* memory) {
-  const Call call(*this);
+  const CallScope call(*this);
   if (capturing_) {
     invalid("the stream is between moe_graph_begin and moe_graph_end, and a graph keeps no values of the host");
   }
@@ -97,7 +97,7 @@ void CudaStream::write(const void* host, int64_t bytes, void* memory) {
 }
 
 void CudaStream::read(const void* memory, int64_t bytes, void* host) {
-  card_.make_current();
+  gpu_.make_current();
   require_running();
   int64_t done = 0;
   do {
@@ -114,12 +114,12 @@ void CudaStream::read(const void* memory, int64_t bytes, void* host) {
 }
 
 void CudaStream::zero(void* memory, int64_t bytes) {
-  const Call call(*this);
+  const CallScope call(*this);
   if (bytes > 0) launched(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), handle_), "zeroing memory");
 }
 
 void CudaStream::synchronize() {
-  card_.make_current();
+  gpu_.make_current();
   require_running();
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   if (*refused_ != 0) report_refusal();
@@ -134,7 +134,7 @@ void CudaStream::require_running() const {
 }
 
 bool CudaStream::finished() {
-  card_.make_current();
+  gpu_.make_current();
   if (capturing_) return false;  // a query would invalidate the capture
   const cudaError_t error = cudaStreamQuery(handle_);
   if (error == cudaErrorNotReady) return false;
@@ -143,7 +143,7 @@ bool CudaStream::finished() {
 }
 
 int64_t CudaStream::mark() {
-  card_.make_current();
+  gpu_.make_current();
   require_running();
   cudaEvent_t& marked = event(marks_ + 1);
   if (marked == nullptr) require(cudaEventCreateWithFlags(&marked, cudaEventDisableTiming), "making an event");
@@ -152,7 +152,7 @@ int64_t CudaStream::mark() {
 }
 
 void CudaStream::wait(Stream& other, int64_t mark) {
-  card_.make_current();
+  gpu_.make_current();
   auto& marked = static_cast<CudaStream&>(other);
   require_running();
   marked.require_running();
@@ -163,7 +163,7 @@ void CudaStream::wait(Stream& other, int64_t mark) {
 }
 
 void* CudaStream::native() {
-  card_.make_current();
+  gpu_.make_current();
   return handle_;
 }
 
@@ -171,9 +171,9 @@ void CudaStream::report_refusal() {
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   *refused_ = 0;
   const std::vector<Pending> pending = std::exchange(pending_, {});
-  const auto held = card_.hold_memory();  // no other thread may release memory that a check reads
+  const auto held = gpu_.hold_memory();  // no other thread may release memory that a check reads
   for (const auto& [check, releases] : pending) {
-    if (releases == card_.releases()) check();  // the first one that throws names the value
+    if (releases == gpu_.releases()) check();  // the first one that throws names the value
   }
   invalid(
       "an earlier call was given a value out of range, which has changed since; "
@@ -181,7 +181,7 @@ void CudaStream::report_refusal() {
 }
 
 void CudaStream::begin_graph() {
-  card_.make_current();
+  gpu_.make_current();
   if (capturing_) invalid("the stream has begun a graph already");
   require(cudaStreamBeginCapture(handle_, cudaStreamCaptureModeRelaxed), "beginning a graph");
   capturing_ = true;
@@ -189,7 +189,7 @@ void CudaStream::begin_graph() {
 }
 
 std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
-  card_.make_current();
+  gpu_.make_current();
   if (!capturing_) invalid("the stream has not begun a graph");
   capturing_ = false;
   arena().pin();
@@ -199,7 +199,7 @@ std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
 }
 
 void CudaStream::launch_graph(Graph& graph) {
-  const Call call(*this);
+  const CallScope call(*this);
   const auto& launch = static_cast<CudaGraph&>(graph);
   keep_checks([checks = launch.checks()] {
     for (const auto& check : *checks) check();

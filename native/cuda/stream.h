@@ -1,4 +1,4 @@
-// A CUDA stream, and what its kernels refused.
+// A CUDA stream, and reports of values that its kernels refused.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,7 +13,7 @@
 
 namespace moe::cuda {
 
-// A flag by which a kernel refuses an illegal value that it has read: it raises the flag and skips the value.
+// A flag that a kernel raises if it reads an illegal value; it then skips the value.
 class Refusal {
  public:
   explicit Refusal(int* flag) : flag_(flag) {}
@@ -44,35 +44,34 @@ class CudaGraph final : public Graph {
 // PANAMOE_CUDA_SYNCHRONOUS=1 every launch waits for its kernel, so that the call with the illegal value reports it.
 class CudaStream final : public Stream {
  public:
-  static constexpr size_t kAlignment = 256;  // of what cudaMalloc returns
+  static constexpr size_t kAlignment = 256;  // bytes; cudaMalloc's alignment
   static constexpr int64_t kTickets = 1024;
 
-  CudaStream(std::shared_ptr<Device> device, CudaDevice& card);
+  CudaStream(std::shared_ptr<Device> device, CudaDevice& gpu);
   ~CudaStream() override;
 
-  CudaDevice& card() const { return card_; }
+  CudaDevice& gpu() const { return gpu_; }
   cudaStream_t handle() const { return handle_; }
   Refusal refusal() const { return Refusal(refused_); }
-  // kTickets counters for is_last_block(), all 0 between kernels.
+  // kTickets counters for is_last_block(); all are 0 between kernels.
   unsigned* tickets() const { return tickets_; }
 
-  // A call of a kernel, which may call others. The thread holds mutex() meanwhile, so a thread that synchronizes sees
+  // The scope of a kernel call, which may nest. The thread holds mutex() meanwhile, so a thread that synchronizes sees
   // all kernels and checks of a call, or none.
-  class Call {
+  class CallScope {
    public:
-    explicit Call(CudaStream& stream);
-    ~Call() { --stream_.depth_; }
-    Call(const Call&) = delete;
-    Call& operator=(const Call&) = delete;
+    explicit CallScope(CudaStream& stream);
+    ~CallScope() { --stream_.depth_; }
+    CallScope(const CallScope&) = delete;
+    CallScope& operator=(const CallScope&) = delete;
 
    private:
     CudaStream& stream_;
   };
 
-  // The next two are called during a Call.
-  // Keeps the host's check of values that the next kernels read; it runs if a kernel refuses one.
+  // Keeps the host's check of values that the next kernels read; it runs if a kernel refuses one. Only within a call.
   void keep_checks(std::function<void()> checks);
-  // Called after a launch: throws Error if it failed, or if a kernel has refused a value by now.
+  // Called after a launch, within a call. Throws Error if it failed, or if a kernel has refused a value by now.
   void launched(cudaError_t error, const char* what);
 
   void begin_graph() override;
@@ -88,8 +87,8 @@ class CudaStream final : public Stream {
   void* native() override;
 
  private:
-  // A check, and the card's count of releases when it was kept. Once memory has been released to the system since, the
-  // check must not run: its tensors may have been in that memory.
+  // A check, and device().releases() when it was kept. Once memory has been released to the system, the check must not
+  // run, because its tensors may have been in it.
   struct Pending {
     std::function<void()> check;
     int64_t releases;
@@ -100,22 +99,22 @@ class CudaStream final : public Stream {
   // Refuses to wait between begin_graph and end_graph.
   void require_running() const;
 
-  static constexpr int64_t kMarks = 64;
-  // Events are reused, so an old mark stands for a later one: who waits for it waits longer.
+  static constexpr int64_t kMarks = 64;  // events of a stream, reused in turn
+  // Events are reused: an old mark may stand for a later one, and its waiter waits longer.
   cudaEvent_t& event(int64_t mark) { return events_[static_cast<size_t>(mark % kMarks)]; }
 
-  CudaDevice& card_;
+  CudaDevice& gpu_;
   Staging staging_;
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;
   unsigned* tickets_ = nullptr;
   const bool synchronous_;
-  int depth_ = 0;  // of nested calls
+  int depth_ = 0;  // nested calls
   bool capturing_ = false;
-  std::vector<Pending> pending_;  // since the last synchronize, oldest first
-  Checks captured_checks_;        // of the calls since begin_graph
+  std::vector<Pending> pending_;  // checks since the last synchronize, oldest first
+  Checks captured_checks_;        // checks of the calls since begin_graph
   std::array<cudaEvent_t, kMarks> events_{};
-  int64_t marks_ = 0;  // given so far
+  int64_t marks_ = 0;  // marks given so far
 };
 
 }  // namespace moe::cuda

@@ -1,5 +1,5 @@
-// Rows read and written in vectors. A thread takes `count` neighbours, by accesses of up to 16 bytes if the rows are
-// aligned, else one by one; bits do not depend on it.
+// Rows read and written in vectors. A thread takes `count` adjacent elements, by accesses of up to 16 bytes if the rows
+// are aligned, else one by one. Bits do not depend on it.
 #pragma once
 
 #include <type_traits>
@@ -11,8 +11,8 @@ namespace moe::cuda {
 template <typename Value, int count>
 inline constexpr int kPiece = count < kVectorOf<Value> ? count : kVectorOf<Value>;
 
-// Loads elements i .. i + count - 1 of a row of `width` as float32; `outside` past its end, which vectorized rows do
-// not reach.
+// Loads elements i .. i + count - 1 of a row of `width` as float32; `outside` past its end, which vectorized rows never
+// reach.
 template <bool vectorized, int count, typename Value>
 __device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t width, float (&to)[count],
                                             float outside = 0) {
@@ -60,8 +60,8 @@ __device__ __forceinline__ void store_floats(Value* row, int64_t i, int64_t widt
   }
 }
 
-// Calls visit(std::bool_constant): whether rows of `width` that start in these places, null ones aside, may be
-// vectorized.
+// Calls visit(std::bool_constant): whether rows of `width` that start at these pointers may be vectorized. Null
+// pointers are ignored.
 template <int count, typename Visit, typename... Values>
 void visit_vectorized(int64_t width, Visit&& visit, const Values*... rows) {
   const bool aligned =

@@ -18,8 +18,8 @@ void AsyncProxy::start(unsigned char* shared, size_t bytes, size_t address, std:
   warpgroups_.clear();
 }
 
-uint32_t AsyncProxy::address_of(const void* place) const {
-  const auto* byte = static_cast<const unsigned char*>(place);
+uint32_t AsyncProxy::address_of(const void* address) const {
+  const auto* byte = static_cast<const unsigned char*>(address);
   if (byte < shared_ || byte > shared_ + bytes_) throw std::runtime_error("not an address of dynamic shared memory");
   return static_cast<uint32_t>(address_ + static_cast<size_t>(byte - shared_));
 }
@@ -52,23 +52,23 @@ void AsyncProxy::write(uint32_t address, const void* from, size_t bytes, const c
 
 void AsyncProxy::fence() { seen_.assign(shared_, shared_ + bytes_); }
 
-void AsyncProxy::start_mbarrier(uint64_t* place, int arrivals, const Thread* starter) {
+void AsyncProxy::start_mbarrier(uint64_t* address, int arrivals, const Thread* starter) {
   if (arrivals < 1) throw std::runtime_error("mbarrier.init with " + std::to_string(arrivals) + " arrivals");
-  if (mbarriers_.contains(place)) throw std::runtime_error("mbarrier.init of a barrier that has started");
-  Mbarrier& barrier = mbarriers_[place];
+  if (mbarriers_.contains(address)) throw std::runtime_error("mbarrier.init of a barrier that has started");
+  Mbarrier& barrier = mbarriers_[address];
   barrier.arrivals_of_phase = barrier.arrivals = arrivals;
-  barrier.mark = *place = (*random_)();
+  barrier.mark = *address = (*random_)();
   barrier.starter = starter;
 }
 
 void AsyncProxy::announce_mbarriers(const Thread* starter) {
-  for (auto& [place, barrier] : mbarriers_) barrier.announced |= barrier.starter == starter;
+  for (auto& [address, barrier] : mbarriers_) barrier.announced |= barrier.starter == starter;
 }
 
-Mbarrier& AsyncProxy::mbarrier(uint64_t* place) {
-  const auto found = mbarriers_.find(place);
+Mbarrier& AsyncProxy::mbarrier(uint64_t* address) {
+  const auto found = mbarriers_.find(address);
   if (found == mbarriers_.end()) throw std::runtime_error("an mbarrier is used that has not started");
-  if (*place != found->second.mark) throw std::runtime_error("an mbarrier is used that was overwritten");
+  if (*address != found->second.mark) throw std::runtime_error("an mbarrier is used that was overwritten");
   return found->second;
 }
 

@@ -1,5 +1,5 @@
-// What a block's asynchronous units do: TMA and wgmma, which reach shared memory by the "async proxy" of PTX. They see
-// what threads have written after fence.proxy.async alone, and their effects land at random times.
+// The asynchronous units of a block: TMA and wgmma, which access shared memory through the "async proxy" of PTX. They
+// see the writes of threads only after fence.proxy.async, and their effects land at random times.
 #pragma once
 
 #include <array>
@@ -26,15 +26,15 @@ struct WarpProduct {
   std::array<float*, kWarp> d;
 };
 
-// Of a warp: products in flight, oldest first.
+// Products that a warp has in flight, oldest first.
 struct WarpProducts {
   std::vector<WarpProduct> issued;
   std::vector<size_t> groups;                       // sizes of the committed groups, oldest first
-  bool fenced = false;                              // by wgmma.fence, since a wait
-  std::map<const float*, std::vector<float>> left;  // registers as wgmma left them, or as it found them
+  bool fenced = false;                              // wgmma.fence was called since the last wait
+  std::map<const float*, std::vector<float>> left;  // registers as wgmma last left or found them
 };
 
-// Of the four warps of a warpgroup: descriptors of all products, and how many each warp has issued.
+// The four warps of a warpgroup: descriptors of all products, and how many each warp has issued.
 struct Warpgroup {
   std::vector<std::array<uint64_t, 2>> products;
   std::array<size_t, 4> issued{};
@@ -42,27 +42,27 @@ struct Warpgroup {
 
 class AsyncProxy {
  public:
-  // A block starts, whose dynamic shared memory has this address.
+  // Starts a block whose dynamic shared memory has this address.
   void start(unsigned char* shared, size_t bytes, size_t address, std::mt19937_64& random);
 
-  // The address of dynamic shared memory within the window of shared memory. Throws if it lies outside.
-  uint32_t address_of(const void* place) const;
-  // What TMA or wgmma reads. Throws if threads have written it without a fence since.
+  // The shared address (PTX) of memory in dynamic shared memory. Throws if it is outside.
+  uint32_t address_of(const void* address) const;
+  // A read by TMA or wgmma. Throws if threads have written that memory without a fence since.
   void read(uint32_t address, void* to, size_t bytes, const char* reader);
   void write(uint32_t address, const void* from, size_t bytes, const char* writer);
-  // fence.proxy.async: what has been written until now becomes visible.
+  // fence.proxy.async: makes earlier writes visible.
   void fence();
 
-  void start_mbarrier(uint64_t* place, int arrivals, const Thread* starter);
+  void start_mbarrier(uint64_t* address, int arrivals, const Thread* starter);
   void announce_mbarriers(const Thread* starter);
-  // Throws where no mbarrier was started.
-  Mbarrier& mbarrier(uint64_t* place);
+  // The mbarrier at this address. Throws if none was initialized there.
+  Mbarrier& mbarrier(uint64_t* address);
 
-  // The effect lands at some time from now on, half of all effects only when every thread waits.
+  // The effect lands at some later time; half of all effects land only when every thread waits.
   void launch(std::function<void()> effect);
-  // Lands some of what is in flight; at least one if `any`: every thread waits. Returns whether something landed.
+  // Lands some effects in flight; at least one if `any`, because every thread waits. Returns whether one landed.
   bool land_some(bool any);
-  // The failure of a block that has ended with work in flight; empty if it has none.
+  // The error of a block that ended with work in flight; empty if there is none.
   std::string unfinished() const;
   bool toss() { return ((*random_)() & 1) != 0; }
 

@@ -10,8 +10,8 @@
 namespace simt {
 namespace {
 
-constexpr size_t kSharedAlignment = 128;  // of MOE_DYNAMIC_SHARED
-constexpr size_t kSharedPeriod = 1024;    // the most that a kernel may align itself to
+constexpr size_t kSharedAlignment = 128;  // alignment of MOE_DYNAMIC_SHARED
+constexpr size_t kSharedPeriod = 1024;    // the largest alignment that a kernel may assume
 
 std::string name_of(const char* noun, const uint3& index) {
   std::ostringstream text;
@@ -34,8 +34,8 @@ void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, 
   std::vector<unsigned> order(grid.x * grid.y * grid.z);
   for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), random);
-  // Exactly as large as asked for and full of NaN, so that AddressSanitizer sees overruns, and tests see reads of
-  // memory that was not written. It begins at any multiple of 128, as behind a card's static shared memory.
+  // Exactly as large as requested and full of NaN, so that AddressSanitizer sees overruns and tests see reads of
+  // unwritten memory. It starts at any multiple of 128, like memory after a GPU's static shared memory.
   const size_t before = random() % (kSharedPeriod / kSharedAlignment) * kSharedAlignment;
   void* memory = nullptr;
   if (::posix_memalign(&memory, kSharedPeriod, before + std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
@@ -74,7 +74,7 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     thread.fiber.start(&enter);
     order[static_cast<size_t>(i)] = i;
   }
-  // One warp may lag until all others wait, so that warps drift apart.
+  // One warp may wait until all others do, so that warps drift apart.
   const int warps = static_cast<int>(meetings_.size());
   int lagging = warps;
   while (alive_ > 0 && error_.empty()) {
@@ -103,7 +103,7 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     if (!moved && error_.empty()) error_ = deadlock();
   }
   if (error_.empty()) error_ = async_.unfinished();
-  // Fibers that still wait are restarted by the next kernel.
+  // The next kernel restarts fibers that still wait.
   if (!error_.empty()) throw std::runtime_error(name_of("block", blockIdx) + ": " + error_);
 }
 

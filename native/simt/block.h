@@ -1,6 +1,6 @@
-// Runs a block of CUDA threads as fibers on one thread of the system. A fiber runs until it must wait for others. The
-// order of fibers is random in every round, so that a missing barrier shows as a wrong result; a barrier that not all
-// threads can reach is reported as a deadlock.
+// Runs a block of CUDA threads as fibers on one OS thread. A fiber runs until it must wait for others. The order of
+// fibers is random in every round, so that a missing barrier shows as a wrong result; a barrier that not all threads
+// reach is reported as a deadlock.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ struct uint3 {
   unsigned x, y, z;
 };
 
-// CUDA's names; the scheduler sets them before it resumes a fiber.
+// CUDA's variables; the scheduler sets them before it resumes a fiber.
 inline constinit thread_local uint3 threadIdx{};
 inline constinit thread_local uint3 blockIdx{};
 inline constinit thread_local dim3 blockDim{};
@@ -37,8 +37,8 @@ constexpr size_t kMostDepositBytes = 32;
 // The values that the lanes of a warp exchange in one collective.
 using Deposits = unsigned char[kWarp][kMostDepositBytes];
 
-// The lanes of one warp that meet under one mask. Two tables alternate, because a lane may enter the next collective
-// while another still reads the values of this one.
+// The lanes of one warp in a collective with one mask. Two tables alternate, because a lane may enter the next
+// collective while another one still reads this one's values.
 struct Meeting {
   uint32_t mask = 0;
   uint32_t arrived = 0;
@@ -47,16 +47,17 @@ struct Meeting {
   alignas(16) Deposits deposits[2];
 };
 
-// An asynchronous copy of 16 bytes to shared memory in flight; `filled` of them come from memory, the others are 0.
+// An asynchronous copy of 16 bytes to shared memory in flight; the first `filled` bytes come from memory, the others
+// are 0.
 struct Copy {
   void* to;
   const void* from;
   size_t filled;
 };
 
-// One of a block's 16 barriers: __syncthreads is number 0, of all threads that have not ended.
+// One of a block's 16 barriers: __syncthreads is number 0, for all threads that have not ended.
 struct Barrier {
-  int threads = 0;  // that meet; 0 stands for all
+  int threads = 0;  // threads that take part; 0: all
   int arrived = 0, predicates = 0, predicates_of_last = 0;
 };
 
@@ -67,17 +68,17 @@ struct Thread {
   enum { kReady, kAtBarrier, kInMeeting, kAtMbarrier, kDone } state = kDone;
   Barrier* barrier = nullptr;
   const Mbarrier* mbarrier = nullptr;
-  int parity = 0;  // of the mbarrier's phase that the fiber waits for
+  int parity = 0;  // parity of the mbarrier phase that the fiber waits for
   Meeting* meeting = nullptr;
-  uint64_t generation = 0;     // of the meeting when the fiber entered it
-  std::vector<Copy> copies;    // in flight, oldest first; they are done when they are waited for, not before
+  uint64_t generation = 0;     // generation of the collective that the fiber entered
+  std::vector<Copy> copies;    // in flight, oldest first; they happen only when they are waited for
   std::vector<size_t> groups;  // sizes of the committed groups of copies, oldest first
   Fiber fiber;
 };
 
 class Block {
  public:
-  // The block that is running; null outside of a kernel.
+  // The running block; null outside a kernel.
   static Block& current() { return *current_; }
   static bool running() { return current_ != nullptr; }
 
@@ -88,16 +89,16 @@ class Block {
   Thread& thread() { return *running_; }
   unsigned char* shared() { return shared_; }
 
-  // The asynchronous proxy's state (TMA, wgmma) of this block.
+  // This block's asynchronous proxy (TMA, wgmma).
   AsyncProxy& async() { return async_; }
 
-  // __syncthreads_count: waits for all threads, or for `threads` of them at another barrier, and returns how many gave
-  // a predicate other than 0.
+  // __syncthreads_count: waits for all threads, or for `threads` of them at another barrier, and returns the number of
+  // nonzero predicates.
   int barrier(int predicate, int number = 0, int threads = 0);
   // Waits until the mbarrier's phase of this parity has completed.
   void wait_for(const Mbarrier& mbarrier, int parity);
   // Deposits `bytes` of `value` and waits for all lanes of the mask. The table stays valid until the second next
-  // collective of the same mask.
+  // collective of that mask.
   const Deposits& meet(unsigned mask, const void* value, size_t bytes, const char* operation);
   // Ends the kernel with this failure of the running thread.
   [[noreturn]] void refuse(const std::string& what) const;
@@ -114,7 +115,7 @@ class Block {
   unsigned char* shared_ = nullptr;
   const std::function<void()>* kernel_ = nullptr;
   std::vector<std::unique_ptr<Thread>> threads_;
-  std::vector<std::vector<std::unique_ptr<Meeting>>> meetings_;  // of each warp
+  std::vector<std::vector<std::unique_ptr<Meeting>>> meetings_;  // per warp
   Thread* running_ = nullptr;
   std::array<Barrier, 16> barriers_;
   AsyncProxy async_;

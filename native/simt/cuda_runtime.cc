@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kVersion = 13000;
 
-// Failures that a test asked for: a function fails with this error after `skip` more calls.
+// A failure that a test asked for: a function returns this error after `skip` more calls.
 struct Failure {
   cudaError_t error;
   int skip;
@@ -28,7 +28,7 @@ std::map<std::string, Failure>& failures() {
 }
 std::atomic<uint64_t> launches{0};
 thread_local std::string launch_failure = "unspecified launch failure";
-thread_local cudaError_t lost = cudaSuccess;  // as on a card, all calls fail after a kernel has failed
+thread_local cudaError_t lost = cudaSuccess;  // like on a GPU, all calls fail after a kernel has failed
 
 uint64_t process_seed() {
   static const uint64_t seed = [] {

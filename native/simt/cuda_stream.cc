@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "simt/card.h"
+#include "simt/gpu.h"
 #include "simt/memory.h"
 #include "simt/outcome.h"
 #include "simt/queue.h"
@@ -20,16 +20,16 @@ struct SimtGraph {
 };
 
 struct SimtStream {
-  explicit SimtStream(int its_card) : card(its_card), queue(std::make_shared<simt::Queue>(its_card)) {}
+  explicit SimtStream(int its_gpu) : gpu(its_gpu), queue(std::make_shared<simt::Queue>(its_gpu)) {}
   ~SimtStream() { queue->close(); }
 
-  const int card;
+  const int gpu;
   std::unique_ptr<SimtGraph> captured;
-  bool broken = false;  // the capture is invalid, because of a call that is not allowed during one
+  bool broken = false;  // the capture is invalid, because of a call that captures do not allow
   const std::shared_ptr<simt::Queue> queue;
 };
 
-// The work that a stream had been given when the event was recorded.
+// The work that a stream had when the event was recorded.
 struct SimtEvent {
   std::shared_ptr<simt::Queue> queue;
   uint64_t given = 0;
@@ -40,7 +40,7 @@ namespace {
 std::atomic<uint64_t> launches{0}, waits{0}, copies{0};
 std::function<void()> before_launch;
 
-// Counts a call that gives the card work. A captured one gives it none yet.
+// Counts a call that gives the GPU work. A captured call gives it none yet.
 void count(std::atomic<uint64_t>& calls, cudaStream_t stream) {
   if (stream == nullptr || stream->captured == nullptr) ++calls;
 }
@@ -60,18 +60,18 @@ bool breaks_capture(cudaStream_t stream) { return stream->broken = stream->captu
 
 }  // namespace
 
-// Gives a stream work of the host. For libraries that stand for NCCL.
+// Gives a stream work of the host, for libraries that replace NCCL.
 extern "C" __attribute__((visibility("default"))) void simt_enqueue(cudaStream_t stream, std::function<void()> work) {
   simt::enqueue(stream, std::move(work));
 }
 
-// Runs `action` once, in the thread that launches the next kernel, before the launch. For tests.
+// Runs `action` once, on the thread that launches the next kernel, before the launch. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::function<void()> action) {
   before_launch = std::move(action);
 }
 
-// Counts of three things: calls that gave the cards work (kernels, graphs, copies on a card); waits of the host for a
-// card; copies between host and card. For tests.
+// Returns three counts: calls that gave the GPUs work (kernels, graphs, copies on a GPU); waits of the host for a GPU;
+// copies between host and GPU. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_work(uint64_t* counts) {
   counts[0] = launches;
   counts[1] = waits;
@@ -83,7 +83,7 @@ namespace simt {
 cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
   if (before_launch) std::exchange(before_launch, nullptr)();
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
-  if (config.stream != nullptr && config.stream->card != current_card()) return cudaErrorInvalidResourceHandle;
+  if (config.stream != nullptr && config.stream->gpu != current_gpu()) return cudaErrorInvalidResourceHandle;
   count(launches, config.stream);
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
@@ -123,7 +123,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   SIMT_OUTCOME();
-  *stream = new SimtStream(simt::current_card());
+  *stream = new SimtStream(simt::current_gpu());
   return cudaSuccess;
 }
 

@@ -1,11 +1,11 @@
-// Fibers, one for each CUDA thread of a block, on one thread of the system.
+// Fibers, one per CUDA thread of a block, on one OS thread.
 #pragma once
 
 #include <cstddef>
 
 namespace simt {
 
-// A stack, and where its function was suspended.
+// A stack, and the point where its function was suspended.
 class Fiber {
  public:
   static constexpr size_t kStackBytes = 128 << 10;
@@ -22,7 +22,7 @@ class Fiber {
   // Called on the fiber: returns to where resume() was called.
   void leave();
   [[noreturn]] void leave_for_good();
-  // entry() must call it first.
+  // Must be the first call of entry().
   static void arrived();
 
  private:

@@ -8,12 +8,12 @@
 
 namespace simt {
 
-// A copy of one box of the matrix that `map` describes, to shared memory; it lands later, and completes its bytes at
-// the barrier. Throws if it would trap on a card, or if the emulation does not know it.
+// Copies one box of the matrix that `map` describes to shared memory; it lands later and completes its bytes at the
+// barrier. Throws if it would trap on a GPU, or if the emulation does not support it.
 void start_box(AsyncProxy& async, const CUtensorMap& map, const std::array<int, 3>& first, void* to, uint64_t* barrier);
 
-// wgmma for d [64, columns] += a [64, 16] b [16, columns] in bfloat16; called by all lanes of a warp, with its
-// registers. It reads and writes when its group lands: at its commit or when it is waited for.
+// wgmma: d [64, columns] += a [64, 16] b [16, columns] in bfloat16; called by all lanes of a warp with their registers.
+// It reads and writes when its group lands: at its commit or when it is waited for.
 void issue_product(Block& block, float* d, int columns, uint64_t a, uint64_t b, bool transposed_a);
 // wgmma.fence, wgmma.commit_group and wgmma.wait_group.
 void fence_registers(Block& block);
@@ -64,7 +64,7 @@ void wait_products(float (*)[4]) {
   simt::wait_groups(simt::Block::current(), pending);
 }
 
-// A fiber has all registers that it wants.
+// A fiber has any number of registers.
 template <int registers>
 void give_registers() {}
 template <int registers>

@@ -19,7 +19,7 @@
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
 #define __grid_constant__
-#define __shared__ static thread_local  // blocks of a grid run one after another on one thread
+#define __shared__ static thread_local  // blocks of a grid run one by one on one thread
 
 struct alignas(8) float2 {
   float x, y;
@@ -46,8 +46,8 @@ const Value& of_lane(const Deposits& table, int lane) {
 
 inline int this_lane() { return Block::current().thread().lane; }
 
-// A shuffle: the value of lane source(lane) within the caller's segment of `width` lanes, or the caller's own value if
-// that lane is outside the segment.
+// A shuffle: the value of lane source(lane) of the caller's segment of `width` lanes; the caller's own value if that
+// lane is outside.
 template <typename Value, typename Source>
 Value shuffle(unsigned mask, Value value, int width, const char* operation, Source source) {
   const int lane = this_lane(), first = lane & ~(width - 1);
@@ -112,8 +112,7 @@ unsigned __match_any_sync(unsigned mask, T value) {
   return same;
 }
 
-// The threads of a grid run on one thread of the system, so plain additions are atomic; streams of two threads share no
-// counters.
+// Threads of a grid run on one OS thread, so plain additions are atomic; two streams never share counters.
 template <typename T, typename V>
 T atomicAdd(T* address, V value) {
   const T old = *address;

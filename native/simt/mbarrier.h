@@ -1,4 +1,4 @@
-// A barrier in shared memory that counts arrivals, and bytes of copies by TMA (PTX's mbarrier).
+// PTX's mbarrier: a barrier in shared memory that counts arrivals, and bytes of TMA copies.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,14 @@ struct Thread;
 
 struct Mbarrier {
   int arrivals_of_phase = 0;
-  int arrivals = 0;   // that the current phase still lacks
-  int64_t bytes = 0;  // likewise; below 0 if more have come than were announced
-  int parity = 0;     // of the current phase
-  uint64_t mark = 0;  // what the barrier's word in shared memory holds
+  int arrivals = 0;   // arrivals that the current phase still needs
+  int64_t bytes = 0;  // bytes that it still needs; below 0 if more landed than were announced
+  int parity = 0;     // parity of the current phase
+  uint64_t mark = 0;  // value of the barrier's word in shared memory
   const Thread* starter = nullptr;
-  bool announced = false;  // TMA sees the start
+  bool announced = false;  // TMA sees the initialization
 
-  // Whether the phase before the current one is of this parity. At the start that is one of parity 1.
+  // Whether the previous phase has this parity. At the start it has parity 1.
   bool has_completed(int of_parity) const { return parity != of_parity; }
 
   void go_on_if_complete() {

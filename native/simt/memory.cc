@@ -9,7 +9,7 @@
 #include <map>
 #include <mutex>
 
-#include "simt/card.h"
+#include "simt/gpu.h"
 #include "simt/outcome.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -18,12 +18,12 @@
 
 namespace {
 
-constexpr size_t kCardBytes = size_t{16} << 30;
+constexpr size_t kGpuBytes = size_t{16} << 30;
 constexpr size_t kAlignment = 256;
-// Memory comes in huge pages, so that changing its protection is quick however much is in use.
+// Memory consists of huge pages, so that changing its protection is fast for any size in use.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// AddressSanitizer refuses accesses outside blocks, and each block ends with a gap.
+// Under AddressSanitizer, accesses outside blocks fail; each block ends with a gap.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kGap = kAlignment;
 void refuse(void* memory, size_t bytes) { __asan_poison_memory_region(memory, bytes); }
@@ -36,18 +36,18 @@ void allow(void*, size_t) {}
 
 size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-// Addresses for the memory of one card. The system gives them memory when it is first written.
-class CardMemory {
+// Address space for the memory of one GPU. The system adds memory at the first write.
+class GpuMemory {
  public:
-  CardMemory() {
+  GpuMemory() {
     constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void* reserved = ::mmap(nullptr, kCardBytes + kHugePage, PROT_NONE, kFlags, -1, 0);
+    void* reserved = ::mmap(nullptr, kGpuBytes + kHugePage, PROT_NONE, kFlags, -1, 0);
     if (reserved == MAP_FAILED) std::abort();
     begin_ = reinterpret_cast<char*>(rounded(reinterpret_cast<size_t>(reserved), kHugePage));
-    ::madvise(begin_, kCardBytes, MADV_HUGEPAGE);  // may fail: only speed differs
+    ::madvise(begin_, kGpuBytes, MADV_HUGEPAGE);  // may fail: only speed differs
   }
 
-  // Null if there is no room. New memory is full of NaN, so that tests see reads of memory that was not written.
+  // Null if there is no room. New memory is full of NaN, so that tests see reads of unwritten memory.
   void* allocate(size_t bytes) {
     const size_t size = rounded(std::max<size_t>(bytes, 1) + kGap, kAlignment);
     if (size > available()) return nullptr;
@@ -56,7 +56,7 @@ class CardMemory {
       if (begin - at >= size) break;
       at = begin + length;
     }
-    if (size > kCardBytes - at) return nullptr;
+    if (size > kGpuBytes - at) return nullptr;
     blocks_[at] = size;
     used_ += size;
     if (at + size > reach_) {
@@ -71,7 +71,7 @@ class CardMemory {
     return begin_ + at;
   }
 
-  // False if the card has no such block.
+  // Returns false if the GPU has no such block.
   bool free(void* memory) {
     const auto found = blocks_.find(static_cast<size_t>(static_cast<char*>(memory) - begin_));
     if (found == blocks_.end()) return false;
@@ -88,7 +88,7 @@ class CardMemory {
     if (--accesses_ == 0) protect();
   }
 
-  size_t available() const { return kCardBytes - std::min(kCardBytes, used_ + occupied_); }
+  size_t available() const { return kGpuBytes - std::min(kGpuBytes, used_ + occupied_); }
   void occupy(size_t bytes) { occupied_ = bytes; }
 
  private:
@@ -99,14 +99,14 @@ class CardMemory {
 
   char* begin_ = nullptr;
   std::map<size_t, size_t> blocks_;  // offset and size
-  size_t reach_ = 0;                 // bytes from the begin on that blocks have had so far
+  size_t reach_ = 0;                 // bytes from the start that blocks have used so far
   size_t used_ = 0, occupied_ = 0;
   int accesses_ = 0;
 };
 
-std::mutex mutex;  // over the cards' memory
-CardMemory* cards() {
-  static auto* memory = new CardMemory[simt::kCards];  // leaked on purpose: threads may work while statics end
+std::mutex mutex;  // over the GPUs' memory
+GpuMemory* gpus() {
+  static auto* memory = new GpuMemory[simt::kGpus];  // leaked on purpose: threads may run during static destruction
   return memory;
 }
 
@@ -119,27 +119,27 @@ cudaError_t host_memory(void** memory, size_t bytes) {
 
 void simt_access(int begin) {
   std::lock_guard lock(mutex);
-  for (int card = 0; card < simt::kCards; ++card) begin != 0 ? cards()[card].open() : cards()[card].close();
+  for (int gpu = 0; gpu < simt::kGpus; ++gpu) begin != 0 ? gpus()[gpu].open() : gpus()[gpu].close();
 }
 
-// Takes `bytes` of every card, as another process would. For tests.
+// Occupies `bytes` of every GPU, like another process would. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_occupy(uint64_t bytes) {
   std::lock_guard lock(mutex);
-  for (int card = 0; card < simt::kCards; ++card) cards()[card].occupy(bytes);
+  for (int gpu = 0; gpu < simt::kGpus; ++gpu) gpus()[gpu].occupy(bytes);
 }
 
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   SIMT_OUTCOME();
   std::lock_guard lock(mutex);
-  *total = kCardBytes;
-  *available = cards()[simt::current_card()].available();
+  *total = kGpuBytes;
+  *available = gpus()[simt::current_gpu()].available();
   return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
   SIMT_OUTCOME();
   std::lock_guard lock(mutex);
-  void* block = cards()[simt::current_card()].allocate(bytes);
+  void* block = gpus()[simt::current_gpu()].allocate(bytes);
   if (block == nullptr) return cudaErrorMemoryAllocation;
   *memory = block;
   return cudaSuccess;
@@ -153,8 +153,8 @@ cudaError_t cudaMallocManaged(void** memory, size_t bytes, unsigned) {
 
 cudaError_t cudaFree(void* memory) {
   std::lock_guard lock(mutex);
-  for (int card = 0; card < simt::kCards; ++card) {
-    if (cards()[card].free(memory)) return cudaSuccess;
+  for (int gpu = 0; gpu < simt::kGpus; ++gpu) {
+    if (gpus()[gpu].free(memory)) return cudaSuccess;
   }
   std::free(memory);
   return cudaSuccess;

@@ -1,15 +1,15 @@
-// The memory of the emulated cards. Kernels and copies can access it; the host cannot, as on a card: its access ends
-// the process.
+// The memory of the emulated GPUs. Only kernels and copies can access it, like on a GPU: an access by the host ends the
+// process.
 #pragma once
 
 #include <cuda_runtime.h>
 
-// Lets the host access the memory of all cards, until as many calls have ended it (0) as have begun it (1).
+// begin = 1 lets the host access the memory of all GPUs; 0 ends it. Calls nest.
 extern "C" __attribute__((visibility("default"))) void simt_access(int begin);
 
 namespace simt {
 
-// An access, in whatever thread.
+// Access to GPU memory while it lives, on any thread.
 class MemoryAccess {
  public:
   MemoryAccess() { simt_access(1); }

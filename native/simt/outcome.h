@@ -1,13 +1,13 @@
-// When emulated functions fail: if a test asks for it, if they are misused, and after a kernel has failed.
+// Failures of emulated functions: if a test asks for one, on misuse, and after a kernel has failed.
 #pragma once
 
 #include <cuda_runtime.h>
 
 namespace simt {
 
-// The result of a call of this function: cudaSuccess, a failure that a test asked for, or that of an earlier kernel.
+// The result of calling this function: cudaSuccess, a failure that a test asked for, or an earlier kernel's.
 cudaError_t outcome(const char* function);
-// Records that a kernel has failed: as on a card all later calls fail, but only those of this thread.
+// Records that a kernel has failed: all later calls fail, like on a GPU, but only on this thread.
 cudaError_t lose(const char* failure);
 
 }  // namespace simt

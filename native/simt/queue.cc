@@ -14,13 +14,13 @@ enum Holding { kNothing = 0, kUntilSynchronized = 1, kBehindTheCaller = 2 };
 
 std::atomic<int> holding{kNothing};
 
-// How late a stream is that works behind the caller's back: what it was given can be seen no earlier.
+// Delay of a stream with asynchronous work: its results are visible no earlier.
 constexpr std::chrono::microseconds kLate{300};
 
 }  // namespace
 
-// Makes streams hold their work back, as on a busy card: with 1 until they are synchronized, with 2 for a while, for a
-// thread of each stream does it; 0 ends it. For tests.
+// Makes streams hold their work back, like a busy GPU: 1 until they are synchronized; 2 for a while, on a thread per
+// stream; 0 ends it. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_hold(int hold) { holding = hold; }
 
 namespace simt {
@@ -90,7 +90,7 @@ void Queue::run_first(std::unique_lock<std::mutex>& lock) {
 }
 
 void Queue::run_late() {
-  cudaSetDevice(card_);
+  cudaSetDevice(gpu_);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return closed_ || (!busy_ && !held_.empty()); });

@@ -13,18 +13,18 @@
 
 namespace simt {
 
-// Work of a stream that is held back. It outlives its stream if another stream waits for it.
+// A stream's work that is held back. It outlives its stream if another stream waits for it.
 class Queue {
  public:
-  explicit Queue(int card) : card_(card) {}
+  explicit Queue(int gpu) : gpu_(gpu) {}
 
-  // Runs the work now if none is held back before it.
+  // Runs the work now if no earlier work is held back.
   cudaError_t give(std::function<void()> work);
   uint64_t given() const;
   bool finished() const;
-  // Returns when the first `count` pieces of work are done; runs those that nobody does.
+  // Returns when the first `count` pieces of work are done; runs those that no thread runs.
   cudaError_t finish(uint64_t count);
-  // After it nothing more is given.
+  // Called last: no more work is given.
   void close();
 
  private:
@@ -32,13 +32,13 @@ class Queue {
   void run_first(std::unique_lock<std::mutex>& lock);
   void run_late();
 
-  const int card_;
+  const int gpu_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> held_;
   uint64_t given_ = 0, done_ = 0;
   bool busy_ = false, closed_ = false;
-  std::string failure_;  // of the first work that threw
+  std::string failure_;  // message of the first work that threw
   std::thread worker_;
 };
 

@@ -1,5 +1,5 @@
-// Runtime kernels without NVRTC: some instances of cuda/runtime_kernel, compiled with the emulation. An image that a
-// test installs is the name of one. Test only.
+// Runtime kernels without NVRTC: some instances of cuda/runtime_kernel, compiled with the emulation. A test installs
+// the name of an instance as its image. Test only.
 #include <cuda_runtime.h>
 
 #include <map>
@@ -74,7 +74,7 @@ namespace custom_activation {
 }
 
 struct SimtKernel {
-  // Copies the arguments, as a launch does, and returns what each thread runs.
+  // Copies the arguments, like a launch does, and returns what each thread runs.
   std::function<std::function<void()>(void** arguments)> bind;
 };
 

@@ -1,6 +1,5 @@
-// The emulation of cuda/ptx.h: matrix products of a warp, loads of their fragments, asynchronous copies, powers of
-// two. Products are summed over k in order; a tensor core sums in another order, so tests compare with a tolerance.
-// Test only.
+// The emulation of cuda/ptx.h: matrix products of a warp, loads of their fragments, asynchronous copies, powers of two.
+// It sums products over k in order; a tensor core has another order, so tests compare with a tolerance. Test only.
 #pragma once
 
 #include <limits>
@@ -9,16 +8,16 @@
 
 namespace moe::cuda {
 
-// d += a b for 16 x 16 a and 16 x 8 b in bfloat16, d float32, laid out over the lanes as PTX ISA's mma.m16n8k16 says:
-// with g = lane / 4, t = lane % 4, a holds (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and their right
-// neighbours, b holds (2t, g), (2t + 8, g) and their lower neighbours, d holds (g, 2t), (g, 2t + 1) and both 8 below.
+// d += a b for 16 x 16 a and 16 x 8 b in bfloat16, d float32, in PTX's layout of mma.m16n8k16 over the lanes: with g =
+// lane / 4, t = lane % 4, a holds (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and the next column of each; b
+// holds (2t, g), (2t + 8, g) and the next row of each; d holds (g, 2t), (g, 2t + 1) and both 8 rows below.
 inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   struct Fragments {
     uint32_t a[4], b[2];
   } mine{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
   const simt::Deposits& table = simt::Block::current().meet(~0u, &mine, sizeof(mine), "mma.m16n8k16");
   const int g = simt::this_lane() / 4, t = simt::this_lane() % 4;
-  float rows[16][2], columns[16][2];  // of k: g and g + 8 of a, 2t and 2t + 1 of b
+  float rows[16][2], columns[16][2];  // per k: rows g and g + 8 of a, columns 2t and 2t + 1 of b
   const auto unpack = [](uint32_t pair, float(*to)[2], int i) {
     to[0][i] = std::bit_cast<float>(pair << 16);
     to[1][i] = std::bit_cast<float>(pair & 0xffff0000u);
@@ -42,7 +41,7 @@ inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint3
   std::memcpy(d, sums, sizeof(sums));
 }
 
-// Refuses an address that traps on a card.
+// Refuses an address that traps on a GPU.
 inline void require_aligned(const void* address, const char* operation) {
   if (reinterpret_cast<uintptr_t>(address) % 16 == 0) return;
   simt::Block::current().refuse(std::string(operation) + " of an address that is not a multiple of 16");
@@ -59,7 +58,7 @@ inline void load_matrices(uint32_t (&r)[4], const void* row) {
   }
 }
 
-// The same with each matrix transposed.
+// load_matrices with each matrix transposed.
 inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   require_aligned(row, "ldmatrix");
   const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4.trans");
@@ -74,7 +73,7 @@ inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   }
 }
 
-// Copies 16 bytes from global to shared memory when the group is waited for; those from `filled` on become 0.
+// Copies 16 bytes from global to shared memory when the group is waited for; those from byte `filled` on become 0.
 inline void copy_async_16(void* shared, const void* global, int filled = 16) {
   require_aligned(shared, "cp.async");
   require_aligned(global, "cp.async");

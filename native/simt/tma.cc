@@ -1,4 +1,4 @@
-// TMA: the descriptor of a matrix as the driver makes it, and copies of boxes of it to shared memory.
+// TMA: descriptors of matrices, as the driver encodes them, and copies of boxes to shared memory.
 #include <cuda.h>
 #include <cuda_runtime.h>
 
@@ -14,17 +14,17 @@ namespace {
 constexpr int kRank = 3;
 constexpr uint32_t kSwizzleBytes = 128;
 
-// What the emulation keeps in a CUtensorMap.
+// The emulation's content of a CUtensorMap.
 struct Matrix {
   const unsigned char* data;
-  uint64_t sizes[kRank];        // elements, the neighbours first
+  uint64_t sizes[kRank];        // elements, the contiguous dimension first
   uint64_t strides[kRank - 1];  // bytes
   uint32_t box[kRank];
   uint32_t element;  // bytes
 };
 static_assert(sizeof(Matrix) <= sizeof(CUtensorMap));
 
-// A copy in flight: the box's bytes in order, zeros where it overhangs the matrix.
+// A copy in flight: the box's bytes in order, with zeros outside the matrix.
 std::vector<unsigned char> read_box(const Matrix& matrix, const std::array<int, kRank>& first) {
   const uint32_t row_bytes = matrix.box[0] * matrix.element;
   std::vector<unsigned char> bytes(size_t{row_bytes} * matrix.box[1] * matrix.box[2]);
@@ -52,7 +52,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                                 const cuuint32_t* steps, CUtensorMapInterleave, CUtensorMapSwizzle swizzle,
                                 CUtensorMapL2promotion, CUtensorMapFloatOOBfill) {
   if (rank != kRank || type != CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 || swizzle != CU_TENSOR_MAP_SWIZZLE_128B) {
-    return CUDA_ERROR_NOT_SUPPORTED;  // by the emulation
+    return CUDA_ERROR_NOT_SUPPORTED;  // the emulation does not support it
   }
   const uint32_t element = 2;
   bool legal = reinterpret_cast<uintptr_t>(map) % alignof(CUtensorMap) == 0 &&

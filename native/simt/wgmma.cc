@@ -1,5 +1,5 @@
-// wgmma: products of a warpgroup, whose operands lie in shared memory where descriptors say. Layout of operands in
-// 128-byte swizzle, and of d over the lanes, as PTX ISA has them for wgmma.mma_async.
+// wgmma: products of a warpgroup whose operands are in shared memory, given by descriptors. Layout of operands in
+// 128-byte swizzle, and of d over the lanes: PTX ISA, wgmma.mma_async.
 #include <bit>
 #include <cstring>
 #include <stdexcept>
@@ -12,7 +12,7 @@ namespace {
 constexpr int kDepth = 16;  // k of a product
 constexpr const char* kWrittenInFlight = "a thread wrote registers of a wgmma in flight";
 
-// An operand as its descriptor gives it: lines (rows of a, columns of b) by k, or k by lines if transposed.
+// An operand given by a descriptor: lines (rows of a, columns of b) by k, or k by lines if transposed.
 class Panel {
  public:
   Panel(AsyncProxy& async, uint64_t descriptor, bool transposed)
@@ -26,7 +26,7 @@ class Panel {
     if ((start_ >> 7 & 7) != 0) throw std::runtime_error("wgmma of a panel that begins within the swizzle's period");
   }
 
-  // The 8 neighbours from `line` on at `k` if transposed, else the 8 from `k` on of `line`.
+  // Reads 8 adjacent elements: from `line` on at `k` if transposed, else from `k` on of `line`.
   void read(int line, int k, uint16_t (&to)[8]) const {
     const int along = transposed_ ? line : k, down = transposed_ ? k : line;
     const uint32_t linear = start_ + static_cast<uint32_t>(along / 64) * leading_ +
@@ -35,7 +35,7 @@ class Panel {
     async_.read(linear ^ (linear >> 7 & 7) << 4, to, sizeof(to), "wgmma");
   }
 
-  // All of it as float32 [lines, kDepth].
+  // The whole operand as float32 [lines, kDepth].
   std::vector<float> values(int first, int lines) const {
     std::vector<float> all(static_cast<size_t>(lines * kDepth));
     uint16_t eight[8];
@@ -59,7 +59,7 @@ class Panel {
   const bool transposed_;
 };
 
-// Whether a lane's registers of a product of `columns` columns are as wgmma left them.
+// Whether a lane's registers of a product of `columns` columns are unchanged since wgmma left them.
 bool same_bits(const float* d, int columns, const std::vector<float>& left) {
   return left.size() == static_cast<size_t>(columns / 2) && std::memcmp(d, left.data(), left.size() * 4) == 0;
 }
@@ -94,7 +94,7 @@ void land_groups(AsyncProxy& async, int warp, WarpProducts& products, size_t pen
   }
 }
 
-// The warps of a warpgroup issue the same products.
+// Checks that the warps of a warpgroup issue the same products.
 void require_same_product(Warpgroup& group, int warp, uint64_t a, uint64_t b) {
   const size_t number = group.issued[static_cast<size_t>(warp % 4)]++;
   if (number == group.products.size()) group.products.push_back({a, b});
@@ -149,7 +149,7 @@ void commit_group(Block& block) {
     products.groups.push_back(products.issued.size() - committed);
     if (block.async().toss()) land_groups(block.async(), block.thread().warp, products, 0);
   }
-  block.meet(~0u, &nothing, 1, "wgmma.commit_group");  // no lane's registers are gone before
+  block.meet(~0u, &nothing, 1, "wgmma.commit_group");  // no lane's registers go out of scope before
 }
 
 void wait_groups(Block& block, size_t pending) {
@@ -160,7 +160,7 @@ void wait_groups(Block& block, size_t pending) {
     land_groups(block.async(), block.thread().warp, products, pending);
     products.fenced = false;
   }
-  block.meet(~0u, &nothing, 1, "wgmma.wait_group");  // the lanes' registers have been written
+  block.meet(~0u, &nothing, 1, "wgmma.wait_group");  // all lanes' registers have been written
 }
 
 }  // namespace simt

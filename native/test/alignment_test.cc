@@ -1,5 +1,5 @@
-// A tensor need only be aligned to its elements. A backend may use faster accesses for better alignment, but the bits
-// of a result do not depend on it.
+// Tensors need only be aligned to their elements. A backend may use faster accesses for better alignment, with the same
+// bits.
 #include "test/testing.h"
 
 namespace moe::testing {
@@ -25,7 +25,7 @@ TEST_F(AlignmentTest, Activations) {
   }
 }
 
-// Of sizes with a tail.
+// Sizes with a tail.
 TEST_F(AlignmentTest, ElementwiseKernels) {
   for (moe_dtype from : kFloatings) {
     for (moe_dtype to : kFloatings) {

@@ -1,4 +1,4 @@
-// glibc's malloc under other names, so that this program's stand before it for every library of the process.
+// malloc that counts, then calls glibc's. This program's symbols come before glibc's for every library of the process.
 #include "test/allocations.h"
 
 #include <atomic>

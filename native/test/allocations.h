@@ -1,4 +1,4 @@
-// Counts what the process asks of malloc, the library under test included.
+// Counts the process's calls of malloc, and of the library under test.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ inline constexpr bool kCountsAllocations = false;
 inline constexpr bool kCountsAllocations = true;
 #endif
 
-// By all threads so far.
+// Calls by all threads so far.
 int64_t allocations();
 
 }  // namespace moe::testing

@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-// Counts what an arena asks for.
+// Counts an arena's allocations.
 class CountingDevice final : public Device {
  public:
   void* allocate(int64_t bytes) override {
@@ -53,7 +53,7 @@ class CountingDevice final : public Device {
 
 class ArenaTest : public ::testing::Test {
  protected:
-  // What a call takes: a nested call between its own.
+  // Takes memory like a call with a nested call.
   static void call(Arena& arena, int64_t count) {
     const Arena::Frame frame(arena);
     auto* first = arena.take<float>(count);
@@ -130,7 +130,7 @@ TEST_F(ArenaTest, MergesAtTheEndOfTheOutermostFrame) {
   EXPECT_LT(device.in_use_bytes(), 1100000);
 }
 
-// Its kernels may still use the chunks when a call ends.
+// Kernels may still use the chunks when a call ends.
 TEST_F(ArenaTest, AnAsynchronousOneMergesWhenItIsTold) {
   Arena arena(&device, kAlignment, true);
   call(arena, 100000);

@@ -1,4 +1,4 @@
-// Attention with a bias by relative position against its definition in float64, and its bits among other rows.
+// Attention with a bias by relative position: against its definition in float64, and bits independent of other rows.
 #include <cstring>
 
 #include "test/attention_reference.h"
@@ -6,7 +6,7 @@
 namespace moe::testing {
 namespace {
 
-// Two sequences in slots 2 and 0 of a cache with blocks of 8 positions, and one query a position.
+// Two sequences in slots 2 and 0 of a cache with blocks of 8 positions, one query per position.
 class AttentionBiasedTest : public KernelTest {
  protected:
   static constexpr int64_t kLength = 70, kBlock = 8, kBlocks = 9, kHeads = 4, kGroups = 2, kReach = 20;
@@ -42,7 +42,7 @@ class AttentionBiasedTest : public KernelTest {
     }
   };
 
-  // The row at `position` of a sequence that sees the keys 0 to `last`.
+  // The row at `position` of a sequence, if it sees the keys 0 to `last`.
   static std::vector<double> expected(const Case& c, int64_t row, int64_t last) {
     const int64_t D = c.head_size, first = row / kLength * kLength, i = row % kLength;
     std::vector<double> out(static_cast<size_t>(kHeads * D), 0);

@@ -1,4 +1,4 @@
-// The key/value cache, and attention over it: the same bits as attention over whole sequences, however rows are mixed.
+// The key/value cache and attention over it: the bits of attention over whole sequences, for any mix of rows.
 #include <cstring>
 #include <numeric>
 
@@ -7,13 +7,13 @@
 namespace moe::testing {
 namespace {
 
-// How a cache is cut into blocks: of this many positions, 0 for a block a slot; `shared` blocks, at the beginning of
-// both sequences, are the same.
+// How a cache is cut into blocks: `block` positions each, 0 for one block per slot; the first `shared` blocks are
+// shared by both sequences.
 struct Paging {
   int64_t block = 16, shared = 0;
 };
 
-// Two sequences in slots 4 and 1 of a cache that is otherwise full of NaN. Their blocks are shuffled.
+// Two sequences in slots 4 and 1 of a cache that is otherwise NaN. Their blocks are shuffled.
 class AttentionDecodeTest : public KernelTest {
  protected:
   static constexpr int64_t kSlots = 5, kLength = 150, kSpare = 10;  // positions of a slot that stay empty
@@ -28,7 +28,7 @@ class AttentionDecodeTest : public KernelTest {
     int64_t row() const { return shape.heads * shape.head_size; }
   };
 
-  // Query rows [rows, H, D] at (sequence, position) and the slot and position tensors that go with them.
+  // Query rows [rows, H, D] at (sequence, position) and their slot and position tensors.
   struct Batch {
     Tensor q, out, slot, position;
   };
@@ -75,7 +75,7 @@ class AttentionDecodeTest : public KernelTest {
     return s;
   }
 
-  // [B, L, H, D] seen as [B L, H, D].
+  // [B, L, H, D] as [B L, H, D].
   static moe_tensor flat(const Tensor& x) {
     moe_tensor rows = x.view();
     rows.rank = 3;
@@ -102,7 +102,7 @@ class AttentionDecodeTest : public KernelTest {
     return b;
   }
 
-  // Decodes the rows and compares each, bit by bit, with the same row of attention_forward.
+  // Decodes the rows and compares each with its row of attention_forward, bit by bit.
   void expect_forward_bits(const Sequences& s, const std::vector<std::pair<int64_t, int64_t>>& rows, moe_stream on) {
     Batch b = batch(s, rows);
     ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window), b.q, s.given_sinks(),
@@ -182,15 +182,15 @@ TEST_F(AttentionDecodeTest, RowsAroundTheBordersOfSplitsHaveTheBitsOfForward) {
   }
 }
 
-// A graph is recorded when nobody knows how long sequences will be.
-TEST_F(AttentionDecodeTest, ARecordedStepServesRowsOfEveryLength) {
-  if (on_cpu()) GTEST_SKIP() << "the CPU records no graphs";
+// A graph is captured before lengths of sequences are known.
+TEST_F(AttentionDecodeTest, ACapturedStepServesRowsOfEveryLength) {
+  if (on_cpu()) GTEST_SKIP() << "the CPU captures no graphs";
   const Sequences s = sequences(MOE_BFLOAT16, 4, 2, 16, 0, 600, true);
-  Batch recorded = batch(s, {{0, 0}, {1, 0}});
+  Batch captured = batch(s, {{0, 0}, {1, 0}});
   const auto decode = [&] {
-    ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(s.scale), recorded.q, s.given_sinks(),
-                                       cache_places(s.keys, s.values, s.table, recorded.slot, recorded.position),
-                                       recorded.out));
+    ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(s.scale), captured.q, s.given_sinks(),
+                                       cache_places(s.keys, s.values, s.table, captured.slot, captured.position),
+                                       captured.out));
   };
   moe_graph graph = 0;
   decode();
@@ -199,7 +199,7 @@ TEST_F(AttentionDecodeTest, ARecordedStepServesRowsOfEveryLength) {
   ASSERT_MOE_OK(moe_graph_end(stream, &graph));
   for (int64_t position : {0, 255, 256, 599, 3}) {
     const Batch now = batch(s, {{0, position}, {1, 599 - position}});
-    for (auto [from, to] : {std::pair{&now.q, &recorded.q}, {&now.position, &recorded.position}}) {
+    for (auto [from, to] : {std::pair{&now.q, &captured.q}, {&now.position, &captured.position}}) {
       for (int64_t i = 0; i < from->count(); ++i) to->set(i, (*from)[i]);
     }
     ASSERT_MOE_OK(moe_graph_launch(stream, graph));
@@ -207,7 +207,7 @@ TEST_F(AttentionDecodeTest, ARecordedStepServesRowsOfEveryLength) {
     for (int64_t row : {0, 1}) {
       const int64_t at = row == 0 ? position : s.shape.length + 599 - position;
       for (int64_t c = 0; c < s.row(); ++c) {
-        ASSERT_EQ(recorded.out[row * s.row() + c], s.out[at * s.row() + c]) << "position " << position;
+        ASSERT_EQ(captured.out[row * s.row() + c], s.out[at * s.row() + c]) << "position " << position;
       }
     }
   }
@@ -256,7 +256,7 @@ TEST_F(AttentionDecodeTest, SequencesThatShareBlocksHaveTheBitsOfForward) {
   }
 }
 
-// Blocks that the window has left may belong to another sequence, and so may their entries in the table.
+// Blocks before the window may belong to another sequence, and so may their table entries.
 TEST_F(AttentionDecodeTest, WhatLiesBeforeTheWindowIsNotRead) {
   constexpr int64_t kWindow = 33, kFirst = 90;
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
@@ -293,7 +293,7 @@ TEST_F(AttentionDecodeTest, ManyQueryHeadsOfOneKeyHeadHaveTheBitsOfForward) {
   }
 }
 
-// Threads that are more than the key/value heads share their query heads: unevenly, and some of them one each.
+// If there are more threads than key/value heads, they share query heads: unevenly, some of them one each.
 TEST_F(AttentionDecodeTest, ThreadsThatShareAKeyHeadHaveTheBitsOfForward) {
   for (const auto& [heads, groups] : {std::pair<int64_t, int64_t>{5, 1}, {2, 1}, {8, 2}, {1, 1}}) {
     const Sequences s = sequences(MOE_FLOAT32, heads, groups, 200, 0);
@@ -304,7 +304,7 @@ TEST_F(AttentionDecodeTest, ThreadsThatShareAKeyHeadHaveTheBitsOfForward) {
   }
 }
 
-// Rows of latent attention as released models have them. A CUDA device refuses what is wider than its tiles.
+// Rows of latent attention with the sizes of released models. A CUDA device refuses what is wider than its tiles.
 TEST_F(AttentionDecodeTest, WideHeadsHaveTheBitsOfForwardOrAreRefused) {
   if (on_cpu()) {
     const Sequences s = sequences(MOE_BFLOAT16, 9, 1, 576, 0, 70);
@@ -464,7 +464,7 @@ TEST_F(AttentionDecodeTest, RefusesPlacesOutsideTheCache) {
       moe_cache_append(stream, k, Tensor(MOE_FLOAT32, {1, 2, 4}), cache_places(keys, keys, table, slot, slot)));
 }
 
-// An entry of the table is looked at where a row needs its block, and there alone.
+// Table entries are checked only where a row needs their block.
 TEST_F(AttentionDecodeTest, RefusesEntriesOfTheTableThatAreNoBlocks) {
   Tensor keys(MOE_FLOAT32, {4, 5, 2, 4}), values(MOE_FLOAT32, {4, 5, 2, 4});
   const auto append = [&](const Tensor& table, int64_t rows, const Tensor& slot, const Tensor& position) {

@@ -1,4 +1,4 @@
-// An int8 key/value cache: what is stored, what attention reads of it, and that a row's bits are its own.
+// An int8 key/value cache: what is stored, what attention reads, and bits independent of other rows.
 #include <numeric>
 
 #include "test/attention_reference.h"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kBlock = 16;
 
-// The definition: element i of `x` [rows * D], D at a time, as scale and c.
+// The definition: scale and codes c of `x` [rows * D], D elements at a time.
 struct Stored {
   std::vector<float> scales;
   std::vector<int8_t> c;
@@ -29,7 +29,7 @@ struct Stored {
   }
 };
 
-// One sequence, in slot 1 of a cache whose blocks lie the last one first.
+// One sequence, in slot 1 of a cache whose blocks are in reverse order.
 struct Cache {
   Cache(moe_stream stream, moe_dtype dtype, int64_t length, int64_t groups, int64_t head_size, int64_t block = kBlock)
       : k(Tensor::random(dtype, {length, groups, head_size}, 2, -2, 2)),
@@ -91,7 +91,7 @@ class AttentionInt8Test : public KernelTest {
     return out;
   }
 
-  // Asserts that out is rows [begin, ...) of whole.
+  // Expects out to be rows [begin, ...) of whole.
   static void expect_rows(const Tensor& whole, const Tensor& out, int64_t begin) {
     const int64_t row = whole.count() / whole.view().shape[0];
     for (int64_t i = 0; i < out.count(); ++i) ASSERT_EQ(out[i], whole[begin * row + i]) << begin << ", " << i;
@@ -172,7 +172,7 @@ TEST_F(AttentionInt8Test, AgreesWithFloat64) {
   }
 }
 
-// A row alone, in a piece of a prompt, on other threads, and in blocks of another size.
+// A row alone, in a chunk of a prompt, on other threads, and in blocks of another size.
 TEST_F(AttentionInt8Test, ARowHasItsOwnBits) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (int64_t head_size : {13, 32}) {

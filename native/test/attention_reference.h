@@ -1,4 +1,4 @@
-// Attention in float64, one query after another, as the definition says.
+// Attention in float64, query by query, from its definition.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,7 @@ struct AttentionReference {
   std::vector<double> out, logsumexp, dq, dk, dv, dsinks;
 };
 
-// dout, if any, asks for the gradients of sum(dout * out).
+// dout, if given, asks for the gradients of sum(dout * out).
 inline AttentionReference reference_attention(const AttentionShape& s, const Tensor& queries, const Tensor& keys,
                                               const Tensor& values, const Tensor* sinks, double scale,
                                               const Tensor* dout = nullptr) {

@@ -1,4 +1,4 @@
-// Attention over whole sequences, against float64, against central differences, and against itself bit by bit.
+// Attention over whole sequences: against float64, central differences, and other paths bit by bit.
 #include "test/attention_reference.h"
 
 namespace moe::testing {
@@ -6,7 +6,7 @@ namespace {
 
 class AttentionTest : public KernelTest {};
 
-// Everything one attention layer reads and writes.
+// Inputs, outputs and gradients of one attention layer.
 struct Layer {
   AttentionShape shape;
   float scale;
@@ -57,7 +57,7 @@ void expect_reference(moe_dtype dtype, const AttentionShape& shape, moe_stream s
   expect_near(layer.out, expected.out, rounded ? 2e-3 : 2e-6, relative, "out");
   expect_near(layer.logsumexp, expected.logsumexp, 2e-6, 1e-6, "logsumexp");
   expect_near(layer.dv, expected.dv, rounded ? 1e-2 : 5e-6, relative, "dv");
-  const double of_out = rounded ? 1e-2 : half ? 5e-3 : 5e-6;  // the backward reads `out`, which was rounded
+  const double of_out = rounded ? 1e-2 : half ? 5e-3 : 5e-6;  // the backward reads the rounded `out`
   expect_near(layer.dq, expected.dq, of_out, relative, "dq");
   expect_near(layer.dk, expected.dk, of_out, relative, "dk");
   if (with_sinks) expect_near(layer.dsinks, expected.dsinks, half ? 2e-2 : 1e-5, relative, "dsinks");
@@ -355,7 +355,7 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
                      moe_attention_forward(stream, good.config(), inputs, good.out, nullptr));
 }
 
-// Runs the layers of a shape on a card of the default kind, and on one that an environment variable makes smaller.
+// Runs the layers of a shape on a default GPU, and on one that an environment variable makes smaller.
 class EmulatedAttentionTest : public AttentionTest {
  protected:
   void expect_same_bits_on(const char* variable, const char* value, moe_dtype dtype, const AttentionShape& shape) {
@@ -364,13 +364,13 @@ class EmulatedAttentionTest : public AttentionTest {
     layer.forward(stream);
     layer.backward(stream);
     ::setenv(variable, value, 1);
-    moe_device card = 0;
+    moe_device gpu = 0;
     moe_stream narrow = 0;
-    ASSERT_MOE_OK(moe_device_open("simt", 0, &card));
-    ASSERT_MOE_OK(moe_stream_create(card, 1, &narrow));
+    ASSERT_MOE_OK(moe_device_open("simt", 0, &gpu));
+    ASSERT_MOE_OK(moe_stream_create(gpu, 1, &narrow));
     small.forward(narrow);
     small.backward(narrow);
-    EXPECT_MOE_OK(moe_device_close(card));
+    EXPECT_MOE_OK(moe_device_close(gpu));
     ::unsetenv(variable);
     expect_same_bits(small.out, layer.out, "out");
     expect_same_bits(small.logsumexp, layer.logsumexp, "logsumexp");
@@ -381,7 +381,7 @@ class EmulatedAttentionTest : public AttentionTest {
 };
 
 // sm_86 has 99 KiB of shared memory a block.
-TEST_F(EmulatedAttentionTest, TilesOfASmallerCardGiveTheSameBits) {
+TEST_F(EmulatedAttentionTest, TilesOfASmallerGpuGiveTheSameBits) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (int64_t head_size : {100, 256}) {
       expect_same_bits_on("PANAMOE_SIMT_ARCH", "86", dtype, {1, 40, 2, 1, head_size, 30});
@@ -389,8 +389,8 @@ TEST_F(EmulatedAttentionTest, TilesOfASmallerCardGiveTheSameBits) {
   }
 }
 
-// The backward stores the gradients of scores in a share of the memory: of a few key heads at a time with 32 MiB, of
-// none with 4.
+// The backward stores the gradients of scores in a share of memory: for a few key heads at a time with 32 MiB, for none
+// with 4.
 TEST_F(EmulatedAttentionTest, StoredScoresGiveTheBitsOfThoseComputedAnew) {
   for (const char* bytes : {"4194304", "33554432"}) {
     for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {

@@ -1,4 +1,4 @@
-// Balance of the experts' loads: sums against float64, token by token, and the gradient against central differences.
+// Load balance of the experts: sums against float64, token by token, and the gradient against central differences.
 #include "test/gate_reference.h"
 
 namespace moe::testing {
@@ -24,7 +24,7 @@ std::vector<double> scores_of(int32_t score, const double* logits, int64_t exper
   return row;
 }
 
-// Tokens with random choices, every fifth of them padding; `logits` receives what the scores came from.
+// Tokens with random choices, every fifth of them padding; `logits` receives the logits of the scores.
 BalanceInput random_balance(int64_t sequences, int64_t length, int64_t experts, int64_t choices,
                             moe_balance_config config, std::vector<double>& logits) {
   const int64_t tokens = sequences * length;
@@ -65,7 +65,7 @@ moe_status run(moe_stream stream, const BalanceInput& in, const BalanceOutput& o
                              balance_sums(out.used, out.chosen, out.scores, entropy));
 }
 
-// What the kernel sums, and the sum of the sequences' losses, from the given scores [S, E].
+// The kernel's sums, and the sum of the sequences' losses, from the given scores [S, E].
 struct BalanceReference {
   std::vector<double> used, chosen, scores, entropy;
   double loss = 0;
@@ -206,7 +206,7 @@ TEST_F(BalanceTest, NoTokensHaveNoLoss) {
   expect_near(dlogits, std::vector<double>(12), 0, 0, "dlogits");
   Tensor loss(MOE_FLOAT32, {1});
   loss.fill(7);
-  out.scores.fill(3);  // is not divided by 0
+  out.scores.fill(3);  // must not be divided by 0
   out.chosen.fill(2);
   ASSERT_MOE_OK(moe_balance_loss(stream, &padding.config, balance_sums(out.used, out.chosen, out.scores), 1, loss));
   EXPECT_EQ(loss[0], 0);

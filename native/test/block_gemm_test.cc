@@ -1,5 +1,5 @@
-// GEMM with weights in blocks: each format against float64 products of its numbers and of rows, which a CPU rounds to
-// int8 and a card does not.
+// GEMM with weights in blocks: each format against float64 products of its values and the rows, which a CPU rounds to
+// int8 and a GPU does not.
 #include <array>
 #include <limits>
 
@@ -8,7 +8,7 @@
 namespace moe::testing {
 namespace {
 
-// Rows as the kernel rounds them: int8 times the largest magnitude of each 32 divided by 127, that in 22 bits.
+// Rows like the kernel rounds them: int8 times a scale, the largest magnitude of each 32 divided by 127, in 22 bits.
 Tensor rounded(const Tensor& a) {
   const int64_t rows = a.view().shape[0], inner = a.view().shape[1];
   Tensor y(MOE_FLOAT64, {rows, inner});
@@ -28,8 +28,8 @@ class BlockGemmTest : public KernelTest {
  protected:
   // Rows as the backend multiplies them.
   static Tensor multiplied(const Tensor& a) { return on_cpu() ? rounded(a) : converted(a, MOE_FLOAT64); }
-  // Of the sum of the magnitudes: two or three roundings for each 32 k on a CPU, whose sums of codes are exact; on a
-  // card, as of other products by tensor cores.
+  // Relative to the sum of magnitudes: two or three roundings per 32 k on a CPU, whose sums of codes are exact; on a
+  // GPU the tolerance of products by tensor cores.
   static double tolerance() { return on_cpu() ? 3e-7 : 0x1p-20; }
   Tensor packed(const Format& format, const Tensor& blocks) {
     return testing::packed(device, stream, blocks, format.dtype);
@@ -67,7 +67,7 @@ TEST_F(BlockGemmTest, MatchesFloat64) {
 
 TEST_F(BlockGemmTest, ARowHasTheSameBitsAloneAmongManyAndOnEveryThread) {
   for (const Format& format : kFormats) {
-    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a card
+    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a GPU
     const Tensor b = packed(format, random_blocks(format, {n, k}, 1)), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
     const Tensor all = Tensor::random(MOE_BFLOAT16, {257, k}, 3);
     const std::vector<int64_t> few = {1, 7, 9, 65}, many = {1, 2, 3, 4, 5, 6, 7, 12, 13, 37, 130, 257};

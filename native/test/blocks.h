@@ -1,4 +1,4 @@
-// Weights in blocks for tests: each format's numbers, as ggml defines them, in float64.
+// Weights in blocks for tests: the values of each format, as ggml defines them, in float64.
 #pragma once
 
 #include "test/gemm_reference.h"
@@ -15,7 +15,7 @@ inline constexpr Format kFormats[] = {
     {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
     {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66}, {MOE_Q8_128, "Q8_128", 128, 130}};
 
-// A number of 16 bits, 1 sign, 5 exponent.
+// Decodes binary16: 1 sign bit, 5 exponent bits.
 inline double from_binary16(const uint8_t* at) {
   const int bits = at[0] | at[1] << 8, exponent = bits >> 10 & 31, fraction = bits & 1023;
   const double magnitude = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
@@ -26,7 +26,7 @@ inline void put_binary16(uint8_t* at, uint64_t random) {  // 2^-9 to 2^-6, of ei
   std::memcpy(at, &bits, 2);
 }
 
-// The numbers of a block, as ggml-quants.c defines them.
+// The values of a block, as in ggml-quants.c.
 inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
   const auto scales = [&](const uint8_t* s, int j, int& scale, int& min) {
     scale = j < 4 ? s[j] & 63 : (s[j + 4] & 15) + (s[j - 4] / 64 << 4);
@@ -76,7 +76,7 @@ inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
   }
 }
 
-// Weights of random bytes with scales that are small numbers.
+// Weights of random bytes with small scales.
 inline Tensor random_blocks(const Format& format, const std::vector<int64_t>& shape, uint64_t seed) {
   int64_t bytes = format.bytes;
   for (size_t i = 0; i < shape.size(); ++i) bytes *= i + 1 < shape.size() ? shape[i] : shape[i] / format.elements;
@@ -100,7 +100,7 @@ inline Tensor random_blocks(const Format& format, const std::vector<int64_t>& sh
   return blocks;
 }
 
-// The same weights as numbers, float64.
+// The values of the weights in float64.
 inline Tensor numbers_of(const Format& format, const Tensor& blocks) {
   const moe_tensor& view = blocks.view();
   Tensor numbers(MOE_FLOAT64, std::vector<int64_t>(view.shape, view.shape + view.rank));
@@ -110,7 +110,7 @@ inline Tensor numbers_of(const Format& format, const Tensor& blocks) {
   return numbers;
 }
 
-// Magnitudes of the terms of a b^T, to which errors of summation are relative.
+// Magnitudes of the terms of a b^T, which errors of summation are relative to.
 inline std::vector<double> magnitudes(const Tensor& a, const Tensor& b, double of) {
   const auto positive = [](const Tensor& x) {
     Tensor y(MOE_FLOAT64, {x.view().shape[0], x.view().shape[1]});

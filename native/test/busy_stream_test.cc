@@ -1,4 +1,4 @@
-// A stream of a card that is at work: the emulation holds work back on request.
+// A stream of a busy GPU: the emulation holds work back on request.
 #include <chrono>
 #include <future>
 
@@ -26,7 +26,7 @@ class EmulatedBusyStreamTest : public KernelTest {
     return moe_embedding_forward(busy, ids, table, nullptr, nullptr, y);
   }
 
-  // Makes streams do their work behind the caller's back, some time later.
+  // Makes streams work asynchronously, some time later.
   void work_late() { hold(2); }
 
   moe_stream busy = 0, second = 0;
@@ -48,7 +48,7 @@ TEST_F(EmulatedBusyStreamTest, HasNotFinished) {
   EXPECT_EQ(finished, 1);
 }
 
-// A refusal that is noticed late, after a graph was launched, is reported with the message of its own call.
+// A refusal that is noticed after a graph was launched is reported with the message of its own call.
 TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfCallsBeforeAGraph) {
   const Tensor ids = Tensor::of(MOE_INT32, {2}, {1, 7}), y(MOE_FLOAT32, {2, 8}), z(MOE_FLOAT32, {2, 8});
   Tensor others = Tensor::of(MOE_INT32, {2}, {2, 3});
@@ -65,7 +65,7 @@ TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfCallsBeforeAGraph) {
   EXPECT_MOE_OK(moe_stream_synchronize(busy));
 }
 
-// A thread that synchronizes comes before a call or after it, never between its checks and its kernel.
+// A thread that synchronizes runs before or after a call, never between its checks and its kernel.
 TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfACallThatAnotherThreadWaitsIn) {
   const Tensor ids = Tensor::of(MOE_INT32, {2}, {1, 7}), y(MOE_FLOAT32, {2, 8});
   std::future<std::string> refusal;
@@ -79,7 +79,7 @@ TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfACallThatAnotherThreadWaitsIn) {
   EXPECT_MOE_OK(moe_stream_synchronize(busy));
 }
 
-// The emulation finds a wait that is missing: what the other stream has not been asked for is not there.
+// The emulation finds a missing wait: another stream's work that was not waited for is not visible.
 TEST_F(EmulatedBusyStreamTest, SeesNothingOfAnotherStreamWithoutAWait) {
   const Tensor x(MOE_FLOAT32, {4}), y(MOE_FLOAT32, {4});
   EXPECT_MOE_OK(moe_fill(busy, 3, x));
@@ -98,7 +98,7 @@ TEST_F(EmulatedBusyStreamTest, WaitsForAnotherStreamUpToAMark) {
     EXPECT_MOE_OK(moe_stream_mark(busy, &mark));
     EXPECT_MOE_OK(moe_stream_wait(second, busy, mark));
     EXPECT_MOE_OK(moe_memory_copy(second, x, y));
-    EXPECT_MOE_OK(moe_fill(busy, late ? 3 : 5, x));  // behind the mark
+    EXPECT_MOE_OK(moe_fill(busy, late ? 3 : 5, x));  // after the mark
     EXPECT_MOE_OK(moe_stream_synchronize(second));
     EXPECT_EQ(y[0], 3);
     EXPECT_MOE_OK(moe_stream_synchronize(busy));

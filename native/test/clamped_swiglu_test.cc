@@ -1,4 +1,4 @@
-// SwiGLU with parameters: y = (clamp(u) + up_offset) g' sigmoid(alpha g'), by itself and in the epilogue of products.
+// SwiGLU with parameters: y = (clamp(u) + up_offset) g' sigmoid(alpha g'), alone and in the epilogue of products.
 #include "test/gemm_reference.h"
 
 namespace moe::testing {
@@ -47,7 +47,7 @@ TEST_F(ClampedSwigluTest, GradientsMatchCentralDifferences) {
   }
 }
 
-// As torch.clamp: the gradient passes at the limit, and is 0 beyond.
+// Like torch.clamp: the gradient passes at the limit and is 0 beyond it.
 TEST_F(ClampedSwigluTest, GradientsEndAtTheLimit) {
   const Tensor x = Tensor::of(MOE_FLOAT32, {3, 2}, {7, 7, 7.5, -7.5, -9, 1});
   const Tensor dy = Tensor::of(MOE_FLOAT32, {3, 1}, {1, 1, 1});

@@ -1,4 +1,4 @@
-// Combine against the float64 formula of its header, its gradients against central differences of that.
+// Combine against the float64 formula of its header, its gradients against central differences of that formula.
 #include "test/routes.h"
 
 namespace moe::testing {
@@ -220,9 +220,9 @@ TEST_F(CombineTest, Refuses) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 0] is 99", out.run(stream, in, y));
 }
 
-// Two routes to one row: two threads would write its gradient.
+// Two threads would write the gradient of a row that two routes share.
 TEST_F(CombineTest, TheCpuRefusesARowThatTwoRoutesShare) {
-  if (!on_cpu()) GTEST_SKIP() << "a card leaves the row undefined";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU leaves the row undefined";
   CombineInput in(2, 1, 1, 6, false, false);
   in.routes.expert.fill(0);
   in.routes.position.fill(0);

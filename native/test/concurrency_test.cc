@@ -1,4 +1,5 @@
-// Several threads on one device, as no caller should use it: what may not crash, and what must still be right.
+// Several threads on one device, in ways that no caller should use it: nothing may crash, and some results must be
+// right.
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -13,7 +14,7 @@ namespace {
 constexpr int kThreads = 8;
 constexpr auto kTime = std::chrono::milliseconds(400);
 
-// A call with outputs of its own, whose bits are known.
+// A call with outputs of its own and known bits.
 struct Known {
   std::function<moe_status(moe_stream, const std::vector<Tensor>&)> call;
   std::function<std::vector<Tensor>()> outputs;
@@ -100,7 +101,7 @@ class ConcurrencyTest : public KernelTest {
     known.back().expected = known.back().compute(single);
   }
 
-  // Runs body(thread, generator) repeatedly in this many threads, until the time is over.
+  // Runs body(thread, generator) repeatedly in this many threads for a fixed time.
   template <typename Body>
   static void in_threads(int threads, Body&& body) {
     const auto end = std::chrono::steady_clock::now() + kTime;
@@ -193,7 +194,7 @@ TEST_F(ConcurrencyTest, MemoryIsNobodyElsesUntilItIsFreed) {
   });
 }
 
-// One block, freed by two threads at once: one of them is refused.
+// Two threads free one block at the same time: one of them is refused.
 TEST_F(ConcurrencyTest, ABlockIsFreedOnce) {
   for (int round = 0; round < 200; ++round) {
     void* block = nullptr;
@@ -212,7 +213,7 @@ TEST_F(ConcurrencyTest, ABlockIsFreedOnce) {
   }
 }
 
-// Streams and devices that others close: a call has run or was refused, and what it used lived as long as it.
+// Other threads close streams and devices: a call runs or is refused, and what it uses lives until it returns.
 TEST_F(ConcurrencyTest, DevicesAndStreamsAreClosedInTheMiddleOfCalls) {
   std::atomic<moe_device> owner{0};
   std::atomic<moe_stream> shared{0};
@@ -252,10 +253,11 @@ TEST_F(ConcurrencyTest, DevicesAndStreamsAreClosedInTheMiddleOfCalls) {
     refused_or_ok(moe_stream_synchronize(on));
     moe_stream own = 0;
     if (refused_or_ok(moe_stream_create(owner, 2, &own))) {
-      const moe_status status = moe_stream_destroy(own);  // the device may have taken it along
+      const moe_status status = moe_stream_destroy(own);  // the device may have closed it
       refused_or_ok(status);
     }
-    const moe_status freed = moe_memory_free(owner, memory);  // ... or another thread, or it is another device's
+    const moe_status freed =
+        moe_memory_free(owner, memory);  // the device or another thread may have freed it, or it is another device's
     EXPECT_TRUE(freed == MOE_OK || freed == MOE_INVALID_HANDLE || freed == MOE_INVALID_ARGUMENT);
   });
   EXPECT_MOE_OK(moe_device_close(owner));
@@ -263,7 +265,7 @@ TEST_F(ConcurrencyTest, DevicesAndStreamsAreClosedInTheMiddleOfCalls) {
 
 // Indices that change between their check and their use, or during either.
 TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
-  if (!on_cpu()) GTEST_SKIP() << "a card's kernels read indices themselves";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU's kernels read indices themselves";
   RouteTable changing(kTokens, 2, kExperts, 7);
   const Tensor wild = integers({kTokens}, 16, 9), wild_slots = integers({kTokens}, 4, 11);
   const Tensor wild_blocks = integers({4, 4}, 9, 13);
@@ -349,13 +351,13 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
   });
 }
 
-// The gate needs its own choices again, and logits after it has looked for NaN. ThreadSanitizer would rightly complain
-// of the threads that change both.
+// The gate reads its own choices again, and logits after it has looked for NaN. ThreadSanitizer would rightly report
+// the threads that change both.
 TEST_F(ConcurrencyTest, TheGateBelievesNothingThatOthersCanChange) {
 #if defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a race by intent";
 #else
-  if (!on_cpu()) GTEST_SKIP() << "a card's kernels read values themselves";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU's kernels read values themselves";
   const Tensor changing = Tensor::random(MOE_FLOAT32, {kTokens, kExperts}, 5);
   const std::vector<Tensor> out = gate_outputs();
   const moe_stream streams[] = {stream, triple};

@@ -1,4 +1,4 @@
-// The CUDA backend when CUDA fails: the emulation fails on request.
+// The CUDA backend when CUDA functions fail: the emulation fails on request.
 #include <string>
 #include <thread>
 #include <utility>
@@ -9,7 +9,7 @@
 namespace moe::testing {
 namespace {
 
-// CUDA's numbers for its errors.
+// CUDA's error codes.
 enum CudaError {
   kMemoryAllocation = 2,
   kInsufficientDriver = 35,
@@ -29,11 +29,11 @@ class EmulatedFailureTest : public ::testing::Test {
     occupy(0);
   }
 
-  // The function fails after `skip` more calls.
+  // Makes the function fail after `skip` more calls.
   void fail(const char* function, CudaError error, int skip = 0) {
     emulation_function<void(const char*, int, int)>("simt_fail")(function, error, skip);
   }
-  // Another process uses `bytes` of every card.
+  // Takes `bytes` of every GPU, like another process.
   void occupy(uint64_t bytes) { emulation_function<void(uint64_t)>("simt_occupy")(bytes); }
   moe_status open() { return moe_device_open("simt", 0, &device); }
   int64_t in_use() {
@@ -52,16 +52,16 @@ TEST_F(EmulatedFailureTest, OpeningSaysWhatIsMissing) {
   fail("cudaGetDeviceCount", kInsufficientDriver);
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "update the driver", open());
   fail("cudaGetDeviceCount", kNoDevice);
-  EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "the NVIDIA driver finds no card", open());
-  fail("cudaGetDeviceProperties", kIllegalAddress, 1);  // not its next call: opening goes on as if nothing had been
+  EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "the NVIDIA driver finds no GPU", open());
+  fail("cudaGetDeviceProperties", kIllegalAddress, 1);  // not its next call: opening must continue normally
   EXPECT_MOE_OK(open());
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 4; this machine has 4 cards", [] {
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 4; this machine has 4 GPUs", [] {
     moe_device other = 0;
     return moe_device_open("simt", 4, &other);
   }());
-  std::thread([&] {  // takes the failure that is left, and is lost with it
+  std::thread([&] {  // uses up the remaining failure, which makes this thread unusable
     moe_device other = 0;
-    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "describing the card: an illegal memory access was encountered",
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "describing the GPU: an illegal memory access was encountered",
                        moe_device_open("simt", 0, &other));
   })
       .join();
@@ -71,7 +71,7 @@ TEST_F(EmulatedFailureTest, AllocationTriesAgainWithoutItsCacheAndThenSaysSo) {
   ASSERT_MOE_OK(open());
   void* memory = nullptr;
   fail("cudaMalloc", kMemoryAllocation);
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory: the card has no memory left",
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory: the GPU has no memory left",
                      moe_memory_allocate(device, 1000, &memory));
   EXPECT_EQ(in_use(), 0);
   ASSERT_MOE_OK(moe_memory_allocate(device, 1000, &memory));
@@ -94,14 +94,14 @@ TEST_F(EmulatedFailureTest, AStreamThatIsAtWorkHasNotFinished) {
   EXPECT_EQ(finished, 1);
 }
 
-TEST_F(EmulatedFailureTest, EveryCardHasItsOwnStreams) {
+TEST_F(EmulatedFailureTest, EveryGpuHasItsOwnStreams) {
   ASSERT_MOE_OK(open());
   moe_device second = 0;
   ASSERT_MOE_OK(moe_device_open("simt", 1, &second));
   moe_stream streams[2] = {};
   ASSERT_MOE_OK(moe_stream_create(device, 1, &streams[0]));
   ASSERT_MOE_OK(moe_stream_create(second, 1, &streams[1]));
-  for (int round = 0; round < 4; ++round) {  // a launch on a stream of another card than the thread's is refused
+  for (int round = 0; round < 4; ++round) {  // a launch on a stream of another GPU than the thread's is refused
     void* memory = nullptr;
     ASSERT_MOE_OK(moe_memory_allocate(round % 2 == 0 ? device : second, 64, &memory));
     const moe_tensor y{sizeof(moe_tensor), MOE_FLOAT32, memory, 64, 1, MOE_ROW_MAJOR, {16}};
@@ -119,11 +119,11 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitHolds) {
   ASSERT_MOE_OK(moe_memory_allocate(device, 600 << 10, &first));
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "of 1048576 are in use", moe_memory_allocate(device, 600 << 10, &second));
   ASSERT_MOE_OK(moe_memory_free(device, first));
-  EXPECT_MOE_OK(moe_memory_allocate(device, 900 << 10, &second));  // what was kept for reuse makes room
+  EXPECT_MOE_OK(moe_memory_allocate(device, 900 << 10, &second));  // memory kept for reuse makes room
   EXPECT_MOE_OK(moe_memory_free(device, second));
 }
 
-// What is free, less 5 % of the card's memory.
+// The limit is the free memory, less 5 % of the GPU's memory.
 TEST_F(EmulatedFailureTest, TheMemoryLimitFollowsFromWhatIsFree) {
   ASSERT_MOE_OK(open());
   moe_device_info info{};
@@ -141,8 +141,8 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitFollowsFromWhatIsFree) {
   ASSERT_MOE_OK(moe_device_describe(crowded, &info));
   EXPECT_EQ(info.memory_available, 1 << 20);
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "2097152 of 3145728 are in use", moe_memory_allocate(crowded, 2 << 20, &more));
-  occupy(static_cast<uint64_t>(info.memory_total - (2 << 20)));  // more than there was room for at opening
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_memory_allocate(crowded, 1 << 20, &more));
+  occupy(static_cast<uint64_t>(info.memory_total - (2 << 20)));  // more than was free at opening
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the GPU has no memory left", moe_memory_allocate(crowded, 1 << 20, &more));
   EXPECT_MOE_OK(moe_device_close(crowded));
   occupy(static_cast<uint64_t>(info.memory_total - kept / 2));
   ASSERT_MOE_OK(moe_device_open("simt", 0, &crowded));
@@ -150,7 +150,7 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitFollowsFromWhatIsFree) {
   EXPECT_MOE_OK(moe_device_close(crowded));
 }
 
-// For models larger than a card: the limit may exceed the card's memory, and the host can access the tensors.
+// For models larger than a GPU: the limit may exceed the GPU's memory, and the host can access the tensors.
 TEST_F(EmulatedFailureTest, ManagedMemoryIsTheHostsToo) {
   ::setenv("PANAMOE_CUDA_MANAGED", "1", 1);
   ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", std::to_string(int64_t{1} << 40).c_str(), 1);
@@ -172,13 +172,13 @@ TEST_F(EmulatedFailureTest, ManagedMemoryIsTheHostsToo) {
   EXPECT_MOE_OK(moe_memory_free(device, memory));
   ::unsetenv("PANAMOE_CUDA_MANAGED");
   moe_device other = 0;
-  ASSERT_MOE_OK(moe_device_open("simt", 0, &other));  // takes the failure that is left
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_memory_allocate(other, 64, &memory));
+  ASSERT_MOE_OK(moe_device_open("simt", 0, &other));  // uses up the remaining failure
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the GPU has no memory left", moe_memory_allocate(other, 64, &memory));
   EXPECT_MOE_OK(moe_device_close(other));
 }
 
 TEST_F(EmulatedFailureTest, TransfersThatFailSaySo) {
-  std::thread([this] {  // which is lost with the card
+  std::thread([this] {  // the thread becomes unusable with the GPU
     ASSERT_MOE_OK(open());
     moe_stream stream = 0;
     void* memory = nullptr;
@@ -199,7 +199,7 @@ TEST_F(EmulatedFailureTest, TransfersThatFailSaySo) {
       .join();
 }
 
-// A step that the card has no memory for leaves the tensors as they were, and can be done again.
+// A step that the GPU has no memory for leaves the tensors unchanged and can be repeated.
 TEST_F(EmulatedFailureTest, AStepWithoutMemoryLeavesItsTensors) {
   ASSERT_MOE_OK(open());
   moe_stream stream = 0;
@@ -211,10 +211,10 @@ TEST_F(EmulatedFailureTest, AStepWithoutMemoryLeavesItsTensors) {
   ASSERT_MOE_OK(moe_memory_write(stream, values, sizeof(values), memory));
   const moe_tensor x{sizeof(moe_tensor), MOE_FLOAT32, memory, 8, 1, MOE_ROW_MAJOR, {2}};
   fail("cudaMalloc", kMemoryAllocation);
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_memory_allocate(device, 4096, &more));
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the GPU has no memory left", moe_memory_allocate(device, 4096, &more));
   fail("cudaMalloc", kMemoryAllocation);
   const Tensor sum(MOE_FLOAT32, {1});
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_square_sum(stream, &x, sum));
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the GPU has no memory left", moe_square_sum(stream, &x, sum));
   ASSERT_MOE_OK(moe_memory_read(stream, memory, sizeof(read), read));
   EXPECT_EQ(read[0], 3);
   EXPECT_EQ(read[1], 4);
@@ -291,7 +291,7 @@ TEST_F(EmulatedFailureTest, AKernelWithoutScratchMemoryIsRefusedAndTheNextOneRun
   EXPECT_EQ(sum[0], 25);
 }
 
-// On a thread of its own: as a lost context loses its process, in the emulation it loses its thread.
+// On a thread of its own: a lost context ends a process's CUDA, in the emulation a thread's.
 TEST_F(EmulatedFailureTest, AfterAKernelHasFailedEveryCallSaysSo) {
   std::thread([this] {
     ASSERT_MOE_OK(open());
@@ -303,7 +303,7 @@ TEST_F(EmulatedFailureTest, AfterAKernelHasFailedEveryCallSaysSo) {
     fail("cudaLaunchKernelExC", kIllegalAddress, 1);
     EXPECT_MOE_OK(moe_fill(stream, 1, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED,
-                       "fill: an illegal memory access was encountered (cudaErrorIllegalAddress); the card's context "
+                       "fill: an illegal memory access was encountered (cudaErrorIllegalAddress); the GPU's context "
                        "may be lost, end this process",
                        moe_fill(stream, 2, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_fill(stream, 3, y));

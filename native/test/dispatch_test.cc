@@ -21,7 +21,8 @@ TEST_F(DispatchTest, EqualsTheOneHotProduct) {
           if (routes.row(route) < 0) continue;
           for (int64_t i = 0; i < width; ++i) want[routes.row(route) * width + i] += x[route / choices * width + i];
         }
-        for (int64_t i = routes.rows() * width; i < rows.count(); ++i) want[i] = -8;  // rows past the last are left
+        for (int64_t i = routes.rows() * width; i < rows.count(); ++i)
+          want[i] = -8;  // rows past the last keep their values
         expect_near(rows, want, 0, 0, "rows");
       }
     }
@@ -115,9 +116,9 @@ TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "offsets[1] is -4", run(rows));
 }
 
-// Two routes to one row: two threads would write it.
+// Two threads would write a row that two routes share.
 TEST_F(DispatchTest, TheCpuRefusesARowThatTwoRoutesShare) {
-  if (!on_cpu()) GTEST_SKIP() << "a card leaves the row undefined";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU leaves the row undefined";
   const Tensor expert(MOE_INT32, {2, 1}), position(MOE_INT32, {2, 1}), offsets = Tensor::of(MOE_INT32, {2}, {0, 2});
   const Tensor x(MOE_FLOAT32, {2, 4}), rows(MOE_FLOAT32, {2, 4});
   const char* text = "position[1, 0] is 0, which another route to expert 0 has";

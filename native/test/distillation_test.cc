@@ -11,16 +11,16 @@ namespace {
 class DistillationTest : public KernelTest {};
 
 constexpr int64_t kWidth = 24, kTeacherWidth = 40;
-constexpr double kSmoothing = 0.1f;  // as the call's float32 argument
+constexpr double kSmoothing = 0.1f;  // rounded like the call's float32 argument
 
-// Every third token does not count.
+// Every third target is -1.
 Tensor some_targets(int64_t rows, int64_t classes) {
   Tensor targets(MOE_INT32, {rows});
   for (int64_t i = 0; i < rows; ++i) targets.set(i, i % 3 == 2 ? -1 : static_cast<double>(i * 7919 % classes));
   return targets;
 }
 
-// Everything a call reads and writes.
+// Inputs, outputs and gradients of a call.
 struct Student {
   Tensor hidden, weights, targets, teacher_hidden, teacher_weights, losses, divergences, dhidden, dweights;
   float temperature = 2, weight = 3, dloss = 0.5f;
@@ -36,7 +36,7 @@ struct Student {
         divergences(MOE_FLOAT32, {rows}),
         dhidden(dtype, {rows, kWidth}),
         dweights(MOE_FLOAT32, {classes, kWidth}) {
-    dweights.fill(0.5);  // what is there stays: the gradient is added
+    dweights.fill(0.5);  // the gradient is added to it
   }
   int64_t rows() const { return targets.count(); }
   int64_t classes() const { return weights.view().shape[0]; }
@@ -74,8 +74,8 @@ std::vector<double> product(const Tensor& hidden, const Tensor& weights) {
   return logits;
 }
 
-// A call's results in float64, and by how much gradients may be off: with bfloat16 the gradient of the logits is
-// rounded, by 2^-8 of itself, or 2^-16 where it is a sum of two numbers on tensor cores.
+// A call's results in float64, and the tolerance of gradients: with bfloat16 the gradient of the logits is rounded by
+// 2^-8 of itself, or 2^-16 if it is a sum of two numbers on tensor cores.
 struct Expected {
   std::vector<double> losses, divergences, dhidden, dweights, hidden_slack, weights_slack;
 
@@ -85,7 +85,7 @@ struct Expected {
         dhidden(static_cast<size_t>(c.rows() * kWidth)),
         dweights(static_cast<size_t>(c.classes() * kWidth), 0.5),
         hidden_slack(dhidden.size(), 4e-6),
-        // A float32 sum over the rows, so that its error grows with them.
+        // A float32 sum over the rows, whose error grows with them.
         weights_slack(dweights.size(), std::max(1e-5, 4e-8 * static_cast<double>(c.rows()))) {
     const int64_t classes = c.classes();
     const double rounded = c.hidden.view().dtype == MOE_FLOAT32 ? 0 : on_cpu() ? 0x1p-8 : 0x1p-16;

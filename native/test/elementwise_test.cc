@@ -7,7 +7,7 @@
 namespace moe::testing {
 namespace {
 
-// Around every vector width, and long enough to be split over threads.
+// Sizes around every vector width, and long enough to be split over threads.
 const std::vector<int64_t> kSizes = {0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 40001};
 constexpr moe_dtype kFloatings[] = {MOE_FLOAT32, MOE_BFLOAT16};
 
@@ -320,7 +320,7 @@ TEST_F(RandomTest, ANumberDependsOnSeedAndIndexAlone) {
   }
 }
 
-// -log(-log(u)) of the uniform numbers at the same places; jitter is a product of float32 with them, bit for bit.
+// -log(-log(u)) of the uniform numbers at the same offsets; jitter is a float32 product with them, bit for bit.
 TEST_F(RandomTest, GumbelAndJitterComeFromTheUniformNumbers) {
   const int64_t size = 20011;
   const float epsilon = 0.01f;

@@ -1,5 +1,5 @@
-// The tile registers of Intel AMX in memory, for tests of kernels on processors without them. Include it before a
-// kernel that uses their intrinsics: it takes their names.
+// The tile registers of Intel AMX in memory, to test kernels on processors without them. Include it before a kernel
+// that uses their intrinsics: it replaces them.
 #pragma once
 
 #include <immintrin.h>
@@ -11,17 +11,17 @@
 
 namespace moe::testing::tiles {
 
-// A thread's registers, whose sizes _tile_loadconfig sets.
+// A thread's tile registers; _tile_loadconfig sets their sizes.
 struct Registers {
   uint16_t line_bytes[8];
   uint8_t lines[8];
   uint8_t data[8][16][64];
 };
 inline thread_local Registers registers{};
-// Products of tiles so far, of all threads.
+// Number of products of tiles so far, by all threads.
 inline std::atomic<int64_t> products = 0;
 
-// Ends the process where a processor would raise an exception: a test cannot go on from there.
+// Ends the process where a processor would raise an exception, because a test cannot continue.
 inline void require(bool holds) {
   if (!holds) std::abort();
 }

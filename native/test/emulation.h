@@ -1,4 +1,4 @@
-// Makes the emulation of CUDA do what a card may do: fail, and run work asynchronously.
+// Makes the emulation of CUDA do what a GPU may do: fail, and run work asynchronously.
 #pragma once
 
 #include <dlfcn.h>
@@ -9,7 +9,7 @@
 
 namespace moe::testing {
 
-// A function of the very library that the backend is opened from; it stays loaded.
+// A function of the library that the backend was opened from; it stays loaded.
 template <typename Function>
 Function* emulation_function(const char* name) {
   Dl_info info{};

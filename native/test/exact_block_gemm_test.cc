@@ -1,5 +1,5 @@
-// GEMM with weights in blocks and layout MOE_PACKED_EXACT, which rounds no rows: on a CPU the bits of products with
-// decoded weights, on a card those of MOE_PACKED.
+// GEMM with weights in blocks and layout MOE_PACKED_EXACT, which rounds no rows: a CPU gives the bits of products with
+// decoded weights, a GPU those of MOE_PACKED.
 #include <array>
 #include <limits>
 
@@ -8,7 +8,8 @@
 namespace moe::testing {
 namespace {
 
-// Of the sum of the magnitudes, for float32 sums of up to 1440 products; the rounding of rows costs about 1e-3 of it.
+// Relative to the sum of magnitudes, for float32 sums of up to 1440 products; rounding rows to int8 would cost about
+// 1e-3.
 constexpr double kTolerance = 1e-6;
 
 class ExactBlockGemmTest : public KernelTest {
@@ -16,7 +17,7 @@ class ExactBlockGemmTest : public KernelTest {
   Tensor exact(const Format& format, const Tensor& blocks) {
     return packed(device, stream, blocks, format.dtype, MOE_PACKED_EXACT);
   }
-  // What products by exact blocks have the bits of.
+  // A product that must have the bits of the product with exact blocks.
   Tensor alike(const Format& format, const Tensor& blocks) {
     if (!on_cpu()) return packed(device, stream, blocks, format.dtype);
     return packed(device, stream, converted(numbers_of(format, blocks), MOE_FLOAT32), MOE_FLOAT32);
@@ -49,7 +50,7 @@ TEST_F(ExactBlockGemmTest, MatchesFloat64OfRowsThatAreNotRounded) {
 
 TEST_F(ExactBlockGemmTest, HasTheBitsOfDecodedWeightsOnEveryThread) {
   for (const Format& format : kFormats) {
-    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a card
+    const int64_t n = 150, k = 1280;  // several kc of a CPU, stages of a GPU
     const Tensor blocks = random_blocks(format, {n, k}, 1), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
     const Tensor b = exact(format, blocks), decoded = alike(format, blocks);
     const std::vector<int64_t> few = {1, 9}, many = {1, 2, 3, 4, 12, 13, 24, 37, 130, 257};
@@ -95,7 +96,7 @@ TEST_F(ExactBlockGemmTest, ExpertsMultiplyTheirGroupsAsByDecodedWeights) {
   }
 }
 
-// An outlier takes all of a scale: int8 keeps nothing of the numbers beside it.
+// With int8, an outlier takes the whole range and its block loses all other values.
 TEST_F(ExactBlockGemmTest, AnOutlierHidesNoNumberBesideIt) {
   for (const Format& format : kFormats) {
     const int64_t n = 33, k = 256;

@@ -1,5 +1,5 @@
-// Products of small integers, whose sums are exact in float32 in any order: every instruction family gives the same
-// bits. Then the bits of other products, for a reader who compares two families (ci/gpu.d/wgmma).
+// Products of small integers, whose sums are exact in float32 in any order: every kernel family gives the same bits.
+// Also prints the bits of other products, to compare two families (ci/gpu.d/wgmma).
 #include <cstdio>
 
 #include "test/gemm_reference.h"
@@ -10,7 +10,7 @@ namespace {
 
 class ExactProductTest : public KernelTest {
  protected:
-  // x @ weights of each expert, by groups of uneven sizes; rows and widths that fill no tile.
+  // x @ weights per expert, in uneven groups; rows and widths fill no tile.
   Tensor products(const Tensor& x, const Tensor& weights) {
     const Tensor offsets = Tensor::of(MOE_INT32, {5}, {0, 3, 3, 140, 300});
     Tensor y(MOE_FLOAT32, {x.view().shape[0], weights.view().shape[1]});

@@ -56,7 +56,7 @@ TEST_F(ExchangeTest, CopiesBlocksOfEveryWidthAndAlignment) {
   }
 }
 
-// As in the exchange of many ranks: a full table of blocks of any size, in an order of their own.
+// A full table of blocks of any size in any order, like in an exchange of many ranks.
 TEST_F(ExchangeTest, CopiesAFullTableOfUnevenBlocks) {
   std::vector<Block> blocks(MOE_MAX_BLOCKS);
   int64_t rows = 0;
@@ -107,7 +107,7 @@ TEST_F(ExchangeTest, RefusesBlocksThatLeadOutsideOrMeet) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "blocks 0 and 1 share row 1 of y", copy({{0, 0, 2}, {2, 1, 1}}));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "blocks 1 and 2 share row 3 of y",
                      copy({{0, 4, 1}, {0, 3, 1}, {0, 0, 4}, {0, 4, 0}}));
-  EXPECT_MOE_OK(copy({{0, 2, 0}, {0, 0, 4}, {0, 3, 0}}));  // a block without rows is nowhere
+  EXPECT_MOE_OK(copy({{0, 2, 0}, {0, 0, 4}, {0, 3, 0}}));  // a block without rows overlaps nothing
   moe_blocks table = blocks_of({});
   table.count = MOE_MAX_BLOCKS + 1;
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "count is 129, expected 0 to 128", moe_block_copy(stream, &table, x, y));

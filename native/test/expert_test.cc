@@ -28,8 +28,8 @@ const std::vector<Routing> kRoutings = {
 
 class ExpertTest : public KernelTest {};
 
-// A group's rows are those of a dense product, on the CPU bit by bit. On CUDA a dense product of a skinny layer with a
-// float32 operand is summed in another order than a group's.
+// A group's rows equal those of a dense product, bit by bit on the CPU. On CUDA a dense skinny product with a float32
+// operand has another order of sums.
 void expect_dense(const Tensor& group, const Tensor& dense, bool floats, const char* what) {
   if (floats && backend_under_test() != std::string("cpu")) {
     expect_near(group, values_of(dense), 1e-4, dense.view().dtype == MOE_BFLOAT16 ? 0x1p-7 : 1e-5, what);
@@ -90,7 +90,7 @@ TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroup) {
   }
 }
 
-// Groups at the sizes where kernels change, side by side in one call: each row has the bits that it has alone.
+// Groups at the sizes where kernels change, in one call: each row has the bits that it has alone.
 TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
   const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 163};  // 0, 1, 16, 17, 129 and 0 rows
   const int64_t experts = 6, rows = 163;
@@ -156,7 +156,7 @@ TEST_F(ExpertTest, ARowHasItsBitsInGroupsOf1To257Rows) {
   }
 }
 
-// Few rows and many differ in kc and nc: here several kc blocks and a rest, even or odd.
+// Few rows and many differ in kc and nc: several kc blocks and a remainder, even or odd.
 TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (const int64_t n : {680, 521}) {
@@ -209,7 +209,7 @@ TEST_F(ExpertTest, BackwardInputOfManyRowsHasTheBitsOfFew) {
   }
 }
 
-// Groups of 0, 1, 16, 17, 129 and 300 rows are summed into gradients of their own; whole tiles and partial ones.
+// Groups of 0, 1, 16, 17, 129 and 300 rows, each summed into its own gradient; whole tiles and partial ones.
 TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
   const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 463};
   const int64_t experts = 6, rows = 463;
@@ -236,7 +236,7 @@ TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
   }
 }
 
-// y = w x^T of each group, summed by hand in float64.
+// y = w x^T per group, summed in float64.
 TEST_F(ExpertTest, ForwardMatchesFloat64) {
   const int64_t experts = 3, n = 24, k = 50;
   const Tensor x = Tensor::random(MOE_BFLOAT16, {15, k}, 1), offsets = offsets_of({0, 4, 5, 15});

@@ -1,4 +1,4 @@
-// The gate's backward against central differences of the float64 reference, the table of routes held fixed.
+// The gate's backward against central differences of the float64 reference, with the table of routes fixed.
 #include "test/gate_reference.h"
 
 namespace moe::testing {
@@ -91,7 +91,7 @@ TEST_F(GateBackwardTest, MatchesCentralDifferencesOfManyExpertsAndChoices) {
   }
 }
 
-// Where the sum of scores is below epsilon the denominator is a constant, as under torch.clamp.
+// If the sum of scores is below epsilon the denominator is a constant, like with torch.clamp.
 TEST_F(GateBackwardTest, TheBoundOfTheDenominatorBlocksItsGradient) {
   GateInput in(2, 3, gate_config(2));
   in.config.normalization = MOE_CHOSEN;

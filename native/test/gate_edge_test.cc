@@ -1,4 +1,4 @@
-// The gate's forward where tokens are alone, absent, padding or alike, and logits are as large as they may be.
+// The gate's forward for a lone token, no token, padding, equal tokens, and the largest logits.
 #include "test/gate_reference.h"
 
 namespace moe::testing {
@@ -6,7 +6,7 @@ namespace {
 
 class GateEdgeTest : public KernelTest {};
 
-// Batch invariance: a dropless token's routing does not depend on the tokens beside it.
+// Batch invariance: a dropless token's routing does not depend on the other tokens.
 TEST_F(GateEdgeTest, ATokenAloneIsRoutedAsInABatch) {
   const int64_t tokens = 150, experts = 13;
   GateInput all(tokens, experts, gate_config(3));
@@ -27,7 +27,7 @@ TEST_F(GateEdgeTest, ATokenAloneIsRoutedAsInABatch) {
   }
 }
 
-// Padding takes no slot and enters no count and no loss, wherever it lies and whatever it holds (NaN included).
+// Padding takes no slot and enters no count or loss, wherever it is and whatever it holds (even NaN).
 TEST_F(GateEdgeTest, PaddingChangesNothing) {
   for (uint64_t seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(seed);
@@ -38,7 +38,7 @@ TEST_F(GateEdgeTest, PaddingChangesNothing) {
     plain.config.auxiliary_choices = 1;
     plain.config.noise_first_choice = 0;
     std::mt19937_64 generator(seed);
-    std::vector<int64_t> source;  // of each padded token, -1 for padding
+    std::vector<int64_t> source;  // index of each padded token, -1 for padding
     for (int64_t s = 0; s < plain.tokens; ++s) {
       while (generator() % 3 == 0) source.push_back(-1);
       source.push_back(s);

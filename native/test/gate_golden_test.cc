@@ -1,4 +1,4 @@
-// The gate's forward by golden vectors: DeepSpeed's rules for one, two and three experts a token.
+// The gate's forward by golden vectors: DeepSpeed's rules for one, two and three experts per token.
 #include "test/gate_reference.h"
 
 namespace moe::testing {

@@ -115,7 +115,7 @@ inline std::vector<int64_t> reference_choice(const GateInput& in, const std::vec
   return chosen;
 }
 
-// Weights [S, K] and losses for a fixed table of routes: what the backward differentiates.
+// Weights [S, K] and losses for a fixed table of routes, which the backward differentiates.
 inline void reference_weigh(const GateInput& in, const std::vector<double>& logits, GateReference& out) {
   const moe_gate_config& config = in.config;
   const int64_t choices = config.top_k;

@@ -1,4 +1,4 @@
-// What the gate's forward refuses, and in which words.
+// What the gate's forward refuses, and the messages.
 #include "test/gate_reference.h"
 
 namespace moe::testing {

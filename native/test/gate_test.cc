@@ -25,7 +25,7 @@ class GateTest : public KernelTest {
     expect_same_bits(a.losses, b.losses, "losses");
   }
 
-  // The choices are right; the table keeps of each queue what the drop policy says. In S log S.
+  // Expects right choices, and that each queue keeps what the drop policy says. In S log S.
   void expect_kept(const GateInput& in, const GateOutput& out) {
     const int64_t choices = in.config.top_k;
     std::vector<std::vector<int64_t>> queues(in.experts);
@@ -79,7 +79,7 @@ TEST_F(GateTest, MatchesTheReferenceOnLargeShapesAndEveryThreadCount) {
         const GateOutput out(in);
         ASSERT_MOE_OK(run_gate(stream, in, out));
         expect_reference(in, out);
-        if (emulated()) continue;  // which has no threads
+        if (emulated()) continue;  // the emulation has no threads
         for (moe_stream other : streams()) {
           const GateOutput again(in);
           ASSERT_MOE_OK(run_gate(other, in, again));
@@ -90,7 +90,7 @@ TEST_F(GateTest, MatchesTheReferenceOnLargeShapesAndEveryThreadCount) {
   }
 }
 
-// Every number of experts that a kernel may treat in its own way, with up to 16 choices and blocks that are not full.
+// Every number of experts for which kernels may differ, with up to 16 choices and partial blocks.
 TEST_F(GateTest, MatchesTheReferenceForEveryNumberOfExperts) {
   const int64_t tokens[] = {1, 31, 32, 33, 65};
   int32_t n = 0;
@@ -123,8 +123,8 @@ TEST_F(GateTest, MatchesTheReferenceForEveryNumberOfExperts) {
   }
 }
 
-// More tokens than fit a pass over a queue, of which nearly all are in one; priorities of few values, so that the one
-// that divides the kept from the dropped is shared by many.
+// More tokens than one pass over a queue, nearly all of them in one queue; few distinct priorities, so that many routes
+// share the threshold.
 TEST_F(GateTest, RanksLongQueuesWithManyEqualPriorities) {
   const int64_t tokens = 4200;
   GateInput in(tokens, 3, gate_config(2));
@@ -149,7 +149,8 @@ TEST_F(GateTest, RanksLongQueuesWithManyEqualPriorities) {
   }
 }
 
-// V-MoE's order: the best tokens keep their routes, in a choice-major queue first choices before second ones.
+// V-MoE's order: the tokens with the best scores keep their routes; choice-major queues keep first choices before
+// second ones.
 TEST_F(GateTest, TheBestTokensKeepTheirRoutes) {
   GateInput in(4, 2, gate_config(2));
   in.logits = Tensor::of(MOE_FLOAT32, {4, 2}, {0, 1, 3, 0, 0, 1, 2, 0});

@@ -1,4 +1,4 @@
-// GEMM in float64, and rearrangements of tensors, for the tests of dense and grouped GEMM.
+// GEMM in float64, and layouts of tensors, for the tests of dense and grouped GEMM.
 #pragma once
 
 #include <cstring>
@@ -12,7 +12,7 @@ inline std::vector<double> product(const Tensor& a, bool transpose_a, const Tens
   const int64_t *sa = a.view().shape, *sb = b.view().shape;
   const int64_t m = sa[transpose_a], k = sa[!transpose_a], n = sb[!transpose_b];
   std::vector<double> c(static_cast<size_t>(m * n));
-  // Plain pointers: under a sanitizer this file is compiled without optimisation, and is most of what its tests run.
+  // Plain pointers, because sanitizer builds are not optimized and their tests spend most time here.
   const std::vector<double> a_values = values_of(a), b_values = values_of(b);
   const int64_t a_step = transpose_a ? m : 1, b_step = transpose_b ? 1 : n;
   for (int64_t i = 0; i < m; ++i) {
@@ -47,7 +47,7 @@ inline double clamped_swiglu(const moe_activation_config& c, double g, double u)
   return (up + c.up_offset) * gate / (1 + std::exp(-c.alpha * gate));
 }
 
-// Of rows with `columns` columns; SwiGLU halves them.
+// Activates rows of `columns` columns; SwiGLU halves them.
 inline std::vector<double> activated(const moe_activation_config& activation, const std::vector<double>& x,
                                      int64_t columns) {
   std::vector<double> y;

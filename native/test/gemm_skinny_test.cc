@@ -1,5 +1,5 @@
-// Products of layers with few outputs or inputs and a float32 operand, as the router's: how near they are to float64,
-// that a row's bits do not depend on the rows beside it, and how many blocks of the CUDA backend they keep busy.
+// Products of layers with few outputs or inputs and a float32 operand, such as the router: error against float64, bits
+// independent of other rows, and how many multiprocessors they occupy.
 #include <array>
 
 #include "cuda/gemm/skinny.h"
@@ -20,8 +20,8 @@ Tensor magnitudes(const Tensor& x) {
   return y;
 }
 
-// Each element of c is within 2^-20 of the sum of its products' magnitudes: some roundings of float32. Two bfloat16
-// parts of an operand would leave 2^-17.
+// Each element of c is within 2^-20 of the sum of its products' magnitudes: some float32 roundings. Two bfloat16 parts
+// of an operand would give 2^-17.
 void expect_product(const Tensor& c, const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b,
                     double already = 0) {
   std::vector<double> expected = product(a, transpose_a, b, transpose_b);
@@ -90,7 +90,7 @@ TEST_F(GemmSkinnyTest, GradientsAreNearFloat64) {
   }
 }
 
-// The sums of splits meet the same epilogue as those of one.
+// Sums of splits get the same epilogue as sums of one split.
 TEST_F(GemmSkinnyTest, SplitsMeetEveryEpilogue) {
   const int64_t tokens = 37, columns = 150, hidden = 601;
   const Tensor x = Tensor::random(MOE_FLOAT32, {tokens, hidden}, 1), bias = Tensor::random(MOE_FLOAT32, {columns}, 3);
@@ -109,7 +109,7 @@ TEST_F(GemmSkinnyTest, SplitsMeetEveryEpilogue) {
   }
 }
 
-// Blocks that an H100 (132 multiprocessors) gets of the router's products; the numbers need no card.
+// Blocks of the router's products on an H100 (132 multiprocessors); computed without a GPU.
 TEST(GemmSkinnyTilesTest, FillAnH100From512Tokens) {
   namespace skinny = cuda::skinny;
   constexpr int64_t kProcessors = 132, kHidden = 2048;

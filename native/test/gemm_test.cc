@@ -12,7 +12,7 @@ class GemmTest : public KernelTest {
  protected:
   Tensor packed(const Tensor& weights, moe_dtype dtype) { return testing::packed(device, stream, weights, dtype); }
 
-  // activation(a b^T) has the bits of c, whether b is row-major, packed or transposed.
+  // Expects activation(a b^T) to have the bits of c for row-major, packed and transposed b.
   void expect_bits_in_every_layout(const Tensor& c, moe_stream on, int activation, const Tensor& a, const Tensor& b) {
     const Tensor other(MOE_FLOAT32, {c.view().shape[0], c.view().shape[1]});
     ASSERT_MOE_OK(moe_gemm(on, form(0, 1), a, b, other, Epilogue(activation)));
@@ -29,7 +29,7 @@ struct Case {
   int64_t m, n, k;
 };
 
-// Every size at least once beside sizes that exercise one, several and partial panels and mc, kc and nc blocks.
+// Every size at least once, and sizes with one, several and partial panels and mc, kc and nc blocks.
 const Case kCases[] = {{0, 5, 3},      {5, 0, 3},     {3, 5, 0},     {1, 1, 1},      {2, 3, 5},       {3, 2, 7},
                        {5, 7, 2},      {7, 16, 8},    {8, 15, 16},   {15, 17, 15},   {16, 31, 33},    {17, 33, 17},
                        {31, 64, 31},   {33, 100, 64}, {64, 8, 100},  {100, 1, 3},    {1, 100, 257},   {2, 130, 300},
@@ -96,7 +96,7 @@ TEST_F(GemmTest, AccumulatesIntoC) {
       for (size_t i = 0; i < expected.size(); ++i) expected[i] += c[static_cast<int64_t>(i)];
       ASSERT_MOE_OK(moe_gemm(stream, form(1, 0, 1), a, b, c, nullptr));
       ASSERT_MOE_OK(moe_gemm(triple, form(1, 0, 1), a, b, other, nullptr));
-      // Roundings grow with k; the last one is of what was there as well.
+      // Roundings grow with k; the last one includes the old value.
       expect_near(c, expected, std::max(2e-6, 1e-7 * static_cast<double>(k)), c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6,
                   "c");
       expect_same_bits(c, other, "threads");
@@ -130,7 +130,7 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnTheOtherRows) {
   }
 }
 
-// The sizes at which kernels change: a few rows and many, one tile, several and partial ones.
+// Sizes at which kernels change: few rows and many; one tile, several and partial ones.
 TEST_F(GemmTest, ARowHasTheSameBitsAloneAndAmongMany) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (const auto& [n, k] : {std::pair<int64_t, int64_t>{136, 264}, {33, 67}}) {
@@ -163,7 +163,7 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
       ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a, b, c, nullptr));
       expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
-      // Operands that begin where no 16-byte access may. A card of sm_90 multiplies them by other instructions.
+      // Operands that begin where no 16-byte access may. A GPU of sm_90 multiplies them by other instructions.
       ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a.misaligned(), b.misaligned(), other, nullptr));
       if (on_cpu() || emulated()) {
         expect_same_bits(c, other, "operands aside");
@@ -175,7 +175,7 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
   }
 }
 
-// The gate and the up half lie apart in b, along its rows or its columns; tiles of either are whole and partial.
+// Gate and up half are apart in b, along its rows or its columns; tiles of either are whole and partial.
 TEST_F(GemmTest, MultipliesBfloat16OfSizesForSwiGluInEitherLayout) {
   for (const auto& [m, n, k] : {Case{1, 144, 72}, Case{20, 144, 136}, Case{70, 272, 64}}) {
     const Tensor a = Tensor::random(MOE_BFLOAT16, {m, k}, 1), b = Tensor::random(MOE_BFLOAT16, {n, k}, 2);
@@ -188,7 +188,7 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesForSwiGluInEitherLayout) {
   }
 }
 
-// Float32 operands of layers with more than 512 outputs and inputs: CUDA multiplies others by other kernels.
+// Float32 operands of layers with more than 512 outputs and inputs; CUDA has other kernels for smaller ones.
 TEST_F(GemmTest, MultipliesFloat32OfLargeLayers) {
   uint64_t seed = 200;
   for (const auto& [m, n, k] : {Case{3, 515, 514}, Case{20, 514, 513}, Case{70, 513, 514}, Case{514, 515, 3}}) {
@@ -206,7 +206,7 @@ TEST_F(GemmTest, MultipliesFloat32OfLargeLayers) {
   }
 }
 
-// Several mc, kc and nc blocks, none of the sizes a multiple of anything.
+// Several mc, kc and nc blocks; no size is a multiple of anything.
 TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocks) {
   const int64_t m = 297, n = 301, k = 533;
   const Tensor a = Tensor::random(MOE_BFLOAT16, {m, k}, 1), b = Tensor::random(MOE_BFLOAT16, {n, k}, 2);
@@ -229,7 +229,7 @@ TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocks) {
   expect_same_bits(other, gated, "gated, packed b");
 }
 
-// A panel's steps of k end anywhere; behind them lies the next panel, whatever is in it.
+// The steps of a panel may end at any k; the next panel follows in memory with arbitrary values.
 TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
   const float infinity = std::numeric_limits<float>::infinity();
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
@@ -253,7 +253,7 @@ TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
 TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
   for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33},
                                 Case{700, 66, 1031}, Case{300, 64, 140}, Case{200, 288, 131}}) {
-    if (emulated() && m * n * k > 10'000'000) continue;  // for blocks of the CPU's caches
+    if (emulated() && m * n * k > 10'000'000) continue;  // sized for the CPU's caches
     for (int bits = 0; bits < 4; ++bits) {
       const moe_dtype a_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, b_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
       const Tensor a = Tensor::random(a_type, {m, k}, 1), b = Tensor::random(b_type, {n, k}, 2);
@@ -270,7 +270,7 @@ TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
   }
 }
 
-// The gradient of a matrix with many rows: its a has thousands of rows side by side, so that steps of k are far apart.
+// The gradient of a matrix with many rows: its a has thousands of adjacent rows, so that consecutive k are far apart.
 TEST_F(GemmTest, MultipliesRowsThatLieSideBySideWithStepsFarApart) {
   for (const auto& [dtype, m] : {std::pair<moe_dtype, int64_t>{MOE_FLOAT32, 2050}, {MOE_BFLOAT16, 4100}}) {
     const int64_t n = 9;
@@ -288,7 +288,7 @@ TEST_F(GemmTest, MultipliesRowsThatLieSideBySideWithStepsFarApart) {
   }
 }
 
-// Column blocks are narrow where threads are many: those of SwiGLU have one panel of each half.
+// With many threads column blocks are narrow: with SwiGLU one panel of each half.
 TEST_F(GemmTest, BitsDoNotDependOnManyThreads) {
   moe_stream many = 0;
   ASSERT_MOE_OK(moe_stream_create(device, 16, &many));

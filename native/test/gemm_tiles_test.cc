@@ -1,4 +1,4 @@
-// How many multiprocessors of an H100 the tiles of bfloat16 products keep busy; the numbers need no card.
+// How many multiprocessors of an H100 the tiles of bfloat16 products occupy; computed without a GPU.
 #include "cuda/gemm/tiles.h"
 #include "test/testing.h"
 
@@ -9,11 +9,11 @@ using namespace cuda::tiles;
 constexpr int64_t kProcessors = 132;
 constexpr Family kFamilies[] = {kMma, kWgmma};
 
-Tile tile_for(Family family, const Call& call) { return choose(family, call, true, kProcessors); }
+Tile tile_for(Family family, const ProblemSize& size) { return choose(family, size, true, kProcessors); }
 
-// Multiprocessors at work in percent, over the waves of tiles.
-int64_t busy(const Call& call, Tile tile) {
-  const int64_t tiles = call.tiles(tile);
+// Busy multiprocessors in percent, over the waves of tiles.
+int64_t busy(const ProblemSize& size, Tile tile) {
+  const int64_t tiles = size.tiles(tile);
   return 100 * tiles / (ceil_div(tiles, kProcessors) * kProcessors);
 }
 
@@ -22,8 +22,8 @@ TEST(GemmTilesTest, EqualGroupsFillAnH100From512Tokens) {
     for (int64_t experts : {64, 128}) {
       for (int64_t rows : {512, 600, 1024, 1200, 2048, 4096, 8192, 131072}) {
         for (int64_t columns : {1024, 1280, 1536, 2048, 2816, 3072, 4096}) {
-          const Call call{rows, columns, experts};
-          EXPECT_GE(busy(call, tile_for(family, call)), 90)
+          const ProblemSize size{rows, columns, experts};
+          EXPECT_GE(busy(size, tile_for(family, size)), 90)
               << family.most << ": " << rows << " rows, " << columns << " columns, " << experts << " experts";
         }
       }
@@ -35,24 +35,24 @@ TEST(GemmTilesTest, DenseProductsOf128RowsFillAnH100) {
   for (const Family family : kFamilies) {
     for (int64_t rows : {128, 256, 512, 4096}) {
       for (int64_t columns : {2048, 4096, 8192}) {
-        const Call call{rows, columns, 1};
-        EXPECT_GE(busy(call, tile_for(family, call)), 90) << family.most << ": " << rows << " by " << columns;
+        const ProblemSize size{rows, columns, 1};
+        EXPECT_GE(busy(size, tile_for(family, size)), 90) << family.most << ": " << rows << " by " << columns;
       }
     }
   }
 }
 
-// One token with two experts of 2048 columns is bound by reading weights: 64 blocks, not 32, share it.
+// One token with two experts of 2048 columns is bound by reading weights: 64 blocks share it, not 32.
 TEST(GemmTilesTest, FewTokensGetSlimTiles) {
   for (const Family family : kFamilies) {
-    for (const Call call : {Call{2, 2048, 64}, Call{1, 4096, 1}}) {
-      EXPECT_EQ(tile_for(family, call).columns, kSlimColumns);
-      EXPECT_EQ(call.tiles(tile_for(family, call)), 64);
+    for (const ProblemSize size : {ProblemSize{2, 2048, 64}, ProblemSize{1, 4096, 1}}) {
+      EXPECT_EQ(tile_for(family, size).columns, kSlimColumns);
+      EXPECT_EQ(size.tiles(tile_for(family, size)), 64);
     }
   }
 }
 
-// Where groups fill the card, a tile may have as many rows as can be: the host knows no group's size.
+// If groups fill the GPU, tiles have the maximum rows, because the host knows no group's size.
 TEST(GemmTilesTest, ManyGroupsGetTilesForAnyOfTheirSizes) {
   for (const Family family : kFamilies) {
     for (int64_t rows : {512, 4096, 65536}) {

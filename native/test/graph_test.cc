@@ -1,4 +1,4 @@
-// Graphs: launches, refusals, scratch memory, and what other threads may do during a capture.
+// Graphs: launches, refusals, scratch memory, and other threads during a capture.
 #include <thread>
 
 #include "test/testing.h"
@@ -31,7 +31,7 @@ TEST_F(EmulatedGraphTest, RunsItsCallsAtEveryLaunch) {
   EXPECT_MOE_OK(moe_graph_destroy(graph));
 }
 
-// Its calls use the scratch memory of the stream they were made on.
+// A graph's calls use the scratch memory of the stream that captured them.
 TEST_F(EmulatedGraphTest, RunsOnItsOwnStreamAlone) {
   const Tensor y(MOE_FLOAT32, {4});
   const moe_graph graph = fill_graph(stream, 3, y);
@@ -42,7 +42,7 @@ TEST_F(EmulatedGraphTest, RunsOnItsOwnStreamAlone) {
   EXPECT_MOE_OK(moe_graph_destroy(graph));
 }
 
-// What its calls took is no other's, however much later calls of the stream take.
+// Later calls of the stream never take the scratch memory of a graph's calls.
 TEST_F(EmulatedGraphTest, KeepsTheScratchMemoryOfItsCalls) {
   const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
   const Tensor ids(MOE_INT32, {8192}), dy(MOE_FLOAT32, {8192, 1}), dtable(MOE_FLOAT32, {1, 1});

@@ -1,4 +1,4 @@
-// What the table of handles must be while the objects behind them come and go.
+// The table of handles while its objects are created and destroyed.
 #include "core/handle_table.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ namespace {
 struct Probe;
 using Table = HandleTable<Probe>;
 
-// When it goes, another thread uses the table.
+// Its destructor lets another thread use the table.
 struct Probe {
   Table& table;
   std::vector<bool>& was_free;

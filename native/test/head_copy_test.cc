@@ -1,4 +1,4 @@
-// Columns of heads, copied and transposed, against their definition.
+// Copies and transposes of columns of heads against their definition.
 #include "test/structs.h"
 #include "test/testing.h"
 

@@ -1,4 +1,4 @@
-// Kernels whose last block goes on alone: how many launches they save, and that tickets do not run out.
+// Kernels whose last block continues alone: how many launches they save, and that tickets do not run out.
 #include "test/emulation.h"
 #include "test/gate_reference.h"
 #include "test/gemm_reference.h"
@@ -33,13 +33,13 @@ TEST_F(EmulatedLastBlockTest, AGateIsTwoLaunchesOrThreeWithRanks) {
   }
 }
 
-// More than 64 groups of 32 blocks of 32 tokens: groups have more blocks. Experts take turns, so positions are known.
+// More than 64 groups of 32 blocks of 32 tokens, so groups have more blocks. Experts alternate, so positions are known.
 TEST_F(EmulatedLastBlockTest, AGateCountsAnyNumberOfTokens) {
   constexpr int64_t kTokens = 64 * 32 * 32 + 33;
   GateInput in(kTokens, 2, gate_config(1));
   for (int64_t s = 0; s < kTokens; ++s) in.logits.set(2 * s + s % 2, 1);
   const GateOutput out(in);
-  for (int run = 0; run < 2; ++run) {  // the first one leaves the tickets as they were
+  for (int run = 0; run < 2; ++run) {  // the first run must leave the tickets at 0
     ASSERT_MOE_OK(run_gate(stream, in, out));
     for (int64_t s = 0; s < kTokens; ++s) ASSERT_EQ(out.position[s], static_cast<double>(s / 2)) << "token " << s;
     EXPECT_EQ(out.offsets[1], (kTokens + 1) / 2);

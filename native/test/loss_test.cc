@@ -34,7 +34,7 @@ Reference reference(const std::vector<double>& logits, const Tensor& targets, in
   return result;
 }
 
-// Every third token does not count.
+// Every third target is -1.
 Tensor some_targets(int64_t rows, int64_t classes) {
   Tensor targets(MOE_INT32, {rows});
   for (int64_t i = 0; i < rows; ++i) targets.set(i, i % 3 == 2 ? -1 : static_cast<double>(i * 7919 % classes));
@@ -113,7 +113,7 @@ TEST_F(LossTest, CrossEntropyGradientIsTheDerivative) {
   }
 }
 
-// Everything a fused call reads and writes.
+// Inputs, outputs and gradients of a fused call.
 struct Head {
   Tensor hidden, weights, targets, losses, dhidden, dweights;
 
@@ -124,7 +124,7 @@ struct Head {
         losses(MOE_FLOAT32, {rows}),
         dhidden(dtype, {rows, width}),
         dweights(MOE_FLOAT32, {classes, width}) {
-    dweights.fill(0.5);  // what is there stays: the gradient is added
+    dweights.fill(0.5);  // the gradient is added to it
   }
   moe_status run(moe_stream stream, float smoothing, float dloss) {
     return moe_linear_cross_entropy(stream, tokens_of(smoothing, dloss, targets, losses), hidden, weights, dhidden,
@@ -146,7 +146,7 @@ TEST_F(LossTest, LinearCrossEntropyAgreesWithFloat64) {
         // numbers on tensor cores: each term of its sums may be off by that.
         const double rounded = dtype == MOE_FLOAT32 ? 0 : on_cpu() ? 0x1p-8 : 0x1p-16;
         std::vector<double> hidden_slack(dhidden.size(), 2e-6);
-        // A float32 sum over the rows, so that its error grows with them.
+        // A float32 sum over the rows, whose error grows with them.
         std::vector<double> weights_slack(dweights.size(), std::max(5e-6, 1e-8 * static_cast<double>(rows)));
         for (int64_t i = 0; i < rows * classes; ++i) {
           for (int64_t c = 0; c < width; ++c) {

@@ -1,6 +1,6 @@
-// Runs the tests. Tests named Emulated need the emulation of CUDA and are left out on other backends.
-// --gtest_list_tests lists them all the same, because ctest asks for the list without naming a backend. Tests read what
-// a card has computed as if it were the host's memory, so they ask for managed memory.
+// Runs the tests. Tests named Emulated need the emulation of CUDA and are skipped on other backends. --gtest_list_tests
+// lists them all, because ctest asks for the list without naming a backend. Tests read results of a GPU like host
+// memory, so they ask for managed memory.
 #include "test/testing.h"
 
 int main(int argc, char** argv) {

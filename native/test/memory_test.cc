@@ -1,4 +1,4 @@
-// Bytes between host and device: moe_memory_write, moe_memory_read, moe_memory_zero.
+// Copies between host and device: moe_memory_write, moe_memory_read, moe_memory_zero.
 #include "test/emulation.h"
 
 namespace moe::testing {
@@ -6,7 +6,7 @@ namespace {
 
 class MemoryTest : public KernelTest {
  protected:
-  // The device's memory is its own, also on a card, where the tests' tensors lie in managed memory (main.cc).
+  // Memory of the device that the host cannot access, although the tests' tensors are in managed memory (main.cc).
   void SetUp() override {
     test_memory(1);
     const bool managed = std::getenv("PANAMOE_CUDA_MANAGED") != nullptr;
@@ -91,7 +91,7 @@ TEST_F(MemoryTest, RefusesBadArguments) {
   EXPECT_MOE_OK(moe_memory_zero(stream, nullptr, 0));
 }
 
-// Values in the device's memory that a kernel cannot take are named, wherever that memory is.
+// Illegal values are named in messages, even if the memory is the device's.
 class MemoryRefusalTest : public MemoryTest {
  protected:
   // A copy of a tensor in the device's memory.
@@ -105,7 +105,7 @@ class MemoryRefusalTest : public MemoryTest {
     return there(Tensor::of(MOE_INT32, shape, values));
   }
   moe_tensor floats(std::initializer_list<int64_t> shape) { return there(Tensor::random(MOE_FLOAT32, shape, 1)); }
-  // What a call gives, or else the work it has given to the stream.
+  // The status of a call, or else of the work that it gave to the stream.
   moe_status finished(moe_status status) const { return status == MOE_OK ? moe_stream_synchronize(stream) : status; }
 };
 
@@ -170,7 +170,7 @@ TEST_F(MemoryRefusalTest, NamesWhatTheGateReads) {
                                                              &chosen, balance_sums(&used, &taken, &sums)));
 }
 
-// On a stream that holds its work back, as a busy card does.
+// On a stream that holds its work back, like a busy GPU.
 class EmulatedMemoryTest : public MemoryTest {
  protected:
   struct Work {
@@ -215,7 +215,7 @@ TEST_F(EmulatedMemoryTest, SmallTransfersWaitOnlyToBeRead) {
   EXPECT_EQ(after.launches, before.launches + 1);
 }
 
-// More than the staging memory holds: its parts are used again once their copies are done.
+// More bytes than the staging memory: its parts are reused once their copies are done.
 TEST_F(EmulatedMemoryTest, ManyWritesTakeTheStagingMemoryInTurn) {
   constexpr int64_t kPiece = 50000;
   const Work before = work();

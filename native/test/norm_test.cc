@@ -1,4 +1,4 @@
-// LayerNorm and RMSNorm against float64, their gradients against central differences of it.
+// LayerNorm and RMSNorm against float64, their gradients against central differences of the float64 norm.
 #include "test/testing.h"
 
 namespace moe::testing {
@@ -105,7 +105,7 @@ TEST_F(NormTest, GradientsMatchCentralDifferences) {
   }
 }
 
-// Rows that a backend may split over threads or read in parts, against the derivative worked out in float64.
+// Rows that a backend may split over threads or read in parts, against the analytic derivative in float64.
 TEST_F(NormTest, LongRowsMatchFloat64) {
   for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{19, 515}, {3, 2048}, {17, 9000}, {2, 17003}}) {
     for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {

@@ -9,7 +9,7 @@ namespace moe::testing {
 namespace {
 
 TEST(ProcessorTest, HasTheTargetsThatHighwayFinds) {
-  // The system's libhwy judges our own detection. A machine may lack it, as the shipped library does not need it.
+  // Compares with the system's libhwy. A machine may lack it, because the shipped library does not need it.
   void* highway = ::dlopen("libhwy.so.1", RTLD_NOW | RTLD_LOCAL);
   if (highway == nullptr) GTEST_SKIP() << "no libhwy";
   auto* supported = reinterpret_cast<int64_t (*)()>(::dlsym(highway, "_ZN3hwy16SupportedTargetsEv"));

@@ -1,10 +1,10 @@
-// Runtime kernels, as the emulation compiles them: what they compute, what they refuse, and which calls they serve.
-// Their compilation by NVRTC is tested in Java.
+// Runtime kernels in the emulation: what they compute, what they refuse, and which calls they serve. Java tests compile
+// them by NVRTC.
 #include <cstring>
 
 #include "test/gate_reference.h"
 
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // what a kernel's kind has no word for is 0
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // fields that do not belong to a kernel's kind are 0
 namespace moe::testing {
 namespace {
 
@@ -76,7 +76,7 @@ std::vector<GateCase> gate_cases() {
           gate_case("gate_1024_16", 1024, 16, MOE_SOFTMAX, MOE_CHOICE_MAJOR, MOE_RAW)};
 }
 
-// Only the emulation has images for what follows.
+// Only the emulation has images for the next tests.
 class EmulatedGateTest : public RuntimeKernelTest {
  protected:
   void install_gate(const GateCase& gate) {
@@ -121,7 +121,7 @@ TEST_F(EmulatedGateTest, AgreesWithTheReference) {
   }
 }
 
-// So a token is routed alike by a prefill and by a decode step.
+// A token must be routed alike by a prefill and by a decode step.
 TEST_F(EmulatedGateTest, HasTheBitsOfTheAheadOfTimeKernels) {
   for (const GateCase& gate : gate_cases()) {
     GateInput in(50, gate.experts, gate.config);
@@ -307,7 +307,7 @@ TEST_F(EmulatedActivationTest, IsComputedElementByElement) {
 
 double x_tanh(double x) { return x * std::tanh(x); }
 
-// What the card's own kernels compute, and the activation after them.
+// A custom activation is applied to products of the GPU's own kernels.
 TEST_F(EmulatedActivationTest, FollowsProductsThatHaveNoKernelOfTheirOwn) {
   ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_ACTIVATION}, "activation"));
   for (const moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {

@@ -1,4 +1,4 @@
-// Draws against a sorted list in float64, and their distribution.
+// Samples against a sorted list in float64, and their distribution.
 #include <numeric>
 
 #include "test/structs.h"
@@ -13,9 +13,9 @@ struct Settings {
   double uniform = 0.5;
 };
 
-// The arguments of a call: rows of logits, and how each is drawn from.
-struct Draws {
-  Draws(int64_t rows, int64_t classes)
+// The arguments of a call: rows of logits, and the settings of each row.
+struct Samples {
+  Samples(int64_t rows, int64_t classes)
       : logits(MOE_FLOAT32, {rows, classes}),
         temperature(MOE_FLOAT32, {rows}),
         min_p(MOE_FLOAT32, {rows}),
@@ -46,7 +46,7 @@ struct Draws {
   Tensor logits, temperature, min_p, top_k, top_p, uniform, tokens;
 };
 
-// Part of the sum up to each token that is left, in their order.
+// The cumulative share up to each remaining token, in their order.
 std::vector<std::pair<int64_t, double>> shares(const double* logits, int64_t classes, const Settings& settings) {
   std::vector<int64_t> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), 0);
@@ -66,98 +66,98 @@ std::vector<std::pair<int64_t, double>> shares(const double* logits, int64_t cla
 
 class SampleTest : public KernelTest {
  protected:
-  // Logits that are spread, or few numbers that many tokens share, or of which most have no weight.
-  static void fill(Draws& draws, uint64_t seed) {
+  // Logits that are spread, or have few distinct values, or mostly have weight 0.
+  static void fill(Samples& samples, uint64_t seed) {
     std::mt19937_64 generator(seed);
     const auto uniform = [&] { return std::uniform_real_distribution<double>()(generator); };
-    const int64_t rows = draws.tokens.count(), classes = draws.logits.view().shape[1];
+    const int64_t rows = samples.tokens.count(), classes = samples.logits.view().shape[1];
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t i = 0; i < classes; ++i) {
         const double logit =
             row % 3 == 0 ? std::floor(4 * uniform()) - 2 : (row % 3 == 1 ? 8 : 200) * (uniform() - 0.5);
-        draws.logits.set(row * classes + i, uniform() < 0.05 ? -3.4e38 : logit);
+        samples.logits.set(row * classes + i, uniform() < 0.05 ? -3.4e38 : logit);
       }
       Settings settings{.temperature = std::exp(2 * uniform() - 1), .uniform = uniform()};
       if (uniform() < 0.5) settings.top_k = 1 + static_cast<int>(uniform() * static_cast<double>(classes + 1));
       if (uniform() < 0.5) settings.top_p = 1 - uniform();
       if (uniform() < 0.5) settings.min_p = uniform() / 2;
-      draws.set(row, settings);
+      samples.set(row, settings);
     }
   }
 };
 
 TEST_F(SampleTest, DrawsWhatASortedListGives) {
   for (int64_t classes : {1, 2, 7, 33, 300, 1000}) {
-    Draws draws(60, classes);
-    fill(draws, static_cast<uint64_t>(classes));
-    ASSERT_MOE_OK(draws.run(stream));
-    const std::vector<double> logits = values_of(draws.logits);
-    for (int64_t row = 0; row < draws.tokens.count(); ++row) {
-      const auto left = shares(logits.data() + row * classes, classes, draws.of(row));
+    Samples samples(60, classes);
+    fill(samples, static_cast<uint64_t>(classes));
+    ASSERT_MOE_OK(samples.run(stream));
+    const std::vector<double> logits = values_of(samples.logits);
+    for (int64_t row = 0; row < samples.tokens.count(); ++row) {
+      const auto left = shares(logits.data() + row * classes, classes, samples.of(row));
       double before = 0;
       bool found = false;
       for (const auto& [token, part] : left) {
-        if (token == draws.tokens[row]) {
+        if (token == samples.tokens[row]) {
           found = true;
-          EXPECT_GE(draws.uniform[row], before - 1e-6) << classes << " classes, row " << row;
-          EXPECT_LE(draws.uniform[row], part + 1e-6) << classes << " classes, row " << row;
+          EXPECT_GE(samples.uniform[row], before - 1e-6) << classes << " classes, row " << row;
+          EXPECT_LE(samples.uniform[row], part + 1e-6) << classes << " classes, row " << row;
         }
         before = part;
       }
-      EXPECT_TRUE(found) << classes << " classes, row " << row << ": token " << draws.tokens[row] << " is left out";
+      EXPECT_TRUE(found) << classes << " classes, row " << row << ": token " << samples.tokens[row] << " is left out";
     }
   }
 }
 
-// A grid of uniform numbers draws each token in proportion.
-TEST_F(SampleTest, DrawsInProportion) {
+// A grid of uniform numbers samples each token in proportion to its weight.
+TEST_F(SampleTest, SamplesInProportion) {
   const int64_t rows = 500, classes = 50;
   for (const Settings& settings : {Settings{}, Settings{.temperature = 0.5}, Settings{.top_p = 0.7, .top_k = 20},
                                    Settings{.temperature = 3, .min_p = 0.2}}) {
-    Draws draws(rows, classes);
+    Samples samples(rows, classes);
     const std::vector<double> logits = values_of(Tensor::random(MOE_FLOAT32, {classes}, 1, -2, 2));
     for (int64_t row = 0; row < rows; ++row) {
-      draws.set_logits(row, logits);
+      samples.set_logits(row, logits);
       Settings own = settings;
       own.uniform = (static_cast<double>(row) + 0.5) / static_cast<double>(rows);
-      draws.set(row, own);
+      samples.set(row, own);
     }
-    ASSERT_MOE_OK(draws.run(stream));
+    ASSERT_MOE_OK(samples.run(stream));
     std::vector<double> expected(classes), counts(classes);
     double before = 0;
-    for (const auto& [token, part] : shares(logits.data(), classes, draws.of(0))) {
+    for (const auto& [token, part] : shares(logits.data(), classes, samples.of(0))) {
       expected[static_cast<size_t>(token)] = (part - before) * static_cast<double>(rows);
       before = part;
     }
-    for (double token : values_of(draws.tokens)) ++counts.at(static_cast<size_t>(token));
+    for (double token : values_of(samples.tokens)) ++counts.at(static_cast<size_t>(token));
     for (size_t token = 0; token < expected.size(); ++token)
       EXPECT_NEAR(counts[token], expected[token], 1.001) << token;
   }
 }
 
-// The weight of a second token is found by bisection: the second is drawn from where the first's weight ends. All
-// backends and instruction sets with fused multiply-adds have the same bits.
+// Finds the weight of a second token by bisection: it is sampled from the uniform number where the first one's weight
+// ends. All backends and instruction sets with fused multiply-adds have the same bits.
 TEST_F(SampleTest, WeightsAreTheSameBitsEverywhere) {
   const int64_t rows = 200;
-  Draws draws(rows, 2);
+  Samples samples(rows, 2);
   std::vector<double> low(rows, 0), high(rows, 1);
   for (int64_t row = 0; row < rows; ++row) {
-    draws.set_logits(row, {1, 1 - 0.109 * static_cast<double>(row)});
-    draws.temperature.set(row, 0.7 + 0.0025 * static_cast<double>(row));
+    samples.set_logits(row, {1, 1 - 0.109 * static_cast<double>(row)});
+    samples.temperature.set(row, 0.7 + 0.0025 * static_cast<double>(row));
   }
   for (int bit = 0; bit < 44; ++bit) {
     for (int64_t row = 0; row < rows; ++row) {
-      draws.uniform.set(row, 0.5 * (low[static_cast<size_t>(row)] + high[static_cast<size_t>(row)]));
+      samples.uniform.set(row, 0.5 * (low[static_cast<size_t>(row)] + high[static_cast<size_t>(row)]));
     }
-    ASSERT_MOE_OK(draws.run(stream));
+    ASSERT_MOE_OK(samples.run(stream));
     for (int64_t row = 0; row < rows; ++row) {
-      (draws.tokens[row] == 0 ? low : high)[static_cast<size_t>(row)] = draws.uniform[row];
+      (samples.tokens[row] == 0 ? low : high)[static_cast<size_t>(row)] = samples.uniform[row];
     }
   }
   uint64_t hash = 14695981039346656037u;  // FNV-1a
   for (int64_t row = 0; row < rows; ++row) {
     const double weight = std::round(0x1p32 / high[static_cast<size_t>(row)] - 0x1p32);
-    const double exact = 0x1p32 * std::exp((draws.logits[2 * row + 1] - 1) / draws.temperature[row]);
+    const double exact = 0x1p32 * std::exp((samples.logits[2 * row + 1] - 1) / samples.temperature[row]);
     EXPECT_NEAR(weight, exact, 0.6 + 3e-6 * exact) << row;
     hash = (hash ^ static_cast<uint64_t>(weight)) * 1099511628211u;
   }
@@ -172,38 +172,38 @@ TEST_F(SampleTest, WeightsAreTheSameBitsEverywhere) {
 
 TEST_F(SampleTest, ThreadsAndOtherRowsDoNotMatter) {
   const int64_t rows = 60, classes = 700;
-  Draws draws(rows, classes);
-  fill(draws, 3);
-  ASSERT_MOE_OK(draws.run(single));
-  const std::vector<double> expected = values_of(draws.tokens);
+  Samples samples(rows, classes);
+  fill(samples, 3);
+  ASSERT_MOE_OK(samples.run(single));
+  const std::vector<double> expected = values_of(samples.tokens);
   for (moe_stream other : streams()) {
-    draws.tokens.fill(-2);
-    ASSERT_MOE_OK(draws.run(other));
-    EXPECT_EQ(values_of(draws.tokens), expected);
+    samples.tokens.fill(-2);
+    ASSERT_MOE_OK(samples.run(other));
+    EXPECT_EQ(values_of(samples.tokens), expected);
   }
-  const std::vector<double> logits = values_of(draws.logits);
+  const std::vector<double> logits = values_of(samples.logits);
   for (int64_t row = 0; row < rows; ++row) {
-    Draws alone(1, classes);
+    Samples alone(1, classes);
     alone.set_logits(0, {logits.begin() + row * classes, logits.begin() + (row + 1) * classes});
-    alone.set(0, draws.of(row));
+    alone.set(0, samples.of(row));
     ASSERT_MOE_OK(alone.run(stream));
     EXPECT_EQ(alone.tokens[0], expected[static_cast<size_t>(row)]) << row;
   }
 }
 
 TEST_F(SampleTest, TheFirstOfEqualTokensIsTheLowest) {
-  Draws draws(4, 40);
+  Samples samples(4, 40);
   for (int64_t row = 0; row < 4; ++row) {
-    draws.logits.set(row * 40 + 17, row == 3 ? -0.0 : 1);
-    draws.logits.set(row * 40 + 33, row == 3 ? 0 : 1);
-    draws.set(row, {.temperature = row % 2 == 0 ? 0.0 : 1.0, .top_k = 1, .uniform = 0.999});
+    samples.logits.set(row * 40 + 17, row == 3 ? -0.0 : 1);
+    samples.logits.set(row * 40 + 33, row == 3 ? 0 : 1);
+    samples.set(row, {.temperature = row % 2 == 0 ? 0.0 : 1.0, .top_k = 1, .uniform = 0.999});
   }
-  draws.set(2, {.temperature = FLT_MIN, .uniform = 0.75});
-  ASSERT_MOE_OK(draws.run(stream));
-  EXPECT_EQ(values_of(draws.tokens), (std::vector<double>{17, 17, 33, 0}));
+  samples.set(2, {.temperature = FLT_MIN, .uniform = 0.75});
+  ASSERT_MOE_OK(samples.run(stream));
+  EXPECT_EQ(values_of(samples.tokens), (std::vector<double>{17, 17, 33, 0}));
 }
 
-// Where a number is not finite or out of range there is no token.
+// A row with a non-finite logit or a setting out of range has no token.
 TEST_F(SampleTest, RowsWithoutAToken) {
   const double infinite = std::numeric_limits<double>::infinity(), nan = std::nan("");
   const std::vector<Settings> wrong = {{.temperature = -1},
@@ -219,27 +219,27 @@ TEST_F(SampleTest, RowsWithoutAToken) {
                                        {.uniform = nan},
                                        {.uniform = -0.5}};
   const auto settings = static_cast<int64_t>(wrong.size()), rows = settings + 4;
-  Draws draws(rows, 70);
-  for (int64_t row = 0; row < settings; ++row) draws.set(row, wrong[static_cast<size_t>(row)]);
-  draws.set(settings + 2, {.temperature = 0});
-  draws.logits.fill(-3.4e38);
+  Samples samples(rows, 70);
+  for (int64_t row = 0; row < settings; ++row) samples.set(row, wrong[static_cast<size_t>(row)]);
+  samples.set(settings + 2, {.temperature = 0});
+  samples.logits.fill(-3.4e38);
   for (const auto& [row, value] : {std::pair{settings, infinite}, {settings + 1, -infinite}, {settings + 2, nan}}) {
-    draws.logits.set(row * 70 + 69, value);
+    samples.logits.set(row * 70 + 69, value);
   }
-  ASSERT_MOE_OK(draws.run(stream));
-  for (int64_t row = 0; row < rows - 1; ++row) EXPECT_EQ(draws.tokens[row], -1) << row;
-  EXPECT_EQ(draws.tokens[rows - 1], 35);  // of 70 equal ones, 35 come to no more than a half
+  ASSERT_MOE_OK(samples.run(stream));
+  for (int64_t row = 0; row < rows - 1; ++row) EXPECT_EQ(samples.tokens[row], -1) << row;
+  EXPECT_EQ(samples.tokens[rows - 1], 35);  // of 70 equal ones, 35 come to no more than a half
 }
 
 TEST_F(SampleTest, Refuses) {
-  const Draws draws(2, 3), three(3, 3), empty(2, 0), none(0, 3);
+  const Samples samples(2, 3), three(3, 3), empty(2, 0), none(0, 3);
   ASSERT_MOE_OK(none.run(stream));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "there are 0 classes, expected 1 to 2097152", empty.run(stream));
-  EXPECT_MOE_REFUSED(
-      MOE_INVALID_ARGUMENT, "uniform has shape [3], expected [2]",
-      moe_sample(stream,
-                 sampling(draws.temperature, draws.min_p, draws.top_k, draws.top_p, three.uniform, draws.tokens),
-                 draws.logits));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "uniform has shape [3], expected [2]",
+                     moe_sample(stream,
+                                sampling(samples.temperature, samples.min_p, samples.top_k, samples.top_p,
+                                         three.uniform, samples.tokens),
+                                samples.logits));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What every struct of a call is held to: it is there, it has its size, and its tensors are named when they are
-// missing.
+// The checks of every struct of a call: it is not null, it has its size, and messages name its missing tensors. Covers
+// all structs of the ABI.
 #include "test/gate_reference.h"
 
 namespace moe::testing {
@@ -7,7 +7,7 @@ namespace {
 
 class StructTest : public KernelTest {
  protected:
-  // `call` with the struct, without it, of another size, and without each tensor that it needs.
+  // Makes `call` with the struct, without it, with another size, and without each tensor that it needs.
   template <typename Struct>
   static void check(const char* name, const Passed<Struct>& passed, std::initializer_list<View Struct::*> members,
                     std::initializer_list<const char*> names, const std::function<moe_status(const Struct*)>& call) {

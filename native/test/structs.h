@@ -7,7 +7,7 @@
 
 namespace moe::testing {
 
-// Lives until the call it is made for has returned.
+// A struct of the ABI that lives until the call it is made for has returned.
 template <typename Struct>
 struct Passed {
   Struct value;
@@ -50,11 +50,11 @@ inline Passed<moe_routes> all_routes(View scores, View expert, View position, Vi
                                      View offsets, View losses) {
   return {{sizeof(moe_routes), scores, expert, position, weight, choice, counts, offsets, losses}};
 }
-// What the gate's backward reads of its table.
+// The part of the table that the gate's backward reads.
 inline Passed<moe_routes> chosen_routes(View scores, View expert, View choice) {
   return {{sizeof(moe_routes), scores, expert, nullptr, nullptr, choice, nullptr, nullptr, nullptr}};
 }
-// What dispatch and combine read of the gate's table.
+// The part of the table that dispatch and combine read.
 inline Passed<moe_routes> table_of(View expert, View position, View offsets, View weight = nullptr) {
   return {{sizeof(moe_routes), nullptr, expert, position, weight, nullptr, nullptr, offsets, nullptr}};
 }

@@ -1,4 +1,4 @@
-// A stream's threads: what a parallel step of a kernel can count on, also where threads are few.
+// A stream's threads: guarantees for parallel steps of a kernel, also if threads are scarce.
 #include <pthread.h>
 #include <sys/prctl.h>
 
@@ -16,7 +16,7 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int64_t kLong = 1'000'000;  // nanoseconds: worth waking everybody for
+constexpr int64_t kLong = 1'000'000;  // nanoseconds: enough to wake all threads
 
 // body(member), as a lambda.
 template <typename Body>
@@ -37,7 +37,7 @@ TEST(TeamTest, EveryTaskRunsOnce) {
       std::atomic<int> here{0};
       parallel_tasks(stream, tasks, kLong, [&](int64_t task, int member) {
         if (came.at(static_cast<size_t>(member)).exchange(1) == 0) {
-          await_all(here, static_cast<int>(std::min<int64_t>(tasks, threads)));  // nobody does it alone
+          await_all(here, static_cast<int>(std::min<int64_t>(tasks, threads)));  // no thread can do it alone
         }
         ++runs[static_cast<size_t>(task)];
       });
@@ -72,7 +72,7 @@ TEST(TeamTest, EveryMemberComesOnceWhereTheCallerStays) {
 
 TEST(TeamTest, TensOfThousandsOfTinyRuns) {
   CpuStream stream(nullptr, 4);
-  std::vector<int64_t> sums(8);  // not atomic: what workers wrote must be seen when the run is over
+  std::vector<int64_t> sums(8);  // not atomic: writes of workers must be visible when the run ends
   for (int64_t round = 0; round < 30000; ++round) {
     parallel_tasks(stream, 8, kLong, [&](int64_t task, int) { sums[static_cast<size_t>(task)] += round; });
     if (round % 1000 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));  // workers fall asleep
@@ -211,7 +211,7 @@ class ScarceThreadsTest : public KernelTest {};
 
 // Products, attention and norms on streams of one to eight threads, of which the system grants none, some or all.
 TEST_F(ScarceThreadsTest, TheSameBitsWithHoweverManyThreads) {
-  if (!on_cpu()) GTEST_SKIP() << "a card's streams have no threads";
+  if (!on_cpu()) GTEST_SKIP() << "a GPU's streams have no threads";
   const Tensor x = Tensor::random(MOE_FLOAT32, {96, 80}, 1), weights = Tensor::random(MOE_BFLOAT16, {4, 200, 80}, 2);
   const Tensor offsets = Tensor::of(MOE_INT32, {5}, {0, 10, 10, 50, 96});
   const Tensor q = Tensor::random(MOE_FLOAT32, {2, 40, 4, 16}, 3);

@@ -1,4 +1,4 @@
-// What every native test uses: tensors that own their memory, a stream per test, comparisons with a tolerance.
+// Shared by all native tests: tensors that own their memory, a stream per test, comparisons with a tolerance.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ namespace moe::testing {
 
 inline float from_bfloat16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
-// Round to nearest even, NaN kept quiet.
+// Rounds to nearest even; NaN becomes quiet.
 inline uint16_t to_bfloat16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
@@ -39,8 +39,8 @@ inline const char* backend_under_test() {
 inline bool on_cpu() { return std::string(backend_under_test()) == "cpu"; }
 inline bool emulated() { return std::string(backend_under_test()) == "simt"; }
 
-// Memory for a test's tensors, aligned to 64: the host's, exactly as large as asked for, so that AddressSanitizer sees
-// what lies beyond. A card can work on its own memory alone, which the host can read as well.
+// Memory for a test's tensors, aligned to 64: host memory, exactly as large as requested, so that AddressSanitizer sees
+// overruns. A GPU gets memory of its own that the host can read too.
 inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
   if (std::string(backend_under_test()) != "cuda") {
     void* memory = nullptr;
@@ -48,15 +48,15 @@ inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
     std::memset(memory, 0, bytes);
     return {static_cast<uint8_t*>(memory), &std::free};
   }
-  static const moe_device card = [] {
+  static const moe_device gpu = [] {
     moe_device device = 0;
     moe_device_open("cuda", 0, &device);
     return device;
   }();
   void* memory = nullptr;
-  if (moe_memory_allocate(card, static_cast<int64_t>(bytes), &memory) != MOE_OK) throw std::bad_alloc();
+  if (moe_memory_allocate(gpu, static_cast<int64_t>(bytes), &memory) != MOE_OK) throw std::bad_alloc();
   std::memset(memory, 0, bytes);
-  return {static_cast<uint8_t*>(memory), [](uint8_t* freed) { moe_memory_free(card, freed); }};
+  return {static_cast<uint8_t*>(memory), [](uint8_t* freed) { moe_memory_free(gpu, freed); }};
 }
 
 // A row-major tensor and its descriptor. Reads and writes go through double, whatever the dtype.
@@ -158,7 +158,7 @@ inline std::vector<double> values_of(const Tensor& tensor) {
   return values;
 }
 
-// The sum of products, as a loss whose gradient by `a` is `b`.
+// The sum of products: a loss whose gradient by `a` is `b`.
 inline double dot(const Tensor& a, const Tensor& b) {
   double sum = 0;
   for (int64_t i = 0; i < a.count(); ++i) sum += a[i] * b[i];
@@ -174,7 +174,7 @@ inline std::string last_error() {
 
 #define EXPECT_MOE_OK(call) EXPECT_EQ((call), MOE_OK) << ::moe::testing::last_error()
 #define ASSERT_MOE_OK(call) ASSERT_EQ((call), MOE_OK) << ::moe::testing::last_error()
-// The call is refused with this status and a message that contains this text.
+// Expects the call to be refused with this status and a message that contains this text.
 #define EXPECT_MOE_REFUSED(expected_status, text, call)                                                    \
   do {                                                                                                     \
     EXPECT_EQ((call), expected_status);                                                                    \
@@ -192,7 +192,7 @@ class KernelTest : public ::testing::Test {
   }
   void TearDown() override { EXPECT_MOE_OK(moe_device_close(device)); }
 
-  // Streams whose results have the same bits. A card's streams have no threads and do not differ: one, for another run.
+  // Streams whose results must have the same bits. A GPU's streams have no threads, so one suffices, for another run.
   std::vector<moe_stream> streams() const {
     return on_cpu() ? std::vector{single, stream, triple} : std::vector{single};
   }
@@ -203,7 +203,7 @@ class KernelTest : public ::testing::Test {
   moe_stream triple = 0;
 };
 
-// |actual - expected| <= absolute + relative * |expected|, the absolute one each element's own; reports five misses.
+// |actual - expected| <= absolute + relative * |expected|, with `absolute` per element; reports five misses.
 inline void expect_near(const Tensor& actual, const std::vector<double>& expected, const std::vector<double>& absolute,
                         double relative, const char* what) {
   ASSERT_EQ(actual.count(), static_cast<int64_t>(expected.size())) << what;
@@ -227,7 +227,7 @@ inline void expect_same_bits(const Tensor& a, const Tensor& b, const char* what 
   EXPECT_EQ(a.bits(), b.bits()) << what;
 }
 
-// Central differences of loss(i), which sees `x` with its element i moved.
+// Central differences of loss(i), which is called with element i of `x` moved.
 inline std::vector<double> differences(std::vector<double>& x, double step, const std::function<double(size_t)>& loss) {
   std::vector<double> gradient(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
@@ -241,7 +241,8 @@ inline std::vector<double> differences(std::vector<double>& x, double step, cons
   return gradient;
 }
 
-// Central differences of `loss` over a float32 tensor, against `gradient`. `loss` recomputes from the tensor's values.
+// Compares central differences of `loss` over a float32 tensor with `gradient`. `loss` recomputes from the tensor's
+// values.
 inline void expect_gradient(Tensor& x, const std::vector<double>& gradient, const std::function<double()>& loss,
                             double step, double absolute, double relative, const char* what = "") {
   std::vector<double> numeric(static_cast<size_t>(x.count()));

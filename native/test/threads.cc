@@ -1,4 +1,5 @@
-// pthread_create under its own name, so that this program's stands before it for every library of the process.
+// pthread_create that counts, then calls glibc's. This program's symbols come before glibc's for every library of the
+// process.
 #include "test/threads.h"
 
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-// Lets the system run out of threads.
+// Limits the threads that the system grants.
 #pragma once
 
 namespace moe::testing {

@@ -1,5 +1,5 @@
-// Products of weights in blocks by tiles (Intel AMX), which are emulated: the GEMM is compiled here once more, for
-// AVX-512, and has to give the bits that it gives without tiles.
+// Products of weights in blocks by emulated tiles (Intel AMX): the GEMM is compiled here once more, for AVX-512, and
+// must give the bits that it gives without tiles.
 #include "test/emulated_tiles.h"  // first: it takes the names of intrinsics
 
 // One target that may have tiles, and the compiler's own.
@@ -11,7 +11,7 @@
 
 namespace moe::cpu {
 
-// What the GEMM asks of the processor.
+// Replaces the GEMM's query of the processor.
 namespace {
 bool g_tiles = false;
 }
@@ -27,7 +27,7 @@ namespace {
 namespace avx512 = cpu::N_AVX3;
 using cpu::Operand;
 
-// Weights [N, K] as the GEMM reads them.
+// Weights [N, K] packed for the GEMM.
 std::vector<uint8_t> packed_panels(const Format& format, const Tensor& blocks) {
   const int64_t n = blocks.view().shape[0], k = blocks.view().shape[1], size = avx512::panel_size(format.dtype, k);
   const int64_t stride = k / format.elements * format.bytes;
@@ -107,7 +107,7 @@ TEST_F(TileGemmTest, GivesTheBitsOfVectors) {
   }
 }
 
-// Experts with uneven groups of rows are products of one call.
+// Experts with uneven groups of rows are products of one group.
 TEST_F(TileGemmTest, ProductsOfOneCallGiveTheBitsOfVectors) {
   for (const Format& format : kFormats) {
     const int64_t n = 70, groups[] = {17, 1, 40};

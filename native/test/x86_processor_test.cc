@@ -1,5 +1,4 @@
-// What each Highway target asks of a processor where it uses instructions without Highway, on processors that this
-// machine is not: by the answers that they give to CPUID.
+// Which instructions each Highway target uses on processors that this machine is not, given by their CPUID.
 #include <sstream>
 #include <string>
 #include <tuple>
@@ -32,7 +31,7 @@ bool has(const cpu::Abilities& abilities, Instruction instruction) {
   return (abilities.instructions & static_cast<unsigned>(instruction)) != 0;
 }
 
-// The targets that a processor has, best last, each with what its kernels then use besides Highway.
+// The targets that a processor has, best last, each with the instructions that its kernels then use besides Highway's.
 std::string kernels(const cpu::Answers& answers) {
   const cpu::Abilities abilities = cpu::abilities_of(answers);
   std::ostringstream text;

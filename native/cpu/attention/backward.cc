@@ -17,7 +17,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// scores become the weights P, dweights (dP) become dS; columns [first, last).
+// Turns scores into the weights P and dweights (dP) into dS, in the columns [first, last).
 inline void score_gradient(float* scores, float* dweights, int64_t keys, int64_t first, int64_t last,
                            const float* logsumexp, const float* delta) {
   const FloatTag d;
@@ -30,7 +30,7 @@ inline void score_gradient(float* scores, float* dweights, int64_t keys, int64_t
   }
 }
 
-// The product of the first rows of a and b.
+// The dot product of the first rows of a and b.
 inline float dot(HeadRows a, HeadRows b, int64_t head_size) {
   const FloatTag d;
   FloatVector sum = hn::Zero(d);
@@ -40,7 +40,7 @@ inline float dot(HeadRows a, HeadRows b, int64_t head_size) {
   return hn::ReduceSum(d, sum);
 }
 
-// The gradient of a head's sink, summed over sequences and tokens in their order.
+// The gradient of one head's sink, summed over sequences and tokens in order.
 void sink_gradient(Tensor sinks, Tensor out, Tensor logsumexp, Tensor dout, int64_t head, Tensor dsinks) {
   const int64_t sequences = out.shape[0], length = out.shape[1], heads = out.shape[2], head_size = out.shape[3];
   const float sink = static_cast<const float*>(sinks.data)[head];
@@ -55,11 +55,11 @@ void sink_gradient(Tensor sinks, Tensor out, Tensor logsumexp, Tensor dout, int6
   static_cast<float*>(dsinks.data)[head] += static_cast<float>(sum);
 }
 
-// One sequence's key/value head with the query heads that read it.
+// One sequence's key/value head and the query heads that share it.
 struct Group {
   int64_t length, heads, head_size;
   const moe_attention_config& config;
-  HeadRows q, out, dout, dq;  // of the first query head; the next begins head_size elements on
+  HeadRows q, out, dout, dq;  // of the first query head; the next one is head_size elements further
   HeadRows k, v, dk, dv;
   const float* logsumexp;  // [heads, length]
 };
@@ -69,7 +69,7 @@ inline int64_t group_scratch(int64_t length, int64_t head_size) {
   return 2 * length * width + 5 * kQueries * width + 2 * kKeys * width + 2 * kKeys * kQueries + 2 * kQueries;
 }
 
-// dk and dv are summed over query heads, then over query tiles, in one order, by one thread.
+// dk and dv are summed over query heads, then query tiles, always in this order and by one thread.
 void backward_group(const Group& group, float* scratch) {
   const int64_t length = group.length, head_size = group.head_size, width = whole_vectors(head_size);
   Tiles tiles(scratch);

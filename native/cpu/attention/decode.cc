@@ -1,10 +1,9 @@
-// Attention over the key/value cache: row t of q [T, H, D] attends to positions 0..position[t] of slot[t], in the
-// blocks of keys, values [blocks, block, G, D] that its row of the table [slots, n] names, as the causal
-// attention_forward does (formula: forward.cc). A run of consecutive rows of one sequence (prefill) goes through the
-// tiles of attention_forward; a lone row (decode) reads its keys once for all the query heads that share them. Both do
-// the same arithmetic in the same order for every element, and tiles count positions, not blocks: a row's bits are
-// those of attention_forward whichever way it goes. Tested and timed by: panamoe_test
-// --gtest_filter='AttentionDecode*'; attention_bench --only decode
+// Attention over the paged key/value cache (formula: forward.cc, causal): row t of q [T, H, D] attends to positions
+// 0..position[t] of the sequence in slot[t]. Its keys and values are in the blocks of keys, values [blocks, block, G,
+// D] that row slot[t] of the table [slots, n] lists. Consecutive rows of one sequence (prefill) go through the tiles of
+// attention_forward; a lone row (decode) reads its keys once for all query heads that share them. Both sum in the same
+// order, and tiles count positions, not blocks: a row has the bits of attention_forward either way.
+// Tested and timed by: panamoe_test --gtest_filter='AttentionDecode*'; attention_bench --only decode
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention/decode.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -22,29 +21,31 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-inline constexpr int64_t kShortestRun = 4;  // rows from which on a tile of query lanes beats row by row
+inline constexpr int64_t kShortestRun = 4;  // from this length a tile of query lanes beats row by row
 
-// Float32 rows of a tile, whole vectors wide, where they lie or copied: the first of a part at data + part.start.
+// Float32 rows of a tile, whole vectors wide, in the cache's memory or a copy. The first row of a part is at data +
+// part.start.
 struct FloatRows {
   const float* data;
   int64_t stride;
   std::span<const Part> parts;
 };
 
-// Whether a tile's rows can stay in the cache: small products and transposes cost more than copies. `last`: whether the
-// last part must be whole vectors of rows too.
+// Whether a tile may be read from the cache's memory: small products and transposes cost more than copies. `last`:
+// whether the last part must also be whole vectors of rows.
 inline bool can_stay(std::span<const Part> parts, const PagedRows& x, int64_t columns, bool last) {
   if (x.as_float32() == nullptr || columns % lanes() != 0) return false;
   const auto whole = [](const Part& part) { return part.count % lanes() == 0; };
   return std::all_of(parts.begin(), parts.end() - (last ? 0 : 1), whole);
 }
 
-// A bias of scores by relative position, none without a table [2 reach + 1, heads]: a row's is at its query's position.
+// A bias of scores by relative position, from a table [2 reach + 1, heads]; no bias without a table. A row's bias
+// depends on its query's position.
 struct Bias {
   const float* table = nullptr;
   int64_t reach = 0, heads = 0, query = 0;
 
-  // scores [count] of query head `head`, of keys from position `key` on.
+  // Adds the bias of query head `head` to scores [count] of keys from position `key` on.
   void add(int64_t head, int64_t key, int64_t count, float* scores) const {
     for (int64_t i = 0; i < count; ++i) {
       scores[i] += table[(std::clamp(key + i - query, -reach, reach) + reach) * heads + head];
@@ -52,7 +53,7 @@ struct Bias {
   }
 };
 
-// Some of one row's query heads, from `first` on: `groups` key/value heads, each shared by `shared` query heads.
+// Some query heads of one row, from `first` on: `groups` key/value heads, each shared by `shared` query heads.
 struct RowHeads {
   int64_t first, groups, shared, head_size;
   int64_t count() const { return groups * shared; }
@@ -63,8 +64,8 @@ inline int64_t row_scratch(RowHeads heads) {
   return 2 * heads.count() * width + 3 * kKeys * width + heads.shared * kKeys + 2 * heads.count();
 }
 
-// As softmax_step in queries-inl.h, for the scores [count] of one head. The weights
-// are summed one by one, as a query's lane sums them there.
+// softmax_step of queries-inl.h for the scores [count] of one head. Weights are summed one by one, like a query's lane
+// there does, for equal bits.
 inline void softmax_row(float* scores, int64_t count, float& maximum, float& total, float* sums, int64_t width) {
   const FloatTag d;
   const FloatVector before = hn::Set(d, maximum);
@@ -82,7 +83,7 @@ inline void softmax_row(float* scores, int64_t count, float& maximum, float& tot
   maximum = hn::GetLane(peak);
 }
 
-// A block of keys serves all the heads before the next one is read, so that the cache is read as it lies.
+// A block of keys serves all heads before the next one is read, so that the cache is read in address order.
 inline void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, OptionalTensor sinks,
                        const Bias& bias, HeadRows q, const PagedRows& keys, const PagedRows& values, HeadRows out,
                        float* scratch) {
@@ -111,7 +112,7 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
 
   const int64_t begin = config.window == 0 ? 0 : std::max<int64_t>(0, position - config.window + 1);
   const int64_t end = position + 1;
-  Part parts[kKeys];  // of keys and values alike
+  Part parts[kKeys];  // of keys and of values
   for (int64_t key = begin, next; key < end; key = next) {
     next = std::min((key / kKeys + 1) * kKeys, end);
     const int64_t count = next - key, columns = whole_vectors(count);
@@ -129,7 +130,7 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
       };
       const FloatRows key_rows = rows_of(keys, keys_stay, columns, key_tile);
       const FloatRows value_rows = rows_of(values, values_stay, count, value_tile);
-      const int64_t first = group * shared;  // query head
+      const int64_t first = group * shared;  // the group's first query head
       for (const Part& part : key_rows.parts) {
         transpose(key_rows.data + part.start, key_rows.stride, whole_vectors(part.count), width, 1.0f,
                   key_columns + part.row, kKeys);
@@ -156,8 +157,8 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
   store_rows(sums, 1.0f, heads.count(), head_size, out);
 }
 
-// Cuts the rows into runs: consecutive positions of one slot, `shortest` to kQueries rows, else single rows.
-// starts receives where each begins, and the number of rows after them; the result is how many there are.
+// Cuts the rows into runs: consecutive positions of one slot, `shortest` to kQueries rows, else single rows. Writes the
+// start of each run and then the number of rows to `starts`; returns the number of runs.
 inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t rows, int64_t shortest,
                          int64_t* starts) {
   int64_t runs = 0;
@@ -192,17 +193,16 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
   const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch({0, groups, shared, head_size}));
   const LocalScratch<float> local(stream, scratch_size);
   auto* starts = stream.arena().take<int64_t>(rows + 1);
-  // With a bias every row goes by itself: a tile's lanes are positions that follow each other, an encoder's rows are
-  // not.
+  // With a bias every row is a run: lanes of a tile are consecutive positions, an encoder's rows are not.
   const int64_t runs = find_runs(slots, positions, rows, bias == nullptr ? kShortestRun : kQueries + 1, starts);
-  // Few runs are split by key/value heads until each thread has two tasks, and where these are too few for the threads,
-  // by the query heads that share one: latent attention has a single key/value head.
+  // Few runs are split by key/value heads until each thread has two tasks. If that is too few, the query heads of a
+  // key/value head are split too: latent attention has a single key/value head.
   const int64_t threads = threads_of(stream), units = std::max<int64_t>(1, runs * groups);
-  const int64_t pieces = std::clamp<int64_t>((threads + units - 1) / units, 1, shared);  // of a key/value head
+  const int64_t pieces = std::clamp<int64_t>((threads + units - 1) / units, 1, shared);  // parts of a key/value head
   const int64_t parts = pieces > 1
                             ? groups * pieces
                             : std::clamp<int64_t>((2 * threads + runs - 1) / std::max<int64_t>(1, runs), 1, groups);
-  const int64_t seen = std::accumulate(positions, positions + rows, rows);  // keys, by all rows
+  const int64_t seen = std::accumulate(positions, positions + rows, rows);  // keys that all rows see
   parallel_tasks(stream, runs * parts, seen * heads * head_size / 4, [&](int64_t task, int member) {
     const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
     const int64_t first_head = groups * part / parts * shared + shared * (part % pieces) / pieces;
@@ -236,20 +236,20 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
   });
 }
 
-// cache_append of an int8 cache. `places` were checked.
+// cache_append of an int8 cache; `places` are checked.
 void append_int8(Tensor k, Tensor v, const moe_cache_places& places) {
   const int64_t groups = k.shape[1], head_size = k.shape[2];
-  const auto append = [&](Tensor from, int64_t row, Tensor to, Tensor scales, int64_t place) {
+  const auto append = [&](Tensor from, int64_t row, Tensor to, Tensor scales, int64_t cache_at) {
     for (int64_t head = 0; head < groups; ++head) {
       quantise(Floats(from), (row * groups + head) * head_size, head_size,
-               static_cast<int8_t*>(to.data) + (place * groups + head) * head_size,
-               static_cast<float*>(scales.data)[place * groups + head]);
+               static_cast<int8_t*>(to.data) + (cache_at * groups + head) * head_size,
+               static_cast<float*>(scales.data)[cache_at * groups + head]);
     }
   };
   for (int64_t t = 0; t < k.shape[0]; ++t) {
-    const int64_t place = cache_row(places, t);
-    append(k, t, *places.keys, *places.key_scales, place);
-    append(v, t, *places.values, *places.value_scales, place);
+    const int64_t cache_at = cache_row(places, t);
+    append(k, t, *places.keys, *places.key_scales, cache_at);
+    append(v, t, *places.values, *places.value_scales, cache_at);
   }
 }
 
@@ -260,7 +260,7 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 namespace {
 
-// The places of rows in the cache, checked and copied; of the table, the entries that rows need to see their `window`.
+// The cache positions of rows, checked and copied; of the table, only entries that rows need for their `window`.
 struct CheckedPlaces {
   CheckedPlaces(Stream& stream, const moe_cache_places& places, int64_t window)
       : table(copy_of(stream, *places.table)),
@@ -290,20 +290,20 @@ struct CheckedPlaces {
 }  // namespace
 
 HWY_EXPORT(append_int8);
-// Row after row on one thread: should a place be named twice, its last row stays.
+// One thread, row by row: if two rows have the same position, the last one wins.
 void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
   const CheckedPlaces copies(stream, places, 1);
   const moe_cache_places checked = copies.of(places);
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
-  if (bytes == 0) return;  // the pointers may be null then
+  if (bytes == 0) return;  // empty tensors may have null pointers
   if (places.keys->dtype == MOE_INT8) {
     HWY_DYNAMIC_DISPATCH(append_int8)(k, v, checked);
     return;
   }
   for (int64_t t = 0; t < k.shape[0]; ++t) {
-    const size_t place = static_cast<size_t>(cache_row(checked, t)) * bytes, row = static_cast<size_t>(t) * bytes;
-    std::memcpy(static_cast<char*>(places.keys->data) + place, static_cast<const char*>(k.data) + row, bytes);
-    std::memcpy(static_cast<char*>(places.values->data) + place, static_cast<const char*>(v.data) + row, bytes);
+    const size_t cache_at = static_cast<size_t>(cache_row(checked, t)) * bytes, row = static_cast<size_t>(t) * bytes;
+    std::memcpy(static_cast<char*>(places.keys->data) + cache_at, static_cast<const char*>(k.data) + row, bytes);
+    std::memcpy(static_cast<char*>(places.values->data) + cache_at, static_cast<const char*>(v.data) + row, bytes);
   }
 }
 

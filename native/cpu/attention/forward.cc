@@ -14,7 +14,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-inline constexpr int32_t kFirstBlock = 0;  // the table of a sequence that is one block
+inline constexpr int32_t kFirstBlock = 0;  // block table of a sequence that is one block
 
 void forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
              OptionalTensor logsumexp) {
@@ -25,7 +25,7 @@ void forward(Stream& stream, const moe_attention_config& config, const moe_atten
   const LocalScratch<float> scratch(stream, query_scratch(head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 16;
   parallel_tasks(stream, sequences * heads * tiles, nanoseconds, [&](int64_t task, int member) {
-    // A causal mask lets the last tiles see the most keys, so they go first: the team ends together.
+    // With a causal mask the last tiles see the most keys. They go first, so that threads finish together.
     const int64_t tile = tiles - 1 - task / (sequences * heads), sequence = task / heads % sequences;
     const int64_t head = task % heads, group = head / (heads / groups), first = tile * kQueries;
     const int64_t q_start = (sequence * length + first) * q_stride + head * head_size;

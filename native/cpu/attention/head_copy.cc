@@ -1,5 +1,5 @@
-// Columns of heads from one arrangement to another: what latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1)
-// does between its products.
+// Copies columns of heads between tensors, between the products of latent attention (DeepSeek-V2, arXiv 2405.04434,
+// section 2.1).
 //
 //   y[a, b, to + c] = x[a, b, from + c], transposed x[b, a, from + c]
 //
@@ -15,7 +15,7 @@ namespace moe::cpu {
 void head_copy(Stream& stream, const moe_head_columns& columns, Tensor x, Tensor y) {
   constexpr int64_t kGrain = 1 << 16;  // bytes that are worth waking a thread for
   const int64_t element = dtype_bytes(x.dtype), bytes = columns.count * element;
-  if (bytes == 0) return;  // the pointers may be null then
+  if (bytes == 0) return;  // empty tensors may have null pointers
   const int64_t outer = y.shape[0], inner = y.shape[1];
   const auto* source = static_cast<const char*>(x.data) + columns.from * element;
   auto* target = static_cast<char*>(y.data) + columns.to * element;

@@ -1,5 +1,5 @@
-// Rows of int8 elements with a scale each: scale = max |x| / 127, c = x / scale rounded to even, and scale * c stands
-// for x. A row's bits depend on itself alone. Part of each Highway target.
+// Rows of int8 codes with one scale each: scale = max |x| / 127, c = x / scale rounded to nearest even, x ~ scale c. A
+// row's bits depend on that row alone. Part of each Highway target.
 // Tested by panamoe_test --gtest_filter='AttentionInt8*'; timed by attention_bench --only decode.
 #if defined(MOE_CPU_ATTENTION_INT8_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_ATTENTION_INT8_INL_H
@@ -18,12 +18,12 @@ namespace moe::cpu::HWY_NAMESPACE {
 using Int8Tag = hn::Rebind<int8_t, FloatTag>;
 using Int32Tag = hn::RebindToSigned<FloatTag>;
 
-// c [count] and its scale, of the elements of x from `start` on.
+// Writes codes c [count] and their scale for the elements of x from `start` on.
 inline void quantise(Floats x, int64_t start, int64_t count, int8_t* c, float& scale) {
   const FloatTag d;
   const Int32Tag di;
   const Int8Tag dc;
-  auto peak = hn::Zero(di);  // bits of |x| rise with it, and those of NaN lie above all others
+  auto peak = hn::Zero(di);  // |x| orders like its bits; NaN is above all others
   for_each_vector(d, 0, count, [&](int64_t i, size_t n) {
     peak = hn::Max(peak, hn::BitCast(di, hn::Abs(x.load(d, start + i, n))));
   });
@@ -37,7 +37,7 @@ inline void quantise(Floats x, int64_t start, int64_t count, int8_t* c, float& s
   });
 }
 
-// x [whole_vectors(count)] = scale * c [count], zeros behind it.
+// x [whole_vectors(count)] = scale * c [count], padded with zeros.
 inline void dequantise(const int8_t* c, float scale, int64_t count, float* x) {
   const FloatTag d;
   const Int32Tag di;

@@ -14,7 +14,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// Rows of a tile that lie `stride` apart: `count` from the tile's row `row` on, the first at element `start`.
+// Part of a tile: `count` rows, `stride` apart, from the tile's row `row` on; the first one starts at element `start`.
 struct Part {
   int64_t row, count, start;
 };
@@ -30,19 +30,19 @@ struct Int8Elements {
   }
 };
 
-// One head's rows: row i lies in block table[i / block], at i % block. A whole sequence is one block.
+// One head's rows: row i is row i % block of the block table[i / block]. A whole sequence is one block.
 struct PagedRows {
   Floats floats;
-  Int8Elements int8;  // in place of floats, unless null
-  int64_t start;      // of the head in the first row of block 0
-  int64_t stride;     // from row to row
+  Int8Elements int8;  // used instead of floats if not null
+  int64_t start;      // element of the head in the first row of block 0
+  int64_t stride;     // elements between two rows
   const int32_t* table;
   int64_t block;
 
-  // The memory itself if it is float32, else null.
+  // The elements if they are float32, else null.
   const float* as_float32() const { return int8.elements == nullptr ? floats.as_float32() : nullptr; }
 
-  // The rows of parts, `offset` elements further on, in their rows of a tile [.., whole_vectors(head_size)].
+  // Copies the rows of parts, `offset` elements further on, to their rows of a tile [.., whole_vectors(head_size)].
   void load(std::span<const Part> parts, int64_t offset, int64_t head_size, float* tile) const {
     if (int8.elements != nullptr) {
       load_int8(parts, offset, head_size, tile);
@@ -65,7 +65,7 @@ struct PagedRows {
     }
   }
 
-  // Cuts the tile of rows [begin, end) where blocks end; the result is the number of parts, at most end - begin.
+  // Cuts the tile of rows [begin, end) at block boundaries; returns the number of parts, at most end - begin.
   int64_t cut(int64_t begin, int64_t end, Part* parts) const {
     int64_t count = 0;
     for (int64_t row = begin, next; row < end; row = next) {

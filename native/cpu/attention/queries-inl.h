@@ -1,6 +1,6 @@
 // Flash attention (FlashAttention-2, Dao, arXiv 2307.08691) of a tile of consecutive queries of one head: one pass over
-// the keys with a running maximum m and sum l of weights exp(s - m). A sink (GPT-OSS, github.com/openai/gpt-oss) is a
-// key without a value that every query sees first: m and l start as its logit and 1.
+// keys with a running maximum m and sum l of weights exp(s - m). A sink (GPT-OSS, github.com/openai/gpt-oss) is a key
+// without a value that every query sees first: m starts as its logit and l as 1.
 // Lanes are queries, so nothing is ever summed across lanes. Part of each Highway target.
 // Tested by panamoe_test --gtest_filter='Attention*'; timed by attention_bench.
 #if defined(MOE_CPU_ATTENTION_QUERIES_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -27,16 +27,16 @@ struct SoftmaxStart {
   float maximum = std::numeric_limits<float>::lowest();
   float sum = 0;
 
-  // Of query head `head`: its sink, if there are sinks [H].
+  // The sink of query head `head`, if there are sinks [H].
   static SoftmaxStart of(OptionalTensor sinks, int64_t head) {
     if (sinks == nullptr) return {};
-    // At least the lowest float: the difference of two infinities is NaN.
+    // At least the lowest float, because the difference of two infinities is NaN.
     return {std::max(static_cast<const float*>(sinks->data)[head], std::numeric_limits<float>::lowest()), 1};
   }
 };
 
-// Replaces a block of scores [keys, kQueries] by weights relative to the maximum so far, and updates maximum, sum and
-// `decay`, the factor by which what was summed before shrinks.
+// Replaces a block of scores [keys, kQueries] by weights relative to the maximum so far. Updates maximum and sum, and
+// sets `decay`, the factor by which earlier sums shrink.
 inline void softmax_step(float* scores, int64_t keys, int64_t first, int64_t last, float* maximum, float* sum,
                          float* decay) {
   const FloatTag d;
@@ -57,15 +57,15 @@ inline void softmax_step(float* scores, int64_t keys, int64_t first, int64_t las
   }
 }
 
-// out = attention of the queries q at positions range.position, ... over keys and values 0, 1, ...
-// logsumexp, if any, receives one float a query.
+// out = attention of the queries q at positions range.position, ... over keys and values 0, 1, .... logsumexp is null
+// or receives one float per query.
 inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size, float scale, HeadRows q,
                            const PagedRows& keys, const PagedRows& values, HeadRows out, float* logsumexp,
                            float* scratch) {
   const FloatTag d;
   const int64_t width = whole_vectors(head_size), columns = whole_vectors(range.queries);
   Tiles tiles(scratch);
-  float* rows = tiles.take(kQueries * width);     // queries, at the end outputs
+  float* rows = tiles.take(kQueries * width);     // queries; outputs at the end
   float* queries = tiles.take(width * kQueries);  // [width, kQueries], scaled
   float* sums = tiles.take(width * kQueries);     // [width, kQueries], weighted sums of values
   float* key_rows = tiles.take(kKeys * width);
@@ -83,7 +83,7 @@ inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size
 
   for (int64_t block = range.begin(); block < range.end; block += kKeys) {
     const int64_t count = range.keys(block), first = range.first_column(block);
-    // Keys before the window may be gone: their weights are 0, and so are what stands for them here.
+    // Keys before the window may be gone from the cache: zeros replace them, and their weights are 0.
     const int64_t hidden = std::max<int64_t>(0, range.first_seen() - block);
     std::fill_n(key_rows, hidden * width, 0.0f);
     std::fill_n(value_rows, hidden * width, 0.0f);

@@ -1,4 +1,4 @@
-// The small dense pieces attention is made of: float32 tiles in the first-level cache, products of two tiles, masks.
+// The dense building blocks of attention: float32 tiles in L1, products of two tiles, masks.
 // Part of each Highway target.
 // Tested by panamoe_test --gtest_filter='Attention*'; timed by attention_bench.
 #if defined(MOE_CPU_ATTENTION_TILE_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -21,9 +21,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// Keys come in blocks of kKeys that start at multiples of kKeys: the one blocking that a result depends on.
+// Keys per block; blocks start at multiples of kKeys. Results depend on this block size and on no other.
 inline constexpr int64_t kKeys = 32;
-// Queries come in tiles of up to kQueries, one a lane; a lane's arithmetic does not depend on its neighbours.
+// Queries per tile, one per lane; a lane's arithmetic does not depend on the other lanes.
 inline constexpr int64_t kQueries = 64;
 
 inline int64_t lanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
@@ -47,7 +47,7 @@ struct HeadRows {
   HeadRows from(int64_t row) const { return {tensor, start + row * stride, stride}; }
 };
 
-// tile [padded_rows, whole_vectors(columns)] = x [rows, columns], zeros around it.
+// tile [padded_rows, whole_vectors(columns)] = x [rows, columns], padded with zeros.
 inline void load_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, float* tile) {
   const FloatTag d;
   const int64_t width = whole_vectors(columns);
@@ -113,9 +113,9 @@ struct LeftFactor {
   int64_t inner_stride;
 };
 
-enum class Start { kZero, kSum, kScaledSum };  // c starts as 0, as c, or as c times a factor for each column
+enum class Start { kZero, kSum, kScaledSum };  // initial c: 0, c, or c times a factor per column
 
-// Loops over sums are unrolled, or the compiler would keep them in memory.
+// Loops over sums must be unrolled, or the compiler would keep the sums in memory.
 template <Start kStart, int kRows, int kVectors>
 HWY_NOINLINE void product_registers(LeftFactor a, const float* b, int64_t b_stride, int64_t inner, float* c,
                                     int64_t c_stride, const float* factors) {
@@ -150,8 +150,8 @@ HWY_NOINLINE void product_registers(LeftFactor a, const float* b, int64_t b_stri
 
 using ProductRegisters = void(LeftFactor, const float*, int64_t, int64_t, float*, int64_t, const float*);
 
-// How many rows by `vectors` vectors of sums stay in registers, beside the right vectors and one left: of 16, or of 32
-// with AVX-512.
+// Rows of `vectors` vectors of sums that fit into registers next to the right vectors and one left vector: 16
+// registers, or 32 with AVX-512.
 constexpr int most_rows(int vectors) {
   if (HWY_TARGET <= HWY_AVX3) return vectors == 4 ? 6 : 12;
   return vectors == 4 ? 2 : 6;
@@ -177,8 +177,8 @@ void product_columns(int64_t rows, int64_t inner, LeftFactor a, const float* b, 
   }
 }
 
-// c [rows, columns] = start + a [rows, inner] b [inner, columns], columns whole vectors. The inner dimension is
-// summed in its order, one fused multiply-add an element, whatever the shape of the tiles.
+// c [rows, columns] = start + a [rows, inner] b [inner, columns], columns whole vectors. Each element is one chain of
+// fused multiply-adds over the inner dimension in order, for every tile shape.
 template <Start kStart>
 void product(int64_t rows, int64_t columns, int64_t inner, LeftFactor a, const float* b, int64_t b_stride, float* c,
              int64_t c_stride, const float* factors = nullptr) {
@@ -196,8 +196,8 @@ void product(int64_t rows, int64_t columns, int64_t inner, LeftFactor a, const f
   }
 }
 
-// Minus infinity where a query may not see a key. scores [keys, kQueries] of columns [first, last); query c of the
-// tile sees key r when 0 <= c - (ahead + r), and < window if there is one. ahead: first key - first query.
+// Sets scores to minus infinity where a query may not see a key. scores [keys, kQueries], columns [first, last): query
+// c of the tile sees key r if 0 <= c - (ahead + r) (< window if there is one). ahead: first key - first query.
 inline void mask_scores(float* scores, int64_t keys, int64_t first, int64_t last, int64_t ahead, int64_t window) {
   const FloatTag d;
   const FloatVector hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
@@ -213,8 +213,8 @@ inline void mask_scores(float* scores, int64_t keys, int64_t first, int64_t last
   }
 }
 
-// The keys [begin(), end) that a tile of queries at positions [position, position + queries) may see, and which blocks
-// of them need a mask.
+// The keys [begin(), end) that a tile of queries at positions [position, position + queries) may see, and which key
+// blocks need a mask.
 struct KeyRange {
   int64_t position, queries, end, window;
   bool causal;
@@ -222,7 +222,7 @@ struct KeyRange {
   static KeyRange causal_of(int64_t position, int64_t queries, int64_t window) {
     return {position, queries, position + queries, window, true};
   }
-  // Of a whole sequence's `length` keys.
+  // All keys of a sequence of `length` tokens.
   static KeyRange of(const moe_attention_config& config, int64_t position, int64_t queries, int64_t length) {
     if (config.mask == MOE_FULL) return {position, queries, length, 0, false};
     return causal_of(position, queries, config.window);
@@ -230,7 +230,7 @@ struct KeyRange {
   int64_t first_seen() const { return window == 0 ? 0 : std::max<int64_t>(0, position - window + 1); }
   int64_t begin() const { return first_seen() / kKeys * kKeys; }
   int64_t keys(int64_t block) const { return std::min(kKeys, end - block); }
-  // The first column, at a vector's start, with a query that may see a key of the block.
+  // The first column, rounded down to a whole vector, whose query may see a key of the block.
   int64_t first_column(int64_t block) const {
     return causal ? std::max<int64_t>(0, block - position) / lanes() * lanes() : 0;
   }

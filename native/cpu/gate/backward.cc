@@ -1,8 +1,9 @@
 // The gate's backward: dlogits from the gradients of the combine weights, of the auxiliary loss and of the z loss.
 //
-//   weight_k = scale score_k / D,  D = max(offset + sum of the counted scores, epsilon); at the bound D is a constant
-//   auxiliary loss: dL/dscore[s, e] = dauxiliary E chosen_e / (choices U^2), chosen_e and the used tokens U constants
-//   dlogit = score log_slope(score) (dscore - mean),  mean = sum_e score_e dscore_e of shares, else 0
+//   weight_k = scale score_k / D,  D = max(offset + sum of the counted scores, epsilon); D is constant if epsilon wins
+//   auxiliary loss: dL/dscore[s, e] = dauxiliary E chosen_e / (choices U^2), with chosen_e and the used tokens U
+//   constant
+//   dlogit = score log_slope(score) (dscore - mean),  mean = sum_e score_e dscore_e for a softmax score, else 0
 //   z loss: dlogit += 2 dz logsumexp softmax(logits) / U
 //
 // logits, scores, dlogits [S, E]; expert, choice, dweight [S, K]. No gradient passes through the choice.
@@ -29,7 +30,7 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // logits that are worth waking a thread for
 
-// dL/dscore of the chosen experts of one token, from dL/dweight.
+// dL/dscore of one token's chosen experts, from dL/dweight.
 void weigh_backward(const moe_gate_config& config, const float* scores, const int32_t* expert, const int32_t* choice,
                     const float* dweight, float* dscore) {
   const int32_t choices = config.top_k;
@@ -63,7 +64,7 @@ void token_backward(const moe_gate_config& config, const float* logits, const fl
   for (int32_t c = 0; c < config.top_k; ++c) {
     if (choice[c] >= 0) dot += dscore[c] * scores[choice[c]];
   }
-  const FloatVector mean = hn::Set(d, is_share(config.score) ? dot : 0.0f);
+  const FloatVector mean = hn::Set(d, is_softmax(config.score) ? dot : 0.0f);
   const auto slope = [&](FloatVector score) { return hn::Mul(score, log_slope(d, config.score, score)); };
   if (dz != 0) {
     const float largest = row_max(logits, experts);
@@ -119,7 +120,7 @@ HWY_EXPORT(gate_backward_tokens);
 void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& routes,
                    const moe_gate_gradients& gradients) {
   const int64_t count = in.logits->shape[0], experts = in.logits->shape[1], choices = config.top_k;
-  moe_tensor kept = *routes.expert, selected = *routes.choice;  // as they are now: others may change them
+  moe_tensor kept = *routes.expert, selected = *routes.choice;  // copies, since other threads may change the tensors
   kept.data = stream.arena().take<int32_t>(count * choices);
   selected.data = stream.arena().take<int32_t>(count * choices);
   check_choice_values(*routes.expert, *routes.choice, experts, static_cast<int32_t*>(kept.data),
@@ -127,7 +128,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
   const auto* marks = in.used == nullptr ? nullptr : static_cast<const uint8_t*>(in.used->data);
   const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
 
-  // The derivative of E / choices sum_e mean(score_e) mean(chosen_e) by each score_e.
+  // d(E / choices sum_e mean(score_e) mean(chosen_e)) / d(score_e).
   auto* auxiliary = stream.arena().take<float>(experts);
   auto* chosen = stream.arena().take<int64_t>(experts);
   std::fill(chosen, chosen + experts, 0);

@@ -1,10 +1,10 @@
-// How evenly the gate's tokens are spread over the experts: sums over each of G sequences, and the gradient of the
-// load-balancing loss that they make (Switch Transformer, arXiv 2101.03961, equation 4; by the sequence DeepSeek-V3,
-// arXiv 2412.19437, equations 17 to 20).
+// Load balance of the gate's tokens over the experts: sums over each of G sequences, and the gradient of the
+// load-balancing loss (Switch Transformer, arXiv 2101.03961, equation 4; per sequence: DeepSeek-V3, arXiv 2412.19437,
+// equations 17 to 20).
 //
 //   p = score, or score / sum_e score if normalized;  P[g, e] = sum_s p[s, e];  chosen[g, e] counts choices of e
-//   loss_g = E / (choices used_g^2) sum_e chosen[g, e] P[g, e], of which d[g, e] is the derivative by each p[s, e]
-//   dlogit = p log_slope(score) (d - mean),  mean = sum_e d p of shares, or if normalized, else 0
+//   loss_g = E / (choices used_g^2) sum_e chosen[g, e] P[g, e];  d[g, e] is its derivative by each p[s, e]
+//   dlogit = p log_slope(score) (d - mean),  mean = sum_e d p for a softmax or normalized score, else 0
 //   entropy_g = -sum_s sum_e q ln q,  q = score / sum_e score
 //
 // scores, dlogits [S, E]; choice [S, K]; a sequence has S / G tokens. Sums are float64 over blocks of tokens within a
@@ -31,12 +31,12 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int64_t kTokenBlock = 64;
-constexpr int64_t kGrain = 8192;  // scores that are worth waking a thread for
+constexpr int64_t kTokenBlock = 64;  // tokens of a partial sum; fixes the order of sums
+constexpr int64_t kGrain = 8192;     // scores that are worth waking a thread for
 
-// How tokens are cut into blocks that lie within a sequence.
+// Blocks of tokens; a block lies within one sequence.
 struct Sequences {
-  int64_t count, length, blocks;  // blocks of each
+  int64_t count, length, blocks;  // blocks per sequence
 
   Sequences(int64_t tokens, int64_t sequences)
       : count(sequences),
@@ -47,7 +47,7 @@ struct Sequences {
   int64_t end(int64_t block) const { return std::min(begin(block) + kTokenBlock, (block / blocks + 1) * length); }
 };
 
-// The sums of each block: scores, chosen [blocks, E], used, entropy [blocks].
+// Sums of each block: scores, chosen [blocks, E]; used, entropy [blocks].
 struct BlockSums {
   double* scores;
   int32_t* chosen;
@@ -79,7 +79,7 @@ double sum_of(const float* x, int64_t count) {
   return hn::ReduceSum(d, sum);
 }
 
-// The entropy of x / total; lanes past the row hold 0, whose term is 0.
+// The entropy of x / total. Lanes past the row hold 0 and add 0.
 double entropy_of(const float* x, double total, int64_t count) {
   const DoubleTag d;
   const auto scale = hn::Set(d, 1 / total);
@@ -125,11 +125,11 @@ void sum_block(const moe_balance_config& config, Tensor scores, Tensor choice, i
   if (sums.entropy != nullptr) sums.entropy[block] = entropy;
 }
 
-// One token's gradient; `slope` [E] is dL/dp.
+// The gradient of one token; `slope` [E] is dL/dp.
 void token_backward(const moe_balance_config& config, const float* scores, const float* slope, int64_t experts,
                     float* dlogits) {
   const FloatTag d;
-  const bool normalized = config.normalized != 0, coupled = normalized || is_share(config.score);
+  const bool normalized = config.normalized != 0, coupled = normalized || is_softmax(config.score);
   FloatVector totals = hn::Zero(d), products = hn::Zero(d);
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
     const FloatVector score = load(d, scores + e, n);

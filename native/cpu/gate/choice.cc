@@ -1,5 +1,5 @@
-// Scores and choice of experts of each token (rules 1 to 4 of docs/gating.md): the top-k keys score + bias, within
-// the best groups; with noise, later choices use the key logit + noise. Ties go to the lowest expert.
+// Scores and choice of experts per token (rules 1 to 4 of docs/gating.md): the top-k of score + bias within the best
+// groups. With noise, choices after the first use logit + noise. The lowest expert wins a tie.
 // Test: panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate.
 #include "cpu/gate/choice.h"
 
@@ -20,10 +20,10 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-// Closes an expert: a key of -inf marks one that cannot be chosen (again). The keys of open experts are finite.
+// Closes an expert: -inf marks one that cannot be chosen (again). Keys of open experts are finite.
 HWY_INLINE void close_expert(float* keys, int64_t e) { keys[e] = kMinusInfinity; }
 
-// Chooses the expert with the largest key, the lowest of equal ones, and closes it. keys are whole vectors.
+// Returns the expert with the largest key, the lowest of equal ones, and closes it. keys are whole vectors.
 HWY_INLINE int32_t take_best(float* keys, int64_t experts) {
   const FloatTag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -35,17 +35,17 @@ HWY_INLINE int32_t take_best(float* keys, int64_t experts) {
       return static_cast<int32_t>(e + lane);
     }
   }
-  close_expert(keys, experts - 1);  // all keys are NaN: another thread has changed the logits since their check
+  close_expert(keys, experts - 1);  // all keys are NaN: another thread changed the logits after the check
   return static_cast<int32_t>(experts - 1);
 }
 
-// Closes the keys behind the last expert: keys are read as whole vectors of any width.
+// Closes the keys past the last expert, because keys are read as whole vectors.
 HWY_INLINE void close_padding(float* keys, int64_t experts) {
   for (int64_t e = experts, end = (experts + 63) / 64 * 64; e < end; ++e) close_expert(keys, e);
 }
 
-// Opens the `chosen_groups` best groups. A group's score is its largest key, or the sum of its two largest; ties go to
-// the lowest group.
+// Opens the `chosen_groups` best groups. A group's score is its largest key, or the sum of its two largest; the lowest
+// group wins a tie.
 void choose_groups(const moe_gate_config& config, const float* keys, int64_t experts, bool* open) {
   const int64_t size = experts / config.groups;
   float score[kMostExperts];
@@ -78,11 +78,11 @@ void close_groups(const moe_gate_config& config, float* keys, int64_t experts, c
 float score_token(int32_t score, const float* logits, int64_t experts, float* keys, float* scores) {
   const FloatTag d;
   const float largest = row_max(logits, experts);
-  const float sum = exp_row(logits, largest, experts, is_share(score) ? scores : keys);
+  const float sum = exp_row(logits, largest, experts, is_softmax(score) ? scores : keys);
   const FloatVector total = hn::Set(d, sum), lowest = hn::Set(d, kMinusInfinity);
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
-    const FloatVector x = load(d, (is_share(score) ? scores : logits) + e, n);
-    store(d, is_share(score) ? hn::Div(x, total) : hn::IfThenElseZero(hn::Gt(x, lowest), score_of(d, score, x)),
+    const FloatVector x = load(d, (is_softmax(score) ? scores : logits) + e, n);
+    store(d, is_softmax(score) ? hn::Div(x, total) : hn::IfThenElseZero(hn::Gt(x, lowest), score_of(d, score, x)),
           scores + e, n);
   });
   return largest + std::log(sum);
@@ -142,7 +142,7 @@ void choose_experts_of_block(const GateTokens& tokens, int64_t begin, int64_t en
   }
 }
 
-// x <= FLT_MAX is false for NaN and +inf, which are refused, and true for -inf, which is legal.
+// x <= FLT_MAX is false for NaN and +inf, which are refused, and true for -inf, which is allowed.
 HWY_INLINE bool has_no_upper_bound(const float* x, int64_t count) {
   const FloatTag d;
   bool bounded = true;

@@ -1,8 +1,8 @@
 // The gate's forward: scores, choice of experts, queues, drops, weights, losses. Exact rules: docs/gating.md.
 //
 // logits [S, E] -> scores [S, E]; expert, position, weight, choice [S, K]; counts [E]; offsets [E + 1]; losses [2].
-// From: GShard (arXiv 2006.16668, algorithm 1), DeepSpeed-MoE (arXiv 2201.05596, section 5.4: a table of routes in
-// place of one-hot tensors), DeepSeek-V3 (arXiv 2412.19437, section 2.1.2: groups and the bias of the choice).
+// Sources: GShard (arXiv 2006.16668, algorithm 1); DeepSpeed-MoE (arXiv 2201.05596, section 5.4: a table of routes
+// instead of one-hot tensors); DeepSeek-V3 (arXiv 2412.19437, section 2.1.2: groups and the bias of the choice).
 //
 // A route's position is a prefix sum over histograms of fixed blocks of tokens, so it does not depend on the threads.
 // An expert's queue is filled lane by lane: one lane with all choices (token-major), or one lane per choice
@@ -21,10 +21,10 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int64_t kTokenBlock = 64;
-constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth waking a thread for
+constexpr int64_t kTokenBlock = 64;  // tokens of a histogram and of a partial sum; fixes the order of sums
+constexpr int64_t kGrain = 16384;    // numbers to read or write that are worth waking a thread for
 
-// Refuses NaN and other illegal values before anything is written: no comparison sees a NaN.
+// Refuses NaN and other illegal values before anything is written, so that no comparison sees a NaN.
 void check_values(Stream& stream, const GateTokens& tokens) {
   check_bias_values(tokens.in.bias);
   const int64_t count = tokens.in.logits->shape[0];
@@ -38,7 +38,7 @@ void check_values(Stream& stream, const GateTokens& tokens) {
   if (first < count) refuse_token(tokens.in, first);
 }
 
-// Calls visit(block) for every block of tokens, on all threads; a token reads and writes about `work` numbers.
+// Calls visit(block) for every block of tokens, on all threads. `work`: numbers that a token reads and writes.
 template <typename Visit>
 void for_each_block(Stream& stream, int64_t blocks, int64_t work, Visit&& visit) {
   parallel_blocks(stream, blocks, kGrain / (kTokenBlock * work) + 1, [&](int64_t begin, int64_t end) {
@@ -46,7 +46,7 @@ void for_each_block(Stream& stream, int64_t blocks, int64_t work, Visit&& visit)
   });
 }
 
-// What queues are ranked by: rank[s, e], or rank[s] if `experts` is 0.
+// The keys that rank routes in a queue: rank[s, e], or rank[s] if `experts` is 0.
 struct Ranks {
   const float* rank;
   int64_t experts;
@@ -54,13 +54,13 @@ struct Ranks {
   float of(int64_t s, int32_t e) const { return experts == 0 ? rank[s] : rank[s * experts + e]; }
 };
 
-// The routes and their queues. Tables are [lanes * blocks, E] in queue order. Indices that are read again lie in
+// The routes and their queues. Tables are [lanes * blocks, E] in queue order. Indices that are read again are in
 // scratch memory, because another thread may write the call's tensors.
 struct Queues {
   const moe_gate_config& config;
   int64_t tokens, experts, choices, blocks, lanes;
   const int32_t* choice;  // [S, K], scratch
-  int32_t* histogram;     // routes of a lane and block; after add_up the position of its next route
+  int32_t* histogram;     // routes per lane and block; after add_up, the position of the next route
   int32_t* expert;        // [S, K]
   int32_t* position;      // [S, K]
 
@@ -86,14 +86,14 @@ struct Queues {
     });
   }
 
-  // Makes the histogram of experts begin .. end - 1 their first positions, and counts the routes of each.
+  // Prefix sum: turns the histogram of experts begin .. end - 1 into first positions, and counts each expert's routes.
   void add_up(int64_t begin, int64_t end, int32_t* counts) const {
     std::fill(counts + begin, counts + end, 0);
     for (int64_t row = 0; row < lanes * blocks; ++row) {
-      int32_t* places = histogram + row * experts;
+      int32_t* positions = histogram + row * experts;
       for (int64_t e = begin; e < end; ++e) {
-        const int32_t routes = places[e];
-        places[e] = counts[e];
+        const int32_t routes = positions[e];
+        positions[e] = counts[e];
         counts[e] += routes;
       }
     }
@@ -117,7 +117,7 @@ struct Queues {
     });
   }
 
-  // Lists the routes of every queue: routes[starts[e] + i] is the i-th of expert e, ranks[..] its rank.
+  // Lists the routes of every queue: routes[starts[e] + i] is expert e's i-th route, ranks[..] its rank.
   void list(int64_t block, const int32_t* starts, const Ranks& rank, int32_t* routes, float* ranks) const {
     for_each_route(block, [&](int64_t route, int32_t e, int32_t* counters) {
       if (e >= 0) {
@@ -131,8 +131,9 @@ struct Queues {
     });
   }
 
-  // Keeps the `capacity` routes of one queue with the highest ranks, the earlier of equal ones, and numbers them in
-  // queue order. By the best score, lanes come one after the other. `order` is scratch memory for `count` numbers.
+  // Keeps the `capacity` routes of one queue with the highest ranks, the earlier one of a tie, and numbers them in
+  // queue order. MOE_DROP_BEST_SCORE keeps routes of earlier lanes before later ones. `order` is scratch memory for
+  // `count` numbers.
   void keep_best(int32_t e, const int32_t* routes, int64_t count, const float* ranks, int32_t* order) const {
     const int64_t kept = std::min(count, config.capacity);
     const bool by_lane = config.drop_policy == MOE_DROP_BEST_SCORE && lanes > 1;
@@ -173,7 +174,7 @@ void weigh(const Queues& queues, const float* scores, int64_t begin, int64_t end
   }
 }
 
-// The losses, from the blocks' sums in block order, in float64. sum_e score_e chosen_e is computed as the sum, over the
+// The losses, in float64, from the blocks' sums in block order. sum_e score_e chosen_e is computed as the sum, over
 // counted choices, of the chosen expert's total score.
 void sum_losses(const Queues& queues, const GateSums* sums, float* losses) {
   losses[0] = losses[1] = 0;

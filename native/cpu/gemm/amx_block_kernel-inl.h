@@ -1,8 +1,8 @@
 // The micro-kernel for B in blocks on Intel AMX: C[16 x nr] += A[16 x k] B[k x nr], A rounded to int8.
 //
-// An instruction (tdpbsud) sums the products of 32 k, of Q6_K 16, for 16 x 16 elements, exactly. The rest is the block
-// kernel's: what sums begin with, their scales, and the order of the blocks (block_kernel-inl.h). So a row has the same
-// bits with tiles and without. Exact sums go through L1, because scaling them takes vectors.
+// tdpbsud sums the products of 32 k (Q6_K: 16) for 16 x 16 elements, exactly. Start values, scales and the order of
+// blocks are block_kernel-inl.h's, so a row has the same bits with tiles and without. Exact sums go through L1, because
+// they are scaled in vector registers.
 // Tested by panamoe_test --gtest_filter='TileGemmTest.*', which emulates tiles; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -24,17 +24,17 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Blocks of 32 k whose exact sums wait in L1 at once: 8 KB of them, of Q6_K 16 KB.
+// Blocks of 32 k whose exact sums are held in L1 at once: 8 KB (Q6_K: 16 KB).
 inline constexpr int64_t kTileBlocks = 4;
 
-// The exact sums of 16 rows: of 32 k, or for kByteHalves of the first 16 and of the others.
+// Exact sums of 16 rows by nr columns over 32 k; kByteHalves: over the first and the second 16 k.
 template <Kernel kKernel>
 struct TileSums {
   static constexpr int kParts = untiled(kKernel) == Kernel::kByteHalves ? 2 : 1;
   alignas(64) int32_t of[kTileBlocks][kParts][kTileRows][kNr];
 };
 
-// 32-bit words of 32 k of a panel of A.
+// 32-bit words of 32 k of a packed panel of A.
 template <Kernel kKernel>
 inline constexpr int64_t kTileWords = kTileRows * block_row_words(kKernel);
 
@@ -43,7 +43,7 @@ MOE_TILE_CODE HWY_NOINLINE void multiply_tiles(int64_t blocks, const float* a, c
                                                TileSums<kKernel>& sums) {
   static_assert(kNr == 2 * kTileRows);
   constexpr int kParts = TileSums<kKernel>::kParts;
-  // The compiler does not know what tiles read and write.
+  // The compiler does not see what tile instructions read and write.
   asm volatile("" ::: "memory");
   for (int64_t i = 0; i < blocks; ++i, a += kTileWords<kKernel>, b += expanded_size(kKernel, 32)) {
     for (int part = 0; part < kParts; ++part) {
@@ -63,7 +63,7 @@ MOE_TILE_CODE HWY_NOINLINE void multiply_tiles(int64_t blocks, const float* a, c
   asm volatile("" ::: "memory");
 }
 
-// sums += the exact sums of kFoldRows rows from `row` on, begun and scaled.
+// sums += the exact sums of kFoldRows rows from `row` on, scaled.
 template <Kernel kKernel>
 HWY_INLINE void fold_tiles(int64_t count, int64_t row, const float* a, const uint8_t* b, const TileSums<kKernel>& exact,
                            Sums<kFoldRows, 1>& sums) {
@@ -89,7 +89,7 @@ HWY_INLINE void fold_tiles(int64_t count, int64_t row, const float* a, const uin
   }
 }
 
-// target.sums = A B + target.before, B expanded. The target has room for whole tiles of rows.
+// target.sums = A B + target.before, with B expanded. The target has room for whole tiles of rows.
 template <Kernel kKernel>
 HWY_NOINLINE void amx_block_kernel(int64_t inner, const float* a, const BPanels<uint8_t>& panels,
                                    const Prefetch<uint8_t>& prefetch, const Target& target) {

@@ -1,7 +1,7 @@
 // The micro-kernel on Intel AMX: C[32 x nr] += A[32 x k] B[k x nr] in bfloat16, the sums in tile registers.
 //
-// An instruction (tdpbf16ps) adds 32 k to 16 x 16 sums, products of even and of odd k apart. Each sum is one chain over
-// k = 0, 32, 64, ..., so that the bits of a row of C do not depend on the rows beside it.
+// tdpbf16ps adds 32 k to 16 x 16 sums, products of even and odd k separately. Each sum is one chain over k = 0, 32, 64,
+// ..., so the bits of a row of C do not depend on the other rows.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -22,8 +22,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// Registers: 0 to 3 sums, [tile of rows][tile of columns]; 4 and 5 tiles of A, 6 and 7 of B. A is used once, B by all
-// panels of A: A is loaded past L1, which then keeps B.
+// Tile registers: 0 to 3 sums, [tile of rows][tile of columns]; 4 and 5 A; 6 and 7 B. A is used once and loaded past
+// L1; B is used by all panels of A and stays in L1.
 template <int kRowTiles>
 MOE_TILE_AND_VECTOR_CODE HWY_INLINE void add_tiles(const char* a, const char* b) {
   constexpr int64_t kPairBytes = kNr * 4;
@@ -45,11 +45,12 @@ MOE_TILE_AND_VECTOR_CODE HWY_NOINLINE void amx_kernel(int64_t inner, const float
                                                       const BPanels<hwy::bfloat16_t>& panels,
                                                       const Prefetch<hwy::bfloat16_t>& prefetch, const Target& target) {
   static_assert(kNr == 2 * kTileRows);
-  constexpr int64_t kTileBytes = kTileSteps * kNr * 2;  // of B
-  constexpr int kRowsAtOnce = 2;  // of the next panel's sums, prefetched by each step, for tiles are stored row by row
+  constexpr int64_t kTileBytes = kTileSteps * kNr * 2;  // a tile of B
+  constexpr int kRowsAtOnce =
+      2;  // rows of the next panel's sums that a step prefetches: a tile store touches a cache line per row
   const auto* a = reinterpret_cast<const char*>(packed_a);
   const auto* b = reinterpret_cast<const char*>(panels.panel[0]);
-  // The compiler does not know what tiles read and write.
+  // The compiler does not see what tile instructions read and write.
   asm volatile("" ::: "memory");
   if (target.before == nullptr) {
     _tile_zero(0);
@@ -80,7 +81,7 @@ MOE_TILE_AND_VECTOR_CODE HWY_NOINLINE void amx_kernel(int64_t inner, const float
     }
   }
   if (k < inner) {
-    // B ends with its last pair, beyond which there may be anything; A has zeros there.
+    // B ends with its last pair of k and memory behind it is undefined; A has zeros there.
     alignas(64) char last[kTileBytes] = {};
     std::memcpy(last, b, static_cast<size_t>(ceil_div(inner - k, 2) * kNr * 4));
     asm volatile("" ::: "memory");

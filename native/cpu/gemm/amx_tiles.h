@@ -7,22 +7,22 @@
 
 #include <cstdint>
 
-// Functions that use the tile unit (Intel AMX); only for processors that have it.
+// Attribute of functions that use Intel AMX. Only processors that have it may call them.
 #define MOE_TILE_INSTRUCTIONS "amx-tile,amx-bf16,amx-int8"
 #define MOE_TILE_CODE __attribute__((target(MOE_TILE_INSTRUCTIONS)))
-// The same with the vectors of a Highway target: to clang the attribute says everything that a function may use.
+// AMX together with the vectors of a Highway target: clang allows a function only what its attribute names.
 #define MOE_TILE_AND_VECTOR_CODE __attribute__((target(HWY_TARGET_STR "," MOE_TILE_INSTRUCTIONS)))
 
 namespace moe::cpu {
 
-// The tile registers of this thread while it lives, of zeros: 0 to 3 of 16 x 16 sums, 4 and 5 of 16 rows of A with
-// kBytes of k each, 6 and 7 of as many k of 16 columns of B, four bytes of k a line.
+// Configures this thread's tile registers while it lives, and zeroes them: 0 to 3 hold 16 x 16 sums; 4 and 5 16 rows of
+// A, kBytes of k each; 6 and 7 16 columns of B, four bytes of k per row of the tile.
 template <int kBytes>
 class TileRegisters {
  public:
   MOE_TILE_CODE TileRegisters() {
     static constexpr uint8_t kLines = kBytes / 4;
-    // Static, because some compilers do not see that all of it is read, and would not store it.
+    // Static, because some compilers do not see that every byte is read and would not store it.
     static constexpr struct alignas(64) {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
       uint16_t line_bytes[16] = {64, 64, 64, 64, kBytes, kBytes, 64, 64};

@@ -6,11 +6,11 @@
 //   C[m, n] = sum over blocks of g, in order, of a d (sum of x u - z sum of x), or of that with z = 0, less
 //             m (a sum of x)
 //
-// A block's products are summed in int32, exactly; then come one product and one multiply-add in float32. So the bits
-// of a row of C do not depend on the rows beside it. vpdpbusd sums four products of unsigned by signed bytes at once
-// (dot_bytes, simd/instructions-inl.h); without it other instructions do, with the same sums.
-// Formats: GGUF's (ggml, MIT licence); layouts of A: round_rows-inl.h, of B: block_traits-inl.h and
-// expand_blocks-inl.h. Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
+// A block's products are summed in int32, exactly; then one product and one multiply-add follow in float32. So the bits
+// of a row of C do not depend on the other rows. vpdpbusd sums four products of unsigned by signed bytes (dot_bytes,
+// simd/instructions-inl.h); targets without it get the same sums from other instructions.
+// Formats: GGUF's (ggml, MIT licence). Layouts: round_rows-inl.h for A, block_traits-inl.h and expand_blocks-inl.h for
+// B. Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_BLOCK_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -28,20 +28,20 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The exact sums of kRows x nr elements of C over a block.
+// Exact int32 sums of kRows x nr elements of C over one block.
 template <bool kInstruction, int kRows>
 struct BlockSums {
   hn::Vec<IntTag> v[kRows][2];
 
-  HWY_INLINE BlockSums() {}  // as that of Sums
+  HWY_INLINE BlockSums() {}  // uninitialized, see Sums
 
-  // Each row's sums begin with its word of `from`.
+  // Starts each row's sums from its word of `from`.
   HWY_INLINE void begin(const float* from) {
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) v[row][0] = v[row][1] = hn::BitCast(IntTag(), hn::Set(FloatTag(), from[row]));
   }
 
-  // += four k of A by the codes.
+  // sums += four k of A times the codes.
   HWY_INLINE void add(const float* x, CodeVector codes0, CodeVector codes1) {
     const hn::RebindToSigned<CodeTag> signed_bytes;
 #pragma GCC unroll 8
@@ -52,8 +52,8 @@ struct BlockSums {
     }
   }
 
-  // sums += a d v, for each row's scale a and -kBegin a, which follow each other in `scales`. v began with kBegin's
-  // bits, so that they are those of kBegin + v: a (kBegin + v) - kBegin a is rounded once, as a v is.
+  // sums += a d v, where `scales` holds each row's a and then each row's -kMagic a. v started from kMagic's bits and so
+  // reads as kMagic + v in float32; a (kMagic + v) - kMagic a rounds once, exactly like a v.
   HWY_INLINE void fold(const float* scales, FloatVector d0, FloatVector d1, Sums<kRows, 1>& sums) const {
     const FloatTag d;
     const FloatVector scale[2] = {d0, d1};
@@ -65,7 +65,7 @@ struct BlockSums {
 #if HWY_NATIVE_FMA
         const FloatVector product = hn::MulAdd(hn::BitCast(d, v[row][j]), a, hn::Set(d, scales[kRows + row]));
 #else
-        const FloatVector product = hn::Mul(hn::Sub(hn::BitCast(d, v[row][j]), hn::Set(d, kBegin)), a);
+        const FloatVector product = hn::Mul(hn::Sub(hn::BitCast(d, v[row][j]), hn::Set(d, kMagic)), a);
 #endif
         sums.v[row][j] = hn::MulAdd(product, scale[j], sums.v[row][j]);
       }
@@ -73,7 +73,7 @@ struct BlockSums {
   }
 };
 
-// sums -= m a (sum of x), for each row's a (sum of x) in `totals`.
+// sums -= m a (sum of x); `totals` holds each row's a (sum of x).
 template <int kRows, class Blocks>
 HWY_INLINE void subtract_mins(const float* totals, const Blocks& blocks, Sums<kRows, 1>& sums) {
   const FloatVector m0 = blocks.scale(1, 0), m1 = blocks.scale(1, 1);
@@ -85,7 +85,7 @@ HWY_INLINE void subtract_mins(const float* totals, const Blocks& blocks, Sums<kR
   }
 }
 
-// sums += A B. kDtype: that of packed B, or 0 where it is expanded.
+// sums += A B. kDtype: the dtype of packed B, or 0 if B is expanded.
 template <Kernel kKernel, int32_t kDtype, bool kInstruction, int kRows>
 HWY_INLINE void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next,
                                   Sums<kRows, 1>& sums) {

@@ -1,19 +1,20 @@
-// The formats of B in blocks: what a file's block (GGUF's; ggml, MIT licence) and a packed panel hold, and packing.
+// Block formats of B: how GGUF stores a block (ggml, MIT licence), how a packed panel stores it, and packing.
 //
-// A panel has nr columns, the last one filled up with zeros. For each block's k:
+// A panel has nr columns; the last panel is padded with zeros. For the k of each block it holds, in this order:
 //
 //   Q8_0       codes [8][nr][4]; scales binary16 [nr]
-//   Q8_64      scales of 64 k, binary16 [nr]; twice the codes
-//   Q8_128     scales of 128 k; four times the codes
-//   Q4_0       the low four bits of codes [4][nr][4], those of k .. k + 15 in the low half of a byte, of k + 16 ..
-//              k + 31 in the high one; scales [nr]
-//   MXFP4      the same; scales bfloat16 [nr]
-//   Q5_0       the low four bits; the fifth ones [nr][4], of k + 4 i + j in bit i of byte j; scales [nr]
-//   Q4_K       scale and minimum of 256 k, binary16 [nr] each; factors of each 32 k, bytes [8][nr] each; eight times
-//              the low four bits
-//   Q5_K       the same; eight times the low four bits and the fifth ones
-//   Q6_K       scale of 256 k, binary16 [nr]; factors of each 16 k, int8 [16][nr]; eight times the low four bits, and
-//              the fifth and sixth ones [2][nr][4], of k + 16 h + 4 i + j in bits 2 i and 2 i + 1 of byte j of row h
+//   Q8_64      scales binary16 [nr] of 64 k; twice the codes
+//   Q8_128     scales binary16 [nr] of 128 k; four times the codes
+//   Q4_0       nibbles [4][nr][4]: the low nibble of a byte is the code of k .. k + 15, the high one of k + 16 ..
+//              k + 31; scales binary16 [nr]
+//   MXFP4      nibbles like Q4_0; scales bfloat16 [nr]
+//   Q5_0       nibbles like Q4_0; fifth bits [nr][4]: bit i of byte j is of k + 4 i + j; scales binary16 [nr]
+//   Q4_K       scales and minima of 256 k, binary16 [nr] each; their factors per 32 k, bytes [8][nr] each; eight times
+//              the nibbles
+//   Q5_K       scales, minima and factors like Q4_K; eight times nibbles and fifth bits
+//   Q6_K       scales of 256 k, binary16 [nr]; factors per 16 k, int8 [16][nr]; eight times nibbles and the bits 5 and
+//   6
+//              [2][nr][4]: bits 2 i and 2 i + 1 of byte j of row h are of k + 16 h + 4 i + j
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -38,20 +39,20 @@ using IntTag = hn::RebindToSigned<FloatTag>;
 using CodeTag = hn::Repartition<uint8_t, FloatTag>;
 using CodeVector = hn::Vec<CodeTag>;
 
-// Codes of nr columns for four k: two vectors.
+// Bytes of the codes of four k in a panel: two vectors.
 inline constexpr int64_t kCodeBytes = 4 * kNr;
 
-// Four bytes at `from`, the first one lowest.
+// Loads four bytes, the first one into the lowest byte.
 HWY_INLINE uint32_t word_at(const uint8_t* from) {
   uint32_t word;
   std::memcpy(&word, from, 4);
   return word;
 }
 
-// Bits of the four bytes of a word.
+// Masks of the low one, two, four and six bits of each byte of a word.
 inline constexpr uint32_t kBit = 0x01010101, kTwoBits = 0x03030303, kFourBits = 0x0f0f0f0f, kSixBits = 0x3f3f3f3f;
 
-// The low four bits of 32 codes: from bytes that hold those of k and k + 16 already, or from bits `shift` of 32 bytes.
+// Packs the nibbles of 32 codes. A byte of `from` already pairs k with k + 16, or holds a nibble of one k at `shift`.
 HWY_INLINE void copy_pairs(const uint8_t* from, uint32_t* rows) {
   for (int64_t i = 0; i < 4; ++i) rows[i] = word_at(from + 4 * i);
 }
@@ -61,18 +62,18 @@ HWY_INLINE void join_pairs(const uint8_t* from, int64_t shift, uint32_t* rows) {
   }
 }
 
-// What most formats have in common.
+// Defaults of most formats.
 template <int32_t kDtype>
-struct BlockFacts {
+struct BlockDefaults {
   static constexpr BlockFormat kFormat = *block_format(kDtype);
-  static constexpr int64_t kSteps = kFormat.elements / 32;  // of 32 k in a block
-  static constexpr int64_t kRows = kFormat.bits;            // of codes for 32 k, four bytes a column
-  static constexpr int64_t kParts = kFormat.elements / kFormat.scaled;
-  static constexpr int kKinds = kFormat.mins ? 2 : 1;  // scales, and minima
+  static constexpr int64_t kSteps = kFormat.elements / 32;  // groups of 32 k in a block
+  static constexpr int64_t kRows = kFormat.bits;            // rows of codes per 32 k, four bytes a column
+  static constexpr int64_t kParts = kFormat.elements / kFormat.elements_per_scale;
+  static constexpr int kKinds = kFormat.mins ? 2 : 1;  // scales, or scales and minima
   static constexpr int64_t kFactors = kParts > 1 ? kParts* kKinds : 0;
 
-  // The 16 bits that are packed as a block's scale, or with i = 1 as its minimum; and those of nr / 2 columns as
-  // float32.
+  // packed_scale: the 16 bits that are packed as a block's scale (i = 0) or minimum (i = 1). scale: nr / 2 packed ones
+  // as float32.
   HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int i) {
     uint16_t bits;
     std::memcpy(&bits, block + 2 * i, 2);
@@ -82,14 +83,14 @@ struct BlockFacts {
     const hn::Rebind<hwy::float16_t, FloatTag> half;
     return hn::PromoteTo(FloatTag(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(from)));
   }
-  // What a packed code stands for.
+  // Maps packed bits to codes.
   HWY_INLINE static CodeVector code(CodeVector bits) { return bits; }
 };
 
-// A format: rows() takes the codes of 32 k of one column, from element k of a block on; factors() what scales them
-// where a block has several scales. This one's codes are int8.
+// A block format. rows() reads the codes of 32 k of one column, from element k of the block; factors() reads the
+// factors of scales and minima. The primary template is Q8, whose codes are int8.
 template <int32_t kDtype>
-struct BlockTraits : BlockFacts<kDtype> {
+struct BlockTraits : BlockDefaults<kDtype> {
   static_assert(block_format(kDtype)->bits == 8);
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     for (int64_t i = 0; i < 8; ++i) to[i] = word_at(block + 2 + k + 4 * i) ^ 0x80808080;
@@ -97,16 +98,16 @@ struct BlockTraits : BlockFacts<kDtype> {
 };
 
 template <>
-struct BlockTraits<MOE_Q4_0> : BlockFacts<MOE_Q4_0> {
+struct BlockTraits<MOE_Q4_0> : BlockDefaults<MOE_Q4_0> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) { copy_pairs(block + 2, to); }
 };
 
-// Twice the numbers of the four bits, plus 12.
+// Codes of MXFP4's nibbles: twice the E2M1 number, plus 12.
 alignas(16) inline constexpr uint8_t kTableCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 template <>
-struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
-  // Half of 2^(e - 127), as the codes are twice the numbers; the smallest are subnormal.
+struct BlockTraits<MOE_MXFP4> : BlockDefaults<MOE_MXFP4> {
+  // 2^(e - 127) / 2, because codes are twice the numbers. The two smallest scales are subnormal.
   HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int) {
     return block[0] >= 2 ? static_cast<uint16_t>((block[0] - 1) << 7) : 0x40 >> (1 - block[0]);
   }
@@ -120,21 +121,22 @@ struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
 };
 
 template <>
-struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
+struct BlockTraits<MOE_Q5_0> : BlockDefaults<MOE_Q5_0> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) {
     copy_pairs(block + 6, to);
     const uint32_t high = word_at(block + 2);
     to[4] = 0;
-    for (int64_t i = 0; i < 8; ++i) to[4] |= ((high >> 4 * i & 15) * 0x00204081 & kBit) << i;  // a bit for each byte
+    for (int64_t i = 0; i < 8; ++i) to[4] |= ((high >> 4 * i & 15) * 0x00204081 & kBit) << i;  // one bit per byte
   }
 };
 
 template <>
-struct BlockTraits<MOE_Q4_K> : BlockFacts<MOE_Q4_K> {
+struct BlockTraits<MOE_Q4_K> : BlockDefaults<MOE_Q4_K> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     join_pairs(block + 16 + k / 64 * 32, k / 32 % 2 * 4, to);
   }
-  // Six bits each: of four scales, of four minima; the low bits of the others, whose high ones lie above the first.
+  // Six bits each: four scales, four minima. The other four of each have their low nibbles in `rest` and their high
+  // bits above the first four.
   HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) {
     const uint32_t scales = word_at(block + 4), mins = word_at(block + 8), rest = word_at(block + 12);
     const uint32_t words[4] = {scales & kSixBits, (rest & kFourBits) | (scales >> 6 & kTwoBits) << 4, mins & kSixBits,
@@ -144,7 +146,7 @@ struct BlockTraits<MOE_Q4_K> : BlockFacts<MOE_Q4_K> {
 };
 
 template <>
-struct BlockTraits<MOE_Q5_K> : BlockFacts<MOE_Q5_K> {
+struct BlockTraits<MOE_Q5_K> : BlockDefaults<MOE_Q5_K> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     BlockTraits<MOE_Q4_K>::rows(block + 32, k, to);
     to[4] = 0;
@@ -154,9 +156,9 @@ struct BlockTraits<MOE_Q5_K> : BlockFacts<MOE_Q5_K> {
 };
 
 template <>
-struct BlockTraits<MOE_Q6_K> : BlockFacts<MOE_Q6_K> {
+struct BlockTraits<MOE_Q6_K> : BlockDefaults<MOE_Q6_K> {
   HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int) {
-    return BlockFacts<MOE_Q6_K>::packed_scale(block + 208, 0);
+    return BlockDefaults<MOE_Q6_K>::packed_scale(block + 208, 0);
   }
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     const int64_t half = k / 128, p = k % 128 / 32;
@@ -170,7 +172,7 @@ struct BlockTraits<MOE_Q6_K> : BlockFacts<MOE_Q6_K> {
   HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) { std::memcpy(to, block + 192, 16); }
 };
 
-// Packs one column of a block. Scales and what belongs to them lie before the codes, those of 32 k behind them.
+// Packs one column of a block. A block of 32 k has its codes first; longer ones have their scales and factors first.
 template <int32_t kDtype>
 HWY_INLINE void pack_block(const uint8_t* block, int64_t column, uint8_t* to) {
   using Traits = BlockTraits<kDtype>;
@@ -194,7 +196,7 @@ HWY_INLINE void pack_block(const uint8_t* block, int64_t column, uint8_t* to) {
   }
 }
 
-// Packs `width` columns by up to kBlockSteps k of a panel, from rows that lie row-major as a GGUF file has them.
+// Packs `width` columns by up to kBlockSteps k of a panel, from rows that are row-major like in a GGUF file.
 template <int32_t kDtype>
 void pack_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
   constexpr BlockFormat kFormat = BlockTraits<kDtype>::kFormat;

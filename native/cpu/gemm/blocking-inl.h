@@ -6,9 +6,9 @@
 //         for jr = 0 .. nc step nr     B: kc x nr panel, in L1
 //           for ir = 0 .. mc step mr   micro-kernel: C[mr x nr] += A[mr x kc] B[kc x nr], sums in registers
 //
-// BLIS has pc outside ic; here pc is inside, so that C is rounded once, when all of K is summed. Sizes follow T. Low
-// et al., "Analytical Modeling Is Enough for High-Performance BLIS", TOMS 43 (2016), 10.1145/2925987: each block takes
-// a fixed share of the cache that it has to stay in. They never change a bit of C.
+// BLIS has pc outside ic. Here pc is inside, so that C is rounded once, when all of K is summed. Each block takes a
+// fixed share of its cache, after T. Low et al., "Analytical Modeling Is Enough for High-Performance BLIS", TOMS 43
+// (2016), 10.1145/2925987. Block sizes never change a bit of C.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -33,49 +33,48 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The micro-kernels, by how the elements of packed A and B become products.
+// The micro-kernels, by the elements of packed A and B and the instruction that multiplies them.
 enum class Kernel {
-  kFloat,  // A and B float32, B in blocks decoded to it: a multiply-add for each k
+  kFloat,  // A and B float32 (B in blocks is decoded first): a multiply-add for each k
   kWiden,  // A float32, B bfloat16: B is widened in registers
-  kDot,    // A and B bfloat16: vdpbf16ps, a dot product for each two k
-  kAmx,    // A and B bfloat16: tdpbf16ps, for each 32 k
-  // B in blocks, expanded to a byte a code, and A rounded to int8 (block_kernel-inl.h), by what scales the codes.
-  kBytes,       // a scale for each 32 k or more
-  kByteMins,    // a scale and a minimum for each 32 k
-  kByteHalves,  // a scale for each 16 k
-  // The same with their exact sums in tiles (amx_block_kernel-inl.h).
+  kDot,    // A and B bfloat16: vdpbf16ps, a dot product of two k
+  kAmx,    // A and B bfloat16: tdpbf16ps, 32 k an instruction
+  // B in blocks, expanded to one byte per code; A rounded to int8 (block_kernel-inl.h). They differ in the scales of B.
+  kBytes,       // one scale per 32 k or more
+  kByteMins,    // one scale and one minimum per 32 k
+  kByteHalves,  // one scale per 16 k
+  // The three kernels above with their exact sums in AMX tiles (amx_block_kernel-inl.h).
   kTileBytes,
   kTileByteMins,
   kTileByteHalves,
 };
 constexpr bool multiplies_blocks(Kernel kernel) { return kernel >= Kernel::kBytes; }
 constexpr bool in_tiles(Kernel kernel) { return kernel == Kernel::kAmx || kernel >= Kernel::kTileBytes; }
-// The kernel for B in blocks with tiles, and the one without that has the same bits.
+// tiled() and untiled() map between the two kernels of a format, which give the same bits.
 inline constexpr int kTilesApart = static_cast<int>(Kernel::kTileBytes) - static_cast<int>(Kernel::kBytes);
 constexpr Kernel tiled(Kernel kernel) { return static_cast<Kernel>(static_cast<int>(kernel) + kTilesApart); }
 constexpr Kernel untiled(Kernel kernel) {
   return kernel < Kernel::kTileBytes ? kernel : static_cast<Kernel>(static_cast<int>(kernel) - kTilesApart);
 }
-// That for a format, without tiles.
+// The kernel of a block format, without tiles.
 constexpr Kernel kernel_of(const BlockFormat& format) {
-  return format.mins ? Kernel::kByteMins : format.scaled < 32 ? Kernel::kByteHalves : Kernel::kBytes;
+  return format.mins ? Kernel::kByteMins : format.elements_per_scale < 32 ? Kernel::kByteHalves : Kernel::kBytes;
 }
 template <Kernel kKernel>
 using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
                                   std::conditional_t<kKernel == Kernel::kFloat, float, hwy::bfloat16_t>>;
 
-// An AMX tile of A is 16 rows by 32 k, one of B 32 k by 16 columns; of bfloat16 two by two tiles of sums stay in
-// registers.
+// AMX: a tile of A is 16 rows x 32 k, a tile of B 32 k x 16 columns. The bfloat16 kernel keeps 2 x 2 tiles of sums.
 inline constexpr int64_t kTileRows = 16, kTileSteps = 32, kAmxMr = 2 * kTileRows;
 
-// Whether B is in blocks that are decoded to float32, a panel of kc at a time (expand_blocks-inl.h).
+// Whether B is in blocks that are decoded to float32, one kc x nr panel at a time (expand_blocks-inl.h).
 inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
 
 inline Kernel kernel_of(const Product& product) {
   if (decodes(product.b)) return Kernel::kFloat;
   if (in_blocks(product.b.dtype)) {
     const Kernel kernel = kernel_of(*block_format(product.b.dtype));
-    // Fewer rows than a tile has leave some of it idle. From where on tiles are faster has not been measured.
+    // Fewer than 16 rows leave tiles partly idle. The row count from which tiles win has not been measured.
     return product.rows >= kTileRows && uses(kInt8Tiles) ? tiled(kernel) : kernel;
   }
   if (product.b.dtype != MOE_BFLOAT16) return Kernel::kFloat;
@@ -85,12 +84,12 @@ inline Kernel kernel_of(const Product& product) {
 }
 
 inline constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
-// mr x nr sums stay in registers: 12 vectors of 16, or 24 of 32 with AVX-512. nr is one width for all micro-kernels.
+// mr x nr sums stay in registers: 12 of 16 vector registers, or 24 of 32 with AVX-512. All micro-kernels share nr.
 inline constexpr int kMr = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 inline constexpr int64_t kNr = 2 * kLanes;
-// With B in blocks, as many registers again hold the exact sums of 32 k.
+// With B in blocks, each float32 sum has a register of exact int32 sums next to it: half as many rows fit.
 inline constexpr int kBlockMr = kMr / 2;
-// Rows of a tile of exact sums that are scaled in registers at once.
+// Rows of a tile of exact sums that are scaled at once, in registers.
 inline constexpr int kFoldRows = 4;
 // Rows of a panel of A.
 constexpr int64_t panel_rows(Kernel kernel) {
@@ -98,17 +97,16 @@ constexpr int64_t panel_rows(Kernel kernel) {
   return in_tiles(kernel) ? kTileRows : multiplies_blocks(kernel) ? kBlockMr : kMr;
 }
 
-// k between which all scales of B in blocks lie together, of any format; kc is a multiple of it.
+// k of the longest block (Q4_K, Q5_K, Q6_K): every format's scales align to it. kc is a multiple of it.
 inline constexpr int64_t kBlockSteps = 256;
 
-// Bytes of a column of a packed block: codes, a scale and a minimum of 16 bits, and a byte for each factor of these
-// where a block has several.
+// Bytes of one column of a packed block: codes, a 16-bit scale (and minimum), and one byte per sub-block factor.
 constexpr int64_t packed_block_bytes(const BlockFormat& format) {
-  const int64_t parts = format.elements / format.scaled;
+  const int64_t parts = format.elements / format.elements_per_scale;
   return format.elements * format.bits / 8 + (format.mins ? 2 : 1) * (2 + (parts > 1 ? parts : 0));
 }
 
-// Elements of a packed panel of B up to k = inner, for blocks bytes. bfloat16 is packed in pairs of k.
+// Size of a packed panel of B up to k = inner: in bytes for blocks, else in elements. bfloat16 is packed in pairs of k.
 constexpr int64_t panel_size(int32_t dtype, int64_t inner) {
   if (in_blocks(dtype)) {
     const BlockFormat& format = *block_format(dtype);
@@ -117,51 +115,51 @@ constexpr int64_t panel_size(int32_t dtype, int64_t inner) {
   return kNr * (dtype == MOE_BFLOAT16 ? ceil_div(inner, 2) * 2 : inner);
 }
 inline int64_t packed_element_bytes(int32_t dtype) { return in_blocks(dtype) ? 1 : dtype_bytes(dtype); }
-// The same in elements of the pointer by which a kernel reads B: blocks that are decoded, in float32.
+// panel_size in elements of Weight, the type that the kernel reads; blocks that are decoded count in float32.
 template <class Weight>
 int64_t panel_elements(int32_t dtype, int64_t inner) {
   return panel_size(dtype, inner) * packed_element_bytes(dtype) / int64_t{sizeof(Weight)};
 }
 
-// Bytes of a panel of B in blocks up to k = inner, expanded: codes, and one or two float32 a column for each 32 k.
+// Bytes of an expanded panel of B in blocks up to k = inner: codes, and one or two float32 per column and 32 k.
 constexpr int64_t expanded_size(Kernel kernel, int64_t inner) {
   return kNr * (inner / 32 * (untiled(kernel) == Kernel::kBytes ? 36 : 40));
 }
 
-// 32-bit words of a row of A for each 32 k: eight of codes, two of their scale, what sums begin with, and for
-// kByteHalves what the second sums do, for B with minima the sum of the row.
+// 32-bit words of a row of packed A per 32 k: eight of codes, scale a, -kMagic a, and the sums' start value;
+// kByteHalves adds a second start value, kByteMins the scaled sum of the row.
 constexpr int64_t block_row_words(Kernel kernel) { return untiled(kernel) == Kernel::kBytes ? 11 : 12; }
 
-// Exact sums begin with the bits of 1.5 x 2^23: as floats they are that number plus the sum, for sums below 2^22.
-inline constexpr float kBegin = 12582912;
+// Exact int32 sums start from the bits of 1.5 x 2^23. Read as float32 they are kMagic + sum, for |sums| < 2^22.
+inline constexpr float kMagic = 12582912;
 
 struct Blocking {
   int64_t mc, kc, nc;
-  bool rank_k = false;   // K <= kc: a task packs its K x nc of B once, and sweeps C along its rows
+  bool rank_k = false;   // K <= kc: a task packs its K x nc of B once and streams C row by row
   bool packs_a = false;  // tasks pack their own mc x kc blocks of A; else all of A is packed first
 };
 
-// The products of a call as a whole, for sizes that keep all threads busy.
-struct Call {
-  Call(const Product* products, int64_t count, bool gated, int threads);
+// The independent products of one grouped GEMM, from which block sizes that keep all threads busy follow.
+struct Group {
+  Group(const Product* products, int64_t count, bool gated, int threads);
 
-  bool gated;  // SwiGLU: N / 2 columns of C need two of B each
+  bool gated;  // SwiGLU: each column of C needs two columns of B
   int threads;
-  int64_t m_threads;   // that share the rows of a product where each task has all columns
-  int64_t panels = 0;  // of B, once for every kMinTaskRows rows
+  int64_t m_threads;   // threads that share one product's rows in tasks that have all its columns
+  int64_t panels = 0;  // panels of B, counted once per kMinTaskRows rows
 };
 
-inline constexpr int64_t kTasksPerThread = 32;  // wanted, so that the threads of a call end together
-inline constexpr int64_t kMinTaskRows = 96;     // of a task: with fewer B is read, or packed, too often
+inline constexpr int64_t kTasksPerThread = 32;  // so that the threads of a call finish together
+inline constexpr int64_t kMinTaskRows = 96;     // rows of a task: with fewer, B is read or packed too often
 
-// nc where no cache decides it, in panels and in columns. Measured: docs/results/cpu-gemm-history.md.
-inline constexpr int64_t kPanels = 4;           // packed B, or K adjacent
-inline constexpr int64_t kWidePanels = 8;       // AMX; N adjacent: long runs of memory are read faster
-inline constexpr int64_t kFewRowPanels = 64;    // the same where A has few rows: reading B is all that counts
-inline constexpr int64_t kFewPanels = 4;        // panels of A that are few
-inline constexpr int64_t kNarrowColumns = 256;  // N up to which one task has all columns
+// nc where no cache decides it, in panels or columns. Measured: docs/results/cpu-gemm-history.md.
+inline constexpr int64_t kNcPanels = 4;          // packed B, or B with K adjacent
+inline constexpr int64_t kWideNcPanels = 8;      // AMX, or N adjacent: long runs of memory are read faster
+inline constexpr int64_t kFewRowsNcPanels = 64;  // N adjacent and few rows of A: only reading B counts
+inline constexpr int64_t kFewPanels = 4;         // "few rows": at most 4 panels of A
+inline constexpr int64_t kNarrowColumns = 256;   // up to this N, a task has all columns
 
-inline Call::Call(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
+inline Group::Group(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
   int64_t busy = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (products[i].rows == 0 || products[i].columns == 0) continue;
@@ -171,57 +169,57 @@ inline Call::Call(const Product* products, int64_t count, bool gated, int thread
   m_threads = std::min<int64_t>(threads, ceil_div(kTasksPerThread * threads, std::max<int64_t>(busy, 1)));
 }
 
-inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& call) {
+inline Blocking blocking_of(const Product& product, Kernel kernel, const Group& group) {
   const bool amx = kernel == Kernel::kAmx;
   const bool blocks = multiplies_blocks(kernel);
   const int64_t mr = panel_rows(kernel);
   const int64_t b_bytes = blocks ? 1 : kernel == Kernel::kFloat ? 4 : 2;
   const int64_t a_bytes = kernel == Kernel::kDot || amx ? 2 : blocks ? 1 : 4;
-  const int64_t m_share = product.rows / call.m_threads, half_l2 = l2_bytes() / 2;
-  Blocking blocking{mr, 0, (amx ? kWidePanels : kPanels) * kNr};
-  // kc: a panel of B fills half of L1, rounded down to a power of two; panels of A pass through the rest. AMX loads A
-  // past L1, and leaves all of it to B.
+  const int64_t m_share = product.rows / group.m_threads, half_l2 = l2_bytes() / 2;
+  Blocking blocking{mr, 0, (amx ? kWideNcPanels : kNcPanels) * kNr};
+  // kc: a panel of B fills half of L1, rounded down to a power of two; panels of A pass through the other half. AMX
+  // loads A past L1, so B gets all of L1.
   const int64_t panel_bytes = std::bit_floor(static_cast<uint64_t>(amx ? l1_bytes() : l1_bytes() / 2));
   blocking.kc = panel_bytes / (kNr * b_bytes);
   if (decodes(product.b)) {
     blocking.kc = kBlockSteps;
   } else if (blocks) {
     blocking.kc = std::max(l1_bytes() / 2 / expanded_size(kernel, kBlockSteps), int64_t{1}) * kBlockSteps;
-  } else if (!call.gated && product.inner <= blocking.kc) {
+  } else if (!group.gated && product.inner <= blocking.kc) {
     blocking.rank_k = true;
     blocking.nc = half_l2 / (blocking.kc * b_bytes);  // packed B fills half of L2
-  } else if (!amx && !call.gated && product.columns <= kNarrowColumns && m_share >= 2 * kMinTaskRows) {
+  } else if (!amx && !group.gated && product.columns <= kNarrowColumns && m_share >= 2 * kMinTaskRows) {
     blocking.packs_a = true;
     blocking.nc = kNarrowColumns;
   } else if (!product.b.packed && product.b.k_stride != 1) {
     const bool few = product.rows <= kFewPanels * mr;
-    blocking.nc = (few ? kFewRowPanels : kWidePanels) * kNr;
-    if (few) blocking.kc /= 4;  // packing and multiplying alternate more often, and memory does not wait
+    blocking.nc = (few ? kFewRowsNcPanels : kWideNcPanels) * kNr;
+    if (few) blocking.kc /= 4;  // alternate packing and multiplying more often, so that memory is never idle
   } else if (!product.b.packed && product.rows * product.inner * a_bytes <= l2_bytes() / 4 * 3 &&
-             (!call.gated || product.columns / 2 % kNr == 0)) {
-    // A stays in L2, and B is read in the order of memory: one panel a task, one of each half with SwiGLU. Halves that
-    // share a panel would read it twice.
-    blocking.nc = call.gated ? 2 * kNr : kNr;
+             (!group.gated || product.columns / 2 % kNr == 0)) {
+    // A stays in 3/4 of L2 and B streams in address order: one panel per task, with SwiGLU one panel of each half.
+    // Halves that share a panel would read it twice, hence the condition.
+    blocking.nc = group.gated ? 2 * kNr : kNr;
   }
-  // At most all of B, or a thread's share of all columns.
-  const int64_t unit = call.gated ? 2 * kNr : kNr;
+  // At most all of B, or a thread's share of the group's columns.
+  const int64_t unit = group.gated ? 2 * kNr : kNr;
   int64_t most = product.columns;
-  if (!blocking.packs_a) most = std::min(most, ceil_div(call.panels, call.threads) * kNr);
+  if (!blocking.packs_a) most = std::min(most, ceil_div(group.panels, group.threads) * kNr);
   blocking.nc = std::clamp(ceil_div(most, unit) * unit, unit, std::max(blocking.nc / unit * unit, unit));
   if (blocking.rank_k) return blocking;
-  // mc: a block of A and the sums of C fill half of L2; B on its way has the rest.
+  // mc: a block of A and the sums of C fill half of L2; the B being prefetched has the rest.
   const int64_t row_bytes = blocking.kc * a_bytes + (blocking.nc + kNr) * int64_t{sizeof(float)};
   blocking.mc = std::max(half_l2 / row_bytes / mr * mr, mr);
   if (blocking.packs_a) blocking.mc = std::min(blocking.mc, ceil_div(m_share, mr) * mr);
   return blocking;
 }
 
-// How a product is cut, and its share of the call's tasks and scratch memory.
+// How a product is blocked, and its share of the group's tasks and scratch memory.
 struct Plan {
-  Plan(const Product& product, const Call& call)
-      : product(&product), kernel(kernel_of(product)), blocking(blocking_of(product, kernel, call)) {
-    const int64_t c_columns = call.gated ? product.columns / 2 : product.columns;
-    const int64_t width = call.gated ? blocking.nc / 2 : blocking.nc;
+  Plan(const Product& product, const Group& group)
+      : product(&product), kernel(kernel_of(product)), blocking(blocking_of(product, kernel, group)) {
+    const int64_t c_columns = group.gated ? product.columns / 2 : product.columns;
+    const int64_t width = group.gated ? blocking.nc / 2 : blocking.nc;
     const int64_t mr = panel_rows(kernel);
     m_panels = c_columns == 0 ? 0 : ceil_div(product.rows, mr);
     n_blocks = product.rows == 0 ? 0 : ceil_div(c_columns, width);
@@ -230,11 +228,11 @@ struct Plan {
     if (in_tiles(kernel)) low = mr, high_panels = 0;
   }
 
-  // Cuts rows into blocks, and shares these out where the call's column blocks alone are too few tasks.
-  void share_rows(const Call& call, int64_t call_n_blocks) {
-    const int64_t wanted = ceil_div(kTasksPerThread * call.threads, std::max<int64_t>(call_n_blocks, 1));
+  // Cuts rows into blocks. If the group's column blocks are too few tasks, threads also share the row blocks.
+  void share_rows(const Group& group, int64_t group_n_blocks) {
+    const int64_t wanted = ceil_div(kTasksPerThread * group.threads, std::max<int64_t>(group_n_blocks, 1));
     if (blocking.packs_a) {
-      m_blocks = ceil_div(ceil_div(product->rows, blocking.mc), call.m_threads) * call.m_threads;  // as many for each
+      m_blocks = ceil_div(ceil_div(product->rows, blocking.mc), group.m_threads) * group.m_threads;
     } else {
       const int64_t most = std::min(wanted, ceil_div(product->rows, kMinTaskRows));
       m_blocks = std::max(ceil_div(product->rows, blocking.mc), blocking.rank_k ? 0 : most);
@@ -246,20 +244,21 @@ struct Plan {
   const Product* product;
   Kernel kernel;
   Blocking blocking;
-  float* packed_a = nullptr;  // all of A, [m_block][pc][panel], unless tasks pack it
-  int64_t m_panels;           // of mr rows at most: the first high_panels of low + 1, the others of low
+  float* packed_a = nullptr;  // all of A, [m_block][pc][panel]; unused if packs_a
+  int64_t m_panels;           // at most mr rows each: high_panels of low + 1 rows, then panels of low rows
   int64_t low, high_panels;
-  int64_t n_blocks;      // of nc columns
-  int64_t m_blocks = 0;  // of mc rows at most
-  int64_t m_tasks = 0;   // that share the m_blocks of a column block
+  int64_t n_blocks;      // blocks of nc columns
+  int64_t m_blocks = 0;  // blocks of at most mc rows
+  int64_t m_tasks = 0;   // tasks that share the m_blocks of a column block
   int64_t first_pack_task = 0, first_task = 0;
 
   int64_t k_blocks() const { return std::max<int64_t>(ceil_div(product->inner, blocking.kc), 1); }
   int64_t first_m_block(int64_t m_task) const { return m_blocks * m_task / m_tasks; }
 
-  // Panels of A differ by one row at most, for a low panel takes as long as a full one; tiles are filled instead.
+  // Heights of panels differ by one row at most, since a low panel takes as long as a full one. Tiles are filled up
+  // instead.
   int64_t first_row(int64_t panel) const { return std::min(panel * low + std::min(panel, high_panels), product->rows); }
-  // 32-bit words of `steps` k of a row of packed A; AMX packs whole tiles.
+  // 32-bit words of `steps` k of a row of packed A. AMX packs whole tiles.
   int64_t row_words(int64_t steps) const {
     if (kernel == Kernel::kAmx) return ceil_div(steps, kTileSteps) * kTileSteps / 2;
     if (multiplies_blocks(kernel)) return steps / 32 * block_row_words(kernel);
@@ -270,8 +269,8 @@ struct Plan {
     return blocking.packs_a ? 0 : packed_rows(product->rows) * row_words(product->inner);
   }
 
-  // A task's scratch: panels of B, a block of A, and sums [mc, sums_stride], of which SwiGLU's last load may read
-  // less than a vector too much.
+  // Scratch of a task: panels of B, a block of A, and sums [mc, sums_stride]. kLanes more floats follow, because the
+  // last vector load of SwiGLU may read past the sums.
   int64_t b_bytes() const {
     if (multiplies_blocks(kernel)) return expanded_size(kernel, blocking.kc);
     if (decodes(product->b)) return kNr * blocking.kc * int64_t{sizeof(float)};
@@ -281,14 +280,14 @@ struct Plan {
     return ceil_div(panels * panel_size(product->b.dtype, steps) * dtype_bytes(product->b.dtype), 64) * 64;
   }
   int64_t a_words() const { return blocking.packs_a ? blocking.mc * row_words(blocking.kc) : 0; }
-  // The up half of SwiGLU need not begin where a panel does: it may take one panel more.
+  // SwiGLU's up half may begin inside a panel and then needs one panel more.
   int64_t sums_stride() const { return blocking.nc + kNr; }
   int64_t scratch_bytes() const {
     return b_bytes() + (a_words() + blocking.mc * sums_stride() + kLanes) * int64_t{sizeof(float)};
   }
 };
 
-// mc rows of A and C: the m_block'th block's panels.
+// Block m_block of the rows of A and C: at most mc rows, in panels.
 struct RowBlock {
   RowBlock(const Plan& plan, int64_t m_block)
       : plan(plan),
@@ -303,7 +302,7 @@ struct RowBlock {
   int64_t first, panels;
 };
 
-// nc columns of C, and the panels of B that they need. For SwiGLU the gate half's panels come before the up half's.
+// A block of nc columns of C and the panels of B that it needs. With SwiGLU the gate half's panels come first.
 struct ColumnBlock {
   ColumnBlock(const Plan& plan, bool gated, int64_t n_block) {
     const int64_t c_columns = gated ? plan.product->columns / 2 : plan.product->columns;
@@ -320,9 +319,9 @@ struct ColumnBlock {
   int64_t panel(int64_t p) const { return p < gate_panels ? first / kNr + p : up_panel + p - gate_panels; }
 
   int64_t first, columns;  // of C
-  int64_t width;           // columns from this block to the next
+  int64_t width;           // columns from this block's start to the next block's
   int64_t gate_panels, panels, up_panel = 0;
-  int64_t up_offset = 0;  // where the up half begins in a row of sums
+  int64_t up_offset = 0;  // index of the up half in a row of sums
 };
 
 }  // namespace moe::cpu::HWY_NAMESPACE

@@ -1,4 +1,4 @@
-// The two outer loops: cuts a call's products into blocks of C, packs A, and gives the blocks to the threads.
+// The two outer loops: cuts the products of a group into blocks of C, packs A, and shares the blocks among the threads.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include <algorithm>
 #include <type_traits>
@@ -20,14 +20,16 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-// C[a share of M x nc]: one column block, by the m_task'th share of the row blocks. `scratch` is the thread's.
+// Computes one column block of C for the m_task'th share of the row blocks. `scratch` is the thread's own.
 template <Kernel kKernel>
 void run_task(const Plan& plan, const Epilogue& epilogue, int64_t n_block, int64_t m_task, char* scratch) {
   const Product& product = *plan.product;
   const ColumnBlock columns(plan, epilogue.gated(), n_block);
 #if MOE_TILES
   struct None {};
-  constexpr int kTileBytes = kKernel == Kernel::kAmx ? 64 : kKernel == Kernel::kTileByteHalves ? 16 : 32;  // of k
+  constexpr int kTileBytes = kKernel == Kernel::kAmx              ? 64
+                             : kKernel == Kernel::kTileByteHalves ? 16
+                                                                  : 32;  // of k per row
   [[maybe_unused]] const std::conditional_t<in_tiles(kKernel), TileRegisters<kTileBytes>, None> registers{};
 #endif
   auto* b_buffer = reinterpret_cast<Weight<kKernel>*>(scratch);
@@ -58,17 +60,17 @@ void run_task(const Plan& plan, const Epilogue& epilogue, int64_t n_block, int64
   if (epilogue.streams_c) hwy::FlushStream();
 }
 
-// Multiply-adds of one thread, at least: a single row waits for memory; many rows reach 50.
+// Low estimate of one thread's multiply-adds: a single row is bound by memory; many rows reach 50.
 constexpr int64_t kMultiplyAddsPerNanosecond = 8;
 
-// The plan that task `task` belongs to, by the plans' first tasks.
+// The plan that contains task `task`, given each plan's first task.
 template <int64_t Plan::* kFirst>
 const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
   return *(std::upper_bound(plans, plans + count, task, [](int64_t t, const Plan& plan) { return t < plan.*kFirst; }) -
            1);
 }
 
-// body(std::integral_constant<Kernel, kernel>)
+// Calls body(std::integral_constant<Kernel, kernel>).
 template <class Body>
 void with_kernel(Kernel kernel, Body&& body) {
   const auto visit = [&](auto index) {
@@ -86,10 +88,10 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
   const bool gated = epilogue.gated();
   const Arena::Frame frame(stream.arena());
   auto* plans = stream.arena().take<Plan>(count);
-  const Call call(products, count, gated, threads_of(stream));
+  const Group group(products, count, gated, threads_of(stream));
   int64_t n_blocks = 0, packed = 0, scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
-    plans[i] = Plan(products[i], call);
+    plans[i] = Plan(products[i], group);
     n_blocks += plans[i].n_blocks;
     packed += plans[i].packed_a_words();
     scratch = std::max(scratch, plans[i].scratch_bytes());
@@ -99,7 +101,7 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
   int64_t pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
     Plan& plan = plans[i];
-    plan.share_rows(call, n_blocks);
+    plan.share_rows(group, n_blocks);
     plan.packed_a = packed_a;
     packed_a += plan.packed_a_words();
     plan.first_pack_task = pack_tasks;

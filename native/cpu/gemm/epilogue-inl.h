@@ -1,4 +1,4 @@
-// The epilogue: C = activation(sums + bias), or C += sums, rounded to C's dtype, of one mc x nc block.
+// The epilogue of one mc x nc block: C = activation(sums + bias), or C += sums, rounded to C's dtype.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -18,8 +18,8 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Whether C is the sums alone, written past the caches or added: then the micro-kernels write it from their registers,
-// but not those with tiles, which can do neither.
+// Whether micro-kernels write C from their registers: C is the plain sums, written past the caches or added to. Tile
+// kernels can do neither.
 template <Kernel kKernel>
 bool writes_sums(const Product& product, const Epilogue& epilogue) {
   constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
@@ -29,17 +29,17 @@ bool writes_sums(const Product& product, const Epilogue& epilogue) {
          reinterpret_cast<uintptr_t>(epilogue.c->data) % kVectorBytes == 0;
 }
 
-// Points the micro-kernel at C from element (row, column) on, where C is the sums.
+// Points the micro-kernel at element (row, column) of C.
 inline void aim_at_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column, Target& target) {
   target.stride = plan.product->columns;
   target.sums = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + row) * target.stride + column;
   target.write = epilogue.accumulate ? Write::kAdd : Write::kStream;
 }
 
-// How many panels ahead C is prefetched where the micro-kernels write it.
+// Panels ahead that C is prefetched if micro-kernels write it.
 inline constexpr int64_t kPanelsAhead = 3;
 
-// Whether C is prefetched before it is written. SwiGLU's sums are of other columns.
+// Whether C is prefetched before it is written. Not for SwiGLU, whose sums have other columns than C.
 template <Kernel kKernel>
 bool prefetches(const Epilogue& epilogue) {
   return !in_tiles(kKernel) && !epilogue.gated() && !epilogue.streams_c;
@@ -68,7 +68,7 @@ void finish_block(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   for (int64_t row = rows.row(0); row < rows.row(rows.panels); ++row, sums += plan.sums_stride()) {
     const int64_t c_row = product.c_row + row;
     const Floats c(*epilogue.c, c_row * c_columns);
-    // A B + bias of column `column`, whose sums lie at `offset`; saved for the backward on the way
+    // A B + bias of column `column`, whose sums are at `offset`; also saved for the backward if asked for.
     const auto preactivation = [&](int64_t offset, int64_t column, size_t n) {
       FloatVector v = hn::LoadU(d, sums + offset);
       if (bias != nullptr) v = hn::Add(v, load(d, bias + column, n));

@@ -1,12 +1,10 @@
-// Reading packed B in blocks: 32 k after 32 k as block_traits-inl.h says, or expanded before, a panel of kc at a
-// time, to a byte a code and float32 scales in L1. Then the micro-kernel has nothing to unpack, and panels of A share
-// what it takes.
+// Reads packed B in blocks, 32 k at a time (layout: block_traits-inl.h), and expands or decodes a kc x nr panel in L1.
 //
-// Expanded B: for each 32 k, codes [8][nr][4]; scales float32 [nr]; for kByteMins as many minima, for kByteHalves the
-// scales of the second 16 k.
+// Expanded: one byte per code and float32 scales, unpacked once for all panels of A. Per 32 k: codes [8][nr][4]; scales
+// float32 [nr]; kByteMins: minima float32 [nr]; kByteHalves: scales of the second 16 k [nr].
 //
-// Decoded B: the numbers that decoding a file gives, bit for bit. So products with rows that are not rounded
-// (MOE_PACKED_EXACT) have the bits of those with decoded weights.
+// Decoded: the float32 numbers that decoding the file gives, bit for bit. So a product with unrounded rows
+// (MOE_PACKED_EXACT) has the bits of one with decoded weights.
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -24,7 +22,7 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A vector of bytes as float32.
+// Loads bytes and converts them to float32.
 template <class Byte>
 HWY_INLINE FloatVector bytes(const uint8_t* from) {
   const IntTag d;
@@ -32,14 +30,14 @@ HWY_INLINE FloatVector bytes(const uint8_t* from) {
   return hn::ConvertTo(FloatTag(), hn::PromoteTo(d, hn::LoadU(narrow, reinterpret_cast<const Byte*>(from))));
 }
 
-// Bits of byte lanes moved to the left, or to the right; those that come from a neighbour have to be masked off.
-HWY_INLINE CodeVector moved(CodeVector bits, int left) {
+// Shifts byte lanes left, or right if negative. The caller masks off the bits that come from the neighbouring byte.
+HWY_INLINE CodeVector shifted(CodeVector bits, int left) {
   const hn::Repartition<uint16_t, FloatTag> d;
   const auto pairs = hn::BitCast(d, bits);
   return hn::BitCast(CodeTag(), left >= 0 ? hn::ShiftLeftSame(pairs, left) : hn::ShiftRightSame(pairs, -left));
 }
 
-// Reads a panel of packed B, 32 k after 32 k.
+// Reads a panel of packed B, 32 k at a time.
 template <int32_t kDtype>
 class PackedBlocks {
  public:
@@ -47,7 +45,7 @@ class PackedBlocks {
 
   explicit PackedBlocks(const uint8_t* panel) : next_(panel) {}
 
-  // Goes on to the next 32 k.
+  // Moves to the next 32 k.
   HWY_INLINE void advance() {
     if constexpr (Traits::kSteps > 1) {
       if (left_ == 0) {
@@ -63,7 +61,7 @@ class PackedBlocks {
     rows_ = next_;
     next_ += Traits::kRows * kCodeBytes + (Traits::kSteps == 1 ? kScaleBytes : 0);
   }
-  // The codes of four k from k = 4 step on, of half of the columns.
+  // The codes of k = 4 step .. 4 step + 3, for half of the columns.
   HWY_INLINE CodeVector codes(int step, int half) const {
     constexpr int kBits = Traits::kFormat.bits;
     const CodeTag d;
@@ -71,13 +69,13 @@ class PackedBlocks {
     if constexpr (kBits == 8) return Traits::code(row(step));
     CodeVector codes = step < 4 ? hn::And(row(step), hn::Set(d, uint8_t{0x0f})) : hn::ShiftRight<4>(row(step - 4));
     if constexpr (kBits == 5) {
-      codes = hn::Or(codes, hn::And(moved(row(4), 4 - step), hn::Set(d, uint8_t{0x10})));
+      codes = hn::Or(codes, hn::And(shifted(row(4), 4 - step), hn::Set(d, uint8_t{0x10})));
     } else if constexpr (kBits == 6) {
-      codes = hn::Or(codes, hn::And(moved(row(4 + step / 4), 4 - 2 * (step % 4)), hn::Set(d, uint8_t{0x30})));
+      codes = hn::Or(codes, hn::And(shifted(row(4 + step / 4), 4 - 2 * (step % 4)), hn::Set(d, uint8_t{0x30})));
     }
     return Traits::code(codes);
   }
-  // Scales of half of the columns; i = 1: their minima, or the scales of the second 16 k.
+  // i = 0: scales of half of the columns. i = 1: their minima, or the scales of the second 16 k.
   HWY_INLINE FloatVector scale(int i, int half) const {
     constexpr int64_t kWidth = kNr / 2;
     const uint8_t* of = Traits::kSteps > 1 ? super_ : next_ - kScaleBytes;
@@ -93,13 +91,13 @@ class PackedBlocks {
   static constexpr int64_t kScaleBytes = 2 * Traits::kKinds * kNr;
 
   const uint8_t* next_;
-  const uint8_t* rows_ = nullptr;     // of codes
-  const uint8_t* super_ = nullptr;    // scale, and minimum, of a block
-  const uint8_t* factors_ = nullptr;  // of these 32
+  const uint8_t* rows_ = nullptr;     // codes of these 32 k
+  const uint8_t* super_ = nullptr;    // scales and minima of the block
+  const uint8_t* factors_ = nullptr;  // factors of these 32 k
   int64_t left_ = 0;
 };
 
-// Reads an expanded panel in the same way.
+// Reads an expanded panel; the interface is PackedBlocks'.
 template <Kernel kKernel>
 class ExpandedBlocks {
  public:
@@ -140,12 +138,12 @@ void expand_panel(const uint8_t* from, int64_t inner, uint8_t* to) {
   }
 }
 
-// Decodes `inner` k of a panel to float32 [inner][nr]. Only the last operation rounds: a scale has at most 19 bits, and
-// 17 where it is multiplied by a code of 5 bits before a minimum is taken off.
+// Decodes `inner` k of a panel to float32 [inner][nr]. Only the last operation rounds: a scale has at most 19 bits (17
+// in formats with minima), so that its product with a code is exact before the minimum is subtracted.
 template <int32_t kDtype>
 void decode_panel(const uint8_t* from, int64_t inner, float* to) {
   constexpr BlockFormat kFormat = *block_format(kDtype);
-  constexpr bool kMins = kFormat.mins, kHalves = kFormat.scaled < 32;
+  constexpr bool kMins = kFormat.mins, kHalves = kFormat.elements_per_scale < 32;
   const FloatTag d;
   const CodeTag bytes;
   const auto offset = hn::Set(bytes, static_cast<uint8_t>(kFormat.offset));
@@ -175,7 +173,7 @@ void decode_panel(const uint8_t* from, int64_t inner, float* to) {
   }
 }
 
-// The same of a format known at run time.
+// decode_panel for a dtype known at run time.
 inline void decode_panel(int32_t dtype, const uint8_t* from, int64_t inner, float* to) {
   with_block_dtype(dtype, [&](auto format) { decode_panel<format.value>(from, inner, to); });
 }

@@ -6,7 +6,7 @@
 namespace moe::cpu {
 namespace {
 
-// A matrix whose outer dimension is its first, or its second.
+// A matrix [outer, k], or [k, outer] if `second`.
 Operand operand_of(Tensor matrix, bool second) {
   const int64_t width = matrix.shape[1];
   return {matrix.data,        matrix.dtype,       matrix.layout != MOE_ROW_MAJOR,

@@ -1,5 +1,4 @@
-// The macro-kernel: C[mc x nc] = A[mc x K] B[K x nc], the three loops around the micro-kernel, and the packing that
-// they do on the way.
+// The macro-kernel: C[mc x nc] = A[mc x K] B[K x nc], the three loops around the micro-kernel with the packing of B.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -28,7 +27,7 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Packs `steps` k of a block of rows of A, panel after panel.
+// Packs `steps` k of a block of A, panel by panel.
 inline void pack_a_block(const Plan& plan, const RowBlock& rows, int64_t k, int64_t steps, float* to) {
   for (int64_t i = 0; i < rows.panels; ++i) {
     const Operand a = plan.product->a.at(rows.row(i), k);
@@ -56,7 +55,7 @@ void pack_b_panel(const Product& product, int64_t panel, int64_t k, int64_t step
   pack_columns(product.b.at(column, k), std::min(kNr, product.columns - column), steps, to, next);
 }
 
-// The micro-kernel for a panel of `rows` rows by one or two panels of B, or by one in blocks of kDtype.
+// The micro-kernel for `rows` rows by one or two panels of B. kDtype: the dtype of B if the kernel reads packed blocks.
 template <Kernel kKernel, int32_t kDtype = 0>
 MicroKernel<kKernel>* micro_kernel_of(int64_t rows, int64_t panels) {
   if constexpr (kKernel == Kernel::kAmx) {
@@ -78,12 +77,12 @@ MicroKernel<kKernel>* micro_kernel_of(int64_t rows, int64_t panels) {
   }
 }
 
-// Bytes before its use that packed B is prefetched where a single panel of rows reads it once. Measured.
+// Distance in bytes at which packed B is prefetched if a single panel of rows reads it once. Found by measurement.
 inline constexpr int64_t kStreamBytes = 8192;
-// The largest nc x K of B, in bytes, of which the next column block's is prefetched: two of them stay in L2.
+// The largest nc x K block of B, in bytes, whose successor is prefetched: both stay in L2.
 inline constexpr int64_t kColumnBlockBytes = 524288;
 
-// What to prefetch while panel p is multiplied by k .. k + steps - 1: as much of B, for later use. Each of the panels
+// What to prefetch while panel p is multiplied by k .. k + steps - 1: the same amount of B, for later use. Each panel
 // of rows prefetches its share.
 template <class Weight>
 Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_t p, int64_t k, int64_t steps,
@@ -91,7 +90,7 @@ Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_
   constexpr int64_t kBytes = sizeof(Weight);
   const Operand& b = plan.product->b;
   const int64_t inner = plan.product->inner;
-  // Of B in blocks a step is 32 k, or a k where they are decoded.
+  // B in blocks: a step is 32 k, or one k if blocks are decoded.
   int64_t step = kStepBytes / kBytes;
   if (in_blocks(b.dtype)) {
     step = ceil_div(panel_elements<Weight>(b.dtype, kBlockSteps), decodes(b) ? kBlockSteps : kBlockSteps / 32);
@@ -110,10 +109,10 @@ Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_
   const bool k_adjacent = b.k_stride == 1;
   int64_t column = columns.panel(k_adjacent ? p : 0) * kNr;
   if (k_adjacent && columns.panels * kNr * inner * kBytes <= kColumnBlockBytes) {
-    // The next column block's panel, in the order of memory.
+    // The next column block's panel, in address order.
     return {static_cast<const Weight*>(b.at(column + columns.width, 0).data), k * kNr, pace};
   }
-  // The next kc of the same panel; where N is adjacent, panel p's share of the next kc rows of all panels.
+  // K adjacent: the next kc of this panel. N adjacent: panel p's share of the next kc rows of all panels.
   k += steps;
   if (k >= inner) {
     k = 0;
@@ -126,15 +125,15 @@ Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_
           std::countr_zero(run), gap};
 }
 
-// Whether a panel of B is read where it lies: a single panel of rows would pack it for one use.
+// Whether B is read from row-major memory: a single panel of rows would pack it for one use only.
 template <Kernel kKernel>
 bool reads_in_place(const Product& product, int64_t panel, const RowBlock& rows) {
   return kKernel == Kernel::kFloat && rows.panels == 1 && product.b.dtype == MOE_FLOAT32 &&
          product.b.outer_stride == 1 && (panel + 1) * kNr <= product.columns;
 }
 
-// Sums of a block of rows by a block of columns, into `sums` [rows, plan.sums_stride()], or into C where C is the sums.
-// Scratch: a_buffer for a block of A where tasks pack it, b_buffer for a kc x nr panel of B that is not packed.
+// Sums of a block of rows by a block of columns, to `sums` [rows, plan.sums_stride()], or to C if the epilogue is
+// empty. Scratch: a_buffer for a block of A if tasks pack it, b_buffer for a kc x nr panel of B.
 template <Kernel kKernel>
 void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock& columns, const RowBlock& rows,
                   float* a_buffer, Weight<kKernel>* b_buffer, float* sums) {
@@ -142,8 +141,8 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   const int64_t inner = product.inner, stride = plan.sums_stride();
   const bool writes_c = writes_sums<kKernel>(product, epilogue), prefetches_c = prefetches<kKernel>(epilogue);
   const float* a = plan.blocking.packs_a ? a_buffer : plan.packed_a + rows.row(0) * plan.row_words(inner);
-  const bool in_panels = product.b.packed && !decodes(product.b);  // as the micro-kernel reads B
-  // A single panel of rows multiplies by blocks as they are packed.
+  const bool in_panels = product.b.packed && !decodes(product.b);  // packed B is what the micro-kernel reads
+  // A single panel of rows reads packed blocks directly; expanding them would serve one use only.
   const bool expands = multiplies_blocks(kKernel) && (in_tiles(kKernel) || rows.panels > 1);
   auto* kernel_of_height = micro_kernel_of<kKernel>;
   void (*expand)(const uint8_t*, int64_t, uint8_t*) = nullptr;
@@ -155,21 +154,21 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
       }
     });
   }
-  // A single panel of rows uses packed B once: nothing is gained by keeping it in L1.
+  // A single panel of rows uses packed B once, so B is not cut along K for L1.
   const int64_t kc = rows.panels == 1 && in_panels && !expands ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
-  const int64_t most_abreast =
+  const int64_t most_side_by_side =
       kSideBySide && kKernel <= Kernel::kDot && rows.panels == 1 && rows.rows() <= kLatencyRows ? 2 : 1;
   int64_t k = 0;
   do {
     const int64_t steps = std::min(kc, inner - k);
     if (plan.blocking.packs_a) pack_a_block(plan, rows, k, steps, a_buffer);
-    for (int64_t p = 0, abreast; p < columns.panels; p += abreast) {
-      abreast = in_panels ? std::min(most_abreast, columns.panels - p) : 1;
+    for (int64_t p = 0, side_by_side; p < columns.panels; p += side_by_side) {
+      side_by_side = in_panels ? std::min(most_side_by_side, columns.panels - p) : 1;
       const int64_t panel = columns.panel(p);
       Prefetch next = prefetch_b<Weight<kKernel>>(plan, columns, p, k, steps, rows.panels);
       BPanels<Weight<kKernel>> b{{b_buffer}};
       if (in_panels) {
-        for (int64_t j = 0; j < abreast; ++j) {
+        for (int64_t j = 0; j < side_by_side; ++j) {
           b.panel[j] = static_cast<const Weight<kKernel>*>(product.b.data) +
                        columns.panel(p + j) * panel_size(product.b.dtype, inner) + panel_size(product.b.dtype, k);
         }
@@ -183,14 +182,14 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
       } else if (reads_in_place<kKernel>(product, panel, rows)) {
         b = {{static_cast<const Weight<kKernel>*>(product.b.at(panel * kNr, k).data)}, product.b.k_stride};
       } else if constexpr (!multiplies_blocks(kKernel)) {
-        Prefetch<Weight<kKernel>> meanwhile;
+        Prefetch<Weight<kKernel>> while_packing;
         if (rows.panels == 1 && kKernel != Kernel::kAmx) {
-          // Packing takes as long as multiplying by one panel of rows, and prefetches half.
+          // Packing takes as long as multiplying by one panel of rows, so it prefetches half.
           next.pace /= 2;
-          meanwhile = next;
+          while_packing = next;
           next.position += steps * kNr / 2;
         }
-        pack_b_panel(product, panel, k, steps, b_buffer, meanwhile);
+        pack_b_panel(product, panel, k, steps, b_buffer, while_packing);
       }
       if constexpr (multiplies_blocks(kKernel)) {
         if (expands) {
@@ -208,7 +207,7 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
         float* to = sums + (row - rows.row(0)) * stride + p * kNr;
         Target target{k > 0 ? to : nullptr, stride, to, stride, Write::kStore};
         if (writes_c && k + steps == inner) aim_at_c(plan, epilogue, row, panel * kNr, target);
-        kernel_of_height(height, abreast)(steps, a_panel, b, next, target);
+        kernel_of_height(height, side_by_side)(steps, a_panel, b, next, target);
         a_panel += plan.packed_rows(height) * plan.row_words(steps);
         row = end;
       }
@@ -218,9 +217,8 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   } while (k < inner);
 }
 
-// The macro-kernel of a rank-k update (K <= kc): one panel of rows by the packed panels b. C is most of the traffic,
-// and is swept along its rows. A call of the micro-kernel is so short that the general loop's decisions would add a
-// tenth.
+// The macro-kernel of a rank-k update (K <= kc): one panel of rows by the packed panels b. C is most of the traffic and
+// is written row by row. Separate, because the general loop's decisions cost a tenth of such short calls.
 template <Kernel kKernel>
 void rank_k_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock& columns, const RowBlock& rows,
                    const Weight<kKernel>* b, float* sums) {

@@ -1,7 +1,7 @@
 // The micro-kernel: C[mr x nr] += A[mr x k] B[k x nr], a panel of A by a panel of B, with the sums in registers.
 //
-// Each sum is one chain over k = 0, 1, 2, ... of fused multiply-adds, or of dot products of two (kDot), whatever the
-// height of the panel. So the bits of a row of C do not depend on the rows beside it.
+// Each sum is one chain over k = 0, 1, 2, ... of fused multiply-adds (kDot: of dot products of two), for every panel
+// height. So the bits of a row of C do not depend on the other rows.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -23,15 +23,15 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A panel of B, or two side by side, of kPanels.
+// One panel of B, or kPanels adjacent ones.
 template <class Weight>
 struct BPanels {
   const Weight* panel[2];
-  int64_t k_stride = kNr;  // between two k; larger for rows of float32 B that are read where they lie
+  int64_t k_stride = kNr;  // elements between two k; larger if float32 B is read unpacked
 };
 
-// Up to this many rows give too few independent sums to hide the latency of a multiply-add: vectors narrower than
-// AVX-512's then take two panels of B side by side. A line of memory is one multiply-add of AVX-512.
+// Up to this many rows give too few independent sums to hide the latency of a multiply-add, so vectors narrower than
+// AVX-512 take two panels of B side by side. With AVX-512 a cache line is one multiply-add: memory is the limit.
 inline constexpr int64_t kLatencyRows = 3;
 inline constexpr bool kSideBySide = kLanes < 16;
 
@@ -41,10 +41,10 @@ struct Sums {
   static constexpr int kVectors = 2 * kPanels;
   FloatVector v[kRows][kVectors];
 
-  // Uninitialized. GCC compiles a constructor that it makes itself for no target, which NEON's vectors do not allow.
+  // Uninitialized. GCC compiles an implicit constructor without the target's attributes, which NEON's vectors forbid.
   HWY_INLINE Sums() {}
 
-  // += the outer product of a column of A and a row of B.
+  // sums += the outer product of a column of A and a row of B.
   HWY_INLINE void add(const float* a, const FloatVector (&b)[kVectors]) {
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
@@ -55,32 +55,32 @@ struct Sums {
   }
 };
 
-// Lambdas that hold sums by reference have to be inlined: called, they would keep the sums in memory.
+// Lambdas that capture sums by reference must be inlined; a call would keep the sums in memory.
 #define MOE_INLINED __attribute__((always_inline))
 
-// Steps that prefetch together. Address arithmetic takes issue slots from the multiply-adds of narrower vectors;
-// AVX-512 has slots to spare, and is slowed by bursts.
-inline constexpr int64_t kStepsTogether = HWY_TARGET <= HWY_AVX3 ? 1 : 4;
-// 32-bit words before its use that A is prefetched from L2.
+// Steps per burst of prefetches. With narrow vectors, address arithmetic competes with the multiply-adds for issue
+// slots; AVX-512 has slots to spare, and bursts slow it.
+inline constexpr int64_t kPrefetchSteps = HWY_TARGET <= HWY_AVX3 ? 1 : 4;
+// Distance, in 32-bit words, at which packed A is prefetched from L2.
 inline constexpr int64_t kAWordsAhead = 64;
 
-// step(i) for i = 0 .. steps - 1, each of which reads kWords words of packed A. Not unrolled: the compiler would move
-// sums between registers.
+// Calls step(i) for i = 0 .. steps - 1; a step reads kWords words of packed A. Not unrolled, because the compiler would
+// move sums between registers.
 template <int kWords, int kPanels, class Weight, class Step>
 HWY_INLINE void for_each_step(int64_t steps, const float* a, const BPanels<Weight>& b, Prefetch<Weight> next,
                               Step&& step) {
-  Prefetch<Weight> beside = next;
-  if (kPanels == 2) beside.elements += b.panel[1] - b.panel[0];
+  Prefetch<Weight> second = next;
+  if (kPanels == 2) second.elements += b.panel[1] - b.panel[0];
   int64_t i = 0;
-  for (; i + kStepsTogether <= steps; i += kStepsTogether) {
-    next.advance(kStepsTogether);
-    if (kPanels == 2) beside.advance(kStepsTogether);
+  for (; i + kPrefetchSteps <= steps; i += kPrefetchSteps) {
+    next.advance(kPrefetchSteps);
+    if (kPanels == 2) second.advance(kPrefetchSteps);
 #pragma GCC unroll 8
-    for (int64_t word = 0; word < kStepsTogether * kWords; word += 16) {
+    for (int64_t word = 0; word < kPrefetchSteps * kWords; word += 16) {
       __builtin_prefetch(a + i * kWords + word + kAWordsAhead);
     }
 #pragma GCC unroll 1
-    for (int64_t j = i; j < i + kStepsTogether; ++j) step(j);
+    for (int64_t j = i; j < i + kPrefetchSteps; ++j) step(j);
   }
   for (; i < steps; ++i) step(i);
 }
@@ -106,7 +106,7 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<k
 #pragma GCC unroll 4
       for (int j = 0; j < kVectors; ++j) {
         const hwy::bfloat16_t* from = b.panel[j / 2] + (k - odd) * kNr;
-        // Hides that the pairs are loaded again: kept in registers, they would push sums out.
+        // Hides from the compiler that it loads pairs twice: keeping them in registers would spill sums.
         if (odd) asm("" : "+r"(from));
         const auto pairs = hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + j % 2 * kLanes);
         row[j] = hn::BitCast(d, odd ? hn::And(pairs, high) : hn::ShiftLeft<16>(pairs));
@@ -121,7 +121,7 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<k
   } else {
 #if MOE_NATIVE_DOT
     const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
-    FloatVector unused = hn::Zero(d);  // Highway's second sum, where there is no such instruction
+    FloatVector unused = hn::Zero(d);  // Highway's second accumulator, for targets without the instruction
     for_each_step<kRows, kPanels>(ceil_div(inner, 2), a, b, next, [&](int64_t step) MOE_INLINED {
       hn::Vec<decltype(db)> row_pairs[kVectors];
 #pragma GCC unroll 4
@@ -141,18 +141,18 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<k
   }
 }
 
-// The same with B in blocks: block_kernel-inl.h. kInstruction: bytes are multiplied by kByteDot.
+// B in blocks: defined in block_kernel-inl.h. kInstruction: the processor has the byte dot product kByteDot.
 template <Kernel kKernel, int32_t kDtype, bool kInstruction, int kRows>
 void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next, Sums<kRows, 1>& sums);
 
-// What becomes of the sums.
+// How a micro-kernel writes its sums.
 enum class Write {
   kStore,
-  kAdd,     // to what is there
-  kStream,  // past the caches; rows are aligned to a vector
+  kAdd,     // to the elements of C
+  kStream,  // past the caches (non-temporal); rows must be aligned to a vector
 };
 
-// float32 [kRows, kPanels nr] that the sums begin with and go to.
+// Where the sums [kRows, kPanels nr] start from and go to, float32.
 struct Target {
   const float* before;  // the sums over earlier k; null for the first
   int64_t before_stride;
@@ -161,7 +161,7 @@ struct Target {
   Write write;
 };
 
-// target.sums = A B + target.before. kDtype: that of B where it is in blocks that are not expanded.
+// target.sums = A B + target.before. kDtype: the dtype of B if the kernel reads packed blocks.
 template <Kernel kKernel, int kRows, int kPanels, int32_t kDtype>
 HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weight<kKernel>>& b,
                                const Prefetch<Weight<kKernel>>& next, const Target& target) {

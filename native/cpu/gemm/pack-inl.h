@@ -1,8 +1,8 @@
-// Packing: A and B rearranged into panels, in the order in which the micro-kernels read them.
+// Packing: rearranges A and B into panels, in the order in which micro-kernels read them.
 //
 // A: panels of up to mr rows. kFloat and kWiden: [K][rows] of float32. kDot: [ceil(K / 2)][rows][2] of bfloat16, the
-// last pair filled up with zeros. kAmx: [ceil(K / 32)][rows, filled up to 16 or 32][32] of bfloat16.
-// B: panels of nr columns, the last one filled up with zeros. float32: [K][nr]. bfloat16: pairs of k,
+// last pair padded with zeros. kAmx: [ceil(K / 32)][rows, padded to 16 or 32][32] of bfloat16.
+// B: panels of nr columns, the last one padded with zeros. float32: [K][nr]. bfloat16: pairs of k,
 // [ceil(K / 2)][nr][2], so that one shift and one mask widen two k.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
@@ -26,10 +26,10 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Elements that one thread packs in a nanosecond at least: tells which calls are worth waking others for.
+// Elements that one thread packs per nanosecond, a low estimate: decides whether a call is worth waking other threads.
 inline constexpr int64_t kPackedPerNanosecond = 2;
 
-// A column of a panel of A fits a vector, and masked loads and stores are as fast as whole ones.
+// AVX-512: a column of a panel of A fits one vector, and masked loads and stores are as fast as full ones.
 inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
 
 HWY_INLINE float to_float(float value) { return value; }
@@ -56,15 +56,15 @@ HWY_INLINE void transpose_4x4(D d, V& v0, V& v1, V& v2, V& v3) {
   v3 = hn::BitCast(d, hn::InterleaveUpper(dw, b, e));
 }
 
-// to[j * nr + i] = from[i * stride + j] for nr lines i of `words` 32-bit words j, of eight lines at most at a time:
-// lines a power of two apart share few sets of L1. Prefetches `next` meanwhile.
+// to[j * nr + i] = from[i * stride + j] for nr rows i of `words` 32-bit words j. At most eight rows at a time, because
+// rows a power of two apart map to few sets of L1. Prefetches `next` meanwhile.
 template <class Weight>
 void transpose_panel(const uint32_t* from, int64_t stride, int64_t words, uint32_t* to, Prefetch<Weight> next) {
   const hn::CappedTag<uint32_t, 8> d;
   [[maybe_unused]] const hn::CappedTag<uint32_t, 4> block;
   constexpr int64_t kLines = hn::MaxLanes(d);
   constexpr int64_t kSteps = kLines * 4 * int64_t{sizeof(uint32_t)} / kStepBytes;
-  // Four words of a line; in the upper half of a vector of eight, four words of the line 4 further on.
+  // Four words of a row; 256-bit vectors add four words of row + 4 in their upper half.
   const auto words_of = [&](const uint32_t* line) {
 #if HWY_CAP_GE256
     return hn::Combine(d, hn::LoadU(block, line + 4 * stride), hn::LoadU(block, line));
@@ -96,7 +96,7 @@ void transpose_panel(const uint32_t* from, int64_t stride, int64_t words, uint32
 inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to) {
   const hn::CappedTag<float, 4> d;
   with_elements(a, [&](const auto* from) {
-    int64_t done = 0;  // of k
+    int64_t done = 0;  // k that are packed
     if (kMasked && a.outer_stride == 1) {
       const FloatTag df;
       for (; done < inner; ++done) {
@@ -107,7 +107,7 @@ inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to
     if (height == 1 && a.k_stride == 1) {
       for (; done + 4 <= inner; done += 4) hn::StoreU(load(d, from + done, 4), d, to + done);
     }
-    // Four rows at a time, the last four overlapping those before.
+    // Four rows at a time; the last four overlap the ones before.
     for (int64_t first = 0; height >= 4 && first < height; first += 4) {
       const int64_t row = std::min(first, height - 4);
       const auto* corner = from + row * a.outer_stride;
@@ -142,7 +142,7 @@ inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to
 // to[k / 2 * height + row] = the pair a(row, k), a(row, k + 1); a is bfloat16.
 inline void pack_row_pairs(const Operand& a, int64_t height, int64_t inner, float* to) {
   if (a.k_stride == 1 && a.outer_stride % 2 == 0 && inner % 2 == 0 && reinterpret_cast<uintptr_t>(a.data) % 4 == 0) {
-    // Neighbours along k are a word already.
+    // Two adjacent k already are one 32-bit word.
     pack_rows({a.data, MOE_FLOAT32, false, a.outer_stride / 2, 1}, height, inner / 2, to);
     return;
   }
@@ -167,7 +167,7 @@ inline void pack_row_pairs(const Operand& a, int64_t height, int64_t inner, floa
 }
 
 #if MOE_TILES
-// One tile: `height` rows and `steps` k of a, which is bfloat16, filled up with zeros.
+// Packs one tile: `height` rows by `steps` k of bfloat16 a, padded with zeros.
 inline void pack_row_tile(const Operand& a, int64_t height, int64_t steps, uint16_t* to) {
   const auto* from = static_cast<const uint16_t*>(a.data);
   if (height < kTileRows || steps < kTileSteps) std::fill_n(to, kTileRows * kTileSteps, uint16_t{0});
@@ -184,7 +184,7 @@ inline void pack_row_tile(const Operand& a, int64_t height, int64_t steps, uint1
     }
     return;
   }
-  // Adjacent rows: vectors of their pairs of k, transposed four by four.
+  // Adjacent rows: transposes vectors of their pairs of k, four by four.
   const hn::ScalableTag<uint32_t> d;
   const hn::Rebind<uint16_t, decltype(d)> dh;
   const hn::CappedTag<uint32_t, 4> block;
@@ -213,7 +213,7 @@ inline void pack_row_tile(const Operand& a, int64_t height, int64_t steps, uint1
   }
 }
 
-// A panel of `height` rows; a is bfloat16.
+// Packs a panel of `height` rows of bfloat16 a.
 inline void pack_row_tiles(const Operand& a, int64_t height, int64_t inner, float* to) {
   auto* tile = reinterpret_cast<uint16_t*>(to);
   for (int64_t k = 0; k < inner; k += kTileSteps) {
@@ -224,8 +224,8 @@ inline void pack_row_tiles(const Operand& a, int64_t height, int64_t inner, floa
 }
 #endif
 
-// Whether a panel of b is a mere transposition of words: full, k adjacent, no conversion. Two adjacent bfloat16 are the
-// pair that a panel holds.
+// Whether packing a panel of b only transposes 32-bit words: the panel is full, k is adjacent, no conversion. Two
+// adjacent bfloat16 are one pair of the panel.
 template <class Weight>
 bool is_transposed(const Operand& b, int64_t width) {
   if (b.k_stride != 1 || width != kNr) return false;
@@ -233,7 +233,7 @@ bool is_transposed(const Operand& b, int64_t width) {
   return b.dtype == MOE_BFLOAT16 && b.outer_stride % 2 == 0 && reinterpret_cast<uintptr_t>(b.data) % 4 == 0;
 }
 
-// Packs `width` columns by `inner` k of b as a panel. Prefetches `next` meanwhile where the panel is full.
+// Packs `width` columns by `inner` k of b into a panel. Prefetches `next` meanwhile if the panel is full.
 inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* to, Prefetch<float> next = {}) {
   const FloatTag d;
   if (is_transposed<float>(b, width)) {

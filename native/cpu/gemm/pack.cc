@@ -1,4 +1,4 @@
-// moe_gemm_pack: packs weights [N, K] or [E, N, K] once, for all calls that multiply by them. Layout: pack-inl.h.
+// moe_gemm_pack: packs weights [N, K] or [E, N, K] once for all later calls. Layouts: pack-inl.h, block_traits-inl.h.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include <algorithm>
 
@@ -28,21 +28,21 @@ int64_t packed_bytes_kernel(moe_dtype dtype, int rank, const int64_t* shape) {
   return product_or_overflow({matrices, panels, panel_size(dtype, inner), packed_element_bytes(dtype)});
 }
 
-// Callers pack a matrix in blocks of 64 rows, one after the other.
+// Callers pack a matrix in blocks of 64 rows, one by one.
 static_assert(64 % kNr == 0);
 
-// Steps of k that are packed into the L1 cache at a time: 32 KB of float32 panels of 32 columns.
+// k packed into L1 at a time: 32 KB of a float32 panel of 32 columns.
 constexpr int64_t kStreamedSteps = 256;
 
-// A packed operand is larger than the caches and is read later: it goes to memory by streaming stores, since ordinary
-// ones would read each line from memory before they write it.
+// Packed weights exceed the caches and are read later, so they go to memory by streaming stores: ordinary stores would
+// first read each cache line.
 bool streams_to(const void* to) { return reinterpret_cast<uintptr_t>(to) % hn::Lanes(hn::ScalableTag<uint8_t>()) == 0; }
 void stream_bytes(const uint8_t* from, int64_t bytes, uint8_t* to) {
   const hn::ScalableTag<uint8_t> d;
   for (int64_t i = 0; i < bytes; i += static_cast<int64_t>(hn::Lanes(d))) hn::Stream(hn::Load(d, from + i), d, to + i);
 }
 
-// A panel of `width` columns.
+// Packs a panel of `width` columns.
 template <class Weight>
 void pack_panel(const Operand& from, int64_t width, int64_t inner, int32_t dtype, Weight* to) {
   if (!streams_to(to)) {
@@ -61,11 +61,11 @@ void pack_panel(const Operand& from, int64_t width, int64_t inner, int32_t dtype
   hwy::FlushStream();
 }
 
-// The same of blocks, of rows `stride` bytes apart. Packed blocks are aligned as their panels' sizes are: to vectors.
+// Packs a panel of blocks whose rows are `stride` bytes apart. Sizes of packed blocks are multiples of a vector's.
 template <int32_t kDtype>
 void pack_panel_of_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
   const BlockFormat of = block_of(kDtype);
-  alignas(64) uint8_t block[kBlockSteps * kNr * 2];  // the largest has 34 bytes for each 32 k of a column
+  alignas(64) uint8_t block[kBlockSteps * kNr * 2];  // the longest is Q8_0: 34 bytes per 32 k of a column
   for (int64_t k = 0; k < inner; k += kBlockSteps) {
     const int64_t steps = std::min(kBlockSteps, inner - k), size = panel_size(kDtype, steps);
     const uint8_t* from = rows + k / of.elements * of.bytes;

@@ -20,8 +20,8 @@ namespace moe::cpu::HWY_NAMESPACE {
 // Bytes of packed B that the micro-kernel multiplies in one step: one k in float32, two in bfloat16.
 inline constexpr int64_t kStepBytes = kNr * 4;
 
-// Elements to prefetch into L2: from `position` on, `pace` of them each step, counted through runs of 2^run_bits
-// adjacent elements with `gap` elements between two runs. By default none.
+// Elements to prefetch into L2: `pace` per step from `position` on. They lie in runs of 2^run_bits adjacent elements,
+// `gap` elements apart. Prefetches nothing by default.
 template <class Weight>
 struct Prefetch {
   const Weight* elements = nullptr;
@@ -30,9 +30,9 @@ struct Prefetch {
   int run_bits = 62;
   int64_t gap = 0;
 
-  // Prefetches the share of `steps` steps.
+  // Prefetches what belongs to the next `steps` steps.
   HWY_INLINE void advance(int64_t steps) {
-    // Elements of a cache line; a run may be shorter.
+    // Elements of a cache line; a run may be shorter than a line.
     constexpr int64_t kLine = std::min<int64_t>(64 / sizeof(Weight), kNr);
     const int64_t end = position + steps * pace;
     for (int64_t at = position; at < end; at += kLine) {

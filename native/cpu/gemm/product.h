@@ -1,4 +1,4 @@
-// Arguments of a GEMM call: C = activation(A B + bias), or C += A B, for one or more independent products.
+// Arguments of a grouped GEMM: C = activation(A B + bias), or C += A B, for one or more independent products.
 //
 //   A [M, K], B [K, N], C [M, N]; float32 or bfloat16 in any mix, summed in float32 over k = 0, 1, 2, ...
 //
@@ -20,17 +20,17 @@
 
 namespace moe::cpu {
 
-// A [M, K] or B [K, N] in memory. "Outer" is the dimension that C keeps: rows of A, columns of B. Element (outer, k)
-// lies at outer * outer_stride + k * k_stride; one of the strides is 1. A packed B has no strides, but panels.
+// A [M, K] or B [K, N] in memory. "Outer" is the dimension that C keeps: rows of A, columns of B. Element (outer, k) is
+// at outer * outer_stride + k * k_stride; one of the strides is 1. Packed B has panels and no strides.
 struct Operand {
   const void* data = nullptr;
   int32_t dtype = MOE_FLOAT32;
   bool packed = false;
   int64_t outer_stride = 0;
   int64_t k_stride = 0;
-  bool exact = false;  // B in blocks is decoded to float32, instead of rounding A to int8
+  bool exact = false;  // decode blocks of B to float32 rather than round A to int8
 
-  // The submatrix that begins at element (outer, k).
+  // The submatrix from element (outer, k) on.
   Operand at(int64_t outer, int64_t k) const {
     Operand rest = *this;
     const int64_t elements = outer * outer_stride + k * k_stride;
@@ -39,7 +39,7 @@ struct Operand {
   }
 };
 
-// One product of a call. Its rows of C begin at c_row, its bias is row bias_row of the call's.
+// One product of a group. Its rows of C begin at c_row; its bias is row bias_row of the group's bias.
 struct Product {
   int64_t rows = 0;     // M
   int64_t columns = 0;  // N
@@ -50,20 +50,20 @@ struct Product {
   int64_t bias_row = 0;
 };
 
-// What the products of a call have in common.
+// What the products of a group share.
 struct Epilogue {
   moe_activation_config activation = kIdentity;
   bool accumulate = false;                    // C += A B; else C is overwritten
-  bool streams_c = false;                     // nobody reads C soon: it is written past the caches
+  bool streams_c = false;                     // C is not read soon: written past the caches
   const moe_tensor* bias = nullptr;           // float32 [.., N], or null
   const moe_tensor* c = nullptr;              // [.., N], for SwiGLU [.., N / 2]
   const moe_tensor* preactivation = nullptr;  // A B + bias [.., N], or null
 
-  // Whether a row of C is made of two halves of columns.
+  // Whether a row of C comes from two halves of columns: gate and up.
   bool gated() const { return activation.kind == MOE_SWIGLU; }
 };
 
-// Computes the products of a call with all threads of the stream.
+// Computes all products of a group with the stream's threads.
 void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue);
 
 }  // namespace moe::cpu

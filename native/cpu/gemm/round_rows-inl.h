@@ -1,13 +1,12 @@
-// Rounding the rows of A to int8 where B is in blocks: panels of up to mr rows, for each 32 k
+// Rounds the rows of A to int8 where B is in blocks. A packed panel of up to mr rows holds, for each 32 k:
 //
 //   x [8][rows][4] int8
-//   the scales a, and -kBegin a, float32 [rows] each
-//   what sums begin with: the bits of kBegin less z times the sum of x, int32 [rows]
-//   for kByteHalves, whose sums are of 16 k, the same of the second ones [rows]
-//   for B with minima a times the sum of x, float32 [rows]
+//   scales a, then -kMagic a, float32 [rows] each
+//   the sums' start values: the bits of kMagic minus z times the sum of x, int32 [rows]
+//   kByteHalves, whose sums are of 16 k: start values of the second sums [rows]
+//   kByteMins: a times the sum of x, float32 [rows]
 //
-// For tiles, panels of 16 rows, filled up with zeros: x [16][32] int8; then the other fields, first all of rows 0 to 3,
-// then those of rows 4 to 7, and so on (kFoldRows).
+// Panels for tiles have 16 rows, padded with zeros: x [16][32] int8; then the other fields for each kFoldRows rows.
 //
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
@@ -32,13 +31,13 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Blocks of 32 k of a row that are rounded together, so that divisions are of vectors.
+// Blocks of 32 k of a row that are rounded together, so that divisions use whole vectors.
 inline constexpr int64_t kRoundedBlocks = 8;
-// Rows ahead that A is prefetched: a task reads kc of each row, which is too short for hardware prefetch. Measured.
+// Rows ahead that A is prefetched: a task reads kc of each row, too short for hardware prefetch. Found by measurement.
 inline constexpr int64_t kRowsAhead = 2;
 
-// The scales of up to kRoundedBlocks blocks: the largest magnitude / 127, in the least 22 bits that are not below it,
-// so that kBegin times it is exact. Where a number is not finite the scale is NaN, so that the product is not.
+// Scales of up to kRoundedBlocks blocks: the largest magnitude / 127, rounded up to 22 significant bits, so that kMagic
+// times it is exact. A block with a non-finite number gets the scale NaN, so that its product is NaN.
 struct RowScales {
   alignas(64) float scale[kRoundedBlocks];
   alignas(64) float inverse[kRoundedBlocks];
@@ -47,7 +46,7 @@ struct RowScales {
     const IntTag bits;
     alignas(64) int32_t largest[kRoundedBlocks] = {};
     for (int64_t k = 0; k < inner; k += 32) {
-      // Magnitudes are ordered as their bits are, and what is not finite is the largest.
+      // Magnitudes order like their bits, and non-finite ones are the largest.
       auto most = hn::Zero(bits);
       for (int64_t i = k; i < k + 32; i += kLanes) {
         const auto magnitude = hn::And(hn::BitCast(bits, hn::Load(FloatTag(), values + i)), hn::Set(bits, 0x7fffffff));
@@ -60,7 +59,7 @@ struct RowScales {
     for (size_t i = 0; i < kRoundedBlocks; i += hn::Lanes(d)) {
       const auto most = hn::BitCast(d, hn::Load(di, largest + i));
       const auto finite = hn::Lt(most, hn::Set(d, std::numeric_limits<float>::infinity()));
-      // Numbers below about 2^-120 have no scale, or no inverse of one, that is normal: they are rounded to 0.
+      // Below about 2^-120 the scale or its inverse would not be normal: such blocks are rounded to 0.
       const auto rounds = hn::And(finite, hn::Gt(most, hn::Set(d, 0x1p-119f)));
       const auto quotient = hn::BitCast(di, hn::Div(most, hn::Set(d, 127.0f)));
       const auto in_22_bits = hn::And(hn::Add(quotient, hn::Set(di, 3)), hn::Set(di, ~3));
@@ -71,7 +70,7 @@ struct RowScales {
   }
 };
 
-// Rounds 32 numbers to codes; those of a block that is not finite do not matter.
+// Rounds 32 numbers to codes. Codes of a non-finite block do not matter.
 HWY_INLINE void round_32(const float* values, float inverse, int8_t* codes) {
   const FloatTag d;
   const hn::Rebind<int8_t, FloatTag> narrow;
@@ -81,7 +80,7 @@ HWY_INLINE void round_32(const float* values, float inverse, int8_t* codes) {
   }
 }
 
-// The sum of 16 codes. vpsadbw sums eight unsigned bytes, so they are raised by 128 first.
+// The sum of 16 codes. vpsadbw sums unsigned bytes, so codes are raised by 128 first.
 HWY_INLINE int32_t sum_of_16(const int8_t* codes) {
   const hn::FixedTag<uint8_t, 16> d;
   const auto raised = hn::Xor(hn::LoadU(d, reinterpret_cast<const uint8_t*>(codes)), hn::Set(d, uint8_t{0x80}));
@@ -89,12 +88,12 @@ HWY_INLINE int32_t sum_of_16(const int8_t* codes) {
   return static_cast<int32_t>(hn::GetLane(eights) + hn::ExtractLane(eights, 1)) - 16 * 128;
 }
 
-// Where a row of a panel lies, in 32-bit words: its codes begin at `codes`, four in every `step`th word; its other
-// fields begin at `rest`, one in every `stride`th word. The next 32 k are `words` further on.
-struct RowPlace {
+// Position of a row in a packed panel, in 32-bit words: codes are four in every `step`th word from `codes`; other
+// fields are one in every `stride`th word from `rest`. The next 32 k are `words` further on.
+struct RowPosition {
   int64_t codes, step, rest, stride, words;
 
-  RowPlace(Kernel kernel, int64_t height, int64_t row) {
+  RowPosition(Kernel kernel, int64_t height, int64_t row) {
     if (in_tiles(kernel)) {
       codes = 8 * row, step = 1, stride = kFoldRows, words = block_row_words(kernel) * kTileRows;
       rest = 8 * kTileRows + row / kFoldRows * kFoldRows * (block_row_words(kernel) - 8) + row % kFoldRows;
@@ -105,12 +104,12 @@ struct RowPlace {
   }
 };
 
-// Packs a row at its place in a panel.
+// Rounds and packs one row at its position in a panel.
 template <Kernel kKernel>
-void round_row(int32_t dtype, const Operand& a, const RowPlace& place, int64_t inner, float* to) {
+void round_row(int32_t dtype, const Operand& a, const RowPosition& position, int64_t inner, float* to) {
   const int32_t offset = block_format(dtype)->offset;
   const auto begin = [&](int32_t total) {
-    return std::bit_cast<float>(std::bit_cast<int32_t>(kBegin) - offset * total);
+    return std::bit_cast<float>(std::bit_cast<int32_t>(kMagic) - offset * total);
   };
   alignas(64) float values[kRoundedBlocks * 32];
   for (int64_t k = 0; k < inner; k += kRoundedBlocks * 32) {
@@ -127,23 +126,23 @@ void round_row(int32_t dtype, const Operand& a, const RowPlace& place, int64_t i
       }
     });
     const RowScales scales(values, steps);
-    for (int64_t block = 0; block < steps / 32; ++block, to += place.words) {
+    for (int64_t block = 0; block < steps / 32; ++block, to += position.words) {
       alignas(32) int8_t codes[32];
       round_32(values + 32 * block, scales.inverse[block], codes);
-      for (int64_t i = 0; i < 8; ++i) std::memcpy(to + place.codes + i * place.step, codes + 4 * i, 4);
+      for (int64_t i = 0; i < 8; ++i) std::memcpy(to + position.codes + i * position.step, codes + 4 * i, 4);
       const int32_t first = sum_of_16(codes), second = sum_of_16(codes + 16);
       const float scale = scales.scale[block];
-      float* rest = to + place.rest;
+      float* rest = to + position.rest;
       rest[0] = scale;
-      rest[place.stride] = -kBegin * scale;
-      rest[2 * place.stride] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
-      if (kKernel == Kernel::kByteHalves) rest[3 * place.stride] = begin(second);
-      if (kKernel == Kernel::kByteMins) rest[3 * place.stride] = scale * static_cast<float>(first + second);
+      rest[position.stride] = -kMagic * scale;
+      rest[2 * position.stride] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
+      if (kKernel == Kernel::kByteHalves) rest[3 * position.stride] = begin(second);
+      if (kKernel == Kernel::kByteMins) rest[3 * position.stride] = scale * static_cast<float>(first + second);
     }
   }
 }
 
-// Packs `height` rows and `inner` k of a, rounded. A row after the other: its memory is read in order, and the panel
+// Rounds and packs `height` rows by `inner` k of a. Row by row, because that reads memory in order while the panel
 // stays in L1.
 inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t height, int64_t inner, float* to) {
   if (in_tiles(kernel) && height < kTileRows) {
@@ -151,11 +150,11 @@ inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t h
   }
   for (int64_t row = 0; row < height; ++row) {
     const Operand line = a.at(row, 0);
-    const RowPlace place(kernel, height, row);
+    const RowPosition position(kernel, height, row);
     switch (untiled(kernel)) {
-      case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, place, inner, to); break;
-      case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, place, inner, to); break;
-      default: round_row<Kernel::kBytes>(dtype, line, place, inner, to);
+      case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, position, inner, to); break;
+      case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, position, inner, to); break;
+      default: round_row<Kernel::kBytes>(dtype, line, position, inner, to);
     }
   }
 }

@@ -96,7 +96,7 @@ HWY_INLINE V activation_derivative(D d, V x) {
   }
 }
 
-// One output for each input.
+// An elementwise activation: one output per input.
 template <moe_activation kActivation>
 struct Elementwise {
   static constexpr bool kGated = false;
@@ -105,14 +105,14 @@ struct Elementwise {
   HWY_INLINE V value(D d, V x) const {
     return activate<kActivation>(d, x);
   }
-  // From x and the gradient dy of y.
+  // dx from x and the gradient dy of y.
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V gradient(D d, V x, V dy) const {
     return hn::Mul(dy, activation_derivative<kActivation>(d, x));
   }
 };
 
-// y = silu(g) u, one output for a gate g and its up half u.
+// y = silu(g) u: one output per gate g and up u.
 struct Swiglu {
   static constexpr bool kGated = true;
 
@@ -127,8 +127,7 @@ struct Swiglu {
   }
 };
 
-// y = (u' + up_offset) g' sigmoid(alpha g') with g' = min(g, limit), u' = clamp(u, -limit, limit). Comparisons keep
-// NaN.
+// y = (u' + up_offset) g' sigmoid(alpha g'), with g' = min(g, limit), u' = clamp(u, -limit, limit). Clamps keep NaN.
 struct ClampedSwiglu {
   static constexpr bool kGated = true;
   float limit, alpha, up_offset;
@@ -159,7 +158,7 @@ struct ClampedSwiglu {
   }
 };
 
-// Calls body with one of the above, so that the kind is chosen outside the loops.
+// Calls body with the activation's type, so that its kind is chosen outside the loops.
 template <class Body>
 HWY_INLINE void with_activation(const moe_activation_config& activation, Body&& body) {
   switch (activation.kind) {

@@ -9,7 +9,7 @@
 #include "hwy/highway.h"
 #include "moe/tensor.h"
 
-// 1 if the target sums pairs of bfloat16 products (vdpbf16ps, bfdot). Highway 1.2 says so too, for NEON wrongly.
+// 1 if the target sums pairs of bfloat16 products (vdpbf16ps, bfdot). Highway 1.2 has a macro that is wrong for NEON.
 #undef MOE_NATIVE_DOT
 #if HWY_ARCH_ARM
 #define MOE_NATIVE_DOT (HWY_TARGET == HWY_NEON_BF16)
@@ -39,8 +39,8 @@ template <class D>
 HWY_INLINE void store(D d, hn::Vec<D> v, float* p, size_t n) {
   n == hn::Lanes(d) ? hn::StoreU(v, d, p) : hn::StoreN(v, d, p, n);
 }
-// Rounds to nearest even and keeps NaN quiet. By integer arithmetic, because vcvtneps2bf16 flushes subnormals: bits
-// would depend on the processor.
+// Rounds to nearest even; NaN becomes quiet. In integer arithmetic, because vcvtneps2bf16 flushes subnormals to 0 and
+// bits would depend on the processor.
 template <class D>
 HWY_INLINE void store(D d, hn::Vec<D> v, hwy::bfloat16_t* p, size_t n) {
   const hn::RebindToUnsigned<D> du;
@@ -80,7 +80,7 @@ class Floats {
     half_ ? HWY_NAMESPACE::store(d, v, reinterpret_cast<hwy::bfloat16_t*>(data_) + i, n)
           : HWY_NAMESPACE::store(d, v, reinterpret_cast<float*>(data_) + i, n);
   }
-  // The memory itself if it is float32, else null.
+  // The elements if they are float32, else null.
   const float* as_float32() const { return half_ ? nullptr : reinterpret_cast<const float*>(data_); }
 
  private:

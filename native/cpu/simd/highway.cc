@@ -1,5 +1,5 @@
-// What Highway's own library does for its headers: it holds the target that dynamic dispatch picks. Here, so that
-// libpanamoe.so runs on machines without libhwy.
+// Implements what Highway's headers need from libhwy: the target that dynamic dispatch picks. So libpanamoe.so runs on
+// machines without libhwy.
 #include <atomic>
 #include <cstdarg>
 #include <cstdint>
@@ -21,10 +21,10 @@ int64_t SupportedTargets() { return moe::cpu::processor_targets() & ~g_disabled;
 
 void DisableTargets(int64_t targets) {
   g_disabled = targets;
-  g_chosen.DeInit();  // the next dispatch picks anew
+  g_chosen.DeInit();  // the next dispatch chooses again
 }
 
-// What its headers assert; under sanitizers that is more.
+// Called by assertions in Highway's headers; sanitizer builds have more of them.
 void Abort(const char* file, int line, const char* format, ...) {
   std::va_list values;
   va_start(values, format);

@@ -1,5 +1,5 @@
-// Instructions that Highway does not know, as this target's code is compiled with them. Part of each Highway target.
-// docs/kernels-cpu.md lists them.
+// Instructions that Highway lacks, as compiled for this target. Part of each Highway target. Listed in
+// docs/kernels-cpu.md.
 #if defined(MOE_CPU_INSTRUCTIONS_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_INSTRUCTIONS_INL_H
 #undef MOE_CPU_INSTRUCTIONS_INL_H
@@ -18,15 +18,15 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// What this target asks the processor for.
+// Instructions that this target's code uses if the processor has them.
 inline constexpr Instruction kBfloat16Tiles = MOE_TILES ? Instruction::kBfloat16Tiles : Instruction::kNone;
 inline constexpr Instruction kInt8Tiles = MOE_TILES ? Instruction::kInt8Tiles : Instruction::kNone;
-// None where Highway has it itself (from AVX3_DL on), or vectors are too narrow.
+// kNone if Highway has the instruction itself (from AVX3_DL on), or vectors are too narrow.
 inline constexpr Instruction kByteDot = HWY_TARGET == HWY_AVX3   ? Instruction::kByteDot512
                                         : HWY_TARGET == HWY_AVX2 ? Instruction::kByteDot256
                                                                  : Instruction::kNone;
 
-// sum += four products of unsigned by signed bytes, in each word; kInstruction: by kByteDot.
+// sum += four products of unsigned by signed bytes, per 32-bit word. kInstruction: the processor has kByteDot.
 template <bool kInstruction>
 HWY_INLINE hn::Vec<hn::ScalableTag<int32_t>> dot_bytes(hn::Vec<hn::ScalableTag<uint8_t>> x,
                                                        hn::Vec<hn::ScalableTag<int8_t>> y,

@@ -13,7 +13,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// Of logits x at temperature T: exp(exponent) / sum, where exponent = (x - max x) / T.
+// The softmax of logits x at temperature T: exp(exponent) / sum with exponent = (x - max x) / T.
 class RowSoftmax {
  public:
   RowSoftmax(Floats x, int64_t classes, float temperature) : x_(x), inverse_(1 / temperature) {
@@ -26,7 +26,7 @@ class RowSoftmax {
     sum_ = hn::GetLane(hn::SumOfLanes(d, sums));
   }
 
-  // Of n logits from the i-th on; -inf in the other lanes.
+  // Exponents of n logits from the i-th on; -inf in the other lanes.
   HWY_INLINE FloatVector exponent(int64_t i, size_t n) const {
     const FloatTag d;
     return hn::Mul(hn::Sub(load_or_lowest(i, n), hn::Set(d, peak_)), hn::Set(d, inverse_));

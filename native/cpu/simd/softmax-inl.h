@@ -19,7 +19,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// Loads n lanes from p and sets the others to -inf, which never is the maximum and whose exponential is 0.
+// Loads n lanes from p and sets the others to -inf: never the maximum, and its exponential is 0.
 HWY_INLINE FloatVector load_or_lowest(FloatTag d, const float* p, size_t n) {
   return n == hn::Lanes(d) ? hn::LoadU(d, p) : hn::LoadNOr(hn::Set(d, kMinusInfinity), d, p, n);
 }

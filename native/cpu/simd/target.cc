@@ -30,7 +30,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 namespace {
-bool g_limited = false;  // by PANAMOE_SIMD
+bool g_limited = false;  // PANAMOE_SIMD limits the targets
 }
 
 HWY_EXPORT(this_target);

@@ -1,22 +1,22 @@
-// What x86 processors say of themselves, and what follows from it. Tests give the answers of other processors.
+// CPUID of an x86 processor, and what follows from it. Tests pass the CPUID of other processors.
 #pragma once
 
 #include <cstdint>
 
 namespace moe::cpu {
 
-// The registers that CPUID answers in.
+// The registers that CPUID writes.
 struct Cpuid {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-// The leaves that are asked for; zeros where the processor does not know one.
+// The CPUID leaves that are read; zeros for leaves that the processor does not have.
 struct Answers {
   Cpuid leaf0, leaf1, leaf7, leaf7_1, extended1;
-  unsigned kept = 0;  // XCR0: the registers that the system keeps for each thread
+  unsigned kept = 0;  // XCR0: register sets that the system saves per thread
 };
 
-// Of processor.h, for one processor: Highway's targets, and the bits of instructions.
+// What processor.h returns for one processor: Highway's targets, and the bits of instructions.
 struct Abilities {
   int64_t targets = 0;
   unsigned instructions = 0;

@@ -10,7 +10,7 @@
 namespace moe::cpu {
 namespace {
 
-// A register's bits of these numbers.
+// A word with these bits set.
 template <typename... Numbers>
 constexpr unsigned bits(Numbers... numbers) {
   return ((1u << numbers) | ...);
@@ -18,7 +18,7 @@ constexpr unsigned bits(Numbers... numbers) {
 
 constexpr bool has_all(unsigned value, unsigned wanted) { return (value & wanted) == wanted; }
 
-// XCR0's registers: of AVX, of AVX-512, of AMX.
+// Bits of XCR0: AVX, AVX-512 and AMX state.
 constexpr unsigned kVectors256 = bits(1, 2), kVectors512 = kVectors256 | bits(5, 6, 7), kTiles = bits(17, 18);
 
 Cpuid cpuid(unsigned leaf, unsigned subleaf = 0) {
@@ -27,7 +27,7 @@ Cpuid cpuid(unsigned leaf, unsigned subleaf = 0) {
   return answer;
 }
 
-// Not by __builtin_cpu_supports, for which not every compiler's library has the data.
+// Not by __builtin_cpu_supports: some compilers' libraries lack its data.
 Answers ask() {
   Answers answers{cpuid(0), cpuid(1), cpuid(7), cpuid(7, 1), cpuid(0x80000001)};
   if (!has_all(answers.leaf1.ecx, bits(27))) return answers;  // OSXSAVE
@@ -41,7 +41,7 @@ const Abilities& here() {
   return abilities;
 }
 
-// A process must ask Linux for permission to use tiles, once for all threads: they add 8 KB to a thread's state.
+// Linux grants tiles to a process on request, once for all threads: they add 8 KB to each thread's state.
 bool may_use_tiles() {
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   static const bool may = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -56,7 +56,7 @@ Abilities abilities_of(const Answers& a) {
     if (has) found.instructions |= static_cast<unsigned>(instruction);
   };
 
-  // Everything that the compiler may use in code for AVX2:
+  // Everything that the compiler may use for AVX2:
   // SSE3, PCLMUL, SSSE3, FMA, SSE4.1, SSE4.2, POPCNT, AES, AVX, F16C
   if (!has_all(a.leaf1.ecx, bits(0, 1, 9, 12, 19, 20, 23, 25, 28, 29)) ||
       !has_all(a.leaf7.ebx, bits(3, 5, 8)) ||  // BMI, AVX2, BMI2
@@ -69,7 +69,7 @@ Abilities abilities_of(const Answers& a) {
   add(Instruction::kX86Level3,
       has_all(a.leaf1.ecx, bits(13, 22)) && has_all(a.extended1.ecx, bits(0)));  // CX16, MOVBE, LAHF
 
-  // For AVX3: AVX-512 F, DQ, CD, BW, VL.
+  // AVX3: AVX-512 F, DQ, CD, BW, VL.
   if (!has_all(a.leaf7.ebx, bits(16, 17, 28, 30, 31)) || !has_all(a.kept, kVectors512)) return found;
   found.targets |= HWY_AVX3;
   add(Instruction::kByteDot512, has_all(a.leaf7.ecx, bits(11)));
@@ -77,8 +77,7 @@ Abilities abilities_of(const Answers& a) {
   add(Instruction::kBfloat16Tiles, tiles && has_all(a.leaf7.edx, bits(22)));
   add(Instruction::kInt8Tiles, tiles && has_all(a.leaf7.edx, bits(25)));
 
-  // For AVX3_ZEN4: VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, POPCNTDQ, BF16. Highway's choice of instructions
-  // there is for AMD.
+  // AVX3_ZEN4: VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, POPCNTDQ, BF16. Highway tunes this target for AMD.
   const Cpuid& vendor = a.leaf0;
   if (vendor.ebx == signature_AMD_ebx && vendor.ecx == signature_AMD_ecx && vendor.edx == signature_AMD_edx &&
       has_all(a.leaf7.ecx, bits(1, 6, 8, 9, 10, 11, 12, 14)) && has_all(a.leaf7_1.eax, bits(5))) {

@@ -1,10 +1,10 @@
-// Attention backward in the manner of FlashAttention-2 (arXiv 2307.08691): weights are computed anew from logsumexp,
-// as powers of two; formula and shapes as in cpu/attention/backward.cc. With
-// delta = dout . out, dscore = scale weight (dout . v - delta); dk and dv sum dscore q and weight dout over queries, a
-// block for a tile of keys (key_gradient.cu); dq sums dscore k over keys, a block for a tile of queries
-// (query_gradient.cu). So every sum has one order, and nothing is added by two blocks. The first kernel leaves dscore
-// in memory for the second one; where that would take too much, the second one computes it anew. Tested by:
-// PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a card by ci/gpu.
+// Attention backward after FlashAttention-2 (arXiv 2307.08691): weights are recomputed from logsumexp, as powers of
+// two. Formula and shapes: cpu/attention/backward.cc. With delta = dout . out and dscore = scale weight (dout . v -
+// delta), dk and dv sum dscore q and weight dout over queries, one block per tile of keys (key_gradient.cu); dq sums
+// dscore k over keys, one block per tile of queries (query_gradient.cu). No sum is shared by two blocks, so every sum
+// has one order. The first kernel stores dscore for the second one; if that takes too much memory, the second one
+// recomputes it.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a GPU by ci/gpu.
 #include "cuda/attention/backward.h"
 #include "cuda/kernels.h"
 
@@ -14,7 +14,7 @@ namespace {
 constexpr int kDeltaThreads = 256;
 constexpr int64_t kMemoryShare = 128;  // dscore may take 1 / 128 of the memory that the process may use
 
-// delta[b,h,i] = dout[b,i,h] . out[b,i,h], a warp each. Bound by bytes.
+// delta[b,h,i] = dout[b,i,h] . out[b,i,h], one warp each. Bound by bytes.
 template <typename Element>
 __global__ void __launch_bounds__(kDeltaThreads)
     delta_kernel(const Element* out, const Element* dout, int64_t count, int64_t length, int64_t heads, int head_size,
@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(kDeltaThreads)
   if (lane == 0) delta[(token / length * heads + head) * length + token % length] = sum;
 }
 
-// dsinks[h] -= sum_{b,i} exp(sinks[h] - logsumexp[b,h,i]) delta[b,h,i], a block for each head. Bound by bytes.
+// dsinks[h] -= sum_{b,i} exp(sinks[h] - logsumexp[b,h,i]) delta[b,h,i], one block per head. Bound by bytes.
 __global__ void __launch_bounds__(kDeltaThreads)
     sink_gradient_kernel(const float* sinks, const float* logsumexp, const float* delta, int sequences, int length,
                          float* dsinks) {
@@ -49,21 +49,21 @@ __global__ void __launch_bounds__(kDeltaThreads)
   if (threadIdx.x == 0) dsinks[head] -= sum;
 }
 
-// Launches both kernels, for as many key heads at a time as there is memory for dscores. Whether those are stored
-// follows from the shape of one sequence and the card, and changes no sum's order.
+// Launches both kernels, for as many key heads at a time as dscores have memory for. Whether dscores are stored depends
+// on the shape of one sequence and the GPU, and changes no sum's order.
 template <typename Element>
-void launch_gradients(Launch& launch, Backward<Element>& backward, int key_heads) {
-  const auto& card = launch.stream().card();
+void launch_gradients(Launcher& launch, Backward<Element>& backward, int key_heads) {
+  const auto& gpu = launch.stream().gpu();
   int rows = 0;
-  visit_shape<Element>(backward.head_size, card.most_shared_bytes(), [&](auto shape) { rows = shape.kRows; });
+  visit_shape<Element>(backward.head_size, gpu.most_shared_bytes(), [&](auto shape) { rows = shape.kRows; });
   backward.score_tiles = score_tiles(backward.length, rows, backward.window, backward.full);
-  const int64_t tiles = backward.score_tiles.count() * (backward.heads / backward.groups);  // of a key head
+  const int64_t tiles = backward.score_tiles.count() * (backward.heads / backward.groups);  // tiles of a key head
   const int64_t elements = tiles * rows * rows;
-  const int64_t most = card.most_memory_bytes() / kMemoryShare / sizeof(Element);
+  const int64_t most = gpu.most_memory_bytes() / kMemoryShare / sizeof(Element);
   int64_t at_once = key_heads;
   if (elements <= most) {
     const int64_t fit = std::max<int64_t>(1, most / std::max<int64_t>(1, elements));
-    at_once = ceil_div(key_heads, std::max<int64_t>(1, ceil_div(key_heads, fit)));  // evenly
+    at_once = ceil_div(key_heads, std::max<int64_t>(1, ceil_div(key_heads, fit)));  // in launches of even size
     backward.dscores = launch.take<Element>(at_once * elements);
   }
   for (int first = 0; first < key_heads; first += static_cast<int>(at_once)) {
@@ -78,7 +78,7 @@ void launch_gradients(Launch& launch, Backward<Element>& backward, int key_heads
 
 void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                         Tensor logsumexp, Tensor dout, const moe_attention_gradients& to) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];
   const int64_t head_size = q.shape[3], rows = sequences * length * heads;

@@ -1,5 +1,5 @@
-// Attention over the key/value cache, and the cache's own writing; shapes as in cpu/attention/decode.cc.
-// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionDecode*'. Timed on a card by ci/gpu.
+// Attention over the paged key/value cache, and writes to the cache. Shapes: cpu/attention/decode.cc. Tested by:
+// PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionDecode*'. Timed on a GPU by ci/gpu.
 #include <limits>
 #include <vector>
 
@@ -12,85 +12,84 @@ namespace {
 
 constexpr int kMergeThreads = 128;
 constexpr int kAppendThreads = 256;
-constexpr int64_t kMostScratchBytes = 128 << 20;  // unless one row needs more
-// From this many rows a slot on they come in runs that share their keys, and are enough to fill the card unsplit.
+constexpr int64_t kMostScratchBytes = 128 << 20;  // limit of a call's scratch memory, unless one row needs more
+// From this many rows per slot, rows are runs that share keys and fill the GPU without splitting the keys.
 constexpr int64_t kLongRun = 4;
 constexpr int64_t kMostChunks = 65535;  // blocks along y
 
-// out = what the chunks of a row sum up to, merged in their order as RowSums::merge does. A block for each row and
-// head; bound by the bytes of the sums.
+// out = the sums of a row's chunks, merged in order like RowSums::merge does. A block per row and head; bound by the
+// bytes of the sums.
 template <typename Element>
 __global__ void __launch_bounds__(kMergeThreads)
     merge_chunks_kernel(AttendingRows a, int chunks, const float* chunk_sums, const float* chunk_statistics) {
-  const int64_t place = blockIdx.x, row = place / a.heads;
+  const int64_t row_head = blockIdx.x, row = row_head / a.heads;
   const int position = a.position[row];
-  if (!a.cache.has(a.slot[row], position)) return;  // refused when it attended
+  if (!a.cache.has(a.slot[row], position)) return;  // the attention kernel has refused it
   const int first = max(0, position - a.window + 1) / kChunk, last = position / kChunk;
   for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
     float maximum = kUnseen, total = 0, value = 0;
     if (a.sinks != nullptr) {
-      maximum = a.sinks[place % a.heads] * kLog2E;
+      maximum = a.sinks[row_head % a.heads] * kLog2E;
       total = 1;
     }
 #pragma unroll 4
     for (int chunk = first; chunk <= last; ++chunk) {
-      const int64_t at = place * chunks + chunk;
+      const int64_t at = row_head * chunks + chunk;
       const float highest = fmaxf(maximum, chunk_statistics[2 * at]), base = softmax_base(highest);
       const float before = power_of_two(maximum - base), now = power_of_two(chunk_statistics[2 * at] - base);
       maximum = highest;
       total = fmaf(total, before, chunk_statistics[2 * at + 1] * now);
       value = fmaf(value, before, chunk_sums[at * a.head_size + column] * now);
     }
-    static_cast<Element*>(a.out)[place * a.head_size + column] = from_float<Element>(value * (1 / total));
+    static_cast<Element*>(a.out)[row_head * a.head_size + column] = from_float<Element>(value * (1 / total));
   }
 }
 
-// The row of the cache that row t, a block's, is stored in; -1 where it is refused. Should a place be named twice, be
-// it as another slot's, its last row stays, and the others have -1.
-__device__ __forceinline__ int64_t place_to_fill(int t, const int32_t* slot, const int32_t* position, int rows,
-                                                 const CacheBlocks& cache, Refusal refusal) {
-  const auto place = [&](int row) {
+// The cache row for row t of k and v, -1 if it is refused or a later row has the same one: the last row wins, even if
+// another slot shares the block. Called by a block.
+__device__ __forceinline__ int64_t cache_row_to_fill(int t, const int32_t* slot, const int32_t* position, int rows,
+                                                     const CacheBlocks& cache, Refusal refusal) {
+  const auto cache_row = [&](int row) {
     const int s = slot[row], p = position[row];
     return cache.has(s, p) ? cache.row(s, p) : -1;
   };
-  const int64_t at = place(t);
+  const int64_t at = cache_row(t);
   if (at < 0) {
     refusal.raise();
     return -1;
   }
   int again = 0;
   for (int later = t + 1 + static_cast<int>(threadIdx.x); later < rows; later += kAppendThreads) {
-    again |= place(later) == at;
+    again |= cache_row(later) == at;
   }
   return __syncthreads_or(again) ? -1 : at;
 }
 
-// Row t of k and v goes to its place in the cache, `width` units of 16 bytes or of an element; a block for each row.
-// Bound by bytes.
+// Stores row t of k and v in the cache, `width` units of 16 bytes or one element; a block per row. Bound by bytes.
 template <typename Unit>
 __global__ void __launch_bounds__(kAppendThreads)
     cache_append_kernel(const Unit* k, const Unit* v, const int32_t* slot, const int32_t* position, int64_t width,
                         int rows, CacheBlocks cache, Unit* keys, Unit* values, Refusal refusal) {
   const int t = static_cast<int>(blockIdx.x);
-  const int64_t at = place_to_fill(t, slot, position, rows, cache, refusal);
+  const int64_t at = cache_row_to_fill(t, slot, position, rows, cache, refusal);
   if (at < 0) return;
   const int64_t from = t * width, to = at * width;
-#pragma unroll 1  // a row is a few vectors a thread
+#pragma unroll 1  // a row is a few vectors per thread
   for (int64_t i = threadIdx.x; i < width; i += kAppendThreads) {
     keys[to + i] = k[from + i];
     values[to + i] = v[from + i];
   }
 }
 
-// Row t of k and v goes to its place in an int8 cache; a block for each row, a warp for each head of k and of v.
-// Values that are keys are written once. Arithmetic as in cpu/attention/int8-inl.h. Bound by bytes.
+// Stores row t of k and v in an int8 cache; a block per row, a warp per head of k and of v. Values that are keys too
+// are written once. Arithmetic: cpu/attention/int8-inl.h. Bound by bytes.
 template <typename Element>
 __global__ void __launch_bounds__(kAppendThreads)
     cache_append_int8_kernel(const Element* k, const Element* v, const int32_t* slot, const int32_t* position,
                              int groups, int head_size, int rows, CacheBlocks cache, int8_t* keys, int8_t* values,
                              float* key_scales, float* value_scales, Refusal refusal) {
   const int t = static_cast<int>(blockIdx.x);
-  const int64_t at = place_to_fill(t, slot, position, rows, cache, refusal);
+  const int64_t at = cache_row_to_fill(t, slot, position, rows, cache, refusal);
   if (at < 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int heads = keys == values ? groups : 2 * groups;
@@ -98,7 +97,7 @@ __global__ void __launch_bounds__(kAppendThreads)
     const int64_t head = i % groups, to = at * groups + head;
     const Element* x = (i < groups ? k : v) + (int64_t{t} * groups + head) * head_size;
     int8_t* c = (i < groups ? keys : values) + to * head_size;
-    unsigned peak = 0;  // bits of |x| rise with it, and those of NaN lie above all others
+    unsigned peak = 0;  // |x| orders like its bits; NaN is above all others
     for (int column = lane; column < head_size; column += kWarpLanes) {
       peak = max(peak, __float_as_uint(fabsf(to_float(x[column]))));
     }
@@ -111,9 +110,9 @@ __global__ void __launch_bounds__(kAppendThreads)
 }
 
 constexpr int kBiasedThreads = 128;
-constexpr int kBiasedColumns = 8;  // of a lane: heads of up to 256 elements
+constexpr int kBiasedColumns = 8;  // columns per lane: heads of up to 256 elements
 
-// Element `column` of a key's or value's head; `scales` of int8 elements, else null.
+// Element `column` of a key's or value's head; `scales` is null unless elements are int8.
 template <typename Element>
 __device__ __forceinline__ float cached(const void* elements, const float* scales, int64_t head, int head_size,
                                         int column) {
@@ -122,22 +121,22 @@ __device__ __forceinline__ float cached(const void* elements, const float* scale
   return scales[head] * static_cast<float>(static_cast<const int8_t*>(elements)[at]);
 }
 
-// A row's query head attends to one key after the other, with a bias [2 reach + 1, H] by the key's distance from where
-// the row stands; a warp each. For the short texts of encoders: bound by the latency of a key.
+// A warp per row and query head takes one key after the other, with a bias [2 reach + 1, H] by relative position. For
+// the short sequences of encoders: bound by the latency of a key.
 template <typename Element>
 __global__ void __launch_bounds__(kBiasedThreads)
-    biased_kernel(AttendingRows a, const float* bias, const int32_t* stands, int reach) {
+    biased_kernel(AttendingRows a, const float* bias, const int32_t* query_positions, int reach) {
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
-  const int64_t place = int64_t{blockIdx.x} * (kBiasedThreads / kWarpLanes) + warp, row = place / a.heads;
+  const int64_t row_head = int64_t{blockIdx.x} * (kBiasedThreads / kWarpLanes) + warp, row = row_head / a.heads;
   if (row >= a.rows) return;
-  const int head = static_cast<int>(place % a.heads), group = head / (a.heads / a.groups);
+  const int head = static_cast<int>(row_head % a.heads), group = head / (a.heads / a.groups);
   const int slot = a.slot[row], last = a.position[row];
-  const int64_t stand = stands[row];
+  const int64_t query_position = query_positions[row];
   if (!a.cache.has(slot, last)) {
     a.refusal.raise();
     return;
   }
-  const auto* q = static_cast<const Element*>(a.q) + place * a.head_size;
+  const auto* q = static_cast<const Element*>(a.q) + row_head * a.head_size;
   float query[kBiasedColumns], sums[kBiasedColumns];
 #pragma unroll
   for (int i = 0; i < kBiasedColumns; ++i) {
@@ -160,7 +159,7 @@ __global__ void __launch_bounds__(kBiasedThreads)
         score = fmaf(query[i], cached<Element>(a.keys, a.key_scales, from, a.head_size, column), score);
       }
     }
-    const int64_t away = key - stand, distance = away < -reach ? -reach : away > reach ? reach : away;
+    const int64_t away = key - query_position, distance = away < -reach ? -reach : away > reach ? reach : away;
     score = fmaf(bias[(distance + reach) * a.heads + head], kLog2E, warp_sum(score));
     const float highest = fmaxf(maximum, score), base = softmax_base(highest);
     const float before = power_of_two(maximum - base), now = power_of_two(score - base);
@@ -179,12 +178,12 @@ __global__ void __launch_bounds__(kBiasedThreads)
   for (int i = 0; i < kBiasedColumns; ++i) {
     const int column = i * kWarpLanes + lane;
     if (column < a.head_size) {
-      static_cast<Element*>(a.out)[place * a.head_size + column] = from_float<Element>(sums[i] * (1 / total));
+      static_cast<Element*>(a.out)[row_head * a.head_size + column] = from_float<Element>(sums[i] * (1 / total));
     }
   }
 }
 
-// `count` rows from `first` on.
+// The `count` rows from `first` on.
 AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int64_t row_bytes) {
   AttendingRows part = a;
   part.q = static_cast<const char*>(a.q) + first * row_bytes;
@@ -195,8 +194,8 @@ AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int6
   return part;
 }
 
-// `window` as check_place_values takes it.
-void keep_cache_checks(Launch& launch, const moe_cache_places& places, int64_t window) {
+// Keeps check_place_values for the kernels; `window` as there.
+void keep_cache_checks(Launcher& launch, const moe_cache_places& places, int64_t window) {
   launch.stream().keep_checks(
       [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, window] {
         const HostTensor blocks(table), of_rows(slot), at(position);
@@ -216,8 +215,8 @@ CacheBlocks blocks_of(const moe_cache_places& places) {
           .capacity = static_cast<int>(cache_capacity(places))};
 }
 
-// The rows of a call, whose places are checked when it has run.
-AttendingRows attending(Launch& launch, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
+// The rows of a call. The host checks their cache positions if a kernel refuses one.
+AttendingRows attending(Launcher& launch, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                         const moe_cache_places& places, Tensor out) {
   Tensor keys = *places.keys, values = *places.values;
   const int64_t head_size = q.shape[2];
@@ -248,7 +247,7 @@ AttendingRows attending(Launch& launch, const moe_attention_config& config, Tens
 }  // namespace
 
 void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
   keep_cache_checks(launch, places, 1);
@@ -279,12 +278,13 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
 
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const auto dtype = static_cast<moe_dtype>(q.dtype);
   const AttendingRows all = attending(launch, config, q, sinks, places, out);
   const CacheBlocks& cache = all.cache;
-  // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
+  // The host does not know the positions, so there are chunks for the whole capacity. Blocks of unused chunks end at
+  // once.
   const int64_t chunks = std::max<int64_t>(1, ceil_div(cache.capacity, kChunk));
   if (rows >= kLongRun * cache.slots || chunks > kMostChunks) {
     attend_rows(launch, dtype, all);
@@ -294,7 +294,7 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
     attend_chunks(launch, dtype, all, 1, nullptr, nullptr);
     return;
   }
-  const int64_t floats = heads * chunks * (head_size + 2);  // of a row
+  const int64_t floats = heads * chunks * (head_size + 2);  // floats of scratch memory per row
   const int64_t at_once = std::clamp<int64_t>(kMostScratchBytes / (4 * floats), 1, std::max<int64_t>(1, rows));
   float* sums = launch.take<float>(at_once * heads * chunks * head_size);
   float* statistics = launch.take<float>(at_once * heads * chunks * 2);
@@ -314,7 +314,7 @@ void attention_biased(Stream& stream, const moe_attention_config& config, const 
   if (q.shape[2] > kBiasedColumns * kWarpLanes) {
     fail(MOE_UNSUPPORTED, "the head size is ", q.shape[2], ", CUDA serves up to ", kBiasedColumns * kWarpLanes);
   }
-  Launch launch(stream);
+  Launcher launch(stream);
   const AttendingRows all = attending(launch, config, q, nullptr, places, out);
   const int64_t blocks = ceil_div(q.shape[0] * q.shape[1], int64_t{kBiasedThreads / kWarpLanes});
   visit_floating(q, [&](auto element) {

@@ -1,8 +1,8 @@
-// Attention forward; formula and shapes as in cpu/attention/forward.cc. In the manner of FlashAttention-2 (arXiv
-// 2307.08691): a block keeps a tile of query rows and walks tiles of keys with a running maximum m and sum l of weights
-// 2^(s - m), where s has log2(e) in it. A sink is a key without a value that a row sees first: m and l start as its
-// logit and 1. The query heads that share a key head are rows of one tile, so they read it once.
-// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a card by ci/gpu.
+// Attention forward after FlashAttention-2 (arXiv 2307.08691). Formula and shapes: cpu/attention/forward.cc. A block
+// keeps a tile of query rows and walks tiles of keys, with a running maximum m and sum l of weights 2^(s - m), where s
+// includes log2(e). A sink is a key without a value that a row sees first: m starts as its logit and l as 1. The query
+// heads that share a key head are rows of one tile, so they read it once.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a GPU by ci/gpu.
 #include "cuda/attention/forward.h"
 
 #include "cuda/attention/run.h"
@@ -11,14 +11,14 @@
 namespace moe::cuda {
 namespace {
 
-// Rows of queries that a block takes of long runs. 128 rows of bfloat16 ask the L2 cache for half of what 64 would, and
-// tensor cores need that; float32 is bound by its multiply-adds, and wider heads by registers.
+// Rows of queries per block in long runs. 128 rows of bfloat16 halve the L2 traffic of 64, which tensor cores need;
+// float32 is bound by its multiply-adds, and wider heads by registers.
 template <typename Element, int kHead>
 constexpr int kRowWarpsOfRuns = std::is_same_v<Element, Bfloat16> && kHead <= 128 ? 8 : 4;
 constexpr int kColumnWarpsOfAChunk = 4;
 
-// kOneChunk: a block takes one chunk of keys for 16 rows. That is bound by bytes, so four warps share the rows: they
-// issue the copies, and each computes a part of the scores and of the columns.
+// kOneChunk: a block takes one chunk of keys for 16 rows. It is bound by bytes, so four warps share the rows: they
+// issue copies, and each computes a part of the scores and of the columns.
 template <typename Element, int kHead, bool kOneChunk>
 using ForwardHeads =
     std::conditional_t<kOneChunk, HeadShape<Element, kHead, kColumnWarpsOfAChunk>, HeadShape<Element, kHead>>;
@@ -27,23 +27,23 @@ template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
 struct ForwardShape : ForwardHeads<Element, kHead, kOneChunk> {
   using Base = ForwardHeads<Element, kHead, kOneChunk>;
   static constexpr int kRows = kRowWarps * kWarpRows;
-  static constexpr int kKeys = std::is_same_v<Element, float> ? 32 : 64;
+  static constexpr int kKeys = std::is_same_v<Element, float> ? 32 : 64;  // of a tile; fixes the order of sums
   static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
   static constexpr int kThreads = kWarps * kWarpLanes;
   static constexpr size_t kTileBytes = sizeof(Element) * (kRows + 2 * kKeys) * Base::kStride;
-  // Several warps of a row compute scores of kOwnKeys keys each, and put them together in a table.
+  // Warps that share a row compute the scores of kOwnKeys keys each and combine them in a table.
   static constexpr int kOwnKeys = kKeys / Base::kColumnWarps;
   static constexpr int kScoreStride = product_stride(kKeys);
   static constexpr int kScoreFloats = Base::kColumnWarps == 1 ? 0 : kRows * kScoreStride;
   static constexpr size_t kSharedBytes =
       kTileBytes + sizeof(float) * (kScoreFloats + kWarps * kWeightFloats<Element, kKeys / 8>);
-  // Blocks that an SM should have at least: ptxas else saves registers for more, and spills.
+  // Minimum blocks per SM: for more, ptxas saves registers and spills.
   static constexpr int kBlocks = kThreads * Base::kColumns <= 128 * 64 ? 3 : 1;
   static_assert(kChunk % kKeys == 0 && kOwnKeys % 8 == 0);
 };
 
-// One block: a run of rows (or a tile of a whole sequence), one key head, up to kRows of (row, query head).
-// Long runs are bound by FLOPs, 4 D for each pair of row and key; lone rows by the bytes of the keys and values.
+// A block takes a run of rows (or a tile of a whole sequence), one key head, and up to kRows pairs (row, query head).
+// Long runs are bound by FLOPs, 4 D per pair of row and key; lone rows by the bytes of keys and values.
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
 __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneChunk>::kThreads),
                                   (ForwardShape<Element, kHead, kRowWarps, kOneChunk>::kBlocks))
@@ -67,7 +67,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
     if (begin >= end) return;
   }
 
-  // Row r of the tile is head first_head + r % heads of row run.first + r / heads.
+  // Row r of the tile is query head first_head + r % heads of row run.first + r / heads.
   const int heads = min(kRows, shared_heads - head_tile * kRows), rows = run.count * heads;
   const int first_head = group * shared_heads + head_tile * kRows;
   const auto element = [&](int r) {
@@ -91,15 +91,16 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
   Element* keys = queries + kRows * kStride;
   Element* values = keys + kKeys * kStride;
   float* tables = reinterpret_cast<float*>(values + kKeys * kStride);
-  float* scores = tables + warp_row * Shape::kScoreStride;  // where several warps share rows
+  float* scores = tables + warp_row * Shape::kScoreStride;  // for warps that share rows
   float* table = tables + Shape::kScoreFloats + warp * kWeightFloats<Element, kKeys / 8>;
-  // Which row of [blocks * block * G, D] key `key` + r is, and its value; -1 for none. Lies in the padding of a tile's
-  // row r: of `keys` and of `values` in turn, because threads may still load values when the next tile's keys are
-  // found.
+  // The row of [blocks * block * G, D] of key `key` + r and its value; -1 for none. Stored in the padding of a tile's
+  // row r, alternating between `keys` and `values`: threads may still load values when they look up the next tile's
+  // keys.
   const auto key_row = [&](int key, int r) -> int64_t& {
     return *reinterpret_cast<int64_t*>((key / kKeys % 2 == 0 ? keys : values) + r * kStride + kHead);
   };
-  const int first_seen = max(0, run.position - a.window + 1);  // what is before may be another sequence's by now
+  const int first_seen =
+      max(0, run.position - a.window + 1);  // blocks before the window may be another sequence's by now
   const auto find_keys = [&](int key) {
     for (int r = static_cast<int>(threadIdx.x); r < kKeys; r += Shape::kThreads) {
       int64_t at = -1;
@@ -135,7 +136,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
   RowSums<Shape::kColumnTiles> sums, chunk;
   sums.reset();
   chunk.reset();
-  if (a.sinks != nullptr) {  // merge_chunks_kernel takes them in where chunks are apart
+  if (a.sinks != nullptr) {  // merge_chunks_kernel adds them if there are several chunks
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       if (row[i] < rows) sums.begin_with(i, a.sinks[first_head + row[i] % heads] * kLog2E);
@@ -178,17 +179,17 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
       const float total = row_sum(chunk.total[i]);
       if (row[i] >= rows) continue;
       const int64_t line = (run.first + row[i] / heads) * a.heads + first_head + row[i] % heads;
-      const int64_t place = line * chunks + blockIdx.y;
+      const int64_t sums_row = line * chunks + blockIdx.y;
       if (warp_column == 0 && lane % 4 == 0) {
-        chunk_statistics[2 * place] = chunk.maximum[i];
-        chunk_statistics[2 * place + 1] = total;
+        chunk_statistics[2 * sums_row] = chunk.maximum[i];
+        chunk_statistics[2 * sums_row + 1] = total;
       }
 #pragma unroll
       for (int j = 0; j < Shape::kColumnTiles; ++j) {
 #pragma unroll
         for (int n = 0; n < 2; ++n) {
           const int column = warp_column + j * 8 + lane % 4 * 2 + n;
-          if (column < a.head_size) chunk_sums[place * a.head_size + column] = chunk.values[j][2 * i + n];
+          if (column < a.head_size) chunk_sums[sums_row * a.head_size + column] = chunk.values[j][2 * i + n];
         }
       }
     }
@@ -211,10 +212,10 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
 }
 
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
-void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
+void attend(Launcher& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   using Shape = ForwardShape<Element, kHead, kRowWarps, kOneChunk>;
-  if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryCard) {  // a row's bits do not depend on its tile
-    if (Shape::kSharedBytes > launch.stream().card().most_shared_bytes()) {
+  if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryGpu) {  // a row's bits do not depend on its tile
+    if (Shape::kSharedBytes > launch.stream().gpu().most_shared_bytes()) {
       return attend<Element, kHead, 1, kOneChunk>(launch, a, chunks, sums, statistics);
     }
   }
@@ -227,7 +228,7 @@ void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums,
 }
 
 template <bool kOneChunk>
-void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
+void attend(Launcher& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   const auto with = [&](auto element, auto head) {
     using Element = decltype(element);
     constexpr int kRowWarps = kOneChunk ? 1 : kRowWarpsOfRuns<Element, head()>;
@@ -244,18 +245,18 @@ void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chu
 
 }  // namespace
 
-void attend_rows(Launch& launch, moe_dtype dtype, const AttendingRows& rows) {
+void attend_rows(Launcher& launch, moe_dtype dtype, const AttendingRows& rows) {
   attend<false>(launch, dtype, rows, 1, nullptr, nullptr);
 }
 
-void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
+void attend_chunks(Launcher& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
                    float* statistics) {
   attend<true>(launch, dtype, rows, chunks, sums, statistics);
 }
 
 void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                        OptionalTensor logsumexp) {
-  Launch launch(stream);
+  Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v;
   const int64_t head_size = q.shape[3];
   attend_rows(launch, static_cast<moe_dtype>(q.dtype),

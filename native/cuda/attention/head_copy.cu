@@ -1,18 +1,18 @@
-// Columns of heads from one arrangement to another. Formula and shapes: cpu/attention/head_copy.cc. A thread takes 16
-// bytes of neighbours, or one element if a tensor is not aligned, and then those one grid further. Bound by bytes.
+// Copies columns of heads between tensors. Formula and shapes: cpu/attention/head_copy.cc. A thread takes 16 adjacent
+// bytes, or one element if a tensor is not aligned, then strides by the grid. Bound by bytes.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='HeadCopy*'.
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBlocks = 8;  // per multiprocessor: all threads that it holds
+constexpr int kBlocks = 8;  // blocks per multiprocessor: as many as it holds
 
-// Widths, `from` and `to` in units.
+// Widths, `from` and `to` are in units.
 template <typename Unit>
 __global__ void __launch_bounds__(kThreads, kBlocks)
     head_copy_kernel(const Unit* x, int64_t x_width, int64_t from, int64_t outer, int64_t inner, bool transpose,
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 }  // namespace
 
 void head_copy(Stream& stream, const moe_head_columns& columns, Tensor x, Tensor y) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const auto copy = [&](auto unit, int64_t elements) {
     using Unit = decltype(unit);
     const int64_t count = columns.count / elements, units = y.shape[0] * y.shape[1] * count;

@@ -1,13 +1,13 @@
-// Attention's gradients of keys and values: dk and dv sum dscore q and weight dout over queries, see backward.cu. A
-// block for a tile of keys, which takes the query heads of its key head one after the other. Where there is memory for
-// dscores, it leaves them to query_gradient.cu.
+// Gradients of keys and values: dk and dv sum dscore q and weight dout over queries (backward.cu). A block takes a tile
+// of keys and the query heads of its key head in order. If there is memory for dscores, it stores them for
+// query_gradient.cu.
 #include "cuda/attention/backward.h"
 #include "cuda/attention/softmax.h"
 
 namespace moe::cuda {
 namespace {
 
-// One block: kRows keys of one head. Bound by FLOPs, 8 D for each pair of query and key.
+// A block takes kRows keys of one head. Bound by FLOPs, 8 D per pair of query and key.
 template <typename Element, int kHead, int kRowWarps, bool kStored>
 __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kThreads),
                                   (BackwardShape<Element, kHead, kRowWarps>::kBlocks))
@@ -16,7 +16,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   constexpr int kRows = Shape::kRows, kStep = Shape::kStep, kStride = Shape::kStride;
   const int launched = static_cast<int>(blockIdx.x % a.key_heads), key_head = a.first_key_head + launched;
   const int group = key_head % a.groups, sequence = key_head / a.groups;
-  const int tile = static_cast<int>(blockIdx.x / a.key_heads);  // those that most queries see come first
+  const int tile = static_cast<int>(blockIdx.x / a.key_heads);  // the keys that most queries see come first
   const int first = tile * kRows, end = min(a.length, first + kRows);
   const int64_t q_stride = int64_t{a.heads} * a.head_size, k_stride = int64_t{a.groups} * a.head_size;
   const int64_t k_head = sequence * (a.length * k_stride) + group * int64_t{a.head_size};
@@ -29,13 +29,13 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   MOE_DYNAMIC_SHARED(Element, keys, Shape::kSharedBytes);
   Element* values = keys + kRows * kStride;
   const Steps<Shape, Element> steps{values + kRows * kStride};
-  float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages
+  float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of both stages
   float* table = statistics + 2 * Shape::kStatistics + warp * kWeightFloats<Element, kStep / 8>;
-  // Queries from the first that sees a key on, those of one head after those of another.
+  // The queries from the first one that sees a key on, query head by query head.
   const int from = a.full ? 0 : first;
   const int last = a.window < a.length - end + 1 ? end - 1 + a.window : a.length;  // one after the last that sees a key
   const int ahead = a.full ? a.length : 0;    // a query sees keys up to this many after its own
-  const int whole = kStored ? kRows : kStep;  // stored tiles are read whole
+  const int whole = kStored ? kRows : kStep;  // stored tiles are read as a whole
   const int steps_of_head = (last - from + whole - 1) / whole * (whole / kStep), count = steps_of_head * shared_heads;
   const auto head_of = [&](int step) { return group * shared_heads + step / steps_of_head; };
   const auto query_of = [&](int step) { return from + step % steps_of_head * kStep; };
@@ -48,12 +48,12 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     commit_copies();
   };
   const int thread = static_cast<int>(threadIdx.x);
-  // The thread's own of kStatistics.
+  // This thread's entry of kStatistics.
   const auto statistic = [&](int step) {
     const int row = query_of(step) + thread % kStep;
     if (thread >= Shape::kStatistics || row >= last) return 0.0f;
-    const int64_t place = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
-    return thread < kStep ? a.logsumexp[place] * kLog2E : a.delta[place];
+    const int64_t at = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
+    return thread < kStep ? a.logsumexp[at] * kLog2E : a.delta[at];
   };
   load_tile<kHead>(keys, kRows, a.head_size, a.aligned, HeadRows<Element>{a.k + k_head, k_stride, first, end});
   load_tile<kHead>(values, kRows, a.head_size, a.aligned, HeadRows<Element>{a.v + k_head, k_stride, first, end});
@@ -118,8 +118,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 }  // namespace
 
 template <typename Element>
-void launch_key_gradient(Launch& launch, const Backward<Element>& backward) {
-  visit_shape<Element>(backward.head_size, launch.stream().card().most_shared_bytes(), [&](auto shape) {
+void launch_key_gradient(Launcher& launch, const Backward<Element>& backward) {
+  visit_shape<Element>(backward.head_size, launch.stream().gpu().most_shared_bytes(), [&](auto shape) {
     using Shape = decltype(shape);
     const auto with = [&](auto stored) {
       launch(key_gradient_kernel<Element, Shape::kHead, Shape::kRowWarps, stored()>, backward.key_tiles(),
@@ -128,7 +128,7 @@ void launch_key_gradient(Launch& launch, const Backward<Element>& backward) {
     backward.dscores != nullptr ? with(std::true_type{}) : with(std::false_type{});
   });
 }
-template void launch_key_gradient(Launch&, const Backward<float>&);
-template void launch_key_gradient(Launch&, const Backward<Bfloat16>&);
+template void launch_key_gradient(Launcher&, const Backward<float>&);
+template void launch_key_gradient(Launcher&, const Backward<Bfloat16>&);
 
 }  // namespace moe::cuda

@@ -1,6 +1,6 @@
-// The products of attention, by warps of 16 rows each. bfloat16 products go through tensor cores; float32 ones are
-// fused multiply-adds over the inner dimension in order. An element's arithmetic depends on its own row and column
-// alone, wherever in the tiles those lie.
+// Matrix products of attention, by warps of 16 rows each: bfloat16 on tensor cores, float32 by fused multiply-adds over
+// the inner dimension in order. An element's arithmetic depends only on its own row and column, not on their indices in
+// the tiles.
 #pragma once
 
 #include "cuda/attention/tile.h"
@@ -63,7 +63,7 @@ __device__ __forceinline__ void multiply_rows(float (&c)[kTiles][4], const float
   }
 }
 
-// Calls visit with true_type where all `columns` of a warp's sums are asked for, so that the usual head sizes have no
+// Calls visit with true_type if all `columns` of a warp's sums are needed, so that the usual head sizes have no
 // branches between their loads and products.
 template <int kTiles, typename Visit>
 __device__ __forceinline__ void visit_whole(int columns, Visit&& visit) {
@@ -74,15 +74,15 @@ __device__ __forceinline__ void visit_whole(int columns, Visit&& visit) {
   }
 }
 
-// The left factor [16, width] of a warp's products, rows of a tile. If bfloat16 fragments of the whole head fit into
-// the registers, they are read once; else the tile is, for every product.
+// The left factor [16, width] of a warp's products: rows of a tile. bfloat16 fragments are read once if a whole head
+// fits the registers; otherwise the tile is read for every product.
 template <typename Element, int kHead, bool kFits = std::is_same_v<Element, Bfloat16> && kHead <= 128>
 struct LeftFactor {
   static constexpr int kStride = HeadShape<Element, kHead>::kStride;
   const Element* rows;
 
   __device__ __forceinline__ void read(const Element* from, int) { rows = from; }
-  // As multiply_rows.
+  // multiply_rows with this left factor.
   template <int kTiles>
   __device__ __forceinline__ void multiply(float (&c)[kTiles][4], const Element* b, int width) const {
     multiply_rows<kStride>(c, rows, b, width);
@@ -124,7 +124,7 @@ struct LeftFactor<Bfloat16, kHead, true> {
   }
 };
 
-// Floats of shared memory in which the warps of a row put a product [16, columns] together, of which each has a part.
+// Row stride, in floats of shared memory, of a product [16, columns] that several warps compute parts of.
 constexpr int product_stride(int columns) { return columns + 8; }
 
 template <int kStride, int kTiles>
@@ -159,8 +159,8 @@ __device__ __forceinline__ void get_product(float (&c)[kTiles][4], const float* 
 template <typename Element, int kInner>
 constexpr int kWeightFloats = std::is_same_v<Element, float> ? kWarpRows * (kInner * 8 + 4) : 0;
 
-// c [16, 8 kTiles] += a [16, 8 kInner] times b [8 kInner, columns], columns padded to 16; fragments(k, rows) gives the
-// fragments of a's columns 8 k to 8 k + 15.
+// c [16, 8 kTiles] += a [16, 8 kInner] times b [8 kInner, columns], columns padded to 16. fragments(k, rows) returns
+// the fragments of a's columns 8 k to 8 k + 15.
 template <int kStride, int kInner, int kTiles, typename Fragments>
 __device__ __forceinline__ void add_fragments(float (&c)[kTiles][4], Fragments fragments, const Bfloat16* b,
                                               int columns) {
@@ -184,8 +184,8 @@ __device__ __forceinline__ void add_fragments(float (&c)[kTiles][4], Fragments f
   });
 }
 
-// c [16, 8 kTiles] += weights [16, 8 kInner] times b [8 kInner, columns], columns padded to 16.
-// bfloat16 rounds the weights to its type.
+// c [16, 8 kTiles] += weights [16, 8 kInner] times b [8 kInner, columns], columns padded to 16. With bfloat16 the
+// weights are rounded to it.
 template <int kStride, int kInner, int kTiles>
 __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (&weights)[kInner][4], const Bfloat16* b,
                                             int columns, float*) {
@@ -198,7 +198,7 @@ __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (
   add_fragments<kStride, kInner>(c, rounded, b, columns);
 }
 
-// The lanes of a row trade their weights through `table`, kWeightFloats of the warp's own.
+// Lanes of a row exchange their weights through `table`, kWeightFloats of shared memory per warp.
 template <int kStride, int kInner, int kTiles>
 __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (&weights)[kInner][4], const float* b,
                                             int columns, float* table) {

@@ -1,13 +1,13 @@
-// Attention's gradient of queries: dq sums dscore k over keys, see backward.cu. A block for a tile of queries. dscores
-// are those that key_gradient.cu has left in memory, or computed anew.
+// Gradient of queries: dq sums dscore k over keys (backward.cu). A block takes a tile of queries. key_gradient.cu has
+// stored dscores, or they are recomputed.
 #include "cuda/attention/backward.h"
 #include "cuda/attention/softmax.h"
 
 namespace moe::cuda {
 namespace {
 
-// One block: kRows queries of one head. Where dscores are stored, bound by bytes, one element for each pair of query
-// and key; else by FLOPs, 6 D for each pair.
+// A block takes kRows queries of one head. With stored dscores it is bound by bytes, one element per pair of query and
+// key; else by FLOPs, 6 D per pair.
 template <typename Element, int kHead, int kRowWarps, bool kStored>
 __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kThreads),
                                   (BackwardShape<Element, kHead, kRowWarps>::kBlocks))
@@ -20,7 +20,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const int key_head = a.first_key_head + launched_head / shared_heads;
   const int sequence = key_head / a.groups;
   const int head = key_head % a.groups * shared_heads + launched_head % shared_heads;
-  const int tile = a.score_tiles.tiles - 1 - static_cast<int>(blockIdx.x / launched);  // the longest come first
+  const int tile =
+      a.score_tiles.tiles - 1 - static_cast<int>(blockIdx.x / launched);  // the tiles with most keys come first
   const int first = tile * kRows, end = min(a.length, first + kRows);
   const int key_end = last_key(a.full, end - 1, a.length) + 1;
   const int64_t q_stride = int64_t{a.heads} * a.head_size, k_stride = int64_t{a.groups} * a.head_size;
@@ -33,7 +34,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const int width = padded_width(a.head_size);
   MOE_DYNAMIC_SHARED(Element, queries, Shape::kSharedBytes);
   Element* upstream = queries + kRows * kStride;
-  // Stored dscores need no queries, and leave their place to two stages more.
+  // With stored dscores the tile of queries is not needed, and its memory holds two more stages.
   const Steps<Shape, Element> steps{kStored ? queries : upstream + kRows * kStride};
   float* table = reinterpret_cast<float*>(steps.tile(kStages, 0)) + warp * kWeightFloats<Element, kStep / 8>;
   const auto load_step = [&](int stage, int key) {
@@ -65,16 +66,16 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     own_upstream.read(upstream + warp_row * kStride, width);
   }
 
-  int last[2];  // the last key that the lane's queries see; before all keys where there is no query
+  int last[2];  // the last key that the lane's queries see; below all keys for missing queries
   float logsumexp[2], delta[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int query = first + warp_row + lane / 4 + 8 * i;
-    const int64_t place = (int64_t{sequence} * a.heads + head) * a.length + query;
+    const int64_t at = (int64_t{sequence} * a.heads + head) * a.length + query;
     last[i] = query < end ? last_key(a.full, query, a.length) : -1;
     if (kStored) continue;
-    logsumexp[i] = query < end ? a.logsumexp[place] * kLog2E : 0;
-    delta[i] = query < end ? a.delta[place] : 0;
+    logsumexp[i] = query < end ? a.logsumexp[at] * kLog2E : 0;
+    delta[i] = query < end ? a.delta[at] : 0;
   }
   const float scale = a.scale * kLog2E;
   float dq[Shape::kColumnTiles][4];
@@ -121,8 +122,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 }  // namespace
 
 template <typename Element>
-void launch_query_gradient(Launch& launch, const Backward<Element>& backward) {
-  visit_shape<Element>(backward.head_size, launch.stream().card().most_shared_bytes(), [&](auto shape) {
+void launch_query_gradient(Launcher& launch, const Backward<Element>& backward) {
+  visit_shape<Element>(backward.head_size, launch.stream().gpu().most_shared_bytes(), [&](auto shape) {
     using Shape = decltype(shape);
     const auto with = [&](auto stored) {
       launch(query_gradient_kernel<Element, Shape::kHead, Shape::kRowWarps, stored()>,
@@ -132,7 +133,7 @@ void launch_query_gradient(Launch& launch, const Backward<Element>& backward) {
     backward.dscores != nullptr ? with(std::true_type{}) : with(std::false_type{});
   });
 }
-template void launch_query_gradient(Launch&, const Backward<float>&);
-template void launch_query_gradient(Launch&, const Backward<Bfloat16>&);
+template void launch_query_gradient(Launcher&, const Backward<float>&);
+template void launch_query_gradient(Launcher&, const Backward<Bfloat16>&);
 
 }  // namespace moe::cuda

@@ -1,18 +1,18 @@
-// The rows of queries that a block takes together: they share the keys of one sequence.
+// Rows of queries that a block takes together, because they share the keys of one sequence.
 #pragma once
 
 #include "cuda/attention/forward.h"
 
 namespace moe::cuda {
 
-// Consecutive positions of one sequence, rows from `first` on.
+// Rows from `first` on that are consecutive positions of one sequence.
 struct Run {
   int64_t first;
   int count, slot, position;
 };
 
-// The run that starts at row t and stays in t's tile of `most` rows. Empty where t continues the run of the row before,
-// and where its place is refused.
+// The run that starts at row t and ends within t's tile of `most` rows. Empty if t continues the previous row's run, or
+// if its cache position is refused.
 __device__ __forceinline__ Run find_run(const AttendingRows& a, int t, int most) {
   Run run{t, 0, a.slot[t], a.position[t]};
   if (!a.cache.has(run.slot, run.position)) {
@@ -30,8 +30,8 @@ __device__ __forceinline__ Run find_run(const AttendingRows& a, int t, int most)
   return run;
 }
 
-// The run of the block with this index: the one that starts at this row, or a tile of a whole sequence, of which those
-// that see most keys come first.
+// The run of the block with this index: the run that starts at this row, or a tile of a whole sequence. Tiles that see
+// most keys come first.
 __device__ __forceinline__ Run run_of(const AttendingRows& a, unsigned index, int most) {
   if (a.slot != nullptr) return find_run(a, static_cast<int>(index), most);
   const int tile = (a.cache.capacity - 1) / most - static_cast<int>(index / a.cache.slots);

@@ -1,5 +1,5 @@
-// The gradients of scores in the card's memory, which one kernel of the backward leaves for the other: tiles of keys by
-// queries. A tile is made of blocks of 8 x 8, one after the other, so that warps write and read whole blocks.
+// Gradients of scores in GPU memory, stored by one kernel of the backward for the other: tiles of keys by queries. A
+// tile is a sequence of 8 x 8 blocks, so that warps write and read whole blocks.
 #pragma once
 
 #include <algorithm>
@@ -10,15 +10,16 @@ namespace moe::cuda {
 
 constexpr int kBlockElements = 8 * 8;
 
-// The order of one head's tiles: a tile of keys by tile of keys. Where no pair is seen there is no tile.
+// The order of one head's tiles: by tile of keys. Pairs of tiles that do not see each other are not stored.
 struct ScoreTiles {
-  int tiles;  // of keys, as of queries
-  int most;   // tiles of queries that see a tile of keys, at most
+  int tiles;  // tiles of keys, equal to tiles of queries
+  int most;   // maximum tiles of queries that see a tile of keys
   bool full;
 
   __host__ __device__ int64_t at(int keys, int queries) const {
     if (full) return int64_t{keys} * tiles + queries;
-    const int64_t cut = keys > tiles - most ? keys - (tiles - most) : 0;  // at the end there are fewer queries
+    const int64_t cut =
+        keys > tiles - most ? keys - (tiles - most) : 0;  // the last tiles of keys are seen by fewer queries
     return int64_t{keys} * most - cut * (cut - 1) / 2 + queries - keys;
   }
   __host__ __device__ int64_t count() const { return at(tiles, full ? 0 : tiles); }
@@ -38,7 +39,7 @@ __device__ __forceinline__ void copy_array(Element* to, const Element* from, int
   }
 }
 
-// Stores a product [16, 8 kTiles] into a tile of which kBlocks blocks are a row; `to` is the product's first block.
+// Stores a product [16, 8 kTiles] into a tile with rows of kBlocks blocks; `to` is the product's first block.
 template <int kBlocks, int kTiles, typename Element>
 __device__ __forceinline__ void store_blocks(const float (&c)[kTiles][4], Element* to) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
@@ -56,7 +57,7 @@ __device__ __forceinline__ void store_blocks(const float (&c)[kTiles][4], Elemen
   }
 }
 
-// As add_product, with the transpose of weights [8 kInner, 16] whose first block is `weights`.
+// add_product with the transpose of weights [8 kInner, 16], whose first block is `weights`.
 template <int kBlocks, int kStride, int kInner, int kTiles>
 __device__ __forceinline__ void add_transposed(float (&c)[kTiles][4], const Bfloat16* weights, const Bfloat16* b,
                                                int columns, float*) {

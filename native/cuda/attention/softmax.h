@@ -1,5 +1,5 @@
-// The softmax of attention over tiles of scores, one after the other. In powers of two: log2(e) is multiplied into the
-// scale of the scores.
+// The softmax of attention over consecutive tiles of scores, in powers of two: the scale of the scores includes
+// log2(e).
 #pragma once
 
 #include <limits>
@@ -10,15 +10,15 @@ namespace moe::cuda {
 
 constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
-// The score of a key that is not seen.
+// The score of a masked key.
 constexpr float kUnseen = -std::numeric_limits<float>::infinity();
 
-// What is subtracted from scores whose maximum this is.
+// The number subtracted from scores with this maximum.
 __device__ __forceinline__ float softmax_base(float maximum) {
   return maximum == kUnseen ? 0.0f : maximum;  // no key yet: every weight is 0
 }
 
-// Over the four lanes that share a row of a product.
+// The sum over the four lanes that share a row of a product.
 __device__ __forceinline__ float row_sum(float value) {
   value += __shfl_xor_sync(kAllLanes, value, 1);
   return value + __shfl_xor_sync(kAllLanes, value, 2);
@@ -28,8 +28,8 @@ __device__ __forceinline__ float row_max(float value) {
   return fmaxf(value, __shfl_xor_sync(kAllLanes, value, 2));
 }
 
-// Of the two rows of a product that a lane has elements of. Products and sums that a compiler might fuse in one kernel
-// and not in another are spelled out.
+// Softmax of the two rows of a product of which a lane holds elements. Multiply-adds are explicit, because a compiler
+// might fuse them in one kernel and not in another.
 template <int kTiles>
 struct RowSums {
   float maximum[2], total[2], values[kTiles][4];
@@ -76,7 +76,7 @@ struct RowSums {
     }
   }
 
-  // Takes in the sums over the keys of the next chunk. merge_chunks_kernel does the same arithmetic.
+  // Adds the sums over the keys of the next chunk. merge_chunks_kernel has the same arithmetic.
   __device__ __forceinline__ void merge(const RowSums& chunk) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
@@ -93,7 +93,7 @@ struct RowSums {
   }
 };
 
-// Scales scores, and hides the keys from `key` on that a row must not see: those after `last`, those before its window.
+// Scales scores, and masks keys, counted from `key`, that a row must not see: after `last`, or before its window.
 template <int kScores>
 __device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, int key, const int (&last)[2],
                                                int window) {

@@ -1,4 +1,4 @@
-// The tiles of rows in shared memory that attention is made of.
+// Tiles of rows in shared memory, from which attention is built.
 #pragma once
 
 #include <limits>
@@ -11,19 +11,18 @@
 
 namespace moe::cuda {
 
-// Rows of a warp's left factor. What a lane owns of a product [16, 8 n] is laid out as mma.m16n8k16 has it: with
-// g = lane / 4, t = lane % 4, c[j] holds (g, 8 j + 2 t), its right neighbour, and the two 8 rows below.
+// Rows of a warp's left factor. A lane holds elements of a product [16, 8 n] in the layout of mma.m16n8k16: with g =
+// lane / 4 and t = lane % 4, c[j] holds (g, 8 j + 2 t), the next column, and the same two columns 8 rows below.
 constexpr int kWarpRows = 16;
 
 constexpr int kMostHeadSize = 256;
 
-// Shared memory that a block can have on every supported card: what sm_86, sm_89 and sm_120 have. Tiles that need more
-// are launched narrower there.
-constexpr size_t kSharedOfEveryCard = 99 << 10;
+// Shared memory that a block can have on every supported GPU: that of sm_86, sm_89 and sm_120. Tiles that need more are
+// launched narrower there.
+constexpr size_t kSharedOfEveryGpu = 99 << 10;
 
-// How heads of up to kHead elements are cut: kColumnWarps warps share the rows of a tile, and each keeps sums for
-// kColumns columns of the head. Rows of a tile lie kStride apart, so that neither ldmatrix nor reads along them
-// conflict in banks.
+// How heads of up to kHead elements are cut: kColumnWarps warps share the rows of a tile, and each keeps the sums of
+// kColumns columns. Rows of a tile are kStride apart, so that ldmatrix and reads along rows have no bank conflicts.
 template <typename Element, int kHead, int kWarpsOfARow = kHead <= 128 ? 1 : kHead / 128>
 struct HeadShape {
   static constexpr int kColumnWarps = kWarpsOfARow;
@@ -47,19 +46,19 @@ void visit_head_size(int64_t head_size, Visit&& visit) {
   }
 }
 
-// No window as a number that no distance of two positions reaches.
+// The window; if there is none, a number that no distance of two positions reaches.
 inline int window_or_most(int64_t window) {
   constexpr int kMost = std::numeric_limits<int>::max();
   return window == 0 || window > kMost ? kMost : static_cast<int>(window);
 }
 
-// The last key that a query at `position` of a sequence sees, its own under a causal mask.
+// The last key that a query at `position` sees: its own with a causal mask.
 __device__ __forceinline__ int last_key(bool full, int position, int length) { return full ? length - 1 : position; }
 
 __device__ __forceinline__ int padded_width(int head_size) { return (head_size + 15) / 16 * 16; }
 
 // Fills `count` rows of a tile; address(row) is where a row begins, null for a row of zeros. Columns from head_size to
-// its padded width become 0. In vectors the copies are asynchronous: commit and wait before the next barrier.
+// its padded width become 0. With vectors, copies are asynchronous: commit and wait before the next barrier.
 template <int kHead, typename Element, typename Address>
 __device__ __forceinline__ void load_tile(Element* tile, int count, int head_size, bool aligned, Address address) {
   constexpr int kStride = HeadShape<Element, kHead>::kStride, kVector = kVectorOf<Element>;
@@ -88,7 +87,7 @@ __device__ __forceinline__ void load_tile(Element* tile, int count, int head_siz
   }
 }
 
-// As load_tile, of rows [D] of int8 elements with a scale each; row(r) is which of them row r is, -1 for zeros.
+// load_tile for rows [D] of int8 elements with one scale each; row(r) is the index of row r, -1 for zeros.
 template <int kHead, typename Element, typename Row>
 __device__ __forceinline__ void load_int8_tile(Element* tile, int count, int head_size, bool aligned,
                                                const int8_t* elements, const float* scales, Row row_of) {
@@ -119,7 +118,7 @@ __device__ __forceinline__ void load_int8_tile(Element* tile, int count, int hea
   }
 }
 
-// Writes rows of a tile to where address(row) says, null for nowhere.
+// Writes rows of a tile to address(row); null skips a row.
 template <int kHead, typename Element, typename Address>
 __device__ __forceinline__ void store_tile(const Element* tile, int count, int head_size, bool aligned,
                                            Address address) {
@@ -144,7 +143,7 @@ __device__ __forceinline__ void store_tile(const Element* tile, int count, int h
   }
 }
 
-// The lane's elements of a warp's product, times `factor`, into the warp's rows of a tile.
+// Stores the lane's elements of a warp's product, times `factor`, in the warp's rows of a tile.
 template <int kStride, int kTiles, typename Element>
 __device__ __forceinline__ void store_product(const float (&c)[kTiles][4], const float (&factor)[2], Element* tile) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;

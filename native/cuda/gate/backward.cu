@@ -1,5 +1,5 @@
-// The gate's backward. Formulas and shapes: cpu/gate/backward.cc. One launch counts the choices for the auxiliary loss,
-// one computes dlogits; lanes of a warp share a token.
+// The gate's backward. Formulas and shapes: cpu/gate/backward.cc. One launch counts choices for the auxiliary loss, the
+// next one computes dlogits; lanes of a warp share a token.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='GateBackward*'.
 // Time: ./panamoe bench train-step --device cuda.
 #include <algorithm>
@@ -9,15 +9,15 @@
 #include "cuda/gate/choice.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTokenBlock = 32;
+constexpr int kTokenBlock = 32;  // tokens of a block of threads
 
-// What the forward wrote, and dL/dweight.
+// The forward's outputs, and dL/dweight.
 struct GateTable {
   moe_gate_config config;
   int64_t tokens;
@@ -32,14 +32,14 @@ struct GateTable {
   __device__ bool is_used(int64_t s) const { return s < tokens && (used == nullptr || used[s] != 0); }
 };
 
-// auxiliary: dL/d(auxiliary loss) E / (counted choices); z: dL/d(z loss). counts [E + 1]: counted choices of each
-// expert, then the number of used tokens; null if both derivatives are 0.
+// auxiliary: dL/d(auxiliary loss) E / (counted choices); z: dL/d(z loss). counts [E + 1]: counted choices per expert,
+// then the number of used tokens; null if both derivatives are 0.
 struct Losses {
   double auxiliary, z;
   const int* counts;
 };
 
-// Counts choices by integers, so the order of the additions does not matter. Bound by reading S K choices.
+// Counts choices in integers, so the order of additions does not matter. Bound by reading S K choices.
 __global__ void __launch_bounds__(kThreads) count_kernel(GateTable table, int* counts) {
   MOE_DYNAMIC_SHARED(int, here);  // [E + 1]
   for (int e = threadIdx.x; e <= table.experts; e += kThreads) here[e] = 0;
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kThreads) count_kernel(GateTable table, int* c
   }
 }
 
-// The route of one lane: choice `lane` of a token.
+// A lane's route: choice `lane` of a token.
 struct GateRoute {
   int chosen = -1;
   bool kept = false;
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kThreads)
     load_row<Lanes>(table.scores, s, used ? table.experts : 0, 0, score);
     load_row<Lanes>(auxiliary, 0, table.experts, 0, gradient);
     float mean = 0;
-    if (is_share(config.score)) {
+    if (is_softmax(config.score)) {
 #pragma unroll
       for (int i = 0; i < Lanes::each; ++i) mean = fmaf(gradient[i], score[i], mean);
       mean = Lanes::sum(mean);
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(kThreads)
 
 void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& routes,
                    const moe_gate_gradients& gradients) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
   launch.stream().keep_checks([expert = *routes.expert, choice = *routes.choice, experts] {
     check_choice_values(HostTensor(expert), HostTensor(choice), experts);
@@ -199,7 +199,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
     require(cudaMemsetAsync(counts, 0, bytes, launch.handle()), "clearing counts");
     launch(count_kernel, launch.blocks(count, 4 * kThreads), kThreads, bytes, table, counts);
   }
-  // The derivative of E / choices sum_e mean(score_e) mean(chosen_e) by each score_e.
+  // d(E / choices sum_e mean(score_e) mean(chosen_e)) / d(score_e).
   const Losses losses{gradients.dauxiliary * static_cast<double>(experts) / config.auxiliary_choices, gradients.dz,
                       counts};
   visit_token_lanes(experts, [&](auto shape) {

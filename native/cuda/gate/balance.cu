@@ -1,6 +1,6 @@
-// Balance of the experts' loads. Formulas and shapes: cpu/gate/balance.cc. The forward takes two launches: a block sums
-// a block of tokens, expert by expert, then the blocks' sums are added in their order. One block makes a loss of them.
-// In the backward lanes of a warp share a token.
+// Load balance of the experts. Formulas and shapes: cpu/gate/balance.cc. The forward takes two launches: a block sums a
+// block of tokens per expert, then the blocks' sums are added in order. One block computes the loss from them. In the
+// backward, lanes of a warp share a token.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Balance*'. Time: ./panamoe bench balance --device cuda.
 #include <algorithm>
 
@@ -9,18 +9,18 @@
 #include "cuda/gate/choice.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTokenBlock = 32;
-constexpr int kSlices = 8;  // warps of an adding block; each adds every 8th block of tokens, for 32 columns
+constexpr int kTokenBlock = 32;  // tokens of a partial sum; fixes the order of sums
+constexpr int kSlices = 8;       // warps of a block that adds; each adds every 8th block of tokens for 32 columns
 
-// Blocks of tokens that lie within a sequence.
+// Blocks of tokens; a block lies within one sequence.
 struct Sequences {
-  int64_t count, length, blocks;  // blocks of each
+  int64_t count, length, blocks;  // blocks per sequence
   int experts;
 
   Sequences(Tensor scores, Tensor used)
@@ -35,7 +35,7 @@ struct Sequences {
   }
 };
 
-// Bound by reading S E scores. sums [blocks, E + 1]: scores of each expert, and the entropy if it is wanted.
+// Bound by reading S E scores. sums [blocks, E + 1]: scores per expert, and the entropy if asked for.
 __global__ void __launch_bounds__(kThreads)
     sum_kernel(Sequences sequences, moe_balance_config config, int choices, const float* scores, const int* choice,
                bool with_entropy, double* sums, int* used, int* chosen, Refusal refusal) {
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kThreads)
       if (e < -1 || e >= experts) {
         refusal.raise();
       } else if (is_used && e >= 0 && lane < config.auxiliary_choices) {
-        atomicAdd(&counts[e], 1);  // integers: the order of the additions does not matter
+        atomicAdd(&counts[e], 1);  // integers: exact in any order
       }
     }
     const float* row = scores + (begin + t) * experts;
@@ -121,8 +121,8 @@ __global__ void __launch_bounds__(kSlices* kWarpLanes)
   }
 }
 
-// scale: E / (counted choices sequences). The sum of every 8th sequence's loss, then of these eight, in order. Bound by
-// latency.
+// scale: E / (counted choices sequences). Eight partial sums of every 8th sequence's loss, then their sum in order.
+// Bound by latency.
 __global__ void __launch_bounds__(kThreads) loss_kernel(int64_t count, int experts, double scale, const int* used,
                                                         const int* chosen, const double* scores, float* loss) {
   __shared__ double table[kMostWarps];
@@ -166,7 +166,7 @@ __global__ void __launch_bounds__(kThreads)
     }
     total = normalized ? Lanes::sum(total) : 1;
     const float inverse = total > 0 ? 1 / total : 0;
-    mean = normalized || is_share(kind) ? Lanes::sum(mean) * inverse : 0;
+    mean = normalized || is_softmax(kind) ? Lanes::sum(mean) * inverse : 0;
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) {
       const float by_log = (slope[i] - mean) * (score[i] * inverse);
@@ -181,7 +181,7 @@ __global__ void __launch_bounds__(kThreads)
 
 void balance_forward(Stream& stream, const moe_balance_config& config, Tensor scores, Tensor choice,
                      const moe_balance_sums& out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const Sequences sequences(scores, *out.used);
   const int64_t experts = sequences.experts, blocks = sequences.count * sequences.blocks;
   launch.stream().keep_checks([choice, experts] { check_range_values("choice", HostTensor(choice), -1, experts); });
@@ -205,14 +205,14 @@ void balance_loss(Stream& stream, const moe_balance_config& config, const moe_ba
                   Tensor loss) {
   const int64_t experts = sums.chosen->shape[1];
   const double scale = static_cast<double>(experts) / (config.auxiliary_choices * static_cast<double>(sequences));
-  Launch launch(stream);
+  Launcher launch(stream);
   launch(loss_kernel, 1, kThreads, 0, sums.used->shape[0], static_cast<int>(experts), scale, data<int>(sums.used),
          data<int>(sums.chosen), data<double>(sums.scores), data<float>(loss));
 }
 
 void balance_backward(Stream& stream, const moe_balance_config& config, double dloss, Tensor scores,
                       const moe_balance_sums& sums, Tensor dlogits) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const Sequences sequences(scores, *sums.used);
   const double scale = dloss * static_cast<double>(sequences.experts) / config.auxiliary_choices;
   visit_token_lanes(sequences.experts, [&](auto shape) {

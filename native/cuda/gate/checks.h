@@ -1,4 +1,4 @@
-// The host's check of the gate's input, run once the kernels have refused a value.
+// The host's check of the gate's inputs; runs after a kernel refused a value.
 #pragma once
 
 #include <deque>
@@ -13,7 +13,7 @@ namespace moe::cuda {
 
 inline void keep_gate_checks(CudaStream& stream, const moe_gate_inputs& inputs) {
   using Member = OptionalTensor moe_gate_inputs::*;
-  std::vector<std::pair<Member, moe_tensor>> given;  // copies of the descriptors: the caller's are gone by then
+  std::vector<std::pair<Member, moe_tensor>> given;  // copies of the descriptors, since the caller's may be gone
   for (const Member member : {&moe_gate_inputs::logits, &moe_gate_inputs::used, &moe_gate_inputs::bias,
                               &moe_gate_inputs::noise, &moe_gate_inputs::priority}) {
     if (inputs.*member != nullptr) given.emplace_back(member, *(inputs.*member));

@@ -1,5 +1,5 @@
-// The gate's work on one token: scores and choice of experts (rules 1 to 4 of docs/gating.md). Runtime kernels use it
-// too.
+// The gate's work on one token: scores and choice of experts (rules 1 to 4 of docs/gating.md). Also used by runtime
+// kernels.
 #pragma once
 
 #include <cfloat>
@@ -24,14 +24,14 @@ struct GateTokens {
   __device__ bool is_used(int64_t s) const { return s < tokens && (used == nullptr || used[s] != 0); }
 };
 
-// Maps finite floats to unsigned numbers of the same order, -0 to that of 0; all are larger than kClosed.
+// Maps finite floats to unsigned numbers in the same order, -0 like 0; all are above kClosed.
 constexpr unsigned kClosed = 0;
 __device__ __forceinline__ unsigned ordered(float value) {
   const unsigned bits = __float_as_uint(value + 0.0f);
   return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
 }
 
-// Chooses the expert with the largest key, the lowest of equal ones, and closes it; all lanes of the token return it.
+// Returns the expert with the largest key, the lowest of equal ones, in all lanes of the token, and closes it.
 template <typename Lanes>
 __device__ __forceinline__ int take_best(unsigned (&keys)[Lanes::each]) {
   unsigned best = keys[0];
@@ -66,7 +66,7 @@ __device__ __forceinline__ float largest_of(const float (&x)[Lanes::each]) {
   return Lanes::maximum(largest);
 }
 
-// True if all logits `x` (NaN and +inf are illegal), noise and priorities of the token are legal. Padding is legal.
+// True if all logits `x` (not NaN or +inf), noise and priorities of the token are legal. Padding is always legal.
 template <typename Lanes>
 __device__ __forceinline__ bool is_legal(const GateTokens& tokens, bool used, int64_t s,
                                          const float (&x)[Lanes::each]) {
@@ -82,13 +82,13 @@ __device__ __forceinline__ bool is_legal(const GateTokens& tokens, bool used, in
   return Lanes::minimum(legal ? 1 : 0) == 1;
 }
 
-// The gate's scores and their derivatives; the functions of cpu/gate/score-inl.h.
-__device__ __forceinline__ bool is_share(int32_t score) { return score == MOE_SOFTMAX; }
+// The gate's scores and their derivatives, the functions of cpu/gate/score-inl.h.
+__device__ __forceinline__ bool is_softmax(int32_t score) { return score == MOE_SOFTMAX; }
 
 __device__ __forceinline__ float score_of(int32_t score, float logit) {
   switch (score) {
     case MOE_SIGMOID: return 1 / (1 + expf(-logit));
-    default: return logit;  // of shares alone: GateContractTest tries every score
+    default: return logit;  // not reached: GateContractTest tries every score
   }
 }
 
@@ -107,18 +107,18 @@ __device__ __forceinline__ float score_token(int32_t score, float largest, float
   for (int i = 0; i < Lanes::each; ++i) {
     const float share = expf(x[i] - largest);
     sum += share;
-    x[i] = is_share(score) ? share : score_of(score, x[i]);
+    x[i] = is_softmax(score) ? share : score_of(score, x[i]);
   }
   sum = Lanes::sum(sum);
-  if (is_share(score)) {
+  if (is_softmax(score)) {
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) x[i] /= sum;
   }
   return largest + logf(sum);
 }
 
-// The experts of the best groups: bit i is set if Lanes::expert(i) is open. Group g is scored by the lane of expert g,
-// which reads the group's keys from memory. Ties go to the lowest group.
+// The experts of the best groups: bit i is set if Lanes::expert(i) is open. The lane of expert g scores group g and
+// reads the group's keys from memory. The lowest group wins a tie.
 template <typename Lanes>
 __device__ __forceinline__ unsigned choose_groups(const GateTokens& tokens, bool used, const float* scores) {
   const moe_gate_config& config = tokens.config;
@@ -149,7 +149,7 @@ __device__ __forceinline__ unsigned choose_groups(const GateTokens& tokens, bool
 }
 
 // Chooses the experts of token s, best first; lane c returns choice c. `x` are its scores, which are also in memory at
-// `scores`. For an unused token nothing is read and the result is undefined.
+// `scores`. Reads nothing for an unused token and returns an undefined result.
 template <typename Lanes>
 __device__ __forceinline__ int choose(const GateTokens& tokens, bool used, int64_t s, const float (&x)[Lanes::each],
                                       const float* scores) {
@@ -162,7 +162,8 @@ __device__ __forceinline__ int choose(const GateTokens& tokens, bool used, int64
     keys[i] = kClosed;
     if (!used || e >= tokens.experts || (open >> i & 1) == 0) continue;
     const float bias = tokens.bias == nullptr ? 0 : tokens.bias[e];
-    keys[i] = ordered(fabsf(bias) <= FLT_MAX ? x[i] + bias : x[i]);  // an illegal bias is refused, but must make no key
+    keys[i] = ordered(fabsf(bias) <= FLT_MAX ? x[i] + bias
+                                             : x[i]);  // an illegal bias is refused later and must not become a key
   }
   const int clean = tokens.noise == nullptr ? config.top_k : config.noise_first_choice;
   int mine = 0;

@@ -1,8 +1,8 @@
-// The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. Two launches: choose (each token
-// chooses its experts, and the blocks that come last count the queues) and place (each route gets its position and
-// weight: place.cu). Between them, if routes are dropped by rank, drop (each expert picks the routes that it keeps).
+// The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. Two launches: choose (tokens choose
+// experts; the last blocks to finish count the queues) and place (each route gets its position and weight: place.cu).
+// Between them, if routes are dropped by rank, drop (each expert picks the routes that it keeps).
 //
-// A position is a prefix sum over words that hold a bit for each of 32 tokens, so it does not depend on timing. Losses
+// Positions are prefix sums over words with one bit per token, 32 tokens each, so they do not depend on timing. Losses
 // are float64 sums over fixed blocks in a fixed order.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate --device cuda.
 #include <algorithm>
@@ -12,7 +12,7 @@
 #include "cuda/gate/queues.h"
 #include "cuda/kernels.h"
 #include "cuda/last_block.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 namespace {
@@ -20,23 +20,23 @@ namespace {
 // Threads of a choose block: as many as the registers for their experts allow.
 template <typename Lanes>
 constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each > 8 ? 256 : 512);
-// Resident on a multiprocessor: the scores of more than 512 experts take the registers of two blocks.
+// Blocks per multiprocessor: the scores of more than 512 experts take the registers of two blocks.
 template <typename Lanes>
 constexpr int kChooseBlocks = Lanes::each > 16 ? 1 : 2;
 
-constexpr int kMostGroups = 64;  // of blocks: up to 65,536 tokens a group has 32
+constexpr int kMostGroups = 64;  // groups of blocks: up to 65,536 tokens, a group has 32 blocks
 
 // Sums from which the losses are computed.
 struct GateSums {
-  unsigned* chosen;      // [E, blocks]: a bit for each token whose choice of the expert the auxiliary loss counts
+  unsigned* chosen;      // [E, blocks]: one bit per token whose choice of the expert counts for the auxiliary loss
   double* scores;        // [E, blocks]
-  double* squares;       // [blocks], of the logsumexp
+  double* squares;       // [blocks]: sums of logsumexp^2
   int* used;             // [blocks]
   double* group_scores;  // [E, groups]
   int* group_chosen;     // [E, groups]
 };
 
-// What the last block of all writes.
+// Outputs of the last block of all.
 struct GateTotals {
   int64_t capacity;
   int* counts;
@@ -44,7 +44,7 @@ struct GateTotals {
   float* losses;
 };
 
-// Calls write(i, sum of read(j) over j < i) for i < count; returns the whole sum. Called by a warp.
+// Calls write(i, sum of read(j) over j < i) for i < count; returns the total. Called by a warp.
 template <typename Read, typename Write>
 __device__ __forceinline__ int warp_scan(int count, Read&& read, Write&& write) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
@@ -59,8 +59,8 @@ __device__ __forceinline__ int warp_scan(int count, Read&& read, Write&& write) 
   return before;
 }
 
-// Counts the routes of a group of blocks in every queue, and adds up its part of the auxiliary loss. A warp takes an
-// expert.
+// Counts the routes of a group of blocks in every queue, and sums the group's part of the auxiliary loss. A warp takes
+// an expert.
 __device__ void count_group(const GateQueues& queues, const GateSums& sums, int experts, int group) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int64_t begin = int64_t{group} * queues.group_blocks;
@@ -70,7 +70,7 @@ __device__ void count_group(const GateQueues& queues, const GateSums& sums, int 
       const int64_t at = queues.at(e, of_queue, begin);
       const int routes = warp_scan(
           blocks, [&](int i) { return __popc(queues.words[at + i]); },
-          [&](int i, int before) { queues.places[at + i] = before; });
+          [&](int i, int before) { queues.positions[at + i] = before; });
       if (lane == 0) queues.starts[(int64_t{e} * queues.lanes + of_queue) * queues.groups + group] = routes;
     }
     double score = 0;
@@ -88,7 +88,7 @@ __device__ void count_group(const GateQueues& queues, const GateSums& sums, int 
   }
 }
 
-// Counts, starts of the groups, offsets and losses, from all groups.
+// Counts, first positions of the groups, offsets and losses, from all groups.
 __device__ void finish(const GateTokens& tokens, const GateQueues& queues, const GateSums& sums,
                        const GateTotals& totals, Refusal refusal) {
   __shared__ int routes_table[kMostWarps];
@@ -105,7 +105,7 @@ __device__ void finish(const GateTokens& tokens, const GateQueues& queues, const
   }
   __syncthreads();
   int routes = 0;
-  double product = 0;  // of an expert's scores and its counted choices, over experts
+  double product = 0;  // sum over experts of scores times counted choices
   for (int first = 0; first < tokens.experts; first += static_cast<int>(blockDim.x)) {
     const int e = first + static_cast<int>(threadIdx.x);
     const bool here = e < tokens.experts;
@@ -171,7 +171,7 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>, kChooseBlocks<Lanes>)
     for (int i = 0; i < Lanes::each; ++i) {
       if (s < tokens.tokens && Lanes::expert(i) < experts) row[Lanes::expert(i)] = used ? x[i] : 0;
     }
-    if (best != nullptr) {  // the best score of the token
+    if (best != nullptr) {  // the token's best score
       const float most = largest_of<Lanes>(x);
       if (Lanes::lane() == 0 && s < tokens.tokens) best[s] = most;
     }
@@ -215,10 +215,10 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>, kChooseBlocks<Lanes>)
 }  // namespace
 
 void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& out) {
-  Launch launch(stream);
+  Launcher launch(stream);
   keep_gate_checks(launch.stream(), in);
   const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
-  const int64_t blocks = std::max<int64_t>(ceil_div(count, kTokenBlock), 1);  // one for counts and losses
+  const int64_t blocks = std::max<int64_t>(ceil_div(count, kTokenBlock), 1);  // at least one, for counts and losses
   const int64_t group_blocks = ceil_div(ceil_div(blocks, kMostGroups), kWarpLanes) * kWarpLanes;
   const int64_t groups = ceil_div(blocks, group_blocks);
   const int lanes = config.queue_order == MOE_CHOICE_MAJOR ? config.top_k : 1;

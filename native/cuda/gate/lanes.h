@@ -1,4 +1,4 @@
-// The lanes of a warp that share a token of the gate: all 32, or 8 or 16 neighbours if there are few experts.
+// Lanes of a warp that share a token of the gate: all 32, or 8 or 16 adjacent ones if there are few experts.
 #pragma once
 
 #include <climits>
@@ -7,7 +7,7 @@
 
 namespace moe::cuda {
 
-// Lane l holds the `each` experts l, l + lanes, .... All lanes of the warp take part in every collective.
+// Lane l holds `each` experts l, l + lanes, .... All lanes of the warp take part in every collective.
 template <int lanes_, int each_>
 struct TokenLanes {
   static constexpr int lanes = lanes_;
@@ -15,8 +15,8 @@ struct TokenLanes {
 
   static __device__ __forceinline__ int lane() { return static_cast<int>(threadIdx.x) % lanes; }
   static __device__ __forceinline__ int expert(int i) { return lane() + i * lanes; }
-  // Distributes the tokens [0, count) over the block's groups of lanes and calls visit(t). It may also call visit(t)
-  // for some t >= count, so that the lanes of a warp stay together.
+  // Distributes the tokens [0, count) over the block's groups of lanes and calls visit(t). It also calls visit(t) for
+  // some t >= count, so that the lanes of a warp stay converged.
   template <typename Visit>
   static __device__ __forceinline__ void for_each_token(int count, Visit&& visit) {
     constexpr int together = kWarpLanes / lanes;

@@ -1,5 +1,5 @@
-// The gate's last step: each expert's queue keeps as many routes as it may, and each route gets its position and weight
-// (rules 6 to 8 of docs/gating.md).
+// The gate's last step: each expert's queue keeps routes up to its capacity, and each route gets its position and
+// weight (rules 6 to 8 of docs/gating.md).
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate --device cuda.
 #include "cuda/gate/queues.h"
 
@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kPlaceThreads = 256;
 
-// A block for each expert: picks the routes of a queue that its capacity keeps, by rank. Bound by latency: reads E S /
-// 32 words six times.
+// A block per expert picks the routes of a queue that its capacity keeps, by rank. Bound by latency: reads E S / 32
+// words six times.
 __global__ void __launch_bounds__(kQueueThreads)
     drop_kernel(GateQueues queues, Ranks rank, int capacity, const int* counts) {
   const int e = blockIdx.x, count = counts[e];
@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kQueueThreads)
   }
 }
 
-// A thread for each route, whole tokens per block. Bound by latency: a few numbers per route.
+// A thread per route, whole tokens per block. Bound by latency: a few numbers per route.
 __global__ void __launch_bounds__(kPlaceThreads)
     place_kernel(GateTokens tokens, GateQueues queues, int64_t capacity, const int* choice, const float* scores,
                  int* expert, int* position, float* weight) {
@@ -38,14 +38,14 @@ __global__ void __launch_bounds__(kPlaceThreads)
   const bool here = t < in_block && s < tokens.tokens;
   const int e = here ? choice[route] : -1;
   bool kept = false;
-  int place = -1;
+  int index = -1;
   float score = 0;
   if (e >= 0) {
     const int lane = queues.lanes == 1 ? 0 : c;
     const int64_t block = s / kTokenBlock, at = queues.at(e, lane, block);
     const unsigned word = queues.words[at], bit = 1u << s % kTokenBlock;
-    place = queues.start(e, lane, block) + queues.places[at] + __popc(word & (bit - 1));
-    kept = (word & bit) != 0 && place < capacity;
+    index = queues.start(e, lane, block) + queues.positions[at] + __popc(word & (bit - 1));
+    kept = (word & bit) != 0 && index < capacity;
     score = scores[s * tokens.experts + e];
   }
   counted[threadIdx.x] = kept || config.normalization == MOE_CHOSEN ? score : 0;
@@ -58,13 +58,13 @@ __global__ void __launch_bounds__(kPlaceThreads)
     denominator = fmaxf(sum, config.normalization_epsilon);
   }
   expert[route] = kept ? e : -1;
-  position[route] = kept ? place : -1;
+  position[route] = kept ? index : -1;
   weight[route] = kept && denominator > 0 ? config.weight_scale * (score / denominator) : 0;
 }
 
 }  // namespace
 
-void place_routes(Launch& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
+void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
                   const float* best, const moe_routes& routes) {
   const moe_gate_config& config = tokens.config;
   const Ranks rank = config.drop_policy == MOE_DROP_PRIORITY ? Ranks{tokens.priority, tokens.experts, false}

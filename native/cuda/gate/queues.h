@@ -1,37 +1,37 @@
-// The queues of the gate's experts, the choice of the routes that a queue keeps, and from queues to routes.
+// The queues of the gate's experts: which routes they keep, and from queues to routes.
 #pragma once
 
 #include <cstdint>
 
 #include "cuda/gate/choice.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 #include "cuda/scan.h"
 
 namespace moe::cuda {
 
-constexpr int kTokenBlock = 32;     // tokens of a block: one bit of a word each
+constexpr int kTokenBlock = 32;     // tokens of a block, one bit of a word each
 constexpr int kQueueThreads = 256;  // one per value of an 8-bit digit in the radix select
 
-// An expert's queue as words in queue order; a word has a bit for each token of a block that chose the expert. A queue
-// is filled lane by lane: one lane with all choices (token-major), or one lane per choice (choice-major). Positions are
-// counted in two levels: within a group of neighbouring blocks, and before the group.
+// An expert's queue as words in queue order; a word has a bit for each token of a block that chose the expert. Queues
+// are filled lane by lane: one lane with all choices (token-major), or one lane per choice (choice-major). Positions
+// are counted in two levels: within a group of adjacent blocks, and before the group.
 struct GateQueues {
-  int64_t blocks;  // of tokens
+  int64_t blocks;  // blocks of tokens
   int lanes;
   int groups, group_blocks;  // groups of blocks, and blocks of each; the last group may have fewer
   unsigned* words;           // [E, lanes, blocks]
-  int* places;               // [E, lanes, blocks]: routes of the group before a word
+  int* positions;            // [E, lanes, blocks]: routes of the group before a word
   int* starts;               // [E, lanes, groups]: routes of the queue before a group
 
   __device__ int64_t at(int e, int lane, int64_t block) const { return (int64_t{e} * lanes + lane) * blocks + block; }
-  // Routes of the queue before the group of this block.
+  // Routes of the queue before this block's group.
   __device__ int start(int e, int lane, int64_t block) const {
     return starts[(int64_t{e} * lanes + lane) * groups + block / group_blocks];
   }
 };
 
-// What queues are ranked by: values[s, e], or values[s] of a row of 1. By lane: the routes of a lane come before the
-// next lane's.
+// The keys that rank routes in a queue: values[s, e], or values[s] if row is 1. by_lane: routes of a lane rank before
+// those of later lanes.
 struct Ranks {
   const float* values;  // null: no route is dropped by rank
   int row;
@@ -40,9 +40,9 @@ struct Ranks {
   __device__ float of(int64_t s, int e) const { return values[s * row + (row == 1 ? 0 : e)]; }
 };
 
-// Keeps the `capacity` routes of a queue's `lanes` lanes from `lane` on with the highest ranks, the earlier of equal
-// ones: clears the bits of the others and computes new positions, of which `before_lane` is the first. A radix select
-// by 8-bit digits, then a prefix sum: six passes over the lanes.
+// Keeps the `capacity` routes with the highest ranks, the earlier one of a tie, of a queue's `lanes` lanes from `lane`
+// on: clears the bits of the others and computes new positions, starting at `before_lane`. A radix select by 8-bit
+// digits, then a prefix sum: six passes over the lanes.
 __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int lanes, int before_lane, int capacity,
                                  const Ranks& rank) {
   __shared__ uint64_t sums[kMostWarps];
@@ -50,7 +50,7 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
   __shared__ unsigned next_digit;
   __shared__ int next_above;
   unsigned* words = queues.words + queues.at(e, lane, 0);
-  int* places = queues.places + queues.at(e, lane, 0);
+  int* positions = queues.positions + queues.at(e, lane, 0);
   const int64_t count = lanes * queues.blocks;
   const auto key_of = [&](int64_t word, int bit) {
     return ordered(rank.of(word % queues.blocks * kTokenBlock + bit, e));
@@ -97,16 +97,16 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
     while (__popc(on) > equals - on_before) on &= ~(0x80000000u >> __clz(static_cast<int>(on)));
     if (word < count) {
       words[word] = above | on;
-      const int place = before_lane + static_cast<int>(here >> 32) + on_before;
-      places[word] = place - queues.start(e, lane + static_cast<int>(word / queues.blocks), word % queues.blocks);
+      const int position = before_lane + static_cast<int>(here >> 32) + on_before;
+      positions[word] = position - queues.start(e, lane + static_cast<int>(word / queues.blocks), word % queues.blocks);
     }
     __syncthreads();
   }
 }
 
-// Drops routes by rank where the gate asks for it, and gives each route its expert, position and weight. `best` [S] are
-// the tokens' best scores, for MOE_DROP_BEST_SCORE alone.
-void place_routes(Launch& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
+// Drops routes by rank if the gate asks for it, and gives each route its expert, position and weight. `best` [S]: the
+// tokens' best scores, only for MOE_DROP_BEST_SCORE.
+void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
                   const float* best, const moe_routes& routes);
 
 }  // namespace moe::cuda

@@ -1,7 +1,8 @@
-// GEMM with weights in blocks: c [M, N] = activation(a [M, K] b [N, K]^T + bias) per group, a float32 or bfloat16. The
-// blocks stay as they are in memory and in shared memory; a lane decodes codes in registers for mma.m16n8k16, whose
-// products of codes and a's bfloat16 parts (parts.h) are exact. Sums of 32 k (16 in Q6_K), which share a scale, are
-// scaled and added in float32, k in ascending order whatever the rows, so a row has the same bits alone and in a batch.
+// GEMM with weights in blocks: c [M, N] = activation(a [M, K] b [N, K]^T + bias) per group, a float32 or bfloat16.
+// Blocks keep their file format in memory and in shared memory; a lane decodes codes in registers for mma.m16n8k16,
+// whose products of codes and a's bfloat16 parts (parts.h) are exact. The sum over k that share a scale (32, or 16 in
+// Q6_K) is scaled and added in float32, k in ascending order for every number of rows, so a row has the same bits alone
+// and in a batch.
 // Design: docs/kernels-cuda.md. Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='BlockGemm*'.
 #include "cuda/gemm/block_formats.h"
 #include "cuda/gemm/epilogue.h"
@@ -11,34 +12,35 @@
 namespace moe::cuda {
 namespace {
 
-// A warp has 16 of the tile's columns, which are lines of b, and all of its rows.
+// A warp has 16 of the tile's columns, which are rows of b, and all of its rows.
 struct BlockTile {
   static constexpr int kRows = 64, kColumns = 64, kThreads = kColumns / 16 * kWarpLanes, kBlocks = 4;
   static constexpr int kRowSteps = kRows / 8;
 };
-constexpr int kDepth = 256;  // k of a stage: whole blocks of every format
+constexpr int kDepth = 256;  // k of a stage, whole blocks of every format
 
-// Bytes of a block's stages, at most: four blocks fit sm_90, and one the 99 KiB of sm_86.
+// Maximum bytes of a block's stages: four blocks fit sm_90, and one the 99 KiB of sm_86.
 constexpr int kStagesBytes = 56 << 10;
 
-// A stage: for each line of the tile the chunks of 16 bytes that its blocks lie in, from wherever they begin.
+// A stage: for each line of the tile, the aligned 16-byte chunks that contain its blocks.
 template <class Format>
 struct BlockStage {
   static constexpr int kSpan = kDepth / Format::kElements * Format::kBytes;
   static constexpr int kChunks = (kSpan + 15 + 15) / 16;
-  static constexpr int kStride = (kChunks | 1) * 16;  // odd, so that lanes read words of eight lines from other banks
+  static constexpr int kStride =
+      (kChunks | 1) * 16;  // an odd number of chunks, so that lanes read eight lines without bank conflicts
   static constexpr int kBytes = BlockTile::kColumns * kStride;
   static constexpr int kCount = std::clamp(kStagesBytes / kBytes, 2, 4);
   static constexpr size_t kSharedBytes = std::max(size_t{kCount} * kBytes, kSumsBytes<BlockTile>);
-  static_assert(kSpan + 15 + 4 <= kStride);  // word_at reads past what it gives
+  static_assert(kSpan + 15 + 4 <= kStride);  // word_at reads past its word
 };
 
 // The lines of b of a tile.
 template <class Format>
 struct Lines {
   const unsigned char* first;
-  int64_t bytes;  // of a line
-  int left;       // lines from here on; for SwiGLU lines of the gate
+  int64_t bytes;  // bytes of a line
+  int left;       // lines from here on; SwiGLU: lines of the gate
   int up;         // SwiGLU: lines from a gate line to its up line; else 0
 
   __device__ Lines(const Product& product, const TileIndex& tile)
@@ -49,26 +51,26 @@ struct Lines {
             tile.group * (product.b_elements / Format::kElements * Format::kBytes) + tile.column * bytes;
   }
 
-  // The line's first byte, or null for one outside the matrix.
+  // The line's first byte, or null outside the matrix.
   __device__ __forceinline__ const unsigned char* at(int line) const {
     const int skipped = up != 0 ? line_in_half(line) : line;
     if (skipped >= left) return nullptr;
     return first + (skipped + (up != 0 && line_is_up(line) ? up : 0)) * bytes;
   }
 
-  // Starts the copies of blocks from byte `begin` of each line on. Chunks begin at multiples of 16, whatever the lines
-  // do; outside the matrix nothing is copied, and sums of what lies there are not used.
+  // Starts the copies of blocks from byte `begin` of each line. Chunks start at multiples of 16, even if lines do not.
+  // Nothing outside the matrix is copied; sums of what shared memory holds there are not used.
   __device__ __forceinline__ void copy(unsigned char* stage, int64_t begin) const {
     using Stage = BlockStage<Format>;
     const int span = static_cast<int>(min(bytes - begin, int64_t{Stage::kSpan}));
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < BlockTile::kColumns * Stage::kChunks; i += BlockTile::kThreads) {
-      const int line = i / Stage::kChunks, place = i % Stage::kChunks * 16;
+      const int line = i / Stage::kChunks, offset = i % Stage::kChunks * 16;
       const unsigned char* from = at(line);
       if (from == nullptr) continue;
       from += begin;
-      const int skipped = phase(from), filled = min(span + skipped - place, 16);
-      if (filled > 0) copy_async_16(stage + line * Stage::kStride + place, from - skipped + place, filled);
+      const int skipped = phase(from), filled = min(span + skipped - offset, 16);
+      if (filled > 0) copy_async_16(stage + line * Stage::kStride + offset, from - skipped + offset, filled);
     }
   }
 
@@ -92,7 +94,7 @@ struct Rows {
     first = static_cast<const Value*>(product.a.data) + (int64_t{tile.begin} + tile.row) * row_stride;
   }
 
-  // Elements k .. k + 3 of a row as a fragment of mma.
+  // Loads elements k .. k + 3 of a row as a fragment of mma.
   __device__ __forceinline__ void load(int row, int k, uint32_t (&fragment)[kParts<Value>][2]) const {
     const Value* from = first + row * row_stride + k * k_stride;
     Vector<Value, 4> four;
@@ -120,7 +122,7 @@ __device__ __forceinline__ void multiply_parts(float (&sums)[4], const uint32_t 
   for (int part = parts - 1; part >= 0; --part) multiply_m16n8k16(sums, lines, rows[part]);
 }
 
-// Few rows are bound by reading the blocks once and by decoding them; every 64 rows decode them again.
+// Few rows are bound by reading the blocks once and by decoding them; each further 64 rows decode them again.
 template <class Format, typename A>
 __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
     block_kernel(const Product product, Refusal refusal) {
@@ -128,7 +130,7 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
   using Stage = BlockStage<Format>;
   MOE_DYNAMIC_SHARED(unsigned char, stages, Stage::kSharedBytes);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
-  const int down = lane / 4, four = lane % 4 * 4;  // of the lane in a fragment: a line of b or row of a, and k
+  const int down = lane / 4, four = lane % 4 * 4;  // the lane's line of b or row of a in a fragment, and its k
   const int line = warp * 16 + down;
   __shared__ TileWalk<Tile> walk;
   if (threadIdx.x == 0) walk.start(Tile::kRows);
@@ -147,7 +149,7 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
       wait_copies<Stage::kCount - 2>();
-      __syncthreads();  // this stage has arrived, the previous one is free
+      __syncthreads();  // this stage is loaded, the previous one is free
       copy_stage(step + Stage::kCount - 1);
       const unsigned char* blocks[2];  // of the lane's lines
 #pragma unroll
@@ -160,8 +162,8 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
 #pragma unroll 1
       for (int k = 0; k < depth; k += 32) {
         const int inside = k % Format::kElements, skipped = k / Format::kElements * Format::kBytes;
-        constexpr int kScales = 32 / Format::kScaled;
-        uint32_t codes[2][4];  // of 16 k each, as mma takes them
+        constexpr int kScales = 32 / Format::kElementsPerScale;
+        uint32_t codes[2][4];  // 16 k each, in mma's layout
         float scales[2][kScales], mins[2] = {};
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
@@ -197,7 +199,7 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
               products[i] = 0;
             }
           }
-          if constexpr (Format::kMins) {  // sums of a row, by a product with ones
+          if constexpr (Format::kMins) {  // the sums of a row, as a product with ones
             const uint32_t ones[4] = {0x3f803f80, 0x3f803f80, 0x3f803f80, 0x3f803f80};
 #pragma unroll
             for (int half = 0; half < 2; ++half) multiply_parts(products, ones, part[half]);
@@ -208,7 +210,7 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
       }
     }
     wait_copies<0>();
-    __syncthreads();  // the stages are free for the sums
+    __syncthreads();  // the stages' memory is free for the sums
     auto* table = reinterpret_cast<float*>(stages);
 #pragma unroll
     for (int j = 0; j < Tile::kRowSteps; ++j) {
@@ -223,20 +225,20 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
 }
 
 template <class Format, typename A>
-void launch_kernel(Launch& launch, const Product& product) {
+void launch_kernel(Launcher& launch, const Product& product) {
   launch(block_kernel<Format, A>, walking_blocks<BlockTile>(launch, product, kEveryGroup, BlockTile::kRows),
          BlockTile::kThreads, BlockStage<Format>::kSharedBytes, product, launch.refusal());
 }
 
 template <class Format>
-void launch_format(Launch& launch, const Product& product) {
+void launch_format(Launcher& launch, const Product& product) {
   product.a.dtype == MOE_BFLOAT16 ? launch_kernel<Format, Bfloat16>(launch, product)
                                   : launch_kernel<Format, float>(launch, product);
 }
 
 }  // namespace
 
-void run_block_product(Launch& launch, const Product& product) {
+void run_block_product(Launcher& launch, const Product& product) {
   with_block_dtype(product.b.dtype, [&](auto dtype) { launch_format<BlockTraits<dtype.value>>(launch, product); });
 }
 

@@ -1,5 +1,5 @@
-// Weights in blocks, as a GGUF file has them (docs/quantization.md): a number is a scale times a code, in Q4_K and Q5_K
-// less a minimum. Codes are whole numbers of at most eight bits, which bfloat16 holds exactly.
+// Weights in blocks, in GGUF's layout (docs/quantization.md): value = scale * code, minus a minimum in Q4_K and Q5_K.
+// Codes are integers of at most eight bits, which bfloat16 holds exactly.
 #pragma once
 
 #include <cstdint>
@@ -9,21 +9,21 @@
 
 namespace moe::cuda {
 
-// Four bytes from any address, out of the aligned words around them: the second one is read in any case.
+// Four bytes from any address, assembled from two aligned words; the second one is always read.
 __device__ __forceinline__ uint32_t word_at(const unsigned char* at) {
   const auto skipped = static_cast<unsigned>(reinterpret_cast<uintptr_t>(at) % 4);
   const auto* words = reinterpret_cast<const uint32_t*>(at - skipped);
   return static_cast<uint32_t>((uint64_t{words[1]} << 32 | words[0]) >> (8 * skipped));
 }
 
-// A number of binary16: 1 sign, 5 exponent.
+// Decodes binary16: 1 sign bit, 5 exponent bits.
 __device__ __forceinline__ float from_binary16(const unsigned char* at) {
   const uint32_t bits = *reinterpret_cast<const uint16_t*>(at), magnitude = bits & 0x7fff, sign = (bits & 0x8000) << 16;
   if (magnitude >= 0x7c00) return __uint_as_float(sign | 0x7f800000 | magnitude << 13);  // infinite or NaN
   return __uint_as_float(sign | magnitude << 13) * 0x1p112f;
 }
 
-// Two bfloat16 neighbours, and their bits.
+// Two adjacent bfloat16, and their bits.
 __device__ __forceinline__ __nv_bfloat162 pair_of(uint32_t bits) {
   __nv_bfloat162 pair;
   memcpy(&pair, &bits, sizeof(bits));
@@ -35,28 +35,29 @@ __device__ __forceinline__ uint32_t bits_of(__nv_bfloat162 pair) {
   return bits;
 }
 
-// Bytes `first` and first + 1 of four, each below a byte of 0x43: bfloat16's bits of 128 + x where x is below 128.
+// bfloat16 128 + x for the bytes x = `first`, first + 1 of four, each below 128: 0x43 in the high byte.
 __device__ __forceinline__ uint32_t widened(uint32_t bytes, int first) {
   return __byte_perm(bytes, 0x43434343, first == 0 ? 0x4140 : 0x4342);
 }
-// The two less `offset`, in bfloat16.
+// Subtracts `offset` from both, in bfloat16.
 template <uint32_t offset>
 __device__ __forceinline__ uint32_t offset_pair(uint32_t bytes, int first) {
   return bits_of(__hsub2(pair_of(widened(bytes, first)), pair_of((0x4300 + offset) * 0x00010001)));
 }
 
-// Codes k .. k + 3 of 32 whose low halves of bytes are the first 16, high ones the others.
+// Codes k .. k + 3 of 32: low nibbles hold the first 16 codes, high nibbles the others.
 __device__ __forceinline__ uint32_t four_nibbles(const unsigned char* bytes, int k) {
   return word_at(bytes + k % 16) >> k / 16 * 4 & 0x0f0f0f0f;
 }
 
-// What most formats have in common: kElements in a block of kBytes; each kScaled of them, or more, have a scale, and
-// with kMins a minimum. codes() of BlockTraits: of k .. k + 3, k a multiple of 4, a byte each; pair(): two of them in
-// bfloat16. Blocks begin at even addresses where their size is even.
+// Defaults of most formats: kElements per block of kBytes; kElementsPerScale of them, or more, share a scale, and with
+// kMins a minimum. BlockTraits adds codes(): codes k .. k + 3, one byte each, k a multiple of 4; and pair(): two of
+// them in bfloat16. Blocks of even size start at even addresses.
 template <int32_t dtype>
-struct BlockFacts {
+struct BlockDefaults {
   static constexpr BlockFormat kFormat = *block_format(dtype);
-  static constexpr int kElements = kFormat.elements, kBytes = kFormat.bytes, kScaled = kFormat.scaled < 32 ? 16 : 32;
+  static constexpr int kElements = kFormat.elements, kBytes = kFormat.bytes,
+                       kElementsPerScale = kFormat.elements_per_scale < 32 ? 16 : 32;
   static constexpr bool kMins = kFormat.mins;
   __device__ __forceinline__ static float scale(const unsigned char* block, int) { return from_binary16(block); }
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
@@ -64,12 +65,12 @@ struct BlockFacts {
   }
 };
 
-// A format; this one's codes are int8.
+// A block format; the primary template's codes are int8.
 template <int32_t dtype>
-struct BlockTraits : BlockFacts<dtype> {
+struct BlockTraits : BlockDefaults<dtype> {
   static_assert(block_format(dtype)->bits == 8);
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) { return word_at(block + 2 + k); }
-  // The sign of a code turns 128 into 256: 128 + its other seven bits, less that.
+  // The sign bit turns 128 into 256: 128 + the other seven bits, minus that.
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
     const uint32_t bits = widened(codes, first);
     return bits_of(__hsub2(pair_of(bits & 0xff7fff7f), pair_of(bits & 0xff80ff80)));
@@ -77,23 +78,23 @@ struct BlockTraits : BlockFacts<dtype> {
 };
 
 template <>
-struct BlockTraits<MOE_Q4_0> : BlockFacts<MOE_Q4_0> {
+struct BlockTraits<MOE_Q4_0> : BlockDefaults<MOE_Q4_0> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     return four_nibbles(block + 2, k);
   }
 };
 
 template <>
-struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
+struct BlockTraits<MOE_Q5_0> : BlockDefaults<MOE_Q5_0> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
-    const uint32_t fifth = word_at(block + 2) >> k & 15;  // of four codes; the product puts them a byte apart
+    const uint32_t fifth = word_at(block + 2) >> k & 15;  // bits of four codes; the product moves them a byte apart
     return four_nibbles(block + 6, k) | (fifth * 0x00204081 & 0x01010101) << 4;
   }
 };
 
-// Codes are twice what they stand for, and scales half, so that the largest scale is finite.
+// Codes are twice the E2M1 numbers, and scales half, so that the largest scale is finite.
 template <>
-struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
+struct BlockTraits<MOE_MXFP4> : BlockDefaults<MOE_MXFP4> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int) {
     const uint32_t exponent = block[0];
     return __uint_as_float(exponent >= 2 ? (exponent - 1) << 23 : 0x00200000u << exponent);
@@ -101,7 +102,7 @@ struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     return four_nibbles(block + 1, k);
   }
-  // Sign, two bits of exponent and one of fraction are those of a bfloat16, subnormal ones too, 2^127 times smaller.
+  // A bfloat16 with E2M1's sign, exponent and fraction bits is the number times 2^-127, also for subnormals.
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
     const uint32_t bits = widened(codes, first);
     return bits_of(__hmul2(pair_of((bits & 0x00080008) << 12 | (bits & 0x00070007) << 6), pair_of(0x7f007f00)));
@@ -115,9 +116,9 @@ __device__ __forceinline__ float six_bits(const unsigned char* factors, int j, b
   return static_cast<float>(low | factors[of_min ? j : j - 4] >> 6 << 4);
 }
 
-// Two formats of 256, whose 32 have a scale and a minimum.
+// The two formats of 256 elements with one scale and one minimum per 32.
 template <int32_t dtype>
-struct SixBitFactors : BlockFacts<dtype> {
+struct SixBitFactors : BlockDefaults<dtype> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
     return from_binary16(block) * six_bits(block + 4, k / 32, false);
   }
@@ -141,7 +142,7 @@ struct BlockTraits<MOE_Q5_K> : SixBitFactors<MOE_Q5_K> {
 };
 
 template <>
-struct BlockTraits<MOE_Q6_K> : BlockFacts<MOE_Q6_K> {
+struct BlockTraits<MOE_Q6_K> : BlockDefaults<MOE_Q6_K> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
     return from_binary16(block + 208) * static_cast<float>(static_cast<int8_t>(block[192 + k / 16]));
   }

@@ -43,14 +43,13 @@ __device__ __forceinline__ void store_four(const Output& output, int64_t offset,
   }
 }
 
-// Elements between the rows of a tile's sums in shared memory, padded so that a warp writes its fragments without bank
-// conflicts.
+// Row stride of a tile's sums in shared memory, padded so that a warp writes its fragments without bank conflicts.
 template <class Tile>
 constexpr int kSumsStride = Tile::kColumns + 8;
 template <class Tile>
 constexpr size_t kSumsBytes = size_t{Tile::kRows} * kSumsStride<Tile> * sizeof(float);
 
-// Adds the bias to four neighbours of a row of sums, and saves them as preactivation if the call wants it.
+// Adds the bias to four adjacent sums of a row, and saves them as preactivation if the call asks for it.
 __device__ __forceinline__ void preactivate(const Product& product, const float* sums, int64_t bias_row, int64_t c_row,
                                             int column, int count, float (&to)[4]) {
   const auto four = *reinterpret_cast<const Vector<float, 4>*>(sums);
@@ -63,8 +62,8 @@ __device__ __forceinline__ void preactivate(const Product& product, const float*
   if (saved.data != nullptr) store_four(saved, c_row * saved.stride + column, count, to);
 }
 
-// Finishes `rows` rows of a tile from its row `first` on: from sums in shared memory to c, four neighbours at a time
-// per thread.
+// Applies the epilogue to `rows` rows of a tile from its row `first` on: from sums in shared memory to c, four adjacent
+// elements at a time per thread.
 template <class Tile, int kStride = kSumsStride<Tile>>
 __device__ __forceinline__ void finish_tile(const Product& product, const TileIndex& tile, int first, int rows,
                                             const float* sums) {

@@ -1,7 +1,7 @@
-// GEMM with a float32 operand, of experts and of dense layers that are not skinny (skinny.cu), by float32 fused
-// multiply-adds: c [M, N] = a [M, K] b [N, K]^T per group. Panels of a and b go through registers into two buffers in
+// GEMM with a float32 operand, for experts and for dense layers that are not skinny (skinny.cu), by float32 fused
+// multiply-adds: c [M, N] = a [M, K] b [N, K]^T per group. Panels of a and b pass through registers into two buffers in
 // shared memory. One thread sums an element of c over k = 0, 1, 2, ... in every tile, so a row's bits depend neither on
-// the tile nor on the rows beside it. Design: docs/kernels-cuda.md.
+// the tile nor on the other rows. Design: docs/kernels-cuda.md.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
 // Time: ./panamoe bench grouped-gemm --dtype f32 --device cuda.
 #include "cuda/gemm/epilogue.h"
@@ -9,21 +9,21 @@
 namespace moe::cuda {
 namespace {
 
-// The tile of a block, the depth of a panel in k, and the sums (down, across) of a thread.
+// A block's tile, the depth of a panel in k, and a thread's sums (down, across).
 template <int rows, int columns, int depth, int sum_rows, int sum_columns, int unroll, int blocks>
 struct FloatTile {
   static constexpr int kRows = rows, kColumns = columns, kDepth = depth;
   static constexpr int kSumRows = sum_rows, kSumColumns = sum_columns;
-  static constexpr int kUnroll = unroll;  // of the loop over k, limited by registers
+  static constexpr int kUnroll = unroll;  // unrolling of the loop over k, limited by registers
   static constexpr int kThreadColumns = columns / sum_columns;
   static constexpr int kThreads = rows / sum_rows * kThreadColumns;
-  static constexpr int kBlocks = blocks;  // resident on a multiprocessor
-  // Elements between the rows of k of a panel in shared memory.
+  static constexpr int kBlocks = blocks;  // blocks per multiprocessor
+  // Stride of k in a panel in shared memory, in elements.
   static constexpr int kStrideA = rows + 4, kStrideB = columns + 4;
   static constexpr int kPanels = depth * (kStrideA + kStrideB);  // elements
 };
 
-// Rows of the narrow and middle tiles. With few rows a product is bound by reading b: small tiles spread it over all
+// Rows of the narrow and middle tiles. With few rows, a product is bound by reading b: small tiles spread it over all
 // multiprocessors.
 constexpr int32_t kNarrowRows = 16;
 constexpr int32_t kMiddleRows = 64;
@@ -35,7 +35,7 @@ using NarrowTile = FloatTile<kNarrowRows, 32, 64, 2, 2, 8, 4>;
 template <class Tile>
 constexpr size_t kSharedBytes = std::max(2 * Tile::kPanels * sizeof(float), kSumsBytes<Tile>);
 
-// The thread's chunks of the next panel, in registers between global and shared memory.
+// A thread's chunks of the next panel, in registers between global and shared memory.
 template <typename Value, bool transposed, int lines, class Tile>
 class Held {
  public:
@@ -48,7 +48,7 @@ class Held {
     reader_.advance();
   }
 
-  // Stores float32 with lines along a row of k.
+  // Stores float32, transposed to [k][line].
   template <int kStride>
   __device__ __forceinline__ void store(float* panel) const {
 #pragma unroll
@@ -66,7 +66,7 @@ class Held {
   Vector<Value, Reader::kVector> vectors_[Reader::kCount];
 };
 
-// A thread's kCount of the kSize lines of a tile: runs of at most four neighbours, spread over the tile.
+// A thread's kCount of the kSize lines of a tile: runs of at most four adjacent lines, spread over the tile.
 template <int kSize, int kCount>
 struct ThreadLines {
   static constexpr int kRun = kCount < 4 ? kCount : 4;
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 }
 
 template <typename A, typename B, bool kTransposedA, class Tile>
-void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
+void launch_tiles(Launcher& launch, const Product& product, RowRange rows) {
   launch(product.b.transposed ? float_kernel<A, B, kTransposedA, true, Tile>
                               : float_kernel<A, B, kTransposedA, false, Tile>,
          walking_blocks<Tile>(launch, product, rows, Tile::kRows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
@@ -149,7 +149,7 @@ void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
 }
 
 // Calls launch_narrow, launch_middle or launch_wide with the range of rows that it computes. The host does not know the
-// sizes of groups of rows: it launches two kernels, and each skips the groups of the other. Only launch_wide takes a
+// sizes of groups of rows, so it launches two kernels, and each skips the other's groups. Only launch_wide accepts a
 // transposed a.
 template <typename Narrow, typename Middle, typename Wide>
 void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& launch_middle, Wide&& launch_wide) {
@@ -169,7 +169,7 @@ void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& lau
 }
 
 template <typename A, typename B>
-void launch_kernels(Launch& launch, const Product& product) {
+void launch_kernels(Launcher& launch, const Product& product) {
   launch_by_rows(
       product, [&](RowRange rows) { launch_tiles<A, B, false, NarrowTile>(launch, product, rows); },
       [&](RowRange rows) { launch_tiles<A, B, false, MiddleTile>(launch, product, rows); },
@@ -181,7 +181,7 @@ void launch_kernels(Launch& launch, const Product& product) {
 
 }  // namespace
 
-void run_float_product(Launch& launch, const Product& product) {
+void run_float_product(Launcher& launch, const Product& product) {
   if (product.a.dtype == MOE_BFLOAT16) {
     launch_kernels<Bfloat16, float>(launch, product);
   } else if (product.b.dtype == MOE_BFLOAT16) {

@@ -1,7 +1,6 @@
 // The entry points of GEMM on CUDA: c [M, N] = activation(op(a) op(b) + bias), or c += op(a) op(b). Packed weights are
-// row-major weights of the packed dtype here: the kernels read both alike, and packing is a cast, of blocks a copy.
-// Design: docs/kernels-cuda.md.
-// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench train-step --device cuda.
+// row-major on this backend: packing is a cast, or a copy of blocks. Design: docs/kernels-cuda.md. Test:
+// PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/weights.h"
 #include "cuda/gemm/product.h"
 #include "cuda/kernels.h"
@@ -9,7 +8,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int64_t kMostSize = INT32_MAX - 1024;  // indices of a tile that overhangs the matrix must not overflow
+constexpr int64_t kMostSize = INT32_MAX - 1024;  // indices of a tile past the matrix must not overflow
 
 }  // namespace
 
@@ -31,16 +30,16 @@ Output output_of(OptionalTensor output) {
   return {output->data, output->dtype, stride, aligned && stride % 4 == 0};
 }
 
-void run_product(Launch& launch, const Product& product) {
+void run_product(Launcher& launch, const Product& product) {
   Product checked = product;
-  if (product.activation == MOE_SWIGLU) {  // the up half must be aligned like the gate
+  if (product.activation == MOE_SWIGLU) {  // the up half must be aligned like the gate half
     const int64_t half = product.columns / 2;
     checked.preactivation.quads &= half % 4 == 0;
     if (product.b.transposed) checked.b.aligned &= half * dtype_bytes(product.b.dtype) % 16 == 0;
   }
-  // One family of instructions for an architecture, dtypes, a layer and its alignment, whatever the number of rows: a
-  // row's bits must not depend on the rows beside it. sm_100 has run_tensor_product's mma.sync; a family by its own
-  // tcgen05 belongs beside run_hopper_product.
+  // The kernel family depends on architecture, dtypes, layer and alignment, never on the number of rows: a row's bits
+  // must not depend on the other rows. sm_100 uses run_tensor_product's mma.sync; a tcgen05 family belongs next to
+  // run_hopper_product.
   if (in_blocks(product.b.dtype)) {
     run_block_product(launch, checked);
   } else if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
@@ -53,7 +52,7 @@ void run_product(Launch& launch, const Product& product) {
 }
 
 void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
-  Launch launch(stream);
+  Launcher launch(stream);
   const bool transpose_a = config.transpose_a == 1, lines_first = config.transpose_b == 1;
   run_product(launch, {.groups = Groups::kOne,
                        .count = 1,

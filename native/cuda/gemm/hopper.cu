@@ -1,11 +1,11 @@
-// GEMM of bfloat16 on Hopper's tensor cores: c [M, N] = a [M, K] b [N, K]^T per group. Warp specialization as in
+// GEMM of bfloat16 on Hopper's tensor cores: c [M, N] = a [M, K] b [N, K]^T per group. Warp specialization like in
 // CUTLASS: one warp fetches panels by the tensor memory accelerator (TMA), one or two warpgroups multiply them from
-// shared memory by wgmma; the next tile's panels arrive during a tile's epilogue. Operands are swapped: 64 lines of b
+// shared memory by wgmma; panels of the next tile load during a tile's epilogue. Operands are swapped: 64 lines of b
 // (weights) are wgmma's rows, and rows of a (tokens) its columns, of which there can be as few as 8. One instruction
-// serves all sizes, k in ascending order, so a row's bits depend neither on the tile nor on the rows beside it. Design:
+// serves all sizes, k in ascending order, so a row's bits depend neither on the tile nor on the other rows. Design:
 // docs/kernels-cuda.md.
 //
-// Has run on the emulation alone, never on a card.
+// Tested on the emulation only, never on a GPU.
 // Test: PANAMOE_SIMT_ARCH=90 PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
 // Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda, again with PANAMOE_CUDA_WGMMA=0.
 #include <cuda.h>
@@ -22,21 +22,21 @@
 namespace moe::cuda {
 namespace {
 
-// A tile: 64 columns of c for each warpgroup that multiplies, by up to `most_rows` rows.
+// A tile: 64 columns of c per warpgroup that multiplies, by up to `most_rows` rows.
 template <int warpgroups, int most_rows, int stages, int blocks>
 struct HopperTile {
   static constexpr int kColumns = 64 * warpgroups, kMostRows = most_rows, kDepth = 64, kStages = stages;
-  static constexpr int kThreads = 128 * warpgroups;  // that multiply; of another warpgroup one warp fetches
-  static constexpr int kBlocks = blocks;             // resident on a multiprocessor
-  static constexpr int kLineBytes = kDepth * 2;      // of a panel: the 128 bytes of the swizzle
+  static constexpr int kThreads = 128 * warpgroups;  // threads that multiply; one warp of another warpgroup fetches
+  static constexpr int kBlocks = blocks;             // blocks per multiprocessor
+  static constexpr int kLineBytes = kDepth * 2;      // bytes of a panel's line: the 128 bytes of the swizzle
   static constexpr int kBytesB = kColumns * kLineBytes, kStageBytes = kBytesB + kMostRows * kLineBytes;
-  // The sums of kPassRows rows at a time pass through shared memory, padded so that the lanes of a warp, which hold
-  // eight columns of four pairs of rows, write to different banks.
+  // The sums pass through shared memory, kPassRows rows at a time, padded so that the lanes of a warp, which hold eight
+  // columns of four pairs of rows, write without bank conflicts.
   static constexpr int kPassRows = 32, kSumsStride = kColumns + 4;
 };
-// 64 KiB of weights in flight on a multiprocessor, and 128 KiB of tokens in the largest tile.
+// 64 KiB of weights in flight per multiprocessor, and 128 KiB of tokens in the largest tile.
 using WideTile = HopperTile<tiles::kWideColumns / 64, tiles::kWgmma.most, 4, 1>;
-// 96 KiB of weights in flight, for calls that have few tiles.
+// 96 KiB of weights in flight, for products with few tiles.
 using SlimTile = HopperTile<tiles::kSlimColumns / 64, tiles::kSlimRows, 6, 2>;
 
 // Panels begin at multiples of 1024 bytes, the period of the 128-byte swizzle.
@@ -45,16 +45,15 @@ template <class Tile>
 constexpr size_t kSharedBytes = kPanelAlignment + size_t{Tile::kStages} * Tile::kStageBytes +
                                 size_t{Tile::kPassRows} * Tile::kSumsStride * sizeof(float);
 
-// Lines in one copy of a's panel: few rows are copied by eights, more by 64.
+// Lines per copy of a's panel: few rows are copied by 8 lines, more by 64.
 constexpr int kFewLines = 8, kManyLines = 64;
-// Copies that b's panel consists of. For SwiGLU one is of the gate and one of the up half; columns of a transposed b
-// are copied by 64.
+// Copies of b's panel. SwiGLU has one for the gate and one for the up half; columns of a transposed b are copied by 64.
 template <class Tile, bool kTransposedB>
 constexpr int kCopiesB = kTransposedB ? Tile::kColumns / 64 : 2;
 
 #if defined(MOE_HOPPER)
 
-// The ring of panels in shared memory, and its barriers.
+// The ring of panels in shared memory, with its barriers.
 template <class Tile>
 struct Ring {
   char* stages;
@@ -64,8 +63,8 @@ struct Ring {
   __device__ __forceinline__ char* panel_a(int stage) const { return panel_b(stage) + Tile::kBytesB; }
 };
 
-// Multiplies a tile of up to kRows rows: sums of the warp's 16 columns of c. `step` counts panels so far; the parity of
-// the barriers changes every kStages of them.
+// Multiplies a tile of up to kRows rows: sums of the warp's 16 columns of c. `step` counts all panels so far; the
+// parity of the barriers changes every kStages panels.
 template <class Tile, bool kTransposedB, int kRows>
 __device__ __forceinline__ void multiply_rows(const Ring<Tile>& ring, int inner, int& step, float (*sums)[4]) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warpgroup = static_cast<int>(threadIdx.x) / 128;
@@ -77,7 +76,7 @@ __device__ __forceinline__ void multiply_rows(const Ring<Tile>& ring, int inner,
     begin_products();
 #pragma unroll
     for (int i = 0; i < Tile::kDepth / 16; ++i) {
-      // 16 of k on: 32 bytes of a line, or 16 lines of a transposed panel.
+      // Advance by 16 k: 32 bytes of a line, or 16 lines of a transposed panel.
       multiply_m64k16<kRows, kTransposedB>(sums, b + (i * (kTransposedB ? 2048 : 32) >> 4), a + (i * 32 >> 4));
     }
     commit_products();
@@ -88,7 +87,7 @@ __device__ __forceinline__ void multiply_rows(const Ring<Tile>& ring, int inner,
   if (lane == 0) arrive(ring.empty + (step - 1) % Tile::kStages);
 }
 
-// The instruction for a tile with `rows` rows: the same chain of sums in each.
+// The instruction for a tile with `rows` rows; each has the same chain of sums.
 template <class Tile, bool kTransposedB, int kRows = tiles::kWgmma.least>
 __device__ __forceinline__ void multiply(const Ring<Tile>& ring, int rows, int inner, int& step, float (*sums)[4]) {
   if constexpr (kRows < Tile::kMostRows) {
@@ -97,7 +96,8 @@ __device__ __forceinline__ void multiply(const Ring<Tile>& ring, int rows, int i
   multiply_rows<Tile, kTransposedB, kRows>(ring, inner, step, sums);
 }
 
-// Registers of a thread: those that fetch give away what a tile's sums need. All together are a multiprocessor's.
+// Registers per thread: fetching threads give theirs to the sums of a tile. Together they are all of a
+// multiprocessor's.
 constexpr int kFetchingRegisters = 40;
 template <class Tile>
 constexpr int kRegisters = (65536 / Tile::kBlocks / 128 - kFetchingRegisters) / (Tile::kThreads / 128) / 8 * 8;
@@ -110,7 +110,7 @@ __device__ __forceinline__ void meet_multipliers() {
 
 #endif
 
-// TMA descriptors: of b, and of a in boxes of few and of many lines.
+// TMA descriptors: for b, and for a in boxes of few and of many lines.
 struct Maps {
   CUtensorMap b, few, many;
 };
@@ -121,7 +121,7 @@ template <class Tile, bool kTransposedB>
 __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
     hopper_kernel(const __grid_constant__ Maps maps, const Product product, int tile_rows, Refusal refusal) {
 #if defined(MOE_HOPPER)
-  __shared__ TileWalk<Tile> fetched, multiplied;  // both roles walk over the same tiles, fetching ahead
+  __shared__ TileWalk<Tile> fetched, multiplied;  // both roles walk the same tiles; fetching is ahead
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
   MOE_DYNAMIC_SHARED(char, shared, kSharedBytes<Tile>);
   const Ring<Tile> ring{shared + (kPanelAlignment - shared_address(shared) % kPanelAlignment) % kPanelAlignment, full,
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
       const int left = fetched.rows();
       __syncwarp();
       if (lane != 0) continue;
-      int rows = tiles::kWgmma.least;  // that are multiplied
+      int rows = tiles::kWgmma.least;  // rows that are multiplied
       while (rows < left) rows *= 2;
       const bool few = rows < kManyLines;
       const int lines = few ? kFewLines : kManyLines;
@@ -174,12 +174,12 @@ __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
   }
   take_registers<kRegisters<Tile>>();
   auto* table = reinterpret_cast<float*>(ring.panel_b(Tile::kStages));
-  // The lane's first column of c in the tile, and how far its second one is.
+  // The lane's first column of c in the tile, and the distance to its second one.
   const int line = warp * 16 + lane / 4, half = Tile::kColumns / 2;
   const int column = gated ? line % half / kRun * 2 * kRun + line / half * kRun + line % kRun : line;
   const int second = gated ? 2 * kRun : kRun;
   while (true) {
-    meet_multipliers<Tile>();  // the sums of the last tile have been read
+    meet_multipliers<Tile>();  // the previous tile's sums have been read
     if (warp == 0) multiplied.find(product, kEveryGroup, refusal);
     meet_multipliers<Tile>();
     if (!multiplied.found) return;
@@ -189,7 +189,7 @@ __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
     multiply<Tile, kTransposedB>(ring, rows, tile.inner, step, sums);
 #pragma unroll 1
     for (int first = 0; first < rows; first += Tile::kPassRows) {
-      if (first > 0) meet_multipliers<Tile>();  // the sums of the last pass have been read
+      if (first > 0) meet_multipliers<Tile>();  // the previous pass's sums have been read
 #pragma unroll
       for (int i = 0; i < Tile::kMostRows / 8; ++i) {
         if (i * 8 / Tile::kPassRows * Tile::kPassRows != first) continue;
@@ -206,11 +206,11 @@ __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
 #endif
 }
 
-// 0 leaves products to mma.sync, 1 says on standard error that wgmma is used.
+// 0: always use mma.sync. 1: report on standard error that wgmma is used.
 constexpr char kVariable[] = "PANAMOE_CUDA_WGMMA";
 
-// The TMA descriptor of a bfloat16 matrix [groups, lines, width], copied in boxes of 64 columns by `box` lines; zeros
-// outside the matrix.
+// The TMA descriptor of a bfloat16 matrix [groups, lines, width], copied in boxes of 64 columns by `box` lines, with
+// zeros outside the matrix.
 CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int64_t groups, uint32_t box) {
   static const auto encode = [] {
     void* found = nullptr;
@@ -228,13 +228,13 @@ CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int6
   const CUresult result = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(data), sizes, strides,
                                  boxes, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (result != CUDA_SUCCESS) fail(MOE_DEVICE_FAILED, "describing a matrix to the card failed with ", int{result});
+  if (result != CUDA_SUCCESS) fail(MOE_DEVICE_FAILED, "describing a matrix to the GPU failed with ", int{result});
   return map;
 }
 
 template <class Tile, bool kTransposedB>
-bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
-  // In an image for plain sm_90 the kernel is empty and has no shared memory: only sm_90a has wgmma.
+bool launch_tiles(Launcher& launch, const Product& product, int tile_rows) {
+  // In an image for plain sm_90 the kernel is empty and uses no shared memory: only sm_90a has wgmma.
   static const bool built = [] {
     cudaFuncAttributes attributes{};
     require(cudaFuncGetAttributes(&attributes, hopper_kernel<Tile, kTransposedB>), "looking at a kernel");
@@ -258,13 +258,13 @@ bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
 
 }  // namespace
 
-bool run_hopper_product(Launch& launch, const Product& product) {
+bool run_hopper_product(Launcher& launch, const Product& product) {
   static const bool off = !setting(kVariable).value_or(true);
   if (off || launch.architecture() != 90) return false;
   if (product.groups == Groups::kOfInner || product.a.transposed || !product.a.aligned || !product.b.aligned)
     return false;
   if (product.rows == 0 || product.width() == 0 || product.inner == 0 || product.count == 0) return false;
-  // The gate and the up half of a transposed b would be copies of 32 columns, narrower than the swizzle.
+  // A transposed b would be copied in halves of 32 columns, narrower than the swizzle.
   const bool may_be_slim = !product.b.transposed || product.activation != MOE_SWIGLU;
   const tiles::Tile tile =
       tiles::choose(tiles::kWgmma, {product.rows, product.columns, product.count}, may_be_slim, launch.processors());

@@ -1,11 +1,11 @@
-// The problem of a GEMM call: one product c = activation(a b^T + bias), or one per group of rows (grouped GEMM).
+// Arguments of a GEMM: one product c = activation(a b^T + bias), or one per group of rows (grouped GEMM).
 #pragma once
 
 #include <cstdint>
 
 #include "cuda/floating.h"
 #include "cuda/gating.h"
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace moe::cuda {
 
@@ -16,7 +16,7 @@ struct Matrix {
   int32_t dtype;
   int64_t stride;
   bool transposed;
-  bool aligned;  // vectors of 16 bytes begin at multiples of 16 bytes
+  bool aligned;  // lines start at multiples of 16 bytes
 };
 
 // A row-major matrix that the epilogue writes: element (row, column) is at row * stride + column.
@@ -24,30 +24,30 @@ struct Output {
   void* data;  // or null
   int32_t dtype;
   int64_t stride;
-  bool quads;  // four neighbours can be written by one access
+  bool quads;  // four adjacent elements can be written by one access
 };
 
 // kOne: one product. kOfRows: group e is rows offsets[e] .. offsets[e + 1] - 1 of a and c, with its own b. kOfInner:
-// group e sums over k = offsets[e] .. offsets[e + 1] - 1, into its own c (gradients of weights); with a depth over k =
-// e depth .. (e + 1) depth - 1, into one c (splits of a skinny product).
+// group e sums over k = offsets[e] .. offsets[e + 1] - 1 into its own c (gradients of weights); with a depth, over k =
+// e depth .. (e + 1) depth - 1 into one c (splits of a skinny product).
 enum class Groups { kOne, kOfRows, kOfInner };
 
 // c = activation(a b^T + bias), or c += a b^T.
 struct Product {
   Groups groups;
-  int32_t count;           // of groups
+  int32_t count;           // groups
   const int32_t* offsets;  // [count + 1], or null for one group and for splits
-  int32_t rows;            // M; for kOfRows of all groups together
+  int32_t rows;            // M; for kOfRows, of all groups together
   int32_t columns;         // N, columns of a b^T; c has half of them for SwiGLU
-  int32_t inner;           // K; for kOfInner of all groups together
+  int32_t inner;           // K; for kOfInner, of all groups together
   Matrix a, b;
   int64_t b_elements;  // elements of one group's b, for kOfRows
   const float* bias;   // [count or 1, columns], or null
   int32_t activation;  // moe_activation
-  Gating gating;       // of SwiGLU
+  Gating gating;       // parameters of SwiGLU
   bool accumulate;
   Output c, preactivation;
-  int32_t depth = 0;  // k of a split; 0: no splits
+  int32_t depth = 0;  // k per split; 0: no splits
 
   // Columns of c.
   __host__ __device__ int32_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }
@@ -59,26 +59,26 @@ struct RowRange {
 };
 constexpr RowRange kEveryGroup{0, INT32_MAX};
 
-// A size as int32; refuses one that the kernels cannot count to.
+// A size as int32; refuses sizes that overflow the kernels' indices.
 int32_t size_of(const char* what, int64_t size);
 // `matrix` [.., lines, K] as an operand, or [.., K, lines] if transposed.
 Matrix matrix_of(Tensor matrix, bool transposed);
-// `output` [.., columns]; null data if it is null.
+// `output` [.., columns]; its data is null if `output` is null.
 Output output_of(OptionalTensor output);
 // Computes the product by the kernels for its dtypes.
-void run_product(Launch& launch, const Product& product);
-// bfloat16 times bfloat16 by wgmma (hopper.cu); false if the card has none or cannot compute this product by it. That
-// depends on the layer and on how its operands are aligned, never on the number of rows.
-bool run_hopper_product(Launch& launch, const Product& product);
-// The same by mma.sync (tensor.cu); every other mix, unless it is skinny, by float32 multiply-adds (float.cu).
-void run_tensor_product(Launch& launch, const Product& product);
-void run_float_product(Launch& launch, const Product& product);
-// A float32 operand and a layer with few outputs or inputs: on tensor cores, in parts and splits (skinny.cu). Which
-// layers are skinny does not depend on the number of tokens.
+void run_product(Launcher& launch, const Product& product);
+// bfloat16 times bfloat16 by wgmma (hopper.cu); returns false if the GPU lacks it or it does not fit this product. That
+// depends on the layer and its operands' alignment, never on the number of rows.
+bool run_hopper_product(Launcher& launch, const Product& product);
+// bfloat16 by mma.sync (tensor.cu); every other mix that is not skinny by float32 multiply-adds (float.cu).
+void run_tensor_product(Launcher& launch, const Product& product);
+void run_float_product(Launcher& launch, const Product& product);
+// A float32 operand and a layer with few outputs or inputs: on tensor cores, in parts and splits (skinny.cu). is_skinny
+// does not depend on the number of tokens.
 bool is_skinny(const Product& product);
-void run_skinny_product(Launch& launch, const Product& product);
+void run_skinny_product(Launcher& launch, const Product& product);
 // Weights in blocks: decoded in registers for mma.sync (block.cu).
-void run_block_product(Launch& launch, const Product& product);
+void run_block_product(Launcher& launch, const Product& product);
 
 // Columns of c in a tile.
 template <class Tile>
@@ -86,10 +86,10 @@ __host__ __device__ constexpr int tile_columns(const Product& product) {
   return product.activation == MOE_SWIGLU ? Tile::kColumns / 2 : Tile::kColumns;
 }
 
-// Blocks of a launch, each of which walks over tiles: at most as many as there can be tiles, and as run at once. At
-// least one for groups, to check the offsets.
+// Blocks of a launch, each of which walks over tiles: at most the number of tiles and of resident blocks. At least one
+// if there are groups, to check the offsets.
 template <class Tile>
-unsigned walking_blocks(const Launch& launch, const Product& product, RowRange rows, int tile_rows) {
+unsigned walking_blocks(const Launcher& launch, const Product& product, RowRange rows, int tile_rows) {
   int64_t down = ceil_div(product.rows, tile_rows) * product.count;
   if (product.groups == Groups::kOfRows) {
     down = product.rows / tile_rows + std::min(product.count, product.rows / std::max(rows.least, 1));

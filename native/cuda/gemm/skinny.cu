@@ -1,9 +1,9 @@
-// GEMM of a layer with few outputs or inputs and a float32 operand, as the router: c [M, N] = activation(a [M, K]
+// GEMM of a layer with few outputs or inputs and a float32 operand, such as the router: c [M, N] = activation(a [M, K]
 // b [N, K]^T + bias), or c += a b^T, on tensor cores, by the bfloat16 parts of float32 values (parts.h). K is cut into
-// splits, so that few tokens fill the card: a split is one chain of mma.m16n8k16 over k, and the block that finishes a
-// tile's last split adds the sums of all in order. The number of rows changes neither, so a row has the same bits alone
-// and in a batch. Design: docs/kernels-cuda.md. Source: CUTLASS, split-K. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
-// --gtest_filter='Gemm*'. Time: ./panamoe bench gate --device cuda.
+// splits, so that few tokens fill the GPU: a split is one chain of mma.m16n8k16 over k, and the block that finishes a
+// tile's last split adds all splits in order. Neither depends on the number of rows, so a row has the same bits alone
+// and in a batch. Design: docs/kernels-cuda.md. Source: CUTLASS, split-K.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench gate --device cuda.
 #include "cuda/gemm/skinny.h"
 
 #include "cuda/gemm/epilogue.h"
@@ -17,14 +17,14 @@ namespace {
 // Bytes of a block's panels: they fit the 99 KiB of sm_86, and two blocks fit sm_90.
 constexpr int kPanelBytes = 96 << 10;
 
-// The tile of a block, its depth in k and its grid of warps.
+// A block's tile, its depth in k and its grid of warps.
 template <int rows, int columns, int depth, int warp_rows, int warp_columns, int unroll, int blocks>
 struct SkinnyTile {
   static constexpr int kRows = rows, kColumns = columns, kDepth = depth;
   static constexpr int kWarpColumns = warp_columns;
   static constexpr int kThreads = warp_rows * warp_columns * kWarpLanes;
-  static constexpr int kUnroll = unroll;                           // steps of 16 k, limited by registers
-  static constexpr int kBlocks = blocks;                           // resident on a multiprocessor, see kResident
+  static constexpr int kUnroll = unroll;                           // unrolled steps of 16 k, limited by registers
+  static constexpr int kBlocks = blocks;                           // blocks per multiprocessor, see kResident
   static constexpr int kRowSteps = rows / warp_rows / 16;          // fragments of a and c down a warp's part
   static constexpr int kColumnSteps = columns / warp_columns / 8;  // fragments of b and c across it
   static_assert(skinny::kDepth % depth == 0);
@@ -40,13 +40,13 @@ struct Stages {
   static constexpr size_t kSharedBytes = std::max(size_t{kCount} * kBytes, kSumsBytes<Tile>);
 };
 
-// Blocks resident on a multiprocessor. Six products of a wide tile need more registers than two blocks leave on sm_80.
+// Blocks per multiprocessor. Six products of a wide tile need more registers than two blocks leave on sm_80.
 template <typename A, typename B, class Tile>
 constexpr int kResident = kParts<A> == kParts<B> ? Tile::kBlocks - 1 : Tile::kBlocks;
 
-// The sums of splits before they are added: [splits, M, stride], the columns in the order of a tile's lines.
+// The sums of splits before they are added: [splits, M, stride], columns in the order of a tile's lines.
 struct SplitSums {
-  float* values;      // null for one split
+  float* values;      // null if there is one split
   int stride;         // a multiple of 8
   unsigned* tickets;  // one per tile of c
 
@@ -56,7 +56,7 @@ struct SplitSums {
     return tickets + int64_t{tile.row / Tile::kRows} * across + tile.column / width;
   }
 
-  // Calls visit(place in the first split, place in the tile's table) for four neighbours at a time.
+  // Calls visit(index in the first split, index in the tile's table) for four adjacent elements at a time.
   template <class Tile, typename Visit>
   __device__ __forceinline__ void for_each_quad(const Product& product, const TileIndex& tile, float* table,
                                                 Visit&& visit) const {
@@ -72,8 +72,8 @@ struct SplitSums {
   }
 };
 
-// Keeps the sums of a split of a tile; if it is the last one to come, adds all splits in order into the table and
-// returns true. Bound by reading the splits from the L2 cache, 32 KiB in flight.
+// Stores the sums of a tile's split. The last split to arrive adds all splits in order into the table and returns true.
+// Bound by reading the splits from the L2 cache, 32 KiB in flight.
 template <class Tile>
 __device__ __forceinline__ bool add_splits(const Product& product, const SplitSums& splits, const TileIndex& tile,
                                            float* table) {
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 8;
-  const int down = lane / 4, pair = lane % 4 * 2;  // of the lane in a fragment
+  const int down = lane / 4, pair = lane % 4 * 2;  // the lane's position in a fragment
   __shared__ TileWalk<Tile> walk;
   if (threadIdx.x == 0) walk.start(Tile::kRows);
   while (walk.next(product, kEveryGroup, refusal)) {
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
     typename PanelA::Reader reader_a(side_a<A, kTransposedA>(product, tile));
     typename PanelB::Reader reader_b(side_b<B, kTransposedB>(product, tile));
     const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
-    // For SwiGLU any warp has lines of both halves.
+    // With SwiGLU every warp has lines of both halves.
     const bool outside = tile.row + warp_row >= tile.rows ||
                          (product.activation != MOE_SWIGLU && tile.column + warp_column >= product.columns);
     const auto copy_stage = [&](int step) {
@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
       wait_copies<Pipeline::kCount - 2>();
-      __syncthreads();  // this stage has arrived, the previous one is free
+      __syncthreads();  // this stage is loaded, the previous one is free
       copy_stage(step + Pipeline::kCount - 1);
       if (outside) continue;
       const unsigned char* stage = stages + step % Pipeline::kCount * Pipeline::kBytes;
@@ -145,7 +145,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
         const auto load_b = [&](int j, uint32_t(&b)[kParts<B>][2]) {
           PanelB::load(panel_b, warp_column + j * 8 + down, k + pair, b);
         };
-        // All fragments of the operand with fewer parts are in registers, the other one's are split as they are used.
+        // Registers hold all fragments of the operand with fewer parts; the other operand's are split when used.
         if constexpr (kParts<A> < kParts<B>) {
           uint32_t a[Tile::kRowSteps][kParts<A>][4];
 #pragma unroll
@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
       }
     }
     wait_copies<0>();
-    __syncthreads();  // the stages are free for the sums
+    __syncthreads();  // the stages' memory is free for the sums
     auto* table = reinterpret_cast<float*>(stages);
 #pragma unroll
     for (int i = 0; i < Tile::kRowSteps; ++i) {
@@ -190,7 +190,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
     __syncthreads();
     if (splits.values != nullptr) {
       if (!add_splits<Tile>(product, splits, tile, table)) continue;
-      if (threadIdx.x == 0) walk.tile.group = 0;  // all splits have one c
+      if (threadIdx.x == 0) walk.tile.group = 0;  // all splits share one c
       __syncthreads();
     }
     finish_tile<Tile>(product, tile, 0, walk.rows(), table);
@@ -198,7 +198,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
 }
 
 template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
-void launch_kernel(Launch& launch, const Product& product) {
+void launch_kernel(Launcher& launch, const Product& product) {
   using Pipeline =
       Stages<Panel<A, kTransposedA, Tile::kRows, Tile>, Panel<B, kTransposedB, Tile::kColumns, Tile>, Tile>;
   SplitSums splits{};
@@ -215,7 +215,7 @@ void launch_kernel(Launch& launch, const Product& product) {
 }
 
 template <typename A, typename B, class Tile>
-void launch_tiles(Launch& launch, const Product& product) {
+void launch_tiles(Launcher& launch, const Product& product) {
   if (product.a.transposed) {
     product.b.transposed ? launch_kernel<A, B, true, true, Tile>(launch, product)
                          : launch_kernel<A, B, true, false, Tile>(launch, product);
@@ -226,7 +226,7 @@ void launch_tiles(Launch& launch, const Product& product) {
 }
 
 template <typename A, typename B>
-void launch_kernels(Launch& launch, const Product& product) {
+void launch_kernels(Launcher& launch, const Product& product) {
   switch (skinny::tile_for(product.rows, product.columns, product.count, launch.processors()).rows) {
     case skinny::kWide.rows: return launch_tiles<A, B, WideTile>(launch, product);
     case skinny::kMiddle.rows: return launch_tiles<A, B, MiddleTile>(launch, product);
@@ -234,7 +234,7 @@ void launch_kernels(Launch& launch, const Product& product) {
   }
 }
 
-void launch_dtypes(Launch& launch, const Product& product) {
+void launch_dtypes(Launcher& launch, const Product& product) {
   if (product.a.dtype == MOE_BFLOAT16) {
     launch_kernels<Bfloat16, float>(launch, product);
   } else if (product.b.dtype == MOE_BFLOAT16) {
@@ -252,7 +252,7 @@ bool is_skinny(const Product& product) {
   return std::min(product.columns, side) <= skinny::kMostWidth;
 }
 
-void run_skinny_product(Launch& launch, const Product& product) {
+void run_skinny_product(Launcher& launch, const Product& product) {
   const auto depth = static_cast<int32_t>(
       product.a.transposed ? skinny::gradient_split_depth(product.rows, product.columns, product.inner)
                            : skinny::split_depth(product.columns, product.inner));

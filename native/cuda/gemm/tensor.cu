@@ -1,7 +1,6 @@
 // GEMM of bfloat16 times bfloat16 on tensor cores: c [M, N] = a [M, K] b [N, K]^T per group. A pipeline of asynchronous
 // copies (cp.async) fills stages of panels in shared memory; warps multiply fragments by mma.m16n8k16, k in ascending
-// order in every tile, so a row's bits depend neither on the tile nor on the rows beside it. Design:
-// docs/kernels-cuda.md.
+// order in every tile, so a row's bits depend neither on the tile nor on the other rows. Design: docs/kernels-cuda.md.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
 // Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
 #include "cuda/gemm/epilogue.h"
@@ -11,8 +10,8 @@
 namespace moe::cuda {
 namespace {
 
-// Bytes of a block's stages: two blocks fit the 163 KiB of sm_80, one the 99 KiB of sm_86. All but one stage are in
-// flight while one is multiplied, 40 KiB of weights where a tile has few rows.
+// Bytes of a block's stages: two blocks fit the 163 KiB of sm_80, one the 99 KiB of sm_86. All stages except the one
+// being multiplied are in flight: 40 KiB of weights if a tile has few rows.
 constexpr int kStagesBytes = 64 << 10;
 
 // A tile of up to `rows` rows: depth of its panels in k, and the grid of warps that multiply it.
@@ -27,8 +26,8 @@ struct Shape {
   static constexpr int kStages = kStagesBytes / 2 / kStage;
 };
 
-// The tiles of a kernel: columns, the most rows, and the shape of a tile with fewer rows. Slim ones are for calls that
-// have few tiles.
+// The tiles of a kernel: columns, maximum rows, and the shape of a tile with fewer rows. Slim ones are for products
+// with few tiles.
 struct WideTile {
   static constexpr int kColumns = tiles::kWideColumns, kLeastRows = 32, kRows = tiles::kMma.most, kThreads = 256,
                        kBlocks = 2;
@@ -45,10 +44,10 @@ struct SlimTile {
 template <class Tile>
 constexpr size_t kSharedBytes = std::max<size_t>(kStagesBytes, kSumsBytes<Tile>);
 
-// The element at which chunk `chunk` (16 bytes) of row `row` begins in a panel with kChunks chunks per row. Chunks are
-// swizzled, so that the eight rows of one chunk, which ldmatrix reads at once, are in different banks.
+// The element at which chunk `chunk` (16 bytes) of row `row` starts in a panel with kChunks chunks per row. Chunks are
+// swizzled, so that the eight rows of a chunk, which ldmatrix reads at once, are in different banks.
 template <int kChunks>
-__device__ __forceinline__ int chunk_place(int row, int chunk) {
+__device__ __forceinline__ int chunk_offset(int row, int chunk) {
   const int swizzle = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
   return (row * kChunks + (chunk ^ swizzle)) * 8;
 }
@@ -56,8 +55,7 @@ __device__ __forceinline__ int chunk_place(int row, int chunk) {
 template <class Tile, int lines, bool transposed>
 using Reader = PanelReader<Bfloat16, transposed, lines, Tile::kDepth, Tile::kThreads>;
 
-// Starts the copies of the reader's panel, then moves the reader to the next one; `inner` is K minus the panel's first
-// k.
+// Starts the copies of the reader's panel, then advances the reader; `inner` is K minus the panel's first k.
 template <class Tile, int kLines, bool kTransposed>
 __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& reader, Bfloat16* to, int inner) {
   constexpr int kRowChunks = (kTransposed ? kLines : Tile::kDepth) / 8;
@@ -66,27 +64,28 @@ __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& re
     if (!reader.reads()) break;
     const Chunk<Bfloat16> chunk = reader.chunk(i, inner);
     const int line = reader.line(i), k = reader.k(i);
-    Bfloat16* place = to + (kTransposed ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
+    Bfloat16* target =
+        to + (kTransposed ? chunk_offset<kRowChunks>(k, line / 8) : chunk_offset<kRowChunks>(line, k / 8));
     if (reader.aligned()) {
-      copy_async_16(place, chunk.from, chunk.count * 2);
+      copy_async_16(target, chunk.from, chunk.count * 2);
     } else {
-      *reinterpret_cast<Vector<Bfloat16, 8>*>(place) = chunk.load(false);
+      *reinterpret_cast<Vector<Bfloat16, 8>*>(target) = chunk.load(false);
     }
   }
   reader.advance();
 }
 
-// Loads four 8 x 8 matrices: 16 lines of a panel from `line` on by 16 of k from `k` on. The order of the four is lines
-// first (a fragment of a) or k first (two fragments of b).
+// Loads four 8 x 8 matrices: 16 lines of a panel from `line` on by 16 k from `k` on. Their order is lines first (a
+// fragment of a) or k first (two fragments of b).
 template <class Tile, int kLines, bool kTransposed, bool kLinesFirst>
 __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16* panel, int line, int k) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int inside = lane % 8, first = lane / 8 % 2, then = lane / 16;
   const int line_part = kLinesFirst ? first : then, k_part = kLinesFirst ? then : first;
   if constexpr (kTransposed) {
-    load_matrices_transposed(r, panel + chunk_place<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
+    load_matrices_transposed(r, panel + chunk_offset<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
   } else {
-    load_matrices(r, panel + chunk_place<Tile::kDepth / 8>(line + line_part * 8 + inside, k / 8 + k_part));
+    load_matrices(r, panel + chunk_offset<Tile::kDepth / 8>(line + line_part * 8 + inside, k / 8 + k_part));
   }
 }
 
@@ -115,7 +114,7 @@ __device__ __forceinline__ void multiply_shape(const Product& product, const Til
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     wait_copies<Tile::kStages - 2>();
-    __syncthreads();  // this stage has arrived, the previous one is free
+    __syncthreads();  // this stage is loaded, the previous one is free
     copy_stage(step + Tile::kStages - 1);
     const Bfloat16* panel_a = stages + step % Tile::kStages * Tile::kStage;
     const Bfloat16* panel_b = panel_a + Tile::kRows * Tile::kDepth;
@@ -140,7 +139,7 @@ __device__ __forceinline__ void multiply_shape(const Product& product, const Til
     }
   }
   wait_copies<0>();
-  __syncthreads();  // the stages are free for the sums
+  __syncthreads();  // the stages' memory is free for the sums
   auto* table = reinterpret_cast<float*>(stages);
 #pragma unroll
   for (int i = 0; i < Tile::kRowSteps; ++i) {
@@ -153,7 +152,7 @@ __device__ __forceinline__ void multiply_shape(const Product& product, const Til
   }
 }
 
-// The shape for a tile with `rows` rows, at least kRows: the same chain of sums in each.
+// The shape for a tile with `rows` rows, at least kRows; each has the same chain of sums.
 template <class Tile, bool kTransposedA, bool kTransposedB, int kRows>
 __device__ __forceinline__ void multiply(const Product& product, const TileIndex& tile, int rows, Bfloat16* stages) {
   if constexpr (kRows < Tile::kRows) {
@@ -179,7 +178,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 }
 
 template <class Tile, bool kTransposedA>
-void launch_tiles(Launch& launch, const Product& product, int tile_rows) {
+void launch_tiles(Launcher& launch, const Product& product, int tile_rows) {
   launch(product.b.transposed ? tensor_kernel<Tile, kTransposedA, true> : tensor_kernel<Tile, kTransposedA, false>,
          walking_blocks<Tile>(launch, product, kEveryGroup, tile_rows), Tile::kThreads, kSharedBytes<Tile>, product,
          tile_rows, launch.refusal());
@@ -187,7 +186,7 @@ void launch_tiles(Launch& launch, const Product& product, int tile_rows) {
 
 }  // namespace
 
-void run_tensor_product(Launch& launch, const Product& product) {
+void run_tensor_product(Launcher& launch, const Product& product) {
   if (product.a.transposed) return launch_tiles<WideTile, true>(launch, product, WideTile::kRows);
   const tiles::Tile tile =
       tiles::choose(tiles::kMma, {product.rows, product.columns, product.count}, true, launch.processors());

@@ -1,4 +1,4 @@
-// What the GEMM's kernels share: the walk over the tiles of all groups, and vector reads of an operand's panels.
+// Shared by the GEMM kernels: the walk over the tiles of all groups, and vector reads of an operand's panels.
 #pragma once
 
 #include "cuda/gemm/product.h"
@@ -10,25 +10,25 @@ namespace moe::cuda {
 struct TileIndex {
   int group;
   int begin;  // the group's first row, of a and c or of the inner dimension
-  int rows;   // of the group
+  int rows;   // rows of the group
   int inner;
-  int row, column;  // of the tile's first element, within the group
+  int row, column;  // the tile's first element within the group
 };
 
 // Walks over the tiles of all groups: a block computes tiles blockIdx.x, blockIdx.x + gridDim.x, ... (a persistent
-// grouped GEMM as in CUTLASS). To find a tile one warp counts the tiles of 32 groups at a time from the offsets, so
-// neither the host nor another block must know the groups' sizes. The walk lies in shared memory, to leave registers
-// for sums.
+// grouped GEMM like in CUTLASS). To find a tile, one warp counts the tiles of 32 groups at a time from the offsets, so
+// neither the host nor other blocks need the sizes of the groups. The walk is in shared memory, to leave registers for
+// sums.
 template <class Tile>
 struct TileWalk {
-  int64_t index;          // of the block's next tile, over all groups
+  int64_t index;          // index of the block's next tile over all groups
   int64_t before_window;  // tiles of the groups before the window
-  int window;             // the first of the 32 groups whose tiles are counted
-  int tile_rows;          // of c
+  int window;             // the first of 32 groups whose tiles are counted
+  int tile_rows;          // rows of c per tile
   bool found;
   TileIndex tile;  // valid if found
 
-  // Called by one thread. Tiles have this many rows, the last of a group fewer.
+  // Called by one thread. Tiles have this many rows, except the last one of a group.
   __device__ void start(int rows) {
     index = blockIdx.x;
     before_window = 0;
@@ -36,10 +36,10 @@ struct TileWalk {
     tile_rows = rows;
   }
 
-  // Rows of the tile that was found.
+  // Rows of the current tile.
   __device__ int rows() const { return min(tile.rows - tile.row, tile_rows); }
 
-  // Finds the block's next tile; false if there is no more. Called by all threads; passes two barriers.
+  // Finds the block's next tile; returns false if there is none. Called by all threads; has two barriers.
   __device__ bool next(const Product& product, RowRange range, Refusal refusal) {
     __syncthreads();
     if (threadIdx.x < kWarpLanes) find(product, range, refusal);
@@ -47,7 +47,7 @@ struct TileWalk {
     return found;
   }
 
-  // The same called by one warp, for kernels with barriers of their own. Refuses illegal offsets.
+  // next() for one warp, for kernels with barriers of their own. Refuses illegal offsets.
   __device__ void find(const Product& product, RowRange range, Refusal refusal) {
     if (product.depth != 0) return find_split(product);
     const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
@@ -57,7 +57,7 @@ struct TileWalk {
     int first = window, source = -1, begin = 0, size = 0;
     for (; first < product.count; first += kWarpLanes) {
       const int64_t mine = int64_t{tiles_down(product, range, refusal, first + lane, begin, size)} * across;
-      const int64_t through = warp_sum_up_to(mine);  // tiles of the window's groups, the lane's included
+      const int64_t through = warp_sum_up_to(mine);  // tiles of the window's groups up to the lane's
       const unsigned holding = __ballot_sync(kAllLanes, wanted < before + through);
       if (holding != 0) {
         source = __ffs(static_cast<int>(holding)) - 1;
@@ -76,9 +76,9 @@ struct TileWalk {
   }
 
  private:
-  static constexpr int kBand = 16;
+  static constexpr int kBand = 16;  // rows of tiles in a band
 
-  // The splits of a tile are neighbours: they run at once, and their sums are in the L2 cache when they are added.
+  // Splits of a tile are adjacent: they run at the same time, and their sums are in the L2 cache when they are added.
   __device__ void find_split(const Product& product) {
     if (threadIdx.x % kWarpLanes != 0) return;
     const int across = (product.width() + tile_columns<Tile>(product) - 1) / tile_columns<Tile>(product);
@@ -90,7 +90,7 @@ struct TileWalk {
     index += gridDim.x;
   }
 
-  // Rows of tiles in a group; also its first row (or k) and its size.
+  // Rows of tiles in a group; also returns the group's first row (or k) and its size.
   __device__ int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
                             int& size) const {
     if (group >= product.count) return 0;
@@ -113,8 +113,8 @@ struct TileWalk {
 
   __device__ int tiles_in(int rows) const { return rows / tile_rows + (rows % tile_rows != 0); }
 
-  // Sets tile `number` of a group. Tiles are numbered down bands of kBand rows of tiles, so that blocks that run at
-  // once share columns of b and rows of a in the L2 cache.
+  // Sets tile `number` of a group. Tiles are numbered down bands of kBand rows of tiles, so that blocks that run at the
+  // same time share columns of b and rows of a in the L2 cache.
   __device__ void place(const Product& product, int64_t number, int across, int begin, int size) {
     const bool of_inner = product.groups == Groups::kOfInner;
     tile.begin = begin;
@@ -128,18 +128,18 @@ struct TileWalk {
   }
 };
 
-// For SwiGLU a tile's lines of b alternate: kRun of the gate, then the matching kRun of the up half.
+// With SwiGLU a tile's lines of b alternate: kRun of the gate, then the matching kRun of the up half.
 constexpr int kRun = 8;
 __host__ __device__ constexpr int line_in_half(int line) { return line / (2 * kRun) * kRun + line % kRun; }
 __host__ __device__ constexpr bool line_is_up(int line) { return line / kRun % 2 != 0; }
 
-// An operand of one group from the tile's first line on.
+// One group's operand from the tile's first line on.
 template <typename Value>
 struct Side {
   const Value* data;
   int64_t stride;
   bool aligned;
-  int left;  // lines from here on; for SwiGLU lines of the gate
+  int left;  // lines from here on; SwiGLU: lines of the gate
   int up;    // SwiGLU: lines from a gate line to its up line; else 0
 };
 
@@ -163,13 +163,13 @@ __device__ __forceinline__ Side<Value> side_b(const Product& product, const Tile
           product.activation == MOE_SWIGLU ? width : 0};
 }
 
-// 16 bytes of neighbours, of which the first `count` are inside the operand.
+// 16 bytes of adjacent elements, of which the first `count` are inside the operand.
 template <typename Value>
 struct Chunk {
   const Value* from;
   int count;
 
-  // Loads the chunk, with zeros for what is outside.
+  // Loads the chunk, with zeros outside the operand.
   __device__ __forceinline__ Vector<Value, kVectorOf<Value>> load(bool aligned) const {
     if (aligned && count == kVectorOf<Value>) return *reinterpret_cast<const Vector<Value, kVectorOf<Value>>*>(from);
     Vector<Value, kVectorOf<Value>> vector;
@@ -179,9 +179,9 @@ struct Chunk {
   }
 };
 
-// The chunks of 16 bytes that a thread reads of each panel (`lines` by `depth` of k): kCount of them, a constant number
-// of lines apart, or of k if the operand is transposed. Of a panel with fewer chunks than threads the last threads read
-// none.
+// The 16-byte chunks that a thread reads of each panel (`lines` by `depth` of k): kCount of them, a constant number of
+// lines apart, or of k if the operand is transposed. If a panel has fewer chunks than threads, the last threads read
+// nothing.
 template <typename Value, bool transposed, int lines, int depth, int threads>
 class PanelReader {
  public:
@@ -214,15 +214,15 @@ class PanelReader {
       return {from_ + skipped * stride_ + to_up, skipped < left_ ? min(max(inner - k(0), 0), kVector) : 0};
     }
   }
-  // Moves to the next panel.
+  // Advances to the next panel.
   __device__ __forceinline__ void advance() { from_ += transposed ? depth * stride_ : depth; }
   __device__ __forceinline__ bool aligned() const { return aligned_; }
   __device__ __forceinline__ static bool reads() { return kChunks >= threads || threadIdx.x < kChunks; }
 
  private:
-  static constexpr int kAcross = (transposed ? lines : depth) / kVector;  // chunks of a line, or of a k
+  static constexpr int kAcross = (transposed ? lines : depth) / kVector;  // chunks per line, or per k
   static constexpr int kStep = threads / kAcross;
-  // True if the thread's chunks alternate between gate and up half; else all are of one half.
+  // True if the thread's chunks alternate between gate and up half; else all are in one half.
   static constexpr bool kStepInRun = !transposed && kRun % kStep == 0;
   static_assert((kChunks < threads || kChunks % threads == 0) && threads % kAcross == 0);
   static_assert(transposed || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
@@ -234,7 +234,7 @@ class PanelReader {
   const int64_t stride_;
   const bool aligned_;
   const int up_;
-  int left_;  // lines of the operand from the thread's first one on
+  int left_;  // lines of the operand from the thread's first line on
 };
 
 }  // namespace moe::cuda

@@ -1,6 +1,5 @@
-// A custom activation, element by element: y = custom(x), dx = dy custom_slope(x). NVRTC compiles it with a
-// custom_activation.h that defines float custom(float x) and its derivative float custom_slope(float x). Bound by
-// bytes.
+// A custom elementwise activation: y = custom(x), dx = dy custom_slope(x). NVRTC compiles it with a custom_activation.h
+// that defines float custom(float x) and its derivative float custom_slope(float x). Bound by bytes.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedActivation*'; CompilationTest (Java) for NVRTC.
 #include "cuda/runtime_kernel/activation.h"
 #include "cuda/runtime_kernel/element.h"
@@ -34,7 +33,7 @@ __device__ __forceinline__ void for_each_element(Extent extent, Visit&& visit) {
 
 }  // namespace
 
-// y = custom(x), and saved = x if saved is not null. y may alias x.
+// y = custom(x); also saved = x if saved is not null. y may alias x.
 RUNTIME_KERNEL void __launch_bounds__(kActivationThreads)
     activation_forward(Elements x, Elements saved, Elements y, Extent extent) {
   for_each_element(extent, [&](long long i) {

@@ -1,4 +1,4 @@
-// The arguments of the runtime kernels of a custom activation, for kernels and host.
+// Arguments of the runtime kernels of a custom activation, shared by kernel and host.
 #pragma once
 
 #include "cuda/runtime_kernel/kernel.h"
@@ -13,7 +13,7 @@ struct Elements {
   int narrow;
 };
 
-// The elements of a call: `count`; if rows is not null, only the first *rows rows of `width`.
+// The elements of a call: `count`, or only the first *rows rows of `width` if rows is not null.
 struct Extent {
   long long count;
   const int* rows;

@@ -1,4 +1,4 @@
-// float32 and bfloat16 elements for runtime kernels, without CUDA's headers, which NVRTC does not bring.
+// float32 and bfloat16 elements for runtime kernels, without CUDA's headers, which NVRTC does not include.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -27,7 +27,7 @@ __device__ __forceinline__ void store_float(float value, bfloat16* to) {
 
 constexpr int kEight = 8;
 
-// Loads eight neighbours by accesses of 16 bytes.
+// Loads eight adjacent elements by 16-byte accesses.
 __device__ __forceinline__ void load_eight(const float* from, float (&to)[kEight]) {
   const float4 low = reinterpret_cast<const float4*>(from)[0], high = reinterpret_cast<const float4*>(from)[1];
   to[0] = low.x, to[1] = low.y, to[2] = low.z, to[3] = low.w;

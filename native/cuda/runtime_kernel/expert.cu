@@ -1,11 +1,11 @@
 // y_e = activation(x_e W_e^T + b_e) for groups of few rows (a decode step), without tensor cores. NVRTC compiles it for
-// one layer of experts, with these definitions:
+// one layer's experts, with these definitions:
 //   KERNEL_INNER       K, a multiple of 8
 //   KERNEL_ACTIVATION  a moe_activation without parameters, or MOE_CUSTOM_ACTIVATION: then custom_activation.h
 //                      has float custom(float x)
 //   KERNEL_X, KERNEL_W, KERNEL_Y  float or bfloat16: elements of x, of W, and of y and the preactivation
 // x [R, K], W [E, N, K], b [E, N], y [R, N], for SwiGLU [R, N / 2]. A warp takes four columns; its lanes share K. Bound
-// by reading W once for 8 rows.
+// by reading W once per 8 rows.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedExpert*'; CompilationTest (Java) for NVRTC.
 #include "cuda/activation.h"
 #include "cuda/reduce.h"
@@ -35,7 +35,7 @@ __device__ __forceinline__ float activated(float x) {
 #endif
 }
 
-// An expert's operands and the columns of a warp: kWarpColumns neighbours; for SwiGLU half of them in the up half.
+// An expert's operands, and a warp's kWarpColumns adjacent columns; with SwiGLU half of them are in the up half.
 struct Expert {
   const KERNEL_X* x;
   const KERNEL_W* weights;
@@ -43,7 +43,7 @@ struct Expert {
   KERNEL_Y* y;
   KERNEL_Y* preactivation;
   int columns;  // N
-  int first;    // column of y
+  int first;    // first column of y
 
   __device__ int outputs() const { return kGated ? columns / 2 : columns; }
   __device__ bool has(int c) const { return first + c % kOutputs < outputs(); }
@@ -51,11 +51,11 @@ struct Expert {
 };
 
 // Computes `tile` rows from `begin` on. A lane sums every 32nd vector of 8 in ascending order, then the lanes are added
-// in a fixed order, so a row's bits do not depend on the rows beside it.
+// in a fixed order, so a row's bits do not depend on the other rows.
 template <int tile>
 __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, int lane) {
   float sums[tile][kWarpColumns] = {};
-  // With a single row there are registers for two vectors of weights in flight.
+  // A single row leaves registers for two vectors of weights in flight.
 #pragma unroll(tile == 1 ? 2 : 1)
   for (int k = lane * kEight; k < kInner; k += kWarpLanes * kEight) {
     float w[kWarpColumns][kEight];

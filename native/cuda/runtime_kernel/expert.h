@@ -1,13 +1,13 @@
-// The arguments of the runtime kernel `expert`, for kernel and host.
+// Arguments of the runtime kernel `expert`, shared by kernel and host.
 #pragma once
 
 #include "cuda/runtime_kernel/kernel.h"
 
 namespace moe::cuda::runtime_kernel {
 
-constexpr int kExpertRows = 64;  // most rows of a call that it serves; more are slow, not wrong
+constexpr int kExpertRows = 64;  // maximum rows of a call; more would be slow, not wrong
 constexpr int kExpertThreads = 256;
-constexpr int kWarpColumns = 4;  // of the preactivation
+constexpr int kWarpColumns = 4;  // columns of the preactivation per warp
 
 struct ExpertArguments {
   const void* x;        // [R, K]
@@ -15,7 +15,7 @@ struct ExpertArguments {
   const void* weights;  // [E, N, K]
   const float* bias;    // [E, N] or null
   void* y;              // [R, N], for SwiGLU [R, N / 2]
-  void* preactivation;  // [R, N] or null, elements as y
+  void* preactivation;  // [R, N] with y's elements, or null
   int rows, columns;    // R, N
   int* refused;         // set to 1 for illegal offsets; that expert writes nothing
 };

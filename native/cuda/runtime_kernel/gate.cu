@@ -1,6 +1,6 @@
-// The whole dropless gate of a decode step in one block: scores, choice, weights, positions, counts, offsets, losses;
-// by the functions of the ahead-of-time kernels (cuda/gate/choice.h), which serve all other calls: many tokens, drops,
-// noise, groups. Rules: docs/gating.md. NVRTC compiles it for one gate, with these definitions:
+// The whole dropless gate of a decode step in one block: scores, choice, weights, positions, counts, offsets, losses.
+// It shares cuda/gate/choice.h with the ahead-of-time kernels, which serve all other calls: many tokens, drops, noise,
+// groups. Rules: docs/gating.md. NVRTC compiles it for one gate, with these definitions:
 //   KERNEL_EXPERTS      E, 1 to 1024
 //   KERNEL_TOP_K        K, 1 to 16
 //   KERNEL_SCORE        a moe_score
@@ -18,7 +18,7 @@ using moe::cuda::runtime_kernel::kGateThreads;
 using moe::cuda::runtime_kernel::kGateTokens;
 
 constexpr int kExperts = KERNEL_EXPERTS, kChoices = KERNEL_TOP_K;
-constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // as in visit_token_lanes
+constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // like visit_token_lanes
 using Lanes = moe::cuda::TokenLanes<kLanes, (kExperts + kLanes - 1) / kLanes>;
 constexpr int kEach = (kExperts + kWarpLanes - 1) / kWarpLanes;  // experts per lane in sums over all
 
@@ -29,17 +29,17 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
   __syncwarp();
   const int routes = tokens * kChoices;
   for (int first = 0; first < routes; first += kWarpLanes) {
-    const int place = first + lane;
+    const int index = first + lane;
     const bool choice_major = KERNEL_QUEUE_ORDER == MOE_CHOICE_MAJOR;
-    const int c = choice_major ? place / tokens : place % kChoices;
-    const int s = choice_major ? place % tokens : place / kChoices;
-    const int e = place < routes ? chosen[s * kChoices + c] : -1;
+    const int c = choice_major ? index / tokens : index % kChoices;
+    const int s = choice_major ? index % tokens : index / kChoices;
+    const int e = index < routes ? chosen[s * kChoices + c] : -1;
     const unsigned same = __match_any_sync(kAllLanes, e);
     const unsigned in_loss = __ballot_sync(kAllLanes, c < auxiliary_choices) & same;
     const int before = __popc(same & ((1u << lane) - 1));
     const int start = e < 0 ? 0 : asked[e];
     __syncwarp();
-    if (place < routes) position[s * kChoices + c] = e < 0 ? -1 : start + before;
+    if (index < routes) position[s * kChoices + c] = e < 0 ? -1 : start + before;
     if (e >= 0 && before == 0) {
       asked[e] = start + __popc(same);
       counted[e] += __popc(in_loss);
@@ -63,8 +63,8 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
 RUNTIME_KERNEL void __launch_bounds__(kGateThreads)
     gate(moe::cuda::GateTokens tokens, moe::cuda::runtime_kernel::GateOutputs out) {
   __shared__ int chosen[kGateTokens * kChoices];
-  __shared__ int asked[kExperts], counted[kExperts];  // routes of an expert, and those that the auxiliary loss counts
-  __shared__ double squares[kGateTokens];             // logsumexp^2; below 0 where a token is not used
+  __shared__ int asked[kExperts], counted[kExperts];  // routes per expert, and those that the auxiliary loss counts
+  __shared__ double squares[kGateTokens];             // logsumexp^2; below 0 for unused tokens
   __shared__ double table[moe::cuda::kMostWarps];
   const int count = static_cast<int>(tokens.tokens);
   tokens.experts = kExperts;
@@ -115,7 +115,7 @@ RUNTIME_KERNEL void __launch_bounds__(kGateThreads)
   }
   __syncthreads();
 
-  // sum_e score_e * chosen_e, the tokens in order.
+  // sum_e score_e * chosen_e, tokens in order.
   double auxiliary = 0;
   for (int e = static_cast<int>(threadIdx.x); e < kExperts; e += kGateThreads) {
     double sum = 0;

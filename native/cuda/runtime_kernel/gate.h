@@ -1,4 +1,4 @@
-// The arguments of the runtime kernel `gate`, for kernel and host.
+// Arguments of the runtime kernel `gate`, shared by kernel and host.
 #pragma once
 
 #include "cuda/gate/choice.h"
@@ -6,7 +6,7 @@
 
 namespace moe::cuda::runtime_kernel {
 
-constexpr int kGateTokens = 64;
+constexpr int kGateTokens = 64;  // most tokens of a call
 constexpr int kGateThreads = 512;
 
 struct GateOutputs {

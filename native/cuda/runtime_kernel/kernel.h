@@ -1,4 +1,4 @@
-// How a runtime kernel is declared. NVRTC compiles it once, as an extern "C" function; the emulation compiles several
+// Declares a runtime kernel. NVRTC compiles it once, as an extern "C" function; the emulation compiles several
 // instances, each in a namespace.
 #pragma once
 

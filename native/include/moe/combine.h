@@ -3,8 +3,8 @@
  *
  *   y[s] = skip[s] + c0 * sum_k weight[s,k] * rows[row(s,k)] + c1 * mlp[s],   (c0, c1) = softmax(coefficient[s])
  *
- * Without mlp and coefficient (null together) c0 = 1 and the last term is absent; skip may be null. Of the table of
- * routes it reads expert, position, weight and offsets; dispatch.h says which tables are refused. */
+ * Without mlp and coefficient (null together) c0 = 1 and the last term is absent; skip may be null. Reads expert,
+ * position, weight and offsets of the table of routes; dispatch.h says which tables are refused. */
 #ifndef MOE_COMBINE_H
 #define MOE_COMBINE_H
 
@@ -22,7 +22,7 @@ typedef struct moe_combine_inputs {
   const moe_tensor* skip;        /* [S, M] float32 or bfloat16, or null; the backward ignores it */
 } moe_combine_inputs;
 
-/* Of the inputs of the same name. dmlp and dcoefficient are null without a residual branch. */
+/* Gradients of the inputs of the same names. dmlp and dcoefficient are null without a residual branch. */
 typedef struct moe_combine_gradients {
   uint32_t struct_size;
   const moe_tensor* drows;        /* [R, M]; rows past offsets[E] are left as they are */

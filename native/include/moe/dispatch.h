@@ -1,10 +1,10 @@
-/* Dispatch: tokens -> rows grouped by expert, by the gate's table of routes (moe/gate.h): the row of a route is
- * offsets[expert] + position, none if expert is -1. Of the table it reads expert, position [S, K] with K up to 16 and
- * offsets [E + 1]. x [S, M]; rows [R, M] with R >= offsets[E]. Rows past offsets[E] are left as they are. S * M copies
- * a route, no arithmetic (section 5.4: S*M*c instead of S*E*M*c).
+/* Dispatch: tokens -> rows grouped by expert, by the gate's table of routes (moe/gate.h). A route's row is
+ * offsets[expert] + position; a route whose expert is -1 has none. Reads expert, position [S, K] with K up to 16, and
+ * offsets [E + 1]. x [S, M]; rows [R, M] with R >= offsets[E]. Rows past offsets[E] keep their values. S * M copies per
+ * choice, no arithmetic (DeepSpeed-MoE, section 5.4: S*M*c instead of S*E*M*c).
  *
  * Dispatch and combine refuse a table whose offsets do not rise from 0 to at most R, whose expert is outside [-1, E),
- * or whose position is outside its expert's rows. Two routes never share a row: the CPU refuses that as well; on a CUDA
+ * or whose position is outside its expert's rows. Two routes may not share a row: the CPU refuses that; on a CUDA
  * device such a row holds one route's values or a mix. */
 #ifndef MOE_DISPATCH_H
 #define MOE_DISPATCH_H

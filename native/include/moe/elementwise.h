@@ -14,20 +14,19 @@ typedef enum moe_activation {
   MOE_IDENTITY = 0,
   MOE_RELU = 1,
   MOE_GELU = 2,      /* x * (1 + erf(x / sqrt 2)) / 2 */
-  MOE_GELU_TANH = 3, /* the tanh approximation, as in GPT-2 and BERT */
+  MOE_GELU_TANH = 3, /* the tanh approximation of GPT-2 and BERT */
   MOE_SILU = 4,      /* x * sigmoid(x) */
   MOE_SWIGLU = 5     /* silu(g) * u, where g is the first and u the second half of the last dimension */
 } moe_activation;
 
-/* An activation installed at run time (moe/runtime_kernel.h): one output for each input. A device without one refuses
- * it. */
+/* An elementwise activation installed at run time (moe/runtime_kernel.h). Devices without one refuse it. */
 #define MOE_CUSTOM_ACTIVATION 6
 
 /* An activation and its parameters. SwiGLU of a row's first half g and second half u is
  *   g' = min(g, limit), u' = clamp(u, -limit, limit), y = (u' + up_offset) * g' * sigmoid(alpha * g')
- * Its derivative is 0 where a value is clamped. silu(g) * u has limit INFINITY, alpha 1, up_offset 0, as every other
- * kind must have; GPT-OSS has 7, 1.702 and 1. Refused: an unknown kind, a limit that is NaN or not above 0, an alpha or
- * up_offset that is not finite, and parameters for another kind than SwiGLU. */
+ * Its derivative is 0 where a value is clamped. silu(g) * u has limit INFINITY, alpha 1, up_offset 0; every other kind
+ * must have these too. GPT-OSS has 7, 1.702 and 1. Refused: an unknown kind, a limit that is NaN or not above 0, an
+ * alpha or up_offset that is not finite, and parameters for another kind than SwiGLU. */
 typedef struct moe_activation_config {
   uint32_t struct_size;
   int32_t kind; /* moe_activation, or MOE_CUSTOM_ACTIVATION */
@@ -47,15 +46,15 @@ MOE_API moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_te
 /* y[i] = alpha * a[i] + beta * b[i], computed in float32. y may alias a or b if their dtypes match. */
 MOE_API moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float beta, const moe_tensor* b,
                            const moe_tensor* y, MOE_HELD);
-/* y[i] = min(max(x[i], -bound), bound): the clip_qkv of OLMoE and DBRX. bound finite and 0 or more, or refused. NaN
- * stays NaN. y may be x of its dtype. */
+/* y[i] = min(max(x[i], -bound), bound): the clip_qkv of OLMoE and DBRX. Refused: a bound that is not finite or below 0.
+ * NaN stays NaN. y may alias x if their dtypes match. */
 MOE_API moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* y,
                                      MOE_HELD);
-/* dx[i] = dy[i] where |x[i]| <= bound, else 0. dx may be x or dy of its dtype. */
+/* dx[i] = dy[i] where |x[i]| <= bound, else 0. dx may alias x or dy if their dtypes match. */
 MOE_API moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
                                       const moe_tensor* dx, MOE_HELD);
-/* y[i] = exp(min(x[i], bound)): the scale of a cosine router. bound finite and at most 88, where a float32 ends, or
- * refused. NaN stays NaN. y may alias x if their dtypes match. */
+/* y[i] = exp(min(x[i], bound)): the scale of a cosine router. Refused: a bound that is not finite or above 88, where
+ * float32 overflows. NaN stays NaN. y may alias x if their dtypes match. */
 MOE_API moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
 /* dx[i] = dy[i] * exp(x[i]) where x[i] <= bound, else 0. dx may alias x or dy if their dtypes match. */
 MOE_API moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
@@ -70,13 +69,14 @@ MOE_API moe_status moe_activation_backward(moe_stream stream, const moe_activati
 
 /* Philox 4x32-10 of (seed, offset + i): the same numbers on every backend and thread count.
  * Uniform: y[i] = u[i] in [0, 1), 24 bits. Normal: mean + deviation * N(0, 1) by Box-Muller; both must be finite.
- * Gumbel: -log(-log(u[i])), the noise by which the largest of noisy logits is a sample of their softmax. */
+ * Gumbel: -log(-log(u[i])); the largest of logits plus Gumbel noise is a sample of their softmax. */
 MOE_API moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y, MOE_HELD);
 MOE_API moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,
                                      const moe_tensor* y, MOE_HELD);
 MOE_API moe_status moe_random_gumbel(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y, MOE_HELD);
 /* y[i] = x[i] * (1 - epsilon + 2 * epsilon * u[i]) in float32: the router's multiplicative jitter (Switch Transformer).
- * The same call takes dy to dx. epsilon in [0, 1), or refused. y may alias x if their dtypes match. */
+ * The backward is the same call with dy for x. Refused: an epsilon outside [0, 1). y may alias x if their dtypes
+ * match. */
 MOE_API moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float epsilon, const moe_tensor* x,
                               const moe_tensor* y, MOE_HELD);
 

@@ -1,4 +1,4 @@
-/* The gate: router logits -> top-k experts a token, their weights, the position of each route in its expert's queue,
+/* The gate: router logits -> top-k experts per token, their weights, each route's position in its expert's queue,
  * expert counts, auxiliary losses. One pass over the logits; the result is a flat table of routes, never a one-hot
  * tensor (DeepSpeed-MoE, section 5.4). Exact rules: docs/gating.md. */
 #ifndef MOE_GATE_H
@@ -27,9 +27,9 @@ typedef enum moe_queue_order {
 } moe_queue_order;
 
 typedef enum moe_normalization {
-  MOE_RAW = 0,      /* weight = score (top-1 of the paper) */
-  MOE_CHOSEN = 1,   /* divided by the sum over the k chosen, before dropping (Mixtral) */
-  MOE_SURVIVORS = 2 /* divided by the sum over the routes kept (DeepSpeed top-2, top-k) */
+  MOE_RAW = 0,      /* weight = score (Switch, DeepSpeed top-1) */
+  MOE_CHOSEN = 1,   /* score / sum over the k chosen experts, before dropping (Mixtral) */
+  MOE_SURVIVORS = 2 /* score / sum over the kept routes (DeepSpeed top-2, top-k) */
 } moe_normalization;
 
 typedef enum moe_group_score { MOE_GROUP_MAXIMUM = 0, MOE_GROUP_TOP2_SUM = 1 } moe_group_score;

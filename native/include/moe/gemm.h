@@ -1,12 +1,11 @@
-/* Dense GEMM. Operands float32 or bfloat16 in any mix; products are summed in float32, over the inner
- * dimension in one fixed order whatever the number of rows and threads, so that a row's bits do not
- * depend on the rows beside it.
+/* Dense GEMM. Operands float32 or bfloat16 in any mix; products are summed in float32, over the inner dimension in one
+ * fixed order for every number of rows and threads, so that a row's bits do not depend on the other rows.
  *
- * Packed weights may be in blocks (MOE_Q8_0, ...). Their layout says how a CPU multiplies by them:
- *   MOE_PACKED        each row of the other operand is rounded to int8 first, every 32 of its elements with a scale of
- *                     their own; products of 32 are summed exactly, and scaled and added in float32
- *   MOE_PACKED_EXACT  blocks are decoded to float32 in the cache; the bits are those of products with decoded weights
- * A card rounds no rows with either. */
+ * Packed weights may be in blocks (MOE_Q8_0, ...). Their layout decides how a CPU multiplies by them:
+ *   MOE_PACKED        rounds each row of the other operand to int8, with one scale per 32 elements; 32 products are
+ *                     summed exactly, then scaled and added in float32
+ *   MOE_PACKED_EXACT  decodes blocks to float32 in the cache; the bits are those of products with decoded weights
+ * A GPU rounds no rows with either layout. */
 #ifndef MOE_GEMM_H
 #define MOE_GEMM_H
 
@@ -24,7 +23,7 @@ typedef struct moe_gemm_config {
   int32_t accumulate;  /* 1: c += op(a) op(b), without epilogue */
 } moe_gemm_config;
 
-/* What happens to the sums of a product before they are stored, and where they are saved for the backward. */
+/* Applied to the sums of a product before they are stored, and what is saved for the backward. */
 typedef struct moe_epilogue {
   uint32_t struct_size;
   const moe_activation_config* activation; /* null: the identity */
@@ -35,7 +34,7 @@ typedef struct moe_epilogue {
 /* c = activation(op(a) op(b) + bias), or c += op(a) op(b).
  * op(a) [M, K]: a is [M, K], transposed [K, M]. op(b) [K, N]: b is [K, N], transposed [N, K]. c [M, N], for SwiGLU
  * [M, N / 2]. epilogue: bias [N], preactivation [M, N]; null for c = op(a) op(b).
- * b may be packed (moe_gemm_pack); it then counts as [N, K] whatever transpose_b says. All but bias float32 or
+ * b may be packed (moe_gemm_pack); it is then [N, K] for either transpose_b. All except bias float32 or
  * bfloat16. Refused: inner dimensions that differ, an odd N for SwiGLU, an epilogue that does something together with
  * accumulate. */
 MOE_API moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_tensor* a, const moe_tensor* b,
@@ -45,15 +44,15 @@ MOE_API moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, co
 MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
 
 /* Bytes of a packed operand for weights [N, K] or [E, N, K] of this dtype on this device. MOE_INVALID_ARGUMENT for
- * other ranks, dtypes that are neither floating nor blocks, a K that blocks do not divide, and sizes that are negative
- * or overflow. */
+ * other ranks, dtypes that are neither floating nor blocks, a K that is not a multiple of the block, and sizes that are
+ * negative or overflow. */
 MOE_API moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape,
                                          int64_t* bytes);
-/* Rearranges row-major weights [N, K] or [E, N, K] into the order in which the kernels read them, rounding to the
- * dtype of `packed`. Both float32 or bfloat16, or in the same blocks, whose values stay as they are. packed: layout
- * MOE_PACKED or MOE_PACKED_EXACT, for which the bytes are the same; the same logical shape, aligned to 4 bytes, at
- * least moe_gemm_packed_bytes of memory. Each block of 64 rows is contiguous, and each of the E matrices too:
- * rows from a multiple of 64 on may be packed by a call of their own, into their part of the memory. */
+/* Packs row-major weights [N, K] or [E, N, K] in the order in which the kernels read them, rounding to the dtype of
+ * `packed`. Both float32 or bfloat16, or both in one block format, whose values do not change. packed: layout
+ * MOE_PACKED or MOE_PACKED_EXACT (the bytes are equal), the shape of `weights`, aligned to 4 bytes, at least
+ * moe_gemm_packed_bytes of memory. Each block of 64 rows is contiguous, and each of the E matrices too: a call may pack
+ * only the rows from a multiple of 64 on, into their part of the memory. */
 MOE_API moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed, MOE_HELD);
 
 #ifdef __cplusplus

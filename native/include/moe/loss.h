@@ -22,14 +22,14 @@ typedef struct moe_token_losses {
  * dloss * d(losses[s]) / d(logits[s]); it may alias logits if their dtypes match. */
 MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* logits,
                                      const moe_tensor* dlogits, MOE_HELD);
-/* The same over logits = hidden weights^T, in blocks of rows: [S, V] is never in memory whole. hidden, dhidden [S, M],
- * weights [V, M] float32 or bfloat16. dhidden is written and dweights float32 [V, M] added to; both are null in
- * evaluation, where weights may be packed. */
+/* moe_cross_entropy of logits = hidden weights^T, in blocks of rows: [S, V] is never in memory as a whole. hidden,
+ * dhidden [S, M], weights [V, M] float32 or bfloat16. dhidden is written and dweights float32 [V, M] is added to; both
+ * are null in evaluation, where weights may be packed. */
 MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* hidden,
                                             const moe_tensor* weights, const moe_tensor* dhidden,
                                             const moe_tensor* dweights, MOE_HELD);
 
-/* A teacher with logits t, as the student's are s, and the temperature T at which they are compared. */
+/* A teacher with logits t, and the temperature T at which they are compared with the student's logits s. */
 typedef struct moe_teacher {
   uint32_t struct_size;
   float temperature;             /* more than 0, finite and not subnormal */
@@ -40,8 +40,8 @@ typedef struct moe_teacher {
                                     is -1 */
 } moe_teacher;
 
-/* moe_linear_cross_entropy whose gradients are those of dloss * (losses[s] + weight * divergences[s]). The teacher's
- * logits are formed at most 512 rows at a time, and may be -inf; a NaN among them is one in divergences. */
+/* moe_linear_cross_entropy with the gradients of dloss * (losses[s] + weight * divergences[s]). At most 512 rows of the
+ * teacher's logits are in memory at a time. They may be -inf; a NaN among them gives a NaN divergence. */
 MOE_API moe_status moe_linear_distillation(moe_stream stream, const moe_token_losses* tokens,
                                            const moe_teacher* teacher, const moe_tensor* hidden,
                                            const moe_tensor* weights, const moe_tensor* dhidden,

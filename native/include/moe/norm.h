@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* The parameters of a norm, and the statistics that its forward saves for the backward: null in inference. RMSNorm has
+/* A norm's parameters, and the statistics that its forward saves for the backward (null in inference). RMSNorm has
  * neither beta nor mean. */
 typedef struct moe_norm {
   uint32_t struct_size;

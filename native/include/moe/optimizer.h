@@ -25,8 +25,8 @@ typedef struct moe_adamw_config {
 MOE_API moe_status moe_adamw_step(moe_stream stream, const moe_adamw_config* config, const moe_tensor* parameter,
                                   const moe_tensor* gradient, const moe_tensor* first_moment,
                                   const moe_tensor* second_moment, const moe_tensor* copy, MOE_HELD);
-/* sum[0] = sum of x[i]^2 (sum float32 [1], x float32 or bfloat16 of any shape), accumulated in float64 blocks of a
- * fixed size: the same on every thread count. NaN and infinity pass through. */
+/* sum[0] = sum of x[i]^2 (sum float32 [1], x float32 or bfloat16 of any shape), accumulated in float64 over blocks of a
+ * fixed size: equal bits for every thread count. NaN and infinity pass through. */
 MOE_API moe_status moe_square_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* sum, MOE_HELD);
 
 #ifdef __cplusplus

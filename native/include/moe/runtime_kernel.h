@@ -1,5 +1,5 @@
-/* Kernels compiled while the program runs, each for one size. A device that has taken one runs it in place of its own
- * kernel wherever it fits: same arguments, same checks, same stream. Only the CUDA backend takes any. */
+/* Kernels compiled at run time, each for one size. A device runs an installed kernel instead of its own wherever it
+ * fits: same arguments, same checks, same stream. Only the CUDA backend accepts any. */
 #ifndef MOE_RUNTIME_KERNEL_H
 #define MOE_RUNTIME_KERNEL_H
 
@@ -12,10 +12,10 @@ extern "C" {
 typedef enum moe_runtime_kind {
   MOE_RUNTIME_GATE = 0,      /* moe_gate_forward, dropless, for up to 64 tokens */
   MOE_RUNTIME_EXPERT = 1,    /* moe_expert_forward for up to 64 rows, with an activation that has no parameters */
-  MOE_RUNTIME_ACTIVATION = 2 /* MOE_CUSTOM_ACTIVATION, forward and backward, which the device serves from then on */
+  MOE_RUNTIME_ACTIVATION = 2 /* MOE_CUSTOM_ACTIVATION, forward and backward */
 } moe_runtime_kind;
 
-/* What a kernel was compiled for. Fields that its kind has no word for are 0. */
+/* The sizes and types that a kernel was compiled for. Fields that do not belong to its kind are 0. */
 typedef struct moe_runtime_kernel {
   uint32_t struct_size;
   int32_t kind;          /* moe_runtime_kind */
@@ -26,17 +26,17 @@ typedef struct moe_runtime_kernel {
   int32_t chosen;        /* gate: 1 weights divided by the sum over the chosen, 0 raw */
   int32_t activation;    /* expert: moe_activation or MOE_CUSTOM_ACTIVATION */
   int32_t x_dtype;       /* expert: moe_dtype of x, float32 or bfloat16 */
-  int32_t weights_dtype; /* expert: ... of the weights, row-major */
-  int32_t y_dtype;       /* expert: ... of y and of the preactivation */
+  int32_t weights_dtype; /* expert: moe_dtype of the weights, row-major */
+  int32_t y_dtype;       /* expert: moe_dtype of y and of the preactivation */
   int32_t reserved;      /* 0 */
   int64_t inner;         /* expert: K, a multiple of 8 */
 } moe_runtime_kernel;
 
-/* Hands the device a compiled image (a cubin for its architecture, or PTX), which it loads into its own context and
- * copies nothing of after the call. A kernel of the same description takes the place of an earlier one, for calls made
- * from then on; it must not be installed while another thread makes calls on the device. MOE_UNSUPPORTED on a backend
- * that takes none; MOE_INVALID_ARGUMENT where the description is not as above or the image is not one for this card;
- * MOE_OUT_OF_MEMORY where the card has no room for it. */
+/* Gives the device a compiled image (a cubin for its architecture, or PTX), which it loads into its own context; the
+ * caller may free the image after the call. Later calls use this kernel instead of an earlier one of the same
+ * description. No other thread may call the device during the installation. MOE_UNSUPPORTED on a backend without
+ * run-time kernels; MOE_INVALID_ARGUMENT for a bad description or an image for another GPU; MOE_OUT_OF_MEMORY if the
+ * GPU has no room for it. */
 MOE_API moe_status moe_runtime_kernel_install(moe_device device, const moe_runtime_kernel* kernel, const void* image,
                                               int64_t image_bytes);
 

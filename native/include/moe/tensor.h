@@ -1,5 +1,5 @@
-/* The one way a tensor crosses the ABI: a view that carries its extent, so that every call can check
- * shape against memory before it touches a byte. */
+/* How tensors cross the ABI: a view that carries its size in bytes, so that every call checks the shape against the
+ * memory before it touches a byte. */
 #ifndef MOE_TENSOR_H
 #define MOE_TENSOR_H
 
@@ -14,10 +14,10 @@ typedef enum moe_dtype {
   MOE_BFLOAT16 = 1,
   MOE_INT32 = 2,
   MOE_UINT8 = 3,
-  MOE_FLOAT64 = 4, /* sums over many tokens, which ranks add up */
-  MOE_INT8 = 5,    /* keys and values of a cache, with scales beside them */
-  /* Weights in blocks of elements that share scales (docs/quantization.md). Rows of whole blocks, row-major byte for
-   * byte as a GGUF file has them, Q8_64 and Q8_128 as Q8_0 with more codes; only moe_gemm_pack reads them so. */
+  MOE_FLOAT64 = 4, /* sums over many tokens, which ranks reduce */
+  MOE_INT8 = 5,    /* keys and values of a cache; scales are a tensor of their own */
+  /* Weights in blocks of elements that share scales (docs/quantization.md). Rows of whole blocks, row-major, byte for
+   * byte like in a GGUF file (Q8_64, Q8_128: like Q8_0 with more codes). Only moe_gemm_pack reads this layout. */
   MOE_Q8_0 = 6,   /* blocks of 32, 34 bytes */
   MOE_Q4_0 = 7,   /* 32, 18 */
   MOE_Q5_0 = 8,   /* 32, 22 */
@@ -32,15 +32,14 @@ typedef enum moe_dtype {
 typedef enum moe_layout {
   MOE_ROW_MAJOR = 0,   /* contiguous, last dimension fastest */
   MOE_PACKED = 1,      /* opaque GEMM operand made by moe_gemm_pack for one backend and CPU type */
-  MOE_PACKED_EXACT = 2 /* as MOE_PACKED; rows that multiply blocks are never rounded (moe/gemm.h) */
+  MOE_PACKED_EXACT = 2 /* MOE_PACKED whose other operand is never rounded to int8 (moe/gemm.h) */
 } moe_layout;
 
 #define MOE_MAX_RANK 4
 
-/* A view of memory that the caller owns. 64 bytes. The descriptor itself is only read during a call.
- * `bytes` is the memory available at `data`; a call refuses a shape that needs more.
- * `data` is aligned to the element size and on the device of the stream it is used with. The last size of a tensor in
- * blocks is a multiple of the block. */
+/* A view of memory that the caller owns. 64 bytes. The descriptor itself is only read during a call. `bytes` is the
+ * memory available at `data`; a call refuses a shape that needs more. `data` is aligned to the element size and is
+ * memory of the stream's device. The last dimension of a tensor in blocks is a multiple of the block. */
 typedef struct moe_tensor {
   uint32_t struct_size; /* sizeof(moe_tensor) */
   int32_t dtype;        /* moe_dtype */
@@ -52,8 +51,9 @@ typedef struct moe_tensor {
 } moe_tensor;
 
 /* The last four arguments of every call that takes tensors. The library ignores them; null is fine. Java keeps an arena
- * open during a call that has a segment of it as an argument, but it does not see the pointers inside a moe_tensor or
- * another struct. So Java names here the memory behind those pointers that another thread could free meanwhile. */
+ * open during a call only if one of its segments is an argument; it does not see the pointers inside a moe_tensor or
+ * another struct. So Java passes here the memory behind those pointers that another thread could free during the
+ * call. */
 #ifdef __cplusplus
 #define MOE_HELD \
   const void *held0 = nullptr, const void *held1 = nullptr, const void *held2 = nullptr, const void *held3 = nullptr

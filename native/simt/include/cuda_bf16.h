@@ -12,7 +12,7 @@ struct alignas(4) __nv_bfloat162 {
 
 inline float __bfloat162float(__nv_bfloat16 value) { return __uint_as_float(unsigned{value.bits} << 16); }
 
-// Rounds to nearest even; every NaN becomes 0x7fff, as on a card.
+// Rounds to nearest even; every NaN becomes 0x7fff, like on a GPU.
 inline __nv_bfloat16 __float2bfloat16_rn(float value) {
   const unsigned bits = __float_as_uint(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fff};

@@ -1,6 +1,5 @@
-// The part of CUDA's runtime that native/cuda calls, on the host. A card's memory is the host's, and accessible to
-// kernels and copies alone (simt/memory.h); a kernel has run when its launch returns, unless a test holds it back. Test
-// only.
+// The part of CUDA's runtime that native/cuda calls, on the host. GPU memory is host memory that only kernels and
+// copies can access (simt/memory.h). A kernel has run when its launch returns, unless a test holds it back. Test only.
 #pragma once
 
 #include <cstddef>
@@ -109,7 +108,7 @@ cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* image, cudaJ
                                 cudaLibraryOption*, void**, unsigned);
 cudaError_t cudaLibraryUnload(cudaLibrary_t library);
 cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, const char* name);
-// The emulation does not know a kernel's static shared memory, and reports a byte.
+// The emulation does not know a kernel's static shared memory and reports one byte.
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
 template <typename Kernel>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel* kernel) {
@@ -128,7 +127,7 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* ke
 namespace simt {
 // Runs `work` now, or keeps it if the stream is captured or held back.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
-// The seed of the next launch. Every launch of a process gets another one; every process the same sequence.
+// The seed of the next launch: another one per launch, the same sequence in every process.
 uint64_t next_seed();
 cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel);
 }  // namespace simt
@@ -139,7 +138,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   if (const cudaError_t error = simt::check_launch(*config, reinterpret_cast<const void*>(kernel));
       error != cudaSuccess)
     return error;
-  // As on a card, parameters are copied at the launch, and again for every thread.
+  // Parameters are copied at the launch, like on a GPU, and again for every thread.
   const std::tuple<std::decay_t<Parameters>...> parameters(std::forward<Arguments>(arguments)...);
   const cudaLaunchConfig_t shape = *config;
   return simt::enqueue(shape.stream, [=] {

@@ -1,5 +1,5 @@
-// That the emulation of CUDA finds what it is there to find: a missing barrier, collectives that not all lanes reach,
-// shared memory overrun, a copy that was not waited for. And that its tensor core multiplies matrices.
+// The emulation of CUDA finds the mistakes that it is made for: a missing barrier, collectives that not all lanes
+// reach, shared memory overruns, copies that were not waited for. And its tensor core multiplies matrices.
 #include <cuda_bf16.h>
 #include <gtest/gtest.h>
 
@@ -91,7 +91,7 @@ TEST(EmulationTest, LaunchesBeyondTheDeviceAreRefused) {
   EXPECT_EQ(run(1024, 0, kernel), cudaSuccess);
 }
 
-TEST(EmulationTest, SharedMemoryBeyond48KibMustBeAskedForWithinTheCardsLimit) {
+TEST(EmulationTest, SharedMemoryBeyond48KibMustBeAskedForWithinTheGpusLimit) {
   void (*kernel)() = [] {};
   const auto ask = [&](int bytes) {
     return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -99,8 +99,8 @@ TEST(EmulationTest, SharedMemoryBeyond48KibMustBeAskedForWithinTheCardsLimit) {
   };
   EXPECT_EQ(run(32, 48 << 10, kernel), cudaSuccess);
   EXPECT_EQ(run(32, (48 << 10) + 1, kernel), cudaErrorInvalidValue);
-  const std::pair<const char*, int> cards[] = {{"80", 163}, {"86", 99}, {"90", 227}, {"100", 227}};
-  for (const auto& [architecture, kib] : cards) {
+  const std::pair<const char*, int> gpus[] = {{"80", 163}, {"86", 99}, {"90", 227}, {"100", 227}};
+  for (const auto& [architecture, kib] : gpus) {
     ::setenv("PANAMOE_SIMT_ARCH", architecture, 1);
     cudaDeviceProp properties{};
     EXPECT_EQ(cudaGetDeviceProperties(&properties, 0), cudaSuccess);
@@ -185,7 +185,7 @@ TEST(EmulationTest, ACopyLandsWhenItIsWaitedFor) {
   EXPECT_EQ(seen.after, 5u) << "4 bytes were asked for, the others are 0";
 }
 
-// d [16, 8] = a [16, 16] b^T for b [8, 16], with the fragments as the kernels load them.
+// d [16, 8] = a [16, 16] b^T for b [8, 16], with fragments loaded like in the kernels.
 __global__ void multiply_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, float* d) {
   MOE_DYNAMIC_SHARED(__nv_bfloat16, shared);
   for (unsigned i = threadIdx.x; i < 24 * 16; i += 32) shared[i] = i < 16 * 16 ? a[i] : b[i - 16 * 16];

@@ -1,5 +1,5 @@
-// That the emulation of TMA, mbarrier and wgmma computes what a card would, and that it reports mistakes which a card
-// answers with a hang or with wrong numbers.
+// The emulation of TMA, mbarrier and wgmma computes what a GPU would, and reports mistakes that hang a GPU or give
+// wrong numbers.
 #include <cuda_bf16.h>
 
 #include <array>
@@ -40,7 +40,7 @@ uint64_t describe(const char* panel, uint64_t swizzle) {
   return (moe::cuda::shared_address(panel) & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | swizzle << 62;
 }
 
-// d [64, columns] = a b^T for a [64, 64], given as its transpose or not, and b [columns, 64].
+// d [64, columns] = a b^T for a [64, 64], transposed or not, and b [columns, 64].
 template <int kColumns, bool kTransposed>
 void multiply_kernel(CUtensorMap map_a, CUtensorMap map_b, Mistake mistake, float* d) {
   using namespace moe::cuda;
@@ -159,7 +159,7 @@ TEST(HopperTest, AWarpgroupMultipliesPanelsThatTmaHasCopied) {
   expect_product<256, true>();
 }
 
-// Launches until a failure, of which the text is returned; empty if all launches succeed.
+// Launches until a failure and returns its message; empty if all launches succeed.
 std::string failure(Mistake mistake) {
   std::string text;
   for (int i = 0; i < kLaunches && text.empty(); ++i) {
@@ -194,7 +194,7 @@ TEST(HopperTest, MistakesAreReported) {
   }
 }
 
-// How many of the launches gave wrong numbers.
+// The number of launches that gave wrong numbers.
 int wrong_launches(Mistake mistake) {
   int wrong = 0;
   for (int i = 0; i < kLaunches; ++i) {
@@ -263,7 +263,7 @@ TEST(HopperTest, MatricesThatTmaCannotReadAreRefused) {
   EXPECT_EQ(encode(x, 64, 128, 64, 257), CUDA_ERROR_INVALID_VALUE) << "a box of too many lines";
 }
 
-// The program of ceilings counts these products: its panels must be what it says they are.
+// The ceilings bench assumes these panels when it counts operations.
 TEST(HopperTest, TheCeilingsProgramMultipliesItsPanels) {
   using moe::bench::Panels;
   constexpr int kSteps = 2, kRows = Panels::kGroups * Panels::kRows;

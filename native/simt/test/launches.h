@@ -1,4 +1,4 @@
-// How the tests of the emulation launch kernels.
+// Launches of kernels in the tests of the emulation.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,11 +9,11 @@
 #include <thread>
 #include <utility>
 
-#include "cuda/launch.h"
+#include "cuda/launcher.h"
 
 namespace simt {
 
-constexpr int kLaunches = 20;  // each draws another order of threads
+constexpr int kLaunches = 20;  // each has another random order of threads
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t run(unsigned threads, size_t shared_bytes, void (*kernel)(Parameters...), Arguments&&... arguments) {
@@ -23,7 +23,7 @@ cudaError_t run(unsigned threads, size_t shared_bytes, void (*kernel)(Parameters
   return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 
-// What a kernel's failure is called. On a thread of its own, for after it nothing works on the thread.
+// The message of a kernel's failure. Runs on a thread of its own, because nothing works on it after the failure.
 inline std::string failure_of(const std::function<cudaError_t()>& launch) {
   std::string text;
   std::thread([&] {

@@ -1,4 +1,4 @@
-// That an emulated card's memory is the kernels' alone.
+// Only kernels can access an emulated GPU's memory.
 #include <cmath>
 
 #include "simt/test/launches.h"

@@ -1,4 +1,4 @@
-// Where the GEMM's kernels look for an operand's elements past 2^31, from pointers that lead nowhere: nothing is read.
+// Addresses of GEMM operands past 2^31 elements. The pointers are not valid, and nothing is read.
 #include <gtest/gtest.h>
 
 #include "cuda/gemm/tile.h"
@@ -27,7 +27,7 @@ TEST(OperandTest, SidesBeginPast2To31Elements) {
   EXPECT_EQ((side_b<Bfloat16, true>(inner, tile).data - kOperand), 600000 * stride + 128000);
 }
 
-// Lines of 2^26 elements: of a panel of 128, those from the 32nd on begin past 2^31. SwiGLU's up half lies further yet.
+// Lines of 2^26 elements: of a panel of 128, those from the 32nd on are past 2^31. SwiGLU's up half is even further.
 TEST(OperandTest, PanelsReachPast2To31Elements) {
   constexpr int lines = 128, depth = 32, threads = 128;
   const int64_t stride = int64_t{1} << 26;

@@ -1,10 +1,10 @@
-// A library for tests alone that has NCCL's functions as far as Panamoe calls them, between threads of one process and
-// on memory of the CPU, so that NcclCommunicator is tested where there is no GPU. Nothing in it is NCCL's: the
-// signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank
-// has joined it. On the null stream nobody waits inside a call, and until then the communicator is in progress. On a
-// stream of the emulation of CUDA the operation is work of that stream, in order with its kernels, and buffers may lie
-// on its cards. The child of a split is stored late, while its parent is polled. Unlike NCCL it adds in rank order, and
-// says so when ranks disagree.
+// A test-only library with the functions of NCCL that Panamoe calls, between threads of one process and on memory of
+// the CPU, to test NcclCommunicator without a GPU. Nothing in it is NCCL's: the signatures follow NCCL's public
+// documentation. It is as asynchronous as NCCL: an operation is done when the last rank has joined it. On the null
+// stream no call waits, and until then the communicator is in progress. On a stream of the emulation of CUDA the
+// operation is work of that stream, in order with its kernels, and buffers may be in its GPUs' memory. The child of a
+// split is stored late, while its parent is polled. Unlike NCCL it adds in rank order, and reports it if ranks
+// disagree.
 
 #include <dlfcn.h>
 
@@ -76,11 +76,11 @@ struct World {
 
   bool complete() const { return arrived == members.size(); }
 
-  std::vector<Communicator*> members;  // null before they come and after they leave
+  std::vector<Communicator*> members;  // null before they join and after they leave
   size_t arrived = 0;
   std::map<std::pair<int, int>, std::deque<Message>> sends;     // by sender and receiver
-  std::map<std::pair<int, int>, std::deque<Message>> receives;  // the same
-  std::vector<std::deque<Collective>> collectives;              // of each rank, those not all have joined
+  std::map<std::pair<int, int>, std::deque<Message>> receives;  // by sender and receiver
+  std::vector<std::deque<Collective>> collectives;              // per rank, those that not all ranks have joined
   struct Wish {
     Communicator* child;
     int color;
@@ -94,15 +94,15 @@ struct Communicator {
   std::shared_ptr<World> world;  // null until a split has all its members
   int rank = 0;
   int error = kSuccess;
-  int pending = 0;                       // its operations that are not done
+  int pending = 0;                       // operations that are not done
   bool streamed = false;                 // its operations are work of streams
-  Communicator* child = nullptr;         // of a split under way
-  Communicator** child_place = nullptr;  // where the caller waits for it
+  Communicator* child = nullptr;         // of a split in progress
+  Communicator** child_place = nullptr;  // where the caller expects it
   int polls_before_child = 0;
 };
 
 struct Operation {
-  int peer;  // of a message; negative for collectives
+  int peer;  // peer of a message; negative for collectives
   bool sends;
   Message message;
   Collective collective;
@@ -112,9 +112,9 @@ struct Operation {
 };
 
 constexpr int kPollsOfSplit = 3;
-constexpr std::chrono::seconds kPatience{60};  // of a stream, for ranks that do not come
+constexpr std::chrono::seconds kPatience{60};  // how long a stream waits for ranks that do not join
 
-std::mutex mutex;  // over everything below, and the worlds
+std::mutex mutex;  // guards everything below, and the worlds
 std::condition_variable changed;
 std::map<uint64_t, std::weak_ptr<World>> worlds;
 uint64_t next_id = 1;
@@ -149,7 +149,7 @@ void match(World& world, std::pair<int, int> link) {
   }
 }
 
-// Elements `from` to `from + count` of the sum over all ranks, in their order.
+// Elements `from` to `from + count` of the sum over all ranks in rank order.
 std::vector<float> sum(const std::vector<Collective>& calls, size_t from, size_t count) {
   std::vector<float> total(count);
   for (size_t i = 0; i < count; ++i) {
@@ -221,7 +221,7 @@ void launch(const Operation& operation) {
   match(world, link);
 }
 
-// The work of a stream: it ends when the operations, of one communicator, are done.
+// The work of a stream: waits until the operations, all of one communicator, are done.
 void perform(const std::vector<Operation>& operations) {
   std::unique_lock lock(mutex);
   Communicator* owner = operations.front().owner();
@@ -300,8 +300,8 @@ void settle(std::vector<World::Wish> wishes) {
   }
 }
 
-// Whether a communicator still has no child of its split. NCCL's thread may take as long as it likes after all have
-// asked: here that is a number of polls.
+// Whether a communicator still waits for the child of its split. NCCL's thread may take any time after all ranks have
+// asked; here it takes a number of polls.
 bool splitting(Communicator& parent) {
   if (parent.child == nullptr) return false;
   if (parent.child->world == nullptr || --parent.polls_before_child > 0) return true;
@@ -315,7 +315,7 @@ void leave(Communicator* communicator) {
   for (auto* messages : {&world.sends, &world.receives}) {
     for (auto& [link, queue] : *messages) {
       const bool own = (messages == &world.sends ? link.first : link.second) == communicator->rank;
-      if (own) queue.clear();  // their memory is no longer ours to touch
+      if (own) queue.clear();  // their memory may be gone
     }
   }
   world.collectives[communicator->rank].clear();
@@ -375,7 +375,7 @@ EXPORT int ncclCommFinalize(Communicator*) { return kSuccess; }
 EXPORT int ncclCommAbort(Communicator* communicator) {
   std::lock_guard lock(mutex);
   leave(communicator);
-  if (communicator->streamed) {  // streams may still have its operations, which end now
+  if (communicator->streamed) {  // streams may still have its operations, which end here
     communicator->error = kRemoteError;
     changed.notify_all();
   } else {
@@ -442,7 +442,7 @@ EXPORT int ncclBroadcast(const void* send, void* receive, size_t count, int type
   return join(Kind::kBroadcast, send, receive, count, type, root, communicator, stream);
 }
 
-// For tests: the next operation of whoever comes first ends in an asynchronous error of its communicator.
+// For tests: the next operation of any rank ends in an asynchronous error of its communicator.
 EXPORT void nccl_threads_fail_next() {
   std::lock_guard lock(mutex);
   fail_next = true;

@@ -1,5 +1,5 @@
-// For a test that starts a program with this library before all others (LD_PRELOAD): the system grants libpanamoe.so
-// PANAMOE_TEST_THREADS new threads and no more, whatever else the program starts.
+// For a test that preloads this library (LD_PRELOAD): the system grants libpanamoe.so PANAMOE_TEST_THREADS new threads
+// and no more, whatever else the program starts.
 #include <dlfcn.h>
 #include <pthread.h>
 

@@ -212,7 +212,7 @@ class BenchCommandTest {
               "--json");
       assertEquals(0, run.exitCode(), run.err());
       boolean captured = !kind.equals("moe-layer-training");
-      JsonNode line = new ObjectMapper().readTree(run.out());
+      JsonNode line = new JsonMapper().readTree(run.out());
       assertEquals(captured, line.has("host_ms"), run.out());
       assertEquals(captured ? "" : kind + " is not captured: its times include", head(run.err()));
     }

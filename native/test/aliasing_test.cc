@@ -1,5 +1,5 @@
-// What holds for every call: it refuses written memory that it also reads or writes twice, unless its header allows
-// that; and on the CPU it allocates nothing after a first call of its size.
+// Every kernel call refuses an output that aliases an input or another output, unless its header allows it; and on the
+// CPU it allocates nothing after its first call of a size. Covers all entry points of the ABI that take tensors.
 #include <functional>
 #include <set>
 
@@ -25,7 +25,7 @@ std::vector<Argument> all(Arguments&&... arguments) {
   return list;
 }
 
-class CallTest : public KernelTest {
+class AliasingTest : public KernelTest {
  protected:
   using Views = std::vector<moe_tensor>;
   using Call = std::function<moe_status(const moe_tensor* views)>;
@@ -38,14 +38,14 @@ class CallTest : public KernelTest {
     EXPECT_MOE_OK(status);
   }
 
-  // `call` takes the arguments in their order, of which the first `written` are written. An argument may lie where
-  // the first one does, which is written in place, where its name is one of `in_place`.
+  // `call` takes the arguments in order; the first `written` are outputs. An argument whose name is one of `in_place`
+  // may alias the first one.
   void check(const char* what, const std::vector<Argument>& arguments, size_t written, const Call& call,
              const std::set<std::string>& in_place = {}) {
     SCOPED_TRACE(what);
     int64_t most = 0;
     for (const Argument& argument : arguments) most = std::max(most, argument.tensor.view().bytes);
-    // Each argument where any other has room, moved by an element as well.
+    // Each argument in the memory of every other that is large enough, also moved by an element.
     std::vector<std::shared_ptr<uint8_t>> memory;
     Views views;
     for (const Argument& argument : arguments) {
@@ -72,7 +72,7 @@ class CallTest : public KernelTest {
   }
 };
 
-TEST_F(CallTest, Elementwise) {
+TEST_F(AliasingTest, Elementwise) {
   check("cast", all(floats("y", {4}), floats("x", {4})), 1,
         [&](const moe_tensor* a) { return moe_cast(stream, &a[1], &a[0]); }, {"x"});
   check("add", all(floats("y", {4}), floats("a", {4}), floats("b", {4})), 1,
@@ -96,7 +96,7 @@ TEST_F(CallTest, Elementwise) {
         [&](const moe_tensor* a) { return moe_jitter(stream, 1, 2, 0.1f, &a[1], &a[0]); }, {"x"});
 }
 
-TEST_F(CallTest, Embedding) {
+TEST_F(AliasingTest, Embedding) {
   check("forward",
         all(floats("y", {2, 4}), ints("ids", {2}), floats("table", {3, 4}), ints("positions", {2}),
             floats("position_table", {3, 4})),
@@ -107,7 +107,7 @@ TEST_F(CallTest, Embedding) {
         2, [&](const moe_tensor* a) { return moe_embedding_backward(stream, &a[2], &a[3], &a[4], &a[0], &a[1]); });
 }
 
-TEST_F(CallTest, Norm) {
+TEST_F(AliasingTest, Norm) {
   check("layer norm forward",
         all(floats("y", {2, 4}), floats("mean", {2}), floats("rstd", {2}), floats("x", {2, 4}), floats("gamma", {4}),
             floats("beta", {4})),
@@ -133,7 +133,7 @@ TEST_F(CallTest, Norm) {
         });
 }
 
-TEST_F(CallTest, Attention) {
+TEST_F(AliasingTest, Attention) {
   check("rotary",
         all(floats("y", {1, 1, 4}), floats("x", {1, 1, 4}), ints("positions", {1}), floats("cosine", {3, 2}),
             floats("sine", {3, 2})),
@@ -195,7 +195,7 @@ TEST_F(CallTest, Attention) {
         });
 }
 
-TEST_F(CallTest, Gemm) {
+TEST_F(AliasingTest, Gemm) {
   check("gemm",
         all(floats("c", {2, 4}), floats("preactivation", {2, 4}), floats("a", {2, 3}), floats("b", {3, 4}),
             floats("bias", {4})),
@@ -206,7 +206,7 @@ TEST_F(CallTest, Gemm) {
         [&](const moe_tensor* a) { return moe_column_sum(stream, &a[1], &a[0]); });
 }
 
-TEST_F(CallTest, Gate) {
+TEST_F(AliasingTest, Gate) {
   const moe_gate_config config = gate_config(1);
   for (const bool noisy : {false, true}) {  // a bias or noise
     const auto forward = [&](const moe_tensor* a) {
@@ -230,7 +230,7 @@ TEST_F(CallTest, Gate) {
         });
 }
 
-TEST_F(CallTest, Balance) {
+TEST_F(AliasingTest, Balance) {
   const auto config = balance_config(MOE_SOFTMAX, 1, 1);
   const auto doubles = [](const char* name, std::initializer_list<int64_t> shape) {
     return Argument{name, Tensor(MOE_FLOAT64, shape)};
@@ -251,10 +251,10 @@ TEST_F(CallTest, Balance) {
         });
 }
 
-// One token, which is the one row of the one expert.
+// One token, which is the only row of the only expert.
 Argument one_row() { return {"offsets", Tensor::of(MOE_INT32, {2}, {0, 1})}; }
 
-TEST_F(CallTest, Dispatch) {
+TEST_F(AliasingTest, Dispatch) {
   check("forward",
         all(floats("rows", {1, 4}), floats("x", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}), one_row()),
         1,
@@ -266,7 +266,7 @@ TEST_F(CallTest, Dispatch) {
         });
 }
 
-TEST_F(CallTest, Exchange) {
+TEST_F(AliasingTest, Exchange) {
   moe_blocks one{};
   one.struct_size = sizeof one;
   one.count = one.rows[0] = 1;
@@ -274,7 +274,7 @@ TEST_F(CallTest, Exchange) {
         [&](const moe_tensor* a) { return moe_block_copy(stream, &one, &a[1], &a[0]); });
 }
 
-TEST_F(CallTest, Expert) {
+TEST_F(AliasingTest, Expert) {
   check("forward",
         all(floats("y", {1, 4}), floats("preactivation", {1, 4}), floats("x", {1, 3}), one_row(),
             floats("weights", {1, 4, 3}), floats("bias", {1, 4})),
@@ -290,7 +290,7 @@ TEST_F(CallTest, Expert) {
       [&](const moe_tensor* a) { return moe_expert_backward_weights(stream, 0, &a[2], &a[3], &a[4], &a[0], &a[1]); });
 }
 
-TEST_F(CallTest, TeamsOfThreadsAllocateNothing) {
+TEST_F(AliasingTest, TeamsOfThreadsAllocateNothing) {
   if (!kCountsAllocations || !on_cpu()) GTEST_SKIP() << "allocations are not counted here";
   moe_stream team = 0;
   ASSERT_MOE_OK(moe_stream_create(device, 4, &team));
@@ -313,7 +313,7 @@ TEST_F(CallTest, TeamsOfThreadsAllocateNothing) {
   ASSERT_MOE_OK(moe_stream_destroy(team));
 }
 
-TEST_F(CallTest, Combine) {
+TEST_F(AliasingTest, Combine) {
   check("forward",
         all(floats("y", {1, 4}), floats("rows", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}),
             floats("weight", {1, 1}), one_row(), floats("mlp", {1, 4}), floats("coefficient", {1, 2}),
@@ -335,7 +335,7 @@ TEST_F(CallTest, Combine) {
         });
 }
 
-TEST_F(CallTest, Sample) {
+TEST_F(AliasingTest, Sample) {
   check("sample",
         all(ints("tokens", {2}), floats("logits", {2, 40}), floats("temperature", {2}), floats("min_p", {2}),
             ints("top_k", {2}), floats("top_p", {2}), Argument{"uniform", Tensor(MOE_FLOAT64, {2})}),
@@ -344,7 +344,7 @@ TEST_F(CallTest, Sample) {
         });
 }
 
-TEST_F(CallTest, Loss) {
+TEST_F(AliasingTest, Loss) {
   check("cross-entropy",
         all(floats("dlogits", {2, 3}), floats("losses", {2}), floats("logits", {2, 3}), ints("targets", {2})), 2,
         [&](const moe_tensor* a) { return moe_cross_entropy(stream, tokens_of(0, 1, &a[3], &a[1]), &a[2], &a[0]); },
@@ -365,7 +365,7 @@ TEST_F(CallTest, Loss) {
         });
 }
 
-TEST_F(CallTest, Optimizer) {
+TEST_F(AliasingTest, Optimizer) {
   check("AdamW",
         all(floats("parameter", {4}), floats("first_moment", {4}), floats("second_moment", {4}),
             Argument{"copy", Tensor(MOE_BFLOAT16, {4})}, floats("gradient", {4})),

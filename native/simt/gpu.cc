@@ -1,4 +1,4 @@
-#include "simt/card.h"
+#include "simt/gpu.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,14 +10,14 @@
 #include "core/error.h"
 #include "simt/outcome.h"
 
-using simt::kCards;
+using simt::kGpus;
 
 namespace {
 
 constexpr size_t kSharedWithoutAsking = 48 << 10;
-thread_local int card = 0;
+thread_local int gpu = 0;
 
-// Bytes that a block can have if its kernel asks (CUDA programming guide, technical specifications).
+// Bytes per block that a kernel can request (CUDA programming guide, technical specifications).
 const std::map<int, size_t>& most_shared_bytes() {
   static const std::map<int, size_t> bytes{{80, 163 << 10}, {86, 99 << 10}, {90, 227 << 10}, {100, 227 << 10}};
   return bytes;
@@ -25,7 +25,7 @@ const std::map<int, size_t>& most_shared_bytes() {
 
 std::mutex attributes_mutex;
 std::map<std::pair<int, const void*>, size_t>& asked_bytes() {
-  static std::map<std::pair<int, const void*>, size_t> bytes;  // of each card and kernel
+  static std::map<std::pair<int, const void*>, size_t> bytes;  // per GPU and kernel
   return bytes;
 }
 
@@ -33,7 +33,7 @@ std::map<std::pair<int, const void*>, size_t>& asked_bytes() {
 
 namespace simt {
 
-int current_card() { return card; }
+int current_gpu() { return gpu; }
 
 int architecture() {
   const char* text = std::getenv("PANAMOE_SIMT_ARCH");
@@ -46,7 +46,7 @@ int architecture() {
 
 bool allows_shared_bytes(const void* kernel, size_t bytes) {
   std::lock_guard lock(attributes_mutex);
-  const auto asked = asked_bytes().find({card, kernel});
+  const auto asked = asked_bytes().find({gpu, kernel});
   return bytes <= (asked == asked_bytes().end() ? kSharedWithoutAsking : asked->second);
 }
 
@@ -55,13 +55,13 @@ bool allows_shared_bytes(const void* kernel, size_t bytes) {
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 0;
   SIMT_OUTCOME();
-  *count = kCards;
+  *count = kGpus;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   SIMT_OUTCOME();
-  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
+  if (device < 0 || device >= kGpus) return cudaErrorInvalidDevice;
   const int architecture = simt::architecture();
   *properties = {};
   std::snprintf(properties->name, sizeof(properties->name), "emulated CUDA device");
@@ -75,8 +75,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaSetDevice(int device) {
   SIMT_OUTCOME();
-  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
-  card = device;
+  if (device < 0 || device >= kGpus) return cudaErrorInvalidDevice;
+  gpu = device;
   return cudaSuccess;
 }
 
@@ -92,6 +92,6 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int valu
     return cudaErrorInvalidValue;
   }
   std::lock_guard lock(attributes_mutex);
-  asked_bytes()[{card, kernel}] = static_cast<size_t>(value);
+  asked_bytes()[{gpu, kernel}] = static_cast<size_t>(value);
   return cudaSuccess;
 }

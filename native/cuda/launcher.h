@@ -9,8 +9,8 @@
 #include "core/kernels.h"
 #include "cuda/stream.h"
 
-// extern __shared__ of a kernel, aligned to 128 bytes. Its size, where the compiler knows it, goes into the PTX as the
-// name of an unused register: ci/cuda.d/compile reads it there.
+// extern __shared__ of a kernel, aligned to 128 bytes. A size that the compiler knows goes into the PTX as the name of
+// an unused register, which ci/cuda.d/compile reads.
 #if defined(MOE_SIMT)
 #define MOE_DYNAMIC_SHARED(type, name, ...) type* name = reinterpret_cast<type*>(::simt::Block::current().shared())
 #else
@@ -22,11 +22,12 @@
 
 namespace moe::cuda {
 
-// The launches of one call: a frame of the stream's arena, during which the stream's card is current.
-class Launch {
+// Launches the kernels of one call. While it lives, it holds a frame of the stream's arena, and the stream's GPU is
+// current.
+class Launcher {
  public:
   // `name` names the kernels in messages; by default the calling function.
-  explicit Launch(Stream& stream, const char* name = __builtin_FUNCTION())
+  explicit Launcher(Stream& stream, const char* name = __builtin_FUNCTION())
       : stream_(static_cast<CudaStream&>(stream)), call_(stream_), frame_(stream_.arena()), name_(name) {}
 
   // Launches kernel<<<grid, block, shared_bytes>>>(arguments...). No parameter may be a reference. An empty grid
@@ -34,12 +35,12 @@ class Launch {
   template <typename... Parameters, typename... Arguments>
   void operator()(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, Arguments&&... arguments) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
-    if (shared_bytes > stream_.card().most_shared_bytes()) {
-      fail(MOE_UNSUPPORTED, name_, " needs ", shared_bytes, " bytes of shared memory a block, this card has ",
-           stream_.card().most_shared_bytes());
+    if (shared_bytes > stream_.gpu().most_shared_bytes()) {
+      fail(MOE_UNSUPPORTED, name_, " needs ", shared_bytes, " bytes of shared memory a block, this GPU has ",
+           stream_.gpu().most_shared_bytes());
     }
     if (shared_bytes > kSharedWithoutAsking) {
-      stream_.card().allow_shared_bytes(reinterpret_cast<const void*>(kernel), shared_bytes);
+      stream_.gpu().allow_shared_bytes(reinterpret_cast<const void*>(kernel), shared_bytes);
     }
     cudaLaunchConfig_t config{};
     config.gridDim = grid;
@@ -55,7 +56,7 @@ class Launch {
     return stream_.arena().take<Value>(count);
   }
 
-  // `count` counters for is_last_block(). More than the stream has are cleared by a launch.
+  // `count` counters for is_last_block(). If the stream has fewer, they are scratch memory cleared by a launch.
   unsigned* tickets(int64_t count) const {
     if (count <= CudaStream::kTickets) return stream_.tickets();
     auto* cleared = take<unsigned>(count);
@@ -66,20 +67,20 @@ class Launch {
   CudaStream& stream() const { return stream_; }
   cudaStream_t handle() const { return stream_.handle(); }
   Refusal refusal() const { return stream_.refusal(); }
-  int processors() const { return stream_.card().processors(); }
-  int architecture() const { return stream_.card().architecture(); }
+  int processors() const { return stream_.gpu().processors(); }
+  int architecture() const { return stream_.gpu().architecture(); }
 
-  // Blocks of a grid that strides over `count` items, `each` per block: at most `waves` per multiprocessor.
+  // Blocks of a grid-stride loop over `count` items, `each` per block: at most `waves` per multiprocessor.
   unsigned blocks(int64_t count, int64_t each, int waves = 8) const {
     return static_cast<unsigned>(std::min(ceil_div(count, each), static_cast<int64_t>(processors()) * waves));
   }
 
  private:
-  // A block may use 48 KiB without an attribute of its kernel; static shared memory takes a part of it.
+  // Dynamic shared memory that needs no attribute of the kernel: 48 KiB less room for static shared memory.
   static constexpr size_t kSharedWithoutAsking = 32 << 10;
 
   CudaStream& stream_;
-  const CudaStream::Call call_;
+  const CudaStream::CallScope call_;
   const Arena::Frame frame_;
   const char* name_;
 };

@@ -1,4 +1,5 @@
-// Indices past 2^31 elements, where int32 would end, on the emulation. A tensor of them needs addresses, not memory.
+// Indices past 2^31 elements, where int32 overflows, on the emulation. A tensor of that size needs addresses, not
+// memory.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,10 +11,10 @@ namespace {
 constexpr int64_t kEnd = int64_t{1} << 31;  // the first index that int32 cannot hold
 
 // A bfloat16 tensor of more than kEnd elements, all 0. Its last two windows of 4 MiB are memory of their own; all
-// others show the same 4 MiB.
-class FarTensor {
+// others map the same 4 MiB.
+class LargeTensor {
  public:
-  FarTensor(std::initializer_list<int64_t> shape) {
+  LargeTensor(std::initializer_list<int64_t> shape) {
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
     EXPECT_GT(count, kEnd);
@@ -38,9 +39,9 @@ class FarTensor {
              {}};
     std::copy(shape.begin(), shape.end(), view_.shape);
   }
-  ~FarTensor() { ::munmap(begin_, size(bytes_)); }
-  FarTensor(const FarTensor&) = delete;
-  FarTensor& operator=(const FarTensor&) = delete;
+  ~LargeTensor() { ::munmap(begin_, size(bytes_)); }
+  LargeTensor(const LargeTensor&) = delete;
+  LargeTensor& operator=(const LargeTensor&) = delete;
 
   operator const moe_tensor*() const { return &view_; }
   void read(int64_t first, const Tensor& to) const { std::memcpy(to.data<void>(), at(first), bits_of(to)); }
@@ -57,19 +58,19 @@ class FarTensor {
   moe_tensor view_{};
 };
 
-class EmulatedFarTest : public KernelTest {
+class EmulatedLargeIndexTest : public KernelTest {
  protected:
-  // What `far` holds from element `first` on.
-  static void expect_at(const FarTensor& far, int64_t first, const Tensor& want) {
+  // Expects `want` at elements `first`, ... of `far`.
+  static void expect_at(const LargeTensor& far, int64_t first, const Tensor& want) {
     const Tensor there(MOE_BFLOAT16, {want.count()});
     far.read(first, there);
     EXPECT_TRUE(there.bits() == want.bits());
   }
 };
 
-TEST_F(EmulatedFarTest, ElementwiseKernelsReachTheLastElement) {
+TEST_F(EmulatedLargeIndexTest, ElementwiseKernelsReachTheLastElement) {
   const int64_t count = kEnd + 8003;  // with a tail
-  const FarTensor y({count + 5});
+  const LargeTensor y({count + 5});
   moe_tensor part = *static_cast<const moe_tensor*>(y);
   part.shape[0] = count;
   part.bytes = 2 * count;
@@ -80,9 +81,9 @@ TEST_F(EmulatedFarTest, ElementwiseKernelsReachTheLastElement) {
   expect_at(y, kEnd, end);
 }
 
-// One token whose one row is the last of 2,050: more than 2^31 elements lie before it. Rows are not whole vectors,
-// which would count fewer.
-class EmulatedFarRowTest : public EmulatedFarTest {
+// One token whose only row is the last of 2,050: more than 2^31 elements are before it. Rows are not whole vectors,
+// whose indices would be smaller.
+class EmulatedLargeIndexRowTest : public EmulatedLargeIndexTest {
  protected:
   static constexpr int64_t kRows = 2050, kWidth = (1 << 20) + 1, kLast = (kRows - 1) * kWidth;
 
@@ -90,29 +91,29 @@ class EmulatedFarRowTest : public EmulatedFarTest {
   const Tensor position = Tensor::of(MOE_INT32, {1, 1}, {kRows - 1}), offsets = Tensor::of(MOE_INT32, {2}, {0, kRows});
   const Tensor weight = Tensor::of(MOE_FLOAT32, {1, 1}, {1});
   const Tensor token = Tensor::random(MOE_BFLOAT16, {1, kWidth}, 1), result{MOE_BFLOAT16, {1, kWidth}};
-  FarTensor rows{kRows, kWidth};
+  LargeTensor rows{kRows, kWidth};
 };
 
-TEST_F(EmulatedFarRowTest, DispatchWritesIt) {
+TEST_F(EmulatedLargeIndexRowTest, DispatchWritesIt) {
   ASSERT_MOE_OK(moe_dispatch_forward(stream, token, table_of(expert, position, offsets), rows));
   expect_at(rows, kLast, token);
 }
 
-TEST_F(EmulatedFarRowTest, GradientOfDispatchReadsIt) {
+TEST_F(EmulatedLargeIndexRowTest, GradientOfDispatchReadsIt) {
   rows.write(kLast, token);
   ASSERT_MOE_OK(moe_dispatch_backward(stream, rows, table_of(expert, position, offsets), result));
   expect_same_bits(result, token);
 }
 
-TEST_F(EmulatedFarRowTest, CombineReadsIt) {
+TEST_F(EmulatedLargeIndexRowTest, CombineReadsIt) {
   rows.write(kLast, token);
   ASSERT_MOE_OK(moe_combine_forward(stream, combine_inputs(rows, nullptr, nullptr),
                                     table_of(expert, position, offsets, weight), result));
   expect_same_bits(result, token);
 }
 
-TEST_F(EmulatedFarRowTest, GradientOfCombineReadsAndWritesIt) {
-  FarTensor drows({kRows, kWidth});
+TEST_F(EmulatedLargeIndexRowTest, GradientOfCombineReadsAndWritesIt) {
+  LargeTensor drows({kRows, kWidth});
   rows.write(kLast, token);
   const Tensor dweight(MOE_FLOAT32, {1, 1});
   ASSERT_MOE_OK(moe_combine_backward(stream, token, combine_inputs(rows, nullptr, nullptr),
@@ -122,20 +123,20 @@ TEST_F(EmulatedFarRowTest, GradientOfCombineReadsAndWritesIt) {
   EXPECT_NEAR(dweight[0], dot(token, token), 1e-4 * dot(token, token));
 }
 
-TEST_F(EmulatedFarRowTest, EmbeddingReadsIt) {
+TEST_F(EmulatedLargeIndexRowTest, EmbeddingReadsIt) {
   rows.write(kLast, token);
   const Tensor ids = Tensor::of(MOE_INT32, {1}, {kRows - 1});
   ASSERT_MOE_OK(moe_embedding_forward(stream, ids, rows, nullptr, nullptr, result));
   expect_same_bits(result, token);
 }
 
-// One row of the last of 8,200 experts: more than 2^31 weights lie before its own.
-TEST_F(EmulatedFarTest, GroupedProductsReachTheLastExpert) {
+// One row of the last of 8,200 experts: more than 2^31 weights are before its own.
+TEST_F(EmulatedLargeIndexTest, GroupedProductsReachTheLastExpert) {
   const int64_t experts = 8200, n = 32, k = 1 << 13, last = (experts - 1) * n * k;
   Tensor offsets(MOE_INT32, {experts + 1});
   offsets.set(experts, 1);
   const Tensor one = Tensor::of(MOE_INT32, {2}, {0, 1}), own = Tensor::random(MOE_BFLOAT16, {1, n, k}, 1);
-  FarTensor weights({experts, n, k});
+  LargeTensor weights({experts, n, k});
   weights.write(last, own);
   for (moe_dtype dtype : {MOE_BFLOAT16, MOE_FLOAT32}) {  // on tensor cores and by multiply-adds
     const Tensor x = Tensor::random(dtype, {1, k}, 2), dy = Tensor::random(dtype, {1, n}, 3);
@@ -146,7 +147,7 @@ TEST_F(EmulatedFarTest, GroupedProductsReachTheLastExpert) {
     ASSERT_MOE_OK(moe_expert_backward_input(stream, dy, offsets, weights, dx));
     ASSERT_MOE_OK(moe_expert_backward_input(stream, dy, one, own, dx_alone));
     expect_same_bits(dx, dx_alone, "dx");
-    FarTensor dweights({experts, n, k});
+    LargeTensor dweights({experts, n, k});
     const Tensor alone(MOE_BFLOAT16, {1, n, k});
     ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets, dweights, nullptr));
     ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, one, alone, nullptr));
