@@ -1,40 +1,66 @@
 package panamoe.harness.report;
 
 import java.util.List;
+import java.util.Locale;
+import java.util.SortedMap;
 import java.util.function.IntPredicate;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import panamoe.io.Count;
 import panamoe.io.Words;
 
-/** Builds HTML. Every argument is plain text, which is escaped here, unless it says otherwise. */
+/** Builds HTML. Arguments are plain text, which is escaped here, unless their method says HTML. */
 public final class Html {
-  /** Wider drawings take a line of their own, and scroll in a narrow window. */
+  /** Wider drawings take a row of their own, and scroll in a narrow window. */
   private static final int BROAD = 500;
 
-  /** Scripts of all pages, each behind those that it uses. */
+  private static final String SHARED = "/panamoe/harness/page/";
+
+  /** The colours of all pages and drawings, by theme. */
+  static final String COLOURS = Svg.resource(SHARED + "colours.css");
+
+  /** Scripts of all pages; a script follows those that it uses. */
   private static final List<String> SCRIPTS =
       List.of(
-          "/panamoe/harness/page/tip.js",
-          "/panamoe/harness/page/numbers.js",
-          "/panamoe/harness/page/colours.js",
-          "/panamoe/harness/page/cursor.js",
-          "/panamoe/harness/page/legend.js",
-          "/panamoe/harness/page/token-text.js",
-          "crosshair.js",
+          SHARED + "tip.js",
+          SHARED + "numbers.js",
+          SHARED + "colours.js",
+          SHARED + "cursor.js",
+          SHARED + "legend.js",
+          SHARED + "token-text.js",
+          "plots.js",
           "report.js");
+
+  /** Fewer sections need no contents. */
+  private static final int CONTENTS_FROM = 3;
+
+  private static final Pattern SECTION = Pattern.compile("<h2 id=\"(.*?)\">(.*?)</h2>");
 
   private Html() {}
 
-  /** A page that needs nothing else; the body is HTML. */
+  /** A page in one file; the body is HTML. */
   public static String page(String title, CharSequence body) {
     return Svg.resource("report.html")
         .replace("{{title}}", escape(title))
-        .replace("{{styles}}", Svg.STYLE + Svg.resource("/panamoe/harness/page/tokens.css"))
+        .replace("{{styles}}", COLOURS + Svg.resource(SHARED + "page.css") + Svg.STYLE)
         .replace("{{script}}", script())
+        .replace("{{contents}}", contents(body))
         .replace("{{body}}", body);
   }
 
-  /** The modules in one, because a page that is a single file has none to import. */
+  /** Links to the sections of a body. */
+  private static String contents(CharSequence body) {
+    List<MatchResult> sections = SECTION.matcher(body).results().toList();
+    return sections.size() < CONTENTS_FROM
+        ? ""
+        : sections.stream()
+            .map(found -> "<a href=\"#" + found.group(1) + "\">" + found.group(2) + "</a>\n")
+            .collect(Collectors.joining("", "<nav aria-label=\"Contents\">\n", "</nav>\n"));
+  }
+
+  /** The modules in one, because a page in a single file has none to import. */
   private static String script() {
     return SCRIPTS.stream()
         .flatMap(name -> Svg.resource(name).lines())
@@ -43,22 +69,27 @@ public final class Html {
         .collect(Collectors.joining("\n"));
   }
 
-  /** Drawings side by side, as many as the window has room for; they are HTML. */
+  /** Figures (HTML) in a row, as many as the window has room for. */
   public static String figures(String... figures) {
     return "<div class=\"figures\">\n" + String.join("", figures) + "</div>\n";
   }
 
   /** A drawing, and one sentence that says how to read it. */
   public static String figure(Svg svg, String caption) {
+    return figure(svg, caption, "");
+  }
+
+  static String figure(Svg svg, String caption, String attribute) {
     boolean broad = svg.width() > BROAD;
     return Words.of(
-        "<figure%s>%s<figcaption>%s</figcaption></figure>\n",
+        "<figure%s%s>%s<figcaption>%s</figcaption></figure>\n",
         broad ? " class=\"broad\"" : "",
+        attribute,
         broad ? wide(svg.description(), svg.inline()) : svg.inline(),
         escape(caption));
   }
 
-  /** HTML that scrolls by itself where it is wider than the window. */
+  /** A box that scrolls where its content (HTML) is wider than the window. */
   private static String wide(String label, String content) {
     return Words.of(
         "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">%s</div>",
@@ -87,20 +118,46 @@ public final class Html {
     return escaped.toString();
   }
 
+  /** The attribute of an element that the page shows while a layer is chosen; null: always. */
+  static String ofLayer(Integer layer) {
+    return layer == null ? "" : " data-layer=\"" + layer + "\"";
+  }
+
+  /**
+   * What chooses a layer, for the whole page; hidden from a browser without scripts.
+   *
+   * @param experts the number of experts of each MoE layer
+   */
+  static String layerChoice(SortedMap<Integer, Integer> experts) {
+    return experts.entrySet().stream()
+        .map(
+            each ->
+                Words.of(
+                    "<option value=\"%d\">%1$d (%s)</option>",
+                    each.getKey(), Count.of(each.getValue(), "expert")))
+        .collect(
+            Collectors.joining(
+                "",
+                "<p class=\"choices\" hidden=\"\"><label>layer <select class=\"layer\">",
+                "</select></label></p>\n"));
+  }
+
+  /** The heading of a section, to which the page's contents link. */
   public static String heading(String text) {
-    return "<h2>" + escape(text) + "</h2>\n";
+    String id = text.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-");
+    return "<h2 id=\"" + id + "\">" + escape(text) + "</h2>\n";
   }
 
   public static String paragraph(String text) {
     return "<p>" + escape(text) + "</p>\n";
   }
 
-  /** Commands, one a line. */
+  /** Commands, one per line. */
   public static String commands(String lines) {
     return "<pre>" + escape(lines) + "</pre>\n";
   }
 
-  /** Content, which is HTML, behind a line that opens it. */
+  /** Content (HTML) behind a line that opens it. */
   static String details(String summary, String content) {
     return "<details><summary>" + escape(summary) + "</summary>\n" + content + "</details>\n";
   }
@@ -108,7 +165,7 @@ public final class Html {
   /**
    * A table.
    *
-   * @param words which columns have words; the others have numbers
+   * @param words which columns hold words; the others hold numbers
    */
   static String table(List<String> head, List<List<String>> rows, IntPredicate words) {
     return wide(
@@ -132,7 +189,7 @@ public final class Html {
               String cell = escape(cells.get(i));
               String side = words.test(i) ? " class=\"words\"" : "";
               return cell.isEmpty()
-                  ? "<td></td>" // a header of no words heads nothing
+                  ? "<td></td>" // an empty th is no header to a screen reader
                   : "<" + kind + attributes + side + ">" + cell + "</" + kind + ">";
             })
         .collect(Collectors.joining("", "<tr>", "</tr>"));

@@ -1,5 +1,7 @@
 package panamoe.harness.report;
 
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,7 +15,7 @@ import panamoe.io.Words;
 import panamoe.train.TrainingProcess;
 
 /**
- * What a run came to: a title, a sentence, and its numbers.
+ * A run in brief: a title, a sentence, its numbers, and how to reproduce it.
  *
  * @param parameters of the model, in all
  */
@@ -38,20 +40,29 @@ record Overview(RunDirectory run, long parameters) {
     return kind + " model";
   }
 
-  /** One sentence, as HTML. */
-  String lead() {
+  /** The run's state unless it is finished, and its result in a sentence, as HTML. */
+  String lead(Report.State state) {
     StepRecord last = run.steps().getLast();
+    String steps = Words.of("tep %,d of %,d", last.step(), run.config().training().steps());
+    String status =
+        switch (state) {
+          case RUNNING ->
+              Words.of(
+                  "<p id=\"running\" role=\"status\">Training: s%s at <time datetime=\"%s\">%2$s</time>. "
+                      + "This page reloads itself.</p>\n",
+                  steps, Instant.now().truncatedTo(ChronoUnit.SECONDS));
+          case STOPPED -> "<p role=\"status\">Stopped after s" + steps + ".</p>\n";
+          case FINISHED -> "";
+        };
     String sentence =
         Words.of(
-            "In %s%s, this %s of %s parameters has read %s and needs %.3f bits for a byte of %s.",
-            duration(run.trainingSeconds()),
-            machine().map(machine -> " (" + machine + ")").orElse(""),
-            architecture(run.config().model()),
-            ShortNumber.of(parameters),
-            Count.of(last.tokens(), "token"),
+            "%.3f bits per byte on %s, after %s tokens and %s of training%s.",
             validation().orElse(last.bitsPerByte()),
-            validation().isPresent() ? "text that it has not seen" : "them");
-    return "<p class=\"lead\">" + Html.escape(sentence) + "</p>\n";
+            validation().isPresent() ? "validation text" : "training text",
+            ShortNumber.of(last.tokens()),
+            duration(run.trainingSeconds()),
+            machine().map(machine -> " on " + machine).orElse(""));
+    return status + "<p class=\"lead\">" + Html.escape(sentence) + "</p>\n";
   }
 
   private Optional<String> machine() {
@@ -83,20 +94,19 @@ record Overview(RunDirectory run, long parameters) {
   String tiles() {
     StepRecord last = run.steps().getLast();
     Map<String, String> tiles = new LinkedHashMap<>();
-    validation().ifPresent(bits -> tiles.put("validation bits per byte", Report.number(bits, 3)));
-    tiles.put("training bits per byte", Report.number(last.bitsPerByte(), 3));
-    tiles.put("steps", Report.number(last.step(), 0));
-    tiles.put("tokens seen", ShortNumber.of(last.tokens()));
+    validation().ifPresent(bits -> tiles.put("validation bits per byte", Words.of("%.3f", bits)));
+    tiles.put("training bits per byte", Words.of("%.3f", last.bitsPerByte()));
+    tiles.put("steps", Words.of("%,d", last.step()));
+    tiles.put("tokens", ShortNumber.of(last.tokens()));
     tiles.put(
         "tokens per second",
         ShortNumber.of(
-            Math.round(
-                run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow())));
+            run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow()));
     tiles.put("parameters", ShortNumber.of(parameters));
     return list("tiles", "<div><dt>%s</dt><dd>%s</dd></div>\n", tiles);
   }
 
-  /** How to train it again, as HTML; nothing if the run does not say how it was trained. */
+  /** How to train it again, as HTML; nothing without {@code history.json}. */
   String reproduction() {
     List<TrainingProcess> history = run.history();
     if (history.isEmpty()) {
@@ -104,21 +114,20 @@ record Overview(RunDirectory run, long parameters) {
     }
     TrainingProcess first = history.getFirst();
     Map<String, String> facts = new LinkedHashMap<>();
-    facts.put("Begun", first.date());
-    facts.put("Duration of all steps", duration(run.trainingSeconds()));
+    facts.put("Started", first.date());
+    facts.put("Training time", duration(run.trainingSeconds()));
     facts.put("Text", first.text());
     facts.put("Machine", machines(history));
     facts.put("Panamoe", distinct(history, TrainingProcess::version));
-    return Html.heading("How to reproduce it")
+    return Html.heading("Reproduce")
         + list("facts", "<dt>%s</dt><dd>%s</dd>\n", facts)
         + Html.commands(
             history.stream().map(TrainingProcess::command).collect(Collectors.joining("\n")))
         + Html.paragraph(
-            "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"
-                + " threads.");
+            "The same commit, settings, text and seed give the same bits, with any number of threads.");
   }
 
-  /** Names with what they mean, as HTML. */
+  /** Terms and their values, as HTML. */
   private static String list(String style, String form, Map<String, String> entries) {
     return entries.entrySet().stream()
         .map(entry -> Words.of(form, Html.escape(entry.getKey()), Html.escape(entry.getValue())))

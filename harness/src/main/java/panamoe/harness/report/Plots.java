@@ -5,7 +5,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import panamoe.harness.report.HeatMap.Side;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.LineChart.Form;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
@@ -13,157 +16,208 @@ import panamoe.train.DistillationConfig;
 
 /** Draws the plots of a run. */
 final class Plots {
-  /**
-   * The largest number of points of a curve and columns of a heat map; more steps are averaged in
-   * groups.
-   */
+  /** The most points of a curve; of more steps, groups are averaged. */
   private static final int CURVE_POINTS = 400;
 
+  /** The most columns of a heat map; of more steps, groups are summed. */
   private static final int HEAT_COLUMNS = 80;
 
-  /** The part of a learning curve's points that its axis holds at least. */
+  /** The y axis of a learning curve holds at least this part of the points. */
   private static final double LEARNING_SHOWN = 0.95;
 
-  /** A curve of fewer points is drawn whole. */
+  /** The y axis of a curve with fewer points holds all of them. */
   private static final int LONG_CURVE = 40;
 
-  private Plots() {}
+  private final RunDirectory run;
+  private final List<StepRecord> steps;
 
-  /** Bits per byte, loss, learning rate and speed over the steps. */
-  static List<Plot> curves(RunDirectory run) {
-    List<StepRecord> steps = run.steps();
-    List<Curve> bits = new ArrayList<>(List.of(curve("training", steps, StepRecord::bitsPerByte)));
+  /** Where the x axes end. */
+  private final long last;
+
+  Plots(RunDirectory run) {
+    this.run = run;
+    this.steps = run.steps();
+    this.last = steps.getLast().step();
+  }
+
+  List<Plot> learning() {
+    List<Plot> plots = new ArrayList<>();
+    List<Curve> bits = new ArrayList<>(List.of(curve("training", StepRecord::bitsPerByte)));
     List<StepRecord> evaluated =
         steps.stream().filter(step -> step.validationBitsPerByte() != null).toList();
     if (!evaluated.isEmpty()) {
-      bits.add(
-          new Curve(
-              "validation",
-              stepsOf(evaluated),
-              values(evaluated, StepRecord::validationBitsPerByte),
-              true));
+      double[] y = values(evaluated, StepRecord::validationBitsPerByte);
+      bits.add(new Curve("validation", values(evaluated, StepRecord::step), y, Form.POINTS));
     }
-    long last = steps.getLast().step();
-    List<Plot> plots = new ArrayList<>();
-    plots.add(
-        learning(
-            "bits-per-byte",
-            "Bits per byte",
-            "How well the model predicts the text; lower is better.",
-            bits,
-            last));
+    plots.add(learning("bits-per-byte", "Bits per byte", "Lower is better.", bits));
     if (!run.worksOnBytes()) { // else it is the curve above in another unit
       plots.add(
           learning(
               "loss",
               "Cross-entropy, nats per token",
-              "What training minimises.",
-              List.of(curve("training", steps, StepRecord::loss)),
-              last));
+              "The loss that training minimises.",
+              List.of(curve("", StepRecord::loss))));
+    }
+    if (steps.stream().allMatch(step -> step.gradNorm() != null)) {
+      plots.add(
+          learning(
+              "gradient-norm",
+              "Gradient norm",
+              "L2 norm of all gradients, before clipping.",
+              List.of(curve("", StepRecord::gradNorm))));
     }
     plots.add(
-        curvePlot(
+        plot(
             "learning-rate",
             "Learning rate",
-            "It rises over the warm-up, then falls along a cosine.",
-            List.of(curve("", steps, StepRecord::learningRate)),
-            last));
+            "Linear warm-up, then cosine decay.",
+            new Curve("", all(StepRecord::step), all(StepRecord::learningRate), Form.LINE)));
     plots.add(
-        curvePlot(
+        plot(
             "speed",
             "Tokens per second",
-            "How fast training went.",
-            List.of(curve("", steps, StepRecord::tokensPerS)),
-            last));
+            "Training speed, validation not counted.",
+            curve("", StepRecord::tokensPerS)));
     return plots;
   }
 
   /** Curves that fall fast at first: their axis holds the rest. */
-  private static Plot learning(
-      String name, String title, String caption, List<Curve> curves, long last) {
+  private Plot learning(String name, String title, String caption, List<Curve> curves) {
     double[] sorted = curves.stream().flatMapToDouble(c -> Arrays.stream(c.y())).sorted().toArray();
     double top = sorted[(int) (LEARNING_SHOWN * (sorted.length - 1))];
     boolean steep = sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
     boolean cut = steep && sorted.length >= LONG_CURVE;
-    String told = cut ? caption + " The first steps are above the scale." : caption;
+    String whole = cut ? caption + " Peaks above the scale are cut off." : caption;
     LineChart chart = new LineChart(title, "step", curves, sorted[0], cut ? top : 0, last);
-    return new Plot(name, told, chart.draw(told));
+    return new Plot(name, whole, chart.draw(title + ". " + whole));
   }
 
-  /**
-   * How far the student is from its teacher, and how much that counts; nothing without a teacher.
-   */
-  static List<Plot> distillation(RunDirectory run) {
+  /** Divergence from the teacher and its weight in the loss; nothing without a teacher. */
+  List<Plot> distillation() {
     DistillationConfig distillation = run.config().distillation();
-    List<StepRecord> asked =
-        run.steps().stream().filter(step -> step.divergence() != null).toList();
-    if (distillation == null || asked.isEmpty()) {
+    List<StepRecord> distilled = steps.stream().filter(step -> step.divergence() != null).toList();
+    if (distillation == null || distilled.isEmpty()) {
       return List.of();
     }
-    int all = run.config().training().steps();
-    long last = run.steps().getLast().step();
+    int total = run.config().training().steps();
+    double[] alpha = all(step -> distillation.alpha(step.step() - 1, total));
     return List.of(
-        curvePlot(
+        plot(
             "divergence",
             "KL(teacher || student), nats per token",
-            "How far the student's predictions are from its teacher's.",
-            List.of(curve("", asked, StepRecord::divergence)),
-            last),
-        curvePlot(
+            "Distance of the student's predictions from its teacher's.",
+            curve("", distilled, StepRecord::divergence)),
+        plot(
             "alpha",
             "Weight of the divergence in the loss",
             "The first stage learns from the teacher, the second from the text alone.",
-            List.of(curve("", run.steps(), step -> distillation.alpha(step.step() - 1, all))),
-            last));
+            new Curve("", all(StepRecord::step), alpha, Form.LINE)));
   }
 
-  /** For each MoE layer, the load of each expert over the steps. */
-  static List<Plot> loads(RunDirectory run) {
-    List<List<StepRecord>> groups = groups(run.steps(), HEAT_COLUMNS);
-    List<Long> columns = groups.stream().map(group -> group.getFirst().step()).toList();
-    List<LayerRecord> layers = run.steps().getLast().layers();
-    return IntStream.range(0, layers.size())
+  /** Balance, entropy, drops and dead experts of the MoE layers. */
+  List<Plot> balance() {
+    boolean several = layers().size() > 1;
+    List<Plot> plots = new ArrayList<>();
+    if (steps.stream().allMatch(step -> step.auxLoss() != null)) {
+      plots.add(
+          learning(
+              "auxiliary-loss",
+              "Auxiliary (load balancing) loss",
+              "Mean over the MoE layers, before its coefficient; 1 is perfect balance.",
+              List.of(curve("", StepRecord::auxLoss))));
+    }
+    List<Curve> entropy = new ArrayList<>();
+    entropy.add(
+        curve(several ? "mean of layers" : "", step -> mean(step, LayerRecord::relativeEntropy)));
+    if (several) {
+      entropy.add(
+          curve(
+              "lowest layer",
+              step ->
+                  step.layers().stream()
+                      .mapToDouble(LayerRecord::relativeEntropy)
+                      .min()
+                      .orElseThrow()));
+    }
+    plots.add(
+        plot(
+            "router-entropy",
+            "Router entropy ÷ ln(experts)",
+            "1: a token's probabilities are uniform; 0: the router is certain.",
+            entropy.toArray(Curve[]::new)));
+    if (steps.stream().anyMatch(step -> unused(step) > 0)) {
+      plots.add(
+          plot(
+              "drops",
+              "Dropped routes and dead experts, %",
+              "Routes over an expert's capacity; experts without a token in the step.",
+              curve("dropped routes", step -> 100 * mean(step, LayerRecord::dropRate)),
+              curve("dead experts", step -> 100 * mean(step, Plots::dead))));
+    }
+    return plots;
+  }
+
+  private static double unused(StepRecord step) {
+    return mean(step, LayerRecord::dropRate) + mean(step, Plots::dead);
+  }
+
+  private static double dead(LayerRecord layer) {
+    return (double) layer.deadExperts() / Math.max(1, layer.experts());
+  }
+
+  private static double mean(StepRecord step, ToDoubleFunction<LayerRecord> value) {
+    return step.layers().stream().mapToDouble(value).average().orElse(0);
+  }
+
+  private List<LayerRecord> layers() {
+    return steps.getLast().layers();
+  }
+
+  /** The load of each expert over the steps, a plot for each MoE layer. */
+  List<Plot> loads() {
+    List<List<StepRecord>> groups = groups(steps, HEAT_COLUMNS);
+    Side columns =
+        Side.counting("step", groups.stream().map(group -> group.getFirst().step()).toList(), last);
+    return IntStream.range(0, layers().size())
         .mapToObj(
             index -> {
-              int experts = layers.get(index).experts();
-              double[][] heat = new double[experts][groups.size()];
+              LayerRecord layer = layers().get(index);
+              double[][] heat = new double[layer.experts()][groups.size()];
               for (int column = 0; column < groups.size(); column++) {
-                double[] load = relativeLoad(groups.get(column), index, experts);
-                for (int expert = 0; expert < experts; expert++) {
-                  heat[expert][column] = load[expert];
+                long[] tokens = tokens(groups.get(column), index, layer.experts());
+                double even = Math.max(1, LongStream.of(tokens).average().orElse(0));
+                for (int expert = 0; expert < tokens.length; expert++) {
+                  heat[expert][column] = tokens[expert] / even;
                 }
               }
-              int layer = layers.get(index).layer();
-              String caption = "How many tokens chose each expert of layer " + layer + ".";
-              long last = run.steps().getLast().step();
+              String title = "Expert load, layer " + layer.layer();
               HeatMap map =
-                  new HeatMap(
-                      "Expert load, layer " + layer,
-                      HeatMap.rows("expert", indices(experts)),
-                      HeatMap.Side.counting("step", columns, last),
-                      heat);
-              return new Plot(Words.of("layer-%d-load", layer), caption, map.draw(caption));
+                  new HeatMap(title, Side.rows("expert", indices(layer.experts())), columns, heat);
+              String caption = "Tokens that chose each expert, over the steps.";
+              String name = Words.of("layer-%d-load", layer.layer());
+              return new Plot(name, caption, map.draw(title + ". " + caption), layer.layer());
             })
         .toList();
   }
 
-  /** For each MoE layer, the share of each language's tokens that each expert takes. */
-  static List<Plot> languages(Routing routing) {
+  /** The share of each language's tokens that each expert takes, a plot for each MoE layer. */
+  List<Plot> languages(Routing routing) {
     return routing.layers().stream()
         .map(
             layer -> {
-              String caption =
-                  Words.of(
-                      "The part of each language's tokens that each expert of layer %d takes; the even share is %.1f\u00a0%%.",
-                      layer.layer(), 100.0 / layer.experts());
+              String title = "Experts by language, layer " + layer.layer();
               HeatMap map =
                   new HeatMap(
-                      "Languages and experts, layer " + layer.layer(),
-                      HeatMap.rows("language", routing.languages()),
-                      HeatMap.columns("expert", indices(layer.experts())),
+                      title,
+                      Side.rows("language", routing.languages()),
+                      Side.columns("expert", indices(layer.experts())),
                       shares(layer));
-              return new Plot(
-                  Words.of("layer-%d-languages", layer.layer()), caption, map.draw(caption));
+              String caption =
+                  Words.of(
+                      "Share of each language's tokens that each expert takes; the even share is %.1f\u00a0%%.",
+                      100.0 / layer.experts());
+              String name = Words.of("layer-%d-languages", layer.layer());
+              return new Plot(name, caption, map.draw(title + ". " + caption), layer.layer());
             })
         .toList();
   }
@@ -174,52 +228,49 @@ final class Plots {
         .mapToObj(
             language -> {
               double even = Math.max(1.0, layer.tokensOfLanguage(language)) / layer.experts();
-              return Arrays.stream(layer.tokens()[language])
+              return LongStream.of(layer.tokens()[language])
                   .mapToDouble(taken -> taken / even)
                   .toArray();
             })
         .toArray(double[][]::new);
   }
 
-  /**
-   * @param last step of the run, where all plots end
-   */
-  private static Plot curvePlot(
-      String name, String title, String caption, List<Curve> curves, long last) {
-    return new Plot(name, caption, new LineChart(title, "step", curves, 0, last).draw(caption));
+  private Plot plot(String name, String title, String caption, Curve... curves) {
+    LineChart chart = new LineChart(title, "step", List.of(curves), 0, last);
+    return new Plot(name, caption, chart.draw(title + ". " + caption));
+  }
+
+  private Curve curve(String name, ToDoubleFunction<StepRecord> value) {
+    return curve(name, steps, value);
   }
 
   private static Curve curve(
       String name, List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
     List<List<StepRecord>> groups = groups(steps, CURVE_POINTS);
-    double[] means =
+    double[] x = groups.stream().mapToDouble(group -> group.getLast().step()).toArray();
+    double[] y =
         groups.stream()
             .mapToDouble(group -> Arrays.stream(values(group, value)).average().orElseThrow())
             .toArray();
-    return new Curve(name, stepsOf(groups.stream().map(List::getLast).toList()), means, false);
+    return new Curve(name, x, y, Form.SMOOTHED);
   }
 
-  private static double[] stepsOf(List<StepRecord> steps) {
-    return values(steps, StepRecord::step);
+  private double[] all(ToDoubleFunction<StepRecord> value) {
+    return values(groups(steps, CURVE_POINTS).stream().map(List::getLast).toList(), value);
   }
 
   private static double[] values(List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
     return steps.stream().mapToDouble(value).toArray();
   }
 
-  /**
-   * Each expert's tokens over some steps divided by the even share, in the layer at {@code index}.
-   */
-  private static double[] relativeLoad(List<StepRecord> steps, int index, int experts) {
-    double[] tokens = new double[experts];
+  /** Each expert's tokens over some steps, in the MoE layer at {@code index}. */
+  private static long[] tokens(List<StepRecord> steps, int index, int experts) {
+    long[] tokens = new long[experts];
     for (StepRecord step : steps) {
       List<Long> counts = step.layers().get(index).counts();
-      for (int expert = 0; expert < experts; expert++) {
-        tokens[expert] += counts.get(expert);
-      }
+      Arrays.setAll(tokens, expert -> tokens[expert] + counts.get(expert));
     }
-    double even = Math.max(1, Arrays.stream(tokens).sum() / experts);
-    return Arrays.stream(tokens).map(taken -> taken / even).toArray();
+    return tokens;
   }
 
   /** Splits the steps into at most {@code most} groups of about equal length. */

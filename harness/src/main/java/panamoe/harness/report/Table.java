@@ -6,13 +6,13 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import panamoe.io.Words;
 
-/** Rows under headings, for a terminal and for a page. */
+/** A table for a terminal and for a page. */
 public record Table<R>(List<Column<R>> columns, List<R> rows) {
   /**
-   * @param words whether cells begin in one line; numbers end in one
+   * @param words whether cells are aligned to the left; numbers are aligned to the right
    */
   public record Column<R>(String heading, boolean words, Function<R, String> cell) {
-    /** Of numbers, by {@link String#format}. */
+    /** A column of numbers, formatted by {@link String#format}. */
     public static <R> Column<R> of(String heading, String format, Function<R, Object> value) {
       return new Column<>(heading, false, row -> Words.of(format, value.apply(row)));
     }
@@ -26,7 +26,7 @@ public record Table<R>(List<Column<R>> columns, List<R> rows) {
     }
   }
 
-  /** Columns as wide as they need to be. */
+  /** For a terminal: columns as wide as their widest cell. */
   public String text() {
     List<List<String>> lines = cells();
     lines.addFirst(headings());
@@ -46,7 +46,7 @@ public record Table<R>(List<Column<R>> columns, List<R> rows) {
         .collect(Collectors.joining());
   }
 
-  /** Words after numbers stand a little apart. */
+  /** Words after numbers have a wider gap. */
   private String gap(int column) {
     return column == 0 ? "" : columns.get(column).words ? "  " : " ";
   }

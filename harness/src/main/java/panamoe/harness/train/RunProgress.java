@@ -50,7 +50,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     boolean everSaved =
         Files.notExists(folder.checkpoints())
             || saved.savedBefore()
-            || Files.exists(folder.path().resolve(RunFolder.REPORT))
+            || Files.exists(plots())
             || every > 0 && done > every;
     if (everSaved && done > 0) {
       throw Require.refusal(
@@ -61,7 +61,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
   }
 
   /**
-   * The outcome of a finished run: its last step is saved and its report written.
+   * The outcome of a finished run: its last step is saved, and its plots and report are written.
    *
    * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
    *     damaged
@@ -69,12 +69,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
   Optional<TrainingResult> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
     Path report = folder.path().resolve(RunFolder.REPORT);
-    boolean reported =
-        Files.exists(metrics.path())
-            && Files.exists(report)
-            && Files.getLastModifiedTime(report)
-                    .compareTo(Files.getLastModifiedTime(metrics.path()))
-                >= 0;
+    boolean reported = followsMetrics(report) && followsMetrics(plots());
     Optional<Checkpoint> last = reported ? latest() : Optional.empty();
     if (last.isEmpty() || last.get().step() < training.steps()) {
       return Optional.empty();
@@ -95,6 +90,17 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
             0,
             0,
             report));
+  }
+
+  private Path plots() {
+    return folder.path().resolve(RunFolder.PLOTS);
+  }
+
+  private boolean followsMetrics(Path path) throws IOException {
+    return Files.exists(metrics.path())
+        && Files.exists(path)
+        && Files.getLastModifiedTime(path).compareTo(Files.getLastModifiedTime(metrics.path()))
+            >= 0;
   }
 
   private CheckpointStore store() {

@@ -18,7 +18,7 @@ import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import panamoe.train.TrainingProcess;
 
-/** Writes the folder of a made-up run with known numbers. */
+/** Writes the folder of a run with made-up numbers. */
 final class SyntheticRun {
   static final int STEPS = 300;
   static final List<String> LANGUAGES = List.of("da", "de", "el", "en", "fr", "sv");

@@ -26,7 +26,7 @@ const conversation = new Conversation();
 let writing = null; // the AbortController of the text that is written
 
 const map = new HeatMap(at('map'), choose);
-const legend = new Legend(at('legend'), expert => {
+const legend = new Legend(at('legend'), at('numbers'), expert => {
   only = expert;
   texts.forEach(text => text.only(expert));
 });
@@ -261,7 +261,6 @@ at('scope').addEventListener('change', () => {
   show();
 });
 at('figures').addEventListener('toggle', show);
-at('numbers').addEventListener('change', () => at('texts').classList.toggle('numbered', at('numbers').checked));
 at('theme').addEventListener('change', () => {
   document.documentElement.dataset.theme = picked('theme');
   localStorage.setItem('panamoe.theme', picked('theme'));
