@@ -149,7 +149,7 @@ await tab.waitForFunction(sums => [...document.querySelectorAll('#figures tbody 
   .every((row, at) => Number(row.cells[2].textContent) === sums[at]), all.map((count, at) => count + kept[at]));
 assert.match(await tab.textContent('#hits'), /^\d+ %$/);
 await shot(tab, 'ever');
-await tab.click('text=This text');
+await tab.click('text=Last completion');
 passed('the map shows what the server counted since its start, and those before it');
 
 await network(tab, { downloadThroughput: SLOW });

@@ -1,4 +1,4 @@
-// The legend of one layer: a chip for each expert, which shows its tokens only.
+// The legend of one layer: a chip for each expert; a pressed one colours its tokens only.
 
 import { PALETTE, paint } from './colours.js';
 import { percent, sum } from './numbers.js';
