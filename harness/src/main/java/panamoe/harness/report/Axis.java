@@ -50,6 +50,7 @@ record Axis(double low, double high, double tick, double start, double end) {
 
   String label(double value) {
     double unit = ShortNumber.unit(high);
+    unit = unit < 1 ? ShortNumber.unit(value) : unit;
     int decimals = (int) Math.clamp(-Math.floor(Math.log10(tick / unit) + 1e-9), 0, 12);
     return ShortNumber.of(value, unit, decimals);
   }

@@ -4,7 +4,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.harness.report.Svg.Anchor;
 import panamoe.io.Words;
 
 /**
@@ -96,7 +95,7 @@ record HeatMap(String title, Side rows, Side columns, double[][] values) {
             .flatMapToDouble(Arrays::stream)
             .mapToObj(value -> Long.toString(Math.round(100 * value)))
             .collect(Collectors.joining(" ")));
-    svg.text(8, 18, Anchor.START, "title", title);
+    svg.text(8, 18, "start", "title", title);
     drawScale(svg, right);
     String[][] styles =
         Arrays.stream(values)
@@ -104,14 +103,14 @@ record HeatMap(String title, Side rows, Side columns, double[][] values) {
             .toArray(String[][]::new);
     svg.grid(left, TOP, right - left, height, styles);
     for (Side.Tick tick : rows.ticks()) {
-      svg.text(left - GAP, TOP + tick.at() * height + 4, Anchor.END, "label", tick.label());
+      svg.text(left - GAP, TOP + tick.at() * height + 4, "end", "label", tick.label());
     }
     for (Side.Tick tick : columns.ticks()) {
       double x = left + tick.at() * (right - left);
-      svg.text(x, bottom + 16, Anchor.MIDDLE, "label", tick.label());
+      svg.text(x, bottom + 16, "middle", "label", tick.label());
     }
-    svg.text((left + right) / 2, bottom + 34, Anchor.MIDDLE, "label", columns.title());
-    svg.text(8, TOP - 8, Anchor.START, "label", rows.title());
+    svg.text((left + right) / 2, bottom + 34, "middle", "label", columns.title());
+    svg.text(8, TOP - 8, "start", "label", rows.title());
     return svg;
   }
 
@@ -124,15 +123,15 @@ record HeatMap(String title, Side rows, Side columns, double[][] values) {
     double left = right - width * COLOURS;
     double nothing = left - 1.5 * width;
     svg.grid(nothing, 32, width, 9, new String[][] {{"heat-none"}});
-    svg.text(nothing + width / 2, 56, Anchor.MIDDLE, "label", "0");
+    svg.text(nothing + width / 2, 56, "middle", "label", "0");
     String[] colours =
         IntStream.range(0, COLOURS).mapToObj(i -> "heat-" + i).toArray(String[]::new);
     svg.grid(left, 32, width * COLOURS, 9, new String[][] {colours});
     for (int i = 0; i < SCALE.size(); i++) {
       double x = left + width * (0.5 + i * (COLOURS - 1.0) / (SCALE.size() - 1));
-      svg.text(x, 56, Anchor.MIDDLE, "label", SCALE.get(i));
+      svg.text(x, 56, "middle", "label", SCALE.get(i));
     }
-    svg.text(nothing - 8, 41, Anchor.END, "label", "× even share");
+    svg.text(nothing - 8, 41, "end", "label", "× even share");
   }
 
   private static String style(double value) {

@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.harness.report.Svg.Anchor;
 import panamoe.io.Words;
 
 /**
@@ -86,20 +85,20 @@ public record LineChart(
     Svg svg = new Svg(WIDTH, bottom + 42, description);
     svg.data("x-title", xTitle);
     svg.data("window", left + " " + right + " " + top + " " + bottom);
-    svg.text(8, 18, Anchor.START, "title", title);
+    svg.text(8, 18, "start", "title", title);
     for (double tick : yAxis.ticks()) {
       svg.line(left, yAxis.coordinate(tick), right, yAxis.coordinate(tick), "grid");
-      svg.text(left - GAP, yAxis.coordinate(tick) + 4, Anchor.END, "label", yAxis.label(tick));
+      svg.text(left - GAP, yAxis.coordinate(tick) + 4, "end", "label", yAxis.label(tick));
     }
     for (double tick : xAxis.ticks()) {
-      svg.text(xAxis.coordinate(tick), bottom + 16, Anchor.MIDDLE, "label", xAxis.label(tick));
+      svg.text(xAxis.coordinate(tick), bottom + 16, "middle", "label", xAxis.label(tick));
     }
-    svg.text((left + right) / 2, bottom + 34, Anchor.MIDDLE, "label", xTitle);
+    svg.text((left + right) / 2, bottom + 34, "middle", "label", xTitle);
     for (Entry entry : legend) {
       double y = TOP + LEGEND_LINE * entry.line();
       double end = entry.x() + LEGEND_LINE_LENGTH;
       svg.line(entry.x(), y, end, y, "c" + entry.curve());
-      svg.text(end + 5, y + 4, Anchor.START, "label", curves.get(entry.curve()).name());
+      svg.text(end + 5, y + 4, "start", "label", curves.get(entry.curve()).name());
     }
     svg.beginWindow(left - 4, top - 4, right - left + 8, PLOT_HEIGHT + 8);
     for (int i = 0; i < curves.size(); i++) {
@@ -146,12 +145,8 @@ public record LineChart(
         Words.of(" data-name=\"%s\" data-values=\"%s\"", Html.escape(curve.name()), values);
     svg.path(x, yAxis.coordinates(y), style, data);
     for (int i = 0; curve.form() == Form.POINTS && i < x.length; i++) {
-      svg.dot(x[i], yAxis.coordinate(y[i]), style, hint(curve.x()[i], y[i]));
+      svg.dot(x[i], yAxis.coordinate(y[i]), style);
     }
-  }
-
-  private String hint(double x, double y) {
-    return xTitle + Words.of(x == Math.rint(x) ? " %.0f" : " %.3f", x) + Words.of(": %.4f", y);
   }
 
   /** A number of five digits, as scripts read it. */

@@ -12,7 +12,8 @@ public final class LiveReport {
   private static final int TIMES_LONGER = 50;
 
   private final Path run;
-  private long next = System.nanoTime();
+  private final long begun = System.nanoTime();
+  private long next = begun;
 
   /**
    * @param run its folder
@@ -31,8 +32,10 @@ public final class LiveReport {
     }
   }
 
-  /** Writes the report of a run that ended before its last step. */
+  /** Writes the report of a run that ended after one of its steps, but not its last. */
   public void stop() throws IOException {
-    Report.write(run, Report.State.STOPPED);
+    if (next != begun) {
+      Report.write(run, Report.State.STOPPED);
+    }
   }
 }

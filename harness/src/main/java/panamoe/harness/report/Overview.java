@@ -5,99 +5,58 @@ import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.train.TrainingProcess;
 
 /**
- * A run in brief: a title, a sentence, its numbers, and how to reproduce it.
+ * A run in brief: title, status, numbers, and how to reproduce it.
  *
  * @param parameters of the model, in all
  */
 record Overview(RunDirectory run, long parameters) {
   String title() {
     ModelConfig model = run.config().model();
-    String layers = Count.of(model.layers(), "layer");
-    return Words.of("Panamoe: %s, %s, hidden size %d", architecture(model), layers, model.hidden());
+    return Words.of(
+        "%s: %s model, %s, hidden size %d",
+        run.path().toAbsolutePath().normalize().getFileName(),
+        model.hasExperts() ? "MoE" : "dense",
+        Count.of(model.layers(), "layer"),
+        model.hidden());
   }
 
-  private static String architecture(ModelConfig model) {
-    if (!model.hasExperts()) {
-      return "dense model";
-    }
-    boolean pyramid =
-        model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
-    boolean residual =
-        model.blocks().stream()
-            .anyMatch(
-                block -> block.feedForward() instanceof MoeConfig moe && moe.residual() != null);
-    String kind = pyramid ? residual ? "PR-MoE" : "Pyramid-MoE" : residual ? "Residual-MoE" : "MoE";
-    return kind + " model";
-  }
-
-  /** The run's state unless it is finished, and its result in a sentence, as HTML. */
-  String lead(Report.State state) {
-    StepRecord last = run.steps().getLast();
-    String steps = Words.of("tep %,d of %,d", last.step(), run.config().training().steps());
-    String status =
-        switch (state) {
-          case RUNNING ->
-              Words.of(
-                  "<p id=\"running\" role=\"status\">Training: s%s at <time datetime=\"%s\">%2$s</time>. "
-                      + "This page reloads itself.</p>\n",
-                  steps, Instant.now().truncatedTo(ChronoUnit.SECONDS));
-          case STOPPED -> "<p role=\"status\">Stopped after s" + steps + ".</p>\n";
-          case FINISHED -> "";
-        };
-    String sentence =
-        Words.of(
-            "%.3f bits per byte on %s, after %s tokens and %s of training%s.",
-            validation().orElse(last.bitsPerByte()),
-            validation().isPresent() ? "validation text" : "training text",
-            ShortNumber.of(last.tokens()),
-            duration(run.trainingSeconds()),
-            machine().map(machine -> " on " + machine).orElse(""));
-    return status + "<p class=\"lead\">" + Html.escape(sentence) + "</p>\n";
-  }
-
-  private Optional<String> machine() {
-    return run.history().isEmpty()
-        ? Optional.empty()
-        : Optional.of(run.history().getLast().machine());
-  }
-
-  /** The last validation's bits per byte. */
-  private Optional<Double> validation() {
-    return run.steps().reversed().stream()
-        .map(StepRecord::validationBitsPerByte)
-        .filter(bits -> bits != null)
-        .findFirst();
-  }
-
-  static String duration(double seconds) {
-    long all = Math.round(seconds);
-    if (all < 60) {
-      return Count.of(all, "second");
-    }
-    if (all < 3600) {
-      return Count.of(Math.round(all / 60.0), "minute");
-    }
-    return Words.of("%,d h %02d min", all / 3600, all % 3600 / 60);
+  /** As HTML; nothing if the run is finished. */
+  String status(Report.State state) {
+    String steps =
+        Words.of("%,d of %,d", run.steps().getLast().step(), run.config().training().steps());
+    return switch (state) {
+      case RUNNING ->
+          Words.of(
+              "<p id=\"running\" role=\"status\">Training: step %s at <time datetime=\"%s\">%2$s</time>. "
+                  + "This page reloads itself.</p>\n",
+              steps, Instant.now().truncatedTo(ChronoUnit.SECONDS));
+      case STOPPED -> "<p role=\"status\">Stopped after step " + steps + ".</p>\n";
+      case FINISHED -> "";
+    };
   }
 
   /** The numbers, as HTML. */
   String tiles() {
     StepRecord last = run.steps().getLast();
     Map<String, String> tiles = new LinkedHashMap<>();
-    validation().ifPresent(bits -> tiles.put("validation bits per byte", Words.of("%.3f", bits)));
+    run.steps().stream()
+        .map(StepRecord::validationBitsPerByte)
+        .filter(bits -> bits != null)
+        .forEach(bits -> tiles.put("validation bits per byte", Words.of("%.3f", bits)));
     tiles.put("training bits per byte", Words.of("%.3f", last.bitsPerByte()));
     tiles.put("steps", Words.of("%,d", last.step()));
     tiles.put("tokens", ShortNumber.of(last.tokens()));
+    long seconds = Math.round(run.trainingSeconds());
+    tiles.put(
+        "training time", Words.of("%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60));
     tiles.put(
         "tokens per second",
         ShortNumber.of(
@@ -115,9 +74,8 @@ record Overview(RunDirectory run, long parameters) {
     TrainingProcess first = history.getFirst();
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("Started", first.date());
-    facts.put("Training time", duration(run.trainingSeconds()));
     facts.put("Text", first.text());
-    facts.put("Machine", machines(history));
+    facts.put("Machine", distinct(history, Overview::machine));
     facts.put("Panamoe", distinct(history, TrainingProcess::version));
     return Html.heading("Reproduce")
         + list("facts", "<dt>%s</dt><dd>%s</dd>\n", facts)
@@ -134,13 +92,9 @@ record Overview(RunDirectory run, long parameters) {
         .collect(Collectors.joining("", "<dl class=\"" + style + "\">\n", "</dl>\n"));
   }
 
-  private static String machines(List<TrainingProcess> history) {
-    return distinct(
-        history,
-        process -> {
-          String ranks = process.ranks() == 1 ? "" : ", " + Count.of(process.ranks(), "rank");
-          return process.machine() + ", " + process.device() + ranks;
-        });
+  private static String machine(TrainingProcess process) {
+    String ranks = process.ranks() == 1 ? "" : ", " + Count.of(process.ranks(), "rank");
+    return process.machine() + ", " + process.device() + ranks;
   }
 
   private static String distinct(

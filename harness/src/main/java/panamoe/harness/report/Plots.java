@@ -1,201 +1,140 @@
 package panamoe.harness.report;
 
-import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
+import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import panamoe.harness.report.HeatMap.Side;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.LineChart.Form;
-import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
 import panamoe.train.DistillationConfig;
 
 /** Draws the plots of a run. */
-final class Plots {
+record Plots(RunDirectory run) {
   /** The most points of a curve; of more steps, groups are averaged. */
   private static final int CURVE_POINTS = 400;
 
   /** The most columns of a heat map; of more steps, groups are summed. */
   private static final int HEAT_COLUMNS = 80;
 
-  /** The y axis of a learning curve holds at least this part of the points. */
-  private static final double LEARNING_SHOWN = 0.95;
+  /** The y axis of a steep curve holds at least this part of the points. */
+  private static final double SHOWN = 0.95;
 
   /** The y axis of a curve with fewer points holds all of them. */
   private static final int LONG_CURVE = 40;
 
-  private final RunDirectory run;
-  private final List<StepRecord> steps;
-
-  /** Where the x axes end. */
-  private final long last;
-
-  Plots(RunDirectory run) {
-    this.run = run;
-    this.steps = run.steps();
-    this.last = steps.getLast().step();
-  }
+  /**
+   * @param caption one sentence that says how to read it
+   * @param layer the page shows it while this layer is chosen; null: always
+   */
+  record Plot(String title, String caption, Svg svg, Integer layer) {}
 
   List<Plot> learning() {
-    List<Plot> plots = new ArrayList<>();
-    List<Curve> bits = new ArrayList<>(List.of(curve("training", StepRecord::bitsPerByte)));
-    List<StepRecord> evaluated =
-        steps.stream().filter(step -> step.validationBitsPerByte() != null).toList();
-    if (!evaluated.isEmpty()) {
-      double[] y = values(evaluated, StepRecord::validationBitsPerByte);
-      bits.add(new Curve("validation", values(evaluated, StepRecord::step), y, Form.POINTS));
-    }
-    plots.add(learning("bits-per-byte", "Bits per byte", "Lower is better.", bits));
-    if (!run.worksOnBytes()) { // else it is the curve above in another unit
-      plots.add(
-          learning(
-              "loss",
-              "Cross-entropy, nats per token",
-              "The loss that training minimises.",
-              List.of(curve("", StepRecord::loss))));
-    }
-    if (steps.stream().allMatch(step -> step.gradNorm() != null)) {
-      plots.add(
-          learning(
-              "gradient-norm",
-              "Gradient norm",
-              "L2 norm of all gradients, before clipping.",
-              List.of(curve("", StepRecord::gradNorm))));
-    }
-    plots.add(
-        plot(
-            "learning-rate",
-            "Learning rate",
-            "Linear warm-up, then cosine decay.",
-            new Curve("", all(StepRecord::step), all(StepRecord::learningRate), Form.LINE)));
-    plots.add(
-        plot(
-            "speed",
-            "Tokens per second",
-            "Training speed, validation not counted.",
-            curve("", StepRecord::tokensPerS)));
-    return plots;
-  }
-
-  /** Curves that fall fast at first: their axis holds the rest. */
-  private Plot learning(String name, String title, String caption, List<Curve> curves) {
-    double[] sorted = curves.stream().flatMapToDouble(c -> Arrays.stream(c.y())).sorted().toArray();
-    double top = sorted[(int) (LEARNING_SHOWN * (sorted.length - 1))];
-    boolean steep = sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
-    boolean cut = steep && sorted.length >= LONG_CURVE;
-    String whole = cut ? caption + " Peaks above the scale are cut off." : caption;
-    LineChart chart = new LineChart(title, "step", curves, sorted[0], cut ? top : 0, last);
-    return new Plot(name, whole, chart.draw(title + ". " + whole));
+    Curve validation = curve("validation", Form.POINTS, StepRecord::validationBitsPerByte);
+    Curve training = curve("training", Form.SMOOTHED, StepRecord::bitsPerByte);
+    return Stream.of(
+            steep("Bits per byte", "Lower is better.", training, validation),
+            steep(
+                "Cross-entropy, nats per token",
+                "The loss that training minimises.",
+                curve(StepRecord::loss)),
+            steep(
+                "Gradient norm",
+                "L2 norm of all gradients, before clipping.",
+                curve(StepRecord::gradNorm)),
+            plot(
+                "Learning rate",
+                "Linear warm-up, then cosine decay.",
+                curve("", Form.LINE, StepRecord::learningRate)),
+            plot(
+                "Tokens per second",
+                "Training speed, validation not counted.",
+                curve(StepRecord::tokensPerS)))
+        .filter(Objects::nonNull)
+        .toList();
   }
 
   /** Divergence from the teacher and its weight in the loss; nothing without a teacher. */
   List<Plot> distillation() {
     DistillationConfig distillation = run.config().distillation();
-    List<StepRecord> distilled = steps.stream().filter(step -> step.divergence() != null).toList();
-    if (distillation == null || distilled.isEmpty()) {
-      return List.of();
-    }
     int total = run.config().training().steps();
-    double[] alpha = all(step -> distillation.alpha(step.step() - 1, total));
-    return List.of(
-        plot(
-            "divergence",
-            "KL(teacher || student), nats per token",
-            "Distance of the student's predictions from its teacher's.",
-            curve("", distilled, StepRecord::divergence)),
-        plot(
-            "alpha",
-            "Weight of the divergence in the loss",
-            "The first stage learns from the teacher, the second from the text alone.",
-            new Curve("", all(StepRecord::step), alpha, Form.LINE)));
+    return distillation == null
+        ? List.of()
+        : Stream.of(
+                plot(
+                    "KL(teacher || student), nats per token",
+                    "Distance of the student's predictions from its teacher's.",
+                    curve(StepRecord::divergence)),
+                plot(
+                    "Weight of the divergence in the loss",
+                    "The first stage learns from the teacher, the second from the text alone.",
+                    curve("", Form.LINE, step -> distillation.alpha(step.step() - 1, total))))
+            .filter(Objects::nonNull)
+            .toList();
   }
 
   /** Balance, entropy, drops and dead experts of the MoE layers. */
   List<Plot> balance() {
-    boolean several = layers().size() > 1;
-    List<Plot> plots = new ArrayList<>();
-    if (steps.stream().allMatch(step -> step.auxLoss() != null)) {
-      plots.add(
-          learning(
-              "auxiliary-loss",
-              "Auxiliary (load balancing) loss",
-              "Mean over the MoE layers, before its coefficient; 1 is perfect balance.",
-              List.of(curve("", StepRecord::auxLoss))));
-    }
-    List<Curve> entropy = new ArrayList<>();
-    entropy.add(
-        curve(several ? "mean of layers" : "", step -> mean(step, LayerRecord::relativeEntropy)));
-    if (several) {
-      entropy.add(
-          curve(
-              "lowest layer",
-              step ->
-                  step.layers().stream()
-                      .mapToDouble(LayerRecord::relativeEntropy)
-                      .min()
-                      .orElseThrow()));
-    }
-    plots.add(
-        plot(
-            "router-entropy",
-            "Router entropy ÷ ln(experts)",
-            "1: a token's probabilities are uniform; 0: the router is certain.",
-            entropy.toArray(Curve[]::new)));
-    if (steps.stream().anyMatch(step -> unused(step) > 0)) {
-      plots.add(
-          plot(
-              "drops",
-              "Dropped routes and dead experts, %",
-              "Routes over an expert's capacity; experts without a token in the step.",
-              curve("dropped routes", step -> 100 * mean(step, LayerRecord::dropRate)),
-              curve("dead experts", step -> 100 * mean(step, Plots::dead))));
-    }
-    return plots;
-  }
-
-  private static double unused(StepRecord step) {
-    return mean(step, LayerRecord::dropRate) + mean(step, Plots::dead);
-  }
-
-  private static double dead(LayerRecord layer) {
-    return (double) layer.deadExperts() / Math.max(1, layer.experts());
-  }
-
-  private static double mean(StepRecord step, ToDoubleFunction<LayerRecord> value) {
-    return step.layers().stream().mapToDouble(value).average().orElse(0);
-  }
-
-  private List<LayerRecord> layers() {
-    return steps.getLast().layers();
+    Curve lowest =
+        curve(
+            "lowest layer",
+            Form.SMOOTHED,
+            step ->
+                step.layers().stream()
+                    .map(LayerRecord::relativeEntropy)
+                    .filter(_ -> step.layers().size() > 1)
+                    .min(Comparator.naturalOrder())
+                    .orElse(null));
+    return Stream.of(
+            steep(
+                "Auxiliary (load balancing) loss",
+                "Mean over the MoE layers, before its coefficient; 1 is perfect balance.",
+                curve(StepRecord::auxLoss)),
+            plot(
+                "Router entropy ÷ ln(experts)",
+                "1: a token's probabilities are uniform; 0: the router is certain.",
+                mean("mean of layers", LayerRecord::relativeEntropy),
+                lowest),
+            plot(
+                "Dropped routes and dead experts, %",
+                "Routes over an expert's capacity; experts without a token in the step.",
+                mean("dropped routes", layer -> 100 * layer.dropRate()),
+                mean("dead experts", layer -> 100.0 * layer.deadExperts() / layer.experts())))
+        .filter(Objects::nonNull)
+        .toList();
   }
 
   /** The load of each expert over the steps, a plot for each MoE layer. */
   List<Plot> loads() {
-    List<List<StepRecord>> groups = groups(steps, HEAT_COLUMNS);
-    Side columns =
-        Side.counting("step", groups.stream().map(group -> group.getFirst().step()).toList(), last);
-    return IntStream.range(0, layers().size())
+    List<List<StepRecord>> groups = groups(run.steps(), HEAT_COLUMNS);
+    List<Long> firsts = groups.stream().map(group -> group.getFirst().step()).toList();
+    List<LayerRecord> layers = run.steps().getLast().layers();
+    return IntStream.range(0, layers.size())
         .mapToObj(
             index -> {
-              LayerRecord layer = layers().get(index);
+              LayerRecord layer = layers.get(index);
               double[][] heat = new double[layer.experts()][groups.size()];
               for (int column = 0; column < groups.size(); column++) {
-                long[] tokens = tokens(groups.get(column), index, layer.experts());
-                double even = Math.max(1, LongStream.of(tokens).average().orElse(0));
-                for (int expert = 0; expert < tokens.length; expert++) {
-                  heat[expert][column] = tokens[expert] / even;
+                double[] shares = shares(tokens(groups.get(column), index));
+                for (int expert = 0; expert < shares.length; expert++) {
+                  heat[expert][column] = shares[expert];
                 }
               }
-              String title = "Expert load, layer " + layer.layer();
               HeatMap map =
-                  new HeatMap(title, Side.rows("expert", indices(layer.experts())), columns, heat);
+                  new HeatMap(
+                      "Expert load, layer " + layer.layer(),
+                      Side.rows("expert", indices(layer.experts())),
+                      Side.counting("step", firsts, last()),
+                      heat);
               String caption = "Tokens that chose each expert, over the steps.";
-              String name = Words.of("layer-%d-load", layer.layer());
-              return new Plot(name, caption, map.draw(title + ". " + caption), layer.layer());
+              return plot(layer.layer(), caption, map);
             })
         .toList();
   }
@@ -205,72 +144,101 @@ final class Plots {
     return routing.layers().stream()
         .map(
             layer -> {
-              String title = "Experts by language, layer " + layer.layer();
               HeatMap map =
                   new HeatMap(
-                      title,
+                      "Experts by language, layer " + layer.layer(),
                       Side.rows("language", routing.languages()),
                       Side.columns("expert", indices(layer.experts())),
-                      shares(layer));
+                      Arrays.stream(layer.tokens()).map(Plots::shares).toArray(double[][]::new));
               String caption =
                   Words.of(
                       "Share of each language's tokens that each expert takes; the even share is %.1f\u00a0%%.",
                       100.0 / layer.experts());
-              String name = Words.of("layer-%d-languages", layer.layer());
-              return new Plot(name, caption, map.draw(title + ". " + caption), layer.layer());
+              return plot(layer.layer(), caption, map);
             })
         .toList();
   }
 
-  /** {@code [language][expert]}, the part of the language's tokens over the even share. */
-  private static double[][] shares(RoutedLayer layer) {
-    return IntStream.range(0, layer.tokens().length)
-        .mapToObj(
-            language -> {
-              double even = Math.max(1.0, layer.tokensOfLanguage(language)) / layer.experts();
-              return LongStream.of(layer.tokens()[language])
-                  .mapToDouble(taken -> taken / even)
-                  .toArray();
-            })
-        .toArray(double[][]::new);
+  private static Plot plot(int layer, String caption, HeatMap map) {
+    return new Plot(map.title(), caption, map.draw(map.title() + ". " + caption), layer);
   }
 
-  private Plot plot(String name, String title, String caption, Curve... curves) {
-    LineChart chart = new LineChart(title, "step", List.of(curves), 0, last);
-    return new Plot(name, caption, chart.draw(title + ". " + caption));
+  /** Curves whose first steps or peaks would flatten the rest: the y axis holds the rest. */
+  private Plot steep(String title, String caption, Curve... curves) {
+    double[] sorted =
+        Arrays.stream(curves).flatMapToDouble(c -> Arrays.stream(c.y())).sorted().toArray();
+    if (sorted.length == 0) {
+      return null;
+    }
+    double top = sorted[(int) (SHOWN * (sorted.length - 1))];
+    boolean cut =
+        sorted.length >= LONG_CURVE
+            && sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
+    String more = cut ? " Peaks above the scale are cut off." : "";
+    return plot(title, caption + more, sorted[0], cut ? top : 0, curves);
   }
 
-  private Curve curve(String name, ToDoubleFunction<StepRecord> value) {
-    return curve(name, steps, value);
+  private Plot plot(String title, String caption, Curve... curves) {
+    return plot(title, caption, 0, 0, curves);
   }
 
-  private static Curve curve(
-      String name, List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
+  /** Curves that have values above 0; null if no curve has. */
+  private Plot plot(String title, String caption, double from, double to, Curve... curves) {
+    List<Curve> some =
+        Arrays.stream(curves).filter(c -> Arrays.stream(c.y()).anyMatch(y -> y > 0)).toList();
+    if (some.isEmpty()) {
+      return null;
+    }
+    LineChart chart = new LineChart(title, "step", some, from, to, last());
+    return new Plot(title, caption, chart.draw(title + ". " + caption), null);
+  }
+
+  private long last() {
+    return run.steps().getLast().step();
+  }
+
+  /** A curve of the mean over the MoE layers. */
+  private Curve mean(String name, ToDoubleFunction<LayerRecord> value) {
+    return curve(
+        name, Form.SMOOTHED, step -> step.layers().stream().mapToDouble(value).average().orElse(0));
+  }
+
+  private Curve curve(Function<StepRecord, Double> value) {
+    return curve("", Form.SMOOTHED, value);
+  }
+
+  /**
+   * A curve over the steps.
+   *
+   * @param value null for a step without
+   */
+  private Curve curve(String name, Form form, Function<StepRecord, Double> value) {
+    List<StepRecord> steps =
+        run.steps().stream().filter(step -> value.apply(step) != null).toList();
     List<List<StepRecord>> groups = groups(steps, CURVE_POINTS);
-    double[] x = groups.stream().mapToDouble(group -> group.getLast().step()).toArray();
-    double[] y =
+    return new Curve(
+        name,
+        groups.stream().mapToDouble(group -> group.getLast().step()).toArray(),
         groups.stream()
-            .mapToDouble(group -> Arrays.stream(values(group, value)).average().orElseThrow())
-            .toArray();
-    return new Curve(name, x, y, Form.SMOOTHED);
-  }
-
-  private double[] all(ToDoubleFunction<StepRecord> value) {
-    return values(groups(steps, CURVE_POINTS).stream().map(List::getLast).toList(), value);
-  }
-
-  private static double[] values(List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
-    return steps.stream().mapToDouble(value).toArray();
+            .mapToDouble(group -> group.stream().mapToDouble(value::apply).average().orElseThrow())
+            .toArray(),
+        form);
   }
 
   /** Each expert's tokens over some steps, in the MoE layer at {@code index}. */
-  private static long[] tokens(List<StepRecord> steps, int index, int experts) {
-    long[] tokens = new long[experts];
+  private static long[] tokens(List<StepRecord> steps, int index) {
+    long[] tokens = new long[steps.getFirst().layers().get(index).experts()];
     for (StepRecord step : steps) {
       List<Long> counts = step.layers().get(index).counts();
       Arrays.setAll(tokens, expert -> tokens[expert] + counts.get(expert));
     }
     return tokens;
+  }
+
+  /** Tokens of each expert over the even share. */
+  private static double[] shares(long[] tokens) {
+    double even = Math.max(1, LongStream.of(tokens).sum()) / (double) tokens.length;
+    return LongStream.of(tokens).mapToDouble(taken -> taken / even).toArray();
   }
 
   /** Splits the steps into at most {@code most} groups of about equal length. */

@@ -5,20 +5,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.TreeMap;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.harness.report.Routing.Preference;
-import panamoe.harness.report.Routing.RoutedLayer;
+import panamoe.harness.report.Plots.Plot;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.SafeFolder;
-import panamoe.io.Words;
 import panamoe.model.LanguageModel;
-import panamoe.param.Parameter;
 import panamoe.train.RunFolder;
 
 /** Writes {@code report.html} and the plots of a training run. */
@@ -29,14 +22,6 @@ public final class Report {
     STOPPED,
     FINISHED
   }
-
-  private static final int PREFERENCES_IN_WORDS = 4;
-
-  /**
-   * The report mentions a language that is this many times more frequent at an expert than in the
-   * text.
-   */
-  private static final double REMARKABLE_LIFT = 1.5;
 
   /** A layer's loads over some steps. */
   private static final List<Column<List<LayerRecord>>> LOADS =
@@ -81,17 +66,15 @@ public final class Report {
       files.makeFolder(RunFolder.PLOTS);
       for (Plot plot : report.plots) {
         byte[] drawing = plot.svg().standalone().getBytes(StandardCharsets.UTF_8);
-        files.replace(RunFolder.PLOTS + "/" + plot.name() + ".svg", drawing);
+        files.replace(RunFolder.PLOTS + "/" + Html.id(plot.title()) + ".svg", drawing);
       }
     }
     return files.replace(RunFolder.REPORT, page.getBytes(StandardCharsets.UTF_8));
   }
 
   private String page() {
-    Map<Parameter.Part, Long> parameters = parameters();
-    Overview overview =
-        new Overview(run, parameters.values().stream().mapToLong(Long::longValue).sum());
-    html.append(overview.lead(state)).append(overview.tiles());
+    Overview overview = new Overview(run, parameters());
+    html.append(overview.status(state)).append(overview.tiles());
     Plots draw = new Plots(run);
     section("Learning", draw.learning());
     section("Distillation", draw.distillation());
@@ -99,7 +82,9 @@ public final class Report {
       experts(draw);
     }
     html.append(RoutedTexts.of(run));
-    configuration(parameters);
+    html.append(Html.heading("Configuration"));
+    html.append(
+        Html.details("config.json", "<pre>" + Html.escape(run.config().toJson()) + "</pre>"));
     html.append(overview.reproduction());
     return Html.page(overview.title(), html);
   }
@@ -107,16 +92,10 @@ public final class Report {
   private void experts(Plots draw) {
     section("Experts", draw.balance());
     List<LayerRecord> all = run.steps().getLast().layers();
-    html.append(
-        Html.layerChoice(
-            all.stream()
-                .collect(
-                    Collectors.toMap(
-                        LayerRecord::layer, LayerRecord::experts, (a, _) -> a, TreeMap::new))));
+    html.append(Html.layerChoice(all, LayerRecord::layer, LayerRecord::experts));
     List<Plot> maps = new ArrayList<>(draw.loads());
     run.routing().ifPresent(routing -> maps.addAll(draw.languages(routing)));
     figures(maps);
-    run.routing().ifPresent(this::preferences);
     List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
     String last =
         tail.size() == 1 ? "Of the last step" : "Means over the last " + tail.size() + " steps";
@@ -131,57 +110,9 @@ public final class Report {
                 + new Table<>(LOADS, layers).html()));
   }
 
-  private void preferences(Routing routing) {
-    html.append("<ul>\n");
-    for (RoutedLayer layer : routing.layers()) {
-      List<String> sentences =
-          routing.preferences(layer).stream()
-              .filter(preference -> preference.lift() >= REMARKABLE_LIFT)
-              .limit(PREFERENCES_IN_WORDS)
-              .map(preference -> inWords(layer, preference))
-              .toList();
-      if (sentences.isEmpty()) {
-        sentences = List.of(Words.of("Layer %d: no expert prefers a language.", layer.layer()));
-      }
-      String attribute = Html.ofLayer(layer.layer());
-      sentences.forEach(
-          sentence ->
-              html.append("<li" + attribute + ">").append(Html.escape(sentence)).append("</li>\n"));
-    }
-    html.append("</ul>\n");
-  }
-
-  private static String inWords(RoutedLayer layer, Preference preference) {
-    return Words.of(
-        "Layer %d, expert %d: %.0f %% of its tokens are %s, %.1f times that language's share of the text.",
-        layer.layer(),
-        preference.expert(),
-        100 * preference.share(),
-        Locale.of(preference.language()).getDisplayLanguage(Locale.ENGLISH),
-        preference.lift());
-  }
-
-  private void configuration(Map<Parameter.Part, Long> parameters) {
-    html.append(Html.heading("Model and configuration"));
-    long total = parameters.values().stream().mapToLong(Long::longValue).sum();
-    html.append(
-        Html.details(
-            "Parameters",
-            new Table<>(
-                    List.of(
-                        Column.<Map.Entry<Parameter.Part, Long>>ofWords(
-                            "part", part -> part.getKey().name().toLowerCase(Locale.ROOT)),
-                        Column.of("parameters", "%,d", Map.Entry::getValue),
-                        Column.of("share", "%.1f %%", part -> 100.0 * part.getValue() / total)),
-                    List.copyOf(parameters.entrySet()))
-                .html()));
-    html.append(
-        Html.details("config.json", "<pre>" + Html.escape(run.config().toJson()) + "</pre>"));
-  }
-
-  private Map<Parameter.Part, Long> parameters() {
+  private long parameters() {
     try (LanguageModel model = new LanguageModel(run.config().model())) {
-      return model.parameters().countByPart();
+      return model.parameters().count();
     }
   }
 
@@ -193,7 +124,11 @@ public final class Report {
   }
 
   private void figures(List<Plot> some) {
-    html.append(Html.figures(some.stream().map(Plot::html).toArray(String[]::new)));
+    html.append(
+        Html.figures(
+            some.stream()
+                .map(plot -> Html.figure(plot.svg(), plot.caption(), plot.layer()))
+                .toArray(String[]::new)));
     plots.addAll(some);
   }
 

@@ -3,8 +3,6 @@ package panamoe.harness.report;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.TreeMap;
-import java.util.stream.Collectors;
 
 /** The section of a report with texts, whose tokens a script colours by their experts. */
 final class RoutedTexts {
@@ -56,17 +54,11 @@ final class RoutedTexts {
             "Each token has the colour of its first expert in the chosen layer. Point at a token, or move by arrow"
                 + " keys, for its experts and their weights. Press an expert below to colour its tokens only.")
         + Html.layerChoice(
-            routes.getFirst().layers().stream()
-                .collect(
-                    Collectors.toMap(
-                        TokenRoutes.Layer::layer,
-                        TokenRoutes.Layer::experts,
-                        (a, _) -> a,
-                        TreeMap::new)))
+            routes.getFirst().layers(), TokenRoutes.Layer::layer, TokenRoutes.Layer::experts)
         + """
-        <div class="choices" hidden="">
-        <label><input id="numbers" type="checkbox"/> expert numbers</label>
-        <div id="legend" role="group" aria-label="Experts of the layer: press one to see its tokens only"></div></div>
+        <p class="choices" hidden=""><label><input id="numbers" type="checkbox"/> expert numbers</label></p>
+        <div id="legend" class="choices" hidden="" role="group"
+        aria-label="Experts of the layer: press one to see its tokens only"></div>
         """;
   }
 

@@ -100,16 +100,6 @@ public record RunDirectory(
     return List.of(texts);
   }
 
-  /**
-   * Whether tokens are bytes, except for end-of-sequence tokens: bits per byte are then the loss in
-   * another unit.
-   */
-  boolean worksOnBytes() {
-    return steps.stream()
-        .allMatch(
-            step -> Math.abs(step.loss() / Math.log(2) - step.bitsPerByte()) < 0.02 * step.loss());
-  }
-
   /** Seconds of all steps. */
   double trainingSeconds() {
     double seconds = 0;

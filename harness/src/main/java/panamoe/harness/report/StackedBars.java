@@ -2,7 +2,6 @@ package panamoe.harness.report;
 
 import java.util.List;
 import java.util.stream.DoubleStream;
-import panamoe.harness.report.Svg.Anchor;
 import panamoe.io.Words;
 
 /**
@@ -42,18 +41,18 @@ public record StackedBars(String title, List<String> parts, List<Bar> bars, Stri
     double most = bars.stream().mapToDouble(Bar::sum).max().orElseThrow();
     Axis axis = Axis.over(0, most, 8, left, RIGHT);
     Svg svg = new Svg(WIDTH, (int) bottom + 44, description);
-    svg.text(8, 20, Anchor.START, "title", title);
+    svg.text(8, 20, "start", "title", title);
     double x = 8;
     for (int i = 0; i < parts.size(); i++) {
       svg.cell(x, 34, 10, 10, "c" + i, parts.get(i));
-      svg.text(x + 14, 43, Anchor.START, "label", parts.get(i));
+      svg.text(x + 14, 43, "start", "label", parts.get(i));
       x += Math.max(LEGEND, 30 + Svg.width(parts.get(i)));
     }
     for (double tick : axis.ticks()) {
       svg.line(axis.coordinate(tick), TOP - 4, axis.coordinate(tick), bottom, "grid");
-      svg.text(axis.coordinate(tick), bottom + 18, Anchor.MIDDLE, "label", axis.label(tick));
+      svg.text(axis.coordinate(tick), bottom + 18, "middle", "label", axis.label(tick));
     }
-    svg.text((left + RIGHT) / 2, bottom + 36, Anchor.MIDDLE, "label", unit);
+    svg.text((left + RIGHT) / 2, bottom + 36, "middle", "label", unit);
     for (int row = 0; row < bars.size(); row++) {
       draw(svg, axis, TOP + (double) HEIGHT * row, bars.get(row));
     }
@@ -61,7 +60,7 @@ public record StackedBars(String title, List<String> parts, List<Bar> bars, Stri
   }
 
   private void draw(Svg svg, Axis axis, double top, Bar bar) {
-    svg.text(axis.start() - GAP, top + HEIGHT / 2.0 + 2, Anchor.END, "label", bar.name());
+    svg.text(axis.start() - GAP, top + HEIGHT / 2.0 + 2, "end", "label", bar.name());
     double from = 0;
     for (int part = 0; part < parts.size(); part++) {
       double until = from + bar.values()[part];

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.MatchResult;
@@ -17,13 +16,6 @@ import panamoe.io.Words;
  * in {@code colours.css}, which follows the reader's light or dark setting.
  */
 public final class Svg {
-  /** The position of a label relative to its point. */
-  enum Anchor {
-    START,
-    MIDDLE,
-    END
-  }
-
   /** About the widest letter of a label. */
   private static final double LETTER = 7;
 
@@ -93,11 +85,8 @@ public final class Svg {
     add("<polyline class=\"%s\" points=\"%s\"%s/>", style, points.toString().strip(), data);
   }
 
-  /** A point that shows {@code hint} under the mouse pointer. */
-  void dot(double x, double y, String style, String hint) {
-    add(
-        "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>",
-        style, x, y, Html.escape(hint));
+  void dot(double x, double y, String style) {
+    add("<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", style, x, y);
   }
 
   /** A rectangle that shows {@code hint} under the mouse pointer. */
@@ -135,10 +124,13 @@ public final class Svg {
     endWindow();
   }
 
-  void text(double x, double y, Anchor anchor, String style, String text) {
+  /**
+   * @param anchor the part of the text at x: start, middle or end
+   */
+  void text(double x, double y, String anchor, String style, String text) {
     add(
         "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>",
-        style, x, y, anchor.name().toLowerCase(Locale.ROOT), Html.escape(text));
+        style, x, y, anchor, Html.escape(text));
   }
 
   /** The {@code svg} element for a page that includes {@link #STYLE}. */

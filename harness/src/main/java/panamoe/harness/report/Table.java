@@ -51,8 +51,31 @@ public record Table<R>(List<Column<R>> columns, List<R> rows) {
     return column == 0 ? "" : columns.get(column).words ? "  " : " ";
   }
 
+  /** For a page. */
   public String html() {
-    return Html.table(headings(), cells(), column -> columns.get(column).words);
+    String label =
+        "Table: " + String.join(", ", headings().stream().filter(each -> !each.isEmpty()).toList());
+    String body =
+        cells().stream().map(cells -> row("td", "", cells) + "\n").collect(Collectors.joining());
+    String head = row("th", " scope=\"col\"", headings());
+    return Html.wide(
+            label, "<table>\n<thead>" + head + "</thead>\n<tbody>\n" + body + "</tbody>\n</table>")
+        + "\n";
+  }
+
+  private String row(String element, String attributes, List<String> cells) {
+    return IntStream.range(0, cells.size())
+        .mapToObj(
+            i ->
+                cells.get(i).isEmpty()
+                    ? "<td></td>" // a screen reader would read an empty th as a header
+                    : Words.of(
+                        "<%s%s%s>%s</%1$s>",
+                        element,
+                        attributes,
+                        columns.get(i).words ? " class=\"words\"" : "",
+                        Html.escape(cells.get(i))))
+        .collect(Collectors.joining("", "<tr>", "</tr>"));
   }
 
   private List<String> headings() {

@@ -50,7 +50,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     boolean everSaved =
         Files.notExists(folder.checkpoints())
             || saved.savedBefore()
-            || Files.exists(plots())
+            || Files.exists(folder.path().resolve(RunFolder.PLOTS))
             || every > 0 && done > every;
     if (everSaved && done > 0) {
       throw Require.refusal(
@@ -68,8 +68,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
    */
   Optional<TrainingResult> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
-    Path report = folder.path().resolve(RunFolder.REPORT);
-    boolean reported = followsMetrics(report) && followsMetrics(plots());
+    boolean reported = followsMetrics(RunFolder.REPORT) && followsMetrics(RunFolder.PLOTS);
     Optional<Checkpoint> last = reported ? latest() : Optional.empty();
     if (last.isEmpty() || last.get().step() < training.steps()) {
       return Optional.empty();
@@ -89,17 +88,14 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
             bits.getAsDouble(),
             0,
             0,
-            report));
+            folder.path().resolve(RunFolder.REPORT)));
   }
 
-  private Path plots() {
-    return folder.path().resolve(RunFolder.PLOTS);
-  }
-
-  private boolean followsMetrics(Path path) throws IOException {
+  private boolean followsMetrics(String name) throws IOException {
+    Path file = folder.path().resolve(name);
     return Files.exists(metrics.path())
-        && Files.exists(path)
-        && Files.getLastModifiedTime(path).compareTo(Files.getLastModifiedTime(metrics.path()))
+        && Files.exists(file)
+        && Files.getLastModifiedTime(file).compareTo(Files.getLastModifiedTime(metrics.path()))
             >= 0;
   }
 

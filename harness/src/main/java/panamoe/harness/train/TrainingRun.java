@@ -188,23 +188,17 @@ record TrainingRun(
         }
       }
     } catch (TrainingFailure e) {
-      stop(report);
+      report.stop();
       throw new IOException(e.getMessage() + "; " + kept(), e);
     }
     if (stopped) {
-      stop(report);
+      report.stop();
       tell(
           "stopped after step %d, which is saved; train --resume goes on from there",
           trainer.step());
       return OptionalDouble.empty();
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
-  }
-
-  private void stop(LiveReport report) throws IOException {
-    if (ranks.first() && metrics().lastStep() > 0) {
-      report.stop();
-    }
   }
 
   private String kept() {
