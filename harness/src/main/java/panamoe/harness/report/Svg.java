@@ -160,7 +160,7 @@ public final class Svg {
 
   private String element(String namespace, String style) {
     return Words.of(
-        "<svg%s class=\"plot\"%s viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
+        "<svg%s class=\"plot\"%s width=\"%3$d\" height=\"%4$d\" viewBox=\"0 0 %3$d %4$d\" role=\"img\" aria-label=\"%5$s\">\n%6$s%7$s</svg>\n",
         namespace, attributes, width, height, Html.escape(description), style, shapes);
   }
 
