@@ -104,7 +104,7 @@ record Plots(RunDirectory run) {
                 lowest),
             plot(
                 "Dropped routes and dead experts, %",
-                "Routes over an expert's capacity; experts without a token in the step.",
+                "Routes over an expert's capacity; experts without a token in the step. No curve: always 0.",
                 mean("dropped routes", layer -> 100 * layer.dropRate()),
                 mean("dead experts", layer -> 100.0 * layer.deadExperts() / layer.experts())))
         .filter(Objects::nonNull)
