@@ -1,9 +1,9 @@
 // The pages of runs and plans, as a person reads them, in a browser without a window.
 // usage: node report.mjs FOLDER REPORT...      FOLDER has node_modules, and gets the screenshots
-// The first report is of a model with experts, the others are only looked at.
+// The first report is of a model with eight and more experts, and is used; the others are only looked at.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -12,6 +12,7 @@ const [folder, ...reports] = process.argv.slice(2);
 const { chromium } = createRequire(join(folder, 'report.mjs'))('playwright-core');
 const axe = readFileSync(join(folder, 'node_modules/axe-core/axe.min.js'), 'utf8');
 const SMALLEST_TEXT = 9; // pixels
+const APART = 0.05; // in OKLab, where 0.02 is just seen
 
 const passed = what => console.log(`passed: ${what}`);
 const browser = await chromium.launch({
@@ -60,7 +61,7 @@ const untidy = tab => tab.evaluate(smallest => {
 
 for (const report of reports) {
   const name = basename(dirname(report));
-  for (const width of [390, 1400]) {
+  for (const width of [390, 768, 1400]) {
     for (const colorScheme of ['light', 'dark']) {
       const tab = await open(report, { viewport: { width, height: 900 }, colorScheme });
       const what = `the page of ${name}, ${colorScheme}, ${width} px`;
@@ -71,6 +72,10 @@ for (const report of reports) {
       await tab.evaluate(axe);
       const { violations } = await tab.evaluate(() => globalThis.axe.run());
       assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`), [], what);
+      assert.deepEqual(await tab.$$eval('nav a', links => links.map(link => document.querySelector(link.hash)?.textContent)),
+        await tab.$$eval('nav a', links => links.map(link => link.textContent)), what);
+      assert.deepEqual(await tab.$$eval('.plot[data-window]:not([data-shares])', plots => plots
+        .filter(plot => !plot.querySelector('polyline')?.getAttribute('points')).map(plot => plot.ariaLabel)), [], what);
       await tab.screenshot({ path: join(folder, `report-${name}-${colorScheme}-${width}.png`), fullPage: true });
       await tab.done();
       passed(what);
@@ -87,9 +92,17 @@ const strong = await tab.$$eval(tokens, all => all.map(token => [
   getComputedStyle(document.querySelectorAll('#legend .swatch')[token.dataset.expert]).backgroundColor,
   getComputedStyle(token).boxShadow]));
 assert.ok(strong.every(([swatch, line]) => line.startsWith(swatch)), `${strong[0]}`);
-await tab.selectOption('#layer', { index: 1 });
+const layers = await tab.$$eval('select.layer:first-of-type option', all => [...new Set(all.map(one => one.value))]);
+const maps = () => tab.$$eval('figure[data-layer]', all => all.filter(map => !map.hidden).map(map => map.dataset.layer));
+const numbered = () => tab.$eval('body', body => body.classList.contains('numbered'));
+assert.deepEqual(new Set(await maps()), new Set([layers[0]]));
+assert.equal(await numbered(), false, 'eight colours need no numbers');
+await tab.selectOption('select.layer >> nth=0', { index: 1 });
 assert.notDeepEqual(await experts(), coloured);
-passed('tokens have the colours of their experts in the layer that is chosen');
+assert.deepEqual(new Set(await maps()), new Set([layers[1]]));
+assert.ok((await tab.$$eval('select.layer', all => all.map(one => one.value))).every(value => value === layers[1]));
+assert.equal(await numbered(), true, 'colours repeat from the ninth expert on');
+passed('the chosen layer has the maps, and the tokens in the colours of its experts');
 
 await tab.hover(`${tokens} >> nth=3`);
 assert.match(await tab.textContent('#tip'), /layer \d+: expert \d+, weight \d\.\d\d/);
@@ -99,7 +112,22 @@ await tab.click(`#legend button >> nth=${all[3]}`);
 assert.equal(await tab.locator('.token:not(.other)').count(), all.filter(expert => expert === all[3]).length);
 passed('a token tells its expert and weight, and the legend picks an expert');
 
-const chart = tab.locator('.plot[data-window]');
+const map = tab.locator('figure[data-layer]:not([hidden]) .plot').first();
+await map.scrollIntoViewIfNeeded();
+await map.hover();
+assert.match(await tab.textContent('#tip'), /^expert \d+, step \d+\d+\.\d\d × the even share$/);
+await tab.screenshot({ path: join(folder, 'report-cell.png') });
+await map.focus();
+await tab.keyboard.press('End');
+const end = await tab.textContent('#tip');
+await tab.keyboard.press('ArrowDown');
+assert.match(end, /^expert 0, /);
+assert.match(await tab.textContent('#tip'), /^expert 1, /);
+await tab.keyboard.press('Escape');
+assert.equal(await tab.locator('.cross').count(), 0);
+passed('the heat map tells its cells, by pointer and by keys');
+
+const chart = tab.locator('.plot[data-x-title]');
 await chart.first().scrollIntoViewIfNeeded();
 await chart.first().hover();
 assert.match(await tab.textContent('#tip'), /^step [\d,]+training [\d.]+/);
@@ -110,12 +138,88 @@ assert.equal(await tab.locator('.cross').count(), 0);
 await chart.first().focus();
 await tab.keyboard.press('ArrowRight');
 await tab.keyboard.press('End');
-const last = await tab.locator('polyline').first().getAttribute('data-values');
+const last = await tab.locator('polyline[data-values]').first().getAttribute('data-values');
 assert.ok((await tab.textContent('#tip')).includes(`step ${Number(last.split(' ').at(-2)).toLocaleString('en')}`));
 await tab.keyboard.press('Escape');
 assert.ok(await tab.isHidden('#tip'));
 passed('curves tell their values at the crosshair, by pointer and by keys');
 await tab.done();
+
+// A run that goes on: its page is loaded again, and stays as it was left.
+const live = join(folder, 'live.html');
+const html = readFileSync(reports[0], 'utf8');
+const status = `<p id="running" role="status">Training at <time datetime="${new Date().toISOString()}">now</time></p>`;
+writeFileSync(live, html.replace('<dl class="tiles">', `${status}$&`));
+const running = await browser.newContext({ viewport: { width: 1400, height: 900 } });
+const page = await running.newPage();
+await page.clock.install();
+await page.goto(pathToFileURL(live).href);
+const left = () => page.evaluate(() => [scrollY, document.querySelector('select.layer').value,
+  document.querySelector('details').open, document.activeElement.tagName]);
+await page.click('details summary >> nth=0');
+await page.selectOption('select.layer >> nth=0', { index: 1 });
+await page.focus('select.layer >> nth=0');
+await page.evaluate(() => scrollTo(0, 700));
+const before = await left();
+assert.deepEqual(before, [700, layers[1], true, 'SELECT']);
+const reload = async () => {
+  const loaded = page.waitForEvent('load');
+  await page.clock.runFor(21_000).catch(() => {}); // which a reload may interrupt
+  await loaded;
+};
+await reload();
+assert.deepEqual(await left(), before);
+writeFileSync(live, html); // the run has ended
+await reload();
+assert.equal(await page.locator('#running').count(), 0);
+assert.deepEqual(await left(), before);
+await page.evaluate(() => (globalThis.stays = true));
+await page.clock.runFor(60_000);
+assert.ok(await page.evaluate(() => globalThis.stays));
+await running.close();
+passed('the page of a running run reloads until the run has ended, and keeps position, layer and focus');
+
+// The eight colours stay apart for the colour-blind, as the browser simulates them.
+for (const colorScheme of ['light', 'dark']) {
+  const colours = await open(reports[0], { viewport: { width: 1400, height: 900 }, colorScheme });
+  const canvas = await browser.newPage();
+  const devtools = await colours.context().newCDPSession(colours);
+  for (const type of ['none', 'deuteranopia', 'protanopia', 'tritanopia', 'achromatopsia']) {
+    await devtools.send('Emulation.setEmulatedVisionDeficiency', { type });
+    await colours.screenshot({ path: join(folder, `report-${colorScheme}-${type}.png`), fullPage: true });
+    const swatches = [];
+    for (let expert = 0; expert < 8 && type !== 'achromatopsia'; expert++) {
+      const picture = await colours.locator('#legend .swatch').nth(expert).screenshot();
+      swatches.push(await canvas.evaluate(middle, picture.toString('base64')));
+    }
+    for (const [at, one] of swatches.entries()) {
+      for (const other of swatches.slice(at + 1)) {
+        const distance = Math.hypot(...one.map((value, axis) => value - other[axis]));
+        assert.ok(distance > APART, `${colorScheme}, ${type}: colours ${at} and ${swatches.indexOf(other)} are ${distance} apart`);
+      }
+    }
+  }
+  await canvas.close();
+  await colours.done();
+  passed(`the colours of eight experts stay apart for the colour-blind, ${colorScheme}`);
+}
+
+/** The colour in the middle of a picture, in OKLab. */
+async function middle(png) {
+  const picture = new Image();
+  picture.src = `data:image/png;base64,${png}`;
+  await picture.decode();
+  const context = Object.assign(document.createElement('canvas'), { width: picture.width, height: picture.height }).getContext('2d');
+  context.drawImage(picture, 0, 0);
+  const pixel = context.getImageData(picture.width / 2, picture.height / 2, 1, 1).data;
+  const [r, g, b] = [...pixel].slice(0, 3).map(value => value / 255)
+    .map(value => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+  const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
+  const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
+  const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
+  return [0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+    1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s, 0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s];
+}
 
 const still = await open(reports[0], { javaScriptEnabled: false });
 assert.ok((await still.locator('.written').first().textContent()).length > 50);

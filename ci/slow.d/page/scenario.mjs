@@ -11,6 +11,7 @@ const [folder, moeUrl, thinkingUrl, denseUrl, key] = process.argv.slice(2);
 const { chromium } = createRequire(join(folder, 'scenario.mjs'))('playwright-core');
 const axe = readFileSync(join(folder, 'node_modules/axe-core/axe.min.js'), 'utf8');
 const WIDE = { width: 1400, height: 860 };
+const MIDDLE = { width: 768, height: 1024 };
 const NARROW = { width: 390, height: 844 };
 const SLOW = 12_000; // bytes a second: a text of 200 tokens takes several seconds
 const PROMPT = 'The report of the committee';
@@ -149,7 +150,7 @@ await tab.waitForFunction(sums => [...document.querySelectorAll('#figures tbody 
   .every((row, at) => Number(row.cells[2].textContent) === sums[at]), all.map((count, at) => count + kept[at]));
 assert.match(await tab.textContent('#hits'), /^\d+ %$/);
 await shot(tab, 'ever');
-await tab.click('text=This text');
+await tab.click('text=Last completion');
 passed('the map shows what the server counted since its start, and those before it');
 
 await network(tab, { downloadThroughput: SLOW });
@@ -197,7 +198,7 @@ for (let turn = 3; await note.count() === 0; turn++) {
 assert.match(await note.textContent(), /no room for the oldest turns/);
 passed('a chat goes on when its context is full');
 
-await tab.click('text=Completion');
+await tab.click('#mode >> text=Completion');
 await tab.setViewportSize(NARROW);
 await write(tab, PROMPT, { 'max-tokens': 120 });
 await ended(tab);
@@ -205,7 +206,7 @@ const bottom = async selector => tab.locator(selector).last().evaluate(element =
 assert.ok(await bottom('footer') <= await bottom('#texts'));
 passed('the end of a text stays in view');
 await tab.hover('.token >> nth=5');
-for (const viewport of [WIDE, NARROW]) {
+for (const viewport of [WIDE, MIDDLE, NARROW]) {
   await tab.setViewportSize(viewport);
   for (const theme of ['light', 'dark']) {
     await tab.click(`#theme input[value=${theme}] + span`);

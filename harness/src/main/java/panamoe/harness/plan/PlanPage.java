@@ -7,6 +7,7 @@ import java.util.function.ToDoubleFunction;
 import panamoe.harness.report.Html;
 import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.LineChart.Form;
 import panamoe.harness.report.StackedBars;
 import panamoe.harness.report.StackedBars.Bar;
 import panamoe.harness.report.Table;
@@ -74,7 +75,7 @@ record PlanPage(PlanReport report) {
         name,
         plans.stream().mapToDouble(x).toArray(),
         plans.stream().mapToDouble(y).toArray(),
-        true);
+        Form.POINTS);
   }
 
   private static double[] scaled(double scale, Collection<? extends Number> values) {

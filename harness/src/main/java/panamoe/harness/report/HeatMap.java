@@ -1,13 +1,14 @@
 package panamoe.harness.report;
 
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.harness.report.Svg.Anchor;
 import panamoe.io.Words;
 
 /**
- * A grid of coloured cells: neutral at the even share, one colour above it, another below, and one
- * of its own for nothing.
+ * A grid of coloured cells: neutral at the even share, orange above it, blue below, and the text's
+ * colour for nothing.
  *
  * @param rows from the top down
  * @param columns from left to right
@@ -15,17 +16,16 @@ import panamoe.io.Words;
  */
 record HeatMap(String title, Side rows, Side columns, double[][] values) {
   private static final int WIDTH = 420;
-  private static final int LEFT = 58;
   private static final int MARGIN = 14; // on the right; more where the last label needs it
+  private static final int GAP = 6; // from a label to the cells
   private static final int TOP = 68;
   private static final int HEIGHT = 176;
-  private static final double LEAST_ROW = 7;
+  private static final double LEAST_ROW = 2;
   private static final double MOST_ROW = 24;
   private static final double LABEL_HEIGHT = 12;
   private static final int COLUMN_LABELS = 8;
-  private static final List<Integer> STRIDES = List.of(1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100);
 
-  /** Styles of the drawing, from a quarter of the even share to four times that. */
+  /** Colours from a quarter of the even share to four times that. */
   private static final int COLOURS = 9;
 
   private static final double DOUBLINGS = 2;
@@ -41,41 +41,39 @@ record HeatMap(String title, Side rows, Side columns, double[][] values) {
   record Side(String title, List<?> names, List<Tick> ticks) {
     record Tick(double at, String label) {}
 
-    /** Of things that have names, of which as many are labelled as there is room for. */
-    static Side of(String title, List<?> names, int labels) {
-      int stride =
-          STRIDES.stream()
-              .filter(each -> names.size() <= each * labels)
-              .findFirst()
-              .orElse((names.size() + labels - 1) / labels);
+    /** A label for each name, or for as many as there is room for. */
+    private static Side named(String title, List<?> names, int room) {
+      int stride = (int) Math.max(1, Axis.counting(0, names.size(), room, 0, 1).tick());
       List<Tick> ticks =
           IntStream.range(0, names.size())
-              .filter(i -> i % stride == 0)
+              .filter(i -> names.size() <= room || i % stride == 0)
               .mapToObj(i -> new Tick((i + 0.5) / names.size(), names.get(i).toString()))
               .toList();
       return new Side(title, names, ticks);
     }
 
-    /** Of groups of numbers up to {@code last}, labelled at round numbers. */
+    static Side columns(String title, List<?> names) {
+      return named(title, names, COLUMN_LABELS);
+    }
+
+    static Side rows(String title, List<?> names) {
+      return named(title, names, (int) (names.size() * rowHeight(names.size()) / LABEL_HEIGHT));
+    }
+
+    /** Groups of numbers up to {@code last}, labelled at round numbers. */
     static Side counting(String title, List<Long> firsts, long last) {
       Axis axis = Axis.counting(0, last, 5, 0, 1);
       List<Tick> ticks =
           axis.ticks().stream()
-              .filter(tick -> tick > 0 && tick <= last)
+              .filter(tick -> tick > 0)
               .map(tick -> new Tick(tick / last, axis.label(tick)))
               .toList();
       return new Side(title, firsts, ticks);
     }
-  }
 
-  /** The most labels of columns. */
-  static Side columns(String title, List<?> names) {
-    return Side.of(title, names, COLUMN_LABELS);
-  }
-
-  /** Rows of a height that leaves room for their labels. */
-  static Side rows(String title, List<?> names) {
-    return Side.of(title, names, (int) (names.size() * rowHeight(names.size()) / LABEL_HEIGHT));
+    private String data() {
+      return title + " " + names.stream().map(Object::toString).collect(Collectors.joining(" "));
+    }
   }
 
   private static double rowHeight(int rows) {
@@ -83,76 +81,57 @@ record HeatMap(String title, Side rows, Side columns, double[][] values) {
   }
 
   Svg draw(String description) {
-    double height = rowHeight(rows.names().size()) * rows.names().size();
+    double height = rowHeight(values.length) * values.length;
     double bottom = TOP + height;
-    double right = right();
+    double left = GAP + Math.max(40, widest(rows));
+    double right = WIDTH - Math.max(MARGIN, widest(columns) / 2);
     Svg svg = new Svg(WIDTH, (int) Math.ceil(bottom) + 42, description);
-    svg.text(8, 18, Anchor.START, "title", title);
-    drawScale(svg);
-    drawCells(svg, right - LEFT, height);
+    svg.data("window", Words.of("%.1f %.1f %d %.1f", left, right, TOP, bottom));
+    svg.data("rows", rows.data());
+    svg.data("columns", columns.data());
+    svg.data(
+        "shares",
+        Arrays.stream(values)
+            .flatMapToDouble(Arrays::stream)
+            .mapToObj(value -> Long.toString(Math.round(100 * value)))
+            .collect(Collectors.joining(" ")));
+    svg.text(8, 18, "start", "title", title);
+    drawScale(svg, right);
+    String[][] styles =
+        Arrays.stream(values)
+            .map(row -> Arrays.stream(row).mapToObj(HeatMap::style).toArray(String[]::new))
+            .toArray(String[][]::new);
+    svg.grid(left, TOP, right - left, height, styles);
     for (Side.Tick tick : rows.ticks()) {
-      svg.text(LEFT - 6, TOP + tick.at() * height + 4, Anchor.END, "label", tick.label());
+      svg.text(left - GAP, TOP + tick.at() * height + 4, "end", "label", tick.label());
     }
     for (Side.Tick tick : columns.ticks()) {
-      double x = LEFT + tick.at() * (right - LEFT);
-      svg.text(x, bottom + 16, Anchor.MIDDLE, "label", tick.label());
+      double x = left + tick.at() * (right - left);
+      svg.text(x, bottom + 16, "middle", "label", tick.label());
     }
-    svg.text((LEFT + right) / 2, bottom + 34, Anchor.MIDDLE, "label", columns.title());
-    svg.text(8, TOP - 8, Anchor.START, "label", rows.title());
+    svg.text((left + right) / 2, bottom + 34, "middle", "label", columns.title());
+    svg.text(8, TOP - 8, "start", "label", rows.title());
     return svg;
   }
 
-  /** Where the cells end: half of the last label may be beside them. */
-  private double right() {
-    String last = columns.ticks().isEmpty() ? "" : columns.ticks().getLast().label();
-    return WIDTH - Math.max(MARGIN, Svg.width(last) / 2);
+  private static double widest(Side side) {
+    return side.ticks().stream().mapToDouble(tick -> Svg.width(tick.label())).max().orElse(0);
   }
 
-  private void drawCells(Svg svg, double width, double height) {
-    double rowHeight = height / rows.names().size();
-    double columnWidth = width / columns.names().size();
-    for (int row = 0; row < rows.names().size(); row++) {
-      for (int column = 0; column < columns.names().size(); column++) {
-        double value = values[row][column];
-        String hint =
-            Words.of(
-                "%s %s, %s %s: %s",
-                rows.title(),
-                rows.names().get(row),
-                columns.title(),
-                columns.names().get(column),
-                inWords(value));
-        // A slight overlap hides the seams between cells.
-        svg.styledCell(
-            LEFT + column * columnWidth,
-            TOP + row * rowHeight,
-            columnWidth + 0.3,
-            rowHeight + 0.3,
-            style(value),
-            hint);
-      }
-    }
-  }
-
-  private void drawScale(Svg svg) {
+  private void drawScale(Svg svg, double right) {
     double width = 20;
-    double left = right() - width * COLOURS;
+    double left = right - width * COLOURS;
     double nothing = left - 1.5 * width;
-    svg.styledCell(nothing, 32, width, 9, style(0), inWords(0));
-    svg.text(nothing + width / 2, 56, Anchor.MIDDLE, "label", "0");
-    for (int i = 0; i < COLOURS; i++) {
-      double times = Math.pow(2, DOUBLINGS * (2.0 * i / (COLOURS - 1) - 1));
-      svg.styledCell(left + i * width, 32, width + 0.3, 9, "heat-" + i, inWords(times));
-    }
+    svg.grid(nothing, 32, width, 9, new String[][] {{"heat-none"}});
+    svg.text(nothing + width / 2, 56, "middle", "label", "0");
+    String[] colours =
+        IntStream.range(0, COLOURS).mapToObj(i -> "heat-" + i).toArray(String[]::new);
+    svg.grid(left, 32, width * COLOURS, 9, new String[][] {colours});
     for (int i = 0; i < SCALE.size(); i++) {
       double x = left + width * (0.5 + i * (COLOURS - 1.0) / (SCALE.size() - 1));
-      svg.text(x, 56, Anchor.MIDDLE, "label", SCALE.get(i));
+      svg.text(x, 56, "middle", "label", SCALE.get(i));
     }
-    svg.text(nothing - 8, 41, Anchor.END, "label", "times the even share");
-  }
-
-  private static String inWords(double value) {
-    return value == 0 ? "no tokens" : Words.of("%.2f times the even share", value);
+    svg.text(nothing - 8, 41, "end", "label", "× even share");
   }
 
   private static String style(double value) {

@@ -6,34 +6,60 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.harness.report.Svg.Anchor;
 import panamoe.io.Words;
 
 /**
  * Curves of non-negative values in one chart with a legend.
  *
- * @param from a value at or above the beginning of the y axis; the x axis begins at 0
- * @param to a value at or below the end of the y axis, above which curves are cut off; 0: of all
- * @param until the x axis reaches at least this
+ * @param from the y axis begins here, at most the least value; the x axis begins at 0
+ * @param to the y axis ends here, and curves above it are cut off; 0: at the largest value
+ * @param until the x axis ends here or at the largest x, whichever is more
  */
 public record LineChart(
     String title, String xTitle, List<Curve> curves, double from, double to, double until) {
   private static final int WIDTH = 420;
-  private static final int LEFT = 58; // more where labels are long
+  private static final int LEFT = 46; // more where labels are long
   private static final int RIGHT = WIDTH - 14;
   private static final int GAP = 6; // from a label to the plot
-  private static final int TOP = 32;
+  private static final int TOP = 36;
   private static final int PLOT_HEIGHT = 156;
   private static final int LEGEND_LINE = 18;
-  private static final double LEGEND_LINE_LENGTH = 16;
+  private static final double LEGEND_LINE_LENGTH = 22;
   private static final double LEGEND_GAP = 14;
 
-  /**
-   * @param dots whether to mark single points, for sparse values
-   */
-  public record Curve(String name, double[] x, double[] y, boolean dots) {}
+  /** How a curve is drawn. */
+  public enum Form {
+    LINE,
+    /** For few points: each is marked. */
+    POINTS,
+    /** For noise: a moving average over the faint values. */
+    SMOOTHED
+  }
 
-  /** Where a curve's name stands in the legend. */
+  public record Curve(String name, double[] x, double[] y, Form form) {
+    /** Curves of fewer points are not smoothed. */
+    private static final int SMOOTHED_FROM = 40;
+
+    /** The window reaches this part of the curve to either side. */
+    private static final double WINDOW = 1 / 40.0;
+
+    private boolean isSmoothed() {
+      return form == Form.SMOOTHED && y.length >= SMOOTHED_FROM;
+    }
+
+    /** Moving average; at the beginning its window is smaller, because curves are steep there. */
+    private double[] smoothed() {
+      double[] means = new double[y.length];
+      for (int i = 0; i < y.length; i++) {
+        int reach = Math.min(i, (int) (WINDOW * y.length));
+        int end = Math.min(y.length, i + reach + 1);
+        means[i] = Arrays.stream(y, i - reach, end).average().orElseThrow();
+      }
+      return means;
+    }
+  }
+
+  /** A curve's name in the legend. */
   private record Entry(int curve, double x, int line) {}
 
   /** A chart whose y axis holds all values. */
@@ -54,29 +80,29 @@ public record LineChart(
     Axis yAxis = Axis.over(from, to > 0 ? to : greatest(Curve::y), 5, bottom, top);
     double left = Math.max(LEFT, yAxis.labelWidth() + GAP);
     Axis xAxis = counted ? Axis.counting(0, last, 5, 0, 1) : Axis.over(0, last, 5, 0, 1);
-    double right = Math.min(RIGHT, WIDTH - xAxis.labelWidth() / 2); // half of a label is beside it
+    double right = Math.min(RIGHT, WIDTH - xAxis.labelWidth() / 2); // room for half of a label
     xAxis = xAxis.between(left, right);
     Svg svg = new Svg(WIDTH, bottom + 42, description);
-    svg.tell("x-title", xTitle);
-    svg.tell("window", left + " " + right + " " + top + " " + bottom);
-    svg.text(8, 18, Anchor.START, "title", title);
+    svg.data("x-title", xTitle);
+    svg.data("window", left + " " + right + " " + top + " " + bottom);
+    svg.text(8, 18, "start", "title", title);
     for (double tick : yAxis.ticks()) {
-      svg.line(left, yAxis.place(tick), right, yAxis.place(tick), "grid");
-      svg.text(left - GAP, yAxis.place(tick) + 4, Anchor.END, "label", yAxis.label(tick));
+      svg.line(left, yAxis.coordinate(tick), right, yAxis.coordinate(tick), "grid");
+      svg.text(left - GAP, yAxis.coordinate(tick) + 4, "end", "label", yAxis.label(tick));
     }
     for (double tick : xAxis.ticks()) {
-      svg.text(xAxis.place(tick), bottom + 16, Anchor.MIDDLE, "label", xAxis.label(tick));
+      svg.text(xAxis.coordinate(tick), bottom + 16, "middle", "label", xAxis.label(tick));
     }
-    svg.text((left + right) / 2, bottom + 34, Anchor.MIDDLE, "label", xTitle);
+    svg.text((left + right) / 2, bottom + 34, "middle", "label", xTitle);
     for (Entry entry : legend) {
       double y = TOP + LEGEND_LINE * entry.line();
       double end = entry.x() + LEGEND_LINE_LENGTH;
-      svg.line(entry.x(), y, end, y, "curve-" + entry.curve());
-      svg.text(end + 5, y + 4, Anchor.START, "label", curves.get(entry.curve()).name());
+      svg.line(entry.x(), y, end, y, "c" + entry.curve());
+      svg.text(end + 5, y + 4, "start", "label", curves.get(entry.curve()).name());
     }
     svg.beginWindow(left - 4, top - 4, right - left + 8, PLOT_HEIGHT + 8);
     for (int i = 0; i < curves.size(); i++) {
-      draw(svg, curves.get(i), "curve-" + i, xAxis, yAxis);
+      draw(svg, curves.get(i), "c" + i, xAxis, yAxis);
     }
     svg.endWindow();
     return svg;
@@ -104,22 +130,23 @@ public record LineChart(
   }
 
   private void draw(Svg svg, Curve curve, String style, Axis xAxis, Axis yAxis) {
-    double[] x = xAxis.places(curve.x());
-    double[] y = yAxis.places(curve.y());
+    double[] x = xAxis.coordinates(curve.x());
+    double[] y = curve.y();
+    if (curve.isSmoothed()) {
+      svg.path(x, yAxis.coordinates(y), style + " raw", "");
+      y = curve.smoothed();
+    }
+    double[] shown = y;
     String values =
         IntStream.range(0, x.length)
-            .mapToObj(i -> plain(curve.x()[i]) + " " + plain(curve.y()[i]))
+            .mapToObj(i -> plain(curve.x()[i]) + " " + plain(shown[i]))
             .collect(Collectors.joining(" "));
-    svg.path(x, y, style, curve.name(), values);
-    if (curve.dots()) {
-      for (int i = 0; i < x.length; i++) {
-        svg.dot(x[i], y[i], "dot-" + style, hint(curve.x()[i], curve.y()[i]));
-      }
+    String data =
+        Words.of(" data-name=\"%s\" data-values=\"%s\"", Html.escape(curve.name()), values);
+    svg.path(x, yAxis.coordinates(y), style, data);
+    for (int i = 0; curve.form() == Form.POINTS && i < x.length; i++) {
+      svg.dot(x[i], yAxis.coordinate(y[i]), style);
     }
-  }
-
-  private String hint(double x, double y) {
-    return xTitle + Words.of(x == Math.rint(x) ? " %.0f" : " %.3f", x) + Words.of(": %.4f", y);
   }
 
   /** A number of five digits, as scripts read it. */

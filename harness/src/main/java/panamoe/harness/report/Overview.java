@@ -1,102 +1,71 @@
 package panamoe.harness.report;
 
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.train.TrainingProcess;
 
 /**
- * What a run came to: a title, a sentence, and its numbers.
+ * A run in brief: title, status, numbers, and how to reproduce it.
  *
  * @param parameters of the model, in all
  */
 record Overview(RunDirectory run, long parameters) {
   String title() {
     ModelConfig model = run.config().model();
-    String layers = Count.of(model.layers(), "layer");
-    return Words.of("Panamoe: %s, %s, hidden size %d", architecture(model), layers, model.hidden());
+    return Words.of(
+        "%s: %s model, %s, hidden size %d",
+        run.path().toAbsolutePath().normalize().getFileName(),
+        model.hasExperts() ? "MoE" : "dense",
+        Count.of(model.layers(), "layer"),
+        model.hidden());
   }
 
-  private static String architecture(ModelConfig model) {
-    if (!model.hasExperts()) {
-      return "dense model";
-    }
-    boolean pyramid =
-        model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
-    boolean residual =
-        model.blocks().stream()
-            .anyMatch(
-                block -> block.feedForward() instanceof MoeConfig moe && moe.residual() != null);
-    String kind = pyramid ? residual ? "PR-MoE" : "Pyramid-MoE" : residual ? "Residual-MoE" : "MoE";
-    return kind + " model";
-  }
-
-  /** One sentence, as HTML. */
-  String lead() {
-    StepRecord last = run.steps().getLast();
-    String sentence =
-        Words.of(
-            "In %s%s, this %s of %s parameters has read %s and needs %.3f bits for a byte of %s.",
-            duration(run.trainingSeconds()),
-            machine().map(machine -> " (" + machine + ")").orElse(""),
-            architecture(run.config().model()),
-            ShortNumber.of(parameters),
-            Count.of(last.tokens(), "token"),
-            validation().orElse(last.bitsPerByte()),
-            validation().isPresent() ? "text that it has not seen" : "them");
-    return "<p class=\"lead\">" + Html.escape(sentence) + "</p>\n";
-  }
-
-  private Optional<String> machine() {
-    return run.history().isEmpty()
-        ? Optional.empty()
-        : Optional.of(run.history().getLast().machine());
-  }
-
-  /** The last validation's bits per byte. */
-  private Optional<Double> validation() {
-    return run.steps().reversed().stream()
-        .map(StepRecord::validationBitsPerByte)
-        .filter(bits -> bits != null)
-        .findFirst();
-  }
-
-  static String duration(double seconds) {
-    long all = Math.round(seconds);
-    if (all < 60) {
-      return Count.of(all, "second");
-    }
-    if (all < 3600) {
-      return Count.of(Math.round(all / 60.0), "minute");
-    }
-    return Words.of("%,d h %02d min", all / 3600, all % 3600 / 60);
+  /** As HTML; nothing if the run is finished. */
+  String status(Report.State state) {
+    String steps =
+        Words.of("%,d of %,d", run.steps().getLast().step(), run.config().training().steps());
+    return switch (state) {
+      case RUNNING ->
+          Words.of(
+              "<p id=\"running\" role=\"status\">Training: step %s at <time datetime=\"%s\">%2$s</time>. "
+                  + "This page reloads itself.</p>\n",
+              steps, Instant.now().truncatedTo(ChronoUnit.SECONDS));
+      case STOPPED -> "<p role=\"status\">Stopped after step " + steps + ".</p>\n";
+      case FINISHED -> "";
+    };
   }
 
   /** The numbers, as HTML. */
   String tiles() {
     StepRecord last = run.steps().getLast();
     Map<String, String> tiles = new LinkedHashMap<>();
-    validation().ifPresent(bits -> tiles.put("validation bits per byte", Report.number(bits, 3)));
-    tiles.put("training bits per byte", Report.number(last.bitsPerByte(), 3));
-    tiles.put("steps", Report.number(last.step(), 0));
-    tiles.put("tokens seen", ShortNumber.of(last.tokens()));
+    run.steps().stream()
+        .map(StepRecord::validationBitsPerByte)
+        .filter(bits -> bits != null)
+        .forEach(bits -> tiles.put("validation bits per byte", Words.of("%.3f", bits)));
+    tiles.put("training bits per byte", Words.of("%.3f", last.bitsPerByte()));
+    tiles.put("steps", Words.of("%,d", last.step()));
+    tiles.put("tokens", ShortNumber.of(last.tokens()));
+    long seconds = Math.round(run.trainingSeconds());
+    tiles.put(
+        "training time", Words.of("%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60));
     tiles.put(
         "tokens per second",
         ShortNumber.of(
-            Math.round(
-                run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow())));
+            run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow()));
     tiles.put("parameters", ShortNumber.of(parameters));
     return list("tiles", "<div><dt>%s</dt><dd>%s</dd></div>\n", tiles);
   }
 
-  /** How to train it again, as HTML; nothing if the run does not say how it was trained. */
+  /** How to train it again, as HTML; nothing without {@code history.json}. */
   String reproduction() {
     List<TrainingProcess> history = run.history();
     if (history.isEmpty()) {
@@ -104,34 +73,28 @@ record Overview(RunDirectory run, long parameters) {
     }
     TrainingProcess first = history.getFirst();
     Map<String, String> facts = new LinkedHashMap<>();
-    facts.put("Begun", first.date());
-    facts.put("Duration of all steps", duration(run.trainingSeconds()));
+    facts.put("Started", first.date());
     facts.put("Text", first.text());
-    facts.put("Machine", machines(history));
+    facts.put("Machine", distinct(history, Overview::machine));
     facts.put("Panamoe", distinct(history, TrainingProcess::version));
-    return Html.heading("How to reproduce it")
+    return Html.heading("Reproduce")
         + list("facts", "<dt>%s</dt><dd>%s</dd>\n", facts)
         + Html.commands(
             history.stream().map(TrainingProcess::command).collect(Collectors.joining("\n")))
         + Html.paragraph(
-            "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"
-                + " threads.");
+            "The same commit, settings, text and seed give the same bits, with any number of threads.");
   }
 
-  /** Names with what they mean, as HTML. */
+  /** Terms and their values, as HTML. */
   private static String list(String style, String form, Map<String, String> entries) {
     return entries.entrySet().stream()
         .map(entry -> Words.of(form, Html.escape(entry.getKey()), Html.escape(entry.getValue())))
         .collect(Collectors.joining("", "<dl class=\"" + style + "\">\n", "</dl>\n"));
   }
 
-  private static String machines(List<TrainingProcess> history) {
-    return distinct(
-        history,
-        process -> {
-          String ranks = process.ranks() == 1 ? "" : ", " + Count.of(process.ranks(), "rank");
-          return process.machine() + ", " + process.device() + ranks;
-        });
+  private static String machine(TrainingProcess process) {
+    String ranks = process.ranks() == 1 ? "" : ", " + Count.of(process.ranks(), "rank");
+    return process.machine() + ", " + process.device() + ranks;
   }
 
   private static String distinct(

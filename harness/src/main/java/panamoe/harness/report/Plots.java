@@ -1,225 +1,244 @@
 package panamoe.harness.report;
 
-import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
+import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
+import panamoe.harness.report.HeatMap.Side;
 import panamoe.harness.report.LineChart.Curve;
-import panamoe.harness.report.Routing.RoutedLayer;
+import panamoe.harness.report.LineChart.Form;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
 import panamoe.train.DistillationConfig;
 
 /** Draws the plots of a run. */
-final class Plots {
-  /**
-   * The largest number of points of a curve and columns of a heat map; more steps are averaged in
-   * groups.
-   */
+record Plots(RunDirectory run) {
+  /** The most points of a curve; of more steps, groups are averaged. */
   private static final int CURVE_POINTS = 400;
 
+  /** The most columns of a heat map; of more steps, groups are summed. */
   private static final int HEAT_COLUMNS = 80;
 
-  /** The part of a learning curve's points that its axis holds at least. */
-  private static final double LEARNING_SHOWN = 0.95;
+  /** The y axis of a steep curve holds at least this part of the points. */
+  private static final double SHOWN = 0.95;
 
-  /** A curve of fewer points is drawn whole. */
+  /** The y axis of a curve with fewer points holds all of them. */
   private static final int LONG_CURVE = 40;
 
-  private Plots() {}
-
-  /** Bits per byte, loss, learning rate and speed over the steps. */
-  static List<Plot> curves(RunDirectory run) {
-    List<StepRecord> steps = run.steps();
-    List<Curve> bits = new ArrayList<>(List.of(curve("training", steps, StepRecord::bitsPerByte)));
-    List<StepRecord> evaluated =
-        steps.stream().filter(step -> step.validationBitsPerByte() != null).toList();
-    if (!evaluated.isEmpty()) {
-      bits.add(
-          new Curve(
-              "validation",
-              stepsOf(evaluated),
-              values(evaluated, StepRecord::validationBitsPerByte),
-              true));
-    }
-    long last = steps.getLast().step();
-    List<Plot> plots = new ArrayList<>();
-    plots.add(
-        learning(
-            "bits-per-byte",
-            "Bits per byte",
-            "How well the model predicts the text; lower is better.",
-            bits,
-            last));
-    if (!run.worksOnBytes()) { // else it is the curve above in another unit
-      plots.add(
-          learning(
-              "loss",
-              "Cross-entropy, nats per token",
-              "What training minimises.",
-              List.of(curve("training", steps, StepRecord::loss)),
-              last));
-    }
-    plots.add(
-        curvePlot(
-            "learning-rate",
-            "Learning rate",
-            "It rises over the warm-up, then falls along a cosine.",
-            List.of(curve("", steps, StepRecord::learningRate)),
-            last));
-    plots.add(
-        curvePlot(
-            "speed",
-            "Tokens per second",
-            "How fast training went.",
-            List.of(curve("", steps, StepRecord::tokensPerS)),
-            last));
-    return plots;
-  }
-
-  /** Curves that fall fast at first: their axis holds the rest. */
-  private static Plot learning(
-      String name, String title, String caption, List<Curve> curves, long last) {
-    double[] sorted = curves.stream().flatMapToDouble(c -> Arrays.stream(c.y())).sorted().toArray();
-    double top = sorted[(int) (LEARNING_SHOWN * (sorted.length - 1))];
-    boolean steep = sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
-    boolean cut = steep && sorted.length >= LONG_CURVE;
-    String told = cut ? caption + " The first steps are above the scale." : caption;
-    LineChart chart = new LineChart(title, "step", curves, sorted[0], cut ? top : 0, last);
-    return new Plot(name, told, chart.draw(told));
-  }
-
   /**
-   * How far the student is from its teacher, and how much that counts; nothing without a teacher.
+   * @param caption one sentence that says how to read it
+   * @param layer the page shows it while this layer is chosen; null: always
    */
-  static List<Plot> distillation(RunDirectory run) {
-    DistillationConfig distillation = run.config().distillation();
-    List<StepRecord> asked =
-        run.steps().stream().filter(step -> step.divergence() != null).toList();
-    if (distillation == null || asked.isEmpty()) {
-      return List.of();
-    }
-    int all = run.config().training().steps();
-    long last = run.steps().getLast().step();
-    return List.of(
-        curvePlot(
-            "divergence",
-            "KL(teacher || student), nats per token",
-            "How far the student's predictions are from its teacher's.",
-            List.of(curve("", asked, StepRecord::divergence)),
-            last),
-        curvePlot(
-            "alpha",
-            "Weight of the divergence in the loss",
-            "The first stage learns from the teacher, the second from the text alone.",
-            List.of(curve("", run.steps(), step -> distillation.alpha(step.step() - 1, all))),
-            last));
+  record Plot(String title, String caption, Svg svg, Integer layer) {}
+
+  List<Plot> learning() {
+    Curve validation = curve("validation", Form.POINTS, StepRecord::validationBitsPerByte);
+    Curve training = curve("training", Form.SMOOTHED, StepRecord::bitsPerByte);
+    return Stream.of(
+            steep("Bits per byte", "Lower is better.", training, validation),
+            steep(
+                "Cross-entropy, nats per token",
+                "The loss that training minimises.",
+                curve(StepRecord::loss)),
+            steep(
+                "Gradient norm",
+                "L2 norm of all gradients, before clipping.",
+                curve(StepRecord::gradNorm)),
+            plot(
+                "Learning rate",
+                "Linear warm-up, then cosine decay.",
+                curve("", Form.LINE, StepRecord::learningRate)),
+            plot(
+                "Tokens per second",
+                "Training speed, validation not counted.",
+                curve(StepRecord::tokensPerS)))
+        .filter(Objects::nonNull)
+        .toList();
   }
 
-  /** For each MoE layer, the load of each expert over the steps. */
-  static List<Plot> loads(RunDirectory run) {
+  /** Divergence from the teacher and its weight in the loss; nothing without a teacher. */
+  List<Plot> distillation() {
+    DistillationConfig distillation = run.config().distillation();
+    int total = run.config().training().steps();
+    return distillation == null
+        ? List.of()
+        : Stream.of(
+                plot(
+                    "KL(teacher || student), nats per token",
+                    "Distance of the student's predictions from its teacher's.",
+                    curve(StepRecord::divergence)),
+                plot(
+                    "Weight of the divergence in the loss",
+                    "The first stage learns from the teacher, the second from the text alone.",
+                    curve("", Form.LINE, step -> distillation.alpha(step.step() - 1, total))))
+            .filter(Objects::nonNull)
+            .toList();
+  }
+
+  /** Balance, entropy, drops and dead experts of the MoE layers. */
+  List<Plot> balance() {
+    Curve lowest =
+        curve(
+            "lowest layer",
+            Form.SMOOTHED,
+            step ->
+                step.layers().stream()
+                    .map(LayerRecord::relativeEntropy)
+                    .filter(_ -> step.layers().size() > 1)
+                    .min(Comparator.naturalOrder())
+                    .orElse(null));
+    return Stream.of(
+            steep(
+                "Auxiliary (load balancing) loss",
+                "Mean over the MoE layers, before its coefficient; 1 is perfect balance.",
+                curve(StepRecord::auxLoss)),
+            plot(
+                "Router entropy ÷ ln(experts)",
+                "1: a token's probabilities are uniform; 0: the router is certain.",
+                mean("mean of layers", LayerRecord::relativeEntropy),
+                lowest),
+            plot(
+                "Dropped routes and dead experts, %",
+                "Routes over an expert's capacity; experts without a token in the step. No curve: always 0.",
+                mean("dropped routes", layer -> 100 * layer.dropRate()),
+                mean("dead experts", layer -> 100.0 * layer.deadExperts() / layer.experts())))
+        .filter(Objects::nonNull)
+        .toList();
+  }
+
+  /** The load of each expert over the steps, a plot for each MoE layer. */
+  List<Plot> loads() {
     List<List<StepRecord>> groups = groups(run.steps(), HEAT_COLUMNS);
-    List<Long> columns = groups.stream().map(group -> group.getFirst().step()).toList();
+    List<Long> firsts = groups.stream().map(group -> group.getFirst().step()).toList();
     List<LayerRecord> layers = run.steps().getLast().layers();
     return IntStream.range(0, layers.size())
         .mapToObj(
             index -> {
-              int experts = layers.get(index).experts();
-              double[][] heat = new double[experts][groups.size()];
+              LayerRecord layer = layers.get(index);
+              double[][] heat = new double[layer.experts()][groups.size()];
               for (int column = 0; column < groups.size(); column++) {
-                double[] load = relativeLoad(groups.get(column), index, experts);
-                for (int expert = 0; expert < experts; expert++) {
-                  heat[expert][column] = load[expert];
+                double[] shares = shares(tokens(groups.get(column), index));
+                for (int expert = 0; expert < shares.length; expert++) {
+                  heat[expert][column] = shares[expert];
                 }
               }
-              int layer = layers.get(index).layer();
-              String caption = "How many tokens chose each expert of layer " + layer + ".";
-              long last = run.steps().getLast().step();
               HeatMap map =
                   new HeatMap(
-                      "Expert load, layer " + layer,
-                      HeatMap.rows("expert", indices(experts)),
-                      HeatMap.Side.counting("step", columns, last),
+                      "Expert load, layer " + layer.layer(),
+                      Side.rows("expert", indices(layer.experts())),
+                      Side.counting("step", firsts, last()),
                       heat);
-              return new Plot(Words.of("layer-%d-load", layer), caption, map.draw(caption));
+              String caption = "Tokens that chose each expert, over the steps.";
+              return plot(layer.layer(), caption, map);
             })
         .toList();
   }
 
-  /** For each MoE layer, the share of each language's tokens that each expert takes. */
-  static List<Plot> languages(Routing routing) {
+  /** The share of each language's tokens that each expert takes, a plot for each MoE layer. */
+  List<Plot> languages(Routing routing) {
     return routing.layers().stream()
         .map(
             layer -> {
-              String caption =
-                  Words.of(
-                      "The part of each language's tokens that each expert of layer %d takes; the even share is %.1f\u00a0%%.",
-                      layer.layer(), 100.0 / layer.experts());
               HeatMap map =
                   new HeatMap(
-                      "Languages and experts, layer " + layer.layer(),
-                      HeatMap.rows("language", routing.languages()),
-                      HeatMap.columns("expert", indices(layer.experts())),
-                      shares(layer));
-              return new Plot(
-                  Words.of("layer-%d-languages", layer.layer()), caption, map.draw(caption));
+                      "Experts by language, layer " + layer.layer(),
+                      Side.rows("language", routing.languages()),
+                      Side.columns("expert", indices(layer.experts())),
+                      Arrays.stream(layer.tokens()).map(Plots::shares).toArray(double[][]::new));
+              String caption =
+                  Words.of(
+                      "Share of each language's tokens that each expert takes; the even share is %.1f\u00a0%%.",
+                      100.0 / layer.experts());
+              return plot(layer.layer(), caption, map);
             })
         .toList();
   }
 
-  /** {@code [language][expert]}, the part of the language's tokens over the even share. */
-  private static double[][] shares(RoutedLayer layer) {
-    return IntStream.range(0, layer.tokens().length)
-        .mapToObj(
-            language -> {
-              double even = Math.max(1.0, layer.tokensOfLanguage(language)) / layer.experts();
-              return Arrays.stream(layer.tokens()[language])
-                  .mapToDouble(taken -> taken / even)
-                  .toArray();
-            })
-        .toArray(double[][]::new);
+  private static Plot plot(int layer, String caption, HeatMap map) {
+    return new Plot(map.title(), caption, map.draw(map.title() + ". " + caption), layer);
+  }
+
+  /** Curves whose first steps or peaks would flatten the rest: the y axis holds the rest. */
+  private Plot steep(String title, String caption, Curve... curves) {
+    double[] sorted =
+        Arrays.stream(curves).flatMapToDouble(c -> Arrays.stream(c.y())).sorted().toArray();
+    if (sorted.length == 0) {
+      return null;
+    }
+    double top = sorted[(int) (SHOWN * (sorted.length - 1))];
+    boolean cut =
+        sorted.length >= LONG_CURVE
+            && sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
+    String more = cut ? " Peaks above the scale are cut off." : "";
+    return plot(title, caption + more, sorted[0], cut ? top : 0, curves);
+  }
+
+  private Plot plot(String title, String caption, Curve... curves) {
+    return plot(title, caption, 0, 0, curves);
+  }
+
+  /** Curves that have values above 0; null if no curve has. */
+  private Plot plot(String title, String caption, double from, double to, Curve... curves) {
+    List<Curve> some =
+        Arrays.stream(curves).filter(c -> Arrays.stream(c.y()).anyMatch(y -> y > 0)).toList();
+    if (some.isEmpty()) {
+      return null;
+    }
+    LineChart chart = new LineChart(title, "step", some, from, to, last());
+    return new Plot(title, caption, chart.draw(title + ". " + caption), null);
+  }
+
+  private long last() {
+    return run.steps().getLast().step();
+  }
+
+  /** A curve of the mean over the MoE layers. */
+  private Curve mean(String name, ToDoubleFunction<LayerRecord> value) {
+    return curve(
+        name, Form.SMOOTHED, step -> step.layers().stream().mapToDouble(value).average().orElse(0));
+  }
+
+  private Curve curve(Function<StepRecord, Double> value) {
+    return curve("", Form.SMOOTHED, value);
   }
 
   /**
-   * @param last step of the run, where all plots end
+   * A curve over the steps.
+   *
+   * @param value null for a step without
    */
-  private static Plot curvePlot(
-      String name, String title, String caption, List<Curve> curves, long last) {
-    return new Plot(name, caption, new LineChart(title, "step", curves, 0, last).draw(caption));
-  }
-
-  private static Curve curve(
-      String name, List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
+  private Curve curve(String name, Form form, Function<StepRecord, Double> value) {
+    List<StepRecord> steps =
+        run.steps().stream().filter(step -> value.apply(step) != null).toList();
     List<List<StepRecord>> groups = groups(steps, CURVE_POINTS);
-    double[] means =
+    return new Curve(
+        name,
+        groups.stream().mapToDouble(group -> group.getLast().step()).toArray(),
         groups.stream()
-            .mapToDouble(group -> Arrays.stream(values(group, value)).average().orElseThrow())
-            .toArray();
-    return new Curve(name, stepsOf(groups.stream().map(List::getLast).toList()), means, false);
+            .mapToDouble(group -> group.stream().mapToDouble(value::apply).average().orElseThrow())
+            .toArray(),
+        form);
   }
 
-  private static double[] stepsOf(List<StepRecord> steps) {
-    return values(steps, StepRecord::step);
-  }
-
-  private static double[] values(List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
-    return steps.stream().mapToDouble(value).toArray();
-  }
-
-  /**
-   * Each expert's tokens over some steps divided by the even share, in the layer at {@code index}.
-   */
-  private static double[] relativeLoad(List<StepRecord> steps, int index, int experts) {
-    double[] tokens = new double[experts];
+  /** Each expert's tokens over some steps, in the MoE layer at {@code index}. */
+  private static long[] tokens(List<StepRecord> steps, int index) {
+    long[] tokens = new long[steps.getFirst().layers().get(index).experts()];
     for (StepRecord step : steps) {
       List<Long> counts = step.layers().get(index).counts();
-      for (int expert = 0; expert < experts; expert++) {
-        tokens[expert] += counts.get(expert);
-      }
+      Arrays.setAll(tokens, expert -> tokens[expert] + counts.get(expert));
     }
-    double even = Math.max(1, Arrays.stream(tokens).sum() / experts);
-    return Arrays.stream(tokens).map(taken -> taken / even).toArray();
+    return tokens;
+  }
+
+  /** Tokens of each expert over the even share. */
+  private static double[] shares(long[] tokens) {
+    double even = Math.max(1, LongStream.of(tokens).sum()) / (double) tokens.length;
+    return LongStream.of(tokens).mapToDouble(taken -> taken / even).toArray();
   }
 
   /** Splits the steps into at most {@code most} groups of about equal length. */

@@ -6,11 +6,12 @@ import panamoe.io.Require;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * A text that a report shows: one that the model wrote or read.
+ * A text that a report shows: a sample or a validation text.
  *
- * @param language ISO 639-1; null if it is not known
- * @param prompt that the model went on with; empty for a text that it read
- * @param routes where the text's tokens were sent; null of a dense model
+ * @param language ISO 639-1; null if unknown
+ * @param prompt of a sample; empty for a validation text
+ * @param text the completion of the prompt, or the validation text
+ * @param routes of the tokens of {@code text}; null for a dense model
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record RoutedText(String language, String prompt, String text, TokenRoutes routes) {

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The part of a report that shows texts, whose tokens a script colours by their experts. */
+/** The section of a report with texts, whose tokens a script colours by their experts. */
 final class RoutedTexts {
   private static final JsonMapper JSON = JsonMapper.shared();
 
@@ -16,14 +16,14 @@ final class RoutedTexts {
   /** HTML; nothing if the run has no text to show. */
   static String of(RunDirectory run) {
     RoutedTexts texts = new RoutedTexts();
-    texts.add("What it writes", run.samples());
-    texts.add("What it reads", run.reading());
+    texts.add("Samples", run.samples());
+    texts.add("Validation text", run.reading());
     if (texts.html.isEmpty()) {
       return "";
     }
     return texts.routes.isEmpty()
         ? Html.heading("Texts") + texts.html
-        : Html.heading("Where tokens go") + choices() + texts.html + texts.data();
+        : Html.heading("Token routing") + texts.choices() + texts.html + texts.data();
   }
 
   private void add(String title, List<RoutedText> texts) {
@@ -49,23 +49,22 @@ final class RoutedTexts {
     html.append(">").append(prompt).append(Html.escape(text.text())).append("</p></article>\n");
   }
 
-  private static String choices() {
+  private String choices() {
     return Html.paragraph(
-            "Each token is coloured by the expert to which it is sent, in the layer that you choose. A token that is"
-                + " pointed at, or reached by arrow keys, tells its experts and their weights; an expert that is pressed"
-                + " is the only one in colour.")
+            "Each token has the colour of its first expert in the chosen layer. Point at a token, or move by arrow"
+                + " keys, for its experts and their weights. Press an expert below to colour its tokens only.")
+        + Html.layerChoice(
+            routes.getFirst().layers(), TokenRoutes.Layer::layer, TokenRoutes.Layer::experts)
         + """
-        <div id="choices" hidden=""><div class="choices">
-        <label>colours of layer <select id="layer"></select></label>
-        <label><input id="numbers" type="checkbox"/> numbers</label>
-        </div>
-        <div id="legend" role="group" aria-label="Experts of the layer: press one to see its tokens only"></div></div>
+        <p class="choices" hidden=""><label><input id="numbers" type="checkbox"/> expert numbers</label></p>
+        <div id="legend" class="choices" hidden="" role="group"
+        aria-label="Experts of the layer: press one to see its tokens only"></div>
         """;
   }
 
   private String data() {
     String json = JSON.valueToTree(routes).toString();
-    // No markup ends the element, whatever the texts are.
+    // JSON's escapes keep markup in a text from ending the element.
     String plain = json.replace("<", "\\u003c").replace("&", "\\u0026");
     return "<script type=\"application/json\" id=\"routes\">" + plain + "</script>\n";
   }

@@ -19,14 +19,14 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The files of a training run that the report needs.
+ * The files of a training run that a report reads.
  *
  * @param config {@code config.json}
  * @param steps {@code metrics.jsonl}, one or more
  * @param routing {@code routing.json}, if the run wrote it
- * @param samples {@code samples.json}, texts that the model wrote; empty without
- * @param reading {@code reading.json}, texts that it read; empty without
- * @param history {@code history.json}; empty without
+ * @param samples {@code samples.json}, generated texts; empty without the file
+ * @param reading {@code reading.json}, validation texts; empty without the file
+ * @param history {@code history.json}; empty without the file
  */
 public record RunDirectory(
     Path path,
@@ -64,7 +64,7 @@ public record RunDirectory(
   /**
    * Refuses a run that could be trained further but not be reported.
    *
-   * @throws IllegalArgumentException if a file beside the config and the metrics is invalid; the
+   * @throws IllegalArgumentException if a file other than config and metrics is invalid; the
    *     message names it
    */
   public static void requireReadable(SafeFolder files) throws IOException {
@@ -96,16 +96,7 @@ public record RunDirectory(
     return List.of(texts);
   }
 
-  /**
-   * Whether tokens are bytes, except for ends of text: bits per byte are the loss in another unit.
-   */
-  boolean worksOnBytes() {
-    return steps.stream()
-        .allMatch(
-            step -> Math.abs(step.loss() / Math.log(2) - step.bitsPerByte()) < 0.02 * step.loss());
-  }
-
-  /** Seconds of its steps. */
+  /** Seconds of all steps. */
   double trainingSeconds() {
     double seconds = 0;
     long before = 0;
@@ -122,7 +113,7 @@ public record RunDirectory(
     for (String line :
         new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList()) {
       number++;
-      if (line.contains("\uFFFD")) { // decoding replaced bytes that are not UTF-8
+      if (line.contains("\uFFFD")) { // the decoder replaced bytes that are not UTF-8
         throw new IllegalArgumentException(file + ", line " + number + ": it is not UTF-8");
       }
       if (!line.isBlank()) {

@@ -4,25 +4,22 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import panamoe.io.Words;
 
 /**
- * An SVG builder, in user units with the origin at the top left. A shape's class selects its style
- * in {@code plot.css}, which follows the reader's light or dark setting.
+ * An SVG builder, in user units with the origin at the top left. A shape's class selects its colour
+ * in {@code colours.css}, which follows the reader's light or dark setting.
  */
 public final class Svg {
-  /** The position of a text relative to its point. */
-  enum Anchor {
-    START,
-    MIDDLE,
-    END
-  }
-
   /** About the widest letter of a label. */
   private static final double LETTER = 7;
 
-  /** The style sheet of all drawings. */
+  /** The style sheet of all drawings; the page has the colours. */
   static final String STYLE = resource("plot.css");
 
   private final int width;
@@ -48,13 +45,13 @@ public final class Svg {
     return description;
   }
 
-  /** About the most room that a label takes. */
+  /** An upper bound of a label's width. */
   static double width(String label) {
     return LETTER * label.length();
   }
 
-  /** Tells the page's script something about the drawing: {@code data-NAME}. */
-  void tell(String name, String value) {
+  /** Sets the drawing's attribute {@code data-NAME}, for the page's script. */
+  void data(String name, String value) {
     attributes.append(Words.of(" data-%s=\"%s\"", name, Html.escape(value)));
   }
 
@@ -78,45 +75,62 @@ public final class Svg {
   /**
    * A line through the points (x[i], y[i]).
    *
-   * @param name of what it shows, for the page's script
-   * @param values that the points stand for, x and y of each
+   * @param data attributes for the page's script, or nothing
    */
-  void path(double[] x, double[] y, String style, String name, String values) {
+  void path(double[] x, double[] y, String style, String data) {
     StringBuilder points = new StringBuilder();
     for (int i = 0; i < x.length; i++) {
       points.append(Words.of("%.1f,%.1f ", x[i], y[i]));
     }
-    add(
-        "<polyline class=\"%s\" points=\"%s\" data-name=\"%s\" data-values=\"%s\"/>",
-        style, points.toString().strip(), Html.escape(name), values);
+    add("<polyline class=\"%s\" points=\"%s\"%s/>", style, points.toString().strip(), data);
   }
 
-  /** A point that shows {@code hint} under the mouse pointer. */
-  void dot(double x, double y, String style, String hint) {
-    add(
-        "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>",
-        style, x, y, Html.escape(hint));
+  void dot(double x, double y, String style) {
+    add("<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", style, x, y);
   }
 
-  /** A rectangle of a style that shows {@code hint} under the mouse pointer. */
-  void styledCell(
-      double x, double y, double cellWidth, double cellHeight, String style, String hint) {
+  /** A rectangle that shows {@code hint} under the mouse pointer. */
+  void cell(double x, double y, double cellWidth, double cellHeight, String style, String hint) {
     add(
         "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"><title>%s</title></rect>",
         style, x, y, cellWidth, cellHeight, Html.escape(hint));
   }
 
-  /** A rectangle of one colour that shows {@code hint} under the mouse pointer. */
-  void cell(double x, double y, double cellWidth, double cellHeight, String colour, String hint) {
+  /**
+   * A grid of cells that fills a rectangle: a path for each style, so that a large grid stays
+   * small.
+   *
+   * @param styles [row][column]
+   */
+  void grid(double x, double y, double gridWidth, double gridHeight, String[][] styles) {
+    Map<String, StringBuilder> paths = new TreeMap<>();
+    for (int row = 0; row < styles.length; row++) {
+      String[] cells = styles[row];
+      for (int begin = 0, end; begin < cells.length; begin = end) {
+        end = begin + 1;
+        while (end < cells.length && cells[end].equals(cells[begin])) {
+          end++;
+        }
+        paths
+            .computeIfAbsent(cells[begin], _ -> new StringBuilder())
+            .append("M" + begin + " " + row + ".5h" + (end - begin));
+      }
+    }
     add(
-        "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"><title>%s</title></rect>",
-        x, y, cellWidth, cellHeight, colour, Html.escape(hint));
+        "<svg x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" viewBox=\"0 0 %d %d\""
+            + " preserveAspectRatio=\"none\" shape-rendering=\"crispEdges\">",
+        x, y, gridWidth, gridHeight, styles[0].length, styles.length);
+    paths.forEach((style, path) -> add("<path class=\"%s\" d=\"%s\"/>", style, path));
+    endWindow();
   }
 
-  void text(double x, double y, Anchor anchor, String style, String text) {
+  /**
+   * @param anchor the part of the text at x: start, middle or end
+   */
+  void text(double x, double y, String anchor, String style, String text) {
     add(
         "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>",
-        style, x, y, anchor.name().toLowerCase(Locale.ROOT), Html.escape(text));
+        style, x, y, anchor, Html.escape(text));
   }
 
   /** The {@code svg} element for a page that includes {@link #STYLE}. */
@@ -126,12 +140,27 @@ public final class Svg {
 
   /** The content of a standalone file. */
   public String standalone() {
-    return element(" xmlns=\"http://www.w3.org/2000/svg\"", "<style>" + STYLE + "</style>\n");
+    String style = "<style>\n" + Html.COLOURS + withLiterals(STYLE) + "</style>\n";
+    return element(" xmlns=\"http://www.w3.org/2000/svg\"", style);
+  }
+
+  /** A colour of the light theme before each variable, for programs that know no variables. */
+  private static String withLiterals(String style) {
+    Map<String, String> light =
+        Pattern.compile("(--[\\w-]+): (?:light-dark\\()?(#\\w+)")
+            .matcher(Html.COLOURS)
+            .results()
+            .collect(Collectors.toMap(found -> found.group(1), found -> found.group(2)));
+    return Pattern.compile("([\\w-]+): var\\((--[\\w-]+)\\);")
+        .matcher(style)
+        .replaceAll(
+            (MatchResult use) ->
+                use.group(1) + ": " + light.get(use.group(2)) + "; " + use.group());
   }
 
   private String element(String namespace, String style) {
     return Words.of(
-        "<svg%s class=\"plot\"%s viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
+        "<svg%s class=\"plot\"%s width=\"%3$d\" height=\"%4$d\" viewBox=\"0 0 %3$d %4$d\" role=\"img\" aria-label=\"%5$s\">\n%6$s%7$s</svg>\n",
         namespace, attributes, width, height, Html.escape(description), style, shapes);
   }
 

@@ -6,13 +6,13 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import panamoe.io.Words;
 
-/** Rows under headings, for a terminal and for a page. */
+/** A table for a terminal and for a page. */
 public record Table<R>(List<Column<R>> columns, List<R> rows) {
   /**
-   * @param words whether cells begin in one line; numbers end in one
+   * @param words whether cells are aligned to the left; numbers are aligned to the right
    */
   public record Column<R>(String heading, boolean words, Function<R, String> cell) {
-    /** Of numbers, by {@link String#format}. */
+    /** A column of numbers, formatted by {@link String#format}. */
     public static <R> Column<R> of(String heading, String format, Function<R, Object> value) {
       return new Column<>(heading, false, row -> Words.of(format, value.apply(row)));
     }
@@ -26,7 +26,7 @@ public record Table<R>(List<Column<R>> columns, List<R> rows) {
     }
   }
 
-  /** Columns as wide as they need to be. */
+  /** For a terminal: columns as wide as their widest cell. */
   public String text() {
     List<List<String>> lines = cells();
     lines.addFirst(headings());
@@ -46,13 +46,36 @@ public record Table<R>(List<Column<R>> columns, List<R> rows) {
         .collect(Collectors.joining());
   }
 
-  /** Words after numbers stand a little apart. */
+  /** Words after numbers have a wider gap. */
   private String gap(int column) {
     return column == 0 ? "" : columns.get(column).words ? "  " : " ";
   }
 
+  /** For a page. */
   public String html() {
-    return Html.table(headings(), cells(), column -> columns.get(column).words);
+    String label =
+        "Table: " + String.join(", ", headings().stream().filter(each -> !each.isEmpty()).toList());
+    String body =
+        cells().stream().map(cells -> row("td", "", cells) + "\n").collect(Collectors.joining());
+    String head = row("th", " scope=\"col\"", headings());
+    return Html.wide(
+            label, "<table>\n<thead>" + head + "</thead>\n<tbody>\n" + body + "</tbody>\n</table>")
+        + "\n";
+  }
+
+  private String row(String element, String attributes, List<String> cells) {
+    return IntStream.range(0, cells.size())
+        .mapToObj(
+            i ->
+                cells.get(i).isEmpty()
+                    ? "<td></td>" // a screen reader would read an empty th as a header
+                    : Words.of(
+                        "<%s%s%s>%s</%1$s>",
+                        element,
+                        attributes,
+                        columns.get(i).words ? " class=\"words\"" : "",
+                        Html.escape(cells.get(i))))
+        .collect(Collectors.joining("", "<tr>", "</tr>"));
   }
 
   private List<String> headings() {

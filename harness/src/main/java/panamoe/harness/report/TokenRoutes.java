@@ -4,7 +4,7 @@ import java.util.List;
 import panamoe.io.Require;
 
 /**
- * Where the S tokens of a text were sent.
+ * The experts of the S tokens of a text.
  *
  * @param pieces the text in pieces of whole characters
  * @param lengths the tokens of each piece, mostly 1; S in all
@@ -16,9 +16,10 @@ public record TokenRoutes(List<String> pieces, List<Integer> lengths, List<Layer
    *
    * @param layer its index among all layers, from 0
    * @param experts E
-   * @param sent the number of these experts to which a token goes; the others are the next best
+   * @param sent how many of the experts below a token is routed to; the others have the next best
+   *     scores
    * @param expert [S][min(2, E)], the best first
-   * @param weight [S][min(2, E)], of the expert's output; its score where a token does not go
+   * @param weight [S][min(2, E)], the weight of a routed expert's output, the score of another
    */
   public record Layer(int layer, int experts, int sent, int[][] expert, float[][] weight) {}
 

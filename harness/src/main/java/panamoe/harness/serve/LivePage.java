@@ -23,7 +23,7 @@ final class LivePage {
   private static final List<String> SHARED =
       List.of(
           """
-          tokens.css colours.js cursor.js legend.js numbers.js tip.js token-text.js"""
+          colours.css page.css colours.js cursor.js legend.js numbers.js tip.js token-text.js"""
               .split("\\s+"));
 
   private static final Map<String, String> TYPES =

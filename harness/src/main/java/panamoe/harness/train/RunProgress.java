@@ -50,7 +50,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     boolean everSaved =
         Files.notExists(folder.checkpoints())
             || saved.savedBefore()
-            || Files.exists(folder.path().resolve(RunFolder.REPORT))
+            || Files.exists(folder.path().resolve(RunFolder.PLOTS))
             || every > 0 && done > every;
     if (everSaved && done > 0) {
       throw Require.refusal(
@@ -61,20 +61,14 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
   }
 
   /**
-   * The outcome of a finished run: its last step is saved and its report written.
+   * The outcome of a finished run: its last step is saved, and its plots and report are written.
    *
    * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
    *     damaged
    */
   Optional<TrainingResult> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
-    Path report = folder.path().resolve(RunFolder.REPORT);
-    boolean reported =
-        Files.exists(metrics.path())
-            && Files.exists(report)
-            && Files.getLastModifiedTime(report)
-                    .compareTo(Files.getLastModifiedTime(metrics.path()))
-                >= 0;
+    boolean reported = followsMetrics(RunFolder.REPORT) && followsMetrics(RunFolder.PLOTS);
     Optional<Checkpoint> last = reported ? latest() : Optional.empty();
     if (last.isEmpty() || last.get().step() < training.steps()) {
       return Optional.empty();
@@ -94,7 +88,15 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
             bits.getAsDouble(),
             0,
             0,
-            report));
+            folder.path().resolve(RunFolder.REPORT)));
+  }
+
+  private boolean followsMetrics(String name) throws IOException {
+    Path file = folder.path().resolve(name);
+    return Files.exists(metrics.path())
+        && Files.exists(file)
+        && Files.getLastModifiedTime(file).compareTo(Files.getLastModifiedTime(metrics.path()))
+            >= 0;
   }
 
   private CheckpointStore store() {

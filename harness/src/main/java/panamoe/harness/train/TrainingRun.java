@@ -20,6 +20,7 @@ import panamoe.distill.Distillation;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
+import panamoe.harness.report.LiveReport;
 import panamoe.harness.report.Report;
 import panamoe.io.Count;
 import panamoe.io.Words;
@@ -158,6 +159,7 @@ record TrainingRun(
     TrainConfig training = config.training();
     OptionalDouble bits = OptionalDouble.empty();
     boolean stopped = false;
+    LiveReport report = new LiveReport(folder.path());
     try (TrainingProgress progress =
         ranks.first() ? TrainingProgress.onStandardError(trainer.step(), training.steps()) : null) {
       while (!trainer.finished() && !stopped) {
@@ -170,6 +172,9 @@ record TrainingRun(
           metrics().append(metrics);
           progress.finished(
               metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
+          if (!trainer.finished()) { // the last one is written with what the trained model is asked
+            report.finishedStep();
+          }
         }
         stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
@@ -183,9 +188,11 @@ record TrainingRun(
         }
       }
     } catch (TrainingFailure e) {
+      report.stop();
       throw new IOException(e.getMessage() + "; " + kept(), e);
     }
     if (stopped) {
+      report.stop();
       tell(
           "stopped after step %d, which is saved; train --resume goes on from there",
           trainer.step());

@@ -1,10 +1,11 @@
-// An expert's colour: hues a golden angle apart, so that neighbours differ, in two shades.
+// An expert's colour: one of the palette of eight, hatched in every second eight.
 
-const GOLDEN_ANGLE = 137.508;
+/** More experts than this have numbers, because colours repeat. */
+export const PALETTE = 8;
 
-/** Gives an element its expert's hue; the style sheet makes colours of it for each theme. */
+/** Gives an element its expert's colour; the style sheet has one for each theme. */
 export function paint(element, expert) {
-  element.style.setProperty('--hue', ((70 + expert * GOLDEN_ANGLE) % 360).toFixed(1));
+  element.style.setProperty('--own', `var(--c${expert % PALETTE})`);
   element.classList.add('expert');
-  element.classList.toggle('odd', expert % 2 === 1);
+  element.classList.toggle('hatched', Math.floor(expert / PALETTE) % 2 === 1);
 }

@@ -14,7 +14,7 @@ export class Cursor {
    * @param {HTMLElement} container that can have the focus
    * @param {string} selector of its items
    * @param {(item: HTMLElement) => import('./tip.js').Line[]} describe
-   * @param {(item: ?HTMLElement) => void} onMark is told of each change
+   * @param {(item: ?HTMLElement) => void} onMark is called at each change
    */
   constructor(container, selector, describe, onMark = () => {}) {
     this.#container = container;
@@ -36,7 +36,7 @@ export class Cursor {
     return this.#marked !== null;
   }
 
-  /** Tells the marked item's tip again. */
+  /** Shows the marked item's tip again. */
   refresh() {
     if (this.#marked !== null) {
       this.#show();
@@ -108,7 +108,7 @@ function nearest(items, from, direction) {
   for (const item of items) {
     const box = item.getBoundingClientRect();
     const lines = direction * (box.top - start.top);
-    // A line further counts more than any distance along it.
+    // The next line wins over any distance along it.
     const distance = 1e4 * lines + Math.abs(box.left - start.left);
     if (lines > 1 && distance < least) {
       least = distance;

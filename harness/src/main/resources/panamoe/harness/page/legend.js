@@ -1,24 +1,34 @@
-// The legend of one layer: a chip for each expert, which shows its tokens only.
+// The legend of one layer: a chip for each expert; a pressed one colours its tokens only.
 
-import { paint } from './colours.js';
+import { PALETTE, paint } from './colours.js';
 import { percent, sum } from './numbers.js';
 
 export class Legend {
   #element;
+  #numbers;
   #onOnly;
   #chips = [];
 
   /**
    * @param {HTMLElement} element
-   * @param {(expert: ?number) => void} onOnly is told which expert's tokens to show; null for all
+   * @param {HTMLInputElement} numbers whether tokens have their experts' numbers
+   * @param {(expert: ?number) => void} onOnly gets the expert whose tokens to show; null for all
    */
-  constructor(element, onOnly) {
+  constructor(element, numbers, onOnly) {
     this.#element = element;
+    this.#numbers = numbers;
     this.#onOnly = onOnly;
+    numbers.addEventListener('change', () => this.#number(numbers.checked));
   }
 
-  /** Makes a chip for each expert. */
+  #number(on) {
+    this.#numbers.checked = on;
+    document.body.classList.toggle('numbered', on);
+  }
+
+  /** Makes a chip for each expert, and turns numbers on where colours repeat. */
   build(experts) {
+    this.#number(experts > PALETTE);
     this.#chips = Array.from({ length: experts }, (_, expert) => {
       const chip = document.createElement('button');
       chip.type = 'button';

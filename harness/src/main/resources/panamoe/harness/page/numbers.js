@@ -1,4 +1,4 @@
-// Sums, shares and entropies of counts.
+// Sums, shares and entropies of counts, and numbers as a person reads them.
 
 export const sum = counts => counts.reduce((all, count) => all + count, 0);
 
@@ -9,3 +9,9 @@ export function entropy(counts) {
 }
 
 export const percent = (count, all) => `${(all === 0 ? 0 : (100 * count) / all).toFixed(1)}\u00a0%`;
+
+/** A number of about four digits, such as 12,345, 1.625 or 3.42e-4. */
+export const number = value =>
+  Math.abs(value) < 1e-3 && value !== 0
+    ? value.toExponential(2)
+    : value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) < 100 ? 4 : 0 });

@@ -1,14 +1,13 @@
-// The tokens of a text in their experts' colours; arrow keys go from token to token.
+// A sequence whose tokens have their experts' colours; arrow keys go from token to token.
 
 import { paint } from './colours.js';
 import { Cursor } from './cursor.js';
 
-/** The tip lists every layer's expert in models of at most this depth, else the chosen layer's alone. */
-const LAYERS_TOLD = 8;
+/** The most MoE layers that a tip lists; of more, it has the chosen one. */
+const LAYERS_LISTED = 8;
 
 /**
- * An expert to which a token was sent, and the weight of its output where that is known; or the next best one, and its
- * score.
+ * An expert to which a token is routed, with the weight of its output if known; or an expert with the next best score.
  * @typedef {{expert: number, weight?: number, score?: number}} Route
  */
 export class TokenText {
@@ -22,10 +21,10 @@ export class TokenText {
 
   /**
    * @param {{layer: number, experts: number}[]} layers the MoE layers
-   * @param {(rows: Route[][][]) => void} onMark is told the rows of the token that is looked at; none of none
+   * @param {(rows: Route[][][]) => void} onMark gets the rows of the marked token; [] if none is marked
    * @param {string} name for screen readers
    */
-  constructor(layers, onMark = () => {}, name = 'Text') {
+  constructor(layers, onMark = () => {}, name = 'Sequence') {
     this.#layers = layers;
     this.counts = layers.map(layer => new Array(layer.experts).fill(0));
     this.element.className = 'written';
@@ -43,11 +42,10 @@ export class TokenText {
   }
 
   /**
-   * Adds a piece of the text.
+   * Adds a piece of the sequence.
    *
    * @param {string} piece empty: its tokens are only counted
-   * @param {Route[][][]} rows for each token of the piece, for each MoE layer, its routes, the first the weightiest;
-   *     empty for a dense model
+   * @param {Route[][][]} rows [token of the piece][MoE layer][route], the largest weight first; empty for a dense model
    */
   add(piece, rows) {
     rows.forEach(row => row.forEach(([route], at) => this.counts[at][route.expert]++));
@@ -56,7 +54,7 @@ export class TokenText {
     }
     const token = document.createElement('span');
     token.className = 'token';
-    // Blanks around a word keep the paper's colour, except where they are all of the token.
+    // Blanks around a word are not coloured, unless the token has nothing else.
     const word = piece.trim() || piece;
     const start = piece.indexOf(word);
     token.textContent = word;
@@ -65,7 +63,7 @@ export class TokenText {
     this.element.append(piece.slice(0, start), token, piece.slice(start + word.length));
   }
 
-  /** Colours all tokens by another MoE layer. */
+  /** Colours all tokens by their experts in an MoE layer. */
   colour(layer) {
     this.#layer = layer;
     this.#tokens.forEach(({ rows }, token) => this.#colour(token, rows));
@@ -80,7 +78,7 @@ export class TokenText {
     }
   }
 
-  /** Leaves only one expert's tokens coloured; null for all. */
+  /** Colours only one expert's tokens; null: all. */
   only(expert) {
     this.#only = expert;
     this.#tokens.forEach((_, token) => this.#fade(token));
@@ -98,7 +96,7 @@ export class TokenText {
         text: `layer ${layer.layer}: ${rows.map(row => inWords(row[at])).join('; ')}`,
         swatch: element => paint(element, rows[0][at][0].expert),
       }))
-      .filter((_, at) => this.#layers.length <= LAYERS_TOLD || at === this.#layer);
+      .filter((_, at) => this.#layers.length <= LAYERS_LISTED || at === this.#layer);
     return [{ text: `“${piece.replaceAll('\n', '⏎')}”${count}` }, ...(rows.length > 0 ? lines : [])];
   }
 }

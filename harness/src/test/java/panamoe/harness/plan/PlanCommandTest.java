@@ -266,7 +266,7 @@ class PlanCommandTest {
     String html = Files.readString(page);
     assertEquals(
         "",
-        Pattern.compile("https?:|src=|href=|@import|url\\(|\\{\\{[\\w.]+}}")
+        Pattern.compile("https?:|src=|href=\"[^#]|@import|url\\(|\\{\\{[\\w.]+}}")
             .matcher(html.replace("'http://www.w3.org/2000/svg'", ""))
             .results()
             .map(MatchResult::group)

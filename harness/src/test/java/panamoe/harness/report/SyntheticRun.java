@@ -18,7 +18,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Writes the folder of a made-up run with known numbers. */
+/** Writes the folder of a run with made-up numbers. */
 final class SyntheticRun {
   static final int STEPS = 300;
   static final List<String> LANGUAGES = List.of("da", "de", "el", "en", "fr", "sv");

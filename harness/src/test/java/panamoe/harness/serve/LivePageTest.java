@@ -93,7 +93,7 @@ class LivePageTest {
   @Test
   void theFilesOfTheFolderAreTheServedOnes() throws Exception {
     Set<String> paths = new HashSet<>();
-    for (String one : Set.of("page/index.html", "/panamoe/harness/page/tokens.css")) {
+    for (String one : Set.of("page/index.html", "/panamoe/harness/page/page.css")) {
       try (Stream<Path> files =
           Files.list(Path.of(LivePage.class.getResource(one).toURI()).getParent())) {
         files

@@ -96,7 +96,7 @@ class DistillCommandTest {
         steps.get(6).get("divergence").asDouble() < steps.getFirst().get("divergence").asDouble());
     String report = Files.readString(student.resolve("report.html"));
     assertTrue(report.contains("KL(teacher || student)"), "the report draws the divergence");
-    assertTrue(Files.exists(student.resolve("plots/alpha.svg")));
+    assertTrue(Files.exists(student.resolve("plots/weight-of-the-divergence-in-the-loss.svg")));
     run("generate " + student + " -p the --max-tokens 4");
   }
 

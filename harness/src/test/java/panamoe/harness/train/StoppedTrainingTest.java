@@ -1,6 +1,7 @@
 package panamoe.harness.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -54,6 +55,8 @@ class StoppedTrainingTest {
         assertTrue(training.isAlive(), () -> read(said));
         Thread.sleep(1);
       }
+      assertTrue(
+          read(run.resolve("report.html")).contains("Training: step "), "reports while it trains");
       new ProcessBuilder("kill", "-INT", String.valueOf(training.pid())).start().waitFor();
       assertTrue(
           training.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "still running: " + read(said));
@@ -65,12 +68,15 @@ class StoppedTrainingTest {
     Matcher stopped = STOPPED.matcher(read(said));
     assertTrue(stopped.find(), read(said));
     assertTrue(Integer.parseInt(stopped.group(1)) < STEPS, read(said));
+    String report = read(run.resolve("report.html"));
+    assertTrue(report.contains("Stopped after step " + stopped.group(1) + " of 60."), report);
 
     CommandRun resumed =
         CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
     assertEquals(0, resumed.exitCode(), resumed.err());
     assertTrue(
         resumed.err().contains("going on after step " + stopped.group(1) + ", "), resumed.err());
+    assertFalse(read(run.resolve("report.html")).contains("<p role=\"status\">"), "finished");
     assertEquals(Losses.of(undisturbed), Losses.of(run));
   }
 

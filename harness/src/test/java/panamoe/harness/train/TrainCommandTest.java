@@ -268,9 +268,9 @@ class TrainCommandTest {
     assertRefused(1, expected, resume);
     Files.writeString(
         run.resolve("config.json"), Files.readString(config).replaceAll("(Every\" : )\\d+", "$10"));
-    Files.createFile(run.resolve("report.html")); // which is written after the last checkpoint
+    Files.createDirectory(run.resolve("plots")); // which is written after the last checkpoint
     assertRefused(1, expected, resume);
-    Files.delete(run.resolve("report.html"));
+    Files.delete(run.resolve("plots"));
     Path latest =
         Files.createFile(run.resolve("checkpoints/latest")); // which names one that was saved
     assertRefused(1, expected, resume);
@@ -604,7 +604,7 @@ class TrainCommandTest {
   private static void forgetCheckpoints(Path run) throws IOException {
     delete(run.resolve("checkpoints"));
     Files.createDirectory(run.resolve("checkpoints"));
-    Files.delete(run.resolve("report.html"));
+    delete(run.resolve("plots"));
   }
 
   private static void delete(Path checkpoint) throws IOException {

@@ -72,7 +72,6 @@ final class Balancing extends Part {
   }
 
   private static double fullest(LayerRecord layer) {
-    double routes = layer.counts().stream().mapToLong(Long::longValue).sum();
-    return layer.loadMax() * layer.experts() / Math.max(1, routes);
+    return (double) layer.maxLoad() * layer.experts() / Math.max(1, layer.routes());
   }
 }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.stream.DoubleStream;
 import panamoe.config.GateConfig;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.LineChart.Form;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
 
@@ -69,7 +70,7 @@ final class CapacityFactor extends Part {
             "Validation bits per byte",
             "capacity factor",
             List.of(
-                new Curve("limited", FACTORS, bits, true),
-                new Curve("dropless", FACTORS, line, false))));
+                new Curve("limited", FACTORS, bits, Form.POINTS),
+                new Curve("dropless", FACTORS, line, Form.LINE))));
   }
 }

@@ -7,6 +7,7 @@ import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.LineChart.Form;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
@@ -113,7 +114,7 @@ final class Inference extends Part {
                 entry -> {
                   double[] faster = new double[BATCHES.length];
                   Arrays.setAll(faster, i -> dense[i] / entry.getValue()[i]);
-                  return new Curve(entry.getKey(), x, faster, true);
+                  return new Curve(entry.getKey(), x, faster, Form.POINTS);
                 })
             .toList();
     return new LineChart("Times as fast as " + DENSE, "log2 of the batch", curves, 0, 0);

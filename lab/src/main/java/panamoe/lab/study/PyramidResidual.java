@@ -2,6 +2,7 @@ package panamoe.lab.study;
 
 import java.util.List;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.LineChart.Form;
 import panamoe.io.Words;
 
 /** S4: PR-MoE beside its parts and a standard MoE of many more parameters. */
@@ -72,6 +73,6 @@ final class PyramidResidual extends Part {
         variant.name(),
         new double[] {variant.parameters() / 1e6},
         new double[] {results.bits(variant).mean()},
-        true);
+        Form.POINTS);
   }
 }

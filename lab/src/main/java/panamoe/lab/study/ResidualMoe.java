@@ -53,6 +53,6 @@ final class ResidualMoe extends Part {
   }
 
   private static double kept(LayerRecord layer) {
-    return layer.counts().stream().mapToLong(Long::longValue).sum() * (1 - layer.dropRate());
+    return layer.routes() * (1 - layer.dropRate());
   }
 }

@@ -10,6 +10,7 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.LineChart.Form;
 import panamoe.harness.report.RunDirectory;
 import panamoe.harness.report.StepRecord;
 import panamoe.harness.report.StepRecord.LayerRecord;
@@ -63,7 +64,7 @@ record Results(Function<Run, List<StepRecord>> metrics) {
                       variant.name(),
                       Arrays.stream(x).skip(from).map(tokens -> tokens * scale).toArray(),
                       Arrays.copyOfRange(all.y(), from, x.length),
-                      true);
+                      Form.POINTS);
                 })
             .toList();
     return chart("Validation bits per byte", xTitle, curves);
@@ -91,7 +92,7 @@ record Results(Function<Run, List<StepRecord>> metrics) {
               .average()
               .orElseThrow();
     }
-    return new Curve(variant.name(), x, y, true);
+    return new Curve(variant.name(), x, y, Form.POINTS);
   }
 
   /** Tokens after which the seeds' mean validation first is {@code bits}; infinite if never. */
@@ -125,7 +126,7 @@ record Results(Function<Run, List<StepRecord>> metrics) {
       x[i] = part.getLast().tokens() / 1e6;
       y[i] = mean(part, value);
     }
-    return new Curve(variant.name(), x, y, false);
+    return new Curve(variant.name(), x, y, Form.LINE);
   }
 
   private static double mean(List<StepRecord> steps, ToDoubleFunction<LayerRecord> value) {

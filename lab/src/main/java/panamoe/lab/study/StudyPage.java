@@ -30,7 +30,7 @@ final class StudyPage {
     files.makeFolder(FIGURES);
     for (Map.Entry<Part, Finding> each : findings.entrySet()) {
       LineChart figure = each.getValue().figure();
-      String svg = figure.draw(figure.title() + " by " + figure.xTitle()).standalone();
+      String svg = figure.draw(describe(figure)).standalone();
       files.replace(figureOf(each.getKey()), svg.getBytes(StandardCharsets.UTF_8));
     }
     return files.replace(FILE, text(introduction, findings).getBytes(StandardCharsets.UTF_8));
@@ -67,7 +67,9 @@ final class StudyPage {
         + wrapped("Holds if: " + part.claim().rule())
         + "\n"
         + finding.table().markdown()
-        + "\n![]("
+        + "\n!["
+        + describe(finding.figure())
+        + "]("
         + figureOf(part)
         + ")\n\n"
         + wrapped(sentence(finding));
@@ -77,6 +79,10 @@ final class StudyPage {
   static String sentence(Finding finding) {
     String verdict = finding.verdict().toString();
     return "It " + verdict + ": " + finding.numbers();
+  }
+
+  private static String describe(LineChart figure) {
+    return figure.title() + " by " + figure.xTitle();
   }
 
   private static String figureOf(Part part) {

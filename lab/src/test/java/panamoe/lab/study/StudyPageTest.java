@@ -9,12 +9,13 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The page of a study with made-up numbers. */
-class LivePageTest {
+class StudyPageTest {
   private static final String BITS =
       """
       dense=2.4 moe-4=2.39 moe-16=2.35/0.01 moe-64=2.31 dense-larger=2.30
@@ -58,7 +59,11 @@ class LivePageTest {
           oneLine.contains("It " + finding.verdict() + ": " + finding.numbers()),
           part.claim().name());
       assertTrue(page.contains(finding.table().markdown()), part.claim().name());
-      assertTrue(page.contains("![](study/" + part.claim().name() + ".svg)"), part.claim().name());
+      assertTrue(
+          Pattern.compile("!\\[.+ by .+]\\(study/" + part.claim().name() + ".svg\\)")
+              .matcher(page)
+              .find(),
+          part.claim().name());
       Path figure = folder.resolve("study").resolve(part.claim().name() + ".svg");
       DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(figure.toFile());
     }

@@ -53,7 +53,17 @@ final class SyntheticStudy {
       long tokens = step * run.config().training().tokensPerStep();
       steps.add(
           new StepRecord(
-              step, tokens, 1, now, 1e-3, 1000, null, now, layers(run.config().model(), dropRate)));
+              step,
+              tokens,
+              1,
+              now,
+              1.0,
+              1.0,
+              1e-3,
+              1000,
+              null,
+              now,
+              layers(run.config().model(), dropRate)));
     }
     return steps;
   }
@@ -64,9 +74,7 @@ final class SyntheticStudy {
       if (model.blocks().get(layer).feedForward() instanceof MoeConfig moe) {
         long routes = (long) Budget.BATCH * Budget.SEQUENCE * moe.gate().topK();
         List<Long> counts = Collections.nCopies(moe.experts(), routes / moe.experts());
-        double load = counts.getFirst();
-        layers.add(
-            new LayerRecord(layer, moe.experts(), load, load, 2 * load, dropRate, 0, 1.5, counts));
+        layers.add(new LayerRecord(layer, moe.experts(), dropRate, 1.5, counts));
       }
     }
     return layers;

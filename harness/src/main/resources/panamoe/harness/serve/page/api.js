@@ -3,7 +3,7 @@
 const KEY = 'panamoe.key';
 export const WRONG_KEY = 'This is not one of the server’s keys.';
 
-/** A request without an answer, or with one that is an error; the message is a sentence. */
+/** A request without a response, or with an error; the message is a sentence. */
 export class ApiError extends Error {
   constructor(status, message) {
     super(message);
@@ -24,14 +24,14 @@ export function useKey(key) {
   return true;
 }
 
-/** Sends a key no more. */
+/** Forgets a key. */
 function dropKey(key) {
   if (sessionStorage.getItem(KEY) === key) { // else another one was typed meanwhile
     sessionStorage.removeItem(KEY);
   }
 }
 
-/** What a browser received; where it received nothing, an ApiError. */
+/** The response; an ApiError if there is none. */
 async function received(promise) {
   try {
     return await promise;
@@ -57,7 +57,7 @@ async function ask(path, options = {}) {
 
 const json = async path => received((await ask(path)).json());
 
-/** {status, progress}, also of a server that takes no requests. */
+/** {status, progress}, also while the server takes no requests. */
 export async function health() {
   return received((await received(fetch('health'))).json());
 }
@@ -78,13 +78,13 @@ export async function metrics() {
   return Object.fromEntries([...lines].map(([, name, value]) => [name, Number(value)]));
 }
 
-/** {count, max_model_len} of the prompt that messages become. */
+/** {count, max_model_len} of the messages' prompt. */
 export async function tokenize(messages, signal) {
   const answer = await ask('tokenize', { method: 'POST', body: JSON.stringify({ messages }), signal });
   return received(answer.json());
 }
 
-/** The chunks of a streamed answer. */
+/** The chunks of a streamed response. */
 export async function* stream(path, body, signal) {
   const answer = await ask(path, { method: 'POST', body: JSON.stringify({ ...body, stream: true }), signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -101,7 +101,7 @@ export async function* stream(path, body, signal) {
       if (data === '[DONE]') {
         return;
       }
-      if (data !== undefined) { // else a comment, which only shows that the server is there
+      if (data !== undefined) { // else a comment, which keeps the connection alive
         const chunk = JSON.parse(data);
         if (chunk.error) {
           throw new ApiError(0, chunk.error.message);

@@ -1,8 +1,8 @@
-// A chat's turns: as many of them as the model's context has room for.
+// A chat's turns, as many as fit the model's context.
 
 import * as api from './api.js';
 
-/** The part of the context that is kept for an answer, if it may be so long. */
+/** The part of the context that is kept for an answer, unless max tokens is less. */
 const ANSWER = 1 / 4;
 
 export class Conversation {
@@ -13,24 +13,24 @@ export class Conversation {
     this.#turns = [];
   }
 
-  /** Forgets the oldest turns, and takes in a text that answers its prompt. */
+  /** Forgets the oldest turns, and adds a completion. */
   add(text, gone) {
     this.#turns = [...this.#turns.slice(gone), text];
   }
 
   /**
-   * The messages to send for a prompt. The oldest turns go where they and an answer have no room in the context.
+   * The messages to send for a prompt, without the oldest turns where they and an answer do not fit the context.
    *
    * @param {string} prompt
    * @param {number} tokens most of the answer
    * @param {AbortSignal} signal
-   * @returns {{messages: object[], gone: number}} and how many turns went
+   * @returns {{messages: object[], gone: number}} and the number of forgotten turns
    */
   async messages(prompt, tokens, signal) {
     for (let gone = 0; ; gone++) {
       const turns = this.#turns.slice(gone);
       const messages = [...turns.flatMap(asMessages), { role: 'user', content: prompt }];
-      // Whether a prompt alone has room is the server's to say.
+      // The server refuses a prompt that does not fit by itself.
       if (turns.length === 0 || (await fits(messages, tokens, signal))) {
         return { messages, gone };
       }

@@ -1,12 +1,12 @@
-// The map: a line of cells for each MoE layer, a cell for each expert, as warm as its share of the layer's tokens.
+// The map: a row for each MoE layer, a cell for each expert, darker with its share of the layer's tokens.
 
 import { paint } from './colours.js';
 import { Cursor } from './cursor.js';
 import { percent, sum } from './numbers.js';
 
-/** More experts than this go on in a second line. */
+/** Experts in a line; more continue in the next. */
 const LINE = 64;
-/** More cells than this change at once, because a browser would draw each one's way. */
+/** More cells than this change without a transition, which would be slow. */
 const SMOOTH = 600;
 
 export class HeatMap {
@@ -16,12 +16,12 @@ export class HeatMap {
   #rows = [];
   #cells = []; // for each layer, its cells
   #warm = new WeakMap(); // cell to the heat that it shows
-  #at = new WeakMap(); // cell to its layer's place and its expert
+  #at = new WeakMap(); // cell to its layer's index and its expert
   #cursor;
 
   /**
    * @param {HTMLElement} element
-   * @param {(layer: number) => void} onChoose is told which MoE layer was clicked
+   * @param {(layer: number) => void} onChoose gets the index of the clicked MoE layer
    */
   constructor(element, onChoose) {
     this.#element = element;
@@ -61,7 +61,7 @@ export class HeatMap {
     this.#element.replaceChildren(...this.#rows);
   }
 
-  /** Marks the layer whose experts colour the text. */
+  /** Marks the layer whose experts colour the tokens. */
   choose(layer) {
     this.#rows.forEach((row, at) => row.classList.toggle('chosen', at === layer));
   }
@@ -72,7 +72,7 @@ export class HeatMap {
     counts.forEach((layer, at) => {
       const even = sum(layer) / layer.length;
       layer.forEach((count, expert) => {
-        // Hardly any is 0, the even share is a half, and four times as much is 0.94.
+        // 0 for no tokens, a half for the even share, 0.94 for four times that.
         const heat = even === 0 ? 0 : 5 * Math.round(20 * (1 - 2 ** (-count / even)));
         const cell = this.#cells[at][expert];
         cell.classList.toggle('none', count === 0);
@@ -92,7 +92,7 @@ export class HeatMap {
     );
   }
 
-  /** Rings the experts of a token, one in each layer; null for no ring. */
+  /** Rings the experts of a token, one in each layer; null: none. */
   ring(experts) {
     this.#element.querySelectorAll('.ring').forEach(cell => cell.classList.remove('ring'));
     experts?.forEach((expert, at) => this.#cells[at][expert].classList.add('ring'));

@@ -1,4 +1,4 @@
-// Wires the page: layers, texts, one request at a time, and what a person does.
+// Wires the page: layers, completions, one request at a time, and the controls.
 
 import * as api from './api.js';
 import { Conversation } from './conversation.js';
@@ -9,24 +9,24 @@ import { showTable } from './table.js';
 import { WrittenText } from './written-text.js';
 
 const SEEDS = 2 ** 31;
-/** Tokens that come faster than a browser can draw are drawn together. */
+/** Tokens that arrive within this time are drawn together. */
 const DRAW_MILLIS = 100;
 
 const at = id => document.getElementById(id);
 const picked = name => document.querySelector(`input[name=${name}]:checked`).value;
 
 let layers = []; // MoE layers of the model
-let shape = null; // of the layers, once they are known
-let layer = 0; // the one whose experts colour the texts
+let shape = null; // layers and experts, once they are known
+let layer = 0; // index of the MoE layer whose experts colour the tokens
 let only = null; // the one expert whose tokens are coloured; null for all
 let since = []; // tokens of each expert since the server started
-let ever = []; // with those of servers before it, where they are kept
+let ever = []; // those and the kept counts of earlier servers
 let texts = [];
 const conversation = new Conversation();
-let writing = null; // the AbortController of the text that is written
+let writing = null; // the AbortController of the running request
 
 const map = new HeatMap(at('map'), choose);
-const legend = new Legend(at('legend'), expert => {
+const legend = new Legend(at('legend'), at('numbers'), expert => {
   only = expert;
   texts.forEach(text => text.only(expert));
 });
@@ -48,28 +48,28 @@ function build(found) {
     count(layers);
     map.build(layers);
     at('layer').replaceChildren(
-      ...layers.map(({ layer: number, experts, top_k: topK }, place) => {
+      ...layers.map(({ layer: number, experts, top_k: topK }, index) => {
         const each = topK > 1 ? `, ${topK} for each token` : '';
-        return new Option(`${number} (${experts} experts${each})`, place);
+        return new Option(`${number} (${experts} experts${each})`, index);
       }),
     );
     choose(0);
   }
 }
 
-/** Takes what the server counted, and what servers before it kept. */
+/** Takes the server's counts, and those that earlier servers kept. */
 function count(found) {
   since = found.map(({ tokens }) => tokens);
   ever = found.map(({ tokens, tokens_before: before }) => tokens.map((own, at) => own + (before?.[at] ?? 0)));
   at('kept').hidden = found.every(({ tokens_before: before }) => before === undefined);
 }
 
-function choose(place) {
-  layer = place;
-  at('layer').value = place;
-  map.choose(place);
-  texts.forEach(text => text.colour(place));
-  legend.build(layers[place].experts);
+function choose(index) {
+  layer = index;
+  at('layer').value = index;
+  map.choose(index);
+  texts.forEach(text => text.colour(index));
+  legend.build(layers[index].experts);
   show();
 }
 
@@ -83,10 +83,10 @@ function show() {
   }
 }
 
-let latest = null; // the experts of the token that was written last
+let latest = null; // the experts of the last token
 let drawing = null; // the timer of the next drawing
-let following = true; // whether the end of the texts stays in view
-let top = 0; // where the texts were scrolled to
+let following = true; // whether the end of the completions stays in view
+let top = 0; // their scroll position
 
 function drawSoon() {
   drawing ??= setTimeout(draw, DRAW_MILLIS);
@@ -102,9 +102,9 @@ function draw() {
   }
 }
 
-// Texts
+// Completions
 
-/** The fields of a request beside its prompt. */
+/** The fields of a request, without its prompt. */
 function settings(seed) {
   return {
     temperature: at('temperature').valueAsNumber,
@@ -181,7 +181,7 @@ async function read(text, chunks, seed) {
       latest = rows.at(-1) ?? null;
       drawSoon();
       if (choice.finish_reason) {
-        text.end(choice.finish_reason === 'stop' ? 'the text ended' : 'the length limit was reached', seed);
+        text.end(choice.finish_reason === 'stop' ? 'end of sequence' : 'max tokens reached', seed);
       }
     }
   } finally {
@@ -200,7 +200,7 @@ function busy(on) {
   at('texts').setAttribute('aria-busy', String(on));
 }
 
-/** Tells a screen reader the text by sentences; by tokens it could not be followed. */
+/** Gives a screen reader whole sentences; single tokens could not be followed. */
 class Speech {
   #heard = '';
 
@@ -217,7 +217,7 @@ class Speech {
   }
 }
 
-// What a person does
+// Controls
 
 at('composer').addEventListener('submit', event => {
   event.preventDefault();
@@ -261,7 +261,6 @@ at('scope').addEventListener('change', () => {
   show();
 });
 at('figures').addEventListener('toggle', show);
-at('numbers').addEventListener('change', () => at('texts').classList.toggle('numbered', at('numbers').checked));
 at('theme').addEventListener('change', () => {
   document.documentElement.dataset.theme = picked('theme');
   localStorage.setItem('panamoe.theme', picked('theme'));

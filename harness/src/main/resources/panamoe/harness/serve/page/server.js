@@ -1,4 +1,4 @@
-// What the server tells of itself: its state, its model, its load and its counts.
+// The server's state, model, load and counts.
 
 import * as api from './api.js';
 
@@ -9,15 +9,15 @@ const ABSENT_MILLIS = 500;
 const at = id => document.getElementById(id);
 const pause = millis => new Promise(wake => setTimeout(wake, millis));
 
-let last = null; // tokens written, and when
-let used = { uses: 0, hits: 0 }; // experts that steps needed, and those of them that memory had
+let last = null; // generated tokens, and when
+let used = { uses: 0, hits: 0 }; // experts that steps needed, and those that were in memory
 
 /**
- * Asks again and again, while the page is visible.
+ * Polls the server while the page is visible.
  *
- * @param {(layers: object[]) => void} onModel is told the MoE layers whenever the server is found
+ * @param {(layers: object[]) => void} onModel gets the MoE layers whenever the server is found
  * @param {() => boolean} counting whether counts are wanted
- * @param {(layers: object[]) => void} onCounts is told the MoE layers with their counts
+ * @param {(layers: object[]) => void} onCounts gets the MoE layers with their counts
  */
 export async function watch(onModel, counting, onCounts) {
   let connected = false;
@@ -45,7 +45,7 @@ export async function watch(onModel, counting, onCounts) {
   }
 }
 
-/** Learns what the model is. True if it is there. */
+/** Reads which model is served. True if it is loaded. */
 async function connect(onModel) {
   const { status, progress } = await api.health();
   if (status === 'loading') {
@@ -66,7 +66,7 @@ function say(sentence) {
   at('state').hidden = sentence === '';
 }
 
-/** Asks for a key if that is what a request lacked, and says so if it had a wrong one. */
+/** Asks for a key if a request was refused for lack of one, or for a wrong one. */
 export function openDoor(error) {
   const locked = error.status === 401;
   at('door').hidden = !locked;
@@ -77,19 +77,19 @@ export function openDoor(error) {
   return locked;
 }
 
-function showLoad(told) {
-  const now = { tokens: told.generation_tokens_total, time: performance.now() };
-  at('running').textContent = told.num_requests_running;
-  at('waiting').textContent = told.num_requests_waiting;
-  at('cache').textContent = `${Math.round(100 * told.kv_cache_usage_perc)} %`;
-  showHits(told);
+function showLoad(metrics) {
+  const now = { tokens: metrics.generation_tokens_total, time: performance.now() };
+  at('running').textContent = metrics.num_requests_running;
+  at('waiting').textContent = metrics.num_requests_waiting;
+  at('cache').textContent = `${Math.round(100 * metrics.kv_cache_usage_perc)} %`;
+  showHits(metrics);
   if (last !== null) {
     at('speed').textContent = Math.round((1000 * (now.tokens - last.tokens)) / (now.time - last.time));
   }
   last = now;
 }
 
-/** Of the experts that were needed since the last time, how many memory had; only if some are on the disk. */
+/** The share of the needed experts that were in memory since the last call; only if some are on the disk. */
 function showHits({ expert_cache_uses_total: uses, expert_cache_hits_total: hits }) {
   at('memory').hidden = uses === undefined;
   if (uses > used.uses) {

@@ -1,4 +1,4 @@
-// What the map shows in numbers, for all layers.
+// The map's counts as a table.
 
 import { entropy, percent, sum } from './numbers.js';
 

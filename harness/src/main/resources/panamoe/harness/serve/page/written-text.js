@@ -1,23 +1,23 @@
-// A text on the page: its prompt, and the model's tokens in their experts' colours.
+// A completion on the page: its prompt, and the model's tokens in their experts' colours.
 
 import { TokenText } from './token-text.js';
 
 export class WrittenText {
   element = document.createElement('article');
-  /** What the model has written. */
+  /** The completion without thoughts. */
   text = '';
   #body;
   #thoughts;
   #foot = document.createElement('footer');
   #started = performance.now();
-  #drawn = 0;
+  #sampled = 0;
   #before = 0; // tokens before the answer: thoughts and their markers
 
   /**
    * @param {string} prompt
-   * @param {boolean} chat whether the text answers the prompt, instead of going on with it
+   * @param {boolean} chat whether the completion is a reply, instead of continuing the prompt
    * @param {{layer: number, experts: number}[]} layers the MoE layers
-   * @param {(experts: ?number[]) => void} onMark is told the experts of the token that is looked at
+   * @param {(experts: ?number[]) => void} onMark gets the experts of the marked token
    */
   constructor(prompt, chat, layers, onMark) {
     this.prompt = prompt;
@@ -43,25 +43,25 @@ export class WrittenText {
   }
 
   /**
-   * Adds what came of the text.
+   * Adds a chunk of the response.
    *
-   * @param {string} thought what the model thinks before it answers
+   * @param {string} thought reasoning before the answer
    * @param {string} piece of the answer
    * @param {number} tokens of both; those of markers, such as <think>, have no text
-   * @param {number[][]} rows for each of them an expert of each MoE layer; empty for a dense model
+   * @param {number[][]} rows [token][MoE layer], the expert; empty for a dense model
    */
   add(thought, piece, tokens, rows) {
     const routes = rows.map(row => row.map(expert => [{ expert }]));
     this.text += piece;
-    this.#drawn += tokens;
+    this.#sampled += tokens;
     if (this.text === '') {
-      this.#before = this.#drawn;
+      this.#before = this.#sampled;
     }
     if (thought !== '') {
       this.#think(thought, piece === '' ? routes : []);
     }
     if (piece !== '' || thought === '') {
-      // An answer begins with its first word.
+      // An answer has no blanks before its first word.
       this.#body.add(this.chat && this.#body.empty ? piece.trimStart() || piece : piece, routes);
     }
   }
@@ -78,27 +78,27 @@ export class WrittenText {
     this.#thoughts.add(thought, routes);
   }
 
-  /** Colours all tokens by another MoE layer. */
+  /** Colours all tokens by their experts in an MoE layer. */
   colour(layer) {
     this.#body.colour(layer);
     this.#thoughts.colour(layer);
   }
 
-  /** Leaves only one expert's tokens coloured; null for all. */
+  /** Colours only one expert's tokens; null: all. */
   only(expert) {
     this.#body.only(expert);
     this.#thoughts.only(expert);
   }
 
-  /** Says below the text how it ended. */
+  /** Shows below the completion how it ended. */
   end(how, seed) {
     const seconds = (performance.now() - this.#started) / 1000;
-    const speed = (this.#drawn / seconds).toFixed(this.#drawn < 10 * seconds ? 1 : 0);
+    const speed = (this.#sampled / seconds).toFixed(this.#sampled < 10 * seconds ? 1 : 0);
     const before = this.#thoughts.empty ? '' : `, ${this.#before} of them before the answer`;
-    this.#foot.textContent = `${this.#drawn} tokens${before}, ${speed} a second, seed ${seed}: ${how}`;
+    this.#foot.textContent = `${this.#sampled} tokens${before}, ${speed} a second, seed ${seed}: ${how}`;
   }
 
-  /** Says above the prompt how it was sent. */
+  /** Shows a note above the prompt. */
   note(sentence) {
     const line = document.createElement('p');
     line.className = 'note';
@@ -106,7 +106,7 @@ export class WrittenText {
     this.element.prepend(line);
   }
 
-  /** Says that the text could not be written. */
+  /** Shows why there is no completion. */
   fail(message) {
     this.#foot.textContent = message;
     this.#foot.className = 'error';
