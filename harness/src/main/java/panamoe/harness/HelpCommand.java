@@ -1,6 +1,7 @@
 package panamoe.harness;
 
 import java.util.List;
+import panamoe.harness.help.CommandHelp;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -23,6 +24,11 @@ public final class HelpCommand implements Subcommand {
       description = "Show this help message and exit.")
   private boolean help;
 
+  @Option(
+      names = CommandHelp.ALL,
+      description = "Show the options for several ranks too.")
+  private boolean all;
+
   @Parameters(paramLabel = "COMMAND", description = "Its name. Default: all commands.")
   private List<String> names = List.of();
 
@@ -35,6 +41,9 @@ public final class HelpCommand implements Subcommand {
         throw new UnmatchedArgumentException(command, List.of(name));
       }
       command = inner;
+    }
+    if (all && command.getCommandSpec().findOption(CommandHelp.ALL) != null) {
+      command.parseArgs(CommandHelp.ALL);
     }
     command.usage(spec.commandLine().getOut());
     return 0;

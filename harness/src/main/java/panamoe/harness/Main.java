@@ -275,6 +275,8 @@ public final class Main implements Callable<Integer> {
               () -> {
                 if (command.getParent() != null && !command.getSubcommands().isEmpty()) {
                   sentence.append("; expected one of ").append(command.getSubcommands().keySet());
+                } else if (command.getCommandSpec().findOption("--prompt") != null) {
+                  sentence.append("; -p TEXT gives a prompt");
                 }
               });
     } else {

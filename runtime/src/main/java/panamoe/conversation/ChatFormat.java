@@ -69,7 +69,7 @@ public record ChatFormat(
   /**
    * Of a template, which is tried on a short conversation.
    *
-   * @throws DataException if the template fails on that
+   * @throws DataException if the template fails on it, or renders nothing
    */
   public static ChatFormat of(ChatTemplate template, Tokenizer tokenizer) {
     ArrayNode messages = JsonNodeFactory.instance.arrayNode();
@@ -77,7 +77,9 @@ public record ChatFormat(
     ArrayNode tools = JsonNodeFactory.instance.arrayNode();
     ObjectNode variables = JsonNodeFactory.instance.objectNode();
     try {
-      template.render(messages, tools, true, variables);
+      if (template.render(messages, tools, true, variables).text().isBlank()) {
+        throw new DataException(template.name() + " gives no prompt for a short conversation");
+      }
       messages.addObject().put("role", "assistant").put("content", ANSWER);
       Prompt whole = template.render(messages, tools, false, variables);
       return new ChatFormat(
@@ -162,19 +164,31 @@ public record ChatFormat(
         : GenerationRequest.tokensOf(prompt.text(), tokenizer);
   }
 
+  /** A warning for conversations with tools; empty if replies are read as the template shows. */
+  public Optional<String> toolWarning() {
+    return template
+        .filter(shown -> form == ReplyForm.HERMES && shown.mentions("<function="))
+        .map(
+            shown ->
+                shown.name()
+                    + " shows calls as <function=NAME>, a form that is not read: replies call by"
+                    + " JSON inside <tool_call> instead");
+  }
+
   /** Whether all of a reply is content. */
-  public boolean repliesPlainly(boolean calling) {
-    return template.isEmpty() && !calling;
+  public boolean repliesPlainly(Tools tools) {
+    return template.isEmpty() && !tools.any();
   }
 
   /**
-   * Begins a reply to a prompt.
+   * Begins a reply to a prompt. A reply that a grammar holds from its first token cannot continue
+   * the prompt's thoughts.
    *
-   * @param free whether it may begin within the prompt's thoughts: no grammar holds there
-   * @param calling whether it may call functions; else what looks like a call is content
+   * @param json whether its content must be JSON
+   * @param tools the functions that it may call; with none, what looks like a call is content
    */
-  public Reply reply(Prompt prompt, boolean free, boolean calling) {
-    boolean begun = free && prompt.endsWith(ReplyForm.THINK);
-    return form.reply(tokenizer, template.isPresent(), begun, calling);
+  public Reply reply(Prompt prompt, boolean json, Tools tools) {
+    boolean begun = !json && !tools.required() && prompt.endsWith(ReplyForm.THINK);
+    return form.reply(tokenizer, template.isPresent(), begun, tools.any());
   }
 }

@@ -17,11 +17,14 @@ final class JsonType {
   static Set<String> of(Schema schema) {
     JsonNode types = schema.get("type");
     Set<String> names = new LinkedHashSet<>();
-    for (JsonNode type : types.isTextual() ? List.of(types) : schema.list("type").node()) {
+    for (JsonNode type : types.isArray() ? schema.list("type").node() : List.of(types)) {
       String name = type.isTextual() ? type.textValue() : "";
       if (!ALL.contains(name) && !name.equals("integer")) {
         throw schema.refuse(
-            "type", "has " + Schema.shown(type.toString()) + ", which is not a type");
+            "type",
+            "has "
+                + Schema.shown(type.toString())
+                + ", expected null, boolean, integer, number, string, array or object");
       }
       names.add(name);
     }

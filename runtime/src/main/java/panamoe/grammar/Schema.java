@@ -36,8 +36,11 @@ record Schema(JsonNode node, String place) {
   /** The keyword's list, with at least one entry. */
   Schema list(String keyword) {
     Schema list = child(keyword);
-    if (!list.node.isArray() || list.node.isEmpty()) {
-      throw refuse(keyword, "is not a list with an entry");
+    if (!list.node.isArray()) {
+      throw refuse(keyword, "is " + shown(list.node.toString()) + ", expected a list");
+    }
+    if (list.node.isEmpty()) {
+      throw refuse(keyword, "is an empty list, expected an entry or more");
     }
     return list;
   }

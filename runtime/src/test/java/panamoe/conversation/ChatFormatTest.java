@@ -2,6 +2,7 @@ package panamoe.conversation;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.BitSet;
@@ -46,6 +47,25 @@ class ChatFormatTest {
         "t.jinja gives no prompt for a short conversation: line 2: 'dict object' has no attribute"
             + " 'text'",
         e.getMessage());
+  }
+
+  @Test
+  void aTemplateThatRendersNothingIsRefused() {
+    ChatTemplate empty = ChatTemplate.of("", "t.jinja", Map.of());
+    DataException e =
+        assertThrows(DataException.class, () -> ChatFormat.of(empty, HashEngine.TOKENIZER));
+    assertEquals("t.jinja gives no prompt for a short conversation", e.getMessage());
+  }
+
+  @Test
+  void callsInAFormThatIsNotReadAreAWarning() {
+    ChatTemplate coder = ChatTemplate.of("a{# <function= #}", "t.jinja", Map.of());
+    assertEquals(
+        "t.jinja shows calls as <function=NAME>, a form that is not read: replies call by JSON"
+            + " inside <tool_call> instead",
+        ChatFormat.of(coder, HashEngine.TOKENIZER).toolWarning().orElseThrow());
+    ChatTemplate other = ChatTemplate.of("a", "t.jinja", Map.of());
+    assertTrue(ChatFormat.of(other, HashEngine.TOKENIZER).toolWarning().isEmpty());
   }
 
   @Test

@@ -73,7 +73,7 @@ class FallbackTemplateTest {
     assertTrue(
         assertThrows(TemplateException.class, () -> format(type).prompt(messages(calling("vote"))))
             .getMessage()
-            .contains("--chat-template"));
+            .contains("name the file of one that does"));
   }
 
   @Test

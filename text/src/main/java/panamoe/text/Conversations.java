@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import panamoe.api.internal.Argument;
 import panamoe.conversation.ChatFormat;
+import panamoe.conversation.Tools;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
 import panamoe.io.Require;
@@ -12,6 +13,7 @@ import panamoe.io.Require;
 final class Conversations {
   private final Supplier<ChatFormat> reader;
   private ChatFormat format; // read for the first one: a model may have none
+  private List<String> warnings = List.of();
 
   Conversations(Supplier<ChatFormat> reader) {
     this.reader = reader;
@@ -30,6 +32,15 @@ final class Conversations {
     return format;
   }
 
+  /** Warnings about the conversations so far. */
+  synchronized List<String> warnings() {
+    return warnings;
+  }
+
+  private synchronized void warn(Tools tools) {
+    warnings = tools.any() ? format().toolWarning().stream().toList() : warnings;
+  }
+
   /**
    * The prompt of a conversation up to the assistant's next message.
    *
@@ -41,11 +52,13 @@ final class Conversations {
     messages.forEach(message -> Argument.notNull("a message", message));
     Argument.notNull("options", options);
     Require.that(!messages.isEmpty(), "there are no messages");
+    Tools tools = options.toTools();
+    warn(tools);
     try {
       return format()
           .prompt(
               messages.stream().map(ChatMessage::toMessage).toList(),
-              options.toTools(),
+              tools,
               options.toVariables());
     } catch (TemplateException e) {
       throw new IllegalArgumentException(e.reason(), e);

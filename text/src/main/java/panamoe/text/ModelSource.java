@@ -10,10 +10,13 @@ import panamoe.conversation.ChatFormat;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.FolderChat;
+import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.param.WeightTypes;
 
 /**
  * What differs between a model of a file and one that trains.
@@ -36,12 +39,20 @@ record ModelSource(
   static ModelSource opened(ModelFolder found, Backend backend, ModelOptions options) {
     Tokenizer tokenizer = found.tokenizer();
     Sampling makers = Sampling.of(found.tokenizerFiles().sampling());
-    EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
-    List<String> warnings = new ArrayList<>();
-    InferenceSettings settings = InferenceSettings.of(options.types(found));
-    LanguageModel model = found.load(backend, settings, warnings);
     Conversations conversations =
         new Conversations(() -> FolderChat.of(found, options.chatTemplate(), _ -> {}));
+    if (options.chatTemplate() != null) {
+      conversations.format(); // refuses a file that is not a template, before weights are read
+    }
+    EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
+    List<String> warnings = new ArrayList<>();
+    WeightTypes types = options.types(found);
+    double cache = InferenceMemory.of(found.config(), types).keysAndValues();
+    backend.requireMemory(
+        Words.of("the keys and values of %s texts (ModelOptions.withTexts)", options.texts()),
+        options.texts() * cache);
+    InferenceSettings settings = InferenceSettings.of(types);
+    LanguageModel model = found.load(backend, settings, warnings);
     return new ModelSource(
         () -> model, engine, tokenizer, conversations, makers, List.copyOf(warnings), model::close);
   }

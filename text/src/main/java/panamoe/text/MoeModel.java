@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import panamoe.api.Device;
 import panamoe.api.TrainableModel;
 import panamoe.api.internal.Access;
@@ -133,11 +134,13 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * The loader's warnings, one sentence each; usually empty. That a released model has no chat
-   * template, so that {@link #chat} writes lines, is not among them.
+   * The loader's warnings, one sentence each; usually empty. After a conversation with tools, also
+   * one if the model's template shows calls in a form that is not read. Not among them: a released
+   * model without a chat template, for which {@link #chat} writes lines.
    */
   public List<String> warnings() {
-    return origin.warnings();
+    return Stream.concat(origin.warnings().stream(), origin.conversations().warnings().stream())
+        .toList();
   }
 
   /** Number of parameters. */

@@ -39,10 +39,9 @@ final class Texts {
     Prompt prompt = origin.conversations().prompt(messages, options);
     ChatFormat format = origin.conversations().format();
     Tools tools = options.toTools();
-    boolean free = !tools.required() && options.text().schema() == null;
     return new ChatSession(
         begin(format.tokens(prompt), options.text(), format.ends(), format.form(), tools),
-        format.reply(prompt, free, tools.any()));
+        format.reply(prompt, options.text().schema() != null, tools));
   }
 
   /**

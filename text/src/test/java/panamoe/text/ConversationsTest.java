@@ -144,6 +144,51 @@ class ConversationsTest {
   }
 
   @Test
+  void aNamedTemplateIsReadWhenTheModelIsOpened() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    Path empty = Files.writeString(folder.resolve("empty.jinja"), "");
+    try (Device device = Device.open("cpu", 1)) {
+      String said =
+          assertThrows(
+                  PanamoeException.BadModel.class,
+                  () -> MoeModel.open(device, folder, ModelOptions.USUAL.withChatTemplate(empty)))
+              .getMessage();
+      assertEquals(empty + " gives no prompt for a short conversation", said);
+    }
+  }
+
+  @Test
+  void callsInAFormThatIsNotReadAreAWarningOfTools() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    template("{# <function= #}");
+    ChatOptions tools = OPTIONS.withTools(new Tool("vote", null, null));
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      model.encode(QUESTION, OPTIONS);
+      assertEquals(List.of(), model.warnings());
+      model.encode(QUESTION, tools);
+      model.encode(QUESTION, OPTIONS);
+      assertEquals(1, model.warnings().size());
+      assertTrue(model.warnings().getFirst().contains("<function=NAME>"), model.warnings()::toString);
+    }
+  }
+
+  @Test
+  void argumentsThatAreNestedTooDeepAreNamed() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    template("");
+    ToolCall deep = new ToolCall("c1", "vote", "{\"a\":".repeat(1001) + "1" + "}".repeat(1001));
+    ChatMessage calling = new ChatMessage("assistant", "", null, null, List.of(deep), null);
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      assertEquals(
+          "the arguments of the call c1 are nested more than 1000 deep, or have a number of more"
+              + " than 1000 digits",
+          refusal(() -> model.encode(List.of(calling), OPTIONS)));
+    }
+  }
+
+  @Test
   void aModelWithAnEncoderHasNoConversations() throws IOException {
     released("hf/switch_a", 256);
     try (Device device = Device.open("cpu", 1);

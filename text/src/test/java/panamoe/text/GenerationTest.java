@@ -50,6 +50,15 @@ class GenerationTest {
   }
 
   @Test
+  void aCacheThatDoesNotFitNamesTheOption() {
+    OutOfMemoryError refused =
+        assertThrows(
+            OutOfMemoryError.class,
+            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(1_000_000)));
+    assertTrue(refused.getMessage().contains("ModelOptions.withTexts"), refused.getMessage());
+  }
+
+  @Test
   void theResultSaysWhatWasWrittenAndWhyItEnded() {
     GenerationResult result = model.generate(PROMPT, OPTIONS);
     assertEquals(FinishReason.LENGTH, result.finishReason());

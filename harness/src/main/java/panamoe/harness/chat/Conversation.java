@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.Message;
+import panamoe.conversation.Tools;
 import panamoe.conversation.reply.Reply;
 import panamoe.conversation.template.Prompt;
 import panamoe.io.Require;
@@ -88,7 +89,7 @@ final class Conversation {
 
   /** Begins the answer to the latest prompt. */
   Reply reply() {
-    return format.reply(latest, true, false);
+    return format.reply(latest, false, Tools.NONE);
   }
 
   private List<Message> all() {

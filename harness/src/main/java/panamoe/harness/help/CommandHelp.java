@@ -21,7 +21,7 @@ import picocli.CommandLine.ParseResult;
  */
 public final class CommandHelp extends Help {
   /** The option that shows the group it stands in. */
-  private static final String ALL = "--help-all";
+  public static final String ALL = "--help-all";
 
   private static final String REMARK = " ".repeat(6);
 

@@ -129,6 +129,7 @@ public final class ServeCommand implements Subcommand {
       BooleanSupplier stop)
       throws Exception {
     PrintWriter err = shared.err();
+    chat.toolWarning().ifPresent(warning -> err.println("warning: " + warning));
     ServedModel served = served(ranks, backend, folder, chat);
     Metrics metrics = new Metrics(shared.command().root().version()[0], served.name());
     try (RequestLog log = log(served, folder, backend, metrics);

@@ -44,11 +44,11 @@ record TextEndpoint(
     fields.ignore("verbosity");
     List<int[]> prompts = List.of(chat.tokens(prompt));
     TextRequest request = read(call, fields, prompts, tools, logprobs ? top : -1, chat.ends());
-    boolean free = !tools.required() && !Constraints.isFormat(fields);
+    boolean json = Constraints.isFormat(fields);
     List<Reply> replies =
-        chat.repliesPlainly(tools.any())
+        chat.repliesPlainly(tools)
             ? List.of()
-            : Stream.generate(() -> chat.reply(prompt, free, tools.any()))
+            : Stream.generate(() -> chat.reply(prompt, json, tools))
                 .limit(request.texts())
                 .toList();
     ChatForm form = new ChatForm(head("chatcmpl-"), request, model.tokenizer(), replies);

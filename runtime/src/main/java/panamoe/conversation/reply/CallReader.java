@@ -54,7 +54,7 @@ final class CallReader implements ReplyReader {
           case ARGUMENTS, TAIL -> "";
         };
     unread.setLength(0);
-    if (!called || !held.isBlank()) {
+    if (!called && !cut || !held.isBlank()) {
       into.say(held);
     }
   }

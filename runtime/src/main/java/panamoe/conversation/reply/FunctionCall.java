@@ -1,11 +1,14 @@
 package panamoe.conversation.reply;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.UUID;
+import panamoe.io.Words;
 
 /**
  * A call of a function.
@@ -40,8 +43,15 @@ public record FunctionCall(String id, String name, String arguments) {
       if (JSON.readTree(arguments) instanceof ObjectNode object) {
         return object;
       }
+    } catch (StreamConstraintsException e) {
+      throw new IllegalArgumentException(
+          Words.of(
+              "the arguments of the call %s are nested more than %s deep, or have a number of more"
+                  + " than %s digits",
+              id, StreamReadConstraints.DEFAULT_MAX_DEPTH, StreamReadConstraints.DEFAULT_MAX_NUM_LEN),
+          e);
     } catch (JsonProcessingException _) {
-      // told below
+      // refused below, like JSON that is not an object
     }
     throw new IllegalArgumentException(
         "the arguments of the call " + id + " are not the text of a JSON object");

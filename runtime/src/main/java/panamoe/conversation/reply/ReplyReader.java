@@ -9,13 +9,20 @@ interface ReplyReader {
   /** Takes all of a text as content. */
   ReplyReader CONTENT = (piece, into) -> into.say(piece);
 
-  /** How many characters at the end of a text may be the beginning of a marker. */
+  /**
+   * The length of a marker's beginning at the end of a text. A limit on tokens may cut a character
+   * of the marker: U+FFFD behind its beginning counts too.
+   */
   static int begun(String marker, StringBuilder text) {
-    int most = Math.min(text.length(), marker.length() - 1);
-    while (!marker.startsWith(text.substring(text.length() - most))) {
+    int end = text.length();
+    while (end > 0 && text.charAt(end - 1) == '\uFFFD') {
+      end--;
+    }
+    int most = Math.min(end, marker.length() - 1);
+    while (!marker.startsWith(text.substring(end - most, end))) {
       most--;
     }
-    return most;
+    return most == 0 ? 0 : text.length() - end + most;
   }
 
   /** Reads the next piece of the text. */

@@ -33,9 +33,9 @@ public final class TemplateException extends RuntimeException {
         : new TemplateException("line " + known + ": " + getMessage(), known, false);
   }
 
-  /** What to tell whoever wrote the conversation. */
+  /** A sentence for the author of the conversation. */
   public String reason() {
-    return refusal ? getMessage() : "the model's chat template, " + getMessage();
+    return refusal ? getMessage() : "the chat template, " + getMessage();
   }
 
   /** The template's line, from 1; 0 of a refusal. */

@@ -101,6 +101,26 @@ class CallReaderTest {
     assertTrue(!reader.called());
   }
 
+  /** Openers of several bytes a character: a limit on tokens may cut within one. */
+  @ParameterizedTest
+  @CsvSource({
+    "HERMES, ' <tool_c', ''",
+    "HERMES, 'a <tool_c', 'a '",
+    "HERMES, 'a \uFFFD', 'a \uFFFD'",
+    "DEEPSEEK_V31, 'a<｜tool\uFFFD', 'a'",
+    "DEEPSEEK_V31, '\n<\uFFFD', ''"
+  })
+  void aCutOpenerIsNoContent(ReplyForm form, String written, String content) {
+    for (int cut = 0; cut <= written.length(); cut++) {
+      Reply reply = form.reply(new ByteTokenizer(), false, false, true);
+      String said =
+          reply.next(written.substring(0, cut)).content()
+              + reply.next(written.substring(cut)).content()
+              + reply.end(true).content();
+      assertEquals(content, said);
+    }
+  }
+
   @Test
   void eachCallHasItsId() {
     Reply reader = reply();
