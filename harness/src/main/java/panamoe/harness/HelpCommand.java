@@ -24,9 +24,7 @@ public final class HelpCommand implements Subcommand {
       description = "Show this help message and exit.")
   private boolean help;
 
-  @Option(
-      names = CommandHelp.ALL,
-      description = "Show the options for several ranks too.")
+  @Option(names = CommandHelp.ALL, description = "Show the options for several ranks too.")
   private boolean all;
 
   @Parameters(paramLabel = "COMMAND", description = "Its name. Default: all commands.")

@@ -49,8 +49,8 @@ import panamoe.engine.routes.Routing;
 import panamoe.engine.routes.RoutingException;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.ListenerLog;
 import panamoe.engine.schedule.ModelRunner;
-import panamoe.engine.schedule.Recorder;
 import panamoe.engine.schedule.StepRows;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
@@ -141,9 +141,9 @@ class ExpertsOnDiskTest {
     }
   }
 
-  private List<Recorder> write(LanguageModel model) throws InterruptedException {
+  private List<ListenerLog> write(LanguageModel model) throws InterruptedException {
     Random random = new Random(4);
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     Engine.onRanks(
         backend,
         model,
@@ -151,7 +151,7 @@ class ExpertsOnDiskTest {
         new EngineConfig(60, 4, 5, 16, 0, true, 3),
         engine -> {
           for (int i = 0; i < 9; i++) {
-            Recorder recorder = new Recorder();
+            ListenerLog recorder = new ListenerLog();
             engine.submit(
                 GenerationRequest.of(
                         random.ints(1 + random.nextInt(12), 0, 256).toArray(),
@@ -174,12 +174,12 @@ class ExpertsOnDiskTest {
   void writesTheTextsOfAModelThatIsWholeInMemory(DType compute, DType experts, int slots)
       throws InterruptedException {
     WeightTypes types = new WeightTypes(compute, experts);
-    List<Recorder> whole;
+    List<ListenerLog> whole;
     try (LanguageModel model = load(InferenceSettings.of(types))) {
       whole = write(model);
     }
     try (LanguageModel model = loadWith(types, slots)) {
-      List<Recorder> read = write(model);
+      List<ListenerLog> read = write(model);
       for (int i = 0; i < whole.size(); i++) {
         assertEquals(whole.get(i).tokens, read.get(i).tokens);
         assertEquals(whole.get(i).logprobBits, read.get(i).logprobBits);
@@ -368,8 +368,8 @@ class ExpertsOnDiskTest {
   void fewerExpertsPerTokenAreThoseOfARequest() throws InterruptedException {
     List<Integer> topK = List.of(2, 1, 1);
     InferenceSettings limited = new InferenceSettings(FLOATS, Long.MAX_VALUE, null, topK);
-    Recorder asked = new Recorder();
-    Recorder loaded = new Recorder();
+    ListenerLog asked = new ListenerLog();
+    ListenerLog loaded = new ListenerLog();
     GenerationRequest request =
         GenerationRequest.of(PROMPT, SamplingConfig.of(0, 0, 1, 1), StopConfig.of(20, List.of()))
             .withLogprobs(3);
@@ -394,7 +394,7 @@ class ExpertsOnDiskTest {
     }
   }
 
-  private void run(LanguageModel model, GenerationRequest request, Recorder recorder)
+  private void run(LanguageModel model, GenerationRequest request, ListenerLog recorder)
       throws InterruptedException {
     Engine.onRanks(
         backend,

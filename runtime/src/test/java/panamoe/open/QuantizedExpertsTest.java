@@ -35,8 +35,8 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.ListenerLog;
 import panamoe.engine.schedule.ModelRunner;
-import panamoe.engine.schedule.Recorder;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
@@ -186,9 +186,9 @@ class QuantizedExpertsTest {
     return requests;
   }
 
-  private List<Recorder> write(LanguageModel model, EngineConfig config, boolean together)
+  private List<ListenerLog> write(LanguageModel model, EngineConfig config, boolean together)
       throws InterruptedException {
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     Engine.onRanks(
         backend,
         model,
@@ -196,7 +196,7 @@ class QuantizedExpertsTest {
         config,
         engine -> {
           for (GenerationRequest request : requests()) {
-            Recorder recorder = new Recorder();
+            ListenerLog recorder = new ListenerLog();
             engine.submit(request, recorder);
             texts.add(recorder);
             while (!together && !recorder.over()) {
@@ -214,8 +214,8 @@ class QuantizedExpertsTest {
   @CsvSource({"FLOAT32, Q8_0", "BFLOAT16, Q4_0"})
   void aTextIsTheSameAloneAndInABatch(DType compute, DType blocks) throws InterruptedException {
     try (LanguageModel model = load(backend, compute, blocks, new ArrayList<>())) {
-      List<Recorder> alone = write(model, new EngineConfig(12, 4, 1, 1, 1, false, 0), false);
-      List<Recorder> batch = write(model, new EngineConfig(60, 4, 5, 16, 0, true, 3), true);
+      List<ListenerLog> alone = write(model, new EngineConfig(12, 4, 1, 1, 1, false, 0), false);
+      List<ListenerLog> batch = write(model, new EngineConfig(60, 4, 5, 16, 0, true, 3), true);
       assertTrue(alone.stream().mapToInt(text -> text.tokens.size()).sum() > 60);
       for (int i = 0; i < alone.size(); i++) {
         assertEquals(alone.get(i).tokens, batch.get(i).tokens);

@@ -35,7 +35,7 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
-import panamoe.engine.schedule.Recorder;
+import panamoe.engine.schedule.ListenerLog;
 import panamoe.engine.schedule.RotaryModel;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
@@ -64,7 +64,7 @@ class RankedEngineTest {
 
   @TempDir private static Path folder;
   @TempDir private Path cache;
-  private List<Recorder> expected;
+  private List<ListenerLog> expected;
 
   @BeforeAll
   void onOneRank() {
@@ -101,7 +101,7 @@ class RankedEngineTest {
     return requests;
   }
 
-  private static List<Recorder> texts(Topology topology) {
+  private static List<ListenerLog> texts(Topology topology) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
@@ -110,7 +110,7 @@ class RankedEngineTest {
                   LanguageModel model = new LanguageModel(MODEL, ranks)) {
                 model.materialize(backend, DType.FLOAT32, false, 3);
                 model.pack(backend, DType.FLOAT32);
-                List<Recorder> texts = write(backend, model);
+                List<ListenerLog> texts = write(backend, model);
                 ranks.close();
                 return texts;
               }
@@ -123,7 +123,7 @@ class RankedEngineTest {
    *
    * @param elements receives for each rank the number of those that it holds
    */
-  private static List<Recorder> textsOfCopies(Topology topology, int copies, long[] elements) {
+  private static List<ListenerLog> textsOfCopies(Topology topology, int copies, long[] elements) {
     InferenceSettings whole = InferenceSettings.of(WeightTypes.of(DType.FLOAT32));
     return textsOfFile(
         topology, copies, _ -> whole, (model, rank) -> elements[rank] = model.parameters().count());
@@ -135,7 +135,7 @@ class RankedEngineTest {
    * @param settings of a rank
    * @param then is passed each rank's model at the end
    */
-  private static List<Recorder> textsOfFile(
+  private static List<ListenerLog> textsOfFile(
       Topology topology,
       int copies,
       Function<Ranks, InferenceSettings> settings,
@@ -151,7 +151,7 @@ class RankedEngineTest {
                       ModelFolder.open(folder)
                           .load(
                               backend, settings.apply(ranks), ranks, new ArrayList<>(), _ -> {})) {
-                List<Recorder> texts = write(backend, model);
+                List<ListenerLog> texts = write(backend, model);
                 then.accept(model, world.rank());
                 ranks.close();
                 return texts;
@@ -160,9 +160,9 @@ class RankedEngineTest {
         .getFirst();
   }
 
-  private static List<Recorder> write(Backend backend, LanguageModel model)
+  private static List<ListenerLog> write(Backend backend, LanguageModel model)
       throws InterruptedException {
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     Engine.onRanks(
         backend,
         model,
@@ -170,7 +170,7 @@ class RankedEngineTest {
         CONFIG,
         engine -> {
           for (GenerationRequest request : requests()) {
-            Recorder recorder = new Recorder();
+            ListenerLog recorder = new ListenerLog();
             engine.submit(request, recorder);
             texts.add(recorder);
             engine.step();
@@ -212,7 +212,7 @@ class RankedEngineTest {
   void withCopiesOfExpertsOverTensorRanks(int ranks, int experts, int tensor, int slices) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     long[] elements = new long[ranks];
-    List<Recorder> without = textsOfCopies(topology, 0, elements);
+    List<ListenerLog> without = textsOfCopies(topology, 0, elements);
     assertSame(without, textsOfCopies(topology, 1, elements));
     assertSame(without, textsOfCopies(topology, 2, elements));
   }
@@ -233,7 +233,7 @@ class RankedEngineTest {
   void withExpertsOnTheDisk(int ranks, int experts, int tensor, int slices, int copies) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     WeightTypes types = WeightTypes.of(DType.FLOAT32);
-    List<Recorder> texts =
+    List<ListenerLog> texts =
         textsOfFile(
             topology,
             copies,
@@ -282,7 +282,7 @@ class RankedEngineTest {
             });
   }
 
-  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
+  private static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);
@@ -294,7 +294,7 @@ class RankedEngineTest {
   @CsvSource({"2, 1, 2, 1", "2, 1, 2, 2", "4, 2, 2, 2", "4, 4, 2, 1", "8, 4, 4, 2"})
   void slicedOverTensorRanks(int ranks, int experts, int tensor, int slices) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
-    List<Recorder> found = texts(topology);
+    List<ListenerLog> found = texts(topology);
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       for (int token = 0; token < expected.get(i).logprobBits.size(); token++) {
@@ -303,7 +303,7 @@ class RankedEngineTest {
         assertEquals(want, have, SLICED);
       }
     }
-    List<Recorder> again = texts(topology);
+    List<ListenerLog> again = texts(topology);
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(found.get(i).logprobBits, again.get(i).logprobBits);
     }

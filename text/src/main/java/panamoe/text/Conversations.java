@@ -57,9 +57,7 @@ final class Conversations {
     try {
       return format()
           .prompt(
-              messages.stream().map(ChatMessage::toMessage).toList(),
-              tools,
-              options.toVariables());
+              messages.stream().map(ChatMessage::toMessage).toList(), tools, options.toVariables());
     } catch (TemplateException e) {
       throw new IllegalArgumentException(e.reason(), e);
     }

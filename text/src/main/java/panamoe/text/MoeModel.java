@@ -37,7 +37,7 @@ public final class MoeModel implements AutoCloseable {
   private final ModelSource origin;
   private final ModelConfig config;
   private final long parameters;
-  private final Texts texts;
+  private final Sessions texts;
   private final Lifetime lifetime;
 
   /**
@@ -63,7 +63,7 @@ public final class MoeModel implements AutoCloseable {
               engine.close();
               origin.close().run();
             });
-    this.texts = new Texts(engine, origin, lifetime);
+    this.texts = new Sessions(engine, origin, lifetime);
   }
 
   /** Opens a model with {@link ModelOptions#USUAL}; see below. */

@@ -64,8 +64,8 @@ class ConversationsTest {
   private void template(String marker) throws IOException {
     Files.writeString(
         folder.resolve("chat_template.jinja"),
-        "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('not so') }}{% endif %}"
-            + "{{ m.content }}{% if m.role == 'assistant' %}"
+        "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('not so') }}{% endif"
+            + " %}{{ m.content }}{% if m.role == 'assistant' %}"
             + marker
             + "{% endif %}{% endfor %}");
   }
@@ -169,7 +169,8 @@ class ConversationsTest {
       model.encode(QUESTION, tools);
       model.encode(QUESTION, OPTIONS);
       assertEquals(1, model.warnings().size());
-      assertTrue(model.warnings().getFirst().contains("<function=NAME>"), model.warnings()::toString);
+      assertTrue(
+          model.warnings().getFirst().contains("<function=NAME>"), model.warnings()::toString);
     }
   }
 

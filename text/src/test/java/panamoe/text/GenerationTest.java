@@ -19,7 +19,7 @@ import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.testkit.SmallRun;
 
-/** Texts by options, and texts that are drawn token by token. */
+/** Sessions by options, and texts that are drawn token by token. */
 class GenerationTest {
   private static final String PROMPT = "Die Würde des ";
   private static final GenerationOptions OPTIONS = GenerationOptions.of(30);

@@ -13,7 +13,7 @@ import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.schedule.EngineThread;
-import panamoe.harness.generate.TextOptions;
+import panamoe.harness.generate.GenerationOptions;
 
 /** A conversation, line by line: messages are answered, and lines with a slash are commands. */
 final class Chat {
@@ -33,7 +33,7 @@ final class Chat {
    * @param thoughts whether thoughts are printed too, dimmed
    * @param json whether answers are printed as an object a line
    */
-  record Settings(TextOptions text, long seed, boolean thoughts, boolean json) {}
+  record Settings(GenerationOptions text, long seed, boolean thoughts, boolean json) {}
 
   private final EngineThread engine;
   private final Conversation conversation;

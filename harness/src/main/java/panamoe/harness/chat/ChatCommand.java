@@ -16,7 +16,7 @@ import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.TemplateOption;
-import panamoe.harness.generate.TextOptions;
+import panamoe.harness.generate.GenerationOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -49,7 +49,7 @@ public final class ChatCommand implements Subcommand {
   private static final long POLL_MILLIS = 100;
 
   @Mixin private SharedOptions shared;
-  @Mixin private TextOptions text;
+  @Mixin private GenerationOptions text;
   @Mixin private RankOptions rankOptions;
   @Mixin private TemplateOption template;
 

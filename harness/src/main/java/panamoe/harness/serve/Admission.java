@@ -29,7 +29,7 @@ final class Admission {
    *
    * @throws ApiError 429 if too many wait
    */
-  synchronized Place admit(TextRequest request) {
+  synchronized Place admit(CompletionRequest request) {
     int bound = limits.sequences() + limits.queuedRequests();
     if (request.texts() > bound) {
       throw ApiError.invalid(

@@ -90,8 +90,8 @@ final class ApiServer implements AutoCloseable {
     this.log = log;
     this.connections = new Connections(limits.slowReader());
     StateEndpoint told = new StateEndpoint(served);
-    TextEndpoint texts =
-        new TextEndpoint(
+    CompletionEndpoint texts =
+        new CompletionEndpoint(
             served,
             limits,
             new Admission(limits),
@@ -279,7 +279,7 @@ final class ApiServer implements AutoCloseable {
     state = ServerState.DRAINING;
     log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
     awaitNone(connections::size, limits.shutdown(), hurry);
-    connections.fail(TextResponse.stopped(ServerState.DRAINING));
+    connections.fail(CompletionResponse.stopped(ServerState.DRAINING));
     awaitNone(answering::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
   }
 

@@ -11,7 +11,7 @@ import panamoe.data.Tokenizer;
  *
  * @param replies of each text; empty if texts are content alone
  */
-record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply> replies)
+record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<Reply> replies)
     implements ResponseForm {
   record Message(
       String role,
@@ -62,14 +62,14 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   @Override
-  public Answer whole(List<StreamedText> texts, Usage usage) {
+  public Answer whole(List<StreamedChoice> texts, Usage usage) {
     List<Choice> choices =
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList();
     return new Answer(
         head, "chat.completion", choices, usage.thinking(thoughtTokens()), promptIds());
   }
 
-  private Choice choice(int index, StreamedText text) {
+  private Choice choice(int index, StreamedChoice text) {
     return new Choice(
         index,
         message(index, text),
@@ -81,7 +81,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
         MoeFields.whole(request.routing(), text));
   }
 
-  private Message message(int index, StreamedText text) {
+  private Message message(int index, StreamedChoice text) {
     if (replies.isEmpty()) {
       return new Message("assistant", text.text(), "", null, List.of());
     }
@@ -98,7 +98,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
             .toList());
   }
 
-  private static Reply.Read read(Reply reply, TextEvent.Piece piece) {
+  private static Reply.Read read(Reply reply, ChoiceEvent.Piece piece) {
     return reply.next(piece.marked(), piece.drawn().size());
   }
 
@@ -130,7 +130,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
   }
 
   @Override
-  public Answer piece(TextEvent.Piece piece) {
+  public Answer piece(ChoiceEvent.Piece piece) {
     Delta delta =
         replies.isEmpty()
             ? new Delta(null, piece.text(), null, List.of())
@@ -152,7 +152,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
   }
 
   @Override
-  public Answer end(int choice, StreamedText text) {
+  public Answer end(int choice, StreamedChoice text) {
     Delta delta =
         replies.isEmpty()
             ? new Delta(null, null, null, List.of())

@@ -18,12 +18,12 @@ record ChatLogprobs(List<Token> content) {
       @JsonInclude(JsonInclude.Include.NON_NULL) List<Token> topLogprobs) {}
 
   /** Those of some tokens; null if they were not asked for. */
-  static ChatLogprobs of(Tokenizer tokenizer, List<TextEvent.Drawn> drawn) {
+  static ChatLogprobs of(Tokenizer tokenizer, List<ChoiceEvent.Drawn> drawn) {
     if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
       return null;
     }
     List<Token> content = new ArrayList<>();
-    for (TextEvent.Drawn next : drawn) {
+    for (ChoiceEvent.Drawn next : drawn) {
       TokenLogprobs logprobs = next.logprobs();
       List<Token> top = new ArrayList<>();
       for (int i = 0; i < logprobs.tokens().length; i++) {

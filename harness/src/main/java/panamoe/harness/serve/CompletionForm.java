@@ -7,7 +7,8 @@ import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 
 /** Answers of completions. */
-record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Writer> logprobs)
+record CompletionForm(
+    Head head, CompletionRequest request, List<CompletionLogprobs.Writer> logprobs)
     implements ResponseForm {
   record Choice(
       int index,
@@ -19,7 +20,7 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
       @JsonInclude(JsonInclude.Include.NON_NULL) MoeFields moe) {}
 
-  CompletionForm(Head head, TextRequest request, Tokenizer tokenizer) {
+  CompletionForm(Head head, CompletionRequest request, Tokenizer tokenizer) {
     this(
         head,
         request,
@@ -29,12 +30,12 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
   }
 
   @Override
-  public Answer whole(List<StreamedText> texts, Usage usage) {
+  public Answer whole(List<StreamedChoice> texts, Usage usage) {
     return answer(
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList(), usage);
   }
 
-  private Choice choice(int index, StreamedText text) {
+  private Choice choice(int index, StreamedChoice text) {
     return new Choice(
         index,
         text.text(),
@@ -55,7 +56,7 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
   }
 
   @Override
-  public Answer piece(TextEvent.Piece piece) {
+  public Answer piece(ChoiceEvent.Piece piece) {
     return answer(
         List.of(
             new Choice(
@@ -71,7 +72,7 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
   }
 
   @Override
-  public Answer end(int choice, StreamedText text) {
+  public Answer end(int choice, StreamedChoice text) {
     Finish finish = text.finish();
     return answer(
         List.of(

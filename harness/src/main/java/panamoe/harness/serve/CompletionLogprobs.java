@@ -31,14 +31,14 @@ record CompletionLogprobs(
     }
 
     /** Those of the next tokens; null if they were not asked for. */
-    CompletionLogprobs next(List<TextEvent.Drawn> drawn) {
+    CompletionLogprobs next(List<ChoiceEvent.Drawn> drawn) {
       if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
         return null;
       }
       CompletionLogprobs made =
           new CompletionLogprobs(
               new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-      for (TextEvent.Drawn next : drawn) {
+      for (ChoiceEvent.Drawn next : drawn) {
         TokenLogprobs logprobs = next.logprobs();
         Map<String, Double> top = new LinkedHashMap<>();
         for (int i = 0; i < logprobs.tokens().length; i++) {

@@ -59,6 +59,6 @@ final class Connection {
 
   /** Answers with an error instead of what is left of the texts. */
   void fail(ApiError error) {
-    events.put(new TextEvent.Failed(0, error));
+    events.put(new ChoiceEvent.Failed(0, error));
   }
 }

@@ -15,10 +15,10 @@ final class EventQueue {
 
   private static final long NOT_FULL = Long.MIN_VALUE;
 
-  private final LinkedBlockingQueue<TextEvent> events = new LinkedBlockingQueue<>();
+  private final LinkedBlockingQueue<ChoiceEvent> events = new LinkedBlockingQueue<>();
   private volatile long fullSince = NOT_FULL;
 
-  void put(TextEvent event) {
+  void put(ChoiceEvent event) {
     events.add(event);
     if (events.size() >= FULL && fullSince == NOT_FULL) {
       fullSince = System.nanoTime();
@@ -26,8 +26,8 @@ final class EventQueue {
   }
 
   /** Waits for the next event; null if none came in {@code wait}. */
-  TextEvent take(Duration wait) throws InterruptedException {
-    TextEvent event = events.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
+  ChoiceEvent take(Duration wait) throws InterruptedException {
+    ChoiceEvent event = events.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
     if (events.size() < FULL) {
       fullSince = NOT_FULL;
     }

@@ -16,28 +16,28 @@ import panamoe.harness.generate.RouteTable;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record MoeFields(List<ObjectNode> layers, List<int[]> tokenExperts) {
   /** Of a whole text; null if nothing is asked for. */
-  static MoeFields whole(Routing routing, StreamedText text) {
+  static MoeFields whole(Routing routing, StreamedChoice text) {
     return routing.statistics() || routing.tokens()
         ? new MoeFields(layers(text), experts(routing, text.drawn()))
         : null;
   }
 
   /** Of the tokens of a piece; null if not asked for. */
-  static MoeFields piece(Routing routing, List<TextEvent.Drawn> drawn) {
+  static MoeFields piece(Routing routing, List<ChoiceEvent.Drawn> drawn) {
     return routing.tokens() ? new MoeFields(null, experts(routing, drawn)) : null;
   }
 
   /** Of the end of a text that was told in pieces; null if not asked for. */
-  static MoeFields end(StreamedText text) {
+  static MoeFields end(StreamedChoice text) {
     return text.generation().routes() == null ? null : new MoeFields(layers(text), null);
   }
 
-  private static List<ObjectNode> layers(StreamedText text) {
+  private static List<ObjectNode> layers(StreamedChoice text) {
     RouteStatistics routes = text.generation().routes();
     return routes == null ? null : RouteTable.json(routes);
   }
 
-  private static List<int[]> experts(Routing routing, List<TextEvent.Drawn> drawn) {
-    return routing.tokens() ? drawn.stream().map(TextEvent.Drawn::experts).toList() : null;
+  private static List<int[]> experts(Routing routing, List<ChoiceEvent.Drawn> drawn) {
+    return routing.tokens() ? drawn.stream().map(ChoiceEvent.Drawn::experts).toList() : null;
   }
 }

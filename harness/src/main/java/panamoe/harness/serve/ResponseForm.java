@@ -8,16 +8,16 @@ interface ResponseForm {
   Head head();
 
   /** The whole answer. */
-  Answer whole(List<StreamedText> texts, Usage usage);
+  Answer whole(List<StreamedChoice> texts, Usage usage);
 
   /** The first chunk of a text; null if it has none of its own. */
   Answer begin(int choice);
 
   /** A chunk of a text; null if the piece tells nothing yet. */
-  Answer piece(TextEvent.Piece piece);
+  Answer piece(ChoiceEvent.Piece piece);
 
   /** The last chunk of a text. */
-  Answer end(int choice, StreamedText text);
+  Answer end(int choice, StreamedChoice text);
 
   /** The last chunk of all. */
   Answer usage(Usage usage);
@@ -54,9 +54,9 @@ interface ResponseForm {
   }
 
   /** The tokens of a piece, if a request asks for them; else null. */
-  static int[] tokenIds(TextRequest request, List<TextEvent.Drawn> drawn) {
+  static int[] tokenIds(CompletionRequest request, List<ChoiceEvent.Drawn> drawn) {
     return request.answer().tokenIds()
-        ? drawn.stream().mapToInt(TextEvent.Drawn::token).toArray()
+        ? drawn.stream().mapToInt(ChoiceEvent.Drawn::token).toArray()
         : null;
   }
 }

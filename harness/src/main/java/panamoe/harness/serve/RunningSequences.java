@@ -17,7 +17,7 @@ import panamoe.engine.schedule.EngineThread;
  */
 final class RunningSequences {
   private final EngineThread engine;
-  private final TextRequest request;
+  private final CompletionRequest request;
   private final EventQueue events;
   private final Admission.Place place;
   private final Metrics metrics;
@@ -30,7 +30,7 @@ final class RunningSequences {
    */
   RunningSequences(
       EngineThread engine,
-      TextRequest request,
+      CompletionRequest request,
       EventQueue events,
       Admission.Place place,
       Metrics metrics,
@@ -79,7 +79,7 @@ final class RunningSequences {
     private final int choice;
     private final boolean first;
     private final ResponseRecorder recorder;
-    private List<TextEvent.Drawn> drawn = new ArrayList<>();
+    private List<ChoiceEvent.Drawn> drawn = new ArrayList<>();
     private boolean begun;
     private long before;
 
@@ -98,7 +98,7 @@ final class RunningSequences {
       before = now;
       metrics.token();
       begin();
-      drawn.add(new TextEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
+      drawn.add(new ChoiceEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
       if (recorder != null) {
         recorder.drew(token, logprobs, experts);
       }
@@ -115,7 +115,7 @@ final class RunningSequences {
     }
 
     private void tell(String piece, String marker) {
-      events.put(new TextEvent.Piece(choice, piece, marker, drawn));
+      events.put(new ChoiceEvent.Piece(choice, piece, marker, drawn));
       drawn = new ArrayList<>();
     }
 
@@ -129,7 +129,7 @@ final class RunningSequences {
       if (recorder != null) {
         recorder.ended(generation);
       }
-      events.put(new TextEvent.Ended(choice, generation));
+      events.put(new ChoiceEvent.Ended(choice, generation));
     }
 
     @Override
@@ -140,8 +140,8 @@ final class RunningSequences {
         recorder.failed(failure);
       }
       events.put(
-          new TextEvent.Failed(
-              choice, ApiError.internal("the text failed: " + TextResponse.reason(failure))));
+          new ChoiceEvent.Failed(
+              choice, ApiError.internal("the text failed: " + CompletionResponse.reason(failure))));
     }
 
     /** The prompt is computed, or never will be. */
@@ -162,7 +162,7 @@ final class RunningSequences {
       try {
         submit(sibling);
       } catch (IllegalStateException _) {
-        events.put(new TextEvent.Failed(sibling, TextResponse.stopped(ServerState.FAILED)));
+        events.put(new ChoiceEvent.Failed(sibling, CompletionResponse.stopped(ServerState.FAILED)));
       }
     }
   }

@@ -37,7 +37,7 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.engine.schedule.HashEngine;
 import panamoe.engine.schedule.ScriptedEngine;
-import panamoe.harness.generate.TextOptions;
+import panamoe.harness.generate.GenerationOptions;
 import picocli.CommandLine;
 
 @Timeout(60)
@@ -51,7 +51,8 @@ class ChatTest {
   private static Talk talk(Lines lines, boolean json, Runnable beforeStep) throws Exception {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    TextOptions options = CommandLine.populateCommand(new TextOptions(), "--max-tokens", "24");
+    GenerationOptions options =
+        CommandLine.populateCommand(new GenerationOptions(), "--max-tokens", "24");
     Engine engine = HashEngine.of(CONFIG, CONTEXT, beforeStep);
     boolean answered;
     try (EngineThread thread = new EngineThread(engine, _ -> {}, () -> {});
@@ -74,7 +75,7 @@ class ChatTest {
     ChatTemplate template = ChatTemplate.of("{{ messages[-1].content }}:", "t", Map.of());
     Engine engine = ScriptedEngine.of(CONFIG, CONTEXT, "<think>\nHm.\n</think>\n\nAye.");
     StringWriter out = new StringWriter();
-    TextOptions options = CommandLine.populateCommand(new TextOptions());
+    GenerationOptions options = CommandLine.populateCommand(new GenerationOptions());
     Lines lines = new PipedLines(new BufferedReader(new StringReader("So?")));
     try (EngineThread thread = new EngineThread(engine, _ -> {}, () -> {});
         lines) {
@@ -104,7 +105,7 @@ class ChatTest {
   }
 
   private static String answer(String prompt, long seed) {
-    TextOptions options = CommandLine.populateCommand(new TextOptions());
+    GenerationOptions options = CommandLine.populateCommand(new GenerationOptions());
     try (Engine engine = HashEngine.of(CONFIG, CONTEXT, () -> {})) {
       return engine
           .run(

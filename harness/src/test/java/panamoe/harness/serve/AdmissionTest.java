@@ -21,8 +21,8 @@ class AdmissionTest {
     return new Limits(2, 3, 10, wait, 1, 1, 1, second, second, second);
   }
 
-  private static TextRequest request(int n, int promptTokens) {
-    return new TextRequest(
+  private static CompletionRequest request(int n, int promptTokens) {
+    return new CompletionRequest(
         List.of(new int[promptTokens]),
         n,
         SamplingConfig.GREEDY,
@@ -31,7 +31,7 @@ class AdmissionTest {
         null,
         Terms.USUAL,
         Routing.USUAL,
-        new TextRequest.Delivery(false, false, false));
+        new CompletionRequest.Delivery(false, false, false));
   }
 
   private ApiError refused(int n, int promptTokens) {

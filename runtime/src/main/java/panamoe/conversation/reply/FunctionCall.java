@@ -48,7 +48,9 @@ public record FunctionCall(String id, String name, String arguments) {
           Words.of(
               "the arguments of the call %s are nested more than %s deep, or have a number of more"
                   + " than %s digits",
-              id, StreamReadConstraints.DEFAULT_MAX_DEPTH, StreamReadConstraints.DEFAULT_MAX_NUM_LEN),
+              id,
+              StreamReadConstraints.DEFAULT_MAX_DEPTH,
+              StreamReadConstraints.DEFAULT_MAX_NUM_LEN),
           e);
     } catch (JsonProcessingException _) {
       // refused below, like JSON that is not an object

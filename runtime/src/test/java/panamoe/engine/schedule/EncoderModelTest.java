@@ -58,11 +58,11 @@ class EncoderModelTest {
   }
 
   /** Answers the same texts together, or each after the one before. */
-  private static List<Recorder> write(Engine engine, boolean together) {
+  private static List<ListenerLog> write(Engine engine, boolean together) {
     Random random = new Random(4);
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     for (int i = 0; i < 6; i++) {
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       engine.submit(
           GenerationRequest.of(
                   random.ints(1 + random.nextInt(20), 0, 256).toArray(),
@@ -88,8 +88,8 @@ class EncoderModelTest {
         LanguageModel model = model(backend, dtype);
         Engine alone = new Engine(backend, model, new ByteTokenizer(), ALONE.withInt8Cache(int8));
         Engine storm = new Engine(backend, model, new ByteTokenizer(), STORM.withInt8Cache(int8))) {
-      List<Recorder> expected = write(alone, false);
-      List<Recorder> found = write(storm, true);
+      List<ListenerLog> expected = write(alone, false);
+      List<ListenerLog> found = write(storm, true);
       assertTrue(storm.interruptions() > 0);
       for (int i = 0; i < expected.size(); i++) {
         assertTrue(expected.get(i).tokens.size() > 5);
@@ -124,7 +124,7 @@ class EncoderModelTest {
       // Room for two or three of eight experts of 24 x 32 x 2 floats, with what packing adds.
       long memory = InferenceMemory.of(config, types).weights() - 4 * 4096;
       InferenceSettings little = new InferenceSettings(types, memory, folder, List.of());
-      List<List<Recorder>> answers = new ArrayList<>();
+      List<List<ListenerLog>> answers = new ArrayList<>();
       for (InferenceSettings settings : List.of(InferenceSettings.of(types), little)) {
         try (LanguageModel model =
                 saved.load(backend, settings, Ranks.alone(), new ArrayList<>(), _ -> {});
@@ -159,7 +159,7 @@ class EncoderModelTest {
         Engine engine =
             new Engine(
                 backend, model, new ByteTokenizer(), new EngineConfig(2, 4, 1, 4, 0, false, 0))) {
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       SamplingConfig greedy = SamplingConfig.of(0, 0, 1, 0);
       StopConfig seven = new StopConfig(7, 0, List.of(), Set.of(), true, false);
       engine.submit(GenerationRequest.of(new int[20], greedy, seven), recorder);
@@ -170,7 +170,7 @@ class EncoderModelTest {
       StopConfig eight = StopConfig.of(8, List.of());
       refused(
           "up to 9 tokens, more than the cache's 8",
-          () -> engine.submit(GenerationRequest.of(new int[2], greedy, eight), new Recorder()));
+          () -> engine.submit(GenerationRequest.of(new int[2], greedy, eight), new ListenerLog()));
     }
   }
 
@@ -189,7 +189,7 @@ class EncoderModelTest {
               new int[CONTEXT], SamplingConfig.of(0, 0, 1, 0), StopConfig.of(1, List.of()));
       refused(
           "the prompt has 41 tokens, more than the model's context of 40",
-          () -> engine.submit(full, new Recorder())); // its end counts
+          () -> engine.submit(full, new ListenerLog())); // its end counts
       refused("answers a text", () -> ModelRunner.nextLogits(backend, model, 1, 2));
       StepRows rows = new StepRows(1);
       rows.add(1, 0, 0);

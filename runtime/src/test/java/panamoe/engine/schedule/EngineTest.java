@@ -87,8 +87,8 @@ class EngineTest {
     assertEquals(0, engine.usage(), "blocks are lost");
   }
 
-  private static Recorder alone(GenerationRequest request) {
-    Recorder recorder = new Recorder();
+  private static ListenerLog alone(GenerationRequest request) {
+    ListenerLog recorder = new ListenerLog();
     EngineTest test = new EngineTest();
     Engine engine = test.engine(new EngineConfig(40, 1, 1, 1, 1, false, 0), 1);
     engine.submit(request, recorder);
@@ -148,11 +148,11 @@ class EngineTest {
       Engine engine,
       Random random,
       Consumer<Engine> drain,
-      Function<GenerationRequest, Recorder> alone) {
-    Map<Recorder, GenerationRequest> asked = new HashMap<>();
+      Function<GenerationRequest, ListenerLog> alone) {
+    Map<ListenerLog, GenerationRequest> asked = new HashMap<>();
     for (int i = 0; i < 60; i++) {
       GenerationRequest request = random(random);
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       GenerationHandle handle = engine.submit(request, recorder);
       if (random.nextInt(5) == 0) {
         for (int step = random.nextInt(10); step > 0; step--) {
@@ -169,7 +169,7 @@ class EngineTest {
     drain.accept(engine);
     asked.forEach(
         (found, request) -> {
-          Recorder expected = alone.apply(request);
+          ListenerLog expected = alone.apply(request);
           assertEquals(expected.tokens, found.tokens, request::toString);
           assertEquals(expected.logprobBits, found.logprobBits, request::toString);
           assertEquals(expected.text.toString(), found.text.toString());
@@ -181,13 +181,13 @@ class EngineTest {
   @Test
   void roomRunsOutAndTheYoungestIsInterrupted() {
     Engine engine = engine(new EngineConfig(10, 4, 4, 16, 0, false, 0), 1);
-    List<Recorder> recorders = new ArrayList<>();
+    List<ListenerLog> recorders = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
       recorders.add(submit(engine, request("ABCDEF" + (char) ('G' + i), 20)));
     }
     drain(engine);
     assertTrue(engine.interruptions() > 0);
-    for (Recorder recorder : recorders) {
+    for (ListenerLog recorder : recorders) {
       assertEquals(20, recorder.tokens.size());
     }
   }
@@ -209,8 +209,8 @@ class EngineTest {
         new StopConfig(tokens, 0, List.of(), Set.of(), true, false));
   }
 
-  private static Recorder submit(Engine engine, GenerationRequest request) {
-    Recorder recorder = new Recorder();
+  private static ListenerLog submit(Engine engine, GenerationRequest request) {
+    ListenerLog recorder = new ListenerLog();
     engine.submit(request, recorder);
     return recorder;
   }
@@ -218,17 +218,17 @@ class EngineTest {
   @Test
   void whatAnEarlierTextBeganWithIsNotComputedAgain() {
     Engine engine = engine(ROOMY, 1);
-    Recorder first = submit(engine, request("ABCDEFGHIJKLM", 3));
+    ListenerLog first = submit(engine, request("ABCDEFGHIJKLM", 3));
     drain(engine);
     long before = runner.rows;
-    Recorder second = submit(engine, request("ABCDEFGHIJKLM", 3));
+    ListenerLog second = submit(engine, request("ABCDEFGHIJKLM", 3));
     drain(engine);
     assertEquals(0, first.generation.sharedTokens());
     assertEquals(12, second.generation.sharedTokens());
     assertEquals(1 + 2, runner.rows - before);
     assertEquals(first.tokens, second.tokens);
     GenerationRequest again = request("ABCDEFGHIJKLM", 3);
-    Recorder third = submit(engine, again.with(new Terms(0, "", "salt", Terms.NEVER)));
+    ListenerLog third = submit(engine, again.with(new Terms(0, "", "salt", Terms.NEVER)));
     drain(engine);
     assertEquals(0, third.generation.sharedTokens());
     assertEquals(first.tokens, third.tokens);
@@ -237,9 +237,9 @@ class EngineTest {
   @Test
   void aPromptIsComputedInPartsBesideWriting() {
     Engine engine = engine(new EngineConfig(40, 4, 4, 6, 0.25, true, 0), 1);
-    Recorder writer = submit(engine, request("AB", 30));
+    ListenerLog writer = submit(engine, request("AB", 30));
     engine.step();
-    Recorder reader = submit(engine, request("CDEFGHIJKLMNOPQRSTUVWXYZ", 2));
+    ListenerLog reader = submit(engine, request("CDEFGHIJKLMNOPQRSTUVWXYZ", 2));
     int steps = 0;
     while (reader.tokens.isEmpty()) {
       engine.step();
@@ -281,7 +281,7 @@ class EngineTest {
     assertEquals(End.DEADLINE, none.end());
     assertEquals(0, none.tokens());
     assertEquals(0, none.times().started());
-    Recorder recorder = new Recorder();
+    ListenerLog recorder = new ListenerLog();
     GenerationHandle handle = engine.submit(request("ABC", 9), recorder);
     engine.step();
     handle.cancel();
@@ -312,7 +312,7 @@ class EngineTest {
   void aConstraintIsKept() {
     Engine engine = engine(ROOMY, 1);
     for (int seed = 0; seed < 20; seed++) {
-      Recorder recorder =
+      ListenerLog recorder =
           submit(
               engine,
               new GenerationRequest(
@@ -344,7 +344,7 @@ class EngineTest {
   @Test
   void aConstraintHidesNoLogitThatIsNotFinite() {
     Engine engine = engine(ROOMY, 1);
-    Recorder recorder =
+    ListenerLog recorder =
         submit(
             engine,
             new GenerationRequest(
@@ -364,7 +364,7 @@ class EngineTest {
   void guessesSaveStepsAndChangeNothing() {
     GenerationRequest request = request("ABCABCABCABC", 20);
     Engine engine = engine(new EngineConfig(40, 4, 4, 16, 0.25, true, 4), 1);
-    Recorder found = submit(engine, request);
+    ListenerLog found = submit(engine, request);
     drain(engine);
     assertEquals(alone(request).tokens, found.tokens);
     Map<Integer, Float> bias = Map.of(3, 90f);
@@ -374,7 +374,7 @@ class EngineTest {
             new SamplingConfig(0, 0, 1, 0, SamplingConfig.Penalties.NONE, bias, 0),
             request.stop());
     int before = runner.steps;
-    Recorder same = submit(engine, repeating);
+    ListenerLog same = submit(engine, repeating);
     drain(engine);
     assertEquals(Collections.nCopies(20, 3), same.tokens);
     assertTrue(runner.steps - before < 10, "steps: " + (runner.steps - before));
@@ -383,9 +383,9 @@ class EngineTest {
   @Test
   void closingCancelsWhatIsLeft() {
     Engine engine = engine(ROOMY, 1);
-    Recorder running = submit(engine, request("ABC", 9));
+    ListenerLog running = submit(engine, request("ABC", 9));
     engine.step();
-    Recorder waiting = submit(engine, request("ABC", 9));
+    ListenerLog waiting = submit(engine, request("ABC", 9));
     engine.close();
     assertEquals(End.CANCELLED, running.generation.end());
     assertEquals(End.CANCELLED, waiting.generation.end());
@@ -394,9 +394,9 @@ class EngineTest {
   @Test
   void oneTextFailsAlone() {
     Engine engine = engine(ROOMY, 1);
-    Recorder good = submit(engine, request("ABC", 9));
-    Recorder nan = submit(engine, request("AB" + (char) ('A' + HashRunner.NAN), 9));
-    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    ListenerLog good = submit(engine, request("ABC", 9));
+    ListenerLog nan = submit(engine, request("AB" + (char) ('A' + HashRunner.NAN), 9));
+    ListenerLog refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
     drain(engine);
     assertEquals(alone(request("ABC", 9)).tokens, good.tokens);
     assertNull(nan.generation);
@@ -417,8 +417,8 @@ class EngineTest {
           }
         };
     Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
-    Recorder good = submit(engine, request("ABC", 9));
-    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    ListenerLog good = submit(engine, request("ABC", 9));
+    ListenerLog refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
     assertThrows(IllegalArgumentException.class, engine::step);
     assertEquals("token 59 is refused", good.failure.getMessage());
     assertSame(good.failure, refused.failure);
@@ -436,7 +436,7 @@ class EngineTest {
           }
         };
     Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
-    Recorder text = submit(engine, request("ABC", 9));
+    ListenerLog text = submit(engine, request("ABC", 9));
     assertSame(gone, assertThrows(IllegalStateException.class, engine::step));
     assertSame(gone, text.failure);
     assertEquals(0, engine.usage());
@@ -463,13 +463,13 @@ class EngineTest {
     assertTrue(failed.await(30, TimeUnit.SECONDS));
     assertSame(gone, thread.failure());
     assertThrows(
-        IllegalStateException.class, () -> thread.submit(request("ABC", 1), new Recorder()));
+        IllegalStateException.class, () -> thread.submit(request("ABC", 1), new ListenerLog()));
   }
 
   @Test
   void aListenerThatThrowsEndsItsTextAlone() {
     Engine engine = engine(ROOMY, 1);
-    Recorder other = submit(engine, request("ABC", 9));
+    ListenerLog other = submit(engine, request("ABC", 9));
     IllegalStateException thrown = new IllegalStateException("nobody listens");
     assertSame(
         thrown,
@@ -501,7 +501,8 @@ class EngineTest {
 
   private static void assertRefused(Engine engine, GenerationRequest request, String why) {
     String message =
-        assertThrows(IllegalArgumentException.class, () -> engine.submit(request, new Recorder()))
+        assertThrows(
+                IllegalArgumentException.class, () -> engine.submit(request, new ListenerLog()))
             .getMessage();
     assertTrue(message.contains(why), message);
   }

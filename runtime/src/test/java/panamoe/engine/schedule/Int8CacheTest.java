@@ -77,9 +77,9 @@ class Int8CacheTest {
   }
 
   /** Writes the texts together, or each after the one before. */
-  private static List<Recorder> write(
+  private static List<ListenerLog> write(
       Backend backend, LanguageModel model, EngineConfig config, boolean together) {
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     try {
       Engine.onRanks(
           backend,
@@ -88,7 +88,7 @@ class Int8CacheTest {
           config,
           engine -> {
             for (GenerationRequest request : requests()) {
-              Recorder recorder = new Recorder();
+              ListenerLog recorder = new ListenerLog();
               engine.submit(request, recorder);
               texts.add(recorder);
               do {
@@ -111,9 +111,9 @@ class Int8CacheTest {
   void aTextIsTheSameAloneAndInAStorm(int ranks, int experts, int tensor, int slices, int threads) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     Topology alone = new Topology(tensor, 1, tensor, slices);
-    List<Recorder> expected =
+    List<ListenerLog> expected =
         on(alone, 1, DType.FLOAT32, (backend, model) -> write(backend, model, ALONE, false));
-    List<Recorder> found =
+    List<ListenerLog> found =
         on(
             topology,
             threads,

@@ -64,13 +64,13 @@ class LatentModelTest {
   }
 
   /** Writes the texts together, or each after the one before. */
-  private static List<Recorder> write(Engine engine, int count, boolean together) {
+  private static List<ListenerLog> write(Engine engine, int count, boolean together) {
     Random random = new Random(4);
     int[] shared = random.ints(17, 0, 256).toArray();
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       int[] prompt = i % 2 == 0 ? shared : random.ints(1 + random.nextInt(20), 0, 256).toArray();
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       engine.submit(
           GenerationRequest.of(
                   prompt,
@@ -89,13 +89,13 @@ class LatentModelTest {
     return texts;
   }
 
-  private static List<Recorder> texts(
+  private static List<ListenerLog> texts(
       Topology topology, DType dtype, EngineConfig config, boolean together) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
               Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
-              List<Recorder> texts = new ArrayList<>();
+              List<ListenerLog> texts = new ArrayList<>();
               try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = model(backend, ranks, dtype)) {
                 Engine.onRanks(
@@ -118,7 +118,7 @@ class LatentModelTest {
     return model;
   }
 
-  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
+  private static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertTrue(expected.get(i).tokens.size() > 5);
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
@@ -131,7 +131,7 @@ class LatentModelTest {
   @CsvSource({"1, FLOAT32, false", "1, BFLOAT16, true", "2, FLOAT32, false"})
   void aTextIsThatOfOneAloneInAStorm(int tensor, DType dtype, boolean int8) {
     Topology topology = new Topology(tensor, 1, tensor, 1);
-    List<Recorder> alone = texts(topology, dtype, ALONE.withInt8Cache(int8), false);
+    List<ListenerLog> alone = texts(topology, dtype, ALONE.withInt8Cache(int8), false);
     assertSame(alone, texts(topology, dtype, STORM.withInt8Cache(int8), true));
   }
 

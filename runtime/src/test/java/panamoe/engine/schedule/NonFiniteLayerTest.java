@@ -66,13 +66,13 @@ class NonFiniteLayerTest {
   }
 
   /** Texts that are written beside each other. */
-  private static List<Recorder> write(Backend backend, int layer, EngineConfig config) {
-    List<Recorder> texts = new ArrayList<>();
+  private static List<ListenerLog> write(Backend backend, int layer, EngineConfig config) {
+    List<ListenerLog> texts = new ArrayList<>();
     try (LanguageModel model = model(backend, layer);
         Engine engine = new Engine(backend, model, new ByteTokenizer(), config)) {
       for (int i = 0; i < 24; i++) {
         int[] prompt = new Random(i).ints(1 + i % 3, 0, 256).toArray();
-        Recorder text = new Recorder();
+        ListenerLog text = new ListenerLog();
         engine.submit(
             GenerationRequest.of(
                     prompt, SamplingConfig.of(1, 0, 1, i), StopConfig.of(1 + i % 4, List.of()))
@@ -91,11 +91,11 @@ class NonFiniteLayerTest {
   void theLayerIsNamedAndOtherTextsGoOn(int layer) {
     EngineConfig config = EngineConfig.of(8, CONTEXT).withGuesses(0);
     try (Backend backend = Backends.open("cpu", 2)) {
-      List<Recorder> healthy = write(backend, -1, config);
-      List<Recorder> texts = write(backend, layer, config);
+      List<ListenerLog> healthy = write(backend, -1, config);
+      List<ListenerLog> texts = write(backend, layer, config);
       int failed = 0;
       for (int i = 0; i < texts.size(); i++) {
-        Recorder text = texts.get(i);
+        ListenerLog text = texts.get(i);
         if (text.failure == null) {
           assertEquals(healthy.get(i).logprobBits, text.logprobBits);
           assertEquals(healthy.get(i).text.toString(), text.text.toString());

@@ -39,10 +39,10 @@ class WindowBlocksTest {
   }
 
   /** Alone, with one block of a token for each of its positions in all layers. */
-  private static Recorder alone(GenerationRequest request, int window) {
+  private static ListenerLog alone(GenerationRequest request, int window) {
     EngineConfig config = new EngineConfig(CONTEXT, 1, 1, 1, 1, false, 0);
     Engine engine = engine(new HashRunner(config, 1, CONTEXT, window, false), config, 1, CONTEXT);
-    Recorder recorder = new Recorder();
+    ListenerLog recorder = new ListenerLog();
     engine.submit(request, recorder);
     while (engine.step()) {}
     return recorder;
@@ -76,8 +76,8 @@ class WindowBlocksTest {
         request -> alone(request, window));
   }
 
-  private static Recorder submit(Engine engine, int[] prompt, int tokens) {
-    Recorder recorder = new Recorder();
+  private static ListenerLog submit(Engine engine, int[] prompt, int tokens) {
+    ListenerLog recorder = new ListenerLog();
     StopConfig until = new StopConfig(tokens, 0, List.of(), Set.of(), true, false);
     engine.submit(GenerationRequest.of(prompt, SamplingConfig.GREEDY, until), recorder);
     return recorder;
@@ -95,13 +95,13 @@ class WindowBlocksTest {
     EngineConfig config = new EngineConfig(3 * 250, 4, 3, 16, 1, true, guesses);
     assertEquals(2 * (3 * (3 + 2) + 4), config.windowBlocks(window));
     Engine engine = windowed(config, 1, 1000, window);
-    List<Recorder> texts =
+    List<ListenerLog> texts =
         IntStream.range(0, 3).mapToObj(text -> submit(engine, prompt(text, 400), 600)).toList();
     double usage = 0;
     while (engine.step()) {
       int least = 0;
       int most = config.blocksOf(16); // of prompts in this step
-      for (Recorder text : texts) {
+      for (ListenerLog text : texts) {
         int computed = text.over() || text.tokens.isEmpty() ? 0 : 400 + text.tokens.size() - 1;
         int first = Math.max(0, computed - window + 1) / 4;
         least += config.blocksOf(computed) - first;
@@ -123,7 +123,7 @@ class WindowBlocksTest {
     StepPlan plan = new StepPlan(1, 16);
     GenerationRequest request =
         GenerationRequest.of(prompt(5, 6), SamplingConfig.GREEDY, StopConfig.of(9, List.of()));
-    Sequence text = new Sequence(request, new Recorder(), null, 0, List.of(), null, null, 0);
+    Sequence text = new Sequence(request, new ListenerLog(), null, 0, List.of(), null, null, 0);
     text.rank = 0;
     text.slot = 0;
     cache.find(text);
@@ -157,7 +157,8 @@ class WindowBlocksTest {
     for (int slot = 0; slot < 8; slot++) {
       GenerationRequest request =
           GenerationRequest.of(prompt(slot, 1), SamplingConfig.GREEDY, StopConfig.of(9, List.of()));
-      Sequence text = new Sequence(request, new Recorder(), null, slot, List.of(), null, null, 0);
+      Sequence text =
+          new Sequence(request, new ListenerLog(), null, slot, List.of(), null, null, 0);
       text.rank = 0;
       text.slot = slot;
       cache.find(text);
@@ -188,21 +189,21 @@ class WindowBlocksTest {
     EngineConfig config = new EngineConfig(100, 4, 1, 4, 1, true, 0);
     assertEquals(10, config.windowBlocks(8));
     Engine engine = windowed(config, 1, CONTEXT, 8);
-    Recorder first = submit(engine, prompt(1, 29), 3);
+    ListenerLog first = submit(engine, prompt(1, 29), 3);
     drain(engine);
     submit(engine, prompt(2, 15), 2); // takes two blocks that were never used, and the first two
     drain(engine);
-    Recorder second = submit(engine, prompt(1, 29), 3);
+    ListenerLog second = submit(engine, prompt(1, 29), 3);
     drain(engine);
     assertEquals(28, second.generation.sharedTokens());
     submit(engine, prompt(3, 36), 4); // takes all
     drain(engine);
-    Recorder third = submit(engine, prompt(1, 29), 3);
+    ListenerLog third = submit(engine, prompt(1, 29), 3);
     drain(engine);
     assertEquals(0, third.generation.sharedTokens());
     assertEquals(first.tokens, second.tokens);
     assertEquals(first.tokens, third.tokens);
-    Recorder fourth = submit(engine, prompt(1, 29), 3);
+    ListenerLog fourth = submit(engine, prompt(1, 29), 3);
     drain(engine);
     assertEquals(28, fourth.generation.sharedTokens(), "the third has computed the window again");
     assertEquals(first.tokens, fourth.tokens);
@@ -214,9 +215,9 @@ class WindowBlocksTest {
     int[] prompt = prompt(4, 25);
     EngineConfig config = new EngineConfig(100, 4, 8, 64, 0.25, true, 0);
     Engine engine = windowed(config, 1, CONTEXT, 8);
-    Recorder first = submit(engine, prompt, 4);
+    ListenerLog first = submit(engine, prompt, 4);
     drain(engine);
-    Recorder[] texts = new Recorder[8];
+    ListenerLog[] texts = new ListenerLog[8];
     for (int i = 0; i < texts.length; i++) {
       texts[i] = submit(engine, prompt, i);
     }

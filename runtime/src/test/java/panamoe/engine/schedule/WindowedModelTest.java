@@ -81,10 +81,10 @@ class WindowedModelTest {
   }
 
   /** Writes the texts together, or each after the one before. */
-  private static List<Recorder> write(Engine engine, int count, boolean together) {
-    List<Recorder> texts = new ArrayList<>();
+  private static List<ListenerLog> write(Engine engine, int count, boolean together) {
+    List<ListenerLog> texts = new ArrayList<>();
     for (GenerationRequest request : requests(count)) {
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       engine.submit(request, recorder);
       texts.add(recorder);
       do {
@@ -107,7 +107,7 @@ class WindowedModelTest {
   }
 
   /** With the same blocks in all layers. */
-  private static List<Recorder> expected(
+  private static List<ListenerLog> expected(
       Backend backend, DType dtype, EngineConfig config, int count, boolean together) {
     try (LanguageModel model = model(backend, Ranks.alone(), dtype);
         Engine engine =
@@ -122,13 +122,13 @@ class WindowedModelTest {
     }
   }
 
-  private static List<Recorder> texts(
+  private static List<ListenerLog> texts(
       Topology topology, DType dtype, EngineConfig config, boolean together) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
               Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
-              List<Recorder> texts = new ArrayList<>();
+              List<ListenerLog> texts = new ArrayList<>();
               try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = model(backend, ranks, dtype)) {
                 Engine.onRanks(
@@ -147,7 +147,7 @@ class WindowedModelTest {
         .getFirst();
   }
 
-  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
+  private static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertTrue(expected.get(i).tokens.size() > 5);
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
@@ -158,7 +158,7 @@ class WindowedModelTest {
   @ParameterizedTest
   @CsvSource({"1, FLOAT32, false", "1, BFLOAT16, true", "2, FLOAT32, true"})
   void aTextIsThatOfAWholeCacheInAStorm(int ranks, DType dtype, boolean int8) {
-    List<Recorder> expected;
+    List<ListenerLog> expected;
     try (Backend backend = Backends.open("cpu", 1)) {
       expected = expected(backend, dtype, ALONE.withInt8Cache(int8), 12, false);
     }
@@ -172,7 +172,7 @@ class WindowedModelTest {
   @CsvSource({"2, 1"})
   void tensorRanksHoldWindowsToo(int tensor, int slices) {
     Topology topology = new Topology(tensor, 1, tensor, slices);
-    List<Recorder> expected = texts(topology, DType.FLOAT32, ALONE, false);
+    List<ListenerLog> expected = texts(topology, DType.FLOAT32, ALONE, false);
     assertSame(expected, texts(topology, DType.FLOAT32, STORM, true));
   }
 
@@ -181,7 +181,7 @@ class WindowedModelTest {
   @MethodSource("panamoe.testkit.BackendsUnderTest#natives")
   void everyBackendReadsWindowsAlone(Backend backend) {
     EngineConfig config = new EngineConfig(32, 4, 2, 8, 1, false, 0);
-    List<Recorder> expected = expected(backend, DType.FLOAT32, config, 2, true);
+    List<ListenerLog> expected = expected(backend, DType.FLOAT32, config, 2, true);
     try (LanguageModel model = model(backend, Ranks.alone(), DType.FLOAT32);
         Engine engine = new Engine(backend, model, new ByteTokenizer(), config)) {
       assertSame(expected, write(engine, 2, true));

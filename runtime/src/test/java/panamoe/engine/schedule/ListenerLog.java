@@ -7,7 +7,7 @@ import panamoe.engine.GenerationListener;
 import panamoe.engine.sample.TokenLogprobs;
 
 /** Keeps all that is told of a text. */
-public final class Recorder implements GenerationListener {
+public final class ListenerLog implements GenerationListener {
   public final List<Integer> tokens = new ArrayList<>();
   public final List<int[]> experts = new ArrayList<>();
   public final List<Long> logprobBits = new ArrayList<>();

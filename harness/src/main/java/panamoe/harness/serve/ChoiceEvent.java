@@ -6,7 +6,7 @@ import panamoe.engine.Generation;
 import panamoe.engine.sample.TokenLogprobs;
 
 /** What happened to one of the texts of a request. */
-sealed interface TextEvent {
+sealed interface ChoiceEvent {
   /** The text's number in the request. */
   int choice();
 
@@ -17,7 +17,7 @@ sealed interface TextEvent {
    * @param marker the name of a special token behind it; empty for none
    * @param drawn the tokens since the piece before
    */
-  record Piece(int choice, String text, String marker, List<Drawn> drawn) implements TextEvent {
+  record Piece(int choice, String text, String marker, List<Drawn> drawn) implements ChoiceEvent {
     /** The text, with {@link Markers}. */
     String marked() {
       return marker.isEmpty() ? text : text + Markers.of(marker);
@@ -33,8 +33,8 @@ sealed interface TextEvent {
   record Drawn(int token, TokenLogprobs logprobs, int[] experts) {}
 
   /** The text has ended. */
-  record Ended(int choice, Generation generation) implements TextEvent {}
+  record Ended(int choice, Generation generation) implements ChoiceEvent {}
 
   /** The text failed, and with it the request. */
-  record Failed(int choice, ApiError error) implements TextEvent {}
+  record Failed(int choice, ApiError error) implements ChoiceEvent {}
 }

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Timeout;
  * A connection can be asked again after each answer: the server closes none that a client keeps.
  */
 @Timeout(60)
-class KeptConnectionsTest {
+class KeepAliveTest {
   private static final int CLIENTS = 300;
   private static final String LIVE = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 

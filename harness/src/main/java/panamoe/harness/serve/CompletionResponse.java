@@ -11,25 +11,25 @@ import panamoe.engine.Generation;
 import panamoe.engine.schedule.EngineThread;
 
 /** Answers a request with its texts as the engine writes them. Used by its connection's thread. */
-final class TextResponse {
+final class CompletionResponse {
   private static final byte[] COMMENT = ":\n\n".getBytes(StandardCharsets.UTF_8);
   private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.UTF_8);
   private static final byte[] SPACE = {'\n'};
   private static final byte[] NOTHING = {};
 
   private final HttpExchange call;
-  private final TextRequest request;
+  private final CompletionRequest request;
   private final ResponseForm form;
   private final EngineThread engine;
   private final Connection connection;
   private final Duration ping;
-  private final List<StreamedText> texts = new ArrayList<>();
+  private final List<StreamedChoice> texts = new ArrayList<>();
   private OutputStream out; // null until the answer has begun
   private boolean anyToken;
 
-  TextResponse(
+  CompletionResponse(
       HttpExchange call,
-      TextRequest request,
+      CompletionRequest request,
       ResponseForm form,
       EngineThread engine,
       Connection connection,
@@ -41,7 +41,7 @@ final class TextResponse {
     this.connection = connection;
     this.ping = ping;
     for (int choice = 0; choice < request.texts(); choice++) {
-      texts.add(new StreamedText());
+      texts.add(new StreamedChoice());
     }
   }
 
@@ -54,7 +54,7 @@ final class TextResponse {
    */
   void whole() throws IOException, InterruptedException {
     for (int open = texts.size(); open > 0; ) {
-      TextEvent event = connection.events().take(ping);
+      ChoiceEvent event = connection.events().take(ping);
       switch (event) {
         case null -> {
           requireEngine();
@@ -62,12 +62,12 @@ final class TextResponse {
             space();
           }
         }
-        case TextEvent.Piece piece -> add(piece);
-        case TextEvent.Ended(int choice, Generation text) -> {
+        case ChoiceEvent.Piece piece -> add(piece);
+        case ChoiceEvent.Ended(int choice, Generation text) -> {
           end(choice, text);
           open--;
         }
-        case TextEvent.Failed(_, ApiError error) -> throw error;
+        case ChoiceEvent.Failed(_, ApiError error) -> throw error;
       }
     }
     byte[] answer = Json.bytes(form.whole(texts, usage()));
@@ -97,13 +97,13 @@ final class TextResponse {
     try {
       boolean[] begun = new boolean[texts.size()];
       for (int open = texts.size(); open > 0; ) {
-        TextEvent event = connection.events().take(ping);
+        ChoiceEvent event = connection.events().take(ping);
         switch (event) {
           case null -> {
             requireEngine();
             write(COMMENT, true);
           }
-          case TextEvent.Piece piece -> {
+          case ChoiceEvent.Piece piece -> {
             begin(begun, piece.choice());
             anyToken = true;
             Object told = form.piece(piece);
@@ -113,13 +113,13 @@ final class TextResponse {
               write(NOTHING, connection.events().isEmpty());
             }
           }
-          case TextEvent.Ended(int choice, Generation text) -> {
+          case ChoiceEvent.Ended(int choice, Generation text) -> {
             end(choice, text);
             begin(begun, choice);
             chunk(form.end(choice, texts.get(choice)));
             open--;
           }
-          case TextEvent.Failed(_, ApiError error) -> throw error;
+          case ChoiceEvent.Failed(_, ApiError error) -> throw error;
         }
       }
       if (request.answer().usage()) {
@@ -167,7 +167,7 @@ final class TextResponse {
         });
   }
 
-  private void add(TextEvent.Piece piece) {
+  private void add(ChoiceEvent.Piece piece) {
     anyToken = true;
     texts.get(piece.choice()).add(piece);
   }
@@ -209,6 +209,6 @@ final class TextResponse {
   }
 
   private Usage usage() {
-    return Usage.of(texts.stream().map(StreamedText::generation).toList(), request.n());
+    return Usage.of(texts.stream().map(StreamedChoice::generation).toList(), request.n());
   }
 }

@@ -5,13 +5,13 @@ import java.util.List;
 import panamoe.engine.Generation;
 
 /** A text of a request as far as it was told. */
-final class StreamedText {
+final class StreamedChoice {
   private final StringBuilder text = new StringBuilder();
-  private final List<TextEvent.Piece> pieces = new ArrayList<>();
-  private final List<TextEvent.Drawn> drawn = new ArrayList<>();
+  private final List<ChoiceEvent.Piece> pieces = new ArrayList<>();
+  private final List<ChoiceEvent.Drawn> drawn = new ArrayList<>();
   private Generation generation;
 
-  void add(TextEvent.Piece piece) {
+  void add(ChoiceEvent.Piece piece) {
     text.append(piece.text());
     pieces.add(piece);
     drawn.addAll(piece.drawn());
@@ -25,11 +25,11 @@ final class StreamedText {
     return text.toString();
   }
 
-  List<TextEvent.Piece> pieces() {
+  List<ChoiceEvent.Piece> pieces() {
     return pieces;
   }
 
-  List<TextEvent.Drawn> drawn() {
+  List<ChoiceEvent.Drawn> drawn() {
     return drawn;
   }
 

@@ -18,7 +18,7 @@ import panamoe.engine.sample.TokenConstraint;
  * @param routing to how many experts rows go, and what is told of that
  * @param answer how it is answered
  */
-record TextRequest(
+record CompletionRequest(
     List<int[]> prompts,
     int n,
     SamplingConfig sampling,

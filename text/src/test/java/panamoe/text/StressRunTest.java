@@ -17,7 +17,7 @@ import panamoe.testkit.SmallRun;
  * -Dpanamoe.storm.seconds=60} says.
  */
 @Tag("slow")
-class StormTest {
+class StressRunTest {
   private static final String THREADS = "64";
 
   @TempDir private Path folder;
@@ -36,7 +36,7 @@ class StormTest {
             "-XX:-CreateCoredumpOnCrash",
             "-cp",
             System.getProperty("java.class.path"),
-            Storm.class.getName(),
+            StressRun.class.getName(),
             folder.toString(),
             THREADS,
             System.getProperty("panamoe.storm.seconds", "10"));

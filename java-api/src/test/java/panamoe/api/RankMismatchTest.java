@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Ranks that would compute something else than the others. */
-class UnlikeRanksTest {
+class RankMismatchTest {
   private static final Duration PATIENCE = Duration.ofMinutes(1);
   private static final LayerSettings LAYER = LayerSettings.of(16, 32, 4, 2);
   private static final ModelSettings MODEL = ModelSettings.of(32, 8, 8, 2, List.of(0, 4));

@@ -20,7 +20,7 @@ import panamoe.engine.schedule.ScriptedEngine;
 
 /** Clients of whose schemas a grammar is made when they leave, or do not. */
 @Timeout(60)
-class LeavingClientTest {
+class ClientDisconnectTest {
   private static final int CONTEXT = 200;
   private static final String PATH = "/v1/completions";
   private static final String BODY =

@@ -56,7 +56,7 @@ import panamoe.train.LoadMeter;
  */
 @SuppressWarnings(
     "restricted") // Calls functions of the emulation and of libc, which no binding has.
-class CardWorkTest {
+class GpuWorkTest {
   private static final int TOKENS = 12;
   private static final int VOCABULARY = 37;
 

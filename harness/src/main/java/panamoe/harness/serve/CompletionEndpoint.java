@@ -22,7 +22,7 @@ import panamoe.engine.schedule.EngineThread;
  * @param engine gives the engine; throws an ApiError while the server has none
  * @param log keeps the texts; null: nobody does
  */
-record TextEndpoint(
+record CompletionEndpoint(
     ServedModel model,
     Limits limits,
     Admission admission,
@@ -43,7 +43,8 @@ record TextEndpoint(
     fields.refuseExcept("modalities", JsonNodeFactory.instance.arrayNode().add("text"));
     fields.ignore("verbosity");
     List<int[]> prompts = List.of(chat.tokens(prompt));
-    TextRequest request = read(call, fields, prompts, tools, logprobs ? top : -1, chat.ends());
+    CompletionRequest request =
+        read(call, fields, prompts, tools, logprobs ? top : -1, chat.ends());
     boolean json = Constraints.isFormat(fields);
     List<Reply> replies =
         chat.repliesPlainly(tools)
@@ -68,11 +69,12 @@ record TextEndpoint(
     if (fields.take("tools") != null) {
       throw ApiError.unsupported("tools belong to chat: ask /v1/chat/completions", "tools");
     }
-    TextRequest request = read(call, fields, prompts, Tools.NONE, logprobs, ChatFormat.Ends.NONE);
+    CompletionRequest request =
+        read(call, fields, prompts, Tools.NONE, logprobs, ChatFormat.Ends.NONE);
     write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
   }
 
-  private TextRequest read(
+  private CompletionRequest read(
       HttpExchange call,
       Fields fields,
       List<int[]> prompts,
@@ -81,7 +83,7 @@ record TextEndpoint(
       ChatFormat.Ends ends)
       throws InterruptedException {
     try {
-      return new TextFields(fields, model)
+      return new CompletionFields(fields, model)
           .read(prompts, tools, logprobs, limits.defaultMaxTokens(), call, ends);
     } catch (InterruptedException e) {
       metrics.cancelled("disconnect");
@@ -97,7 +99,7 @@ record TextEndpoint(
         model.fingerprint());
   }
 
-  private void write(HttpExchange call, Fields fields, TextRequest request, ResponseForm form)
+  private void write(HttpExchange call, Fields fields, CompletionRequest request, ResponseForm form)
       throws IOException, InterruptedException {
     EngineThread ready = engine.get();
     RequestLog.Request logged = log == null ? null : log.request(form.head(), fields);
@@ -107,8 +109,8 @@ record TextEndpoint(
           new RunningSequences(ready, request, connection.events(), place, metrics, logged);
       try {
         start(texts, request);
-        TextResponse answer =
-            new TextResponse(call, request, form, ready, connection, limits.ping());
+        CompletionResponse answer =
+            new CompletionResponse(call, request, form, ready, connection, limits.ping());
         if (request.answer().stream()) {
           answer.stream();
         } else {
@@ -124,7 +126,7 @@ record TextEndpoint(
     }
   }
 
-  private static void start(RunningSequences texts, TextRequest request) {
+  private static void start(RunningSequences texts, CompletionRequest request) {
     try {
       texts.start();
     } catch (RoutingException e) {
@@ -133,7 +135,7 @@ record TextEndpoint(
     } catch (IllegalArgumentException e) {
       throw ApiError.invalid(e.getMessage(), null);
     } catch (IllegalStateException _) {
-      throw TextResponse.stopped(ServerState.FAILED);
+      throw CompletionResponse.stopped(ServerState.FAILED);
     }
   }
 }

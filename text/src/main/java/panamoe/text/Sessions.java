@@ -12,7 +12,7 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.schedule.Engine;
 
 /** Begins the texts of a model. Used inside calls of the device. */
-final class Texts {
+final class Sessions {
   private final Engine engine;
   private final ModelSource origin;
   private final Lifetime model;
@@ -21,7 +21,7 @@ final class Texts {
   /**
    * @param model the lifetime of the model
    */
-  Texts(Engine engine, ModelSource origin, Lifetime model) {
+  Sessions(Engine engine, ModelSource origin, Lifetime model) {
     this.engine = engine;
     this.origin = origin;
     this.model = model;

@@ -38,10 +38,10 @@ import panamoe.testkit.Floats;
 /**
  * Many threads make random public calls on shared objects and shared memory, and concurrently
  * close, free, change and truncate them. Bystander threads compute on their own devices and must
- * always get the same bits. {@link StormTest} runs it in a separate JVM: {@code Storm MODEL-FOLDER
- * THREADS SECONDS}. Exits with 0 if nothing but the documented exceptions was thrown.
+ * always get the same bits. {@link StressRunTest} runs it in a separate JVM: {@code StressRun
+ * MODEL-FOLDER THREADS SECONDS}. Exits with 0 if nothing but the documented exceptions was thrown.
  */
-final class Storm {
+final class StressRun {
   private static final int HIDDEN = 32;
   private static final int MOST_TOKENS = 96;
   private static final int CONTEXT = 16;
@@ -81,7 +81,7 @@ final class Storm {
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
   private volatile boolean over;
 
-  private Storm(Path folder) {
+  private StressRun(Path folder) {
     this.folder = folder;
     kind(3, "open a device", random -> replace(devices, random, () -> openDevice(random)));
     kind(1, "close a device", random -> pick(devices, random).close());
@@ -186,7 +186,7 @@ final class Storm {
   }
 
   public static void main(String[] arguments) throws InterruptedException {
-    Storm storm = new Storm(Path.of(arguments[0]));
+    StressRun storm = new StressRun(Path.of(arguments[0]));
     int threads = Integer.parseInt(arguments[1]);
     long seconds = Long.parseLong(arguments[2]);
     System.exit(storm.blow(threads, seconds));

@@ -16,23 +16,24 @@ import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** The options of a text that is written: {@code @Mixin TextOptions text}. */
+/** The options of a text that is written: {@code @Mixin GenerationOptions text}. */
 @OptionGroup("What is written")
-public final class TextOptions {
+public final class GenerationOptions {
   @Option(
       names = {"-n", "--max-tokens"},
       paramLabel = "N",
       defaultValue = "200",
       description =
-          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
+          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default:"
+              + " ${DEFAULT-VALUE}.")
   private int maxTokens;
 
   @Option(
       names = "--temperature",
       paramLabel = "T",
       description =
-          "0 takes the most probable token, 1 samples the model's distribution. Default: what the model's "
-              + "makers say, else 0.8.")
+          "0 takes the most probable token, 1 samples the model's distribution. Default: what the"
+              + " model's makers say, else 0.8.")
   private Double temperature;
 
   @Option(
@@ -88,7 +89,8 @@ public final class TextOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
+          "Tokens to guess and compute at once where the text repeats itself; changes no bit of"
+              + " it.")
   private int guesses;
 
   /** Tokens to guess at once. */

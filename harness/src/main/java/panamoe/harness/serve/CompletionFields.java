@@ -18,7 +18,7 @@ import panamoe.io.Words;
 import panamoe.open.SamplingDefaults;
 
 /** The fields that chat completions and completions have in common. */
-record TextFields(Fields fields, ServedModel model) {
+record CompletionFields(Fields fields, ServedModel model) {
   private static final int MOST_TEXTS = 128;
   private static final int MOST_TEMPERATURE = 100;
   private static final int MOST_PENALTY = 100;
@@ -40,7 +40,7 @@ record TextFields(Fields fields, ServedModel model) {
    * @throws InterruptedException while a grammar is made, whose end it is, also if the client
    *     leaves
    */
-  TextRequest read(
+  CompletionRequest read(
       List<int[]> prompts,
       Tools tools,
       int logprobs,
@@ -59,8 +59,8 @@ record TextFields(Fields fields, ServedModel model) {
     try {
       Terms terms = terms(call.user()); // its time runs while a grammar is made
       int texts = fields.integer("n", 1, 1, MOST_TEXTS);
-      TextRequest request =
-          new TextRequest(
+      CompletionRequest request =
+          new CompletionRequest(
               prompts,
               texts,
               sampling(texts),
@@ -218,7 +218,7 @@ record TextFields(Fields fields, ServedModel model) {
     return topK;
   }
 
-  private TextRequest.Delivery delivery() {
+  private CompletionRequest.Delivery delivery() {
     boolean stream = fields.flag("stream");
     boolean usage = false;
     Fields options = fields.inner("stream_options");
@@ -228,6 +228,6 @@ record TextFields(Fields fields, ServedModel model) {
       options.requireNoOthers();
       fields.require(stream, "stream_options", "is for streams only");
     }
-    return new TextRequest.Delivery(stream, usage, fields.flag("return_token_ids"));
+    return new CompletionRequest.Delivery(stream, usage, fields.flag("return_token_ids"));
   }
 }
