@@ -8,7 +8,7 @@ package panamoe.data;
 record Permutation(long size, long key) {
   private static final int ROUNDS = 6;
 
-  /** The number at an index of the permutation. */
+  /** The value at an index. */
   long at(long place) {
     int halfBits = (65 - Long.numberOfLeadingZeros(Math.max(1, size - 1))) / 2;
     long mask = (1L << halfBits) - 1;

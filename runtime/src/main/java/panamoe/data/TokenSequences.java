@@ -2,7 +2,7 @@ package panamoe.data;
 
 import panamoe.tensor.Tensor;
 
-/** A trainer's data: numbered sequences of tokens, and for each token the one that follows it. */
+/** A trainer's data: numbered sequences of tokens, each token with the one that follows it. */
 public interface TokenSequences {
 
   /** L, tokens in a sequence. */
@@ -19,8 +19,8 @@ public interface TokenSequences {
   long fillTraining(long first, Tensor ids, Tensor targets);
 
   /**
-   * The window of the text that training sequence {@code number} is: sequences with the same window
-   * are the same.
+   * The window of the corpus in training sequence {@code number}: sequences with one window are
+   * equal.
    */
   default long window(long number) {
     return number;

@@ -2,7 +2,7 @@ package panamoe.data;
 
 import java.lang.foreign.MemorySegment;
 
-/** A sequence of tokens outside of the Java heap. Thread-safe once it is complete. */
+/** A sequence of tokens outside the Java heap. Thread-safe once it is complete. */
 public interface Tokens {
   long size();
 

@@ -15,7 +15,9 @@ public final class Utf8 {
 
   private Utf8() {}
 
-  /** The UTF-8 bytes of a text; each lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. */
+  /**
+   * The UTF-8 bytes of a string; each lone surrogate, which UTF-8 cannot encode, becomes U+FFFD.
+   */
   static byte[] bytes(String text) {
     try {
       ByteBuffer bytes =
@@ -53,10 +55,10 @@ public final class Utf8 {
   }
 
   /**
-   * Refuses bytes of a file that are no text.
+   * Refuses bytes of a file that are not text.
    *
-   * @param at where they stand in the file
-   * @throws DataException with the first such byte and its place
+   * @param at their offset in the file
+   * @throws DataException with the first such byte and its offset
    */
   public static void requireText(Path file, long at, byte[] bytes) {
     int binary = firstBinary(bytes);

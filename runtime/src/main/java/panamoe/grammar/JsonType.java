@@ -7,13 +7,13 @@ import java.util.Set;
 
 /** The types of JSON Schema, by name. */
 final class JsonType {
-  /** Of values without a type: integers are numbers. */
+  /** The types of a schema without {@code type}; integers are numbers. */
   static final Set<String> ALL =
       new LinkedHashSet<>(List.of("null", "boolean", "number", "string", "array", "object"));
 
   private JsonType() {}
 
-  /** The types of a schema that has some. */
+  /** The types that a schema's {@code type} names. */
   static Set<String> of(Schema schema) {
     JsonNode types = schema.get("type");
     Set<String> names = new LinkedHashSet<>();

@@ -24,8 +24,8 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key
- * is refused with its path, and a value that the record refuses with the record's own words.
+ * Configuration records as JSON. Reading is strict: an unknown, missing, duplicate or mistyped key
+ * is refused with its path, and a value that the record refuses with the record's own message.
  */
 public final class ConfigJson {
   private static final JsonMapper JSON =
@@ -48,7 +48,7 @@ public final class ConfigJson {
 
   private ConfigJson() {}
 
-  /** A component that is not {@link Omittable} must be there. */
+  /** A component that is not {@link Omittable} is required. */
   private static final class RequiredUnlessOmittable extends JacksonAnnotationIntrospector {
     @Override
     public Boolean hasRequiredMarker(AnnotatedMember member) {
@@ -66,9 +66,9 @@ public final class ConfigJson {
   }
 
   /**
-   * Reads a file of another greatest length.
+   * Reads a file with another maximum size.
    *
-   * @param most bytes of the file
+   * @param most maximum size in bytes
    */
   public static <T> T read(Path file, Class<T> type, int most) {
     return read(tree(file, type, most), type, file.toString());
@@ -95,7 +95,7 @@ public final class ConfigJson {
   /**
    * Reads a record from JSON text.
    *
-   * @param source what the text is, for messages
+   * @param source origin of the text, for messages
    * @throws IllegalArgumentException with the source, the JSON path and what is wrong
    */
   public static <T> T parse(String text, Class<T> type, String source) {
@@ -109,7 +109,7 @@ public final class ConfigJson {
   /**
    * Reads a file as a JSON tree.
    *
-   * @param type that the tree is to be, for messages
+   * @param type of the configuration, for messages
    * @throws IllegalArgumentException with the file and what is wrong
    */
   public static JsonNode tree(Path file, Class<?> type) {
@@ -130,7 +130,9 @@ public final class ConfigJson {
     }
   }
 
-  /** Reads a regular file, also through a link, up to a limit. A pipe may stay silent for ever. */
+  /**
+   * Reads a regular file, also through a link, up to a limit. Reading a pipe could wait for ever.
+   */
   private static byte[] bytes(Path file, int most) throws IOException {
     PathKind found = PathKind.behind(file);
     if (found != PathKind.FILE && found != PathKind.NONE) {
@@ -146,7 +148,7 @@ public final class ConfigJson {
   /**
    * Reads a record from a JSON tree.
    *
-   * @param source what the tree was read from, for messages
+   * @param source origin of the tree, for messages
    */
   public static <T> T read(JsonNode tree, Class<T> type, String source) {
     try {
@@ -165,7 +167,7 @@ public final class ConfigJson {
     return tree.isMissingNode() ? "nothing" : tree.getNodeType().name().toLowerCase(Locale.ROOT);
   }
 
-  /** The record as a JSON tree, with numbers as they will be read back. */
+  /** The record as a JSON tree, with the numbers that reading gives back. */
   public static JsonNode tree(Record config) {
     try {
       return JSON.readTree(text(config));

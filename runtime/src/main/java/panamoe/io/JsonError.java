@@ -8,7 +8,7 @@ import com.fasterxml.jackson.core.io.JsonEOFException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** What is wrong with a text that is no JSON, in plain words: Jackson's are for programmers. */
+/** Describes a JSON syntax error in plain words: Jackson's messages are for programmers. */
 final class JsonError {
   private static final Pattern CHARACTER =
       Pattern.compile("Unexpected character \\(.*?code (\\d+).*", Pattern.DOTALL);

@@ -49,7 +49,7 @@ public final class StrictJson {
     return FACTORY.createParser(reader(utf8));
   }
 
-  /** The value at which a streaming parser stands; afterwards it stands at the value's end. */
+  /** The value at which a streaming parser is; moves to the value's end. */
   public static JsonNode value(JsonParser parser) throws IOException {
     return VALUES.readTree(parser);
   }
@@ -59,7 +59,7 @@ public final class StrictJson {
     return MAPPER.readTree(reader(new ByteArrayInputStream(utf8)));
   }
 
-  /** The object as indented UTF-8 text; equal objects give equal bytes. */
+  /** The object as indented UTF-8; equal objects give equal bytes. */
   public static byte[] bytes(JsonNode node) {
     try {
       return MAPPER.writeValueAsBytes(node);
@@ -68,7 +68,7 @@ public final class StrictJson {
     }
   }
 
-  /** What is wrong with JSON that was not read, in plain words. */
+  /** Describes why JSON could not be read, in plain words. */
   public static String reason(IOException e) {
     if (e instanceof CharacterCodingException) {
       return "it is not UTF-8";
@@ -76,7 +76,7 @@ public final class StrictJson {
     return e instanceof JsonProcessingException json ? JsonError.what(json) : FileErrors.reason(e);
   }
 
-  /** What is wrong, with line and column, which only the parser knows if a bound was crossed. */
+  /** The reason with line and column, which only the parser knows if a bound was exceeded. */
   public static String reason(IOException e, JsonParser parser) {
     return switch (e) {
       case StreamConstraintsException bound when bound.getLocation() == null ->

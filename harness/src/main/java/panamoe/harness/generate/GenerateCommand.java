@@ -47,8 +47,7 @@ import picocli.CommandLine.Option;
       "  panamoe generate novels -p \"Dear\" --max-tokens 500 --top-p 0.9 --stop \".\"",
       "  panamoe generate novels --ranks 4 --ep 2 --tp 2 -p \"Dear\"   four ranks as threads",
       "  mpirun -n 4 panamoe generate novels --comm mpi -p \"Dear\"   four processes",
-      "  panamoe generate novels -n 500 -f beginning.txt   the prompt is in a file; - is the"
-          + " standard input",
+      "  panamoe generate novels -n 500 -f beginning.txt   the prompt is in a file; - is the standard input",
       "",
       "MODEL is a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a"
           + " released model (docs/released-models.md).",
@@ -65,8 +64,7 @@ public final class GenerateCommand implements Subcommand {
   @Option(
       names = "--moe-stats",
       description =
-          "Say after the text which experts its tokens chose, in each MoE layer (docs/serving.md,"
-              + " Routes).")
+          "Say after the text which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
   private boolean moeStats;
 
   @Option(
@@ -79,8 +77,7 @@ public final class GenerateCommand implements Subcommand {
   @Option(
       names = "--runtime-kernels",
       description =
-          "Compile gate and experts for this model and card first (--device cuda;"
-              + " docs/runtime-kernels.md).")
+          "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
   private boolean runtimeKernels;
 
   private String prompt;

@@ -24,8 +24,7 @@ public final class GenerationOptions {
       paramLabel = "N",
       defaultValue = "200",
       description =
-          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default:"
-              + " ${DEFAULT-VALUE}.")
+          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
   private int maxTokens;
 
   @Option(
@@ -89,8 +88,7 @@ public final class GenerationOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Tokens to guess and compute at once where the text repeats itself; changes no bit of"
-              + " it.")
+          "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
   private int guesses;
 
   /** Tokens to guess at once. */

@@ -12,7 +12,7 @@ final class Admission {
   // Weight of the latest interval in the running mean.
   private static final double WEIGHT = 0.2;
 
-  private final Limits limits;
+  private final Limits.Queue limits;
   private int texts;
   private long tokens;
   // Requests that were refused, less those for which room has come since.
@@ -20,7 +20,7 @@ final class Admission {
   private long endedAt = System.nanoTime();
   private double secondsPerText;
 
-  Admission(Limits limits) {
+  Admission(Limits.Queue limits) {
     this.limits = limits;
   }
 
@@ -30,37 +30,37 @@ final class Admission {
    * @throws ApiError 429 if too many wait
    */
   synchronized Place admit(CompletionRequest request) {
-    int bound = limits.sequences() + limits.queuedRequests();
-    if (request.texts() > bound) {
+    int bound = limits.sequences() + limits.waiting();
+    if (request.choices() > bound) {
       throw ApiError.invalid(
-          "the request asks for " + request.texts() + " texts, this server takes " + bound, "n");
+          "the request asks for " + request.choices() + " texts, this server takes " + bound, "n");
     }
-    if (texts + request.texts() > bound) {
+    if (texts + request.choices() > bound) {
       throw overloaded(
-          request.texts(),
+          request.choices(),
           Words.of(
               "%s texts wait, the server's bound is %s",
-              Math.max(0, texts - limits.sequences()), limits.queuedRequests()));
+              Math.max(0, texts - limits.sequences()), limits.waiting()));
     }
-    double wait = secondsPerText * (texts + request.texts() - limits.sequences());
-    if (wait > limits.mostWait().toMillis() / 1e3) {
+    double wait = secondsPerText * (texts + request.choices() - limits.sequences());
+    if (wait > limits.maxWait().toMillis() / 1e3) {
       throw overloaded(
-          request.texts(),
+          request.choices(),
           Words.of(
               "it would wait about %.1f s, the server's bound is %.1f s",
-              wait, limits.mostWait().toMillis() / 1e3));
+              wait, limits.maxWait().toMillis() / 1e3));
     }
-    if (tokens > 0 && tokens + request.promptTokens() > limits.queuedTokens()) {
+    if (tokens > 0 && tokens + request.promptTokens() > limits.tokens()) {
       throw overloaded(
-          request.texts(),
-          "prompts of " + tokens + " tokens wait, the server's bound is " + limits.queuedTokens());
+          request.choices(),
+          "prompts of " + tokens + " tokens wait, the server's bound is " + limits.tokens());
     }
     if (texts == 0) {
       endedAt = System.nanoTime(); // nobody waited until now
     }
-    texts += request.texts();
+    texts += request.choices();
     tokens += request.promptTokens();
-    return new Place(request.texts(), request.promptTokens());
+    return new Place(request.choices(), request.promptTokens());
   }
 
   /** Who is refused comes again; when as many were refused as may wait, that does not help. */
@@ -68,7 +68,7 @@ final class Admission {
     refused += more;
     long millis = (long) (1000 * secondsPerText * refused);
     return ApiError.overloaded(
-        why, Math.clamp(millis, LEAST_MILLIS, MOST_MILLIS), refused <= limits.queuedRequests());
+        why, Math.clamp(millis, LEAST_MILLIS, MOST_MILLIS), refused <= limits.waiting());
   }
 
   /** The places of one request. */

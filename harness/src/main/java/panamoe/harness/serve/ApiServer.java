@@ -88,13 +88,13 @@ final class ApiServer implements AutoCloseable {
     this.hosts = hosts;
     this.metrics = metrics;
     this.log = log;
-    this.connections = new Connections(limits.slowReader());
+    this.connections = new Connections(limits.http().slowReader());
     StateEndpoint told = new StateEndpoint(served);
     CompletionEndpoint texts =
         new CompletionEndpoint(
             served,
             limits,
-            new Admission(limits),
+            new Admission(limits.queue()),
             metrics,
             connections,
             this::requireEngine,
@@ -115,7 +115,7 @@ final class ApiServer implements AutoCloseable {
     LivePage page = new LivePage();
     keyless.addAll(page.paths());
     page.paths().forEach(path -> route("GET", path, page::answer));
-    this.http = new HttpListener(address, limits, this::handle);
+    this.http = new HttpListener(address, limits.http(), this::handle);
   }
 
   private void route(String method, String path, Endpoint endpoint) {

@@ -182,6 +182,6 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
   }
 
   private int[] promptIds() {
-    return request.answer().tokenIds() ? request.prompts().getFirst() : null;
+    return request.delivery().tokenIds() ? request.prompt(0) : null;
   }
 }

@@ -50,7 +50,7 @@ record CompletionEndpoint(
         chat.repliesPlainly(tools)
             ? List.of()
             : Stream.generate(() -> chat.reply(prompt, json, tools))
-                .limit(request.texts())
+                .limit(request.choices())
                 .toList();
     ChatForm form = new ChatForm(head("chatcmpl-"), request, model.tokenizer(), replies);
     write(call, fields, request, form);
@@ -110,8 +110,8 @@ record CompletionEndpoint(
       try {
         start(texts, request);
         CompletionResponse answer =
-            new CompletionResponse(call, request, form, ready, connection, limits.ping());
-        if (request.answer().stream()) {
+            new CompletionResponse(call, request, form, ready, connection, limits.http().ping());
+        if (request.delivery().stream()) {
           answer.stream();
         } else {
           answer.whole();

@@ -8,18 +8,21 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.Tools;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.GenerationRequest.Terms;
 import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenConstraint;
 import panamoe.io.Words;
 import panamoe.open.SamplingDefaults;
 
 /** The fields that chat completions and completions have in common. */
 record CompletionFields(Fields fields, ServedModel model) {
-  private static final int MOST_TEXTS = 128;
+  private static final int MOST_CHOICES = 128;
   private static final int MOST_TEMPERATURE = 100;
   private static final int MOST_PENALTY = 100;
   private static final int MOST_STOPS = 64;
@@ -58,18 +61,19 @@ record CompletionFields(Fields fields, ServedModel model) {
     }
     try {
       Terms terms = terms(call.user()); // its time runs while a grammar is made
-      int texts = fields.integer("n", 1, 1, MOST_TEXTS);
-      CompletionRequest request =
-          new CompletionRequest(
-              prompts,
-              texts,
-              sampling(texts),
-              stops(prompts, defaultMaxTokens, ends),
-              logprobs,
-              model.constraints().ofRequest(fields, tools, model.chat().form(), call),
-              terms,
-              routing(),
-              delivery());
+      int n = fields.integer("n", 1, 1, MOST_CHOICES);
+      SamplingConfig sampling = sampling(n);
+      List<StopConfig> stops = stops(prompts, defaultMaxTokens, ends);
+      Supplier<TokenConstraint> constraint =
+          model.constraints().ofRequest(fields, tools, model.chat().form(), call);
+      Routing routing = routing();
+      List<GenerationRequest> requests = new ArrayList<>();
+      for (int i = 0; i < prompts.size(); i++) {
+        requests.add(
+            new GenerationRequest(
+                prompts.get(i), sampling, stops.get(i), logprobs, constraint, terms, routing));
+      }
+      CompletionRequest request = new CompletionRequest(requests, n, delivery());
       fields.ignore(
           "store",
           "metadata",

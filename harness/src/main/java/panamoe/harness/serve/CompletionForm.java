@@ -25,7 +25,7 @@ record CompletionForm(
         head,
         request,
         Stream.generate(() -> new CompletionLogprobs.Writer(tokenizer))
-            .limit(request.texts())
+            .limit(request.choices())
             .toList());
   }
 
@@ -49,7 +49,7 @@ record CompletionForm(
 
   @Override
   public Answer begin(int choice) {
-    return request.answer().tokenIds()
+    return request.delivery().tokenIds()
         ? answer(
             List.of(new Choice(choice, "", null, null, promptIds(choice), null, null, null)), null)
         : null;
@@ -98,6 +98,6 @@ record CompletionForm(
   }
 
   private int[] promptIds(int choice) {
-    return request.answer().tokenIds() ? request.prompts().get(choice / request.n()) : null;
+    return request.delivery().tokenIds() ? request.prompt(choice) : null;
   }
 }

@@ -1,61 +1,50 @@
 package panamoe.harness.serve;
 
 import java.util.List;
-import java.util.function.Supplier;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
-import panamoe.engine.sample.TokenConstraint;
 
 /**
- * What a request asks to be written: {@code n} texts for each of the prompts.
+ * A request for {@code n} completions of each prompt, its choices.
  *
- * @param prompts tokens of each
- * @param stop for each prompt, because the room that is left depends on it
- * @param logprobs most probable tokens that are told beside each; -1 for none
- * @param constraint null if the texts are free
- * @param routing to how many experts rows go, and what is told of that
- * @param answer how it is answered
+ * @param prompts the first choice of each; they differ in their tokens and their room for others
  */
-record CompletionRequest(
-    List<int[]> prompts,
-    int n,
-    SamplingConfig sampling,
-    List<StopConfig> stop,
-    int logprobs,
-    Supplier<TokenConstraint> constraint,
-    GenerationRequest.Terms terms,
-    Routing routing,
-    Delivery answer) {
+record CompletionRequest(List<GenerationRequest> prompts, int n, Delivery delivery) {
   /**
    * How a request is answered.
    *
-   * @param stream piece by piece
-   * @param usage whether a stream ends with how many tokens there were
-   * @param tokenIds whether tokens are told beside their text
+   * @param stream as server-sent events
+   * @param usage whether a stream ends with the numbers of tokens
+   * @param tokenIds whether token ids are sent next to their text
    */
   record Delivery(boolean stream, boolean usage, boolean tokenIds) {}
 
-  /** How many texts. */
-  int texts() {
+  int choices() {
     return n * prompts.size();
   }
 
-  long promptTokens() {
-    return prompts.stream().mapToLong(prompt -> prompt.length).sum();
+  /** The tokens of a choice's prompt. */
+  int[] prompt(int choice) {
+    return prompts.get(choice / n).prompt();
   }
 
-  /** What the engine is asked for text number {@code choice}, whose seed is its own. */
-  GenerationRequest text(int choice) {
-    int prompt = choice / n;
-    return new GenerationRequest(
-        prompts.get(prompt),
-        sampling.withSeed(sampling.seed() + choice % n),
-        stop.get(prompt),
-        logprobs,
-        constraint,
-        terms,
-        routing);
+  int logprobs() {
+    return prompts.getFirst().logprobs();
+  }
+
+  Routing routing() {
+    return prompts.getFirst().routing();
+  }
+
+  long promptTokens() {
+    return prompts.stream().mapToLong(prompt -> prompt.prompt().length).sum();
+  }
+
+  /** What the engine gets for a choice: each choice of a prompt has the next seed. */
+  GenerationRequest choice(int choice) {
+    GenerationRequest prompt = prompts.get(choice / n);
+    SamplingConfig sampling = prompt.sampling();
+    return prompt.with(sampling.withSeed(sampling.seed() + choice % n));
   }
 }

@@ -40,7 +40,7 @@ final class CompletionResponse {
     this.engine = engine;
     this.connection = connection;
     this.ping = ping;
-    for (int choice = 0; choice < request.texts(); choice++) {
+    for (int choice = 0; choice < request.choices(); choice++) {
       texts.add(new StreamedChoice());
     }
   }
@@ -122,7 +122,7 @@ final class CompletionResponse {
           case ChoiceEvent.Failed(_, ApiError error) -> throw error;
         }
       }
-      if (request.answer().usage()) {
+      if (request.delivery().usage()) {
         chunk(form.usage(usage()));
       }
       write(DONE, false);

@@ -36,14 +36,11 @@ final class HttpListener implements AutoCloseable {
   private static final int BACKLOG = 1024;
   private static final int HEAD_BYTES = 16 << 10;
   private static final int HEADERS = 100;
-  // Heads that arrive may take an eighth of the heap: each up to twice its bytes, and 100 fields.
-  private static final int CONNECTIONS =
-      (int) Math.min(2048, Runtime.getRuntime().maxMemory() / 8 / (3 * HEAD_BYTES));
   private static final int THREADS = 8; // they read heads, and wait for nobody
 
   private final RequestDeadlines arrivals = new RequestDeadlines();
   private final BodyMemory room;
-  private final Limits limits;
+  private final Limits.Http limits;
   private final Server server;
   private final ServerConnector connector;
   private final int port; // the connector forgets it when it closes
@@ -54,7 +51,7 @@ final class HttpListener implements AutoCloseable {
    * @param calls takes each request when its head has arrived, and must not wait
    * @throws IOException if the address cannot be had
    */
-  HttpListener(InetSocketAddress address, Limits limits, Consumer<HttpExchange> calls)
+  HttpListener(InetSocketAddress address, Limits.Http limits, Consumer<HttpExchange> calls)
       throws IOException {
     this.limits = limits;
     this.room = new BodyMemory(limits.bodiesBytes());
@@ -75,7 +72,9 @@ final class HttpListener implements AutoCloseable {
         Math.max(RequestDeadlines.UNUSED.toMillis(), limits.slowReader().toMillis()));
     connector.addBean(arrivals);
     server.addConnector(connector);
-    server.addBean(new NetworkConnectionLimit(CONNECTIONS, connector));
+    NetworkConnectionLimit most = new NetworkConnectionLimit(limits.connections(), connector);
+    most.setEndPointIdleTimeout(limits.idle().toMillis());
+    server.addBean(most);
     try {
       connector.open(bound(address));
       server.start();
@@ -90,6 +89,11 @@ final class HttpListener implements AutoCloseable {
     }
   }
 
+  /** Connections whose requests' heads fit {@code bytes}: each twice its size and its fields. */
+  static int connections(long bytes) {
+    return (int) Math.min(2048, bytes / (3 * HEAD_BYTES));
+  }
+
   private static ServerSocketChannel bound(InetSocketAddress address) throws IOException {
     ServerSocketChannel channel = ServerSocketChannel.open();
     try {
@@ -100,7 +104,10 @@ final class HttpListener implements AutoCloseable {
     }
   }
 
-  /** Its connections count headers as they arrive: each takes far more memory than its bytes. */
+  /**
+   * Its connections count headers as they arrive: each takes far more memory than its bytes. Jetty
+   * limits bytes alone, and has no public class to extend for it.
+   */
   private static final class Factory extends HttpConnectionFactory {
     Factory(HttpConfiguration configuration) {
       super(configuration);

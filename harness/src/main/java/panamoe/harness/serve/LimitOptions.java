@@ -57,16 +57,12 @@ final class LimitOptions {
    * @throws IllegalArgumentException if an option is out of range
    */
   Limits limits(int sequences) {
+    Duration wait =
+        maxWait == 0 ? Limits.Queue.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait));
     return new Limits(
-        sequences,
-        queuedRequests,
-        queuedTokens,
-        maxWait == 0 ? Limits.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait)),
+        new Limits.Queue(sequences, queuedRequests, queuedTokens, wait),
+        Limits.Http.of(Duration.ofSeconds(slowReader)),
         defaultMaxTokens,
-        Limits.BODY_BYTES,
-        Limits.BODIES_BYTES,
-        Duration.ofSeconds(slowReader),
-        Limits.PING,
         Duration.ofSeconds(shutdown));
   }
 }

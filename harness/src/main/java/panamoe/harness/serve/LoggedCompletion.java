@@ -48,7 +48,7 @@ record LoggedCompletion(
   static final String[] FIELDS = {"response_format", "tools", "tool_choice", "parallel_tool_calls"};
 
   /** The longest file: indented, the fields of the longest request have some times its bytes. */
-  static final int MOST_BYTES = 4 * Limits.BODY_BYTES;
+  static final int MOST_BYTES = 4 * Limits.Http.BODY_BYTES;
 
   /**
    * What wrote a text.

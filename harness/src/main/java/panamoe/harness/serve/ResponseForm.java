@@ -55,7 +55,7 @@ interface ResponseForm {
 
   /** The tokens of a piece, if a request asks for them; else null. */
   static int[] tokenIds(CompletionRequest request, List<ChoiceEvent.Drawn> drawn) {
-    return request.answer().tokenIds()
+    return request.delivery().tokenIds()
         ? drawn.stream().mapToInt(ChoiceEvent.Drawn::token).toArray()
         : null;
   }

@@ -48,7 +48,7 @@ final class RunningSequences {
    */
   void start() {
     try {
-      for (int choice = 0; choice < request.texts(); choice += request.n()) {
+      for (int choice = 0; choice < request.choices(); choice += request.n()) {
         submit(choice);
       }
     } catch (RuntimeException e) {
@@ -64,7 +64,7 @@ final class RunningSequences {
   }
 
   private void submit(int choice) {
-    GenerationRequest text = request.text(choice);
+    GenerationRequest text = request.choice(choice);
     if (log != null) {
       text = text.withLogprobs(Math.max(0, request.logprobs()));
     }
@@ -151,7 +151,7 @@ final class RunningSequences {
       }
       begun = true;
       if (first) {
-        place.computed(request.prompts().get(choice / request.n()).length);
+        place.computed(request.prompt(choice).length);
         for (int sibling = 1; sibling < request.n() && !cancelled; sibling++) {
           submitSibling(choice + sibling);
         }

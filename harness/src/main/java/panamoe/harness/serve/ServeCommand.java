@@ -149,7 +149,7 @@ public final class ServeCommand implements Subcommand {
                 throw new CancellationException();
               }
               server.loaded(1);
-              say(served, server.port(), cache, limits.sequences());
+              say(served, server.port(), cache, limits.queue().sequences());
               answer(engine, server, metrics, engineOptions.experts.heat(folder));
             });
       }

@@ -7,31 +7,24 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
-import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 
 /** Two texts run, three wait, with prompts of ten tokens. */
 class AdmissionTest {
-  private final Admission admission = new Admission(limits(Limits.ANY_WAIT));
+  private final Admission admission = new Admission(limits(Limits.Queue.ANY_WAIT));
 
-  private static Limits limits(Duration wait) {
-    Duration second = Duration.ofSeconds(1);
-    return new Limits(2, 3, 10, wait, 1, 1, 1, second, second, second);
+  private static Limits.Queue limits(Duration wait) {
+    return new Limits.Queue(2, 3, 10, wait);
   }
 
   private static CompletionRequest request(int n, int promptTokens) {
+    GenerationRequest prompt =
+        GenerationRequest.of(
+            new int[promptTokens], SamplingConfig.GREEDY, StopConfig.of(1, List.of()));
     return new CompletionRequest(
-        List.of(new int[promptTokens]),
-        n,
-        SamplingConfig.GREEDY,
-        List.of(StopConfig.of(1, List.of())),
-        -1,
-        null,
-        Terms.USUAL,
-        Routing.USUAL,
-        new CompletionRequest.Delivery(false, false, false));
+        List.of(prompt), n, new CompletionRequest.Delivery(false, false, false));
   }
 
   private ApiError refused(int n, int promptTokens) {

@@ -51,8 +51,8 @@ class GreedyRequestsTest {
   /** Clients that hold large bodies, all but the last byte: who comes then is refused or served. */
   @Test
   void heldBodiesLeaveRoomForOthers() throws Exception {
-    int length = TestServer.LIMITS.bodyBytes() - 1;
-    long count = TestServer.LIMITS.bodiesBytes() / (2L * length) + 8;
+    int length = TestServer.LIMITS.http().bodyBytes() - 1;
+    long count = TestServer.LIMITS.http().bodiesBytes() / (2L * length) + 8;
     List<Socket> held = new ArrayList<>();
     try (TestServer server = new TestServer()) {
       byte[] head =
@@ -83,8 +83,8 @@ class GreedyRequestsTest {
   /** A body that was refused takes no memory, however long its client goes on to send it. */
   @Test
   void refusedBodiesTakeNoRoom() throws Exception {
-    int length = TestServer.LIMITS.bodyBytes() + 1;
-    long count = TestServer.LIMITS.bodiesBytes() / (2L * length) + 2;
+    int length = TestServer.LIMITS.http().bodyBytes() + 1;
+    long count = TestServer.LIMITS.http().bodiesBytes() / (2L * length) + 2;
     String head =
         "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             + Integer.toHexString(length)

@@ -259,7 +259,7 @@ class HostileClientsTest {
           List<Socket> held = new ArrayList<>();
           AtomicBoolean over = new AtomicBoolean();
           try (ExecutorService threads = Executors.newCachedThreadPool()) {
-            String spaces = " ".repeat(TestServer.LIMITS.bodyBytes() - 1);
+            String spaces = " ".repeat(TestServer.LIMITS.http().bodyBytes() - 1);
             for (int i = 0; i < 60; i++) {
               held.add(server.raw(COMPLETIONS, spaces, spaces.length()));
             }

@@ -206,7 +206,7 @@ class HttpEdgesTest {
       try (HttpListener listener =
               new HttpListener(
                   new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                  TestServer.LIMITS,
+                  TestServer.LIMITS.http(),
                   _ -> {});
           Socket socket = new Socket(InetAddress.getLoopbackAddress(), listener.port())) {
         socket.getOutputStream().write(bytes(written));

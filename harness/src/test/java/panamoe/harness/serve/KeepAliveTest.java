@@ -106,8 +106,27 @@ class KeepAliveTest {
         assertEquals(200, client.answer(false));
         client.send(post(completions, "{'prompt':"));
         assertEquals(400, client.answer(false));
-        client.send(post(completions, " ".repeat(TestServer.LIMITS.bodyBytes() + 1)));
+        client.send(post(completions, " ".repeat(TestServer.LIMITS.http().bodyBytes() + 1)));
         assertEquals(413, client.answer(false));
+      }
+    }
+  }
+
+  /** Connections that are idle make room when all are open, long before their own time is over. */
+  @Test
+  void idleConnectionsMakeRoom() throws IOException {
+    try (TestServer server = new TestServer(TestServer.limits(4), ApiKeys.NONE, () -> {})) {
+      List<Kept> idle = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        idle.add(new Kept(server));
+      }
+      try (Kept client = new Kept(server)) {
+        client.socket.setSoTimeout((int) RequestDeadlines.UNUSED.toMillis() / 2);
+        client.send(LIVE);
+        assertEquals(200, client.answer(false));
+      }
+      for (Kept one : idle) {
+        one.close();
       }
     }
   }

@@ -44,17 +44,7 @@ final class TestServer implements AutoCloseable {
   static final String MODEL = "hash";
   static final EngineConfig ENGINE = new EngineConfig(400, 16, 16, 64, 0.25, true, 0);
   static final Limits LIMITS =
-      new Limits(
-          16,
-          256,
-          1_000_000,
-          Limits.ANY_WAIT,
-          1_000_000,
-          1 << 20,
-          16 << 20,
-          Duration.ofSeconds(30),
-          Duration.ofSeconds(15),
-          Duration.ofSeconds(20));
+      limits(16, 256, Duration.ofSeconds(30), Duration.ofSeconds(15), Duration.ofSeconds(20), 2048);
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -162,17 +152,28 @@ final class TestServer implements AutoCloseable {
 
   /** The limits with other bounds and times. */
   static Limits limits(int sequences, int queued, Duration slowReader, Duration ping) {
+    return limits(sequences, queued, slowReader, ping, Duration.ofSeconds(1), 2048);
+  }
+
+  /** The limits with room for fewer connections. */
+  static Limits limits(int connections) {
+    Duration second = Duration.ofSeconds(1);
+    return limits(16, 256, Duration.ofSeconds(30), Duration.ofSeconds(15), second, connections);
+  }
+
+  private static Limits limits(
+      int sequences,
+      int queued,
+      Duration slowReader,
+      Duration ping,
+      Duration shutdown,
+      int connections) {
+    Duration idle = Duration.ofMillis(50);
     return new Limits(
-        sequences,
-        queued,
+        new Limits.Queue(sequences, queued, 1_000_000, Limits.Queue.ANY_WAIT),
+        new Limits.Http(connections, idle, 1 << 20, 16 << 20, slowReader, ping),
         1_000_000,
-        Limits.ANY_WAIT,
-        1_000_000,
-        1 << 20,
-        16 << 20,
-        slowReader,
-        ping,
-        Duration.ofSeconds(1));
+        shutdown);
   }
 
   HttpRequest.Builder to(String path) {

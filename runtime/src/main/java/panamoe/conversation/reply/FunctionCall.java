@@ -13,18 +13,18 @@ import panamoe.io.Words;
 /**
  * A call of a function.
  *
- * @param arguments the text of a JSON object; of a reply that was cut off perhaps a piece of it
+ * @param arguments a JSON object as text; possibly incomplete in a reply that was cut off
  */
 public record FunctionCall(String id, String name, String arguments) {
   private static final ObjectReader JSON =
       new JsonMapper().reader().with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   /**
-   * What is told of a call at a time.
+   * The next piece of a streamed call.
    *
-   * @param index the call's number in its reply
-   * @param id null where the piece goes on with a call, as the name is
-   * @param arguments what comes next of them
+   * @param index of the call in its reply
+   * @param id null except in a call's first piece; {@code name} too
+   * @param arguments the next part of the arguments
    */
   public record Piece(int index, String id, String name, String arguments) {}
 
@@ -34,7 +34,7 @@ public record FunctionCall(String id, String name, String arguments) {
   }
 
   /**
-   * The arguments; keys may be there twice, as a model may have written them.
+   * The parsed arguments; duplicate keys are allowed, because a model may write them.
    *
    * @throws IllegalArgumentException if they are not the text of a JSON object
    */

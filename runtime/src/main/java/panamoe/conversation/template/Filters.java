@@ -3,7 +3,7 @@ package panamoe.conversation.template;
 import java.util.HashMap;
 import java.util.Map;
 
-/** What {@code value | NAME} gives. */
+/** The filters of {@code value | NAME}, by name. */
 final class Filters {
   /** One filter. */
   @FunctionalInterface

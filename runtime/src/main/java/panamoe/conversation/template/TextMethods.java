@@ -10,7 +10,7 @@ import java.util.function.IntPredicate;
 final class TextMethods {
   private TextMethods() {}
 
-  /** The method of a name; null if texts have no such method. */
+  /** The method of a name; null if strings do not have it. */
   static Function method(Text text, String name, RenderLimits budget) {
     budget.spendOn(text);
     return switch (name) {
@@ -73,9 +73,9 @@ final class TextMethods {
   }
 
   /**
-   * Removes characters at the ends.
+   * Strips characters at both ends.
    *
-   * @param chars which; null or none: white space
+   * @param chars the characters; null or none for white space
    */
   static Text strip(Text text, Object chars, boolean left, boolean right) {
     IntPredicate removed = Chars::isSpace;
@@ -137,7 +137,7 @@ final class TextMethods {
     return atBegin ? text.chars().startsWith(sought) : text.chars().endsWith(sought);
   }
 
-  /** Where {@code sought} lies in a text, without overlap. */
+  /** The indices of {@code sought} in a string, without overlap. */
   static List<Integer> places(Text text, Text sought, RenderLimits budget) {
     List<Integer> places = new ArrayList<>();
     if (sought.isEmpty()) {
@@ -154,7 +154,7 @@ final class TextMethods {
   }
 
   /**
-   * @param count most replacements; null, none or negative: all
+   * @param count most replacements; null, none or negative for all
    */
   static Text replace(Text text, Text old, Text by, Object count, RenderLimits budget) {
     long most = count == null || count == None.NONE ? -1 : JinjaValues.whole(count);

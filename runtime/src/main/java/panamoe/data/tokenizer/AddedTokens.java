@@ -13,7 +13,7 @@ import panamoe.data.regex.CodeSets;
  */
 final class AddedTokens {
 
-  /** A node in the trie of all contents; {@code token} is the one whose content ends here. */
+  /** A node of the trie of all contents; {@code token} is the one whose content ends here. */
   private static final class Node {
     final Map<Character, Node> next = new HashMap<>();
     AddedToken token;
@@ -43,11 +43,11 @@ final class AddedTokens {
   }
 
   /**
-   * Gives the parts of a text in order.
+   * Passes on the parts of a text in order.
    *
-   * @param literal the places of characters that are part of no marker
-   * @param tokens gets added tokens
-   * @param between gets what is not empty between them
+   * @param literal the positions of characters that belong to no marker
+   * @param tokens receives added tokens
+   * @param between receives the non-empty text between them
    */
   void split(
       char[] text,

@@ -23,12 +23,12 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Computes the steps of a model with a paged key/value cache. A row's logits do not depend on the
- * other rows of its step, nor on the blocks that its sequence has.
+ * Computes the steps of a model with a paged key/value cache. A row's logits do not depend on other
+ * rows of its step, nor on the blocks of its sequence.
  *
- * <p>A step of as many rows as the one before, all of them wanted and of the same top-k, as in
- * writing, is recorded and replayed from then on without allocating Java objects. Used by one
- * thread at a time.
+ * <p>A decode step with as many rows and the same top-k as the step before is captured as a kernel
+ * graph. From then on it is replayed, and no Java objects are allocated. Used by one thread at a
+ * time.
  */
 public final class ModelRunner implements StepRunner {
   private final Backend backend;
@@ -41,7 +41,7 @@ public final class ModelRunner implements StepRunner {
   private final RouteCounts counts;
   private final int stepTokens;
   private final DType keyValues;
-  // The latest step, and the latest recorded one, which may be the same.
+  // The latest step and the latest captured one, possibly the same.
   private Step step;
   private Step recorded;
   private int rowsBefore;
@@ -57,7 +57,7 @@ public final class ModelRunner implements StepRunner {
     this(backend, model, config, 0);
   }
 
-  /** Layers with a window of at most {@code window} have blocks of their own. */
+  /** Layers with a window of at most {@code window} get their own blocks. */
   ModelRunner(Backend backend, LanguageModel model, EngineConfig config, int window) {
     model.config().requireGeneration();
     this.backend = backend;
@@ -71,7 +71,7 @@ public final class ModelRunner implements StepRunner {
       int windowBlocks = config.windowBlocks(window);
       this.cache =
           model.cache(scope, keyValues, config.blocks(), config.blockSize(), window, windowBlocks);
-      int tables = window == 0 ? 1 : 2; // of each slot
+      int tables = window == 0 ? 1 : 2; // block tables of each slot
       int perSequence = config.blocksOf(model.config().context());
       this.inputs = new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens);
       this.encoded =
@@ -89,7 +89,7 @@ public final class ModelRunner implements StepRunner {
   }
 
   /**
-   * The logits [V] of the token after {@code tokens}, which are one or more.
+   * The logits [V] after {@code tokens}, which are one or more.
    *
    * @param model packed for inference
    * @throws IllegalArgumentException if it has an encoder
@@ -122,11 +122,11 @@ public final class ModelRunner implements StepRunner {
   /**
    * Computes a step.
    *
-   * @throws IllegalArgumentException if a row has no place in the cache, or a token is not in the
-   *     vocabulary
+   * @throws IllegalArgumentException if a row has no position in the cache, or a token is outside
+   *     the vocabulary
    */
   public void run(StepRows rows) {
-    // Which memory an expert has in a cache differs from step to step: nothing is replayed.
+    // An expert's address in the expert cache changes from step to step: no replay.
     if (model.parameters().expertCache().isPresent()) {
       runTogether(rows);
       return;
@@ -138,7 +138,7 @@ public final class ModelRunner implements StepRunner {
       become(recorded);
     } else if (writes && rowsBefore == rows.count && Arrays.equals(topKBefore, rows.topK)) {
       drop(recorded);
-      recorded = null; // if this fails
+      recorded = null; // in case this fails
       recorded = new Step(rows, true);
       become(recorded);
     } else {
@@ -150,14 +150,15 @@ public final class ModelRunner implements StepRunner {
   }
 
   /**
-   * Computes a step together with other ranks, whose experts may be needed: of no rows, perhaps,
-   * and not recorded, because what ranks exchange differs from step to step.
+   * Computes a step together with other ranks. It may have no rows here, when other ranks' rows
+   * need this rank's experts. It is not captured, because the exchanged sizes differ from step to
+   * step.
    */
   void runTogether(StepRows rows) {
     take(rows);
     become(new Step(rows, false));
     finish();
-    // A rank without rows reads experts for other ranks' rows.
+    // A rank without rows may still read experts for other ranks' rows.
     boolean writes = rows.count > 0 && rows.wantedCount == rows.count && rows.sources.isEmpty();
     model.parameters().expertCache().ifPresent(cache -> cache.stepped(rows.count, writes));
   }
@@ -174,7 +175,7 @@ public final class ModelRunner implements StepRunner {
     step.routes.addTo(counts);
   }
 
-  /** Takes the place of the latest step, which is freed unless it is kept for being repeated. */
+  /** Replaces the latest step. The old one is freed unless it is kept for replay. */
   private void become(Step next) {
     if (step != recorded && step != next) {
       drop(step);
@@ -201,7 +202,7 @@ public final class ModelRunner implements StepRunner {
   /**
    * Copies logits of the latest step.
    *
-   * @param wanted which of its wanted rows
+   * @param wanted index among the step's wanted rows
    * @param into [V]
    */
   public void logits(int wanted, float[] into) {
@@ -219,7 +220,7 @@ public final class ModelRunner implements StepRunner {
   }
 
   /**
-   * The last hidden states [S, M] of the encoder for a text, which stays in slot 0.
+   * The encoder's last hidden states [S, M] for a sequence, which stays in slot 0.
    *
    * @throws IllegalStateException without an encoder
    */
@@ -244,7 +245,7 @@ public final class ModelRunner implements StepRunner {
     routes(row, into);
   }
 
-  /** The routes of a row of this rank in the latest step. */
+  /** Routes of this rank's row in the latest step. */
   void routes(int row, float[] into) {
     step.routes.copy(row, into);
   }
@@ -254,7 +255,7 @@ public final class ModelRunner implements StepRunner {
     return step.layout.width();
   }
 
-  /** The routes of all rows that this rank has computed. */
+  /** Routes of all rows that this rank has computed. */
   RouteCounts counts() {
     return counts;
   }
@@ -267,13 +268,13 @@ public final class ModelRunner implements StepRunner {
   @Override
   public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
     if (encoded != null) {
-      return -1; // the tokens do not say which text they answer
+      return -1; // the tokens do not show which encoded sequence they belong to
     }
     return NonFiniteLayer.of(
         backend, model, keyValues, tokens, count, stepTokens, mostExperts(topK));
   }
 
-  /** Experts of a row, by layer; null: as many as gates choose. */
+  /** Experts per row for each layer; null for the gates' own K. */
   private int[] mostExperts(int[] topK) {
     if (topK == null) {
       return null;
@@ -292,7 +293,7 @@ public final class ModelRunner implements StepRunner {
     scope.close();
   }
 
-  /** A computed step with its memory, and its kernel calls if they were recorded. */
+  /** A computed step with its memory, and its kernel graph if it was captured. */
   private final class Step implements AutoCloseable {
     private final int rows;
     private final TensorScope activations = TensorScope.shared(backend);
@@ -325,7 +326,7 @@ public final class ModelRunner implements StepRunner {
     }
 
     /**
-     * @param wanted the rows whose logits are asked for; null: all
+     * @param wanted rows whose logits are asked for; null for all
      */
     private void compute(Tensor wanted) {
       Pass pass =
@@ -345,7 +346,7 @@ public final class ModelRunner implements StepRunner {
       }
     }
 
-    /** Whether its calls compute the next step too. */
+    /** Whether its kernel graph computes the next step too. */
     boolean repeats(StepRows next) {
       return rows == next.count && Arrays.equals(topK, next.topK);
     }
