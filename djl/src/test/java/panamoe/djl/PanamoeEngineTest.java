@@ -134,7 +134,7 @@ class PanamoeEngineTest {
 
   private static void writeOnFourThreads(String texts) throws Exception {
     String expected = expected();
-    try (Model model = load("texts", texts);
+    try (Model model = load("sequences", texts);
         var threads = Executors.newFixedThreadPool(4)) {
       Callable<String> write =
           () -> {
@@ -179,8 +179,8 @@ class PanamoeEngineTest {
           List.of(
               Map.of("precision", "half"),
               Map.of("experts", "int3"),
-              Map.of("texts", "many"),
-              Map.of("texts", "0"),
+              Map.of("sequences", "many"),
+              Map.of("sequences", "0"),
               Map.of("threads", "-1"),
               Map.of("bfloat16", "true"))) {
         said =

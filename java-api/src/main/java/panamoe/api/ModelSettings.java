@@ -22,9 +22,9 @@ import panamoe.config.UniformModel;
  * @param heads of attention; divides hidden into heads of an even size
  * @param experts [L], number of experts of each layer, 0 (dense) to 1024
  * @param topK K, experts per token, 1 to 16
- * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this many
- *     times its even share, by DeepSpeed's rules for this K (at least 4 routes)
- * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this
+ *     multiple of its even share, by DeepSpeed's rules for this K (at least 4 routes)
+ * @param residual whether a fixed MLP runs in addition to the routed experts (Residual MoE)
  * @param activation of MLPs and experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
  * @param auxiliaryCoefficient factor of every layer's load balancing loss in the gradients
  */
@@ -47,8 +47,8 @@ public record ModelSettings(
   /**
    * Copies the list, and checks the values.
    *
-   * @throws PanamoeException.BadArgument if one is null or out of range, or they contradict each
-   *     other
+   * @throws PanamoeException.BadArgument if a value is null or out of range, or values contradict
+   *     each other
    */
   public ModelSettings(
       int vocabulary,

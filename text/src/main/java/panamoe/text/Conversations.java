@@ -12,7 +12,7 @@ import panamoe.io.Require;
 /** A model's conversations. Thread-safe. */
 final class Conversations {
   private final Supplier<ChatFormat> reader;
-  private ChatFormat format; // read for the first one: a model may have none
+  private ChatFormat format; // read at the first conversation: not every model has one
   private List<String> warnings = List.of();
 
   Conversations(Supplier<ChatFormat> reader) {
@@ -20,9 +20,9 @@ final class Conversations {
   }
 
   /**
-   * Their format.
+   * The chat format.
    *
-   * @throws IllegalArgumentException if there are no conversations
+   * @throws IllegalArgumentException if the model has no conversations
    * @throws panamoe.data.DataException if the model's template cannot be used
    */
   synchronized ChatFormat format() {
@@ -45,7 +45,7 @@ final class Conversations {
    * The prompt of a conversation up to the assistant's next message.
    *
    * @throws IllegalArgumentException also if there are no messages, or the template refuses them
-   * @throws panamoe.data.DataException as {@link #format}
+   * @throws panamoe.data.DataException like {@link #format}
    */
   Prompt prompt(List<ChatMessage> messages, ChatOptions options) {
     Argument.notNull("messages", messages);

@@ -19,53 +19,61 @@ import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 
 /**
- * What differs between a model of a file and one that trains.
+ * What differs between a model from a file and one that trains.
  *
- * @param weights as kernels read them, asked for before each text
- * @param makers how its makers draw tokens
+ * @param weights for inference kernels; called before each sequence
+ * @param defaultSampling the publisher's sampling
  * @param warnings of the loader
- * @param close frees what belongs to the model that writes
+ * @param close frees the model's own memory
  */
 record ModelSource(
     Supplier<LanguageModel> weights,
     EngineConfig engine,
     Tokenizer tokenizer,
     Conversations conversations,
-    Sampling makers,
+    Sampling defaultSampling,
     List<String> warnings,
     Runnable close) {
 
   /** Loads a model. */
   static ModelSource opened(ModelFolder found, Backend backend, ModelOptions options) {
     Tokenizer tokenizer = found.tokenizer();
-    Sampling makers = Sampling.of(found.tokenizerFiles().sampling());
+    Sampling defaultSampling = Sampling.of(found.tokenizerFiles().sampling());
     Conversations conversations =
         new Conversations(() -> FolderChat.of(found, options.chatTemplate(), _ -> {}));
     if (options.chatTemplate() != null) {
       conversations.format(); // refuses a file that is not a template, before weights are read
     }
-    EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
+    EngineConfig engine = EngineConfig.of(options.sequences(), found.config().context());
     List<String> warnings = new ArrayList<>();
     WeightTypes types = options.types(found);
     double cache = InferenceMemory.of(found.config(), types).keysAndValues();
     backend.requireMemory(
-        Words.of("the keys and values of %s texts (ModelOptions.withTexts)", options.texts()),
-        options.texts() * cache);
+        Words.of(
+            "the keys and values of %s sequences (ModelOptions.withSequences)",
+            options.sequences()),
+        options.sequences() * cache);
     InferenceSettings settings = InferenceSettings.of(types);
     LanguageModel model = found.load(backend, settings, warnings);
     return new ModelSource(
-        () -> model, engine, tokenizer, conversations, makers, List.copyOf(warnings), model::close);
+        () -> model,
+        engine,
+        tokenizer,
+        conversations,
+        defaultSampling,
+        List.copyOf(warnings),
+        model::close);
   }
 
   /**
-   * Of a model that trains, which frees its weights itself.
+   * For a model that trains, which frees its weights itself.
    *
-   * @throws IllegalArgumentException if it cannot write with these tokens
+   * @throws IllegalArgumentException if it cannot generate with these tokens
    */
   static ModelSource trained(Supplier<LanguageModel> weights, Tokenizer tokenizer) {
     LanguageModel model = weights.get();
     requireWrites(model, tokenizer);
-    // What earlier texts left in the cache is of earlier weights.
+    // Cached prefixes were computed with earlier weights.
     EngineConfig engine = EngineConfig.one(model.config().context()).withoutSharing();
     Conversations lines = new Conversations(() -> ChatFormat.lines(tokenizer));
     return new ModelSource(

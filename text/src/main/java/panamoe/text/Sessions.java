@@ -11,7 +11,7 @@ import panamoe.conversation.template.Prompt;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.schedule.Engine;
 
-/** Begins the texts of a model. Used inside calls of the device. */
+/** Begins the sequences of a model. Used inside calls of the device. */
 final class Sessions {
   private final Engine engine;
   private final ModelSource origin;
@@ -28,7 +28,7 @@ final class Sessions {
     this.constraints = new ReplyConstraints(origin.tokenizer());
   }
 
-  /** Begins a text. */
+  /** Begins a completion. */
   TextSession begin(int[] prompt, GenerationOptions options) {
     GenerationOptions wanted = Argument.notNull("options", options);
     return begin(prompt, wanted, ChatFormat.Ends.NONE, ReplyForm.HERMES, Tools.NONE);
@@ -45,14 +45,14 @@ final class Sessions {
   }
 
   /**
-   * Begins a text.
+   * Begins a sequence.
    *
-   * @param ends where it ends as well
-   * @param form of calls, and of what keeps to a schema
+   * @param ends further ends
+   * @param form the markup of calls, and of constrained output
    */
   private TextSession begin(
       int[] prompt, GenerationOptions options, ChatFormat.Ends ends, ReplyForm form, Tools tools) {
-    origin.weights().get(); // as the caller has changed them
+    origin.weights().get(); // with the caller's latest changes
     GenerationRequest request =
         new GenerationRequest(
             prompt,

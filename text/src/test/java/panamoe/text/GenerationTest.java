@@ -32,7 +32,7 @@ class GenerationTest {
   static void open() {
     SmallRun.train(folder, 250);
     device = Device.open("cpu", 1);
-    model = MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(2));
+    model = MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(2));
   }
 
   @AfterAll
@@ -45,7 +45,8 @@ class GenerationTest {
     PanamoeException refused =
         assertThrows(
             PanamoeException.class,
-            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(Integer.MAX_VALUE)));
+            () ->
+                MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(Integer.MAX_VALUE)));
     assertTrue(refused.getMessage().contains("texts of"), refused.getMessage());
   }
 
@@ -54,8 +55,8 @@ class GenerationTest {
     OutOfMemoryError refused =
         assertThrows(
             OutOfMemoryError.class,
-            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(1_000_000)));
-    assertTrue(refused.getMessage().contains("ModelOptions.withTexts"), refused.getMessage());
+            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(1_000_000)));
+    assertTrue(refused.getMessage().contains("ModelOptions.withSequences"), refused.getMessage());
   }
 
   @Test
@@ -92,7 +93,7 @@ class GenerationTest {
         model.generate(PROMPT, OPTIONS.withSampling(Sampling.GREEDY.withPenalties(penalties)));
     assertEquals(various.tokens().size(), various.tokens().stream().distinct().count());
     assertNotEquals(greedy, various.text());
-    assertEquals(Sampling.of(1, 0), model.makersSampling());
+    assertEquals(Sampling.of(1, 0), model.defaultSampling());
   }
 
   @Test

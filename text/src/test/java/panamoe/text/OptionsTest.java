@@ -32,7 +32,7 @@ class OptionsTest {
         refused("the variables", () -> CHAT.withVariables("[]")),
         refused("precision is null", () -> ModelOptions.USUAL.withPrecision(null)),
         refused("experts is null", () -> ModelOptions.USUAL.withExperts(null)),
-        refused("texts is 0, expected 1 or more", () -> ModelOptions.USUAL.withTexts(0)),
+        refused("sequences is 0, expected 1 or more", () -> ModelOptions.USUAL.withSequences(0)),
         refused("the number of tokens is -1", () -> GenerationOptions.of(-1)),
         refused("sampling is null", () -> TEXT.withSampling(null)),
         refused("stop is null", () -> TEXT.withStop((String[]) null)),

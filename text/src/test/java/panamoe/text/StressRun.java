@@ -318,7 +318,7 @@ final class StressRun {
   private static ModelOptions options(SplittableRandom random) {
     return ModelOptions.USUAL
         .withPrecision(random.nextBoolean() ? Precision.FLOAT32 : Precision.BFLOAT16)
-        .withTexts(1 + random.nextInt(3));
+        .withSequences(1 + random.nextInt(3));
   }
 
   private Device openDevice(SplittableRandom random) {

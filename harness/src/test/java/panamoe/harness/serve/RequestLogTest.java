@@ -187,7 +187,7 @@ class RequestLogTest {
 
   /** What is written can be read; what could not be is left out. */
   @ParameterizedTest
-  @ValueSource(ints = {Limits.BODY_BYTES, LoggedCompletion.MOST_BYTES})
+  @ValueSource(ints = {Limits.Http.BODY_BYTES, LoggedCompletion.MOST_BYTES})
   void theLongestFieldsCanBeRead(int letters) throws Exception {
     List<String> warnings = Collections.synchronizedList(new ArrayList<>());
     ObjectNode fields = JsonNodeFactory.instance.objectNode().put("tools", "a".repeat(letters));
