@@ -47,10 +47,10 @@ public final class CompletionCommand implements Subcommand {
   }
 
   /**
-   * A command as it is typed: values in lower case, and for each option a label of its own, because
-   * picocli's script keeps values by label.
+   * A command for picocli's script: values in lower case, and a unique label for each option,
+   * because the script keeps values by label.
    *
-   * @param names of all commands, which help takes
+   * @param names of all commands, the values of help's parameter
    */
   private static CommandSpec shown(CommandSpec command, Collection<String> names) {
     CommandSpec shown = CommandSpec.create().name(command.name());

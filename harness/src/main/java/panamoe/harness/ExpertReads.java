@@ -4,11 +4,11 @@ import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.param.ExpertCacheStatistics;
 
-/** What a model that is larger than its memory has read, in words. */
+/** Describes the disk reads of a model that is larger than its memory. */
 public final class ExpertReads {
   private ExpertReads() {}
 
-  /** A sentence, with the speed that reading alone would allow. */
+  /** A sentence with the speed limit that the reads imply. */
   public static String sentence(ExpertCacheStatistics told) {
     StringBuilder text = new StringBuilder();
     text.append(

@@ -10,7 +10,7 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/** {@code panamoe help}: also of a command below another, which picocli's own does not know. */
+/** {@code panamoe help}, also for nested commands, unlike picocli's own. */
 @Command(
     name = "help",
     description = "Display help information about the specified command.",

@@ -22,15 +22,15 @@ public final class SharedOptions {
   public enum DeviceChoice {
     /** The native kernels. */
     CPU,
-    /** The native kernels for NVIDIA cards. */
+    /** The native kernels for NVIDIA GPUs. */
     CUDA,
     /**
-     * The CUDA kernels emulated on the CPU, for tests without a card; many times slower than cpu.
+     * The CUDA kernels emulated on the CPU, for tests without a GPU; many times slower than cpu.
      */
     SIMT,
     /** Plain Java in double precision: slow, the reference for all others. */
     REFERENCE,
-    /** The fastest backend of this machine. */
+    /** The fastest available backend. */
     AUTO
   }
 
@@ -48,7 +48,7 @@ public final class SharedOptions {
       })
   private DeviceChoice device;
 
-  private int threads; // 0: one per processor
+  private int threads; // 0 for one per processor
 
   @Option(
       names = "--seed",
@@ -79,7 +79,7 @@ public final class SharedOptions {
     return device;
   }
 
-  /** Whose options these are. */
+  /** The command with these options. */
   public CommandSpec command() {
     return command;
   }
@@ -140,11 +140,11 @@ public final class SharedOptions {
   }
 
   /**
-   * Opens one of this machine's cards; the caller closes it. {@code auto} means {@code cuda}.
+   * Opens one of this machine's GPUs; the caller closes it. {@code auto} means {@code cuda}.
    *
    * @param card counted from 0
-   * @throws ParameterException if the device is not a card, is not available, or there are too few
-   *     cards; the message is one sentence
+   * @throws ParameterException if the device is not a GPU, is not available, or there are too few
+   *     GPUs; the message is one sentence
    */
   public Backend openCard(int card) {
     String name =
@@ -197,7 +197,7 @@ public final class SharedOptions {
     }
   }
 
-  /** The refusal of options, with a sentence by {@link Words#of}. */
+  /** An exception for wrong options, with a sentence by {@link Words#of}. */
   public ParameterException usage(String pattern, Object... values) {
     return new ParameterException(command.commandLine(), Words.of(pattern, values));
   }
@@ -210,7 +210,7 @@ public final class SharedOptions {
     return device.name().toLowerCase(Locale.ROOT);
   }
 
-  /** The device and the threads as options of another command. */
+  /** The device and the threads, as options for another command. */
   public List<String> ofMachine() {
     List<String> options = new ArrayList<>(List.of("--device", deviceName()));
     if (threads > 0) {

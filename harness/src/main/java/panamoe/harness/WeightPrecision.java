@@ -36,17 +36,17 @@ public final class WeightPrecision {
     return dtype;
   }
 
-  /** How experts' matrices of a model are held. */
+  /** The form of experts' matrices of a model. */
   public Quantization quantize(ModelFolder folder) {
     return Quantization.of(quantize, folder);
   }
 
-  /** What weights in blocks are multiplied by. */
+  /** The activations that weights in blocks are multiplied by. */
   public Activations activations() {
     return activations;
   }
 
-  /** The dtypes of the weights of a model, and how they are multiplied. */
+  /** The dtypes of a model's weights. */
   public WeightTypes types(ModelFolder folder) {
     return activations.of(quantize(folder).types(dtype.dtype(), () -> folder));
   }

@@ -134,14 +134,14 @@ public final class GenerateCommand implements Subcommand {
     return null;
   }
 
-  /** The most that the prompt and its text will be in the cache. */
+  /** Most tokens of prompt and completion in the cache. */
   private static int tokens(GenerationRequest request, int context) {
     return (int) Math.min((long) request.prompt().length + request.stop().maxTokens(), context);
   }
 
   private void print(
       Engine engine, ModelConfig config, GenerationRequest request, BooleanSupplier stop) {
-    boolean goesOn = config.encoder() == null; // else the text is an answer
+    boolean goesOn = config.encoder() == null; // with an encoder it does not continue the prompt
     PrintWriter out = shared.out();
     Consumer<String> print =
         piece -> {
@@ -163,7 +163,7 @@ public final class GenerateCommand implements Subcommand {
       result = engine.run(request, shared.json() ? _ -> {} : print);
     } catch (IllegalArgumentException e) {
       if (!shared.json()) {
-        out.println(); // the error begins a line
+        out.println(); // the error begins a new line
         out.flush();
       }
       throw e;
@@ -172,7 +172,7 @@ public final class GenerateCommand implements Subcommand {
       out.println(json(result));
     } else {
       out.println();
-      out.flush(); // the text is complete before messages follow
+      out.flush(); // the completion comes before messages
       shared.note(
           "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
           Count.of(result.tokens(), "token"),

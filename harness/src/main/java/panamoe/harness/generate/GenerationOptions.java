@@ -16,7 +16,7 @@ import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** The options of a text that is written: {@code @Mixin GenerationOptions text}. */
+/** The options of a completion: {@code @Mixin GenerationOptions text}. */
 @OptionGroup("What is written")
 public final class GenerationOptions {
   @Option(
@@ -91,7 +91,7 @@ public final class GenerationOptions {
           "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
   private int guesses;
 
-  /** Tokens to guess at once. */
+  /** Tokens to guess by prompt lookup. */
   int guesses() {
     return guesses;
   }
@@ -100,17 +100,17 @@ public final class GenerationOptions {
     return maxTokens;
   }
 
-  /** Texts that end the text. */
+  /** Stop strings. */
   public List<String> stop() {
     return stop;
   }
 
-  /** Of activations. */
+  /** The dtype of activations. */
   public DType dtype() {
     return precision.dtype().dtype();
   }
 
-  /** How the model is held. */
+  /** The settings for loading a model. */
   public InferenceSettings held(ModelFolder folder) {
     return experts.settings(precision.weights().types(folder));
   }
@@ -118,13 +118,13 @@ public final class GenerationOptions {
   /**
    * Checks the experts per token.
    *
-   * @throws IllegalArgumentException if they do not fit a model
+   * @throws IllegalArgumentException if they do not fit the model
    */
   public void requireExperts(ModelFolder folder) {
     experts.requireFit(folder);
   }
 
-  /** Takes what the options do not say from a model's makers. */
+  /** Completes the options by the publisher's sampling defaults. */
   public void complete(ModelFolder folder) {
     SamplingDefaults defaults = makers.of(folder);
     temperature = or(temperature, defaults.temperature());
@@ -143,7 +143,7 @@ public final class GenerationOptions {
   }
 
   /**
-   * How tokens are drawn.
+   * The sampling of these options.
    *
    * @throws IllegalArgumentException if an option is out of range
    */
@@ -151,7 +151,7 @@ public final class GenerationOptions {
     return sampling(temperature(), seed);
   }
 
-  /** How tokens are drawn at another temperature. */
+  /** The sampling at another temperature. */
   public SamplingConfig sampling(double temperature, long seed) {
     return new SamplingConfig(
         temperature,
@@ -164,7 +164,7 @@ public final class GenerationOptions {
   }
 
   /**
-   * For one text at a time.
+   * The engine's configuration for one sequence at a time.
    *
    * @throws IllegalArgumentException if an option is out of range
    */

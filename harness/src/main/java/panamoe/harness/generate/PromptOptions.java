@@ -13,7 +13,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The options for how a text begins: {@code @Mixin PromptOptions prompt}. */
+/** The options for the prompt: {@code @Mixin PromptOptions prompt}. */
 @OptionGroup("What is written")
 final class PromptOptions {
   /** More than any context holds. */
@@ -38,7 +38,7 @@ final class PromptOptions {
   private Path file;
 
   /**
-   * The prompt; empty for a new text.
+   * The prompt; empty for a new document.
    *
    * @throws ParameterException if it is given twice
    * @throws panamoe.data.DataException if the file is not UTF-8

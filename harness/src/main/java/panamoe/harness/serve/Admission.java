@@ -3,8 +3,8 @@ package panamoe.harness.serve;
 import panamoe.io.Words;
 
 /**
- * Decides whether a request may wait, so that nobody waits for longer than it takes to write a full
- * queue. Thread-safe.
+ * Decides whether a request may wait: its wait is bounded by the time for a full queue.
+ * Thread-safe.
  */
 final class Admission {
   private static final long LEAST_MILLIS = 100;
@@ -15,7 +15,7 @@ final class Admission {
   private final Limits.Queue limits;
   private int texts;
   private long tokens;
-  // Requests that were refused, less those for which room has come since.
+  // Refused sequences, less those that have ended since.
   private int refused;
   private long endedAt = System.nanoTime();
   private double secondsPerText;
@@ -25,7 +25,7 @@ final class Admission {
   }
 
   /**
-   * Takes the places of a request.
+   * Reserves slots for a request.
    *
    * @throws ApiError 429 if too many wait
    */
@@ -56,14 +56,14 @@ final class Admission {
           "prompts of " + tokens + " tokens wait, the server's bound is " + limits.tokens());
     }
     if (texts == 0) {
-      endedAt = System.nanoTime(); // nobody waited until now
+      endedAt = System.nanoTime(); // the queue was empty until now
     }
     texts += request.choices();
     tokens += request.promptTokens();
     return new Place(request.choices(), request.promptTokens());
   }
 
-  /** Who is refused comes again; when as many were refused as may wait, that does not help. */
+  /** Clients retry; when as many were refused as may wait, retrying does not help. */
   private ApiError overloaded(int more, String why) {
     refused += more;
     long millis = (long) (1000 * secondsPerText * refused);
@@ -71,7 +71,7 @@ final class Admission {
         why, Math.clamp(millis, LEAST_MILLIS, MOST_MILLIS), refused <= limits.waiting());
   }
 
-  /** The places of one request. */
+  /** The slots of one request. */
   final class Place implements AutoCloseable {
     private final int ownTexts;
     private long ownTokens;
@@ -82,19 +82,19 @@ final class Admission {
     }
 
     /**
-     * The first text of a prompt has its first token, or has ended.
+     * The first choice of a prompt has its first token, or has ended.
      *
      * @param promptTokens of that prompt
      */
     void computed(long promptTokens) {
       synchronized (Admission.this) {
-        long done = Math.min(promptTokens, ownTokens); // none once the place is given back
+        long done = Math.min(promptTokens, ownTokens); // 0 after the slots were released
         ownTokens -= done;
         tokens -= done;
       }
     }
 
-    /** Gives the places back; called once. */
+    /** Releases the slots; called once. */
     @Override
     public void close() {
       synchronized (Admission.this) {

@@ -22,19 +22,19 @@ import panamoe.io.Count;
 import panamoe.open.ExpertHeat;
 
 /**
- * The HTTP server: paths, keys and errors, from the first connection to the last. It answers while
- * the model is being loaded, but writes texts only when it has an engine.
+ * The HTTP server: routes, keys and errors. It accepts requests while the model is being loaded,
+ * but completes prompts only when it has an engine.
  */
 final class ApiServer implements AutoCloseable {
   static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
-  // How long a scrape waits for the step that is being computed.
+  // How long a scrape waits for the current step.
   private static final Duration SCRAPE = Duration.ofSeconds(2);
   // Without keys, because orchestrators have none.
   static final String HEALTH = "/health";
   static final String LIVE = "/livez";
 
-  /** What answers a method of a path. */
+  /** Handles requests of one path. */
   @FunctionalInterface
   private interface Endpoint {
     void answer(HttpExchange call) throws IOException, InterruptedException;
@@ -53,7 +53,7 @@ final class ApiServer implements AutoCloseable {
   private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
   private final AllowedHosts hosts;
   private final HttpListener http;
-  // Probes wait for no other request.
+  // Probes do not wait for other requests.
   private final ExecutorService probes =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("probes").factory());
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
@@ -68,10 +68,10 @@ final class ApiServer implements AutoCloseable {
   /**
    * Starts to listen.
    *
-   * @param hosts by which names it may be asked; with keys, by any
-   * @param requests keeps the texts; null: nobody does
-   * @param log receives what an operator should know, a line each, nothing of any request's text
-   * @throws IOException if the address cannot be had
+   * @param hosts accepted host names; with keys, any
+   * @param requests logs completions; null for no log
+   * @param log receives messages for the operator, one line each, without content of requests
+   * @throws IOException if the address cannot be bound
    */
   ApiServer(
       InetSocketAddress address,
@@ -126,7 +126,7 @@ final class ApiServer implements AutoCloseable {
     return http.port();
   }
 
-  /** Requests for texts that are not answered yet. */
+  /** Unfinished completion requests. */
   int waiting() {
     return connections.size();
   }
@@ -138,13 +138,13 @@ final class ApiServer implements AutoCloseable {
     progress = part;
   }
 
-  /** Takes requests from now on. The engine remains the caller's. */
+  /** Accepts requests from now on. The caller closes the engine. */
   void ready(EngineThread writer) {
     engine = writer;
     state = ServerState.READY;
   }
 
-  /** Tells from now on how often servers before this one sent rows to each expert. */
+  /** Also reports the expert counts of earlier servers from now on. */
   void keeps(List<ExpertHeat.Layer> layers) {
     moe.keeps(layers);
   }
@@ -169,11 +169,11 @@ final class ApiServer implements AutoCloseable {
   private void scrape(HttpExchange call) throws IOException, InterruptedException {
     if (state() == ServerState.READY) {
       try {
-        synchronized (metrics) { // in the order in which they were told
+        synchronized (metrics) { // in the order of the statistics
           metrics.routed(engine.routeStatistics().get(SCRAPE.toMillis(), TimeUnit.MILLISECONDS));
         }
       } catch (ExecutionException | TimeoutException | IllegalStateException _) {
-        // The latest ones stay: a step takes long, or was the last one.
+        // The latest statistics stay: the step takes long, or was the last one.
       }
     }
     String accepted = call.header("Accept");
@@ -222,13 +222,13 @@ final class ApiServer implements AutoCloseable {
     }
   }
 
-  /** Before anything of the body is read. */
+  /** Checks a request before its body is read. */
   private void requireAllowed(HttpExchange call) {
     String path = call.path();
     if (keys == ApiKeys.NONE) {
       String host = call.header("Host");
       AllowedHosts.requireOwnPage(call.header("Origin"), host);
-      if (!isProbe(path)) { // an orchestrator asks by any name
+      if (!isProbe(path)) { // an orchestrator may use any name
         hosts.require(host, call.bound());
       }
     } else if (!keyless.contains(path)) {
@@ -261,7 +261,9 @@ final class ApiServer implements AutoCloseable {
     return failure.getClass().getName() + (trace.length == 0 ? "" : " at " + trace[0]);
   }
 
-  /** Asks {@link #awaitStop} to return; a second call asks for haste. Any thread may call it. */
+  /**
+   * Makes {@link #awaitStop} return; a second call skips the grace period. Any thread may call it.
+   */
   void stop() {
     if (stop.getCount() > 0) {
       stop.countDown();
@@ -272,7 +274,7 @@ final class ApiServer implements AutoCloseable {
 
   /**
    * Waits until the server is asked to stop, and drains it: new requests are refused, running ones
-   * go on for a while, and what is left then ends with an error.
+   * go on for a while, and the rest ends with an error.
    */
   void awaitStop() throws InterruptedException {
     stop.await();

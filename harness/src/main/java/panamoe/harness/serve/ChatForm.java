@@ -7,9 +7,9 @@ import panamoe.conversation.reply.Reply;
 import panamoe.data.Tokenizer;
 
 /**
- * Answers of chat completions.
+ * Responses of chat completions.
  *
- * @param replies of each text; empty if texts are content alone
+ * @param replies for each choice; empty if completions are content only
  */
 record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<Reply> replies)
     implements ResponseForm {
@@ -21,10 +21,10 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   /**
-   * A call of a function, or what a chunk adds to one.
+   * A call of a function, or a chunk's part of one.
    *
-   * @param index the call's number in its text; null in a whole answer
-   * @param id null where a chunk goes on with a call, as {@code type} and the function's name are
+   * @param index of the call in its choice; null in a whole response
+   * @param id null in a chunk that continues a call; {@code type} and the function's name too
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   record ToolCall(Integer index, String id, String type, Function function) {
@@ -40,10 +40,10 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
   }
 
   /**
-   * A text.
+   * A choice.
    *
-   * @param message of a whole answer
-   * @param delta of a chunk
+   * @param message in a whole response
+   * @param delta in a chunk
    */
   record Choice(
       int index,
@@ -106,7 +106,7 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
     return replies.stream().mapToLong(Reply::thoughtTokens).sum();
   }
 
-  /** A text that ends with a call ends for its sake. */
+  /** A choice that ends with a call has the finish reason tool_calls. */
   private String reason(int choice, Finish finish) {
     boolean called = !replies.isEmpty() && replies.get(choice).called();
     return called && finish.reason().equals("stop") ? "tool_calls" : finish.reason();

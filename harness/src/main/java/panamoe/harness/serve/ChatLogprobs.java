@@ -6,10 +6,10 @@ import java.util.List;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenLogprobs;
 
-/** Logprobs in the form of chat completions. */
+/** Log probabilities in the form of chat completions. */
 record ChatLogprobs(List<Token> content) {
   /**
-   * @param topLogprobs null in a list of them
+   * @param topLogprobs null within such a list
    */
   record Token(
       String token,
@@ -17,7 +17,7 @@ record ChatLogprobs(List<Token> content) {
       int[] bytes,
       @JsonInclude(JsonInclude.Include.NON_NULL) List<Token> topLogprobs) {}
 
-  /** Those of some tokens; null if they were not asked for. */
+  /** Those of some tokens; null if not asked for. */
   static ChatLogprobs of(Tokenizer tokenizer, List<ChoiceEvent.Drawn> drawn) {
     if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
       return null;

@@ -19,8 +19,8 @@ import panamoe.engine.schedule.EngineThread;
 /**
  * Chat completions and completions. Thread-safe.
  *
- * @param engine gives the engine; throws an ApiError while the server has none
- * @param log keeps the texts; null: nobody does
+ * @param engine the engine; throws an ApiError while there is none
+ * @param log logs completions; null for no log
  */
 record CompletionEndpoint(
     ServedModel model,

@@ -20,7 +20,7 @@ import panamoe.engine.sample.TokenConstraint;
 import panamoe.io.Words;
 import panamoe.open.SamplingDefaults;
 
-/** The fields that chat completions and completions have in common. */
+/** The fields that chat completions and completions share. */
 record CompletionFields(Fields fields, ServedModel model) {
   private static final int MOST_CHOICES = 128;
   private static final int MOST_TEMPERATURE = 100;
@@ -32,16 +32,15 @@ record CompletionFields(Fields fields, ServedModel model) {
   private static final long MOST_MILLIS = Duration.ofDays(1).toMillis();
 
   /**
-   * Reads them, and refuses those that nobody has read.
+   * Parses the fields, and refuses unknown ones.
    *
-   * @param tools what the texts may call
-   * @param logprobs most probable tokens to tell; -1 for none
-   * @param defaultMaxTokens most tokens where a request does not say
-   * @param call whose fields they are
-   * @param ends what ends a text beside the request's own stops
-   * @throws ApiError if one is wrong
-   * @throws InterruptedException while a grammar is made, whose end it is, also if the client
-   *     leaves
+   * @param tools that completions may call
+   * @param logprobs most probable tokens to report; -1 for none
+   * @param defaultMaxTokens most tokens of a request that gives no number
+   * @param call the exchange of the request
+   * @param ends stop strings and tokens in addition to the request's
+   * @throws ApiError if a field is wrong
+   * @throws InterruptedException if interrupted while a grammar is made, also if the client leaves
    */
   CompletionRequest read(
       List<int[]> prompts,
@@ -60,7 +59,7 @@ record CompletionFields(Fields fields, ServedModel model) {
       }
     }
     try {
-      Terms terms = terms(call.user()); // its time runs while a grammar is made
+      Terms terms = terms(call.user()); // making a grammar counts toward its deadline
       int n = fields.integer("n", 1, 1, MOST_CHOICES);
       SamplingConfig sampling = sampling(n);
       List<StopConfig> stops = stops(prompts, defaultMaxTokens, ends);
@@ -89,14 +88,14 @@ record CompletionFields(Fields fields, ServedModel model) {
     }
   }
 
-  /** For {@code texts} of a prompt: without a seed, none that another request's texts have. */
+  /** For {@code texts} choices; without a seed in the request, a seed that no other request has. */
   private SamplingConfig sampling(int texts) {
     SamplingDefaults makers = model.defaults().sampling();
     int topK = fields.integer("top_k", or(makers.topK(), 0), -1, Integer.MAX_VALUE);
     JsonNode seed = fields.take("seed");
     return new SamplingConfig(
         fields.number("temperature", or(makers.temperature(), 1.0), 0, MOST_TEMPERATURE),
-        Math.max(0, topK), // -1 is all, too
+        Math.max(0, topK), // -1 also means all
         fields.positive("top_p", or(makers.topP(), 1.0), 1),
         fields.number("min_p", or(makers.minP(), 0.0), 0, 1),
         new SamplingConfig.Penalties(
@@ -159,7 +158,7 @@ record CompletionFields(Fields fields, ServedModel model) {
         .toList();
   }
 
-  /** The most tokens that are asked for; -1 if the request does not say. */
+  /** The request's maximum of tokens; -1 if not given. */
   private int maxTokens() {
     int before = fields.integer("max_tokens", -1, 0, Integer.MAX_VALUE);
     int most = fields.integer("max_completion_tokens", before, 0, Integer.MAX_VALUE);

@@ -6,7 +6,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 
-/** Answers of completions. */
+/** Responses of completions. */
 record CompletionForm(
     Head head, CompletionRequest request, List<CompletionLogprobs.Writer> logprobs)
     implements ResponseForm {

@@ -8,7 +8,7 @@ import panamoe.engine.sample.SamplingConfig;
 /**
  * A request for {@code n} completions of each prompt, its choices.
  *
- * @param prompts the first choice of each; they differ in their tokens and their room for others
+ * @param prompts the request of each prompt's first choice; all share sampling and routing
  */
 record CompletionRequest(List<GenerationRequest> prompts, int n, Delivery delivery) {
   /**
@@ -41,7 +41,7 @@ record CompletionRequest(List<GenerationRequest> prompts, int n, Delivery delive
     return prompts.stream().mapToLong(prompt -> prompt.prompt().length).sum();
   }
 
-  /** What the engine gets for a choice: each choice of a prompt has the next seed. */
+  /** The engine's request for a choice: the choices of a prompt have consecutive seeds. */
   GenerationRequest choice(int choice) {
     GenerationRequest prompt = prompts.get(choice / n);
     SamplingConfig sampling = prompt.sampling();

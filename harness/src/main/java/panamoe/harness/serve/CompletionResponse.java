@@ -10,7 +10,7 @@ import panamoe.comm.CommunicationException;
 import panamoe.engine.Generation;
 import panamoe.engine.schedule.EngineThread;
 
-/** Answers a request with its texts as the engine writes them. Used by its connection's thread. */
+/** Sends the response of a request while the engine generates. Used by its connection's thread. */
 final class CompletionResponse {
   private static final byte[] COMMENT = ":\n\n".getBytes(StandardCharsets.UTF_8);
   private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.UTF_8);
@@ -24,7 +24,7 @@ final class CompletionResponse {
   private final Connection connection;
   private final Duration ping;
   private final List<StreamedChoice> texts = new ArrayList<>();
-  private OutputStream out; // null until the answer has begun
+  private OutputStream out; // null until the response has begun
   private boolean anyToken;
 
   CompletionResponse(
@@ -46,10 +46,10 @@ final class CompletionResponse {
   }
 
   /**
-   * Answers when all texts are written. A client that waits for long is sent white space from the
-   * first token on, which shows whether it is there.
+   * Sends one response when all choices have ended. From the first token on, a waiting client is
+   * sent white space, which fails if it has gone.
    *
-   * @throws ApiError if a text failed; if the answer has begun, it cannot be sent any more
+   * @throws ApiError if a choice failed; it cannot be sent if the response has begun
    * @throws IOException if the client has gone
    */
   void whole() throws IOException, InterruptedException {
@@ -87,7 +87,7 @@ final class CompletionResponse {
   }
 
   /**
-   * Answers in events, each as soon as there is something to tell.
+   * Sends server-sent events, each as soon as possible.
    *
    * @throws IOException if the client has gone
    */
@@ -189,21 +189,21 @@ final class CompletionResponse {
     }
   }
 
-  /** The error of a text that waited for its first step when the engine failed. */
+  /** The error of a sequence that had not started when the engine failed. */
   private static ApiError failed(Throwable failure) {
     return ApiError.unavailable(
         "the server stopped before the text was written: " + reason(failure),
         ServerState.FAILED.word());
   }
 
-  /** What clients are told of a failure. */
+  /** The reason of a failure, for clients. */
   static String reason(Throwable failure) {
     return failure instanceof IllegalArgumentException || failure instanceof CommunicationException
         ? failure.getMessage()
         : failure.getClass().getSimpleName();
   }
 
-  /** The error of a text that the server cannot end. */
+  /** The error of an unfinished sequence. */
   static ApiError stopped(ServerState state) {
     return ApiError.unavailable("the server stopped before the text was written", state.word());
   }

@@ -15,8 +15,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
- * The options for how many texts a server writes at a time, in which memory, and in which steps:
- * {@code @Mixin EngineOptions engineOptions}.
+ * The options of the engine: sequences, cache and steps: {@code @Mixin EngineOptions
+ * engineOptions}.
  */
 @OptionGroup("Engine")
 final class EngineOptions {
@@ -28,7 +28,7 @@ final class EngineOptions {
       paramLabel = "N",
       defaultValue = "16",
       description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
-  int sequences; // of each data rank
+  int sequences; // on each data rank
 
   @Option(
       names = "--cache-mib",
@@ -62,7 +62,7 @@ final class EngineOptions {
           "Tokens to guess and compute at once where a text repeats itself; changes no bit of it.")
   private int guesses;
 
-  /** What a model's numbers depend on. */
+  /** The settings that a model's results depend on. */
   Numerics numerics(ModelFolder folder) {
     return new Numerics(
         precision.dtype(),
@@ -72,13 +72,13 @@ final class EngineOptions {
         experts.topK());
   }
 
-  /** How a model is held. */
+  /** The settings for loading a model. */
   InferenceSettings held(ModelFolder folder) {
     return experts.settings(precision.weights().types(folder));
   }
 
   /**
-   * The engine with a cache of {@code blocks}.
+   * The engine's configuration with a cache of {@code blocks}.
    *
    * @throws IllegalArgumentException if an option is out of range
    */
@@ -95,9 +95,9 @@ final class EngineOptions {
   }
 
   /**
-   * What every rank has room for; all ranks call this together.
+   * The cache that every rank has room for. Collective.
    *
-   * @param here ranks that share this machine's memory
+   * @param here number of ranks in this machine's memory
    */
   CacheSize cache(Ranks ranks, Backend backend, ModelConfig model, int here) {
     long context = Math.ceilDiv(model.context(), EngineConfig.BLOCK);

@@ -18,7 +18,7 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Option;
 
-/** The options for copies of experts that get most rows: {@code @Mixin ExpertReplicas replicas}. */
+/** The options for replicas of the most used experts: {@code @Mixin ExpertReplicas replicas}. */
 @OptionGroup("Copies of experts")
 final class ExpertReplicas {
   @Option(
@@ -38,10 +38,10 @@ final class ExpertReplicas {
   private Map<Integer, long[]> rows = Map.of();
 
   /**
-   * Reads the load before ranks are started.
+   * Reads the expert load before ranks start.
    *
    * @param experts of each layer of the model
-   * @throws IllegalArgumentException in one sentence, if the options do not go together, or the
+   * @throws IllegalArgumentException in one sentence, if the options contradict each other, or the
    *     load is of another model
    */
   void read(List<Integer> experts, Topology topology) throws IOException {
@@ -86,7 +86,7 @@ final class ExpertReplicas {
     }
   }
 
-  /** Lets every rank hold copies in the model that it loads next. Collective. */
+  /** Makes the next model that each rank loads hold replicas. Collective. */
   void apply(Ranks ranks) {
     ranks.requireSame(
         () -> {

@@ -10,21 +10,21 @@ import java.io.IOException;
 import java.util.function.IntConsumer;
 import panamoe.io.StrictJson;
 
-/** JSON of requests, which is not trusted, and of answers, which are records. */
+/** JSON of requests, which is untrusted, and of responses, which are records. */
 final class Json {
   private static final JsonMapper MAPPER =
       JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
 
-  /** A tree of 2 million values takes some 100 MB at most. */
+  /** A tree of 2 million values takes about 100 MB at most. */
   private static final int MOST_TOKENS = 2_000_000;
 
   private Json() {}
 
   /**
-   * A request's body.
+   * Parses a request's body.
    *
-   * @param counted is told how many values it has, before memory is taken for them
-   * @throws ApiError if it is no JSON object
+   * @param counted receives the number of values before memory is taken for them
+   * @throws ApiError if it is not a JSON object
    */
   static ObjectNode object(byte[] body, IntConsumer counted) throws IOException {
     try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(body))) {

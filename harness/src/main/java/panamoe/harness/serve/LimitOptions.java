@@ -4,7 +4,7 @@ import java.time.Duration;
 import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Option;
 
-/** The options for what a server bears: {@code @Mixin LimitOptions limits}. */
+/** The options for a server's limits: {@code @Mixin LimitOptions limits}. */
 @OptionGroup("Limits")
 final class LimitOptions {
   @Option(
@@ -52,7 +52,7 @@ final class LimitOptions {
   private int shutdown;
 
   /**
-   * The limits of a server that writes {@code sequences} texts at a time.
+   * The limits of a server for {@code sequences} at a time.
    *
    * @throws IllegalArgumentException if an option is out of range
    */

@@ -20,11 +20,11 @@ import panamoe.engine.schedule.EngineThread.Status;
 import panamoe.param.ExpertCache;
 import panamoe.param.ExpertCacheStatistics;
 
-/** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
+/** The metrics of a server in Prometheus's format, with vLLM's names. Thread-safe. */
 final class Metrics {
   private static final String PREFIX = "panamoe.";
 
-  /** Most time series of experts. */
+  /** Maximum number of time series for experts. */
   private static final int MOST_EXPERTS = 512;
 
   private static final double[] SIZES =
@@ -103,7 +103,7 @@ final class Metrics {
         .register(registry);
   }
 
-  /** The engine computed a step. */
+  /** The engine has computed a step. */
   void stepped(Status now) {
     status.set(now);
     if (now.rows() > 0) {
@@ -111,7 +111,7 @@ final class Metrics {
     }
   }
 
-  /** Which experts rows chose so far. Experts of larger models are not told one by one. */
+  /** Expert counts so far. Models with more experts report no single ones. */
   void routed(RouteStatistics now) {
     List<RouteStatistics.Layer> layers = now.layers();
     boolean told = layers.stream().mapToInt(RouteStatistics.Layer::experts).sum() <= MOST_EXPERTS;
@@ -134,7 +134,7 @@ final class Metrics {
         .register(registry);
   }
 
-  /** Experts are read from the disk when they are needed. */
+  /** The model reads experts from the disk. */
   void reads(ExpertCache cache) {
     read(cache, "uses", "Experts that steps needed", now -> now.uses().count());
     read(cache, "hits", "Experts that steps needed and memory had", now -> now.uses().hits());
@@ -159,15 +159,15 @@ final class Metrics {
     generationTokens.increment();
   }
 
-  /** A token followed another one of its text. */
+  /** Time since the previous token of a sequence. */
   void tokenAfter(long nanos) {
     betweenTokens.record(nanos, TimeUnit.NANOSECONDS);
   }
 
   /**
-   * A text has ended.
+   * A sequence has ended.
    *
-   * @param first of its prompt
+   * @param first whether it is the first choice of its prompt
    */
   void ended(Generation text, boolean first) {
     if (first) {
@@ -198,22 +198,22 @@ final class Metrics {
     counter("request.success", "Texts that ended", "finished_reason", reason).increment();
   }
 
-  /** A request was refused for a reason that is not its own. */
+  /** A request was refused because of the server's state. */
   void refused(String reason) {
     counter("admission.rejections", "Requests that were turned away", "reason", reason).increment();
   }
 
-  /** A request was ended before its texts were written. */
+  /** A request was cancelled before its end. */
   void cancelled(String reason) {
     counter("request.cancellations", "Requests that were cut off", "reason", reason).increment();
   }
 
-  /** A text could not be written to the log. */
+  /** A completion could not be logged. */
   void unlogged() {
     logFailures.increment();
   }
 
-  /** All of it as text, in the form that an {@code Accept} header asks for. */
+  /** All metrics in the format of an {@code Accept} header. */
   String scrape(String contentType) {
     return registry.scrape(contentType);
   }

@@ -10,14 +10,14 @@ import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.open.ExpertHeat;
 
-/** Which experts all rows chose since the server started, and before. Thread-safe. */
+/** How often rows chose each expert since the server started, and before. Thread-safe. */
 final class MoeEndpoint {
   record Answer(String object, String model, List<Layer> layers) {}
 
   /**
    * An MoE layer.
    *
-   * @param tokensBefore what servers before this one kept; null where nothing is kept
+   * @param tokensBefore counts of earlier servers; null if they are not kept
    */
   record Layer(
       int layer,
@@ -34,14 +34,14 @@ final class MoeEndpoint {
   private volatile List<ExpertHeat.Layer> before = List.of();
 
   /**
-   * @param engine gives the engine; throws an ApiError while the server has none
+   * @param engine the engine; throws an ApiError while there is none
    */
   MoeEndpoint(ServedModel model, Supplier<EngineThread> engine) {
     this.model = model;
     this.engine = engine;
   }
 
-  /** Tells from now on what servers before this one kept. */
+  /** Also reports the counts of earlier servers from now on. */
   void keeps(List<ExpertHeat.Layer> layers) {
     before = layers;
   }
@@ -56,7 +56,7 @@ final class MoeEndpoint {
     call.answer(new Answer("moe.stats", model.name(), layers));
   }
 
-  /** The statistics after the step that is being computed. */
+  /** The statistics after the current step. */
   private RouteStatistics now() throws InterruptedException {
     try {
       return engine.get().routeStatistics().get();

@@ -3,34 +3,34 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 
-/** How an endpoint tells texts: as one answer, or in chunks. Made for each request. */
+/** The JSON of an endpoint's responses: whole, or in chunks. One object for each request. */
 interface ResponseForm {
   Head head();
 
-  /** The whole answer. */
+  /** The whole response. */
   Answer whole(List<StreamedChoice> texts, Usage usage);
 
-  /** The first chunk of a text; null if it has none of its own. */
+  /** The first chunk of a choice; null if there is none. */
   Answer begin(int choice);
 
-  /** A chunk of a text; null if the piece tells nothing yet. */
+  /** The chunk of a piece; null if it has nothing to send yet. */
   Answer piece(ChoiceEvent.Piece piece);
 
-  /** The last chunk of a text. */
+  /** The last chunk of a choice. */
   Answer end(int choice, StreamedChoice text);
 
-  /** The last chunk of all. */
+  /** The last chunk of a response. */
   Answer usage(Usage usage);
 
   /**
-   * What all chunks of an answer begin with.
+   * The fields that all chunks of a response share.
    *
    * @param created seconds since 1970
-   * @param systemFingerprint of all that texts depend on beside requests
+   * @param systemFingerprint of everything that results depend on in addition to requests
    */
   record Head(String id, long created, String model, String systemFingerprint) {}
 
-  /** An answer, or a chunk of one. */
+  /** A response, or a chunk of one. */
   record Answer(
       String id,
       String object,
@@ -53,7 +53,7 @@ interface ResponseForm {
     }
   }
 
-  /** The tokens of a piece, if a request asks for them; else null. */
+  /** The tokens of a piece; null if not asked for. */
   static int[] tokenIds(CompletionRequest request, List<ChoiceEvent.Drawn> drawn) {
     return request.delivery().tokenIds()
         ? drawn.stream().mapToInt(ChoiceEvent.Drawn::token).toArray()

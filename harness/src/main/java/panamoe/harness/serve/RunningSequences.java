@@ -12,8 +12,8 @@ import panamoe.engine.sample.TokenLogprobs;
 import panamoe.engine.schedule.EngineThread;
 
 /**
- * The texts of a request in the engine. Of the texts of one prompt the first one starts; the others
- * follow when it has computed the prompt, whose blocks they share.
+ * The sequences of a request. The first choice of each prompt starts at once; the others follow
+ * after its prefill and share its blocks.
  */
 final class RunningSequences {
   private final EngineThread engine;
@@ -26,7 +26,7 @@ final class RunningSequences {
   private volatile boolean cancelled;
 
   /**
-   * @param log keeps the texts; null: nobody does
+   * @param log logs completions; null for no log
    */
   RunningSequences(
       EngineThread engine,
@@ -44,7 +44,7 @@ final class RunningSequences {
   }
 
   /**
-   * @throws IllegalArgumentException if the engine can never write one of them; none runs then
+   * @throws IllegalArgumentException if the engine can never run one of them; none runs then
    */
   void start() {
     try {
@@ -57,7 +57,7 @@ final class RunningSequences {
     }
   }
 
-  /** Ends all texts before their next tokens. */
+  /** Cancels all sequences. */
   void cancel() {
     cancelled = true;
     handles.forEach(GenerationHandle::cancel);
@@ -69,12 +69,12 @@ final class RunningSequences {
       text = text.withLogprobs(Math.max(0, request.logprobs()));
     }
     handles.add(engine.submit(text, new Told(choice, text)));
-    if (cancelled) { // meanwhile
+    if (cancelled) { // cancelled meanwhile
       cancel();
     }
   }
 
-  /** Hands over what the engine tells of a text. */
+  /** Passes on the events of a sequence. */
   private final class Told implements GenerationListener {
     private final int choice;
     private final boolean first;
@@ -144,7 +144,7 @@ final class RunningSequences {
               choice, ApiError.internal("the text failed: " + CompletionResponse.reason(failure))));
     }
 
-    /** The prompt is computed, or never will be. */
+    /** The prompt is computed, or will not be. */
     private void begin() {
       if (begun) {
         return;

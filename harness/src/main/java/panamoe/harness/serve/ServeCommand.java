@@ -53,7 +53,7 @@ import picocli.CommandLine.Parameters;
       "let running requests end first; a second one ends them. See docs/serving.md."
     })
 public final class ServeCommand implements Subcommand {
-  /** Ranks hear from rank 0 every two seconds. */
+  /** Rank 0 signals the other ranks every two seconds. */
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(5);
 
   @Mixin private SharedOptions shared;
@@ -157,9 +157,9 @@ public final class ServeCommand implements Subcommand {
   }
 
   /**
-   * Answers requests until the server is asked to stop, or the engine fails.
+   * Accepts requests until the server is asked to stop, or the engine fails.
    *
-   * @param heat to be kept, or null
+   * @param heat expert counts to save; null for none
    */
   private void answer(Engine engine, ApiServer server, Metrics metrics, ExpertHeat heat)
       throws InterruptedException {
@@ -182,8 +182,8 @@ public final class ServeCommand implements Subcommand {
   }
 
   /**
-   * What the other ranks do: they compute what rank 0 asks for. A launcher signals all processes at
-   * once, but that of rank 0 alone drains: the others go on until it ends them, or is lost.
+   * Computes rank 0's steps on the other ranks. A launcher signals all processes at once, but only
+   * rank 0 drains; the others go on until rank 0 ends them or is lost.
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
     EngineRun run = new EngineRun(folder, engineOptions.held(folder), shared.err(), () -> false);
@@ -218,7 +218,7 @@ public final class ServeCommand implements Subcommand {
         chat);
   }
 
-  /** Null if nothing is to be logged. */
+  /** Null without a log. */
   private RequestLog log(ServedModel served, ModelFolder folder, Backend backend, Metrics metrics)
       throws IOException {
     if (logFolder == null) {

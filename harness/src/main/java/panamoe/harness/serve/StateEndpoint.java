@@ -4,7 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import java.io.IOException;
 import java.util.List;
 
-/** Which model there is, and whether it takes requests. Thread-safe. */
+/** The model and the server's state. Thread-safe. */
 record StateEndpoint(ServedModel model) {
   static final String MODELS = "/v1/models";
 
@@ -16,14 +16,14 @@ record StateEndpoint(ServedModel model) {
   record Models(String object, List<Model> data) {}
 
   /**
-   * @param maxModelLen most tokens of a prompt and its text
+   * @param maxModelLen the context length in tokens
    * @param chat whether the model has conversations
    */
   record Model(
       String id, String object, long created, String ownedBy, int maxModelLen, boolean chat) {}
 
   /**
-   * 200 if the server takes requests, else 503.
+   * 200 if the server accepts requests, else 503.
    *
    * @param progress of loading, 0 to 1
    */
@@ -32,7 +32,7 @@ record StateEndpoint(ServedModel model) {
     call.answer(state == ServerState.READY ? 200 : 503, new Health(state.word(), part));
   }
 
-  /** 200 unless only a new process helps. */
+  /** 200 unless the process must be restarted. */
   void live(HttpExchange call, ServerState state) throws IOException {
     call.answer(state == ServerState.FAILED ? 503 : 200, new Health(state.word(), null));
   }

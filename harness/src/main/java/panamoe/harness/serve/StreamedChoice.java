@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.engine.Generation;
 
-/** A text of a request as far as it was told. */
+/** The events of one choice so far. */
 final class StreamedChoice {
   private final StringBuilder text = new StringBuilder();
   private final List<ChoiceEvent.Piece> pieces = new ArrayList<>();

@@ -6,16 +6,16 @@ import java.util.Arrays;
 import java.util.List;
 import panamoe.conversation.template.Prompt;
 
-/** Text to tokens and back, without the model. Thread-safe. */
+/** Tokenization, without the model. Thread-safe. */
 record TokenEndpoint(ServedModel model) {
-  /** An answer of tokenize. */
+  /** The response of tokenize. */
   record Tokens(
       int count,
       int maxModelLen,
       int[] tokens,
       @JsonInclude(JsonInclude.Include.NON_NULL) List<String> tokenStrs) {}
 
-  /** An answer of detokenize and of apply-template. */
+  /** The response of detokenize and of apply-template. */
   record Text(String prompt) {}
 
   /** The tokens of a {@code prompt}, or of {@code messages}. */
