@@ -146,7 +146,7 @@ public final class SharedOptions {
    * @throws ParameterException if the device is not a GPU, is not available, or there are too few
    *     GPUs; the message is one sentence
    */
-  public Backend openCard(int card) {
+  public Backend openGpu(int card) {
     String name =
         switch (device) {
           case AUTO, CUDA -> "cuda";

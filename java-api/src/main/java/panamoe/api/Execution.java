@@ -50,17 +50,17 @@ public record Execution(Precision precision, Ranks ranks) {
    * The ranks on a device, after a check that all create the same. Collective.
    *
    * @param config of the layer or model
-   * @param beside further settings to compare, by name
+   * @param others further settings to compare, by name
    * @throws IllegalArgumentException if the ranks use another device
    * @throws panamoe.comm.CommunicationException on every rank, if they create different things
    */
-  panamoe.parallel.Ranks alikeOn(Device device, Record config, Map<String, ?> beside) {
+  panamoe.parallel.Ranks alikeOn(Device device, Record config, Map<String, ?> others) {
     panamoe.parallel.Ranks found = on(device);
     found.requireSame(
         () -> {
           Map<String, String> values = ConfigJson.values(ConfigJson.tree(config));
           values.put("precision", precision.toString());
-          beside.forEach((name, value) -> values.put(name, value.toString()));
+          others.forEach((name, value) -> values.put(name, value.toString()));
           return values;
         });
     return found;

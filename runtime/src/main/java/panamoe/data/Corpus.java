@@ -201,8 +201,8 @@ public final class Corpus implements TokenSource {
     // A corpus of fewer than 50 passages still has one for validation; a shorter last group may
     // have none.
     long length = Math.min(ROW, passages);
-    long drawn = Long.remainderUnsigned(Permutation.mix(row), length);
-    return passage % ROW == drawn ? Part.VALIDATION : Part.TRAINING;
+    long chosen = Long.remainderUnsigned(Permutation.mix(row), length);
+    return passage % ROW == chosen ? Part.VALIDATION : Part.TRAINING;
   }
 
   private void passAgain(Consumer<Passage> reader) {

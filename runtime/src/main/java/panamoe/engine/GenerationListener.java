@@ -15,7 +15,7 @@ public interface GenerationListener {
    * @param experts null if not asked for; else for each MoE layer the expert with the largest
    *     weight in the row whose logits the token was sampled from
    */
-  default void drew(int token, TokenLogprobs logprobs, int[] experts) {}
+  default void sampled(int token, TokenLogprobs logprobs, int[] experts) {}
 
   /** The next piece of text: whole characters that cannot be part of a stop string. */
   default void wrote(String piece) {}

@@ -94,7 +94,7 @@ public record ModelFolder(
     }
     boolean quantized = checkpoint.config().has(Checkpoint.QUANTIZATION);
     StoredWeights weights = new StoredWeights.Saved(checkpoint, quantized);
-    return of(path, weights, config, TokenizerFiles.beside(path, checkpoint.directory()));
+    return of(path, weights, config, TokenizerFiles.ofCheckpoint(path, checkpoint.directory()));
   }
 
   private static ModelFolder ofGguf(Path path) {

@@ -68,7 +68,7 @@ public record TokenizerFiles(Path place, boolean released) {
    *
    * @param path that was given: the folder of the checkpoint, or of its run
    */
-  static TokenizerFiles beside(Path path, Path checkpoint) {
+  static TokenizerFiles ofCheckpoint(Path path, Path checkpoint) {
     // A checkpoint lies in <run>/checkpoints/<step>.
     Path run = checkpoint.toAbsolutePath().getParent().getParent();
     boolean ofRun = run != null && !has(path, TOKENIZER) && has(run, TOKENIZER);

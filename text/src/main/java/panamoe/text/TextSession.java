@@ -120,7 +120,7 @@ public final class TextSession implements AutoCloseable {
     }
 
     @Override
-    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+    public void sampled(int token, TokenLogprobs logprobs, int[] experts) {
       complete();
       drawn = token;
       ids.add(token);

@@ -74,9 +74,9 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
         index,
         message(index, text),
         null,
-        ChatLogprobs.of(tokenizer, text.drawn()),
+        ChatLogprobs.of(tokenizer, text.sampled()),
         reason(index, text.finish()),
-        ResponseForm.tokenIds(request, text.drawn()),
+        ResponseForm.tokenIds(request, text.sampled()),
         text.finish().panamoe(),
         MoeFields.whole(request.routing(), text));
   }
@@ -99,7 +99,7 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
   }
 
   private static Reply.Read read(Reply reply, ChoiceEvent.Piece piece) {
-    return reply.next(piece.marked(), piece.drawn().size());
+    return reply.next(piece.marked(), piece.sampled().size());
   }
 
   private long thoughtTokens() {
@@ -135,9 +135,9 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
         replies.isEmpty()
             ? new Delta(null, piece.text(), null, List.of())
             : delta(read(replies.get(piece.choice()), piece));
-    ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
-    int[] ids = ResponseForm.tokenIds(request, piece.drawn());
-    MoeFields moe = MoeFields.piece(request.routing(), piece.drawn());
+    ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.sampled());
+    int[] ids = ResponseForm.tokenIds(request, piece.sampled());
+    MoeFields moe = MoeFields.piece(request.routing(), piece.sampled());
     boolean silent =
         delta.content() == null
             && (delta.reasoningContent() == null || delta.reasoningContent().isEmpty())

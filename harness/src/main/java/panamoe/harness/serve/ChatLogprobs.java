@@ -18,12 +18,12 @@ record ChatLogprobs(List<Token> content) {
       @JsonInclude(JsonInclude.Include.NON_NULL) List<Token> topLogprobs) {}
 
   /** Those of some tokens; null if not asked for. */
-  static ChatLogprobs of(Tokenizer tokenizer, List<ChoiceEvent.Drawn> drawn) {
-    if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
+  static ChatLogprobs of(Tokenizer tokenizer, List<ChoiceEvent.Sampled> sampled) {
+    if (sampled.isEmpty() || sampled.getFirst().logprobs() == null) {
       return null;
     }
     List<Token> content = new ArrayList<>();
-    for (ChoiceEvent.Drawn next : drawn) {
+    for (ChoiceEvent.Sampled next : sampled) {
       TokenLogprobs logprobs = next.logprobs();
       List<Token> top = new ArrayList<>();
       for (int i = 0; i < logprobs.tokens().length; i++) {

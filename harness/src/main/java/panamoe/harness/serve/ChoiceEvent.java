@@ -15,9 +15,10 @@ sealed interface ChoiceEvent {
    *
    * @param text may be empty at the end
    * @param marker the name of a special token after it; empty for none
-   * @param drawn the tokens since the previous piece
+   * @param sampled the tokens since the previous piece
    */
-  record Piece(int choice, String text, String marker, List<Drawn> drawn) implements ChoiceEvent {
+  record Piece(int choice, String text, String marker, List<Sampled> sampled)
+      implements ChoiceEvent {
     /** The text with {@link Markers}. */
     String marked() {
       return marker.isEmpty() ? text : text + Markers.of(marker);
@@ -30,7 +31,7 @@ sealed interface ChoiceEvent {
    * @param logprobs null if not asked for
    * @param experts for each MoE layer; null if not asked for
    */
-  record Drawn(int token, TokenLogprobs logprobs, int[] experts) {}
+  record Sampled(int token, TokenLogprobs logprobs, int[] experts) {}
 
   /** The end of a choice. */
   record Ended(int choice, Generation generation) implements ChoiceEvent {}

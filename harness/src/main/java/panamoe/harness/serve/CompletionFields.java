@@ -90,17 +90,17 @@ record CompletionFields(Fields fields, ServedModel model) {
 
   /** For {@code texts} choices; without a seed in the request, a seed that no other request has. */
   private SamplingConfig sampling(int texts) {
-    SamplingDefaults makers = model.defaults().sampling();
-    int topK = fields.integer("top_k", or(makers.topK(), 0), -1, Integer.MAX_VALUE);
+    SamplingDefaults defaults = model.defaults().sampling();
+    int topK = fields.integer("top_k", or(defaults.topK(), 0), -1, Integer.MAX_VALUE);
     JsonNode seed = fields.take("seed");
     return new SamplingConfig(
-        fields.number("temperature", or(makers.temperature(), 1.0), 0, MOST_TEMPERATURE),
+        fields.number("temperature", or(defaults.temperature(), 1.0), 0, MOST_TEMPERATURE),
         Math.max(0, topK), // -1 also means all
-        fields.positive("top_p", or(makers.topP(), 1.0), 1),
-        fields.number("min_p", or(makers.minP(), 0.0), 0, 1),
+        fields.positive("top_p", or(defaults.topP(), 1.0), 1),
+        fields.number("min_p", or(defaults.minP(), 0.0), 0, 1),
         new SamplingConfig.Penalties(
             fields.positive(
-                "repetition_penalty", or(makers.repetitionPenalty(), 1.0), MOST_PENALTY),
+                "repetition_penalty", or(defaults.repetitionPenalty(), 1.0), MOST_PENALTY),
             fields.number("presence_penalty", 0, -MOST_PENALTY, MOST_PENALTY),
             fields.number("frequency_penalty", 0, -MOST_PENALTY, MOST_PENALTY)),
         biases(),
@@ -109,8 +109,8 @@ record CompletionFields(Fields fields, ServedModel model) {
             : fields.integer("seed", 0L, Long.MIN_VALUE, Long.MAX_VALUE));
   }
 
-  private static <T> T or(T makers, T otherwise) {
-    return makers == null ? otherwise : makers;
+  private static <T> T or(T defaults, T otherwise) {
+    return defaults == null ? otherwise : defaults;
   }
 
   private Map<Integer, Float> biases() {

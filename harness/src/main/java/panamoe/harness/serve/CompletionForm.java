@@ -39,10 +39,10 @@ record CompletionForm(
     return new Choice(
         index,
         text.text(),
-        logprobs.get(index).next(text.drawn()),
+        logprobs.get(index).next(text.sampled()),
         text.finish().reason(),
         promptIds(index),
-        ResponseForm.tokenIds(request, text.drawn()),
+        ResponseForm.tokenIds(request, text.sampled()),
         text.finish().panamoe(),
         MoeFields.whole(request.routing(), text));
   }
@@ -62,12 +62,12 @@ record CompletionForm(
             new Choice(
                 piece.choice(),
                 piece.text(),
-                logprobs.get(piece.choice()).next(piece.drawn()),
+                logprobs.get(piece.choice()).next(piece.sampled()),
                 null,
                 null,
-                ResponseForm.tokenIds(request, piece.drawn()),
+                ResponseForm.tokenIds(request, piece.sampled()),
                 null,
-                MoeFields.piece(request.routing(), piece.drawn()))),
+                MoeFields.piece(request.routing(), piece.sampled()))),
         null);
   }
 

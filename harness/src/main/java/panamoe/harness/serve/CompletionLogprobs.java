@@ -31,14 +31,14 @@ record CompletionLogprobs(
     }
 
     /** Those of the next tokens; null if not asked for. */
-    CompletionLogprobs next(List<ChoiceEvent.Drawn> drawn) {
-      if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
+    CompletionLogprobs next(List<ChoiceEvent.Sampled> sampled) {
+      if (sampled.isEmpty() || sampled.getFirst().logprobs() == null) {
         return null;
       }
       CompletionLogprobs made =
           new CompletionLogprobs(
               new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-      for (ChoiceEvent.Drawn next : drawn) {
+      for (ChoiceEvent.Sampled next : sampled) {
         TokenLogprobs logprobs = next.logprobs();
         Map<String, Double> top = new LinkedHashMap<>();
         for (int i = 0; i < logprobs.tokens().length; i++) {

@@ -106,9 +106,9 @@ final class CompletionResponse {
           case ChoiceEvent.Piece piece -> {
             begin(begun, piece.choice());
             anyToken = true;
-            Object told = form.piece(piece);
-            if (told != null) {
-              chunk(told);
+            Object json = form.piece(piece);
+            if (json != null) {
+              chunk(json);
             } else {
               write(NOTHING, connection.events().isEmpty());
             }

@@ -114,8 +114,9 @@ final class Metrics {
   /** Expert counts so far. Models with more experts report no single ones. */
   void routed(RouteStatistics now) {
     List<RouteStatistics.Layer> layers = now.layers();
-    boolean told = layers.stream().mapToInt(RouteStatistics.Layer::experts).sum() <= MOST_EXPERTS;
-    if (told && routes.getAndSet(now).layers().isEmpty()) {
+    boolean reported =
+        layers.stream().mapToInt(RouteStatistics.Layer::experts).sum() <= MOST_EXPERTS;
+    if (reported && routes.getAndSet(now).layers().isEmpty()) {
       for (int i = 0; i < layers.size(); i++) {
         for (int e = 0; e < layers.get(i).experts(); e++) {
           registerExpert(i, layers.get(i).layer(), e);

@@ -47,11 +47,11 @@ final class MoeEndpoint {
   }
 
   void statistics(HttpExchange call) throws IOException, InterruptedException {
-    List<RouteStatistics.Layer> told = now().layers();
+    List<RouteStatistics.Layer> reported = now().layers();
     List<ExpertHeat.Layer> kept = before;
     List<Layer> layers =
-        IntStream.range(0, told.size())
-            .mapToObj(i -> layer(told.get(i), kept.isEmpty() ? null : kept.get(i).tokens()))
+        IntStream.range(0, reported.size())
+            .mapToObj(i -> layer(reported.get(i), kept.isEmpty() ? null : kept.get(i).tokens()))
             .toList();
     call.answer(new Answer("moe.stats", model.name(), layers));
   }
@@ -66,15 +66,15 @@ final class MoeEndpoint {
     }
   }
 
-  private static Layer layer(RouteStatistics.Layer told, long[] before) {
+  private static Layer layer(RouteStatistics.Layer reported, long[] before) {
     return new Layer(
-        told.layer(),
-        told.experts(),
-        told.topK(),
-        told.tokens(),
+        reported.layer(),
+        reported.experts(),
+        reported.topK(),
+        reported.tokens(),
         before,
-        told.weight(),
-        told.entropy(),
-        told.imbalance());
+        reported.weight(),
+        reported.entropy(),
+        reported.imbalance());
   }
 }

@@ -18,13 +18,13 @@ record MoeFields(List<ObjectNode> layers, List<int[]> tokenExperts) {
   /** The routes of a whole choice; null if nothing is asked for. */
   static MoeFields whole(Routing routing, StreamedChoice text) {
     return routing.statistics() || routing.tokens()
-        ? new MoeFields(layers(text), experts(routing, text.drawn()))
+        ? new MoeFields(layers(text), experts(routing, text.sampled()))
         : null;
   }
 
   /** The routes of a piece's tokens; null if not asked for. */
-  static MoeFields piece(Routing routing, List<ChoiceEvent.Drawn> drawn) {
-    return routing.tokens() ? new MoeFields(null, experts(routing, drawn)) : null;
+  static MoeFields piece(Routing routing, List<ChoiceEvent.Sampled> sampled) {
+    return routing.tokens() ? new MoeFields(null, experts(routing, sampled)) : null;
   }
 
   /** The statistics at the end of a streamed choice; null if not asked for. */
@@ -37,7 +37,7 @@ record MoeFields(List<ObjectNode> layers, List<int[]> tokenExperts) {
     return routes == null ? null : RouteTable.json(routes);
   }
 
-  private static List<int[]> experts(Routing routing, List<ChoiceEvent.Drawn> drawn) {
-    return routing.tokens() ? drawn.stream().map(ChoiceEvent.Drawn::experts).toList() : null;
+  private static List<int[]> experts(Routing routing, List<ChoiceEvent.Sampled> sampled) {
+    return routing.tokens() ? sampled.stream().map(ChoiceEvent.Sampled::experts).toList() : null;
   }
 }

@@ -54,9 +54,9 @@ interface ResponseForm {
   }
 
   /** The tokens of a piece; null if not asked for. */
-  static int[] tokenIds(CompletionRequest request, List<ChoiceEvent.Drawn> drawn) {
+  static int[] tokenIds(CompletionRequest request, List<ChoiceEvent.Sampled> sampled) {
     return request.delivery().tokenIds()
-        ? drawn.stream().mapToInt(ChoiceEvent.Drawn::token).toArray()
+        ? sampled.stream().mapToInt(ChoiceEvent.Sampled::token).toArray()
         : null;
   }
 }

@@ -21,7 +21,7 @@ final class ResponseRecorder implements GenerationListener {
   }
 
   @Override
-  public void drew(int token, TokenLogprobs told, int[] experts) {
+  public void sampled(int token, TokenLogprobs told, int[] experts) {
     tokens.add(token);
     logprobs.add(told.logprob());
   }

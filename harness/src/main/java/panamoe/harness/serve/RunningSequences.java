@@ -79,7 +79,7 @@ final class RunningSequences {
     private final int choice;
     private final boolean first;
     private final ResponseRecorder recorder;
-    private List<ChoiceEvent.Drawn> drawn = new ArrayList<>();
+    private List<ChoiceEvent.Sampled> sampled = new ArrayList<>();
     private boolean begun;
     private long before;
 
@@ -90,7 +90,7 @@ final class RunningSequences {
     }
 
     @Override
-    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+    public void sampled(int token, TokenLogprobs logprobs, int[] experts) {
       long now = System.nanoTime();
       if (begun) {
         metrics.tokenAfter(now - before);
@@ -98,9 +98,10 @@ final class RunningSequences {
       before = now;
       metrics.token();
       begin();
-      drawn.add(new ChoiceEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
+      sampled.add(
+          new ChoiceEvent.Sampled(token, request.logprobs() < 0 ? null : logprobs, experts));
       if (recorder != null) {
-        recorder.drew(token, logprobs, experts);
+        recorder.sampled(token, logprobs, experts);
       }
     }
 
@@ -115,14 +116,14 @@ final class RunningSequences {
     }
 
     private void tell(String piece, String marker) {
-      events.put(new ChoiceEvent.Piece(choice, piece, marker, drawn));
-      drawn = new ArrayList<>();
+      events.put(new ChoiceEvent.Piece(choice, piece, marker, sampled));
+      sampled = new ArrayList<>();
     }
 
     @Override
     public void ended(Generation generation) {
       begin();
-      if (!drawn.isEmpty()) {
+      if (!sampled.isEmpty()) {
         wrote("");
       }
       metrics.ended(generation, first);

@@ -62,7 +62,7 @@ public final class ServeCommand implements Subcommand {
   @Mixin private ListenOptions listenOptions;
   @Mixin private EngineOptions engineOptions;
   @Mixin private LimitOptions limitOptions;
-  @Mixin private SamplingDefaultsOption makers;
+  @Mixin private SamplingDefaultsOption samplingDefaults;
   @Mixin private TemplateOption template;
 
   @Parameters(
@@ -213,7 +213,7 @@ public final class ServeCommand implements Subcommand {
             shared.command().root().version()[0]),
         Instant.now().getEpochSecond(),
         new Constraints(folder.tokenizer()),
-        new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
+        new ServedModel.Defaults(new AtomicLong(shared.seed()), samplingDefaults.of(folder)),
         folder.config().encoder() == null,
         chat);
   }

@@ -8,13 +8,13 @@ import panamoe.engine.Generation;
 final class StreamedChoice {
   private final StringBuilder text = new StringBuilder();
   private final List<ChoiceEvent.Piece> pieces = new ArrayList<>();
-  private final List<ChoiceEvent.Drawn> drawn = new ArrayList<>();
+  private final List<ChoiceEvent.Sampled> sampled = new ArrayList<>();
   private Generation generation;
 
   void add(ChoiceEvent.Piece piece) {
     text.append(piece.text());
     pieces.add(piece);
-    drawn.addAll(piece.drawn());
+    sampled.addAll(piece.sampled());
   }
 
   void end(Generation ended) {
@@ -29,8 +29,8 @@ final class StreamedChoice {
     return pieces;
   }
 
-  List<ChoiceEvent.Drawn> drawn() {
-    return drawn;
+  List<ChoiceEvent.Sampled> sampled() {
+    return sampled;
   }
 
   Generation generation() {

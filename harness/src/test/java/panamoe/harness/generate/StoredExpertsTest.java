@@ -197,7 +197,7 @@ class StoredExpertsTest {
                     StopConfig.of(20, List.of())),
                 new GenerationListener() {
                   @Override
-                  public void drew(int token, TokenLogprobs logprobs, int[] routed) {
+                  public void sampled(int token, TokenLogprobs logprobs, int[] routed) {
                     tokens.add(token);
                   }
 

@@ -63,7 +63,7 @@ class EndpointTest {
               .withLogprobs(logprobs instanceof ArrayList ? 3 : -1),
           new GenerationListener() {
             @Override
-            public void drew(int token, TokenLogprobs told, int[] experts) {
+            public void sampled(int token, TokenLogprobs told, int[] experts) {
               if (told != null) {
                 logprobs.add(told);
               }

@@ -62,7 +62,7 @@ final class CallReader implements ReplyReader {
   private boolean content(Reply into) {
     int open = unread.indexOf(syntax.open());
     if (open >= 0) {
-      tell(open, into);
+      say(open, into);
       unread.delete(0, open + syntax.open().length());
       part = Part.HEAD;
       head = syntax.head();
@@ -70,7 +70,7 @@ final class CallReader implements ReplyReader {
     }
     int certain = certain();
     if (!blank || !unread.substring(0, certain).isBlank()) {
-      tell(certain, into);
+      say(certain, into);
       unread.delete(0, certain);
     }
     return false;
@@ -81,7 +81,7 @@ final class CallReader implements ReplyReader {
     return unread.length() - ReplyReader.begun(syntax.open(), unread);
   }
 
-  private void tell(int length, Reply into) {
+  private void say(int length, Reply into) {
     String text = unread.substring(0, length);
     if (!blank || !text.isBlank()) {
       into.say(text);

@@ -46,7 +46,7 @@ final class ReasoningReader implements ReplyReader {
       into.think(reasoning());
     }
     if (part == Part.CONTENT) {
-      content.next(told(unread.length()), into);
+      content.next(take(unread.length()), into);
     }
   }
 
@@ -59,7 +59,7 @@ final class ReasoningReader implements ReplyReader {
   @Override
   public void end(boolean cut, Reply into) {
     if (part == Part.CONTENT || !cut) {
-      String left = told(unread.length());
+      String left = take(unread.length());
       if (part == Part.REASONING) {
         into.think(left.stripTrailing());
       } else {
@@ -84,7 +84,7 @@ final class ReasoningReader implements ReplyReader {
   private String reasoning() {
     int end = unread.indexOf(close);
     if (end >= 0) {
-      String reasoning = told(end).stripTrailing();
+      String reasoning = take(end).stripTrailing();
       unread.delete(0, close.length());
       part = Part.CONTENT;
       atBorder = true;
@@ -94,10 +94,10 @@ final class ReasoningReader implements ReplyReader {
     while (certain > 0 && Character.isWhitespace(unread.charAt(certain - 1))) {
       certain--;
     }
-    return told(certain);
+    return take(certain);
   }
 
-  private String told(int length) {
+  private String take(int length) {
     String text = unread.substring(0, length);
     unread.delete(0, length);
     if (atBorder) {

@@ -28,7 +28,7 @@ public final class Reply {
     boolean quoted;
     boolean escaped;
     boolean whole;
-    int told = -1; // length of the arguments that were returned; -1 if not even the name was
+    int reported = -1; // length of the arguments that were returned; -1 if not even the name was
 
     Call(int index, String id, String name) {
       this.index = index;
@@ -52,14 +52,14 @@ public final class Reply {
       }
     }
 
-    boolean isTold() {
-      return told == arguments.length();
+    boolean isReported() {
+      return reported == arguments.length();
     }
 
-    FunctionCall.Piece tell() {
-      boolean begun = told >= 0;
-      String more = arguments.substring(Math.max(told, 0));
-      told = arguments.length();
+    FunctionCall.Piece report() {
+      boolean begun = reported >= 0;
+      String more = arguments.substring(Math.max(reported, 0));
+      reported = arguments.length();
       return new FunctionCall.Piece(index, begun ? null : id, begun ? null : name, more);
     }
   }
@@ -101,7 +101,7 @@ public final class Reply {
     return new Read(
         reasoning.substring(thought),
         content.substring(said),
-        calls.stream().filter(call -> !call.isTold()).map(Call::tell).toList());
+        calls.stream().filter(call -> !call.isReported()).map(Call::report).toList());
   }
 
   void think(String text) {

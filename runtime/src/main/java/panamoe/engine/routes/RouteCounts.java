@@ -88,14 +88,14 @@ public final class RouteCounts {
   }
 
   public RouteStatistics statistics() {
-    List<RouteStatistics.Layer> told = new ArrayList<>();
+    List<RouteStatistics.Layer> statistics = new ArrayList<>();
     for (int i = 0; i < tokens.length; i++) {
       RoutedLayer layer = layers.get(i);
       double[] mean = new double[layer.experts()];
       for (int e = 0; e < mean.length; e++) {
         mean[e] = tokens[i][e] == 0 ? 0 : weights[i][e] / tokens[i][e];
       }
-      told.add(
+      statistics.add(
           new RouteStatistics.Layer(
               layer.layer(),
               layer.experts(),
@@ -104,6 +104,6 @@ public final class RouteCounts {
               mean,
               rows == 0 ? 1 : kept[i] / rows));
     }
-    return new RouteStatistics(List.copyOf(told));
+    return new RouteStatistics(List.copyOf(statistics));
   }
 }

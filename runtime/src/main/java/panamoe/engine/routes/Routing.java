@@ -20,7 +20,7 @@ public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
   }
 
   /** Whether any routes are reported. */
-  public boolean told() {
+  public boolean reported() {
     return statistics || tokens;
   }
 

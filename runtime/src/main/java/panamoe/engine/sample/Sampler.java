@@ -16,7 +16,7 @@ import panamoe.tensor.TensorScope;
  * only on the sequence's {@link SamplerState}. Used by one thread.
  *
  * <p>For each step: {@link #take} its logits, {@link #ask} for the tokens of some rows, {@link
- * #draw}, and read each {@link #token}. If the logits are the previous step's tensor, as during
+ * #sample}, and read each {@link #token}. If the logits are the previous step's tensor, as during
  * decode, nothing is allocated. On a GPU the settings go there in one copy and the tokens come back
  * in one; a row of logits is copied only if it is read or changed.
  */
@@ -142,11 +142,11 @@ public final class Sampler implements AutoCloseable {
     room.set(room.minP, row, (float) config.minP());
     room.set(room.topK, row, config.topK());
     room.set(room.topP, row, (float) config.topP());
-    room.setUniform(row, config.temperature() == 0 ? 0 : state.draw());
+    room.setUniform(row, config.temperature() == 0 ? 0 : state.uniform());
   }
 
   /** Samples all tokens that were asked for. */
-  public void draw() {
+  public void sample() {
     for (int row = changedRows.nextSetBit(0); row >= 0; row = changedRows.nextSetBit(row + 1)) {
       logitsOnHost.write(row * rowBytes(), (row + 1) * rowBytes());
     }

@@ -26,7 +26,7 @@ public final class SamplerState {
   }
 
   /** The next uniform number in [0, 1) of the sequence's stream. */
-  double draw() {
+  double uniform() {
     return random.nextDouble();
   }
 

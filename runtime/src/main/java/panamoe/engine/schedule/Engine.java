@@ -41,7 +41,7 @@ public final class Engine implements AutoCloseable {
   private final StepPlan kind;
   private final StepPlan alone;
   private final Listeners listeners;
-  private final OutputProcessor drawing;
+  private final OutputProcessor output;
   private final int vocabulary;
   private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
   private final Queue<CompletableFuture<RouteStatistics>> readers = new ConcurrentLinkedQueue<>();
@@ -120,7 +120,7 @@ public final class Engine implements AutoCloseable {
     this.alone = new StepPlan(ranks, config.stepTokens());
     this.vocabulary = Math.min(vocabulary, tokenizer.vocabularySize());
     this.listeners = new Listeners(scheduler);
-    this.drawing = new OutputProcessor(runner, scheduler, listeners, tokenizer, context);
+    this.output = new OutputProcessor(runner, scheduler, listeners, tokenizer, context);
   }
 
   /**
@@ -323,7 +323,7 @@ public final class Engine implements AutoCloseable {
       computeApart(step, e);
       return;
     }
-    drawing.goOn(step.parts());
+    output.goOn(step.parts());
   }
 
   /** After a failed step, computes each sequence alone, so that only the failing one fails. */
@@ -341,10 +341,10 @@ public final class Engine implements AutoCloseable {
         }
         runner.run(alone);
       } catch (RuntimeException e) {
-        listeners.fail(part.sequence(), drawing.withLayer(part.sequence(), e));
+        listeners.fail(part.sequence(), output.withLayer(part.sequence(), e));
         continue;
       }
-      drawing.goOn(alone.parts());
+      output.goOn(alone.parts());
     }
   }
 
@@ -363,7 +363,7 @@ public final class Engine implements AutoCloseable {
     }
     if (!closed) {
       closed = true;
-      drawing.close();
+      output.close();
       runner.close();
     }
   }

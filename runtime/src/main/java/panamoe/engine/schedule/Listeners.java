@@ -21,7 +21,7 @@ final class Listeners {
   /** Ends a waiting or running sequence, and calls its listener. */
   void end(Sequence sequence, Generation.End end) {
     scheduler.end(sequence);
-    tell(
+    call(
         sequence,
         () -> {
           sequence.text.finish();
@@ -50,7 +50,7 @@ final class Listeners {
   /** Ends a sequence that failed, and calls its listener. */
   void fail(Sequence sequence, RuntimeException cause) {
     scheduler.end(sequence);
-    tell(sequence, () -> sequence.listener.failed(cause));
+    call(sequence, () -> sequence.listener.failed(cause));
   }
 
   /**
@@ -58,9 +58,9 @@ final class Listeners {
    *
    * @return whether it returned normally
    */
-  boolean tell(Sequence sequence, Runnable telling) {
+  boolean call(Sequence sequence, Runnable call) {
     try {
-      telling.run();
+      call.run();
       return true;
     } catch (RuntimeException e) {
       if (failure == null) {

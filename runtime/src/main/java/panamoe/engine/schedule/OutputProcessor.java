@@ -27,7 +27,7 @@ final class OutputProcessor implements AutoCloseable {
   private final int context;
   private final float[] routes;
   // The parts of the step whose next token is to be sampled.
-  private final List<StepPlan.Part> drawn = new ArrayList<>();
+  private final List<StepPlan.Part> sampling = new ArrayList<>();
 
   OutputProcessor(
       StepRunner runner,
@@ -49,15 +49,15 @@ final class OutputProcessor implements AutoCloseable {
    * guesses get further tokens. Each round samples for all sequences at once.
    */
   void goOn(List<StepPlan.Part> parts) {
-    drawn.clear();
+    sampling.clear();
     for (StepPlan.Part part : parts) {
       computed(part.sequence(), part.row(), part.count() - part.guesses());
       if (part.wanted() >= 0) {
-        drawn.add(part);
+        sampling.add(part);
       }
     }
-    for (int guess = 0; !drawn.isEmpty(); guess++) {
-      draw(guess);
+    for (int guess = 0; !sampling.isEmpty(); guess++) {
+      sample(guess);
     }
   }
 
@@ -65,12 +65,12 @@ final class OutputProcessor implements AutoCloseable {
    * Samples the token after {@code guess} guesses of each part, and keeps the parts that guessed
    * it.
    */
-  private void draw(int guess) {
+  private void sample(int guess) {
     sampler.take(runner.logits());
-    drawn.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
-    if (!drawn.isEmpty()) {
-      sampler.draw();
-      drawn.removeIf(part -> !guessed(part, guess));
+    sampling.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
+    if (!sampling.isEmpty()) {
+      sampler.sample();
+      sampling.removeIf(part -> !guessed(part, guess));
     }
   }
 
@@ -204,12 +204,12 @@ final class OutputProcessor implements AutoCloseable {
       runner.routes(sequence.rank, row, routes);
       experts = sequence.routes.best(routes);
     }
-    int[] told = experts;
+    int[] reported = experts;
     boolean[] stopped = new boolean[1];
-    if (!listeners.tell(
+    if (!listeners.call(
         sequence,
         () -> {
-          sequence.listener.drew(token, logprobs, told);
+          sequence.listener.sampled(token, logprobs, reported);
           stopped[0] = sequence.text.append(token);
         })) {
       return -1;

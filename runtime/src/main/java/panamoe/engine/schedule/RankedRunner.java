@@ -91,7 +91,7 @@ final class RankedRunner implements StepRunner {
     }
     gatheredScope = TensorScope.confined(backend);
     gathered = gather("logits", own.logits(), asked);
-    if (rows.tellsRoutes) {
+    if (rows.reportsRoutes) {
       gatheredRoutes = HostView.of(gather("routes", ownRoutes(rows.count), computed));
       gatheredRoutes.read();
     }

@@ -85,7 +85,7 @@ final class Sequence implements GenerationHandle {
     this.arrival = arrival;
     this.submitted = System.nanoTime();
     this.topK = topK;
-    this.routes = request.routing().told() ? new RouteLayout(layers) : null;
+    this.routes = request.routing().reported() ? new RouteLayout(layers) : null;
     this.counts = request.routing().statistics() ? new RouteCounts(layers) : null;
     this.constraint = request.constraint() == null ? null : request.constraint().get();
     this.sampler = new SamplerState(request.sampling());

@@ -74,7 +74,7 @@ final class StepPlan {
     }
     parts.add(new Part(sequence, count, guesses, row, wanted));
     for (StepRows each : ranks) {
-      each.tellsRoutes |= sequence.request.routing().told();
+      each.reportsRoutes |= sequence.request.routing().reported();
       each.topK = sequence.topK;
     }
   }

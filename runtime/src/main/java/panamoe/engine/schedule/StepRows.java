@@ -16,7 +16,7 @@ public final class StepRows {
   final int[] positions;
   int count;
   // Whether routes of this step are reported, of these or other rows.
-  boolean tellsRoutes;
+  boolean reportsRoutes;
   // Experts per row in each MoE layer; null for the gates' own K. Not to be changed.
   int[] topK;
   // The rows whose logits are asked for, in order.
@@ -44,7 +44,7 @@ public final class StepRows {
   public void clear() {
     count = 0;
     wantedCount = 0;
-    tellsRoutes = false;
+    reportsRoutes = false;
     topK = null;
     changedSlots.clear();
     changedIndices.clear();
@@ -86,7 +86,7 @@ public final class StepRows {
 
   /** Writes the step for {@link #read}. */
   void write(ByteBuffer to) {
-    to.putInt(tellsRoutes ? 1 : 0).putInt(limits());
+    to.putInt(reportsRoutes ? 1 : 0).putInt(limits());
     for (int i = 0; i < limits(); i++) {
       to.putInt(topK[i]);
     }
@@ -105,7 +105,7 @@ public final class StepRows {
   /** Replaces this step by one that another rank wrote. */
   void read(ByteBuffer from) {
     clear();
-    tellsRoutes = from.getInt() != 0;
+    reportsRoutes = from.getInt() != 0;
     int limits = from.getInt();
     if (limits > 0) {
       topK = new int[limits];

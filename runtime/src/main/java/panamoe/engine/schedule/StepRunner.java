@@ -62,7 +62,7 @@ interface StepRunner extends AutoCloseable {
   }
 
   /**
-   * Copies routes of the latest step, whose rows must be {@link StepRows#tellsRoutes}.
+   * Copies routes of the latest step, whose rows must be {@link StepRows#reportsRoutes}.
    *
    * @param rank the data rank
    * @param row of the step on that rank

@@ -53,7 +53,7 @@ class SamplerTest {
         logits.rows(row, row + 1).set(rows[row]);
         sampler.ask(row, states.apply(row));
       }
-      sampler.draw();
+      sampler.sample();
       return IntStream.range(0, rows.length).map(sampler::token).toArray();
     }
   }

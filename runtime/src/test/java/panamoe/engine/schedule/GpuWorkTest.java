@@ -225,7 +225,7 @@ class GpuWorkTest {
           runner.run(rows);
           sampler.take(runner.logits());
           sampler.ask(0, state);
-          sampler.draw();
+          sampler.sample();
           assertTrue(sampler.token(0) >= 0);
         },
         new Work(2, 2, 4));
@@ -246,7 +246,7 @@ class GpuWorkTest {
             logits.fill((byte) 0).setAtIndex(ValueLayout.JAVA_FLOAT, 5, Math.abs(kept) + 1);
           }
           sampler.ask(0, state);
-          sampler.draw();
+          sampler.sample();
           assertTrue(!changes || sampler.token(0) == 5);
         },
         new Work(2, 3, copies));

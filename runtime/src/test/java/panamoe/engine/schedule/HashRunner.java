@@ -203,7 +203,7 @@ class HashRunner implements StepRunner {
   @Override
   public void routes(int rank, int row, float[] into) {
     StepRows step = latest.rank(rank);
-    if (!step.tellsRoutes) {
+    if (!step.reportsRoutes) {
       throw new AssertionError("nobody asked for routes");
     }
     float[] routes = routes(step.tokens[row], step.positions[row], layers(step));

@@ -16,7 +16,7 @@ public final class ListenerLog implements GenerationListener {
   public RuntimeException failure;
 
   @Override
-  public void drew(int token, TokenLogprobs logprobs, int[] routed) {
+  public void sampled(int token, TokenLogprobs logprobs, int[] routed) {
     tokens.add(token);
     experts.add(routed);
     if (logprobs != null) {
