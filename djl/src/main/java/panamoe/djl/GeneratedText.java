@@ -44,7 +44,7 @@ public final class GeneratedText implements Iterator<String>, AutoCloseable {
   @Override
   public String next() {
     if (!hasNext()) {
-      throw new NoSuchElementException("the text has ended");
+      throw new NoSuchElementException("the completion has ended");
     }
     String piece = next;
     next = null;
@@ -60,7 +60,7 @@ public final class GeneratedText implements Iterator<String>, AutoCloseable {
       next();
     }
     if (result == null) {
-      throw new IllegalStateException("the text was closed before it ended");
+      throw new IllegalStateException("the completion was closed before it ended");
     }
     return result;
   }

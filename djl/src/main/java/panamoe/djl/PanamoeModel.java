@@ -68,7 +68,7 @@ final class PanamoeModel extends BaseModel {
     }
     Require.that(
         asked.getDeviceId() == 0,
-        "the device is %s, expected gpu(0): CUDA_VISIBLE_DEVICES says which card that is",
+        "the device is %s, expected gpu(0): CUDA_VISIBLE_DEVICES selects that GPU",
         asked);
     return "cuda";
   }
@@ -79,7 +79,7 @@ final class PanamoeModel extends BaseModel {
   @Override
   public void save(Path path, String name) {
     throw new UnsupportedOperationException(
-        "a model that writes text is not saved by DJL: its files are in " + modelDir);
+        "DJL does not save a language model: its files are in " + modelDir);
   }
 
   /**

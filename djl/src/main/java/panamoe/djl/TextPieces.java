@@ -36,7 +36,7 @@ final class TextPieces implements Iterator<NDList>, AutoCloseable {
   @Override
   public NDList next() {
     if (!hasNext()) {
-      throw new NoSuchElementException("the text has ended");
+      throw new NoSuchElementException("the completion has ended");
     }
     Object given = next;
     next = null;

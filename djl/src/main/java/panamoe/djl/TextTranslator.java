@@ -66,7 +66,6 @@ public final class TextTranslator
   }
 
   private static UnsupportedOperationException pulled() {
-    return new UnsupportedOperationException(
-        "a text is pulled piece by piece: call getIterativeOutput");
+    return new UnsupportedOperationException("pieces come on request: call getIterativeOutput");
   }
 }

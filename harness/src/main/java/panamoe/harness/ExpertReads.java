@@ -31,7 +31,7 @@ public final class ExpertReads {
     if (statistics.written().bytesPerToken() > 0) {
       text.append(
           Words.of(
-              "; %s a token written: at most %,.1f tokens/s",
+              "; %s a token generated: at most %,.1f tokens/s",
               Count.bytes(statistics.written().bytesPerToken()), statistics.mostTokensPerSecond()));
     }
     if (statistics.reads().mended() > 0) {

@@ -6,7 +6,7 @@ import panamoe.open.SamplingDefaults;
 import picocli.CommandLine.Option;
 
 /** Whether to sample with a released model's generation_config.json: {@code @Mixin}. */
-@OptionGroup("What is written")
+@OptionGroup("Generation")
 public final class SamplingDefaultsOption {
   @Option(
       names = "--ignore-generation-config",

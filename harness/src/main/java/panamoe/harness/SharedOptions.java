@@ -42,7 +42,7 @@ public final class SharedOptions {
       paramLabel = "DEVICE",
       defaultValue = "auto",
       description = {
-        "cpu (native kernels), cuda (for an NVIDIA card), reference (plain Java, slow), simt (cuda's kernels emulated "
+        "cpu (native kernels), cuda (for an NVIDIA GPU), reference (plain Java, slow), simt (cuda's kernels emulated "
             + "on the CPU, slower still) or auto: cuda where it can be had, else cpu, else reference. Default: "
             + "${DEFAULT-VALUE}."
       })
@@ -152,13 +152,12 @@ public final class SharedOptions {
           case AUTO, CUDA -> "cuda";
           case SIMT -> "simt";
           case CPU, REFERENCE ->
-              throw refused(" is no card, and every rank that NCCL joins needs one", null);
+              throw refused(" is not a GPU, and every rank that NCCL joins needs one", null);
         };
     try {
       return Backends.open(name, 0, card);
     } catch (IllegalArgumentException e) {
-      throw refused(
-          ": rank " + card + " of this machine needs a card of its own: " + e.getMessage(), e);
+      throw refused(": rank " + card + " of this machine needs its own GPU: " + e.getMessage(), e);
     } catch (NativeException e) {
       throw refused(": " + e.reason(), e);
     }

@@ -28,7 +28,7 @@ public final class WeightPrecision {
       paramLabel = "TYPE",
       defaultValue = "int8",
       description =
-          "What a CPU multiplies weights in blocks by: int8 (activations rounded, every 32 with a scale: fast), or bf16 (activations as they are, in --dtype: the logits of decoded weights, slower). A card never rounds them. Default: ${DEFAULT-VALUE}.")
+          "What a CPU multiplies weights in blocks by: int8 (activations rounded, every 32 with a scale: fast), or bf16 (activations as they are, in --dtype: the logits of decoded weights, slower). A GPU never rounds them. Default: ${DEFAULT-VALUE}.")
   private Activations activations;
 
   /** The dtype of activations, and of weights that are not held in blocks. */

@@ -89,7 +89,7 @@ public final class Parameters {
   private static MemorySegment inPlace(Tensor tensor) {
     if (!tensor.onHost()) {
       throw new UnsupportedOperationException(
-          "parameters and gradients are in the card's memory, which only its kernels can access:"
+          "parameters and gradients are in the GPU's memory, which only its kernels can access:"
               + " copy them by read, write, readGradient and writeGradient");
     }
     return tensor.data();

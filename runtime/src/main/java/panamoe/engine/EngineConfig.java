@@ -71,7 +71,7 @@ public record EngineConfig(
     int each = Math.ceilDiv(context, BLOCK);
     Require.that(
         sequences <= Integer.MAX_VALUE / each,
-        "%s texts of %s tokens are more than a cache can hold",
+        "%s sequences of %s tokens exceed the maximum size of a cache",
         sequences,
         context);
     return new EngineConfig(

@@ -31,7 +31,7 @@ public class GenerationOutcome implements GenerationListener {
       throw failure;
     }
     if (generation == null) {
-      throw new IllegalStateException("the text has not ended");
+      throw new IllegalStateException("the completion has not ended");
     }
     return generation;
   }

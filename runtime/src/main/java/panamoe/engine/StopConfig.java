@@ -27,7 +27,7 @@ public record StopConfig(
     Require.that(maxTokens >= 0, "the number of tokens is %s, expected 0 or more", maxTokens);
     Require.that(minTokens >= 0, "the least number of tokens is %s, expected 0 or more", minTokens);
     texts = List.copyOf(texts);
-    Require.that(texts.stream().noneMatch(String::isEmpty), "a stop text is empty");
+    Require.that(texts.stream().noneMatch(String::isEmpty), "a stop string is empty");
     tokens = Set.copyOf(tokens);
   }
 

@@ -38,7 +38,7 @@ final class Endings {
     }
     for (Rule.Reference reference : references) {
       if (!ending.contains(reference)) {
-        throw new Schema(null, reference.place).refuse("allows no text that comes to an end");
+        throw new Schema(null, reference.place).refuse("allows no value of finite length");
       }
     }
   }

@@ -60,7 +60,7 @@ final class Keywords {
       said.removeIf(fits);
       if (!said.isEmpty()) {
         throw schema.refuse(
-            said.iterator().next(), "beside \"" + alone + "\" is not supported: join them");
+            said.iterator().next(), "with \"" + alone + "\" is not supported: join them");
       }
     }
     return alone;

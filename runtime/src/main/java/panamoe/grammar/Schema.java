@@ -91,7 +91,7 @@ record Schema(JsonNode node, String place) {
   /** The keyword's string. */
   String text(String keyword) {
     if (!node.get(keyword).isTextual()) {
-      throw refuse(keyword, "is not a text");
+      throw refuse(keyword, "is not a string");
     }
     return node.get(keyword).textValue();
   }

@@ -216,7 +216,7 @@ final class SchemaReader {
           List.of("object", members, others),
           () -> new ObjectRules(members, others, budget).rule());
     } catch (IllegalArgumentException e) {
-      throw schema.refuse("has too many keys to tell others from: " + e.getMessage());
+      throw schema.refuse("has too many keys to distinguish others from: " + e.getMessage());
     }
   }
 

@@ -34,7 +34,7 @@ final class StringRules {
     String pattern = schema.has("pattern") ? schema.text("pattern") : null;
     if (schema.has("format")) {
       if (pattern != null) {
-        throw schema.refuse("format", "beside a pattern is not supported");
+        throw schema.refuse("format", "with a pattern is not supported");
       }
       pattern = FORMATS.get(schema.text("format"));
     }

@@ -28,7 +28,7 @@ public final class FolderChat {
   public static ChatFormat of(ModelFolder folder, Path file, Consumer<String> warnings) {
     if (folder.config().encoder() != null) {
       throw new IllegalArgumentException(
-          "the model has an encoder: it answers one text, not a conversation; use generate");
+          "the model has an encoder: it takes one prompt, not a conversation; use generate");
     }
     Tokenizer tokenizer = folder.tokenizer();
     TokenizerFiles files = folder.tokenizerFiles();

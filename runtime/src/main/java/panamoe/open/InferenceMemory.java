@@ -100,7 +100,7 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
   public void requireFits(Path model, long availableBytes) {
     if (total() > availableBytes) {
       throw new CheckpointException(
-          "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
+          "%s takes %s for its weights and %s for the keys and values of a sequence, but only %s are"
               + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
               + " experts on the disk with --memory",
           model, Count.bytes(weights), Count.bytes(keysAndValues), Count.bytes(availableBytes));

@@ -137,7 +137,7 @@ class GgufTokenizersTest {
   void refusesDamagedMetadata() throws IOException {
     refuses("gpt-2", "model", "bert", "unsupported tokenizer.ggml.model \"bert\"");
     refuses("gpt-2", "pre", "mine", "unsupported tokenizer.ggml.pre \"mine\", expected one of");
-    refuses("gpt-2", "pre", 5L, "\"5\" for tokenizer.ggml.pre, expected a text");
+    refuses("gpt-2", "pre", 5L, "\"5\" for tokenizer.ggml.pre, expected a string");
     refuses("gpt-2", "tokens", null, "has no tokenizer.ggml.tokens");
     refuses("gpt-2", "tokens", "all", "for tokenizer.ggml.tokens, expected a list");
     refuses("gpt-2", "tokens", List.of(1, 2), "for tokenizer.ggml.tokens, expected texts");

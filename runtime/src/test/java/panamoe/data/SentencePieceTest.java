@@ -136,7 +136,7 @@ class SentencePieceTest {
         json -> ((ObjectNode) decoders(json).get(0)).put("content", "_"));
     pairs("unsupported decoder \"Fuse\"", json -> json.putObject("decoder").put("type", "Fuse"));
     pairs(
-        "unsupported decoder beside ByteLevel \"Replace\"",
+        "unsupported decoder with ByteLevel \"Replace\"",
         json -> decoders(json).addObject().put("type", "ByteLevel"));
     pairs(
         "unsupported pre-tokenizer \"ByteLevel\", expected one of Split, Digits, WhitespaceSplit",

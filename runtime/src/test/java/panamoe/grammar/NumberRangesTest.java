@@ -77,7 +77,7 @@ class NumberRangesTest {
       try {
         made = JsonGrammar.of(schema);
       } catch (IllegalArgumentException e) {
-        assertEquals("the schema at # allows no text that comes to an end", e.getMessage());
+        assertEquals("the schema at # allows no value of finite length", e.getMessage());
       }
       grammar = made;
     }

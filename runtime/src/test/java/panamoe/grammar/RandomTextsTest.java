@@ -112,7 +112,7 @@ class RandomTextsTest {
     } catch (IllegalArgumentException e) {
       String message = e.getMessage();
       assertTrue(
-          message.endsWith("allows no text that comes to an end")
+          message.endsWith("allows no value of finite length")
               || message.endsWith("is itself, by references alone"),
           message);
       return null;

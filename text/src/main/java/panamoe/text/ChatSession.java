@@ -59,7 +59,7 @@ public final class ChatSession implements AutoCloseable {
   public ChatReply result() {
     GenerationResult text = session.result();
     if (!ended) {
-      throw new IllegalStateException("the reply has not been drawn to its end");
+      throw new IllegalStateException("the reply has not ended");
     }
     return new ChatReply(ChatMessage.of(reply), text);
   }

@@ -89,7 +89,7 @@ record ModelSource(
         config.vocabulary());
     if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
       throw new IllegalArgumentException(
-          "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
+          "the model drops tokens beyond its experts' capacity, so that a sequence would depend on its"
               + " neighbours: save the model and open it, which leaves that out");
     }
     Require.that(

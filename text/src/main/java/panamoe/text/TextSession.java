@@ -38,7 +38,7 @@ public final class TextSession implements AutoCloseable {
     this.engine = engine;
     this.written = new Written(request.stop().maxTokens());
     this.handle = engine.submit(request, written);
-    this.life = model.begin("the text", handle::cancel);
+    this.life = model.begin("the completion", handle::cancel);
   }
 
   /**

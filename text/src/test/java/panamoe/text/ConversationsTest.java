@@ -195,7 +195,7 @@ class ConversationsTest {
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
       assertEquals(
-          "the model has an encoder: it answers one text, not a conversation; use generate",
+          "the model has an encoder: it takes one prompt, not a conversation; use generate",
           refusal(() -> model.chat(QUESTION, OPTIONS)));
     }
   }

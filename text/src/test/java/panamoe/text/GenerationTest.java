@@ -47,7 +47,7 @@ class GenerationTest {
             PanamoeException.class,
             () ->
                 MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(Integer.MAX_VALUE)));
-    assertTrue(refused.getMessage().contains("texts of"), refused.getMessage());
+    assertTrue(refused.getMessage().contains("sequences of"), refused.getMessage());
   }
 
   @Test

@@ -136,7 +136,8 @@ class MoeModelTest {
       model.closeWhenIdle(Duration.ofDays(1));
       IllegalStateException told = worker.get();
       assertTrue(
-          told.getMessage().matches("the text is closed|the model is being closed by thread .*"),
+          told.getMessage()
+              .matches("the completion is closed|the model is being closed by thread .*"),
           told.getMessage());
       assertEquals(0, told.getSuppressed().length);
       MoeModel.open(device, folder).close();
@@ -165,7 +166,7 @@ class MoeModelTest {
                   IllegalStateException.class,
                   () -> model.generate("Die ", GenerationOptions.of(5), _ -> model.close()))
               .getMessage();
-      assertEquals("the text is closed", said);
+      assertEquals("the completion is closed", said);
     }
   }
 

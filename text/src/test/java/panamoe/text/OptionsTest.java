@@ -37,7 +37,7 @@ class OptionsTest {
         refused("sampling is null", () -> TEXT.withSampling(null)),
         refused("stop is null", () -> TEXT.withStop((String[]) null)),
         refused("a stop is null", () -> TEXT.withStop("a", null)),
-        refused("a stop text is empty", () -> TEXT.withStop("")),
+        refused("a stop string is empty", () -> TEXT.withStop("")),
         refused("the schema", () -> TEXT.withSchema("{")),
         refused("\"oneOf\"", () -> TEXT.withSchema("{\"oneOf\": 1}")),
         refused("temperature is -1", () -> Sampling.of(-1, 0)),

@@ -72,7 +72,7 @@ public final class ChatCommand implements Subcommand {
     ModelFolder folder = ModelFolder.open(model);
     Require.that(
         folder.config().encoder() == null,
-        "%s has an encoder: it answers one text, not a conversation; use generate or serve",
+        "%s has an encoder: it takes one prompt, not a conversation; use generate or serve",
         model);
     folder.tokenizer(); // refuses a model without a tokenizer
     text.complete(folder);

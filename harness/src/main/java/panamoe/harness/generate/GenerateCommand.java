@@ -38,7 +38,7 @@ import picocli.CommandLine.Option;
     customSynopsis = "panamoe generate [OPTIONS] MODEL",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Continues a text with a trained model, printing it as it comes.",
+    description = "Completes a prompt with a trained model, and streams the completion.",
     footer = {
       "",
       "Examples:",
@@ -51,7 +51,7 @@ import picocli.CommandLine.Option;
       "",
       "MODEL is a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a"
           + " released model (docs/released-models.md).",
-      "The same seed and settings give the same text, whatever the number of threads."
+      "The same seed and settings give the same completion, whatever the number of threads."
     })
 public final class GenerateCommand implements Subcommand {
   @Mixin private SharedOptions shared;
@@ -64,7 +64,7 @@ public final class GenerateCommand implements Subcommand {
   @Option(
       names = "--moe-stats",
       description =
-          "Say after the text which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
+          "Print after the completion which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
   private boolean moeStats;
 
   @Option(
@@ -77,7 +77,7 @@ public final class GenerateCommand implements Subcommand {
   @Option(
       names = "--runtime-kernels",
       description =
-          "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
+          "Compile gate and experts for this model and GPU first (--device cuda; docs/runtime-kernels.md).")
   private boolean runtimeKernels;
 
   private String prompt;
@@ -92,7 +92,7 @@ public final class GenerateCommand implements Subcommand {
     ModelFolder folder = switchCapacity ? opened.withDropping() : opened;
     shared.require(
         !switchCapacity || text.guesses() == 0,
-        "--switch-capacity counts rows, so that --guesses would change a text");
+        "--switch-capacity counts rows, so that --guesses would change a completion");
     text.complete(folder);
     shared.checked(() -> text.requireExperts(folder));
     SamplingConfig sampling = text.sampling(shared.seed());
@@ -186,7 +186,9 @@ public final class GenerateCommand implements Subcommand {
       }
     }
     if ((goesOn ? result.promptTokens() : 1) + result.tokens() - 1 > config.context()) {
-      shared.err().println("(the context was full: the text went on from the later half of it)");
+      shared
+          .err()
+          .println("(the context was full: the completion went on from the later half of it)");
       shared.err().flush();
     }
   }

@@ -17,14 +17,14 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of a completion: {@code @Mixin GenerationOptions text}. */
-@OptionGroup("What is written")
+@OptionGroup("Generation")
 public final class GenerationOptions {
   @Option(
       names = {"-n", "--max-tokens"},
       paramLabel = "N",
       defaultValue = "200",
       description =
-          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
+          "Most tokens to generate; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
   private int maxTokens;
 
   @Option(
@@ -63,20 +63,20 @@ public final class GenerationOptions {
       names = "--presence-penalty",
       paramLabel = "A",
       defaultValue = "0",
-      description = "Taken off the logits of tokens that the text has already.")
+      description = "Subtracted from the logits of tokens that the completion has already.")
   private double presencePenalty;
 
   @Option(
       names = "--frequency-penalty",
       paramLabel = "A",
       defaultValue = "0",
-      description = "The same for each time that the text has them.")
+      description = "Subtracted from them once for each occurrence.")
   private double frequencyPenalty;
 
   @Option(
       names = "--stop",
       paramLabel = "TEXT",
-      description = "Ends the text before TEXT; may be given several times.")
+      description = "Stop string: ends the completion before TEXT; may be given several times.")
   private List<String> stop = List.of();
 
   @Mixin private Precision precision;
@@ -88,7 +88,7 @@ public final class GenerationOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
+          "Tokens to guess by prompt lookup, where a text repeats itself; changes no bit of it.")
   private int guesses;
 
   /** Tokens to guess by prompt lookup. */

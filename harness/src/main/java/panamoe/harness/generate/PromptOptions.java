@@ -14,7 +14,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options for the prompt: {@code @Mixin PromptOptions prompt}. */
-@OptionGroup("What is written")
+@OptionGroup("Generation")
 final class PromptOptions {
   /** More than any context holds. */
   private static final int MOST_BYTES = 1 << 26;
@@ -27,7 +27,7 @@ final class PromptOptions {
   @Option(
       names = {"-p", "--prompt"},
       paramLabel = "TEXT",
-      description = "Where to begin. Default: a new text.")
+      description = "The prompt. Default: a new document.")
   private String prompt;
 
   @Option(

@@ -33,13 +33,14 @@ final class Admission {
     int bound = limits.sequences() + limits.waiting();
     if (request.choices() > bound) {
       throw ApiError.invalid(
-          "the request asks for " + request.choices() + " texts, this server takes " + bound, "n");
+          "the request asks for " + request.choices() + " completions, this server takes " + bound,
+          "n");
     }
     if (texts + request.choices() > bound) {
       throw overloaded(
           request.choices(),
           Words.of(
-              "%s texts wait, the server's bound is %s",
+              "%s sequences wait, the server's bound is %s",
               Math.max(0, texts - limits.sequences()), limits.waiting()));
     }
     double wait = secondsPerText * (texts + request.choices() - limits.sequences());

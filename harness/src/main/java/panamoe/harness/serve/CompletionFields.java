@@ -178,10 +178,10 @@ record CompletionFields(Fields fields, ServedModel model) {
             "stop",
             "is not a string of at most " + MOST_STOP_LENGTH + " characters, or an array of them");
       }
-      fields.require(!text.textValue().isEmpty(), "stop", "has an empty text");
+      fields.require(!text.textValue().isEmpty(), "stop", "has an empty string");
       texts.add(text.textValue());
     }
-    fields.require(texts.size() <= MOST_STOPS, "stop", "has more than %s texts", MOST_STOPS);
+    fields.require(texts.size() <= MOST_STOPS, "stop", "has more than %s strings", MOST_STOPS);
     return texts;
   }
 

@@ -192,7 +192,7 @@ final class CompletionResponse {
   /** The error of a sequence that had not started when the engine failed. */
   private static ApiError failed(Throwable failure) {
     return ApiError.unavailable(
-        "the server stopped before the text was written: " + reason(failure),
+        "the server stopped before the completion ended: " + reason(failure),
         ServerState.FAILED.word());
   }
 
@@ -205,7 +205,7 @@ final class CompletionResponse {
 
   /** The error of an unfinished sequence. */
   static ApiError stopped(ServerState state) {
-    return ApiError.unavailable("the server stopped before the text was written", state.word());
+    return ApiError.unavailable("the server stopped before the completion ended", state.word());
   }
 
   private Usage usage() {

@@ -27,7 +27,7 @@ final class EngineOptions {
       names = "--sequences",
       paramLabel = "N",
       defaultValue = "16",
-      description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
+      description = "Most sequences that run at a time. Default: ${DEFAULT-VALUE}.")
   int sequences; // on each data rank
 
   @Option(
@@ -35,7 +35,7 @@ final class EngineOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Memory for keys and values, at most room for --sequences texts of the whole context. Default, and 0: that room, but at most half of the free memory.")
+          "Memory for keys and values, at most room for --sequences of the whole context. Default, and 0: that room, but at most half of the free memory.")
   private long cacheMib;
 
   @Option(
@@ -43,7 +43,7 @@ final class EngineOptions {
       paramLabel = "N",
       defaultValue = "512",
       description =
-          "Most tokens that are computed at a time: more make prompts faster, and the texts that are written meanwhile slower. Default: ${DEFAULT-VALUE}.")
+          "Most tokens in a step: more make prefill faster, and the sequences that decode meanwhile slower. Default: ${DEFAULT-VALUE}.")
   private int stepTokens;
 
   @Option(
@@ -51,7 +51,7 @@ final class EngineOptions {
       paramLabel = "PART",
       defaultValue = "0.25",
       description =
-          "The part, 0 to 1, of what a text may become that must have room before it starts; with 1 nothing is computed twice. Default: ${DEFAULT-VALUE}.")
+          "The part, 0 to 1, of a sequence's remaining tokens that must have room in the cache before it starts; with 1 nothing is preempted. Default: ${DEFAULT-VALUE}.")
   private double reserve;
 
   @Option(
@@ -59,7 +59,7 @@ final class EngineOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Tokens to guess and compute at once where a text repeats itself; changes no bit of it.")
+          "Tokens to guess by prompt lookup, where a text repeats itself; changes no bit of it.")
   private int guesses;
 
   /** The settings that a model's results depend on. */

@@ -48,7 +48,7 @@ final class ExpertReplicas {
     Require.that(each >= 0, "--replicas is %s, expected 0 or more", each);
     Require.that(
         each > 0 == (load != null),
-        "--replicas N and --expert-load FILE go together: FILE tells which experts get most rows");
+        "--replicas N and --expert-load FILE go together: FILE lists the experts with most rows");
     if (load == null) {
       return;
     }

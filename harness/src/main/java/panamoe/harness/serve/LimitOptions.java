@@ -11,14 +11,15 @@ final class LimitOptions {
       names = "--default-max-tokens",
       paramLabel = "N",
       description =
-          "Most tokens of a text whose request does not say. Default: what the context has room for.")
+          "Most tokens of a completion whose request gives no number. Default: what the context has room for.")
   private int defaultMaxTokens = Integer.MAX_VALUE;
 
   @Option(
       names = "--max-queued-requests",
       paramLabel = "N",
       defaultValue = "256",
-      description = "Most texts that wait; others are refused with 429. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Most sequences that wait; others are refused with 429. Default: ${DEFAULT-VALUE}.")
   private int queuedRequests;
 
   @Option(
@@ -32,7 +33,7 @@ final class LimitOptions {
       paramLabel = "SECONDS",
       defaultValue = "0",
       description =
-          "A text that would wait longer, by the rate at which texts end, is refused with 429; 0: it may wait. Default: ${DEFAULT-VALUE}.")
+          "A request with a longer estimated wait is refused with 429; 0 for no limit. Default: ${DEFAULT-VALUE}.")
   private double maxWait;
 
   @Option(

@@ -43,7 +43,7 @@ final class Metrics {
   private final AtomicReference<RouteStatistics> routes =
       new AtomicReference<>(RouteStatistics.NONE);
   private final Counter promptTokens = counter("prompt.tokens", "Tokens of prompts");
-  private final Counter generationTokens = counter("generation.tokens", "Tokens written");
+  private final Counter generationTokens = counter("generation.tokens", "Tokens generated");
   private final Counter prefixQueries =
       counter("prefix.cache.queries", "Tokens of prompts that were looked for in the cache");
   private final Counter prefixHits =
@@ -55,9 +55,9 @@ final class Metrics {
   private final Timer prefill = timer("request.prefill.time", "From start to first token");
   private final Timer decode = timer("request.decode.time", "From first token to last");
   private final DistributionSummary requestPrompt =
-      summary("request.prompt.tokens", "Tokens of a text's prompt");
+      summary("request.prompt.tokens", "Tokens of a prompt");
   private final DistributionSummary requestGeneration =
-      summary("request.generation.tokens", "Tokens written of a text");
+      summary("request.generation.tokens", "Tokens of a completion");
   private final DistributionSummary stepTokens =
       summary("iteration.tokens", "Tokens that a step computed");
 
@@ -65,13 +65,13 @@ final class Metrics {
       counter("request.log.failures", "Texts that could not be logged");
 
   Metrics(String version, String model) {
-    String usage = "Part of the key/value cache that texts use, 0 to 1";
+    String usage = "Part of the key/value cache that sequences use, 0 to 1";
     gauge("num.requests.running", "Texts that are computed", Status::running);
     gauge("num.requests.waiting", "Texts that wait for room", Status::waiting);
     gauge("kv.cache.usage.perc", usage, Status::usage);
     FunctionCounter.builder(
             PREFIX + "num.preemptions", status, latest -> latest.get().interruptions())
-        .description("How often a text made room for another one")
+        .description("Preemptions of sequences")
         .register(registry);
     Gauge.builder(PREFIX + "build.info", () -> 1)
         .description("The server's version and model")

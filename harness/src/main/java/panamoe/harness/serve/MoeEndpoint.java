@@ -62,7 +62,7 @@ final class MoeEndpoint {
       return engine.get().routeStatistics().get();
     } catch (ExecutionException | IllegalStateException _) {
       throw ApiError.unavailable(
-          "the engine ended before it told its routes", ServerState.FAILED.word());
+          "the engine ended before it reported its routes", ServerState.FAILED.word());
     }
   }
 

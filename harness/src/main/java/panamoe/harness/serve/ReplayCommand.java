@@ -32,7 +32,7 @@ import picocli.CommandLine.Parameters;
     name = "replay",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Writes texts that serve has logged once more, and compares every bit.",
+    description = "Repeats completions that serve has logged, and compares every bit.",
     footer = {
       "",
       "Examples:",

@@ -142,7 +142,8 @@ final class RunningSequences {
       }
       events.put(
           new ChoiceEvent.Failed(
-              choice, ApiError.internal("the text failed: " + CompletionResponse.reason(failure))));
+              choice,
+              ApiError.internal("the completion failed: " + CompletionResponse.reason(failure))));
     }
 
     /** The prompt is computed, or will not be. */

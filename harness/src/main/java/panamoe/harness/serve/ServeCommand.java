@@ -75,7 +75,7 @@ public final class ServeCommand implements Subcommand {
       names = "--log-requests",
       paramLabel = "DIR",
       description =
-          "Write each text with its request to a file in DIR, which panamoe replay can repeat: prompts are on the disk then.")
+          "Log each completion with its request to a file in DIR, which panamoe replay can repeat: prompts are then on the disk.")
   private Path logFolder;
 
   @Override
@@ -92,7 +92,7 @@ public final class ServeCommand implements Subcommand {
     rankOptions.requireAvailable();
     shared.require(
         rankOptions.timeout().compareTo(LEAST_TIMEOUT) >= 0,
-        "--timeout is %s s, expected %s or more: ranks that serve wait for texts",
+        "--timeout is %s s, expected %s or more: ranks that serve wait for requests",
         rankOptions.timeout().toSeconds(),
         LEAST_TIMEOUT.toSeconds());
     return new RankRun(rankOptions, shared)
@@ -247,7 +247,7 @@ public final class ServeCommand implements Subcommand {
     String each = dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : "";
     String words =
         Words.of(
-            "serving %s at %s, %s texts at a time of up to %s tokens; a cache of %s%s",
+            "serving %s at %s, %s sequences at a time of up to %s tokens; a cache of %s%s",
             served.name(), url, texts, served.context(), cache, each);
     shared.out().println(shared.json() ? json : words);
     shared.out().flush();

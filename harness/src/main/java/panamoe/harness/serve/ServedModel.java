@@ -51,7 +51,7 @@ record ServedModel(
   ChatFormat requireChat() {
     if (!talks) {
       throw ApiError.unsupported(
-          "the model has an encoder: it answers one text, not a conversation; use /v1/completions",
+          "the model has an encoder: it takes one prompt, not a conversation; use /v1/completions",
           "messages");
     }
     return chat;

@@ -111,7 +111,7 @@ class SwitchCommandsTest {
   @Test
   void whatItCannotDoIsRefused() throws IOException {
     String model = released.toString();
-    refused("it answers one text, not a conversation", "chat", model);
+    refused("it takes one prompt, not a conversation", "chat", model);
     String text = Files.writeString(folder.resolve("text.txt"), PROMPT.repeat(9)).toString();
     refused("neither trained nor given a loss", "eval", model, "--text", text);
     refused("runs on one rank, not on 2", generate("--ranks", "2"));
@@ -126,7 +126,7 @@ class SwitchCommandsTest {
         "gguf",
         "--out",
         out + ".gguf");
-    refused("--guesses would change a text", generate("--switch-capacity", "--guesses", "2"));
+    refused("--guesses would change a completion", generate("--switch-capacity", "--guesses", "2"));
     Path mixtral = Path.of("../lab/golden/hf/mixtral_b_bf16_sharded");
     String[] capacity = {"generate", "--model", mixtral.toString(), "--switch-capacity"};
     refused("only Switch models can be asked to drop tokens", capacity);

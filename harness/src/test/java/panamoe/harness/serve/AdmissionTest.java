@@ -37,7 +37,7 @@ class AdmissionTest {
     admission.admit(request(2, 1));
     ApiError full = refused(1, 1);
     assertEquals(429, full.status());
-    assertEquals("3 texts wait, the server's bound is 3", full.getMessage());
+    assertEquals("3 sequences wait, the server's bound is 3", full.getMessage());
     assertEquals("true", full.headers().get("x-should-retry"));
     three.close();
     admission.admit(request(3, 1));

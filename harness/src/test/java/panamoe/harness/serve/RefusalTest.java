@@ -88,7 +88,7 @@ class RefusalTest {
         "'prompt':'x','temprature':1            | temprature      | there is no field temprature",
         "'prompt':'x','seed':'7'                | seed            | not a whole number",
         "'prompt':'x','stop':5                  | stop            | is not a string",
-        "'prompt':'x','stop':''                 | stop            | has an empty text",
+        "'prompt':'x','stop':''                 | stop            | has an empty string",
         "'prompt':'x','stop_token_ids':[61]     | stop_token_ids  | token 61",
         "'prompt':'x','logit_bias':{'61':1}     | logit_bias      | token 61",
         "'prompt':'x','logit_bias':[1]          | logit_bias      | is not an object",

@@ -163,7 +163,7 @@ class StreamTest {
   void anErrorAfterTheFirstByteIsAnEventOfThatName() throws Exception {
     assertEquals(
         TestServer.quoted(
-            ":\n\nevent: error\ndata: {'error':{'message':'the text failed: the model gives numbers"
+            ":\n\nevent: error\ndata: {'error':{'message':'the completion failed: the model gives numbers"
                 + " that are not finite in layer 3 after 2 tokens; its weights are damaged, or training"
                 + " diverged','type':'server_error','param':null,'code':'internal_error'}}\n\n"),
         stream(server, "/v1/completions", "{'prompt':'a~','stream':true}"));

@@ -161,7 +161,7 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
 
     private void require(int more) {
       if (more > MOST - chars.length()) {
-        throw new TemplateException("the text grows beyond 16 Mi characters");
+        throw new TemplateException("the string grows beyond 16 Mi characters");
       }
     }
 

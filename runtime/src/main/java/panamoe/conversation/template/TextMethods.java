@@ -184,7 +184,7 @@ final class TextMethods {
 
   static Text repeat(Text text, long times) {
     if (times > 0 && text.length() > Text.MOST / times) {
-      throw new TemplateException("the text grows beyond 16 Mi characters");
+      throw new TemplateException("the string grows beyond 16 Mi characters");
     }
     Text.Builder repeated = new Text.Builder();
     for (long i = 0; i < times && !text.isEmpty(); i++) {

@@ -35,7 +35,7 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
     if (types.contains("ByteLevel")) {
       for (JsonNode part : parts) {
         if (!List.of("ByteLevel", "Fuse").contains(part.path("type").textValue())) {
-          throw source.unsupported("decoder beside ByteLevel", part.path("type"), "Fuse");
+          throw source.unsupported("decoder with ByteLevel", part.path("type"), "Fuse");
         }
       }
       return new TokenDecoder(true, false, false);

@@ -32,7 +32,7 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
 
   /** The string of a key; empty if the key is absent. */
   public Optional<String> text(String key) {
-    return Optional.ofNullable(value(key, String.class, "a text"));
+    return Optional.ofNullable(value(key, String.class, "a string"));
   }
 
   boolean flag(String key, boolean fallback) {

@@ -33,7 +33,7 @@ public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
   public List<RoutedLayer> of(List<RoutedLayer> layers) {
     if (layers.isEmpty() && !equals(USUAL)) {
       throw new RoutingException(
-          "the model has no MoE layers: there are no routes to tell of, and no moe.top_k to set");
+          "the model has no MoE layers: there are no routes to report, and no moe.top_k to set");
     }
     if (topK.isEmpty()) {
       return layers;

@@ -63,7 +63,7 @@ final class EncoderCache {
       int end = last[rows.slots[row]];
       if (end == NONE) {
         throw new IllegalArgumentException(
-            "the encoder has read no text for slot " + rows.slots[row]);
+            "the encoder has read nothing for slot " + rows.slots[row]);
       }
       hostEnds.memory().setAtIndex(ValueLayout.JAVA_INT, row, end);
     }

@@ -97,7 +97,7 @@ public final class ModelRunner implements StepRunner {
   public static float[] nextLogits(Backend backend, LanguageModel model, int... tokens) {
     Require.that(
         model.config().encoder() == null,
-        "a model with an encoder answers a text, and has no token that follows it");
+        "a model with an encoder does not continue its prompt, so there is no next token");
     int count = tokens.length;
     float[] logits = new float[model.config().vocabulary()];
     try (ModelRunner runner =

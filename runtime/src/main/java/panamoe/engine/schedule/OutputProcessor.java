@@ -172,7 +172,8 @@ final class OutputProcessor implements AutoCloseable {
       listeners.fail(sequence, e);
     } catch (StackOverflowError e) {
       listeners.fail(
-          sequence, new IllegalArgumentException("the text's constraint is nested too deeply", e));
+          sequence,
+          new IllegalArgumentException("the sequence's constraint is nested too deeply", e));
     }
     return false;
   }

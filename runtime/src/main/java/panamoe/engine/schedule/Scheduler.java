@@ -56,7 +56,7 @@ final class Scheduler {
     long most = Math.min((long) first + written, context);
     if (config.blocksOf((int) most) > config.blocks()) {
       throw Require.refusal(
-          "the prompt and the text have up to %s tokens, more than the cache's %s",
+          "prompt and completion have up to %s tokens, more than the cache's %s",
           most, (long) config.blocks() * config.blockSize());
     }
   }

@@ -19,7 +19,7 @@ import panamoe.testkit.CpuTime;
  */
 class BoundsTest {
   private static final String STEPS = "the template takes more than 10 million steps";
-  private static final String LONG = "the text grows beyond 16 Mi characters";
+  private static final String LONG = "the string grows beyond 16 Mi characters";
   private static final String DEEP = "more than 500 parts lie within each other";
   private static final String NESTED = "more than 100 parts lie within each other";
 

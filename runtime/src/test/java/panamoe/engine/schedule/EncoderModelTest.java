@@ -190,11 +190,11 @@ class EncoderModelTest {
       refused(
           "the prompt has 41 tokens, more than the model's context of 40",
           () -> engine.submit(full, new ListenerLog())); // its end counts
-      refused("answers a text", () -> ModelRunner.nextLogits(backend, model, 1, 2));
+      refused("does not continue its prompt", () -> ModelRunner.nextLogits(backend, model, 1, 2));
       StepRows rows = new StepRows(1);
       rows.add(1, 0, 0);
       try (ModelRunner runner = new ModelRunner(backend, model, ALONE)) {
-        refused("the encoder has read no text for slot 0", () -> runner.run(rows));
+        refused("the encoder has read nothing for slot 0", () -> runner.run(rows));
       }
       refused(
           "neither trained nor given a loss",
