@@ -20,10 +20,7 @@ final class ArrayMemory {
         && array.getDevice().equals(Device.cpu());
   }
 
-  /**
-   * The elements of an array, row-major: its own memory if that {@link #isGiven} and contiguous,
-   * otherwise a copy.
-   */
+  /** An array's elements, row-major: its own memory if {@link #isGiven} and contiguous. */
   static MemorySegment of(NDArray array) {
     ByteBuffer own = array.toByteBuffer(true);
     return MemorySegment.ofBuffer(own.isDirect() ? own : copyOf(own));

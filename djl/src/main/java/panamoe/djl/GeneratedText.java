@@ -51,10 +51,7 @@ public final class GeneratedText implements Iterator<String>, AutoCloseable {
     return piece;
   }
 
-  /**
-   * The whole completion, its finish reason, tokens and times. Generates what is left; throws like
-   * {@link #hasNext}.
-   */
+  /** The whole completion, after generating the rest; throws like {@link #hasNext}. */
   public GenerationResult result() {
     while (hasNext()) {
       next();

@@ -82,9 +82,7 @@ final class PanamoeModel extends BaseModel {
         "DJL does not save a language model: its files are in " + modelDir);
   }
 
-  /**
-   * Cancels all completions and frees the model, after another thread's running call. Idempotent.
-   */
+  /** Cancels all completions and frees the model, after a running call. Idempotent. */
   @Override
   public void close() {
     if (device != null) {

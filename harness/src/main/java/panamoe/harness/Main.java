@@ -40,10 +40,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/**
- * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 no reader of
- * the output.
- */
+/** The command line. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted, 141 no reader. */
 @Command(
     name = "panamoe",
     versionProvider = Version.class,
@@ -138,9 +135,7 @@ public final class Main implements Callable<Integer> {
     return type.getAnnotation(Command.class).name();
   }
 
-  /**
-   * The commands that the arguments can mean: reading the options of all takes half of the start.
-   */
+  /** The commands that arguments can mean: reading all options takes half of the start. */
   static List<Class<?>> wanted(String... args) {
     String first = args.length == 0 ? "" : args[0];
     if (first.equals("-V") || first.equals("--version")) {

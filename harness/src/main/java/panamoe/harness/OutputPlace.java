@@ -5,10 +5,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import panamoe.io.Require;
 
-/**
- * Checks a path that a command writes to, before its work begins. Missing parent folders are
- * created when it is written.
- */
+/** Checks a path that a command will write to; missing parent folders are created then. */
 public final class OutputPlace {
   private OutputPlace() {}
 

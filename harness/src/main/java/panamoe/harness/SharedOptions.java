@@ -24,9 +24,7 @@ public final class SharedOptions {
     CPU,
     /** The native kernels for NVIDIA GPUs. */
     CUDA,
-    /**
-     * The CUDA kernels emulated on the CPU, for tests without a GPU; many times slower than cpu.
-     */
+    /** The CUDA kernels emulated on the CPU, for tests without a GPU; slower than cpu. */
     SIMT,
     /** Plain Java in double precision: slow, the reference for all others. */
     REFERENCE,

@@ -2,8 +2,5 @@ package panamoe.harness;
 
 import java.util.concurrent.Callable;
 
-/**
- * A command of {@code panamoe}. A module lists its commands in {@code META-INF/services}, in the
- * order of the help.
- */
+/** A command of {@code panamoe}, listed in its module's {@code META-INF/services} in help order. */
 public interface Subcommand extends Callable<Integer> {}

@@ -32,9 +32,7 @@ import panamoe.tensor.TensorScope;
  * </ul>
  */
 final class CallersMemory {
-  /**
-   * Asking the system for its free memory takes 0.1 ms, negligible in a call with more activations.
-   */
+  /** Asking for free memory takes 0.1 ms, negligible in a call with more activations. */
   private static final double COMPARED_BYTES = 64 << 20;
 
   /** The allocator rounds sizes up by at most an eighth (core/memory_blocks.h). */
@@ -104,10 +102,7 @@ final class CallersMemory {
     }
   }
 
-  /**
-   * A UINT8 tensor with a copy of the memory; throws like {@link #input}, and if a value is neither
-   * 0 nor 1.
-   */
+  /** A UINT8 tensor with a copy of the memory; throws like {@link #input}, and if not 0 or 1. */
   Tensor mask(String name, MemorySegment segment, long count) {
     return copied(
         name, wrap(name, segment, DType.UINT8, count), copy -> requireZerosAndOnes(name, copy));
@@ -123,10 +118,7 @@ final class CallersMemory {
     }
   }
 
-  /**
-   * A FLOAT32 tensor over memory to write; throws like {@link #input}, and if the segment is
-   * read-only.
-   */
+  /** A FLOAT32 tensor over memory to write; throws like {@link #input}, and if read-only. */
   Tensor output(String name, MemorySegment segment, long... shape) {
     return output(name, DType.FLOAT32, segment, shape);
   }
@@ -172,10 +164,7 @@ final class CallersMemory {
     }
   }
 
-  /**
-   * Copies an {@link #output} to the caller's memory, unless it is that memory. Call it after
-   * {@link #compute}.
-   */
+  /** Copies an {@link #output} to the caller's memory if needed, after {@link #compute}. */
   void giveBack(String name, Tensor output, MemorySegment segment) {
     if (output.borrowedMemory() == null) {
       copy(name, HostView.elements(output), segment.asSlice(0, output.bytes()));
@@ -195,10 +184,7 @@ final class CallersMemory {
     }
   }
 
-  /**
-   * Refuses memory whose arena is closed, because kernels receive addresses, which are not checked
-   * again.
-   */
+  /** Refuses memory of a closed arena: kernels get addresses, which are not checked again. */
   static void requireAlive(String name, MemorySegment segment) {
     if (!segment.scope().isAlive()) {
       throw new IllegalStateException("the arena of " + name + " is closed");

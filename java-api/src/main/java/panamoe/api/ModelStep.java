@@ -136,9 +136,7 @@ public final class ModelStep implements AutoCloseable {
         });
   }
 
-  /**
-   * Frees the memory kept for the backward. Idempotent; throws like {@link TrainableModel#close}.
-   */
+  /** Frees the activations. Idempotent; throws like {@link TrainableModel#close}. */
   @Override
   public void close() {
     life.close();

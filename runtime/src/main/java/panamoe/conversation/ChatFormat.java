@@ -94,9 +94,7 @@ public record ChatFormat(
     }
   }
 
-  /**
-   * The special tokens that end a turn: the one that the template writes after an answer, and eos.
-   */
+  /** The special tokens that end a turn: eos, and the one that the template renders there. */
   private static Set<Integer> endTokens(
       ChatTemplate template, String conversation, Tokenizer tokenizer) {
     Set<Integer> tokens = new HashSet<>();
@@ -166,9 +164,7 @@ public record ChatFormat(
         : GenerationRequest.tokensOf(prompt.text(), tokenizer);
   }
 
-  /**
-   * A warning for conversations with tools; empty if calls are read in the form the template shows.
-   */
+  /** A warning for conversations with tools if calls are not read in the template's form. */
   public Optional<String> toolWarning() {
     return template
         .filter(shown -> form == ReplyForm.HERMES && shown.mentions("<function="))

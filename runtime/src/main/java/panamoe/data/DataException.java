@@ -2,10 +2,7 @@ package panamoe.data;
 
 import panamoe.io.Words;
 
-/**
- * Text or a tokenizer that cannot be used. The message is one sentence that names the file and what
- * is wrong.
- */
+/** Unusable text or tokenizer. The message is one sentence with the file and the error. */
 public final class DataException extends RuntimeException {
   /**
    * @param pattern of the message, by {@link Words#of}

@@ -90,10 +90,7 @@ final class EndTokens {
     }
   }
 
-  /**
-   * Puts a token with a common name first: Qwen3 lists the end of a message before the end of a
-   * document.
-   */
+  /** Puts a common name first: Qwen3 lists the end of a message before that of a document. */
   void documentFirst() {
     special(pipeline, DOCUMENT)
         .filter(ids::contains)

@@ -26,10 +26,7 @@ record Permutation(long size, long key) {
     return value;
   }
 
-  /**
-   * The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every output bit depends on every input
-   * bit.
-   */
+  /** The finaliser of SplitMix64 (Steele, Lea, Flood 2014): each input bit affects all outputs. */
   static long mix(long value) {
     long z = value + 0x9e3779b97f4a7c15L;
     z = (z ^ z >>> 30) * 0xbf58476d1ce4e5b9L;

@@ -18,10 +18,7 @@ public interface TokenSequences {
    */
   long fillTraining(long first, Tensor ids, Tensor targets);
 
-  /**
-   * The window of the corpus in training sequence {@code number}: sequences with one window are
-   * equal.
-   */
+  /** The corpus window of training sequence {@code number}; equal windows, equal sequences. */
   default long window(long number) {
     return number;
   }

@@ -83,10 +83,7 @@ public interface Tokenizer {
     return text.append(stream.end()).toString();
   }
 
-  /**
-   * Decodes the tokens of a text from its beginning. Continuations are decoded by a plain {@link
-   * Utf8Stream}.
-   */
+  /** Decodes a text from its beginning; {@link Utf8Stream} alone decodes continuations. */
   default Utf8Stream decoding() {
     return new Utf8Stream();
   }

@@ -8,8 +8,6 @@ public interface Tokens {
 
   int get(long index);
 
-  /**
-   * Copies {@code count} tokens, from index {@code from}, to index {@code at} of an int32 segment.
-   */
+  /** Copies {@code count} tokens from index {@code from} to index {@code at} of int32 memory. */
   void copyTo(long from, MemorySegment destination, long at, long count);
 }

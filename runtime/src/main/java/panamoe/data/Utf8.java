@@ -15,9 +15,7 @@ public final class Utf8 {
 
   private Utf8() {}
 
-  /**
-   * The UTF-8 bytes of a string; each lone surrogate, which UTF-8 cannot encode, becomes U+FFFD.
-   */
+  /** The UTF-8 bytes of a string; each lone surrogate becomes U+FFFD. */
   static byte[] bytes(String text) {
     try {
       ByteBuffer bytes =
@@ -34,9 +32,7 @@ public final class Utf8 {
     }
   }
 
-  /**
-   * The offset of the first byte that is NUL or not part of valid UTF-8; -1 if all of it is text.
-   */
+  /** The offset of the first byte that is NUL or not part of valid UTF-8; -1 if there is none. */
   static int firstBinary(byte[] bytes) {
     CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
     ByteBuffer in = ByteBuffer.wrap(bytes);

@@ -40,10 +40,7 @@ public final class Utf8Stream {
     return decode(false);
   }
 
-  /**
-   * Ends the text: an incomplete character is emitted as U+FFFD. The stream can then decode another
-   * text.
-   */
+  /** Ends the text: an incomplete character becomes U+FFFD. The stream can then be reused. */
   public String end() {
     String rest = decode(true);
     decoder.reset();

@@ -24,10 +24,8 @@ final class CharacterAutomaton {
   /** Accepts all strings. */
   static final CharacterAutomaton ANY = of(ANYTHING, SchemaLimits.FREE);
 
-  /** The first state. */
   static final int START = 0;
 
-  /** No state. */
   static final int NOWHERE = -1;
 
   /** The first characters of the intervals on which all transitions agree. */

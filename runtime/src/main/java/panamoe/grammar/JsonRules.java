@@ -23,7 +23,6 @@ final class JsonRules {
   static final Rule COMMA = sequence(literal(","), optional(literal(" ")));
   static final Rule COLON = sequence(literal(":"), optional(literal(" ")));
 
-  /** Any value. */
   static final Rule VALUE = value();
 
   private JsonRules() {}

@@ -44,13 +44,11 @@ record NumberRules(String low, String high, int whole) {
   private static final Rule NATURAL =
       choice(literal("0"), sequence(digits('1', '9'), repeat(DIGIT, 0, MOST_DIGITS - 1)));
 
-  /** Any integer. */
   static final Rule INTEGER =
       choice(
           literal("0"),
           sequence(optional(literal("-")), digits('1', '9'), repeat(DIGIT, 0, MOST_DIGITS - 1)));
 
-  /** Any number. */
   static final Rule NUMBER =
       sequence(
           optional(literal("-")),

@@ -34,7 +34,6 @@ sealed interface Rule {
     }
   }
 
-  /** One rule after another. */
   final class Sequence implements Rule {
     final Rule first;
     final Rule rest;
@@ -45,7 +44,6 @@ sealed interface Rule {
     }
   }
 
-  /** One of several rules. */
   final class Choice implements Rule {
     final List<Rule> alternatives;
 

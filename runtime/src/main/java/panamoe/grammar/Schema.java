@@ -88,7 +88,6 @@ record Schema(JsonNode node, String place) {
     return value == null ? otherwise : value.booleanValue();
   }
 
-  /** The keyword's string. */
   String text(String keyword) {
     if (!node.get(keyword).isTextual()) {
       throw refuse(keyword, "is not a string");

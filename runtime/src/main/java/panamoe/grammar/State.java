@@ -55,7 +55,6 @@ final class State {
     return collector.state();
   }
 
-  /** The state with these stacks. */
   static State of(List<Stack> stacks) {
     return new State(stacks, false);
   }

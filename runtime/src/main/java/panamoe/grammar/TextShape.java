@@ -49,9 +49,7 @@ final class TextShape {
     return shape.isAlive(CharacterAutomaton.START, 0) ? shape.start() : Rule.NEVER;
   }
 
-  /**
-   * The rest of a string after one more byte: empty after its end, null if the byte is not allowed.
-   */
+  /** The rest of a string after one more byte: empty after its end, null if not allowed. */
   Rule step(Rule.Text at, int value) {
     if (value == '"' && at.partial() == CharacterBytes.START) {
       return at.count() >= min && characters.accepts(at.state()) ? Rule.EMPTY : null;

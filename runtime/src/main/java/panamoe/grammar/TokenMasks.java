@@ -138,9 +138,7 @@ public final class TokenMasks {
     return new Inside(tokens, ends.build().toArray());
   }
 
-  /**
-   * The cached value, or a new one, which is made outside the lock; two threads may make the same.
-   */
+  /** The cached value, or a new one made outside the lock; two threads may make the same. */
   private static <K, V> V get(Map<K, V> kept, K key, Function<K, V> make) {
     synchronized (kept) {
       V value = kept.get(key);

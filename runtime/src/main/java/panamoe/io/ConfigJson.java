@@ -130,9 +130,7 @@ public final class ConfigJson {
     }
   }
 
-  /**
-   * Reads a regular file, also through a link, up to a limit. Reading a pipe could wait for ever.
-   */
+  /** Reads a regular file, also through a link, up to a limit; a pipe could block for ever. */
   private static byte[] bytes(Path file, int most) throws IOException {
     PathKind found = PathKind.behind(file);
     if (found != PathKind.FILE && found != PathKind.NONE) {
@@ -176,9 +174,7 @@ public final class ConfigJson {
     }
   }
 
-  /**
-   * Every value of a tree by its path, such as {@code training.batch} or {@code blocks[1].kind}.
-   */
+  /** All values of a tree by path, such as {@code training.batch} or {@code blocks[1].kind}. */
   public static Map<String, String> values(JsonNode tree) {
     Map<String, String> values = new LinkedHashMap<>();
     collect("", tree, values);

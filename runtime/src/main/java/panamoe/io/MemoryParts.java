@@ -37,7 +37,6 @@ public interface MemoryParts {
     return parts().values().stream().mapToLong(Long::longValue).sum();
   }
 
-  /** Bytes of the largest part. */
   default long largest() {
     return Collections.max(parts().values());
   }

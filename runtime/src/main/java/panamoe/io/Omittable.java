@@ -5,9 +5,7 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/**
- * Marks a component of a configuration record that may be null. Its key is then omitted in JSON.
- */
+/** Marks a component of a configuration record that may be null, without a key in JSON. */
 @Retention(RetentionPolicy.RUNTIME)
 @Target({
   ElementType.RECORD_COMPONENT,

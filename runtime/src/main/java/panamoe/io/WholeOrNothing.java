@@ -11,10 +11,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 
-/**
- * Creates a file or a folder atomically: under a hidden name in the same folder, renamed once it is
- * on the disk.
- */
+/** Creates a file or folder atomically: under a hidden name, renamed once it is on the disk. */
 public final class WholeOrNothing {
   /** Writes a file or folder at the given path. */
   @FunctionalInterface

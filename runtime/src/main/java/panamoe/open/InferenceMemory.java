@@ -78,10 +78,7 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
     return new InferenceMemory(Math.min(weights, most), keysAndValues, buffers);
   }
 
-  /**
-   * Bytes of the keys and values of an encoded sequence as long as the context; 0 without an
-   * encoder.
-   */
+  /** Bytes of keys and values of an encoded sequence, at the context; 0 without an encoder. */
   public static long ofEncodedText(ModelConfig config, DType cached) {
     return config.encoder() == null
         ? 0

@@ -4,9 +4,7 @@ import java.util.Map;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.model.family.Keys;
 
-/**
- * The publisher's sampling defaults, from {@code generation_config.json}; null where it has none.
- */
+/** The publisher's sampling defaults ({@code generation_config.json}); null where absent. */
 public record SamplingDefaults(
     Double temperature, Integer topK, Double topP, Double minP, Double repetitionPenalty) {
   /** No defaults. */

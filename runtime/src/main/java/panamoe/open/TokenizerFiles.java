@@ -55,10 +55,7 @@ public record TokenizerFiles(Path place, boolean released) {
   private static final String ENDS = "eos_token_id";
   private static final int MOST_BYTES = 64 << 20;
 
-  /**
-   * The files of a run or a quantized model; {@link #GENERATION} shows that they come from a
-   * released one.
-   */
+  /** The files of a run or a quantized model; {@link #GENERATION} marks released ones. */
   public static TokenizerFiles of(Path folder) {
     return new TokenizerFiles(folder, Files.isRegularFile(folder.resolve(GENERATION)));
   }

@@ -35,7 +35,6 @@ record ModelSource(
     List<String> warnings,
     Runnable close) {
 
-  /** Loads a model. */
   static ModelSource opened(ModelFolder found, Backend backend, ModelOptions options) {
     Tokenizer tokenizer = found.tokenizer();
     Sampling defaultSampling = Sampling.of(found.tokenizerFiles().sampling());

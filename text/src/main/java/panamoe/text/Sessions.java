@@ -28,13 +28,11 @@ final class Sessions {
     this.constraints = new ReplyConstraints(origin.tokenizer());
   }
 
-  /** Begins a completion. */
   TextSession begin(int[] prompt, GenerationOptions options) {
     GenerationOptions wanted = Argument.notNull("options", options);
     return begin(prompt, wanted, ChatFormat.Ends.NONE, ReplyForm.HERMES, Tools.NONE);
   }
 
-  /** Begins a reply. */
   ChatSession chat(List<ChatMessage> messages, ChatOptions options) {
     Prompt prompt = origin.conversations().prompt(messages, options);
     ChatFormat format = origin.conversations().format();

@@ -96,7 +96,6 @@ public final class TextSession implements AutoCloseable {
     return life.use(written::result);
   }
 
-  /** How it ended. */
   Generation generation() {
     return life.use(written::generation);
   }

@@ -62,12 +62,10 @@ final class Answer {
     }
   }
 
-  /** The thoughts. */
   String thought() {
     return reply.reasoning();
   }
 
-  /** The content. */
   String said() {
     return reply.content().strip();
   }

@@ -27,12 +27,10 @@ final class Conversation {
     this.context = context;
   }
 
-  /** Sets the system message. */
   void system(String text) {
     system = text;
   }
 
-  /** Removes all messages. */
   void reset() {
     messages.clear();
   }
@@ -42,7 +40,6 @@ final class Conversation {
     messages.add(message);
   }
 
-  /** Removes the last message. */
   void takeBack() {
     messages.removeLast();
   }

@@ -5,9 +5,7 @@ import java.io.IOException;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 
-/**
- * Lines of a file or a pipe. A separate thread reads them, because a read cannot be interrupted.
- */
+/** Lines of a file or a pipe, read by a separate thread, because reads cannot be interrupted. */
 final class PipedLines implements Lines {
   /**
    * A line or the end.

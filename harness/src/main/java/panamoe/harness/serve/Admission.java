@@ -2,10 +2,7 @@ package panamoe.harness.serve;
 
 import panamoe.io.Words;
 
-/**
- * Decides whether a request may wait: its wait is bounded by the time for a full queue.
- * Thread-safe.
- */
+/** Decides whether a request may wait: its wait is bounded by that of a full queue. Thread-safe. */
 final class Admission {
   private static final long LEAST_MILLIS = 100;
   private static final long MOST_MILLIS = 60_000;

@@ -261,9 +261,7 @@ final class ApiServer implements AutoCloseable {
     return failure.getClass().getName() + (trace.length == 0 ? "" : " at " + trace[0]);
   }
 
-  /**
-   * Makes {@link #awaitStop} return; a second call skips the grace period. Any thread may call it.
-   */
+  /** Makes {@link #awaitStop} return; a second call skips the grace period. Thread-safe. */
   void stop() {
     if (stop.getCount() > 0) {
       stop.countDown();

@@ -7,7 +7,6 @@ import panamoe.engine.sample.TokenLogprobs;
 
 /** An event of one choice of a request. */
 sealed interface ChoiceEvent {
-  /** The index of the choice. */
   int choice();
 
   /**
@@ -33,7 +32,6 @@ sealed interface ChoiceEvent {
    */
   record Sampled(int token, TokenLogprobs logprobs, int[] experts) {}
 
-  /** The end of a choice. */
   record Ended(int choice, Generation generation) implements ChoiceEvent {}
 
   /** The failure of a choice, which fails the request. */

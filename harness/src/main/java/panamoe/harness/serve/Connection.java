@@ -26,7 +26,6 @@ final class Connection {
     return events;
   }
 
-  /** Writes to the client. */
   @FunctionalInterface
   interface Sending {
     void send() throws IOException;

@@ -14,10 +14,7 @@ import panamoe.parallel.Ranks;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/**
- * The options of the engine: sequences, cache and steps: {@code @Mixin EngineOptions
- * engineOptions}.
- */
+/** The options for sequences, cache and steps: {@code @Mixin EngineOptions engineOptions}. */
 @OptionGroup("Engine")
 final class EngineOptions {
   @Mixin private Precision precision;

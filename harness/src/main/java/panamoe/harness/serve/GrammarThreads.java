@@ -10,10 +10,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
-/**
- * A thread pool for making grammars, small enough to leave processors for everything else.
- * Thread-safe.
- */
+/** A small thread pool for making grammars, so that they do not take all cores. Thread-safe. */
 final class GrammarThreads {
   private static final int QUEUE = 64;
   // About the time of the longest grammar.

@@ -232,7 +232,6 @@ final class HttpExchange implements AutoCloseable {
     callback.succeeded();
   }
 
-  /** Closes the connection. */
   void cut() {
     request.getConnectionMetaData().getConnection().getEndPoint().close();
   }

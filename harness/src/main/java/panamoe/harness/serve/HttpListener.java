@@ -89,9 +89,7 @@ final class HttpListener implements AutoCloseable {
     }
   }
 
-  /**
-   * The number of connections whose request heads fit {@code bytes}, each with its parsed fields.
-   */
+  /** The number of connections whose parsed request heads fit {@code bytes}. */
   static int connections(long bytes) {
     return (int) Math.min(2048, bytes / (3 * HEAD_BYTES));
   }

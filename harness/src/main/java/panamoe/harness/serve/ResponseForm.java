@@ -7,7 +7,6 @@ import java.util.List;
 interface ResponseForm {
   Head head();
 
-  /** The whole response. */
   Answer whole(List<StreamedChoice> texts, Usage usage);
 
   /** The first chunk of a choice; null if there is none. */

@@ -57,7 +57,6 @@ final class RunningSequences {
     }
   }
 
-  /** Cancels all sequences. */
   void cancel() {
     cancelled = true;
     handles.forEach(GenerationHandle::cancel);

@@ -9,10 +9,7 @@ import panamoe.io.Sha256;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 
-/**
- * Identifies everything that results depend on in addition to requests, as {@code
- * system_fingerprint}.
- */
+/** The {@code system_fingerprint}: everything that results depend on besides requests. */
 final class SystemFingerprint {
   private static final int DIGITS = 16;
 

@@ -8,7 +8,6 @@ import panamoe.conversation.template.Prompt;
 
 /** Tokenization, without the model. Thread-safe. */
 record TokenEndpoint(ServedModel model) {
-  /** The response of tokenize. */
   record Tokens(
       int count,
       int maxModelLen,

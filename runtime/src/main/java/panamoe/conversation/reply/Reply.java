@@ -112,7 +112,6 @@ public final class Reply {
     content.append(Markers.without(text));
   }
 
-  /** Begins a call. */
   void call(String id, String name) {
     calls.add(new Call(calls.size(), id, name));
   }

@@ -34,7 +34,6 @@ record Arguments(List<Object> positional, Map<String, Object> named) {
     return bound;
   }
 
-  /** The only argument. */
   Object one(String parameter) {
     return required(bind(parameter)[0], parameter);
   }

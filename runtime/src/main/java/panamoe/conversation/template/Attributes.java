@@ -110,7 +110,6 @@ final class Attributes {
     };
   }
 
-  /** Keys with their values. */
   static List<Object> items(Map<?, ?> map, RenderLimits budget) {
     budget.spend(map.size());
     List<Object> items = new ArrayList<>();

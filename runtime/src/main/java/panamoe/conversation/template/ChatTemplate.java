@@ -34,9 +34,7 @@ public final class ChatTemplate {
   private static final int MOST_TEMPLATE_BYTES = 4 * Template.MOST_LENGTH; // UTF-8
   private static final String KEY = "chat_template";
 
-  /**
-   * The template for all conversations, or for those without functions if there is {@link #TOOLS}.
-   */
+  /** The template for all conversations, without functions if there is {@link #TOOLS}. */
   private static final String USUAL = "default";
 
   private static final String TOOLS = "tool_use";
@@ -246,9 +244,7 @@ public final class ChatTemplate {
         .prompt();
   }
 
-  /**
-   * Some templates build a marker from a role, so a plain word counts as the template's own text.
-   */
+  /** Some templates build a marker from a role: a plain word counts as their own text. */
   @SuppressWarnings("unchecked") // mappings in templates hold values of any type
   private static void trustRole(Object message) {
     if (message instanceof Map<?, ?> map

@@ -8,7 +8,6 @@ import java.util.Map;
 interface Expression {
   Object value(Scope scope);
 
-  /** Whether its value is true. */
   default boolean truth(Scope scope) {
     return JinjaValues.truth(value(scope));
   }

@@ -50,7 +50,6 @@ final class ExpressionParser {
         || cursor.is("=");
   }
 
-  /** One expression. */
   Expression whole() {
     cursor.enter();
     Expression then = or();

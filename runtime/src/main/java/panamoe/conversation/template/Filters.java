@@ -5,7 +5,6 @@ import java.util.Map;
 
 /** The filters of {@code value | NAME}, by name. */
 final class Filters {
-  /** One filter. */
   @FunctionalInterface
   interface Filter {
     Object of(Object value, Arguments arguments, RenderLimits budget);

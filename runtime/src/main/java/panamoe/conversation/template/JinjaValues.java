@@ -174,7 +174,6 @@ final class JinjaValues {
         : (Object) real(value);
   }
 
-  /** An integer. */
   static long whole(Object value) {
     return switch (value) {
       case Boolean bool -> bool ? 1 : 0;
@@ -238,7 +237,6 @@ final class JinjaValues {
     }
   }
 
-  /** The number of elements. */
   static long length(Object value) {
     return switch (value) {
       case Undefined _ -> 0;

@@ -10,7 +10,6 @@ import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
-/** Filters on lists and mappings. */
 final class ListFilters {
   static final Map<String, Filters.Filter> BY_NAME =
       Map.ofEntries(

@@ -10,10 +10,7 @@ import panamoe.data.Tokenizer;
  *     of a special token; not to be changed
  */
 public record Prompt(String text, BitSet literal) {
-  /**
-   * Its tokens. Only the template's own text can become special tokens, so no user can write a
-   * marker.
-   */
+  /** Its tokens. Only the template's own text can become special tokens. */
   public int[] tokens(Tokenizer tokenizer) {
     return tokenizer.encodeWithSpecialTokens(text, literal);
   }

@@ -9,7 +9,6 @@ import java.util.function.Consumer;
 import panamoe.conversation.template.Statement.Flow;
 import panamoe.conversation.template.Token.Kind;
 
-/** Parses a template's statements. */
 final class StatementParser {
   /** The variable with the body of a filter block; no template can write this name. */
   private static final String BODY = "{body}";

@@ -87,7 +87,6 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
     return mapped.append(function.apply(chars.substring(at))).text();
   }
 
-  /** The string as a prompt. */
   Prompt prompt() {
     BitSet literal = new BitSet();
     for (int i = 0; i < given.length; i += 2) {
@@ -116,7 +115,6 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
     return chars;
   }
 
-  /** Builds a string from pieces. */
   static final class Builder {
     private final StringBuilder chars = new StringBuilder();
     private int[] given = new int[4];

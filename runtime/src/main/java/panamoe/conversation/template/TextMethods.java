@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.IntPredicate;
 
-/** The methods of strings. */
 final class TextMethods {
   private TextMethods() {}
 

@@ -101,10 +101,7 @@ public final class CodeSets {
           .forEach(points -> VARIANTS.add(points.stream().mapToInt(Integer::intValue).toArray()));
     }
 
-    /**
-     * Unicode's simple case folding, in which the Turkish dotted and dotless I are separate
-     * letters.
-     */
+    /** Unicode's simple case folding; Turkish dotted and dotless I stay distinct. */
     private static int fold(int point) {
       return point == 0x130 || point == 0x131
           ? point

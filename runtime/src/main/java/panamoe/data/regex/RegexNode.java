@@ -12,7 +12,6 @@ public sealed interface RegexNode {
   /** One code point of a set. */
   record One(CodeSet set) implements RegexNode {}
 
-  /** A concatenation. */
   record Sequence(List<RegexNode> parts) implements RegexNode {}
 
   /** Alternatives; the first with which the whole pattern matches is chosen. */

@@ -5,10 +5,7 @@ public enum Syntax {
   /** For {@code tokenizer.json}; escapes follow Unicode. */
   ONIGURUMA(10_000, CodeSets.DIGIT, CodeSets.WORD, CodeSets.SPACE, CodeSet.of('\n')),
 
-  /**
-   * For JSON Schema. A pattern is searched for in a string unless it is anchored; its tree matches
-   * whole strings.
-   */
+  /** For JSON Schema: searched for in a string unless anchored; the tree matches whole strings. */
   JAVASCRIPT(
       2000,
       CodeSet.range('0', '9'),

@@ -7,10 +7,7 @@ import java.util.Map;
 import java.util.function.IntConsumer;
 import panamoe.data.regex.CodeSets;
 
-/**
- * Finds added tokens in a text: leftmost first, of those the longest, then continues after it.
- * Immutable.
- */
+/** Finds added tokens in a text: leftmost, then longest, without overlap. Immutable. */
 final class AddedTokens {
 
   /** A node of the trie of all contents; {@code token} is the one whose content ends here. */
@@ -106,10 +103,7 @@ final class AddedTokens {
     return longest;
   }
 
-  /**
-   * Whether the character before the end of a range, or the one at its beginning, is a word
-   * character.
-   */
+  /** Whether the character before a range's end, or at its beginning, is a word character. */
   private static boolean touchesWord(char[] text, int from, int to, int side) {
     return from < to
         && CodeSets.WORD.contains(

@@ -47,10 +47,7 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           false,
           false);
 
-  /**
-   * Letters of alphabets with two cases. Those that Unicode normalisation of this source file would
-   * change are escaped.
-   */
+  /** Letters with two cases; those that normalisation of this file would change are escaped. */
   private static final GgufPatterns DEEPSEEK_LLM =
       new GgufPatterns(
           List.of(

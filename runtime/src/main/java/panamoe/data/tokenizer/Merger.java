@@ -22,10 +22,7 @@ final class Merger {
   private int[] previous;
   private int[] next;
 
-  /**
-   * For each position the index in the merges of the pair that begins there; it changes with either
-   * token.
-   */
+  /** For each position, the index in the merges of the pair that begins there. */
   private int[] pairs;
 
   /** A min-heap of pairs by rank and position; entries of changed pairs are stale. */

@@ -18,9 +18,7 @@ interface Model {
 
   Encoder encoder();
 
-  /**
-   * Splits pieces further where that changes no token, so that words are encoded once and cached.
-   */
+  /** Splits pieces further where that changes no token, so that words can be cached. */
   default Split.Sink words(Split.Sink sink) {
     return sink;
   }

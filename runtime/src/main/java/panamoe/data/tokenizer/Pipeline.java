@@ -66,10 +66,7 @@ public final class Pipeline {
     return new Pipeline(TokenizerJson.read(json, file));
   }
 
-  /**
-   * The tokens of a text; a lone surrogate counts as U+FFFD. {@code sought} selects the added
-   * tokens to match.
-   */
+  /** A text's tokens, with the added tokens of {@code sought}; a lone surrogate is U+FFFD. */
   public int[] encode(String text, AddedTokenMatching sought) {
     return encode(text, sought, NOTHING);
   }

@@ -6,10 +6,7 @@ import java.util.List;
 import java.util.function.BooleanSupplier;
 import panamoe.data.regex.Regex;
 
-/**
- * Splits a text into the pieces that a model encodes separately, in stages: each splits the pieces
- * of the one before.
- */
+/** Splits a text in stages into the pieces that a model encodes separately. */
 record PreTokenizer(List<Stage> stages) {
   /** A stage, applied to each piece. */
   interface Stage {

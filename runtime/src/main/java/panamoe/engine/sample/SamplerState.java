@@ -7,9 +7,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/**
- * What sampling a sequence's next token depends on in addition to the logits. Used by one thread.
- */
+/** What sampling depends on in addition to the logits. Used by one thread. */
 public final class SamplerState {
   private final SamplingConfig config;
   private final SplittableRandom random;
@@ -72,10 +70,7 @@ public final class SamplerState {
     return logits.getAtIndex(ValueLayout.JAVA_FLOAT, token);
   }
 
-  /**
-   * Sets a logit to a finite value. A logit that is not finite stays: it shows that the model
-   * failed.
-   */
+  /** Sets a logit to a finite value; one that is not finite stays, because the model failed. */
   private static void set(MemorySegment logits, int token, float changed) {
     boolean finite = Float.isFinite(get(logits, token));
     float value = finite ? Math.clamp(changed, -Float.MAX_VALUE, Float.MAX_VALUE) : Float.NaN;

@@ -2,10 +2,7 @@ package panamoe.engine.sample;
 
 import java.util.BitSet;
 
-/**
- * The tokens that may continue a sequence; one constraint for each sequence. Used by the engine's
- * thread.
- */
+/** The tokens that may continue one sequence. Used by the engine's thread. */
 public interface TokenConstraint {
   /**
    * The tokens that may come next, with the end of text if the completion may end here; never

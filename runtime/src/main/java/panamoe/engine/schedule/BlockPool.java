@@ -86,10 +86,7 @@ final class BlockPool {
     }
   }
 
-  /**
-   * Names a used, full block after the prefix that it ends. If two blocks have one prefix, the
-   * first is found.
-   */
+  /** Names a used, full block after its prefix; of two with one prefix the first is found. */
   void name(int block, Prefix prefix) {
     if (names[block] == null && named.putIfAbsent(prefix, block) == null) {
       names[block] = prefix;

@@ -102,10 +102,7 @@ final class CacheBlocks {
     pool.name(block, prefix);
   }
 
-  /**
-   * Releases a sequence's blocks. Its tokens must be computed again unless prefix sharing finds
-   * them.
-   */
+  /** Releases a sequence's blocks; its tokens are lost unless prefix sharing finds them. */
   void release(Sequence sequence) {
     windows.release(sequence);
     for (int i = sequence.held - 1; i >= 0; i--) { // a prefix's start stays cached longest

@@ -12,9 +12,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/**
- * Finds the layer in which a sequence's values stop being finite, by computing the sequence again.
- */
+/** Finds the layer in which a sequence's values stop being finite, by computing again. */
 final class NonFiniteLayer {
   private NonFiniteLayer() {}
 

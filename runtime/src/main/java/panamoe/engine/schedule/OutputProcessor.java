@@ -61,10 +61,7 @@ final class OutputProcessor implements AutoCloseable {
     }
   }
 
-  /**
-   * Samples the token after {@code guess} guesses of each part, and keeps the parts that guessed
-   * it.
-   */
+  /** Samples the token after {@code guess} guesses, and keeps the parts that guessed it. */
   private void sample(int guess) {
     sampler.take(runner.logits());
     sampling.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
@@ -74,9 +71,7 @@ final class OutputProcessor implements AutoCloseable {
     }
   }
 
-  /**
-   * Marks the next {@code count} tokens of a sequence, in rows from {@code row} on, as computed.
-   */
+  /** Marks the next {@code count} tokens of a sequence, from {@code row} on, as computed. */
   private void computed(Sequence sequence, int row, int count) {
     int position = sequence.computed;
     scheduler.computed(sequence, count);

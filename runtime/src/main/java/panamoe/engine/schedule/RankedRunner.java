@@ -79,9 +79,7 @@ final class RankedRunner implements StepRunner {
     failed = false;
   }
 
-  /**
-   * Gathers the logits of wanted rows on rank 0, and the routes of all rows if they are reported.
-   */
+  /** Gathers the logits of wanted rows, and routes if they are reported, on rank 0. */
   private void gather(StepRows rows) {
     if (ranks.tensor().rank() != 0) {
       return;

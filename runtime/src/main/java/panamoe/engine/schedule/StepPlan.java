@@ -4,10 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/**
- * The rows of a step by sequence. Created once and filled for each step. Used by the engine's
- * thread.
- */
+/** The rows of a step by sequence; filled for each step. Used by the engine's thread. */
 final class StepPlan {
   /**
    * A sequence's part of the step.
