@@ -33,7 +33,7 @@ import panamoe.text.GenerationOptions;
 import panamoe.text.GenerationResult;
 import panamoe.text.MoeModel;
 
-/** A model trained for a moment, loaded and asked as DJL does. */
+/** A briefly trained model, loaded and used through DJL. */
 class PanamoeEngineTest {
   private static final String PROMPT = "Die Würde";
   private static final int TOKENS = 20;
@@ -169,7 +169,7 @@ class PanamoeEngineTest {
     Path nothing = empty.resolve("nothing");
     assertThrows(
         ModelNotFoundException.class,
-        () -> PanamoeEngineExample.run(nothing)); // DJL's own look for the path
+        () -> PanamoeEngineExample.run(nothing)); // DJL itself looks for the path
     try (Model model = Model.newInstance("writer", "Panamoe")) {
       assertThrows(FileNotFoundException.class, () -> model.load(nothing));
       String said =

@@ -140,11 +140,11 @@ public final class SharedOptions {
   /**
    * Opens one of this machine's GPUs; the caller closes it. {@code auto} means {@code cuda}.
    *
-   * @param card counted from 0
+   * @param gpu counted from 0
    * @throws ParameterException if the device is not a GPU, is not available, or there are too few
    *     GPUs; the message is one sentence
    */
-  public Backend openGpu(int card) {
+  public Backend openGpu(int gpu) {
     String name =
         switch (device) {
           case AUTO, CUDA -> "cuda";
@@ -153,9 +153,9 @@ public final class SharedOptions {
               throw refused(" is not a GPU, and every rank that NCCL joins needs one", null);
         };
     try {
-      return Backends.open(name, 0, card);
+      return Backends.open(name, 0, gpu);
     } catch (IllegalArgumentException e) {
-      throw refused(": rank " + card + " of this machine needs its own GPU: " + e.getMessage(), e);
+      throw refused(": rank " + gpu + " of this machine needs its own GPU: " + e.getMessage(), e);
     } catch (NativeException e) {
       throw refused(": " + e.reason(), e);
     }

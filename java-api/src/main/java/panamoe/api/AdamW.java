@@ -56,7 +56,7 @@ public final class AdamW implements AutoCloseable {
    * Continues an optimizer, bit for bit, from the checkpoint that the model was loaded from. Call
    * it right after {@link TrainableModel#load}: a later save may delete the checkpoint.
    *
-   * @param settings for the same bits, those of the saved optimizer
+   * @param settings for the same bits, the saved optimizer's
    * @throws PanamoeException.BadModel if the model is not from a checkpoint with AdamW's moments,
    *     or the checkpoint is damaged
    */

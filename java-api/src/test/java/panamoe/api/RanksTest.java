@@ -32,7 +32,7 @@ class RanksTest {
   private static final int HIDDEN = 16;
   private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 32, 4, 2).withResidual(true);
 
-  /** What a rank computed with a layer of four experts. */
+  /** The results of a rank with a layer of four experts. */
   private record Result(float[] y, float[] dx, float[] router, long experts) {}
 
   /** Runs a layer on the tokens of every data rank. */
@@ -41,8 +41,8 @@ class RanksTest {
   }
 
   /**
-   * @param first of the parts of the tokens that this rank has
-   * @param ranks null: it is alone
+   * @param first of the parts of the tokens on this rank
+   * @param ranks null for a single rank
    */
   private static Result onRank(Ranks ranks, int first, int parts) {
     try (Arena arena = Arena.ofConfined();
@@ -193,7 +193,7 @@ class RanksTest {
     assertEquals(List.of(line, line), processes.linesFrom("sum "));
   }
 
-  /** Processes that nothing but this test has started. */
+  /** Processes started by this test only. */
   @Test
   void theExampleRunsInProcessesThatMeetByTcp() throws Exception {
     String port = String.valueOf(freePort());
@@ -220,7 +220,7 @@ class RanksTest {
     }
   }
 
-  /** On a thread of its own: the common pool may have a single one. */
+  /** On a separate thread: the common pool may have only one. */
   private static <T> CompletableFuture<T> beside(Supplier<T> work) {
     return CompletableFuture.supplyAsync(work, task -> Thread.ofPlatform().start(task));
   }
@@ -243,7 +243,7 @@ class RanksTest {
     }
   }
 
-  /** Whatever a program throws, the other ranks do not take it for success. */
+  /** Whatever a program throws, the other ranks must not take it for success. */
   @Test
   void anotherWorldsFailureIsToldToTheRanksOfThisOne() throws Exception {
     int port = freePort();
@@ -323,7 +323,7 @@ class RanksTest {
     assertTrue(processes.text().contains("do not divide into expert groups of 3"), processes::text);
   }
 
-  /** A rank in a process of its own. */
+  /** A rank in a separate process. */
   static final class InProcess {
     private InProcess() {}
 
@@ -333,7 +333,7 @@ class RanksTest {
     }
   }
 
-  /** A rank in a process of its own, which meets the others by TCP. */
+  /** A rank in a separate process that meets the others by TCP. */
   static final class ByTcp {
     private ByTcp() {}
 

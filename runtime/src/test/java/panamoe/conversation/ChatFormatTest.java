@@ -18,7 +18,7 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.schedule.HashEngine;
 
 class ChatFormatTest {
-  /** A client may have sent a call on that a limit has cut. */
+  /** A client may send back a call that a limit has cut. */
   @Test
   void argumentsThatAreNoObjectAreRefused() {
     FunctionCall call = new FunctionCall("c1", "vote", "{\"side\": ");
@@ -70,7 +70,7 @@ class ChatFormatTest {
 
   @Test
   void anAnswerEndsAtTheTokenThatTheTemplateWritesBehindIt() {
-    // The hash's only token without text is 60, which ends a document; a text spells none.
+    // The hash's only token without text is 60, the end of a document; no text spells it.
     ChatTemplate plain =
         ChatTemplate.of("{% for m in messages %}{{ m.content }}.{% endfor %}", "t", Map.of());
     assertEquals(ChatFormat.Ends.NONE, ChatFormat.of(plain, HashEngine.TOKENIZER).ends());
@@ -82,7 +82,7 @@ class ChatFormatTest {
         Set.of(7, 8), ChatFormat.of(template, new Marked("<|end|>", "<|stop|>")).ends().tokens());
   }
 
-  /** Bytes, but two texts are the tokens 7 and 8, which have none. */
+  /** Bytes, with two strings that are the special tokens 7 and 8. */
   private record Marked(String seven, String eight) implements Tokenizer {
     private static final ByteTokenizer BYTES = new ByteTokenizer();
 

@@ -25,10 +25,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.gguf.GgufFile;
 
-/**
- * Tokenizers in the metadata of GGUF files give the tokens that were recorded of llama.cpp and of
- * SentencePiece.
- */
+/** Tokenizers in GGUF metadata give the recorded tokens of llama.cpp and SentencePiece. */
 class GgufTokenizersTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
@@ -64,7 +61,7 @@ class GgufTokenizersTest {
     for (Map.Entry<String, JsonNode> entry : cases.properties()) {
       int[] ours = tokenizer.encode(texts.path(entry.getKey()).textValue());
       int[] theirs = ids(entry.getValue());
-      if (entry.getKey().equals("long_a")) { // of equal scores, as the recording says
+      if (entry.getKey().equals("long_a")) { // equal scores, in the recording too
         Arrays.sort(ours);
         Arrays.sort(theirs);
       }
@@ -101,7 +98,7 @@ class GgufTokenizersTest {
     assertEquals(Optional.empty(), ReleasedTokenizer.ofGguf(metadata, "FILE"));
   }
 
-  /** As in Qwen3's files, whose key names the token that ends a message alone. */
+  /** Qwen3's files name only the token that ends a message. */
   @Test
   void theEndOfADocumentNeedsNoKey() throws IOException {
     Map<String, Object> metadata = vocabulary("gpt-2");
@@ -109,7 +106,7 @@ class GgufTokenizersTest {
     assertArrayEquals(new int[] {676, 678}, open(metadata).ends());
   }
 
-  /** In GPT-OSS's format a message ends with a token that elsewhere ends a turn. */
+  /** In GPT-OSS's format a token ends a message that elsewhere ends a turn. */
   @Test
   void turnsEndByTheNamesOfTokens() throws IOException {
     Map<String, Object> metadata = vocabulary("gpt-2");
@@ -206,7 +203,7 @@ class GgufTokenizersTest {
     return metadata;
   }
 
-  /** The metadata of a recorded file, to be changed. */
+  /** The metadata of a recorded file, to modify. */
   private static Map<String, Object> vocabulary(String name) throws IOException {
     Path folder = Path.of("src", "test", "resources", "golden", "tokenizers", "gguf_vocab");
     try (GgufFile file = GgufFile.open(folder.resolve(name + ".gguf"))) {

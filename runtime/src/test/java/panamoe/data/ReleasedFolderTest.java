@@ -14,9 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.engine.GenerationRequest;
 
-/**
- * What the files beside a released model's tokenizer.json say of the beginning and end of texts.
- */
+/** The prefix and end tokens by the files of a released model's folder. */
 class ReleasedFolderTest {
   @TempDir private Path folder;
 

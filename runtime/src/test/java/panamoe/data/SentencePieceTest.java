@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Tokenizers over characters with {@code ▁} for spaces: by merges, and by scores. */
+/** Character-level tokenizers with {@code ▁} for spaces: by merges, and by scores. */
 class SentencePieceTest {
 
   @ParameterizedTest
@@ -73,7 +73,7 @@ class SentencePieceTest {
         tokenizer.encodeWithSpecialTokens(text, new BitSet()));
   }
 
-  /** Of a whole text; what goes on with one keeps its space. */
+  /** A whole text loses its first space; a continuation keeps it. */
   @Test
   void onlyTheFirstSpaceIsDropped() {
     JsonTokenizer tokenizer = of(TinyPieces.pairs());
@@ -101,7 +101,7 @@ class SentencePieceTest {
     }
   }
 
-  /** Every way to cut a name in two is a merge. */
+  /** Every split of a name is a merge. */
   @Test
   void scoresThatAllowTooManyMerges() {
     List<Object> tokens = new ArrayList<>();
@@ -196,7 +196,7 @@ class SentencePieceTest {
     }
   }
 
-  /** Its offsets may lead anywhere. */
+  /** Offsets may point anywhere. */
   @Test
   void damagedTablesOfReplacementsChangeTextButEndNothing() throws IOException {
     byte[] table =

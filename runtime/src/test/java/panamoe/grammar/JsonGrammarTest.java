@@ -15,7 +15,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.TinyTokenizer;
 import panamoe.io.StrictJson;
 
-/** Each keyword allows some texts and no others. */
+/** The JSON that each keyword allows and refuses. */
 class JsonGrammarTest {
   private JsonGrammar grammar;
 

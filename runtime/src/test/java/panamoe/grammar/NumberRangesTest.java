@@ -11,7 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.TinyTokenizer;
 
-/** The numbers of a range are those that arithmetic finds in it. */
+/** The numbers of a range equal those by arithmetic. */
 class NumberRangesTest {
   private static final String[] LOWS = {"minimum", "exclusiveMinimum"};
   private static final String[] HIGHS = {"maximum", "exclusiveMaximum"};

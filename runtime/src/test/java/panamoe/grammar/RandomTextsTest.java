@@ -26,8 +26,8 @@ import panamoe.data.TinyTokenizer;
 import panamoe.data.Tokenizer;
 
 /**
- * What random models write by random schemas is JSON that another implementation of JSON Schema
- * finds valid, and so is whatever else a grammar accepts.
+ * Random output under random schemas is JSON that another implementation of JSON Schema accepts,
+ * and so is everything else that a grammar accepts.
  */
 class RandomTextsTest {
   private static final SchemaRegistry JUDGE =
@@ -78,7 +78,7 @@ class RandomTextsTest {
     assertTrue(mutants > schemas, mutants + " mutants were accepted");
   }
 
-  /** Texts that differ in a few bytes from one that is valid; returns how many are accepted. */
+  /** Changes a few bytes of valid JSON; returns how many variants are accepted. */
   private static int mutants(JsonGrammar grammar, ObjectNode schema, byte[] text, Random random) {
     int accepted = 0;
     for (int i = 0; i < 60; i++) {
@@ -105,7 +105,7 @@ class RandomTextsTest {
     return mutant;
   }
 
-  /** Null if the schema allows no text. */
+  /** Null if the schema allows no value. */
   private static JsonGrammar grammar(ObjectNode schema) {
     try {
       return JsonGrammar.of(schema);
@@ -119,7 +119,7 @@ class RandomTextsTest {
     }
   }
 
-  /** Why a text is not valid; empty if it is. */
+  /** Why JSON is not valid; empty if it is. */
   private static String trouble(ObjectNode schema, byte[] text) {
     try {
       String decoded = UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.TinyTokenizer;
 import panamoe.io.StrictJson;
 
-/** What cannot be followed is refused in a sentence that names the keyword and its place. */
+/** Unsupported schemas are refused with a sentence that names the keyword and its position. */
 class RefusedSchemasTest {
   @ParameterizedTest
   @ValueSource(

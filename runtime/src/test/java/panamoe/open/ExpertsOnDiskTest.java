@@ -62,7 +62,7 @@ import panamoe.param.Weight;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** A PR-MoE most of whose experts are on the disk. */
+/** A PR-MoE with most experts on the disk. */
 class ExpertsOnDiskTest {
   private static final int[] PROMPT = {7, 1, 200, 31, 5, 90, 0, 255};
   private static final WeightTypes FLOATS = WeightTypes.of(DType.FLOAT32);
@@ -121,7 +121,7 @@ class ExpertsOnDiskTest {
     return new InferenceSettings(types, memory, folder.resolve("cache"), List.of());
   }
 
-  /** Bytes of a model's weights without its experts, and of an expert's room. */
+  /** Bytes of a model's weights without experts, and of a slot for an expert. */
   private static long bytes(LanguageModel whole, WeightTypes types, int experts) {
     long bytes = InferenceMemory.of(whole.config(), types).weights();
     long largest = 0;
@@ -131,7 +131,7 @@ class ExpertsOnDiskTest {
         largest = Math.max(largest, parameter.value().bytes() / parameter.matrices());
       }
     }
-    // Up and down are of one size here; an expert's room is whole blocks of the file.
+    // Up and down are equally large here; a slot is whole blocks of the file.
     return bytes + experts * Math.ceilDiv(2 * largest, 4096) * 4096;
   }
 
@@ -237,7 +237,7 @@ class ExpertsOnDiskTest {
     }
   }
 
-  /** An expert is mended when it is read; a file that is not whole is written again. */
+  /** A damaged expert is repaired when it is read; an incomplete file is written again. */
   @ParameterizedTest
   @ValueSource(strings = {"expert", "header", "short"})
   void aDamagedFileIsWrittenAgain(String damage) throws IOException {
@@ -306,7 +306,7 @@ class ExpertsOnDiskTest {
         .layers().stream().flatMapToLong(layer -> Arrays.stream(layer.tokens()));
   }
 
-  /** What servers counted is kept, fills the cache at the start, and changes no bit. */
+  /** Counts of servers are kept, fill the cache at the start, and change no bit. */
   @Test
   void heatIsKeptAndWarms() throws IOException {
     ModelFolder run = ModelFolder.open(folder.resolve("run"));
@@ -363,7 +363,7 @@ class ExpertsOnDiskTest {
     }
   }
 
-  /** Fewer experts from the start are what a request may ask for. */
+  /** Fewer experts at loading equal a request's limit. */
   @Test
   void fewerExpertsPerTokenAreThoseOfARequest() throws InterruptedException {
     List<Integer> topK = List.of(2, 1, 1);

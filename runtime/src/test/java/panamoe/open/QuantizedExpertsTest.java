@@ -164,7 +164,7 @@ class QuantizedExpertsTest {
       float[] exact = ModelRunner.nextLogits(backend, floats, 7, 1, 200);
       double apart = 0;
       for (int i = 0; i < found.length; i++) {
-        // A row that is rounded to the other code near a tie is off by a 254th of its largest.
+        // A row rounded to the other code near a tie is off by a 254th of its largest element.
         assertEquals(expected[i], found[i], 2e-3);
         apart = Math.max(apart, Math.abs(exact[i] - found[i]));
       }
@@ -254,7 +254,7 @@ class QuantizedExpertsTest {
     assertTrue(message.contains("NaN"), message);
   }
 
-  /** As held: a matrix of 64 k rows has no room beside its blocks. */
+  /** A matrix of 64 k rows has no padding besides its blocks. */
   @Test
   void theForecastIsWhatIsHeld() {
     for (DType blocks : new DType[] {DType.Q8_0, DType.Q4_0}) {

@@ -48,7 +48,7 @@ import panamoe.param.ExpertLayout;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** Texts of a PR-MoE that many ranks hold are those of one rank. */
+/** A PR-MoE over many ranks generates like one rank. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class RankedEngineTest {
   private static final int CONTEXT = 48;
@@ -58,7 +58,7 @@ class RankedEngineTest {
   private static final ModelConfig MODEL =
       RotaryModel.of(CONTEXT, 4, List.of(0, 4, 8), GateConfig.dropless(1));
 
-  /** Rows of each expert, by layer, most of them of one or two. */
+  /** Rows of each expert by layer, most of them one or two. */
   private static final Map<Integer, long[]> ROWS =
       Map.of(1, new long[] {1, 90, 2, 3}, 2, new long[] {60, 2, 3, 4, 5, 70, 6, 7});
 
@@ -119,9 +119,9 @@ class RankedEngineTest {
   }
 
   /**
-   * Texts of ranks that hold copies of experts, which are read from a checkpoint.
+   * Sequences of ranks with replicas of experts, read from a checkpoint.
    *
-   * @param elements receives for each rank the number of those that it holds
+   * @param elements receives for each rank its number of elements
    */
   private static List<ListenerLog> textsOfCopies(Topology topology, int copies, long[] elements) {
     InferenceSettings whole = InferenceSettings.of(WeightTypes.of(DType.FLOAT32));
@@ -130,10 +130,10 @@ class RankedEngineTest {
   }
 
   /**
-   * Texts of ranks that read their shares from a checkpoint.
+   * Sequences of ranks that read their parts from a checkpoint.
    *
    * @param settings of a rank
-   * @param then is passed each rank's model at the end
+   * @param then receives each rank's model at the end
    */
   private static List<ListenerLog> textsOfFile(
       Topology topology,
@@ -189,7 +189,7 @@ class RankedEngineTest {
     assertSame(expected, texts(new Topology(ranks, experts, 1, 1)));
   }
 
-  /** Copies of experts change no bit, and take the memory of their weights. */
+  /** Replicas of experts change no bit, and take the memory of their weights. */
   @ParameterizedTest
   @CsvSource({"2, 2", "4, 4", "4, 2", "3, 3"})
   void withCopiesOfExperts(int ranks, int experts) {
@@ -206,7 +206,7 @@ class RankedEngineTest {
     }
   }
 
-  /** Also where tensor ranks share out rows, and where they slice experts. */
+  /** With tensor ranks that share rows, and that slice experts. */
   @ParameterizedTest
   @CsvSource({"4, 4, 2, 1", "8, 4, 4, 2"})
   void withCopiesOfExpertsOverTensorRanks(int ranks, int experts, int tensor, int slices) {
@@ -218,7 +218,7 @@ class RankedEngineTest {
   }
 
   /**
-   * Each rank with memory for two of its experts, copies of others' among these. Each of five ranks
+   * Each rank has memory for two experts, with replicas of others' among them. Each of five ranks
    * holds all 4 experts of the first layer, but not the 8 of the next.
    */
   @ParameterizedTest
@@ -289,7 +289,7 @@ class RankedEngineTest {
     }
   }
 
-  /** Slices divide sums, which then round otherwise. */
+  /** Slices split sums, which then round differently. */
   @ParameterizedTest
   @CsvSource({"2, 1, 2, 1", "2, 1, 2, 2", "4, 2, 2, 2", "4, 4, 2, 1", "8, 4, 4, 2"})
   void slicedOverTensorRanks(int ranks, int experts, int tensor, int slices) {
@@ -314,7 +314,7 @@ class RankedEngineTest {
     assertTrue(expected.stream().mapToInt(text -> text.tokens.size()).sum() > 40);
   }
 
-  /** As on a machine whose memory is all used. */
+  /** A machine without free memory. */
   private static Backend withoutMemory(Backend real) {
     return (Backend)
         Proxy.newProxyInstance(
@@ -335,7 +335,7 @@ class RankedEngineTest {
               InferenceSettings inMemory = InferenceSettings.of(types);
               ModelFolder model = ModelFolder.open(folder);
               long whole = InferenceMemory.of(MODEL, types).weights();
-              // All but the experts is on both.
+              // All weights except experts are on both.
               InferenceMemory.requireShares(model, inMemory, ranks, 2 * whole);
               InferenceMemory.requireShares(
                   model, new InferenceSettings(types, whole / 2, folder, List.of()), ranks, whole);

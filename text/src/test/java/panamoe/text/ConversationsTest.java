@@ -39,7 +39,7 @@ class ConversationsTest {
 
   @TempDir private Path folder;
 
-  /** A recorded model, some of whose tokens are special. */
+  /** A recorded model with some special tokens. */
   private void released(String name, int vocabulary) throws IOException {
     try (Stream<Path> files = Files.list(RECORDED.resolve(name))) {
       for (Path file : files.toList()) {
@@ -60,7 +60,7 @@ class ConversationsTest {
     return "<|" + id + "|>";
   }
 
-  /** Contents, and behind an assistant's a marker. */
+  /** Contents, and a marker after an assistant's. */
   private void template(String marker) throws IOException {
     Files.writeString(
         folder.resolve("chat_template.jinja"),
@@ -93,7 +93,7 @@ class ConversationsTest {
       assertEquals(answer.text(), streamed.toString());
       assertTrue(endless.text().startsWith(answer.text()) && !answer.text().isEmpty());
       assertEquals(answer.text(), pulled(model));
-      GenerationResult text = model.generate("the cat", OPTIONS.text()); // is no conversation
+      GenerationResult text = model.generate("the cat", OPTIONS.text()); // not a conversation
       assertEquals(drawn, text.tokens());
     }
   }

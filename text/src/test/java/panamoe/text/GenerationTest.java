@@ -19,7 +19,7 @@ import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.testkit.SmallRun;
 
-/** Sessions by options, and texts that are drawn token by token. */
+/** Sessions with all options, and completions generated token by token. */
 class GenerationTest {
   private static final String PROMPT = "Die Würde des ";
   private static final GenerationOptions OPTIONS = GenerationOptions.of(30);
@@ -144,7 +144,7 @@ class GenerationTest {
     }
   }
 
-  /** A text is the same beside others, and waits where there is no room beside them. */
+  /** A completion does not depend on other sequences, and waits if there is no room for it. */
   @Test
   void severalTextsAdvanceTogether() {
     String alone = model.generate(PROMPT, OPTIONS).text();

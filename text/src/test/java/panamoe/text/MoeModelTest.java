@@ -34,7 +34,7 @@ import panamoe.io.ConfigJson;
 import panamoe.testkit.Relay;
 import panamoe.testkit.SmallRun;
 
-/** A model trained for a moment on one sentence, then opened and used as a framework would. */
+/** A model trained briefly on one sentence, then opened and used like by a framework. */
 class MoeModelTest {
   private static final GenerationOptions LONG = GenerationOptions.of(30);
   private static final ModelOptions BFLOAT16 = ModelOptions.USUAL.withPrecision(Precision.BFLOAT16);
@@ -115,7 +115,7 @@ class MoeModelTest {
     }
   }
 
-  /** A thread draws tokens while another one closes: it is told once, and nothing else fails. */
+  /** A thread generates while another one closes: it gets one exception, and nothing else fails. */
   @Test
   void aModelIsClosedUnderAThreadThatDraws() throws Exception {
     try (Device device = Device.open("cpu", 1)) {
@@ -153,7 +153,7 @@ class MoeModelTest {
     }
   }
 
-  /** A callback comes between the model's calls. */
+  /** A callback runs between the model's calls. */
   @Test
   void aCallbackMayCallItsModelAndCloseIt() {
     try (Device device = Device.open("cpu", 1)) {
@@ -170,7 +170,7 @@ class MoeModelTest {
     }
   }
 
-  /** Java closes a file under a thread that is interrupted; a text ends. */
+  /** Java closes a file if its thread is interrupted; a completion ends. */
   @Test
   void anInterruptedThreadIsToldSoAndStaysInterrupted() {
     try (Device device = Device.open("cpu", 1)) {
@@ -245,7 +245,7 @@ class MoeModelTest {
     }
   }
 
-  /** Whole files with the right checksums, whose content is no model. */
+  /** Complete files with correct checksums whose content is not a model. */
   @Test
   void refusesAModelThatIsNoneWhateverIsWrongWithIt(@TempDir Path run) throws Exception {
     ModelConfig config =

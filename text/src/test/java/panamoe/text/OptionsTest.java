@@ -9,7 +9,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.api.PanamoeException;
 
-/** Records of options refuse what they alone can know, when they are made. */
+/** Records of options refuse invalid values when they are created. */
 class OptionsTest {
   private static final GenerationOptions TEXT = GenerationOptions.of(10);
   private static final ChatOptions CHAT = ChatOptions.of(TEXT);

@@ -178,7 +178,7 @@ final class StressRun {
     kind(2, "truncate a file", this::truncate);
   }
 
-  /** A kind of call that is made {@code weight} times as often as one of weight 1. */
+  /** A kind of call, made {@code weight} times as often as one of weight 1. */
   private void kind(int weight, String name, Consumer<SplittableRandom> call) {
     kinds.addAll(
         Collections.nCopies(
@@ -230,7 +230,7 @@ final class StressRun {
     return 0;
   }
 
-  /** Checks that every kind of call can succeed: a single thread repeats each until it does. */
+  /** Checks that every kind of call can succeed: one thread repeats each until it does. */
   private boolean rehearse() {
     SplittableRandom random = new SplittableRandom(0);
     for (Kind kind : kinds) {
@@ -246,7 +246,7 @@ final class StressRun {
     return true;
   }
 
-  /** Random calls, until the storm is over. */
+  /** Random calls until the end of the run. */
   private void rage(int number, List<Thread> threads) {
     SplittableRandom random = new SplittableRandom(number);
     try {
@@ -264,7 +264,7 @@ final class StressRun {
         }
       }
     } catch (InterruptedException e) {
-      rage(number + threads.size(), threads); // anew, with other numbers
+      rage(number + threads.size(), threads); // again, with other numbers
     }
   }
 
@@ -427,7 +427,7 @@ final class StressRun {
     return random.nextInt(30) == 0 ? random.nextInt() : 1 + random.nextInt(CONTEXT);
   }
 
-  /** An object of the pool does not exist yet; an error of the storm, not of the tested code. */
+  /** An object of the pool does not exist yet: an error of this run, not of the tested code. */
   private static final class Missing extends RuntimeException {
     private static final long serialVersionUID = 1;
   }

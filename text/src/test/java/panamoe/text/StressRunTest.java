@@ -13,8 +13,8 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.testkit.SmallRun;
 
 /**
- * Concurrent misuse never ends the JVM: 64 threads for 10 seconds, or for as many seconds as {@code
- * -Dpanamoe.storm.seconds=60} says.
+ * Concurrent misuse never crashes the JVM: 64 threads for 10 seconds, or for the seconds of {@code
+ * -Dpanamoe.storm.seconds=60}.
  */
 @Tag("slow")
 class StressRunTest {

@@ -194,11 +194,11 @@ public final class GenerateCommand implements Subcommand {
   }
 
   private void install(Backend backend, ModelConfig config) {
-    if (!(backend instanceof NativeBackend card) || !card.name().equals("cuda")) {
+    if (!(backend instanceof NativeBackend gpu) || !gpu.name().equals("cuda")) {
       throw shared.usage(
           "--runtime-kernels is for --device cuda, this run computes on %s", backend.name());
     }
-    RuntimeKernels.open().install(card, RuntimeKernels.of(config, text.dtype(), null));
+    RuntimeKernels.open().install(gpu, RuntimeKernels.of(config, text.dtype(), null));
   }
 
   private ObjectNode json(Generation result) {

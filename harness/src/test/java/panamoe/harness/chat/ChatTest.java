@@ -45,7 +45,7 @@ class ChatTest {
   private static final int CONTEXT = 160;
   private static final EngineConfig CONFIG = EngineConfig.one(CONTEXT);
 
-  /** What a conversation printed, and whether each line was answered. */
+  /** The output of a conversation, and whether each line was answered. */
   private record Talk(List<String> out, String err, boolean answered) {}
 
   private static Talk talk(Lines lines, boolean json, Runnable beforeStep) throws Exception {
@@ -69,7 +69,7 @@ class ChatTest {
     return new Talk(out.toString().lines().toList(), err.toString(), answered);
   }
 
-  /** What a model that thinks is shown to say. */
+  /** The output for a model with thoughts. */
   private static String thinking(boolean thoughts, boolean json) throws Exception {
     ByteTokenizer tokenizer = new ByteTokenizer();
     ChatTemplate template = ChatTemplate.of("{{ messages[-1].content }}:", "t", Map.of());
@@ -242,7 +242,7 @@ class ChatTest {
           Thread.startVirtualThread(
               () -> {
                 try {
-                  awaitShown(screen, "> "); // before it reads, Ctrl-C would be another one's
+                  awaitShown(screen, "> "); // before it reads, Ctrl-C would reach another handler
                   type(keys, "half");
                   awaitShown(screen, "half");
                   type(keys, "\u0003"); // drops the line
@@ -271,7 +271,7 @@ class ChatTest {
   private static void awaitShown(ByteArrayOutputStream screen, String text)
       throws InterruptedException {
     while (!screen.toString(StandardCharsets.UTF_8).contains(text)) {
-      Thread.sleep(5); // the test's time limit ends it
+      Thread.sleep(5); // the test's timeout ends it
     }
   }
 

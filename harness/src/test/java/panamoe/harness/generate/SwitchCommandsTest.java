@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
-/** The commands, with a model that has an encoder. */
+/** The commands on a model with an encoder. */
 class SwitchCommandsTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final String PROMPT = "the cat and the dog and the hen";
@@ -38,7 +38,7 @@ class SwitchCommandsTest {
     Files.writeString(released.resolve("tokenizer.json"), tokenizer().toString());
   }
 
-  /** In T5's form: its special tokens, a space, letters, and pairs of letters, 256 in all. */
+  /** In T5's form: special tokens, a space, letters, and pairs of letters, 256 in total. */
   private static ObjectNode tokenizer() {
     ObjectNode json = MAPPER.createObjectNode().put("version", "1.0");
     ArrayNode added = json.putArray("added_tokens");
@@ -93,7 +93,7 @@ class SwitchCommandsTest {
     CommandRun printed = ran(generate());
     assertEquals(answer.get("text").asText(), printed.out().stripTrailing());
     assertFalse(printed.out().contains(PROMPT), "an answer does not go on with the prompt");
-    // 31 tokens are more than the 4 that each of 4 experts takes.
+    // 31 tokens exceed the capacity 4 of each of 4 experts.
     JsonNode dropped = MAPPER.readTree(ran(generate("--json", "--switch-capacity")).out());
     assertNotEquals(answer.get("text"), dropped.get("text"));
   }

@@ -11,7 +11,7 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 
-/** Two texts run, three wait, with prompts of ten tokens. */
+/** Two sequences run, three wait, with prompts of ten tokens. */
 class AdmissionTest {
   private final Admission admission = new Admission(limits(Limits.Queue.ANY_WAIT));
 
@@ -52,7 +52,7 @@ class AdmissionTest {
     Admission.Place six = admission.admit(request(1, 6));
     assertEquals("prompts of 6 tokens wait, the server's bound is 10", refused(1, 5).getMessage());
     six.close();
-    six.computed(6); // told late
+    six.computed(6); // called late
     admission.admit(request(1, 10));
     assertEquals(429, refused(1, 1).status());
   }

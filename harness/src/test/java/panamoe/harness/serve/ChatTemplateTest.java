@@ -65,7 +65,7 @@ class ChatTemplateTest {
     JsonNode tokens = server.ask("/tokenize", body);
     assertEquals(prompt.length(), tokens.get("count").intValue());
     if (body.contains("tools")) {
-      return; // the hash has no tokens to keep to a grammar
+      return; // the hash has no tokens to constrain
     }
     JsonNode chat =
         server.ask(

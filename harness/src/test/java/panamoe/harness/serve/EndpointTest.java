@@ -49,7 +49,7 @@ class EndpointTest {
     server.close();
   }
 
-  /** What the engine writes alone. */
+  /** The engine's completion without other sequences. */
   private static Generation alone(String prompt, SamplingConfig sampling, int tokens) {
     return alone(prompt, sampling, StopConfig.of(tokens, List.of()), List.of());
   }

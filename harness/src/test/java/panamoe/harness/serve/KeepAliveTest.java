@@ -14,9 +14,7 @@ import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/**
- * A connection can be asked again after each answer: the server closes none that a client keeps.
- */
+/** Connections can be reused after every response: the server closes none that a client keeps. */
 @Timeout(60)
 class KeepAliveTest {
   private static final int CLIENTS = 300;
@@ -38,7 +36,7 @@ class KeepAliveTest {
       socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
     }
 
-    /** Reads an answer to its end, and returns its status: -1 if the connection is closed. */
+    /** Reads a response, and returns its status: -1 if the connection is closed. */
     int answer(boolean head) throws IOException {
       String line = in.readLine();
       if (line == null) {
@@ -112,7 +110,7 @@ class KeepAliveTest {
     }
   }
 
-  /** Whether a new connection is answered: when all are open, it may wait or be reset. */
+  /** Whether a new connection gets a response: while all are open, it may wait or be reset. */
   private static boolean isAnswered(TestServer server) {
     try (Kept client = new Kept(server)) {
       client.socket.setSoTimeout(1000);
@@ -123,7 +121,7 @@ class KeepAliveTest {
     }
   }
 
-  /** Connections that are idle make room when all are open, long before their own time is over. */
+  /** If all connections are open, idle ones are closed long before their own timeout. */
   @Test
   void idleConnectionsMakeRoom() throws Exception {
     try (TestServer server = new TestServer(TestServer.limits(4), ApiKeys.NONE, () -> {})) {

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Requests that get an error, after each of which the server goes on. */
+/** Requests that get an error; the server goes on after each. */
 @Timeout(120)
 class RefusalTest {
   private static final String COMPLETIONS = "/v1/completions";
@@ -265,7 +265,7 @@ class RefusalTest {
     }
   }
 
-  /** Whatever the bytes are, the answer is 200 or 400. */
+  /** Whatever the bytes are, the response is 200 or 400. */
   @Test
   void changedBytes() throws Exception {
     Random random = new Random(1);

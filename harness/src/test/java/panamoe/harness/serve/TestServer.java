@@ -35,9 +35,9 @@ import panamoe.harness.KeyValueType;
 import panamoe.open.ExpertHeat;
 import panamoe.open.SamplingDefaults;
 
-/** A server over a model that is a hash, and clients of it. */
+/** A server over a model that is a hash, with clients. */
 final class TestServer implements AutoCloseable {
-  /** How many requests the long tests send. */
+  /** The number of requests of the long tests. */
   static final int REQUESTS = Integer.getInteger("panamoe.serve.requests", 1000);
 
   static final int CONTEXT = 400;
@@ -91,7 +91,7 @@ final class TestServer implements AutoCloseable {
   }
 
   /**
-   * @param logFolder where texts are logged; null: nowhere
+   * @param logFolder for completions; null for no log
    */
   TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep, Path logFolder)
       throws IOException {
@@ -193,12 +193,12 @@ final class TestServer implements AutoCloseable {
     return client.send(request, BodyHandlers.ofString());
   }
 
-  /** As a server that finds what servers before it counted. */
+  /** Like a server that finds the counts of earlier ones. */
   void keeps(List<ExpertHeat.Layer> layers) {
     server.keeps(layers);
   }
 
-  /** The JSON of an answer that must be 200. */
+  /** The JSON of a response that must be 200. */
   JsonNode ask(String path, String body) throws IOException, InterruptedException {
     HttpResponse<String> answer = post(path, body);
     assertEquals(200, answer.statusCode(), answer::body);
@@ -219,7 +219,7 @@ final class TestServer implements AutoCloseable {
     return raw(path, body, Integer.MAX_VALUE);
   }
 
-  /** As above, of which only the first bytes are sent. */
+  /** A connection that has sent the first bytes of a POST. */
   Socket raw(String path, String body, int most) throws IOException {
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port());
     int length = quoted(body).getBytes(StandardCharsets.UTF_8).length;
@@ -230,7 +230,7 @@ final class TestServer implements AutoCloseable {
     return socket;
   }
 
-  /** Waits until nothing of the cache is used and nobody waits. */
+  /** Waits until the cache is unused and the queue is empty. */
   void awaitIdle() throws InterruptedException {
     await(
         () -> {

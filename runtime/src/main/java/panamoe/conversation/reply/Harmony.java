@@ -10,7 +10,7 @@ import panamoe.grammar.MarkupPattern;
 
 /**
  * GPT-OSS's harmony format: messages, each with a header that names a channel and perhaps a
- * recipient. Messages to functions are calls, those of the channel analysis are thoughts, others
+ * recipient. Messages to functions are calls, messages in the channel analysis are thoughts, others
  * are content. The prompt ends within the first header.
  */
 record Harmony(CallMarkup form) implements ReplySyntax {

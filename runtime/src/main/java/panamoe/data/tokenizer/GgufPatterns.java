@@ -10,8 +10,7 @@ import java.util.Set;
 
 /**
  * The patterns by which byte-level tokenizers split text, by {@code tokenizer.ggml.pre}: GGUF files
- * name a family instead of its patterns, which are those of the family's own {@code
- * tokenizer.json}.
+ * name a family instead of its patterns, which are in the family's own {@code tokenizer.json}.
  *
  * @param patterns applied in order; empty for GPT-2's, ByteLevel's own
  * @param wholeWords whether a piece that is a token becomes it without merging

@@ -20,7 +20,7 @@ class CallReaderTest {
     return ReplyForm.HERMES.reply(new ByteTokenizer(), false, false, true);
   }
 
-  /** What was read: the content, then each call; the pieces told the same. */
+  /** The content, then each call; checks that streamed pieces give the same. */
   private static String read(List<String> pieces) {
     Reply reply = reply();
     StringBuilder content = new StringBuilder();
@@ -101,7 +101,7 @@ class CallReaderTest {
     assertTrue(!reader.called());
   }
 
-  /** Openers of several bytes a character: a limit on tokens may cut within one. */
+  /** Openers have several bytes per character: a limit on tokens may cut within one. */
   @ParameterizedTest
   @CsvSource({
     "HERMES, ' <tool_c', ''",

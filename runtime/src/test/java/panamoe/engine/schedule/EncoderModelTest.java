@@ -41,11 +41,11 @@ import panamoe.param.ExpertCacheStatistics;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** Texts that answer another, which an encoder reads, are the same in any company. */
+/** Completions of a model with an encoder do not depend on other sequences. */
 class EncoderModelTest {
   private static final int CONTEXT = 40;
 
-  /** Blocks for a part of the texts, and guesses: texts are interrupted, and read again. */
+  /** Too few blocks for all sequences, and guesses: sequences are preempted and encoded again. */
   private static final EngineConfig STORM = new EngineConfig(10, 4, 4, 16, 0, true, 3);
 
   private static final EngineConfig ALONE = new EngineConfig(10, 4, 1, 1, 1, false, 0);
@@ -57,7 +57,7 @@ class EncoderModelTest {
     return model;
   }
 
-  /** Answers the same texts together, or each after the one before. */
+  /** Generates the completions together, or one after the other. */
   private static List<ListenerLog> write(Engine engine, boolean together) {
     Random random = new Random(4);
     List<ListenerLog> texts = new ArrayList<>();
@@ -96,12 +96,12 @@ class EncoderModelTest {
         assertEquals(expected.get(i).tokens, found.get(i).tokens);
         assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);
       }
-      // Both are greedy, and differ by the text that was read.
+      // Both are greedy, and differ by the encoded prompt.
       assertNotEquals(expected.get(0).logprobBits, expected.get(3).logprobBits);
     }
   }
 
-  /** Experts of both parts of the model are read when they are needed, to the same bits. */
+  /** Experts of encoder and decoder are read from the disk on demand, with equal bits. */
   @Test
   void expertsOnTheDiskChangeNoAnswer(@TempDir Path folder) {
     ModelConfig config = EncoderModel.of(CONTEXT);
@@ -121,7 +121,7 @@ class EncoderModelTest {
                     Map.of()));
       }
       ModelFolder saved = ModelFolder.open(folder.resolve("run"));
-      // Room for two or three of eight experts of 24 x 32 x 2 floats, with what packing adds.
+      // Room for two or three of eight experts of 24 x 32 x 2 floats, with packing.
       long memory = InferenceMemory.of(config, types).weights() - 4 * 4096;
       InferenceSettings little = new InferenceSettings(types, memory, folder, List.of());
       List<List<ListenerLog>> answers = new ArrayList<>();
@@ -151,7 +151,7 @@ class EncoderModelTest {
     }
   }
 
-  /** The cache holds what is written; what the encoder reads has a place of its own. */
+  /** The cache holds the decoder's tokens only; the encoder has separate memory. */
   @Test
   void aPromptMayHaveMoreTokensThanTheCache() {
     try (Backend backend = Backends.open("cpu", 1);
@@ -189,7 +189,7 @@ class EncoderModelTest {
               new int[CONTEXT], SamplingConfig.of(0, 0, 1, 0), StopConfig.of(1, List.of()));
       refused(
           "the prompt has 41 tokens, more than the model's context of 40",
-          () -> engine.submit(full, new ListenerLog())); // its end counts
+          () -> engine.submit(full, new ListenerLog())); // its end token counts
       refused("does not continue its prompt", () -> ModelRunner.nextLogits(backend, model, 1, 2));
       StepRows rows = new StepRows(1);
       rows.add(1, 0, 0);

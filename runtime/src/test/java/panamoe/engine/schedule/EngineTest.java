@@ -40,7 +40,7 @@ import panamoe.engine.sample.TokenConstraint;
 import panamoe.engine.sample.TokenLogprobs;
 import panamoe.tensor.Tensor;
 
-/** Plans, blocks and ends of many texts, over a model that is a hash of what its cache holds. */
+/** Scheduling of many sequences, over a model whose logits are a hash of its cache. */
 class EngineTest {
   private static final int CONTEXT = 40;
   private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true, 0);
@@ -122,7 +122,7 @@ class EngineTest {
         random.nextInt(3) == 0 ? new Routing(false, false, List.of(1)) : Routing.USUAL);
   }
 
-  /** Whatever runs beside a text, whatever it shares, wherever it is interrupted. */
+  /** With any other sequences, shared prefixes and preemptions. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8})
   void aTextIsTheSameAloneAndInAStorm(int seed) {
@@ -143,7 +143,7 @@ class EngineTest {
     storm(engine(config, ranks), random, EngineTest::drain, EngineTest::alone);
   }
 
-  /** Many texts, some of them cancelled; each is what it is alone. */
+  /** Many sequences, some cancelled; each equals its single run. */
   static void storm(
       Engine engine,
       Random random,
@@ -290,7 +290,7 @@ class EngineTest {
     assertEquals(1, recorder.generation.tokens());
   }
 
-  /** Only even letters; the text may end after four. */
+  /** Only even letters; may end after four. */
   private static final class Even implements TokenConstraint {
     private int accepted;
 
@@ -328,7 +328,7 @@ class EngineTest {
     }
   }
 
-  /** Allows the one token whose logit is a number behind {@link HashRunner#NAN}. */
+  /** Allows only the token whose logit is NaN, {@link HashRunner#NAN}. */
   private static final class OnlyNumber implements TokenConstraint {
     @Override
     public BitSet allowed() {
@@ -359,7 +359,7 @@ class EngineTest {
     assertTrue(recorder.failure.getMessage().contains("not finite"), recorder.failure::toString);
   }
 
-  /** Where a text repeats itself, guesses are right. */
+  /** Guesses are right where a sequence repeats itself. */
   @Test
   void guessesSaveStepsAndChangeNothing() {
     GenerationRequest request = request("ABCABCABCABC", 20);
@@ -406,7 +406,7 @@ class EngineTest {
     assertEquals("token 59 is refused", refused.failure.getMessage());
   }
 
-  /** As on ranks, which do not meet again after a failure. */
+  /** Like ranks, which cannot continue after a failure. */
   @Test
   void whereNothingCanBeComputedAgainAllTextsFail() {
     HashRunner lost =
@@ -427,7 +427,7 @@ class EngineTest {
 
   @Test
   void whereTokensCannotBeDrawnAllTextsFail() {
-    IllegalStateException gone = new IllegalStateException("the card is gone");
+    IllegalStateException gone = new IllegalStateException("the GPU is gone");
     HashRunner lost =
         new HashRunner(ROOMY, 1, CONTEXT) {
           @Override

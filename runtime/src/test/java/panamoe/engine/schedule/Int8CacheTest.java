@@ -26,13 +26,11 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-/**
- * Texts of a PR-MoE over an int8 cache: near those of a float cache, and the same in any company.
- */
+/** A PR-MoE over an int8 cache: near a float cache, and independent of other sequences. */
 class Int8CacheTest {
   private static final int CONTEXT = 48;
 
-  /** Blocks for a third of the texts, and prefixes and guesses that change how rows come. */
+  /** Blocks for a third of the sequences, with shared prefixes and guesses. */
   private static final EngineConfig STORM =
       new EngineConfig(14, 4, 5, 16, 0, true, 3).withInt8Cache(true);
 
@@ -76,7 +74,7 @@ class Int8CacheTest {
         .getFirst();
   }
 
-  /** Writes the texts together, or each after the one before. */
+  /** Generates the sequences together, or one after the other. */
   private static List<ListenerLog> write(
       Backend backend, LanguageModel model, EngineConfig config, boolean together) {
     List<ListenerLog> texts = new ArrayList<>();
@@ -128,7 +126,7 @@ class Int8CacheTest {
 
   /**
    * A byte is off by up to 1/254 of the head's largest element. Activations in bfloat16 then round
-   * to neighbours, which are 1/128 apart, layer after layer.
+   * to neighbours, 1/128 apart, layer after layer.
    */
   @ParameterizedTest
   @CsvSource({"FLOAT32, 0.02", "BFLOAT16, 0.08"})

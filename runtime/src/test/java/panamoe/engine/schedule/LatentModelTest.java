@@ -30,12 +30,12 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.testkit.EveryNativeBackend;
 
-/** Texts of a model with latent attention are the same in any company. */
+/** With latent attention, sequences do not depend on each other. */
 class LatentModelTest {
   private static final int CONTEXT = 40;
   private static final int TEXTS = 4;
 
-  /** Blocks for a part of the texts, and prefixes and guesses that change how rows come. */
+  /** Blocks for a part of the sequences, with shared prefixes and guesses. */
   private static final EngineConfig STORM = new EngineConfig(12, 4, 4, 16, 0, true, 3);
 
   private static final EngineConfig ALONE = new EngineConfig(10, 4, 1, 1, 1, false, 0);
@@ -63,7 +63,7 @@ class LatentModelTest {
             .toList());
   }
 
-  /** Writes the texts together, or each after the one before. */
+  /** Generates the sequences together, or one after the other. */
   private static List<ListenerLog> write(Engine engine, int count, boolean together) {
     Random random = new Random(4);
     int[] shared = random.ints(17, 0, 256).toArray();
@@ -126,7 +126,7 @@ class LatentModelTest {
     }
   }
 
-  /** Tensor ranks divide sums, and so are compared with themselves. */
+  /** Tensor ranks split sums, so they are compared among themselves. */
   @ParameterizedTest
   @CsvSource({"1, FLOAT32, false", "1, BFLOAT16, true", "2, FLOAT32, false"})
   void aTextIsThatOfOneAloneInAStorm(int tensor, DType dtype, boolean int8) {
@@ -135,7 +135,7 @@ class LatentModelTest {
     assertSame(alone, texts(topology, dtype, STORM.withInt8Cache(int8), true));
   }
 
-  /** Steps that repeat are recorded: what they look up was made before. */
+  /** Repeated steps are captured: what they look up was created before. */
   @EveryNativeBackend
   void everyBackendRecordsItsSteps(Backend backend) {
     try (LanguageModel model = model(backend, Ranks.alone(), DType.FLOAT32);

@@ -6,7 +6,7 @@ import panamoe.engine.Generation;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.sample.TokenLogprobs;
 
-/** Keeps all that is told of a text. */
+/** Keeps all events of a sequence. */
 public final class ListenerLog implements GenerationListener {
   public final List<Integer> tokens = new ArrayList<>();
   public final List<int[]> experts = new ArrayList<>();

@@ -26,7 +26,7 @@ import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** A model with one NaN among its weights, in an expert that some texts use and others do not. */
+/** A model with one NaN among its weights, in an expert that only some sequences use. */
 class NonFiniteLayerTest {
   private static final int CONTEXT = 48;
   private static final ModelConfig CONFIG =
@@ -65,7 +65,7 @@ class NonFiniteLayerTest {
     return model;
   }
 
-  /** Texts that are written beside each other. */
+  /** Sequences that run together. */
   private static List<ListenerLog> write(Backend backend, int layer, EngineConfig config) {
     List<ListenerLog> texts = new ArrayList<>();
     try (LanguageModel model = model(backend, layer);
@@ -112,7 +112,7 @@ class NonFiniteLayerTest {
     }
   }
 
-  /** The first tokens of the prompt use the expert; its last ones are computed in later steps. */
+  /** The prompt's first tokens use the expert; its last ones come in later steps. */
   @Test
   void theLayerIsThatOfTheFirstTokenThatWentWrong() {
     try (Backend backend = Backends.open("cpu", 2);

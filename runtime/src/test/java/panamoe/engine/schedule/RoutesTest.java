@@ -52,7 +52,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.BackendsUnderTest;
 
-/** The routes that an engine tells are those of its model's gates. */
+/** The engine reports the routes of its model's gates. */
 class RoutesTest {
   private static final int CONTEXT = 48;
   private static final Routing ALL = new Routing(true, true, List.of());
@@ -69,7 +69,7 @@ class RoutesTest {
     return model;
   }
 
-  /** Its MoE layers have a shared expert with a gate. */
+  /** With a gated shared expert in MoE layers. */
   private static ModelConfig withSharedExperts() {
     return new ModelConfig(
         MODEL.vocabulary(),
@@ -121,7 +121,7 @@ class RoutesTest {
     return texts;
   }
 
-  /** For each MoE layer the experts and weights that its gate gives to the rows of a text. */
+  /** For each MoE layer, the experts and weights that its gate gives to the rows of a sequence. */
   private static final class Gates {
     final Map<Integer, int[]> choice = new LinkedHashMap<>();
     final Map<Integer, float[]> weight = new LinkedHashMap<>();
@@ -152,7 +152,7 @@ class RoutesTest {
         .toArray();
   }
 
-  /** A shared expert's gate has that expert alone. */
+  /** A shared expert's gate has only that expert. */
   @ParameterizedTest
   @MethodSource("panamoe.testkit.BackendsUnderTest#all")
   void leaveTheGatesOfSharedExpertsOut(Backend backend) {
@@ -255,7 +255,7 @@ class RoutesTest {
     }
   }
 
-  /** Recomputed rows, refused guesses and neighbours on any rank change no text's statistics. */
+  /** Recomputed rows, rejected guesses and other sequences change no statistics. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2})
   void countEachRowOfATextOnce(int ranks) {
@@ -303,7 +303,7 @@ class RoutesTest {
     assertTrue(all.join().layers().getLast().routes() > counted);
   }
 
-  /** What a text shares with an earlier one is not computed for it. */
+  /** Shared prefixes are not computed again. */
   @Test
   void leaveOutSharedRows() {
     Engine engine = HashEngine.of(new EngineConfig(40, 4, 4, 16, 1, true, 0), 64, () -> {});
@@ -347,9 +347,9 @@ class RoutesTest {
   }
 
   /**
-   * With a top-k of k - 1 a model writes what a model of the same weights and that k writes, beside
-   * texts of its own k, recorded and not, with guesses and shared blocks; and the others go on as
-   * they would.
+   * A request with top-k k - 1 gives the completion of a model with the same weights and that k,
+   * next to sequences with its own k, captured or not, with guesses and shared blocks; the others
+   * are unchanged.
    */
   @ParameterizedTest
   @MethodSource("gates")
@@ -374,13 +374,13 @@ class RoutesTest {
             model(backend, RotaryModel.of(CONTEXT, 4, experts, gate), Ranks.alone());
         Engine engine = new Engine(backend, model, new ByteTokenizer(), sharing)) {
       List<GenerationRequest> requests = new ArrayList<>();
-      for (int turn = 0; turn < 2; turn++) { // each prompt has been there with the other top-k
+      for (int turn = 0; turn < 2; turn++) { // each prompt was cached with the other top-k
         for (int seed = 0; seed < 4; seed++) {
           requests.add(request(seed, seed % 2 == turn ? ALL : fewer));
         }
       }
       List<ListenerLog> texts = write(engine, requests);
-      texts.addAll(write(engine, List.of(requests.get(0), requests.get(1)))); // one by one
+      texts.addAll(write(engine, List.of(requests.get(0), requests.get(1)))); // one at a time
       for (int i = 0; i < texts.size(); i++) {
         int kind = requests.get(i % 8).routing() == ALL ? 0 : 1;
         ListenerLog want = expected.get(kind).get(i % 4);
@@ -394,7 +394,7 @@ class RoutesTest {
     }
   }
 
-  /** What is kept is the gate's weight of the experts that are left, by the whole gate. */
+  /** Kept is the gate's weight of the remaining experts divided by all of it. */
   private static void assertKept(
       Backend backend, LanguageModel model, GenerationRequest request, ListenerLog text) {
     List<RouteStatistics.Layer> layers = text.generation.routes().layers();
@@ -402,7 +402,7 @@ class RoutesTest {
       layers.forEach(layer -> assertEquals(1, layer.kept()));
       return;
     }
-    // Only the first MoE layer sees the same rows as in the unlimited model.
+    // Only the first MoE layer sees the rows of the unlimited model.
     RouteStatistics.Layer first = layers.getFirst();
     int topK = first.topK();
     int rows = Math.toIntExact(first.routes() / topK);
@@ -422,7 +422,7 @@ class RoutesTest {
     assertTrue(first.kept() < 1);
   }
 
-  /** Rows with another top-k are other rows, though their tokens are the same. */
+  /** The same tokens with another top-k have other keys and values. */
   @Test
   void textsOfAnotherTopKShareNothing() {
     Engine engine = HashEngine.of(new EngineConfig(40, 4, 4, 16, 1, true, 0), 64, () -> {});

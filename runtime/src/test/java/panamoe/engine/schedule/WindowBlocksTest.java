@@ -17,8 +17,8 @@ import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 
 /**
- * Layers with a window have few blocks of their own, and texts are those of layers that keep all:
- * over a model that is a hash of what its cache holds.
+ * Layers with a window have few blocks, and sequences equal those of layers that keep all, over a
+ * model whose logits are a hash of its cache.
  */
 class WindowBlocksTest {
   private static final int CONTEXT = 40;
@@ -38,7 +38,7 @@ class WindowBlocksTest {
     assertEquals(0, engine.windowBlocks(), "blocks of windows are lost");
   }
 
-  /** Alone, with one block of a token for each of its positions in all layers. */
+  /** A single sequence, with a block of one token for each position in all layers. */
   private static ListenerLog alone(GenerationRequest request, int window) {
     EngineConfig config = new EngineConfig(CONTEXT, 1, 1, 1, 1, false, 0);
     Engine engine = engine(new HashRunner(config, 1, CONTEXT, window, false), config, 1, CONTEXT);
@@ -48,10 +48,7 @@ class WindowBlocksTest {
     return recorder;
   }
 
-  /**
-   * Whatever runs beside a text, whatever it shares, wherever it is interrupted or cancelled, and
-   * whatever it guesses.
-   */
+  /** With any other sequences, shared prefixes, preemptions, cancellations and guesses. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
   void aTextIsTheSameAloneAndInAStorm(int seed) {
@@ -87,7 +84,9 @@ class WindowBlocksTest {
     return new Random(seed).ints(length, 0, HashRunner.NAN).toArray();
   }
 
-  /** Few blocks for long texts, yet all that the next rows read, also behind wrong guesses. */
+  /**
+   * Few blocks for long sequences, but all that the next rows read, also after rejected guesses.
+   */
   @Test
   void aLongTextUsesTheBlocksOfItsWindow() {
     int window = 10;
@@ -100,7 +99,7 @@ class WindowBlocksTest {
     double usage = 0;
     while (engine.step()) {
       int least = 0;
-      int most = config.blocksOf(16); // of prompts in this step
+      int most = config.blocksOf(16); // prompts in this step
       for (ListenerLog text : texts) {
         int computed = text.over() || text.tokens.isEmpty() ? 0 : 400 + text.tokens.size() - 1;
         int first = Math.max(0, computed - window + 1) / 4;
@@ -116,7 +115,7 @@ class WindowBlocksTest {
     assertEquals(0, engine.interruptions());
   }
 
-  /** The row after wrong guesses reads a window that begins before theirs. */
+  /** The row after rejected guesses reads a window that begins before theirs. */
   @Test
   void wrongGuessesLetNothingGo() {
     CacheBlocks cache = new CacheBlocks(new EngineConfig(20, 1, 1, 16, 1, true, 4), 3);
@@ -145,7 +144,7 @@ class WindowBlocksTest {
     assertEquals(20, cache.unused());
   }
 
-  /** Of texts that guess in turn, each holds blocks of its latest guesses alone. */
+  /** Sequences that guess alternately hold blocks of their latest guesses only. */
   @Test
   void oldGuessesHoldNothing() {
     int guesses = 16;
@@ -183,7 +182,7 @@ class WindowBlocksTest {
     assertEquals(0, cache.windowsUsed());
   }
 
-  /** What a later text shares ends where a whole window of it is still there. */
+  /** A shared prefix ends where its whole last window is still cached. */
   @Test
   void aTextGoesOnBehindAWindowThatIsThere() {
     EngineConfig config = new EngineConfig(100, 4, 1, 4, 1, true, 0);
@@ -191,7 +190,7 @@ class WindowBlocksTest {
     Engine engine = windowed(config, 1, CONTEXT, 8);
     ListenerLog first = submit(engine, prompt(1, 29), 3);
     drain(engine);
-    submit(engine, prompt(2, 15), 2); // takes two blocks that were never used, and the first two
+    submit(engine, prompt(2, 15), 2); // takes two unused blocks, and the first two
     drain(engine);
     ListenerLog second = submit(engine, prompt(1, 29), 3);
     drain(engine);
@@ -209,7 +208,7 @@ class WindowBlocksTest {
     assertEquals(first.tokens, fourth.tokens);
   }
 
-  /** Texts of one beginning read one window of it, which stays until the last has passed it. */
+  /** Sequences with one prefix share its window until the last has passed it. */
   @Test
   void textsOfOneBeginningShareItsWindow() {
     int[] prompt = prompt(4, 25);

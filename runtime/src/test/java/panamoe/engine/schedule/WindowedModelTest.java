@@ -30,19 +30,16 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-/**
- * Texts of a PR-MoE with windows in some of its layers: in any company those of a model whose
- * layers all keep every token.
- */
+/** A PR-MoE with windows in some layers: sequences equal those of layers that keep every token. */
 class WindowedModelTest {
   private static final int CONTEXT = 64;
 
-  /** Blocks for a third of the texts, and prefixes and guesses that change how rows come. */
+  /** Blocks for a third of the sequences, with shared prefixes and guesses. */
   private static final EngineConfig STORM = new EngineConfig(18, 4, 5, 16, 0, true, 3);
 
   private static final EngineConfig ALONE = new EngineConfig(16, 4, 1, 1, 1, false, 0);
 
-  /** Of each layer; 0: none, as is one beyond the context. */
+  /** By layer; 0 for none, and one beyond the context counts as none. */
   private static final int[] WINDOWS = {7, 0, 3, CONTEXT};
 
   private static final ModelConfig MODEL = withWindows();
@@ -80,7 +77,7 @@ class WindowedModelTest {
     return requests;
   }
 
-  /** Writes the texts together, or each after the one before. */
+  /** Generates the sequences together, or one after the other. */
   private static List<ListenerLog> write(Engine engine, int count, boolean together) {
     List<ListenerLog> texts = new ArrayList<>();
     for (GenerationRequest request : requests(count)) {
@@ -167,7 +164,7 @@ class WindowedModelTest {
     assertSame(expected, texts(topology, dtype, storm, true));
   }
 
-  /** Tensor ranks divide sums, and so are compared with themselves. */
+  /** Tensor ranks split sums, so they are compared among themselves. */
   @ParameterizedTest
   @CsvSource({"2, 1"})
   void tensorRanksHoldWindowsToo(int tensor, int slices) {
@@ -176,7 +173,7 @@ class WindowedModelTest {
     assertSame(expected, texts(topology, DType.FLOAT32, STORM, true));
   }
 
-  /** What a released block holds by now reaches no kernel's result. */
+  /** The later content of a released block changes no result. */
   @ParameterizedTest
   @MethodSource("panamoe.testkit.BackendsUnderTest#natives")
   void everyBackendReadsWindowsAlone(Backend backend) {
