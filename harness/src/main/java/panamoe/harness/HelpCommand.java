@@ -14,7 +14,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 @Command(
     name = "help",
     description = "Display help information about the specified command.",
-    footer = {"", "Examples:", "  panamoe help train", "  panamoe help data prepare"})
+    footer = {"", "Examples:", "  panamoe help train --help-all", "  panamoe help data prepare"})
 public final class HelpCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
@@ -24,7 +24,7 @@ public final class HelpCommand implements Subcommand {
       description = "Show this help message and exit.")
   private boolean help;
 
-  @Option(names = CommandHelp.ALL, description = "Show the options for several ranks too.")
+  @Option(names = CommandHelp.ALL, hidden = true)
   private boolean all;
 
   @Parameters(paramLabel = "COMMAND", description = "Its name. Default: all commands.")
