@@ -26,7 +26,7 @@ final class Admission {
    *
    * @throws ApiError 429 if too many wait
    */
-  synchronized Place admit(CompletionRequest request) {
+  synchronized Slots admit(CompletionRequest request) {
     int bound = limits.sequences() + limits.waiting();
     if (request.choices() > bound) {
       throw ApiError.invalid(
@@ -58,7 +58,7 @@ final class Admission {
     }
     texts += request.choices();
     tokens += request.promptTokens();
-    return new Place(request.choices(), request.promptTokens());
+    return new Slots(request.choices(), request.promptTokens());
   }
 
   /** Clients retry; when as many were refused as may wait, retrying does not help. */
@@ -70,11 +70,11 @@ final class Admission {
   }
 
   /** The slots of one request. */
-  final class Place implements AutoCloseable {
+  final class Slots implements AutoCloseable {
     private final int ownTexts;
     private long ownTokens;
 
-    private Place(int texts, long tokens) {
+    private Slots(int texts, long tokens) {
       ownTexts = texts;
       ownTokens = tokens;
     }

@@ -37,7 +37,7 @@ final class ApiServer implements AutoCloseable {
   /** Handles requests of one path. */
   @FunctionalInterface
   private interface Endpoint {
-    void answer(HttpExchange call) throws IOException, InterruptedException;
+    void handle(HttpExchange call) throws IOException, InterruptedException;
   }
 
   private record Route(String method, Endpoint endpoint) {}
@@ -57,7 +57,7 @@ final class ApiServer implements AutoCloseable {
   private final ExecutorService probes =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("probes").factory());
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
-  private final AtomicInteger answering = new AtomicInteger();
+  private final AtomicInteger responding = new AtomicInteger();
   private final CountDownLatch stop = new CountDownLatch(1);
   private final CountDownLatch hurry = new CountDownLatch(1);
   private final Endpoint model;
@@ -114,7 +114,7 @@ final class ApiServer implements AutoCloseable {
     route("GET", LIVE, call -> told.live(call, state()));
     LivePage page = new LivePage();
     keyless.addAll(page.paths());
-    page.paths().forEach(path -> route("GET", path, page::answer));
+    page.paths().forEach(path -> route("GET", path, page::respond));
     this.http = new HttpListener(address, limits.http(), this::handle);
   }
 
@@ -182,14 +182,14 @@ final class ApiServer implements AutoCloseable {
         open
             ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
             : "text/plain; version=0.0.4; charset=utf-8";
-    call.answer(type, metrics.scrape(type));
+    call.respond(type, metrics.scrape(type));
   }
 
   private void handle(HttpExchange call) {
     if (isProbe(call.path()) && !call.hasBody()) {
-      probes.execute(() -> answer(call.withoutWaiting()));
+      probes.execute(() -> respond(call.withoutWaiting()));
     } else {
-      threads.execute(() -> answer(call));
+      threads.execute(() -> respond(call));
     }
   }
 
@@ -197,28 +197,28 @@ final class ApiServer implements AutoCloseable {
     return path.equals(HEALTH) || path.equals(LIVE);
   }
 
-  private void answer(HttpExchange call) {
-    answering.incrementAndGet();
+  private void respond(HttpExchange call) {
+    responding.incrementAndGet();
     try (call) {
       try {
         requireAllowed(call);
-        route(call.path(), call.method()).answer(call);
+        route(call.path(), call.method()).handle(call);
       } catch (ApiError e) {
         if (e.status() == 429) {
           metrics.refused("queue_full");
         }
-        call.answer(e);
+        call.respond(e);
       } catch (OutOfMemoryError _) {
-        call.answer(ApiError.outOfMemory());
+        call.respond(ApiError.outOfMemory());
       } catch (RuntimeException | StackOverflowError e) {
         log.accept("a request to " + routeOf(call.path()) + " failed: " + place(e));
-        call.answer(ApiError.internal("the server failed to answer this request"));
+        call.respond(ApiError.internal("the server failed to serve this request"));
       }
       call.end();
     } catch (IOException | InterruptedException | OutOfMemoryError _) {
       // The connection is closed.
     } finally {
-      answering.decrementAndGet();
+      responding.decrementAndGet();
     }
   }
 
@@ -280,7 +280,7 @@ final class ApiServer implements AutoCloseable {
     log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
     awaitNone(connections::size, limits.shutdown(), hurry);
     connections.fail(CompletionResponse.stopped(ServerState.DRAINING));
-    awaitNone(answering::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
+    awaitNone(responding::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
   }
 
   private static void awaitNone(IntSupplier left, Duration most, CountDownLatch enough)

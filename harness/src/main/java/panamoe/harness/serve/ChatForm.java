@@ -62,10 +62,10 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   @Override
-  public Answer whole(List<StreamedChoice> texts, Usage usage) {
+  public Response whole(List<StreamedChoice> texts, Usage usage) {
     List<Choice> choices =
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList();
-    return new Answer(
+    return new Response(
         head, "chat.completion", choices, usage.thinking(thoughtTokens()), promptIds());
   }
 
@@ -123,14 +123,14 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
   }
 
   @Override
-  public Answer begin(int choice) {
+  public Response begin(int choice) {
     Delta delta = new Delta("assistant", replies.isEmpty() ? "" : null, null, List.of());
     return chunk(
         List.of(new Choice(choice, null, delta, null, null, null, null, null)), null, promptIds());
   }
 
   @Override
-  public Answer piece(ChoiceEvent.Piece piece) {
+  public Response piece(ChoiceEvent.Piece piece) {
     Delta delta =
         replies.isEmpty()
             ? new Delta(null, piece.text(), null, List.of())
@@ -152,7 +152,7 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
   }
 
   @Override
-  public Answer end(int choice, StreamedChoice text) {
+  public Response end(int choice, StreamedChoice text) {
     Delta delta =
         replies.isEmpty()
             ? new Delta(null, null, null, List.of())
@@ -173,12 +173,12 @@ record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<
   }
 
   @Override
-  public Answer usage(Usage usage) {
+  public Response usage(Usage usage) {
     return chunk(List.of(), usage.thinking(thoughtTokens()), null);
   }
 
-  private Answer chunk(List<Choice> choices, Usage usage, int[] promptIds) {
-    return new Answer(head, "chat.completion.chunk", choices, usage, promptIds);
+  private Response chunk(List<Choice> choices, Usage usage, int[] promptIds) {
+    return new Response(head, "chat.completion.chunk", choices, usage, promptIds);
   }
 
   private int[] promptIds() {

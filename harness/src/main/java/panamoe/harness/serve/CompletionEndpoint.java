@@ -103,32 +103,32 @@ record CompletionEndpoint(
       throws IOException, InterruptedException {
     EngineThread ready = engine.get();
     RequestLog.Request logged = log == null ? null : log.request(form.head(), fields);
-    try (Admission.Place place = admission.admit(request)) {
+    try (Admission.Slots slots = admission.admit(request)) {
       Connection connection = connections.open(call::cut);
-      RunningSequences texts =
-          new RunningSequences(ready, request, connection.events(), place, metrics, logged);
+      RunningSequences sequences =
+          new RunningSequences(ready, request, connection.events(), slots, metrics, logged);
       try {
-        start(texts, request);
-        CompletionResponse answer =
+        start(sequences, request);
+        CompletionResponse response =
             new CompletionResponse(call, request, form, ready, connection, limits.http().ping());
         if (request.delivery().stream()) {
-          answer.stream();
+          response.stream();
         } else {
-          answer.whole();
+          response.whole();
         }
       } catch (IOException | InterruptedException e) {
         metrics.cancelled(connection.slow() ? "slow_reader" : "disconnect");
         throw e;
       } finally {
-        texts.cancel();
+        sequences.cancel();
         connections.closed(connection);
       }
     }
   }
 
-  private static void start(RunningSequences texts, CompletionRequest request) {
+  private static void start(RunningSequences sequences, CompletionRequest request) {
     try {
-      texts.start();
+      sequences.start();
     } catch (RoutingException e) {
       String param = request.routing().topK().isEmpty() ? "moe" : "moe.top_k";
       throw ApiError.invalid(e.getMessage(), param);

@@ -30,8 +30,8 @@ record CompletionForm(
   }
 
   @Override
-  public Answer whole(List<StreamedChoice> texts, Usage usage) {
-    return answer(
+  public Response whole(List<StreamedChoice> texts, Usage usage) {
+    return response(
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList(), usage);
   }
 
@@ -48,16 +48,16 @@ record CompletionForm(
   }
 
   @Override
-  public Answer begin(int choice) {
+  public Response begin(int choice) {
     return request.delivery().tokenIds()
-        ? answer(
+        ? response(
             List.of(new Choice(choice, "", null, null, promptIds(choice), null, null, null)), null)
         : null;
   }
 
   @Override
-  public Answer piece(ChoiceEvent.Piece piece) {
-    return answer(
+  public Response piece(ChoiceEvent.Piece piece) {
+    return response(
         List.of(
             new Choice(
                 piece.choice(),
@@ -72,9 +72,9 @@ record CompletionForm(
   }
 
   @Override
-  public Answer end(int choice, StreamedChoice text) {
+  public Response end(int choice, StreamedChoice text) {
     Finish finish = text.finish();
-    return answer(
+    return response(
         List.of(
             new Choice(
                 choice,
@@ -89,12 +89,12 @@ record CompletionForm(
   }
 
   @Override
-  public Answer usage(Usage usage) {
-    return answer(List.of(), usage);
+  public Response usage(Usage usage) {
+    return response(List.of(), usage);
   }
 
-  private Answer answer(List<Choice> choices, Usage usage) {
-    return new Answer(head, "text_completion", choices, usage, null);
+  private Response response(List<Choice> choices, Usage usage) {
+    return new Response(head, "text_completion", choices, usage, null);
   }
 
   private int[] promptIds(int choice) {

@@ -70,11 +70,11 @@ final class CompletionResponse {
         case ChoiceEvent.Failed(_, ApiError error) -> throw error;
       }
     }
-    byte[] answer = Json.bytes(form.whole(texts, usage()));
+    byte[] response = Json.bytes(form.whole(texts, usage()));
     if (out == null) {
-      connection.send(() -> call.answerJson(answer));
+      connection.send(() -> call.respondJson(response));
     } else {
-      write(answer, false);
+      write(response, false);
       connection.send(out::close);
     }
   }

@@ -32,7 +32,7 @@ final class ExpertReplicas {
   @Option(
       names = "--expert-load",
       paramLabel = "FILE",
-      description = "What GET /v1/moe/stats answered: the rows of each expert, for --replicas.")
+      description = "What GET /v1/moe/stats returned: the rows of each expert, for --replicas.")
   private Path load;
 
   private Map<Integer, long[]> rows = Map.of();
@@ -73,7 +73,7 @@ final class ExpertReplicas {
           layer);
       found.put(layer, tokens);
     }
-    Require.that(!found.isEmpty(), "%s has no layers, as GET /v1/moe/stats answers", load);
+    Require.that(!found.isEmpty(), "%s has no layers, as GET /v1/moe/stats returns", load);
     rows = found;
   }
 

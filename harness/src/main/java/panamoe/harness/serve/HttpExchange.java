@@ -155,35 +155,35 @@ final class HttpExchange implements AutoCloseable {
     }
   }
 
-  void answer(Object record) throws IOException {
-    answer(200, JSON, Json.bytes(record));
+  void respond(Object record) throws IOException {
+    respond(200, JSON, Json.bytes(record));
   }
 
-  void answerJson(byte[] json) throws IOException {
-    answer(200, JSON, json);
+  void respondJson(byte[] json) throws IOException {
+    respond(200, JSON, json);
   }
 
-  void answer(ApiError error) throws IOException {
+  void respond(ApiError error) throws IOException {
     error.headers().forEach(response.getHeaders()::put);
-    answer(error.status(), JSON, Json.bytes(error.body()));
+    respond(error.status(), JSON, Json.bytes(error.body()));
   }
 
-  void answer(int status, Object record) throws IOException {
-    answer(status, JSON, Json.bytes(record));
+  void respond(int status, Object record) throws IOException {
+    respond(status, JSON, Json.bytes(record));
   }
 
-  void answer(String contentType, String text) throws IOException {
-    answer(200, contentType, text.getBytes(StandardCharsets.UTF_8));
+  void respond(String contentType, String text) throws IOException {
+    respond(200, contentType, text.getBytes(StandardCharsets.UTF_8));
   }
 
-  void answer(String contentType, byte[] bytes, Map<String, String> headers) throws IOException {
+  void respond(String contentType, byte[] bytes, Map<String, String> headers) throws IOException {
     headers.forEach(response.getHeaders()::put);
-    answer(200, contentType, bytes);
+    respond(200, contentType, bytes);
   }
 
-  private void answer(int status, String contentType, byte[] bytes) throws IOException {
+  private void respond(int status, String contentType, byte[] bytes) throws IOException {
     if (response.isCommitted()) {
-      throw new IOException("another answer has begun");
+      throw new IOException("another response has begun");
     }
     response.setStatus(status);
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);

@@ -181,7 +181,7 @@ final class HttpListener implements AutoCloseable {
         request.getAttribute(ErrorHandler.ERROR_EXCEPTION) instanceof OutOfMemoryError
             ? ApiError.outOfMemory()
             : status == HttpStatus.INTERNAL_SERVER_ERROR_500
-                ? ApiError.internal("the server failed to answer this request")
+                ? ApiError.internal("the server failed to serve this request")
                 : ApiError.protocol(status, String.valueOf(message));
     HttpExchange.refuse(response, callback, error);
     return true;

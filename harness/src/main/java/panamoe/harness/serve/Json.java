@@ -47,11 +47,11 @@ final class Json {
   }
 
   /** A record as JSON in one line. */
-  static byte[] bytes(Object answer) {
+  static byte[] bytes(Object response) {
     try {
-      return MAPPER.writeValueAsBytes(answer);
+      return MAPPER.writeValueAsBytes(response);
     } catch (JsonProcessingException e) {
-      throw new IllegalStateException("an answer is always writable", e);
+      throw new IllegalStateException("a response is always writable", e);
     }
   }
 }

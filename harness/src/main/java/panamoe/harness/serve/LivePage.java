@@ -71,8 +71,8 @@ final class LivePage {
   }
 
   /** Sends the file of the request's path, one of {@link #paths}. */
-  void answer(HttpExchange call) throws IOException {
+  void respond(HttpExchange call) throws IOException {
     File file = files.get(call.path());
-    call.answer(file.type(), file.bytes(), HEADERS);
+    call.respond(file.type(), file.bytes(), HEADERS);
   }
 }

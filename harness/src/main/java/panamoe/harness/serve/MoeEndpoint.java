@@ -12,7 +12,7 @@ import panamoe.open.ExpertHeat;
 
 /** How often rows chose each expert since the server started, and before. Thread-safe. */
 final class MoeEndpoint {
-  record Answer(String object, String model, List<Layer> layers) {}
+  record Response(String object, String model, List<Layer> layers) {}
 
   /**
    * An MoE layer.
@@ -53,7 +53,7 @@ final class MoeEndpoint {
         IntStream.range(0, reported.size())
             .mapToObj(i -> layer(reported.get(i), kept.isEmpty() ? null : kept.get(i).tokens()))
             .toList();
-    call.answer(new Answer("moe.stats", model.name(), layers));
+    call.respond(new Response("moe.stats", model.name(), layers));
   }
 
   /** The statistics after the current step. */

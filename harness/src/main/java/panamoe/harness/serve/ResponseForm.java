@@ -7,19 +7,19 @@ import java.util.List;
 interface ResponseForm {
   Head head();
 
-  Answer whole(List<StreamedChoice> texts, Usage usage);
+  Response whole(List<StreamedChoice> texts, Usage usage);
 
   /** The first chunk of a choice; null if there is none. */
-  Answer begin(int choice);
+  Response begin(int choice);
 
   /** The chunk of a piece; null if it has nothing to send yet. */
-  Answer piece(ChoiceEvent.Piece piece);
+  Response piece(ChoiceEvent.Piece piece);
 
   /** The last chunk of a choice. */
-  Answer end(int choice, StreamedChoice text);
+  Response end(int choice, StreamedChoice text);
 
   /** The last chunk of a response. */
-  Answer usage(Usage usage);
+  Response usage(Usage usage);
 
   /**
    * The fields that all chunks of a response share.
@@ -30,7 +30,7 @@ interface ResponseForm {
   record Head(String id, long created, String model, String systemFingerprint) {}
 
   /** A response, or a chunk of one. */
-  record Answer(
+  record Response(
       String id,
       String object,
       long created,
@@ -39,7 +39,7 @@ interface ResponseForm {
       List<?> choices,
       Usage usage,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds) {
-    Answer(Head head, String object, List<?> choices, Usage usage, int[] promptTokenIds) {
+    Response(Head head, String object, List<?> choices, Usage usage, int[] promptTokenIds) {
       this(
           head.id,
           object,

@@ -19,7 +19,7 @@ final class RunningSequences {
   private final EngineThread engine;
   private final CompletionRequest request;
   private final EventQueue events;
-  private final Admission.Place place;
+  private final Admission.Slots slots;
   private final Metrics metrics;
   private final RequestLog.Request log;
   private final Queue<GenerationHandle> handles = new ConcurrentLinkedQueue<>();
@@ -32,13 +32,13 @@ final class RunningSequences {
       EngineThread engine,
       CompletionRequest request,
       EventQueue events,
-      Admission.Place place,
+      Admission.Slots slots,
       Metrics metrics,
       RequestLog.Request log) {
     this.engine = engine;
     this.request = request;
     this.events = events;
-    this.place = place;
+    this.slots = slots;
     this.metrics = metrics;
     this.log = log;
   }
@@ -67,14 +67,14 @@ final class RunningSequences {
     if (log != null) {
       text = text.withLogprobs(Math.max(0, request.logprobs()));
     }
-    handles.add(engine.submit(text, new Told(choice, text)));
+    handles.add(engine.submit(text, new Events(choice, text)));
     if (cancelled) { // cancelled meanwhile
       cancel();
     }
   }
 
   /** Passes on the events of a sequence. */
-  private final class Told implements GenerationListener {
+  private final class Events implements GenerationListener {
     private final int choice;
     private final boolean first;
     private final ResponseRecorder recorder;
@@ -82,7 +82,7 @@ final class RunningSequences {
     private boolean begun;
     private long before;
 
-    Told(int choice, GenerationRequest text) {
+    Events(int choice, GenerationRequest text) {
       this.choice = choice;
       this.first = choice % request.n() == 0;
       this.recorder = log == null ? null : log.recorder(choice, text);
@@ -106,15 +106,15 @@ final class RunningSequences {
 
     @Override
     public void wrote(String piece) {
-      tell(piece, "");
+      send(piece, "");
     }
 
     @Override
     public void marked(String name) {
-      tell("", name);
+      send("", name);
     }
 
-    private void tell(String piece, String marker) {
+    private void send(String piece, String marker) {
       events.put(new ChoiceEvent.Piece(choice, piece, marker, sampled));
       sampled = new ArrayList<>();
     }
@@ -152,7 +152,7 @@ final class RunningSequences {
       }
       begun = true;
       if (first) {
-        place.computed(request.prompt(choice).length);
+        slots.computed(request.prompt(choice).length);
         for (int sibling = 1; sibling < request.n() && !cancelled; sibling++) {
           submitSibling(choice + sibling);
         }

@@ -29,16 +29,16 @@ record StateEndpoint(ServedModel model) {
    */
   void health(HttpExchange call, ServerState state, double progress) throws IOException {
     Double part = state == ServerState.LOADING ? Math.round(100 * progress) / 100.0 : null;
-    call.answer(state == ServerState.READY ? 200 : 503, new Health(state.word(), part));
+    call.respond(state == ServerState.READY ? 200 : 503, new Health(state.word(), part));
   }
 
   /** 200 unless the process must be restarted. */
   void live(HttpExchange call, ServerState state) throws IOException {
-    call.answer(state == ServerState.FAILED ? 503 : 200, new Health(state.word(), null));
+    call.respond(state == ServerState.FAILED ? 503 : 200, new Health(state.word(), null));
   }
 
   void models(HttpExchange call) throws IOException {
-    call.answer(new Models("list", List.of(described())));
+    call.respond(new Models("list", List.of(described())));
   }
 
   void model(HttpExchange call) throws IOException {
@@ -46,7 +46,7 @@ record StateEndpoint(ServedModel model) {
     if (!asked.equals(model.name())) {
       throw ApiError.noModel(asked, model.name());
     }
-    call.answer(described());
+    call.respond(described());
   }
 
   private Model described() {

@@ -27,7 +27,7 @@ record TokenEndpoint(ServedModel model) {
     boolean strings = fields.flag("return_token_strs");
     fields.ignore("add_special_tokens"); // there are none to add
     fields.requireNoOthers();
-    call.answer(
+    call.respond(
         new Tokens(
             tokens.length,
             model.context(),
@@ -45,7 +45,7 @@ record TokenEndpoint(ServedModel model) {
     model.requireNamed(fields);
     int[] tokens = fields.tokens("tokens", fields.required("tokens"), model.vocabulary());
     fields.requireNoOthers();
-    call.answer(new Text(model.tokenizer().decode(tokens)));
+    call.respond(new Text(model.tokenizer().decode(tokens)));
   }
 
   /** The prompt of {@code messages}. */
@@ -54,7 +54,7 @@ record TokenEndpoint(ServedModel model) {
     model.requireNamed(fields);
     Text prompt = new Text(prompt(fields).text());
     fields.requireNoOthers();
-    call.answer(prompt);
+    call.respond(prompt);
   }
 
   private Prompt prompt(Fields fields) {

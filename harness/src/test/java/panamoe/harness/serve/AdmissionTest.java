@@ -33,7 +33,7 @@ class AdmissionTest {
 
   @Test
   void textsAreCounted() {
-    Admission.Place three = admission.admit(request(3, 1));
+    Admission.Slots three = admission.admit(request(3, 1));
     admission.admit(request(2, 1));
     ApiError full = refused(1, 1);
     assertEquals(429, full.status());
@@ -46,10 +46,10 @@ class AdmissionTest {
 
   @Test
   void tokensOfPromptsAreCountedUntilTheyAreComputed() {
-    Admission.Place alone = admission.admit(request(1, 50));
+    Admission.Slots alone = admission.admit(request(1, 50));
     assertEquals(429, refused(1, 1).status());
     alone.computed(50);
-    Admission.Place six = admission.admit(request(1, 6));
+    Admission.Slots six = admission.admit(request(1, 6));
     assertEquals("prompts of 6 tokens wait, the server's bound is 10", refused(1, 5).getMessage());
     six.close();
     six.computed(6); // called late
@@ -60,7 +60,7 @@ class AdmissionTest {
   @Test
   void whoWouldWaitTooLongIsRefused() throws InterruptedException {
     Admission soon = new Admission(limits(Duration.ofMillis(1)));
-    Admission.Place slow = soon.admit(request(1, 1));
+    Admission.Slots slow = soon.admit(request(1, 1));
     Thread.sleep(50);
     slow.close();
     soon.admit(request(2, 1)); // these run at once
@@ -71,7 +71,7 @@ class AdmissionTest {
 
   @Test
   void whoCannotHopeIsToldNotToComeBack() {
-    Admission.Place five = admission.admit(request(5, 1));
+    Admission.Slots five = admission.admit(request(5, 1));
     for (int i = 0; i < 3; i++) {
       assertEquals("true", refused(1, 1).headers().get("x-should-retry"));
     }
