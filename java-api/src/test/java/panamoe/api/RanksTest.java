@@ -200,7 +200,7 @@ class RanksTest {
     List<CompletableFuture<Mpirun>> processes =
         IntStream.range(0, 2)
             .mapToObj(rank -> Mpirun.java(ByTcp.class, String.valueOf(rank), port))
-            .map(command -> beside(() -> Mpirun.run(command, Map.of())))
+            .map(command -> concurrently(() -> Mpirun.run(command, Map.of())))
             .toList();
     List<String> sums = processes.stream().map(each -> each.join().text()).toList();
     String line = "sum " + RanksExample.run().getFirst();
@@ -213,7 +213,8 @@ class RanksTest {
     int port = freePort();
     for (boolean fails : new boolean[] {true, false}) {
       CompletableFuture<Object> other =
-          beside(() -> sum(new TcpRank(1, 2, "localhost", port, "a secret of theirs"), false));
+          concurrently(
+              () -> sum(new TcpRank(1, 2, "localhost", port, "a secret of theirs"), false));
       Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret of theirs"), fails);
       assertEquals(fails ? "rank 0 aborted: no more tokens" : 3.0, other.join());
       assertEquals(fails ? "no more tokens" : 3.0, mine);
@@ -221,7 +222,7 @@ class RanksTest {
   }
 
   /** On a separate thread: the common pool may have only one. */
-  private static <T> CompletableFuture<T> beside(Supplier<T> work) {
+  private static <T> CompletableFuture<T> concurrently(Supplier<T> work) {
     return CompletableFuture.supplyAsync(work, task -> Thread.ofPlatform().start(task));
   }
 
@@ -247,7 +248,7 @@ class RanksTest {
   @Test
   void anotherWorldsFailureIsToldToTheRanksOfThisOne() throws Exception {
     int port = freePort();
-    CompletableFuture<Object> other = beside(() -> outcome(1, port, ranks -> "success"));
+    CompletableFuture<Object> other = concurrently(() -> outcome(1, port, ranks -> "success"));
     Object mine =
         outcome(
             0,

@@ -245,7 +245,7 @@ class EngineTest {
       engine.step();
       steps++;
     }
-    assertEquals(5, steps, "24 tokens, 5 a step beside the one that is written");
+    assertEquals(5, steps, "24 tokens, 5 per step with the decoding one");
     assertEquals(1 + steps, writer.tokens.size());
   }
 
