@@ -128,6 +128,8 @@ class KeepAliveTest {
       List<Kept> idle = new ArrayList<>();
       for (int i = 0; i < 4; i++) {
         idle.add(new Kept(server));
+        idle.getLast().send(LIVE);
+        assertEquals(200, idle.getLast().answer(false));
       }
       TestServer.await(() -> isAnswered(server));
       for (Kept one : idle) {
