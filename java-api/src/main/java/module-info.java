@@ -1,4 +1,4 @@
-/** Mixture-of-Experts layers and models for other programs, on their own memory. */
+/** Mixture-of-Experts layers and models for other frameworks, on their own memory. */
 @SuppressWarnings("module") // compiled before the module that it names
 module panamoe.api {
   requires static tools.jackson.databind; // for files and JSON

@@ -1,4 +1,4 @@
-/** Language models that write text. */
+/** Text generation with language models. */
 module panamoe.text {
   requires tools.jackson.databind;
   requires transitive panamoe.api;

@@ -8,22 +8,19 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** Memory of DJL's arrays as the facade takes it. */
+/** DJL's arrays as native memory for the facade. */
 final class ArrayMemory {
   private ArrayMemory() {}
 
-  /** Whether an array's engine gives its arrays' memory to read and write: PyTorch on the CPU. */
+  /** Whether an array's memory can be accessed directly: PyTorch on the CPU. */
   static boolean isGiven(NDArray array) {
-    Engine engine = array.getManager().getEngine(); // null for arrays that only carry something
+    Engine engine = array.getManager().getEngine(); // null for arrays that only carry an object
     return engine != null
         && engine.getEngineName().equals("PyTorch")
         && array.getDevice().equals(Device.cpu());
   }
 
-  /**
-   * The elements of an array, row-major: its own memory where that {@link #isGiven} and contiguous,
-   * otherwise a copy.
-   */
+  /** An array's elements, row-major: its own memory if {@link #isGiven} and contiguous. */
   static MemorySegment of(NDArray array) {
     ByteBuffer own = array.toByteBuffer(true);
     return MemorySegment.ofBuffer(own.isDirect() ? own : copyOf(own));
@@ -32,7 +29,7 @@ final class ArrayMemory {
   /**
    * A buffer for an array's elements.
    *
-   * @throws IllegalArgumentException if it is larger than a buffer can be
+   * @throws IllegalArgumentException if it exceeds the maximum size of a buffer
    */
   static ByteBuffer allocate(long floats) {
     if (floats > Integer.MAX_VALUE / Float.BYTES) {

@@ -4,7 +4,7 @@ import ai.djl.engine.EngineException;
 import java.util.function.Supplier;
 import panamoe.api.PanamoeException;
 
-/** Turns the facade's exceptions into those that DJL's methods throw. */
+/** Translates the facade's exceptions into those of DJL's methods. */
 final class Failures {
   private Failures() {}
 

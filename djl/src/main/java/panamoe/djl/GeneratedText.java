@@ -7,15 +7,14 @@ import java.util.stream.Stream;
 import panamoe.text.GenerationResult;
 
 /**
- * A text that a model writes: its pieces, each computed when it is asked for, and its result. After
- * {@code predict} it is written already, and there is only the result. Used by one thread at a
- * time.
+ * A completion: its pieces, each generated on request, and its result. After {@code predict} it is
+ * complete, and only the result is left. Used by one thread at a time.
  */
 public final class GeneratedText implements Iterator<String>, AutoCloseable {
   private final Stream<NDList> source;
   private final Iterator<NDList> pieces;
   private String next;
-  private GenerationResult result; // null until the text has ended
+  private GenerationResult result; // null until the completion has ended
 
   GeneratedText(Stream<NDList> source) {
     this.source = source;
@@ -23,10 +22,10 @@ public final class GeneratedText implements Iterator<String>, AutoCloseable {
   }
 
   /**
-   * Writes until there is a piece, or the text ends.
+   * Generates until there is a piece, or the completion ends.
    *
    * @throws ai.djl.engine.EngineException if the device fails
-   * @throws IllegalStateException if the text or its model is closed
+   * @throws IllegalStateException if the completion or its model is closed
    */
   @Override
   public boolean hasNext() {
@@ -41,32 +40,29 @@ public final class GeneratedText implements Iterator<String>, AutoCloseable {
     return next != null;
   }
 
-  /** The next piece of the text; throws like {@link #hasNext}. */
+  /** The next piece; throws like {@link #hasNext}. */
   @Override
   public String next() {
     if (!hasNext()) {
-      throw new NoSuchElementException("the text has ended");
+      throw new NoSuchElementException("the completion has ended");
     }
     String piece = next;
     next = null;
     return piece;
   }
 
-  /**
-   * The whole text, why it ended, its tokens and its times. Writes what is not written yet; throws
-   * like {@link #hasNext}.
-   */
+  /** The whole completion, after generating the rest; throws like {@link #hasNext}. */
   public GenerationResult result() {
     while (hasNext()) {
       next();
     }
     if (result == null) {
-      throw new IllegalStateException("the text was closed before it ended");
+      throw new IllegalStateException("the completion was closed before it ended");
     }
     return result;
   }
 
-  /** Ends the text where it is. Idempotent. */
+  /** Cancels the rest. Idempotent. */
   @Override
   public void close() {
     source.close();

@@ -9,33 +9,35 @@ import panamoe.io.Require;
 import panamoe.text.ModelOptions;
 
 /**
- * What DJL's options say of a model.
+ * DJL's options for loading a model.
  *
- * @param model how it is opened
- * @param threads of its device
+ * @param model options of the facade
+ * @param threads of the device
  */
 record LoadOptions(ModelOptions model, int threads) {
-  private static final Set<String> OURS = Set.of("precision", "experts", "texts", "threads");
-  // DJL says these to every model.
+  private static final Set<String> OURS = Set.of("precision", "experts", "sequences", "threads");
+  // DJL passes these to every model.
   private static final Set<String> OF_DJL = Set.of("modelName", "hasParameter", "epoch");
 
   /**
    * @param options may be null
-   * @throws IllegalArgumentException if one is unknown or has no such value
+   * @throws IllegalArgumentException if an option is unknown or its value is wrong
    */
   static LoadOptions of(Map<String, ?> options) {
     Map<String, ?> given = options == null ? Map.of() : options;
     for (String name : given.keySet()) {
       if (!OURS.contains(name) && !OF_DJL.contains(name)) {
         throw new IllegalArgumentException(
-            "the option " + name + " is unknown, expected precision, experts, texts or threads");
+            "the option "
+                + name
+                + " is unknown, expected precision, experts, sequences or threads");
       }
     }
     ModelOptions model =
         ModelOptions.USUAL
             .withPrecision(choice(given, "precision", Precision.FLOAT32))
             .withExperts(choice(given, "experts", ModelOptions.Experts.STORED))
-            .withTexts(number(given, "texts", 1));
+            .withSequences(number(given, "sequences", 1));
     return new LoadOptions(model, number(given, "threads", 0));
   }
 

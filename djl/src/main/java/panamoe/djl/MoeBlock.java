@@ -21,16 +21,16 @@ import panamoe.io.Require;
 
 /**
  * A {@link MoeLayer} in a network of another engine, for inference. The input is an array FLOAT32
- * [..., hidden], the output has its shape. On the CPU PyTorch's arrays are computed on without a
- * copy; arrays of a card, or that are not contiguous, are copied.
+ * [..., hidden], the output has its shape. PyTorch's contiguous arrays on the CPU are used without
+ * a copy; other arrays, such as those on a GPU, are copied.
  *
- * <p>The layer's parameters are no {@link ai.djl.nn.Parameter}s: read and write them by {@link
- * #layer}. {@link ai.djl.Model#save} and {@link ai.djl.Model#load} include them. Whoever created
- * the layer closes it, after the network's last use.
+ * <p>The layer's parameters are not {@link ai.djl.nn.Parameter}s: read and write them by {@link
+ * #layer}. {@link ai.djl.Model#save} and {@link ai.djl.Model#load} include them. The caller that
+ * created the layer closes it, after the network's last use.
  *
- * <p>Several threads may call it, as predictors of one model do, and save or load it: calls of one
- * {@link panamoe.api.Device} wait for each other, by the device's monitor. No thread may close an
- * input array during a call.
+ * <p>Several threads may call it, such as predictors of one model, and save or load it: calls of
+ * one {@link panamoe.api.Device} wait for each other, by the device's monitor. No thread may close
+ * an input array during a call.
  *
  * {@snippet file="panamoe/djl/MoeBlockExample.java" region="network"}
  */
@@ -38,7 +38,7 @@ public final class MoeBlock extends AbstractBlock {
   private final MoeLayer layer;
 
   /**
-   * A block of a layer, which stays the caller's.
+   * A block of a layer. The caller closes the layer.
    *
    * @throws IllegalArgumentException if the layer's precision is not FLOAT32
    */
@@ -57,10 +57,10 @@ public final class MoeBlock extends AbstractBlock {
 
   /**
    * @throws IllegalArgumentException if there is not one input, FLOAT32 [..., hidden]
-   * @throws UnsupportedOperationException if {@code training}: DJL has no gradients of a block's
-   *     own
+   * @throws UnsupportedOperationException if {@code training}: DJL cannot take gradients of a block
+   *     from another engine
    * @throws ai.djl.engine.EngineException if the device fails
-   * @throws IllegalStateException if the layer is closed, or in use otherwise than by blocks
+   * @throws IllegalStateException if the layer is closed, or another caller than a block uses it
    */
   @Override
   protected NDList forwardInternal(

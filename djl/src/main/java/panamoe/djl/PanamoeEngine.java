@@ -8,17 +8,17 @@ import ai.djl.util.passthrough.PassthroughNDManager;
 import panamoe.io.JarVersion;
 
 /**
- * DJL's engine "Panamoe": it loads language models, which write text. Its arrays only carry texts
- * and cannot be computed with; a network of arrays is another engine's, with a {@link MoeBlock}.
+ * DJL's engine "Panamoe", which loads language models and generates text. Its arrays only carry
+ * strings and do not compute; networks of arrays use another engine and {@link MoeBlock}.
  *
  * <p>A model's device is DJL's CPU or GPU 0; or {@code Device.of("reference", -1)}, plain Java.
  * Thread-safe.
  */
 public final class PanamoeEngine extends Engine {
-  /** What DJL calls it, for {@code optEngine}. */
+  /** The engine's name, for {@code optEngine}. */
   public static final String NAME = "Panamoe";
 
-  // Larger than other engines', so that one of them is the default where there are several.
+  // Larger than other engines', so that any other engine is the default.
   static final int RANK = 100;
 
   private static final PanamoeEngine INSTANCE = new PanamoeEngine();
@@ -56,18 +56,18 @@ public final class PanamoeEngine extends Engine {
   }
 
   /**
-   * A model to be loaded: {@link Model#load} takes a run's folder, a checkpoint, a quantized model,
-   * a folder in Hugging Face's layout, or a GGUF file, and these options, all of them optional:
+   * A model to load: {@link Model#load} takes a run's folder, a checkpoint, a quantized model, a
+   * folder in Hugging Face's layout, or a GGUF file, and these options:
    *
    * <ul>
-   *   <li>{@code precision}: "float32" (without it) or "bfloat16"
-   *   <li>{@code experts}: "stored" (without it), "int8", "int4" or "decoded", as {@link
-   *       panamoe.text.ModelOptions.Experts} says
-   *   <li>{@code texts}: most texts that are written at a time, others wait; without it 1
-   *   <li>{@code threads}: of the device; 0 (without it) is one per processor
+   *   <li>{@code precision}: "float32" (default) or "bfloat16"
+   *   <li>{@code experts}: "stored" (default), "int8", "int4" or "decoded", see {@link
+   *       panamoe.text.ModelOptions.Experts}
+   *   <li>{@code sequences}: most sequences generated at a time, 1 by default; others wait
+   *   <li>{@code threads}: of the device; 0 (default) for one per processor
    * </ul>
    *
-   * <p>Loading throws a {@link java.io.FileNotFoundException} if there is nothing, a {@link
+   * <p>Loading throws a {@link java.io.FileNotFoundException} if the path does not exist, a {@link
    * ai.djl.MalformedModelException} if the model is unknown, damaged or too large for the machine,
    * an {@link IllegalArgumentException} if an option is wrong, and an {@link
    * ai.djl.engine.EngineException} if the device is not available. The caller closes the model.

@@ -3,9 +3,9 @@ package panamoe.djl;
 import ai.djl.engine.Engine;
 import ai.djl.engine.EngineProvider;
 
-/** Offers {@link PanamoeEngine} to DJL, which finds it by {@link java.util.ServiceLoader}. */
+/** Registers {@link PanamoeEngine} with DJL by {@link java.util.ServiceLoader}. */
 public final class PanamoeEngineProvider implements EngineProvider {
-  /** Called by {@link java.util.ServiceLoader}. */
+  /** For {@link java.util.ServiceLoader}. */
   public PanamoeEngineProvider() {}
 
   @Override

@@ -14,7 +14,7 @@ import panamoe.api.Precision;
 import panamoe.io.Require;
 import panamoe.text.MoeModel;
 
-/** A language model that DJL has loaded, on a device of its own. */
+/** A language model that DJL loaded, with its own device. */
 final class PanamoeModel extends BaseModel {
   private Device device; // null until loaded
 
@@ -23,7 +23,7 @@ final class PanamoeModel extends BaseModel {
     this.manager = manager;
   }
 
-  /** Loads a model, as {@link PanamoeEngine#newModel} says; {@code prefix} is ignored. */
+  /** Loads a model, see {@link PanamoeEngine#newModel}; {@code prefix} is ignored. */
   @Override
   public void load(Path path, String prefix, Map<String, ?> options)
       throws FileNotFoundException, MalformedModelException {
@@ -60,7 +60,7 @@ final class PanamoeModel extends BaseModel {
     }
   }
 
-  /** Panamoe's name of the manager's device. */
+  /** Panamoe's name for the manager's device. */
   private String deviceName() {
     ai.djl.Device asked = manager.getDevice();
     if (!asked.isGpu()) {
@@ -68,21 +68,21 @@ final class PanamoeModel extends BaseModel {
     }
     Require.that(
         asked.getDeviceId() == 0,
-        "the device is %s, expected gpu(0): CUDA_VISIBLE_DEVICES says which card that is",
+        "the device is %s, expected gpu(0): CUDA_VISIBLE_DEVICES selects that GPU",
         asked);
     return "cuda";
   }
 
   /**
-   * @throws UnsupportedOperationException always: the model's files are where it was loaded from
+   * @throws UnsupportedOperationException always: the model's files stay where it was loaded from
    */
   @Override
   public void save(Path path, String name) {
     throw new UnsupportedOperationException(
-        "a model that writes text is not saved by DJL: its files are in " + modelDir);
+        "DJL does not save a language model: its files are in " + modelDir);
   }
 
-  /** Ends all texts and frees the model, after the call of another thread. Idempotent. */
+  /** Cancels all completions and frees the model, after a running call. Idempotent. */
   @Override
   public void close() {
     if (device != null) {
@@ -93,9 +93,7 @@ final class PanamoeModel extends BaseModel {
     super.close();
   }
 
-  /**
-   * Does nothing. The base class would warn of an open manager, and a passing one is always open.
-   */
+  /** Does nothing. The base class would warn of an open manager, and this one is always open. */
   @Override
   protected void finalize() {}
 }

@@ -14,8 +14,8 @@ import java.util.Arrays;
 import panamoe.api.Parameters;
 
 /**
- * A layer's parameters in a file of DJL's: their number, then of each the name, the number of
- * dimensions, the dimensions, and the elements, FLOAT32 in little-endian order.
+ * A layer's parameters in DJL's file: their number, then for each the name, the number of
+ * dimensions, the dimensions, and the elements, FLOAT32, little-endian.
  */
 final class SavedParameters {
   private static final int CHUNK = 1 << 20; // bytes
@@ -43,8 +43,8 @@ final class SavedParameters {
   }
 
   /**
-   * @throws MalformedModelException if the file has other parameters than the layer; those before
-   *     are then read
+   * @throws MalformedModelException if the file's parameters are not the layer's; those before the
+   *     mismatch have then been read
    */
   static void read(Parameters parameters, DataInputStream file)
       throws IOException, MalformedModelException {

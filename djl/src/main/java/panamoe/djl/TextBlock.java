@@ -16,15 +16,15 @@ import panamoe.text.MoeModel;
 
 /**
  * A language model as a block. Its input is a {@link Request}, its output a {@link
- * GenerationResult}; in a stream that comes last, behind pieces of the text, which are strings.
- * Threads wait for each other, by the device's monitor.
+ * GenerationResult}; a stream has pieces of text first. Threads wait for each other, by the
+ * device's monitor.
  */
 final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
   /**
-   * What is to be written.
+   * A request for a completion.
    *
    * @param prompt to continue
-   * @param options of the text
+   * @param options of the completion
    */
   record Request(String prompt, GenerationOptions options) {}
 
@@ -60,7 +60,7 @@ final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
     return begin(inputs);
   }
 
-  /** A stream that, when it is closed, ends the text. */
+  /** A stream that cancels the completion when it is closed. */
   @Override
   public Stream<NDList> forwardStream(
       ParameterStore parameters,
@@ -71,7 +71,7 @@ final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
     return pieces.stream().onClose(pieces::close);
   }
 
-  /** None that DJL could train. */
+  /** Empty: DJL cannot train it. */
   @Override
   public ParameterList getDirectParameters() {
     return new ParameterList();
@@ -93,7 +93,7 @@ final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
     return new NDList(new PassthroughNDArray(content));
   }
 
-  /** What a list carries; null if it is something else. */
+  /** The object that a list carries; null for other lists. */
   static Object content(NDList list) {
     return list.size() == 1 && list.head() instanceof PassthroughNDArray carrier
         ? carrier.getObject()

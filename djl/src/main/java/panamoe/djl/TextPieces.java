@@ -13,13 +13,11 @@ import panamoe.api.Device;
 import panamoe.text.TextSession;
 import panamoe.text.Token;
 
-/**
- * The pieces of a text as the model writes them, then its {@link panamoe.text.GenerationResult}.
- */
+/** The pieces of a completion, then its {@link panamoe.text.GenerationResult}. */
 final class TextPieces implements Iterator<NDList>, AutoCloseable {
   private final Device device;
   private final TextSession session;
-  private Object next; // a string, or the result; null if it is not known yet
+  private Object next; // a string or the result; null if not known yet
   private boolean over;
 
   TextPieces(Device device, TextSession session) {
@@ -38,7 +36,7 @@ final class TextPieces implements Iterator<NDList>, AutoCloseable {
   @Override
   public NDList next() {
     if (!hasNext()) {
-      throw new NoSuchElementException("the text has ended");
+      throw new NoSuchElementException("the completion has ended");
     }
     Object given = next;
     next = null;
@@ -64,7 +62,7 @@ final class TextPieces implements Iterator<NDList>, AutoCloseable {
         Spliterators.spliteratorUnknownSize(this, Spliterator.NONNULL), false);
   }
 
-  /** Ends the text if it has not ended. */
+  /** Cancels the completion if it has not ended. */
   @Override
   public void close() {
     over = true;

@@ -8,14 +8,13 @@ import java.util.stream.Stream;
 import panamoe.text.GenerationOptions;
 
 /**
- * From a prompt to the text that a model of {@link PanamoeEngine} writes behind it: {@code predict}
- * returns when the text has ended, {@code streamingPredict(...).getIterativeOutput()} before its
- * first token is computed. Immutable.
+ * Completes prompts with a model of {@link PanamoeEngine}: {@code predict} returns at the end,
+ * {@code streamingPredict(...).getIterativeOutput()} before the first token is computed. Immutable.
  *
- * <p>A {@link ai.djl.inference.Predictor} serves one thread; several predictors of a model may be
- * used by several threads, whose calls wait for each other. As many texts are written at a time as
- * the model's option {@code texts} says. The next one begins when another has ended; its call
- * computes the others meanwhile, so it ends even if nobody takes their tokens.
+ * <p>Each {@link ai.djl.inference.Predictor} serves one thread; several predictors of a model may
+ * be used by several threads, whose calls wait for each other. The model's option {@code sequences}
+ * limits the completions that are generated together; the next one starts when another ends. A
+ * waiting call computes the others meanwhile, so that it returns even if nobody reads their tokens.
  *
  * {@snippet file="panamoe/djl/PanamoeEngineExample.java" region="engine"}
  */
@@ -24,7 +23,7 @@ public final class TextTranslator
         NoBatchifyTranslator<String, GeneratedText> {
   private final GenerationOptions options;
 
-  /** For texts of these options. */
+  /** For completions with these options. */
   public TextTranslator(GenerationOptions options) {
     this.options = options;
   }
@@ -67,7 +66,6 @@ public final class TextTranslator
   }
 
   private static UnsupportedOperationException pulled() {
-    return new UnsupportedOperationException(
-        "a text is pulled piece by piece: call getIterativeOutput");
+    return new UnsupportedOperationException("pieces come on request: call getIterativeOutput");
   }
 }

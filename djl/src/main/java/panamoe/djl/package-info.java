@@ -1,6 +1,6 @@
 /**
  * Panamoe for <a href="https://djl.ai">Deep Java Library</a>: {@link panamoe.djl.MoeBlock} is a
- * layer inside a network of another engine, and {@link panamoe.djl.PanamoeEngine} loads models that
- * write text, which a {@link panamoe.djl.TextTranslator} asks for.
+ * layer in a network of another engine. {@link panamoe.djl.PanamoeEngine} loads language models,
+ * which complete prompts by {@link panamoe.djl.TextTranslator}.
  */
 package panamoe.djl;

@@ -127,7 +127,7 @@ class MoeBlockTest {
     assertEquals(0f, memory.getAtIndex(ValueLayout.JAVA_FLOAT, HIDDEN));
   }
 
-  /** Copies of Java's would be of its direct memory. */
+  /** Copies would take Java's direct memory. */
   @Test
   void copiesNothing() {
     NDArray x = tokens(1000, HIDDEN);

@@ -33,7 +33,7 @@ import panamoe.text.GenerationOptions;
 import panamoe.text.GenerationResult;
 import panamoe.text.MoeModel;
 
-/** A model trained for a moment, loaded and asked as DJL does. */
+/** A briefly trained model, loaded and used through DJL. */
 class PanamoeEngineTest {
   private static final String PROMPT = "Die Würde";
   private static final int TOKENS = 20;
@@ -134,7 +134,7 @@ class PanamoeEngineTest {
 
   private static void writeOnFourThreads(String texts) throws Exception {
     String expected = expected();
-    try (Model model = load("texts", texts);
+    try (Model model = load("sequences", texts);
         var threads = Executors.newFixedThreadPool(4)) {
       Callable<String> write =
           () -> {
@@ -169,7 +169,7 @@ class PanamoeEngineTest {
     Path nothing = empty.resolve("nothing");
     assertThrows(
         ModelNotFoundException.class,
-        () -> PanamoeEngineExample.run(nothing)); // DJL's own look for the path
+        () -> PanamoeEngineExample.run(nothing)); // DJL itself looks for the path
     try (Model model = Model.newInstance("writer", "Panamoe")) {
       assertThrows(FileNotFoundException.class, () -> model.load(nothing));
       String said =
@@ -179,8 +179,8 @@ class PanamoeEngineTest {
           List.of(
               Map.of("precision", "half"),
               Map.of("experts", "int3"),
-              Map.of("texts", "many"),
-              Map.of("texts", "0"),
+              Map.of("sequences", "many"),
+              Map.of("sequences", "0"),
               Map.of("threads", "-1"),
               Map.of("bfloat16", "true"))) {
         said =

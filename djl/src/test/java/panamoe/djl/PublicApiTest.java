@@ -20,8 +20,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
- * {@code docs/api.txt} lists what callers of the modules java-api, text and djl link against. Its
- * first line is the version in which it may only grow (docs/versioning.md).
+ * {@code docs/api.txt} lists the public API of the modules java-api, text and djl. Its first line
+ * is the version in which it may only grow (docs/versioning.md).
  */
 class PublicApiTest {
   private static final Path LIST = Path.of("../docs/api.txt");
@@ -45,7 +45,7 @@ class PublicApiTest {
         "the public API is not what docs/api.txt lists; ci/release.d/api lists it anew");
   }
 
-  /** The versions among which nothing may break: 0.4 of 0.4.1, but 2 of 2.4.1. */
+  /** The versions with one API: 0.4 of 0.4.1, but 2 of 2.4.1. */
   private static String line() throws IOException {
     String pom = Files.readString(Path.of("../pom.xml"));
     String[] version = pom.split("</?version>", 3)[1].split("\\.");

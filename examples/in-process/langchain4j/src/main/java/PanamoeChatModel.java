@@ -138,19 +138,19 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
     if (asked.responseFormat() != null || !asked.toolSpecifications().isEmpty()) {
       throw new UnsupportedFeatureException("tools and response formats");
     }
-    Sampling makers = model.makersSampling();
-    Sampling.Penalties penalties = makers.penalties();
+    Sampling defaults = model.defaultSampling();
+    Sampling.Penalties penalties = defaults.penalties();
     Sampling sampling =
         new Sampling(
-            or(asked.temperature(), makers.temperature()),
-            or(asked.topK(), makers.topK()),
-            or(asked.topP(), makers.topP()),
-            makers.minP(),
+            or(asked.temperature(), defaults.temperature()),
+            or(asked.topK(), defaults.topK()),
+            or(asked.topP(), defaults.topP()),
+            defaults.minP(),
             new Sampling.Penalties(
                 penalties.repetition(),
                 or(asked.presencePenalty(), penalties.presence()),
                 or(asked.frequencyPenalty(), penalties.frequency())),
-            makers.seed());
+            defaults.seed());
     return ChatOptions.of(
         GenerationOptions.of(or(asked.maxOutputTokens(), USUAL_TOKENS))
             .withSampling(sampling)

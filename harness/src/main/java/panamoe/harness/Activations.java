@@ -5,16 +5,16 @@ import java.util.Locale;
 import panamoe.param.WeightTypes;
 
 /**
- * What a CPU multiplies weights in blocks by, as named on the command line and in JSON. A card
- * always multiplies them by activations as they are.
+ * The activations that a CPU multiplies by weights in blocks, as named on the command line and in
+ * JSON. A GPU always uses activations as they are.
  */
 public enum Activations {
-  /** Activations rounded to int8, every 32 with a scale of their own. */
+  /** Activations rounded to int8, with a scale for every 32. */
   INT8,
   /** Activations as they are, in {@code --dtype}. */
   BF16;
 
-  /** The types, multiplied so. */
+  /** The types with these activations. */
   public WeightTypes of(WeightTypes types) {
     return types.withExact(this == BF16);
   }

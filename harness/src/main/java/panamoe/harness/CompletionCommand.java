@@ -10,6 +10,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
+import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code panamoe completion}. */
@@ -24,7 +25,19 @@ import picocli.CommandLine.Spec;
       "  panamoe completion > ~/.local/share/bash-completion/completions/panamoe   in each"
     })
 public final class CompletionCommand implements Subcommand {
+  private enum Shell {
+    BASH,
+    ZSH
+  }
+
   @Spec private CommandSpec spec;
+
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "SHELL",
+      hideParamSyntax = true,
+      description = "bash or zsh. Default: the script is for both.")
+  private Shell shell;
 
   @Override
   public Integer call() {
@@ -34,10 +47,10 @@ public final class CompletionCommand implements Subcommand {
   }
 
   /**
-   * A command as it is typed: values in lower case, and for each option a label of its own, because
-   * picocli's script keeps values by label.
+   * A command for picocli's script: values in lower case, and a unique label for each option,
+   * because the script keeps values by label.
    *
-   * @param names of all commands, which help takes
+   * @param names of all commands, the values of help's parameter
    */
   private static CommandSpec shown(CommandSpec command, Collection<String> names) {
     CommandSpec shown = CommandSpec.create().name(command.name());

@@ -16,13 +16,13 @@ import picocli.CommandLine;
 final class ErrorSentence {
   private static final int LONGEST = 4000;
 
-  /** A word that is longer: the beginning and the end of a path tell it. */
+  /** A long word; the beginning and the end of a path are enough to recognise it. */
   private static final Pattern LONG_WORD =
       Pattern.compile("(?<head>\\S{200})\\S{100,}(?<tail>\\S{100})");
 
   private ErrorSentence() {}
 
-  /** Names that a file gives may be of any length; what is too long is cut. */
+  /** File names may have any length; what is too long is shortened. */
   static String of(Throwable failure) {
     String whole = TemporaryName.unhidden(sentence(failure));
     String sentence = LONG_WORD.matcher(whole).replaceAll("${head}...${tail}");

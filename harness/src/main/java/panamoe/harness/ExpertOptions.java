@@ -19,7 +19,7 @@ import picocli.CommandLine.TypeConversionException;
 /** The options for the experts of a model: {@code @Mixin ExpertOptions experts}. */
 @OptionGroup("Experts")
 public final class ExpertOptions {
-  /** A number of bytes, such as 512m or 1.5g. */
+  /** Parses a number of bytes, such as 512m or 1.5g. */
   static final class Size implements ITypeConverter<Long> {
     private static final Pattern FORM = Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?)([mg])");
 
@@ -56,9 +56,9 @@ public final class ExpertOptions {
       split = ",",
       description =
           "Experts that a token is sent to, 1 to what the model was trained with: a number, or one for each MoE layer, such as 8,8,4. Default: as trained.")
-  private List<Integer> topK; // null: not given
+  private List<Integer> topK; // null if not given
 
-  /** Experts of a token by layer, or for all; empty: as trained. */
+  /** Experts per token, for each layer or for all; empty for the trained number. */
   public List<Integer> topK() {
     return topK == null ? List.of() : topK;
   }
@@ -66,14 +66,14 @@ public final class ExpertOptions {
   /**
    * Checks the experts per token.
    *
-   * @throws IllegalArgumentException if they do not fit a model
+   * @throws IllegalArgumentException if they do not fit the model
    */
   public void requireFit(ModelFolder model) {
     settings(WeightTypes.of(DType.FLOAT32)).config(model.config());
   }
 
   /**
-   * How a model is held.
+   * The settings for loading a model.
    *
    * @throws IllegalArgumentException if experts per token are given without a number
    */
@@ -88,7 +88,7 @@ public final class ExpertOptions {
         : folder.toAbsolutePath();
   }
 
-  /** How often servers chose each expert, to be kept; null if it is not. */
+  /** The file of expert counts; null if they are not kept. */
   public ExpertHeat heat(ModelFolder model) {
     boolean kept = (memory != null || folder != null) && folder() != null;
     return kept && model.config().hasExperts() ? new ExpertHeat(folder(), model) : null;

@@ -6,11 +6,11 @@ import panamoe.tensor.DType;
 
 /** The dtype of keys and values, as named on the command line and in JSON. */
 public enum KeyValueType {
-  /** That of weights and activations. */
+  /** The dtype of activations. */
   DTYPE,
   INT8;
 
-  /** The dtype of the cache beside activations of {@code dtype}. */
+  /** The dtype of the cache for activations of {@code dtype}. */
   public DType of(DType dtype) {
     return this == INT8 ? DType.INT8 : dtype;
   }

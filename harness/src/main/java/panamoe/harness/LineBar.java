@@ -8,7 +8,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressState;
 import panamoe.io.Words;
 
-/** A bar that keeps one line of a terminal: no frame is longer, and each covers the last. */
+/** A progress bar on one line of a terminal: each frame fits and covers the previous one. */
 final class LineBar implements AutoCloseable {
   private static final int LONGEST = 40;
   private static final int SHORTEST = 8;
@@ -40,7 +40,7 @@ final class LineBar implements AutoCloseable {
       out.flush();
     }
 
-    /** Does nothing, because the library calls it only if a bar was drawn twice. */
+    /** Does nothing: the library calls it only if a bar was drawn twice. */
     @Override
     public void close() {}
 
@@ -60,9 +60,9 @@ final class LineBar implements AutoCloseable {
   /**
    * Starts a bar.
    *
-   * @param task what is done; may be empty
+   * @param task that is done; may be empty
    * @param done of {@code all}, at the beginning
-   * @param erased whether nothing of it stays when it is closed
+   * @param erased whether to remove the bar at the end
    */
   LineBar(
       PrintStream out, String task, long done, long all, int millisBetweenFrames, boolean erased) {
@@ -78,18 +78,18 @@ final class LineBar implements AutoCloseable {
             .build();
   }
 
-  /** So much is done, never less than before. */
+  /** Updates the progress, which never decreases. */
   void stepTo(long done, String message) {
     bar.setExtraMessage(message);
     bar.stepTo(Math.max(bar.getCurrent(), done));
   }
 
-  /** Prints lines in the bar's place, which goes on below them. */
+  /** Prints lines above the bar. */
   void printAbove(Runnable message) {
     line.printAbove(message);
   }
 
-  /** Draws it for the last time. */
+  /** Draws the last frame. */
   @Override
   public void close() {
     bar.close();
@@ -102,7 +102,7 @@ final class LineBar implements AutoCloseable {
   }
 
   /**
-   * Task, bar, and the message or else percents; the bar has the room that these leave.
+   * The task, the bar, and the message or percentage; the bar takes the remaining width.
    *
    * @return {@code width} characters
    */

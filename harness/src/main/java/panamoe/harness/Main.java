@@ -40,10 +40,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/**
- * The command line of the reference harness. Exit codes: 0 done, 1 failed, 2 wrong usage, 130
- * interrupted, 141 nothing reads the output.
- */
+/** The command line. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted, 141 no reader. */
 @Command(
     name = "panamoe",
     versionProvider = Version.class,
@@ -71,7 +68,7 @@ public final class Main implements Callable<Integer> {
   /** The exit code of an interrupted command. */
   public static final int INTERRUPTED = Interruption.EXIT_CODE;
 
-  /** Commands that tell of all others. */
+  /** Commands that describe all others. */
   private static final Set<Class<?>> OF_ALL =
       Set.of(CompletionCommand.class, ManualCommand.class, HelpCommand.class);
 
@@ -102,9 +99,9 @@ public final class Main implements Callable<Integer> {
   }
 
   /**
-   * When all ranks fail alike, rank 0 prints the error, and another rank's faster exit must not get
-   * it killed before. So this rank waits: after rank 0's exit the launcher ends this process. If
-   * that does not happen, only this rank has the error, and prints it.
+   * When all ranks fail alike, rank 0 prints the error, and a faster exit of another rank must not
+   * kill rank 0 before that. So this rank waits: after rank 0's exit the launcher ends this
+   * process. Otherwise only this rank has the error, and prints it.
    */
   private static void leaveTheWordToRank0(int rank, String unsaid) {
     try {
@@ -120,7 +117,7 @@ public final class Main implements Callable<Integer> {
     return commandLine(all(), () -> false);
   }
 
-  /** Of every module on the class path; those of other modules stand before plan. */
+  /** The commands of all modules on the class path; those of other modules come before plan. */
   private static List<Class<?>> all() {
     List<Class<?>> own = new ArrayList<>();
     List<Class<?>> others = new ArrayList<>();
@@ -138,7 +135,7 @@ public final class Main implements Callable<Integer> {
     return type.getAnnotation(Command.class).name();
   }
 
-  /** The commands that arguments can mean: reading the options of all takes half of a start. */
+  /** The commands that arguments can mean: reading all options takes half of the start. */
   static List<Class<?>> wanted(String... args) {
     String first = args.length == 0 ? "" : args[0];
     if (first.equals("-V") || first.equals("--version")) {
@@ -150,15 +147,15 @@ public final class Main implements Callable<Integer> {
   }
 
   /**
-   * @param readerGone whether the output goes nowhere, which ends a command without a word
+   * @param readerGone whether nothing reads the output, which ends a command silently
    */
   static CommandLine commandLine(List<Class<?>> types, BooleanSupplier readerGone) {
-    // picocli warns of two options that show help, as --help and --help-all do.
+    // picocli warns of two options that show help, --help and --help-all.
     CommandLine.tracer().setLevel(CommandLine.TraceLevel.OFF);
     CommandLine commands = new CommandLine(new Main());
     types.forEach(commands::addSubcommand);
     arguments(commands)
-        .map(argument -> argument.auxiliaryTypes()[0]) // for a list, the type of its elements
+        .map(argument -> argument.auxiliaryTypes()[0]) // the element type of a list
         .filter(Class::isEnum)
         .forEach(type -> registerChoices(commands, type, List.of(type.getEnumConstants())));
     registerChoices(commands, ExpertFormat.class, ExpertFormat.all());
@@ -209,7 +206,7 @@ public final class Main implements Callable<Integer> {
     }
   }
 
-  /** In the place of picocli's converters, whose messages name Java's types. */
+  /** Replaces picocli's converters, whose messages name Java types. */
   private static <T> ITypeConverter<T> number(Function<String, T> parser, String what) {
     return text -> {
       try {
@@ -220,7 +217,7 @@ public final class Main implements Callable<Integer> {
     };
   }
 
-  /** Makes options of a type accept some lower-case names, as their help shows them. */
+  /** Registers lower-case names as values of options of a type. */
   private static <T> void registerChoices(CommandLine commands, Class<T> type, List<?> values) {
     Map<String, T> choices = new LinkedHashMap<>();
     for (Object value : values) {
@@ -275,6 +272,8 @@ public final class Main implements Callable<Integer> {
               () -> {
                 if (command.getParent() != null && !command.getSubcommands().isEmpty()) {
                   sentence.append("; expected one of ").append(command.getSubcommands().keySet());
+                } else if (command.getCommandSpec().findOption("--prompt") != null) {
+                  sentence.append("; -p TEXT gives a prompt");
                 }
               });
     } else {
@@ -284,7 +283,7 @@ public final class Main implements Callable<Integer> {
     return CommandLine.ExitCode.USAGE;
   }
 
-  /** The first words that a command does not know: options alone, whose values may follow them. */
+  /** The first unknown words: options only, because their values may follow them. */
   private static List<String> unknown(List<String> all) {
     boolean options = !all.isEmpty() && all.getFirst().startsWith("-");
     Stream<String> first =
@@ -294,7 +293,7 @@ public final class Main implements Callable<Integer> {
     return first.map(word -> options ? word.replaceFirst("=.*", "") : word).toList();
   }
 
-  /** What may follow a command's name: names of its options and of commands below it. */
+  /** The words that may follow a command: its options and subcommands. */
   private static List<String> words(CommandLine command) {
     return Stream.concat(
             command.getSubcommands().keySet().stream(),
@@ -314,7 +313,7 @@ public final class Main implements Callable<Integer> {
     return CommandLine.ExitCode.SOFTWARE;
   }
 
-  /** Without picocli's index of an argument, which counts from 0 within the command. */
+  /** Removes picocli's argument index. */
   private static String firstLine(String message) {
     return message
         .lines()

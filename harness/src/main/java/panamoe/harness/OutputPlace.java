@@ -5,18 +5,15 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import panamoe.io.Require;
 
-/**
- * Checks a path that a command writes to, before its work begins. Folders that are missing above it
- * are made when it is written.
- */
+/** Checks a path that a command will write to; missing parent folders are created then. */
 public final class OutputPlace {
   private OutputPlace() {}
 
   /**
-   * Refuses a path where no new file can be written.
+   * Refuses a path where a new file cannot be created.
    *
    * @param option that names it, for messages
-   * @throws IllegalArgumentException if something is there, or its folder cannot be made or written
+   * @throws IllegalArgumentException if the path exists, or its folder cannot be created or written
    */
   public static void requireNewFile(Path file, String option) {
     requireNoFolder(file, option);
@@ -26,7 +23,7 @@ public final class OutputPlace {
     requireFolder(folderOf(file), option);
   }
 
-  /** Refuses a path where no file can be written; one that is there is replaced or appended to. */
+  /** Refuses a path that cannot be written; an existing file is replaced or appended to. */
   public static void requireFile(Path file, String option) {
     requireNoFolder(file, option);
     if (!Files.exists(file)) {
@@ -37,7 +34,7 @@ public final class OutputPlace {
   }
 
   /**
-   * Refuses a folder that cannot be made, or is there and cannot be written.
+   * Refuses a folder that cannot be created or written.
    *
    * @param option that names it, for messages
    * @throws IllegalArgumentException with the file or folder that is in the way

@@ -5,9 +5,8 @@ import java.util.function.DoubleConsumer;
 import panamoe.io.Words;
 
 /**
- * Shows on standard error which part of something is done: on a terminal as a bar, once it has
- * taken half a second, otherwise by a line every five seconds. Close it to end the bar's line.
- * Thread-safe.
+ * Shows the progress of a task on standard error: on a terminal as a bar, once it has taken half a
+ * second, otherwise by a line every five seconds. Close it to end the bar's line. Thread-safe.
  */
 public final class PartBar implements DoubleConsumer, AutoCloseable {
   private static final long NANOS_BEFORE = 500_000_000L;
@@ -18,7 +17,7 @@ public final class PartBar implements DoubleConsumer, AutoCloseable {
   private final PrintStream out;
   private final boolean terminal;
   private final String task;
-  private long last = System.nanoTime(); // the beginning, or the last line
+  private long last = System.nanoTime(); // of the beginning, or the last line
   private LineBar bar;
 
   private PartBar(PrintStream out, boolean terminal, String task) {
@@ -28,18 +27,18 @@ public final class PartBar implements DoubleConsumer, AutoCloseable {
   }
 
   /**
-   * @param task what is done, such as "loading"
+   * @param task such as "loading"
    */
   public static PartBar onStandardError(String task) {
     return new PartBar(System.err, TrainingProgress.isTerminal(2), task);
   }
 
-  /** As on a terminal, to {@code out}. */
+  /** A bar on {@code out}. */
   static PartBar on(PrintStream out, String task) {
     return new PartBar(out, true, task);
   }
 
-  /** {@code part}, 0 to 1, is done. */
+  /** Reports that {@code part}, 0 to 1, is done. */
   @Override
   public synchronized void accept(double part) {
     long shown = terminal ? NANOS_BEFORE : NANOS_BETWEEN_LINES;

@@ -4,7 +4,7 @@ import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** The options for the dtypes of a model that writes texts: {@code @Mixin Precision precision}. */
+/** The options for the dtypes of a model in inference: {@code @Mixin Precision precision}. */
 @OptionGroup("Types of numbers")
 public final class Precision {
   @Mixin private WeightPrecision weights;

@@ -7,13 +7,13 @@ import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** How experts' matrices are held, as named on the command line and in JSON. */
+/** The form of experts' matrices in memory, as named on the command line and in JSON. */
 public enum Quantization {
   INT8(DType.INT8_BLOCKS),
   INT4(DType.INT4_BLOCKS),
-  /** In the blocks of the model's files. */
+  /** The blocks of the model's files. */
   STORED(null),
-  /** As others, decoded where files have them in blocks. */
+  /** The common dtype; blocks in files are decoded. */
   NONE(null);
 
   private final DType dtype;
@@ -23,9 +23,9 @@ public enum Quantization {
   }
 
   /**
-   * What an option means for a model: without one, blocks that its files store are kept.
+   * The effect of an option: without one, blocks in the model's files are kept.
    *
-   * @param option null where it was not given
+   * @param option null if not given
    */
   public static Quantization of(Quantization option, ModelFolder folder) {
     if (option != null) {
@@ -38,7 +38,7 @@ public enum Quantization {
    * The dtypes of weights.
    *
    * @param compute of activations
-   * @param folder of the model; asked for STORED alone
+   * @param folder of the model; used for STORED only
    */
   public WeightTypes types(DType compute, Supplier<ModelFolder> folder) {
     return switch (this) {

@@ -5,8 +5,8 @@ import panamoe.open.ModelFolder;
 import panamoe.open.SamplingDefaults;
 import picocli.CommandLine.Option;
 
-/** Whether texts are drawn as a released model's makers draw them: {@code @Mixin}. */
-@OptionGroup("What is written")
+/** Whether to sample with a released model's generation_config.json: {@code @Mixin}. */
+@OptionGroup("Generation")
 public final class SamplingDefaultsOption {
   @Option(
       names = "--ignore-generation-config",
@@ -15,7 +15,7 @@ public final class SamplingDefaultsOption {
               + "generation_config.json.")
   private boolean ignored;
 
-  /** For texts that do not say otherwise. */
+  /** The publisher's defaults, or none. */
   public SamplingDefaults of(ModelFolder folder) {
     return ignored ? SamplingDefaults.NONE : folder.tokenizerFiles().sampling();
   }

@@ -22,15 +22,13 @@ public final class SharedOptions {
   public enum DeviceChoice {
     /** The native kernels. */
     CPU,
-    /** The native kernels for NVIDIA cards. */
+    /** The native kernels for NVIDIA GPUs. */
     CUDA,
-    /**
-     * The CUDA kernels emulated on the CPU, for tests without a card; many times slower than cpu.
-     */
+    /** The CUDA kernels emulated on the CPU, for tests without a GPU; slower than cpu. */
     SIMT,
     /** Plain Java in double precision: slow, the reference for all others. */
     REFERENCE,
-    /** The fastest backend of this machine. */
+    /** The fastest available backend. */
     AUTO
   }
 
@@ -42,13 +40,13 @@ public final class SharedOptions {
       paramLabel = "DEVICE",
       defaultValue = "auto",
       description = {
-        "cpu (native kernels), cuda (for an NVIDIA card), reference (plain Java, slow), simt (cuda's kernels emulated "
+        "cpu (native kernels), cuda (for an NVIDIA GPU), reference (plain Java, slow), simt (cuda's kernels emulated "
             + "on the CPU, slower still) or auto: cuda where it can be had, else cpu, else reference. Default: "
             + "${DEFAULT-VALUE}."
       })
   private DeviceChoice device;
 
-  private int threads; // 0: one per processor
+  private int threads; // 0 for one per processor
 
   @Option(
       names = "--seed",
@@ -79,7 +77,7 @@ public final class SharedOptions {
     return device;
   }
 
-  /** Whose options these are. */
+  /** The command with these options. */
   public CommandSpec command() {
     return command;
   }
@@ -140,25 +138,24 @@ public final class SharedOptions {
   }
 
   /**
-   * Opens one of this machine's cards; the caller closes it. {@code auto} means {@code cuda}.
+   * Opens one of this machine's GPUs; the caller closes it. {@code auto} means {@code cuda}.
    *
-   * @param card counted from 0
-   * @throws ParameterException if the device is not a card, is not available, or there are too few
-   *     cards; the message is one sentence
+   * @param gpu counted from 0
+   * @throws ParameterException if the device is not a GPU, is not available, or there are too few
+   *     GPUs; the message is one sentence
    */
-  public Backend openCard(int card) {
+  public Backend openGpu(int gpu) {
     String name =
         switch (device) {
           case AUTO, CUDA -> "cuda";
           case SIMT -> "simt";
           case CPU, REFERENCE ->
-              throw refused(" is no card, and every rank that NCCL joins needs one", null);
+              throw refused(" is not a GPU, and every rank that NCCL joins needs one", null);
         };
     try {
-      return Backends.open(name, 0, card);
+      return Backends.open(name, 0, gpu);
     } catch (IllegalArgumentException e) {
-      throw refused(
-          ": rank " + card + " of this machine needs a card of its own: " + e.getMessage(), e);
+      throw refused(": rank " + gpu + " of this machine needs its own GPU: " + e.getMessage(), e);
     } catch (NativeException e) {
       throw refused(": " + e.reason(), e);
     }
@@ -197,7 +194,7 @@ public final class SharedOptions {
     }
   }
 
-  /** The refusal of options, with a sentence by {@link Words#of}. */
+  /** An exception for wrong options, with a sentence by {@link Words#of}. */
   public ParameterException usage(String pattern, Object... values) {
     return new ParameterException(command.commandLine(), Words.of(pattern, values));
   }
@@ -210,7 +207,7 @@ public final class SharedOptions {
     return device.name().toLowerCase(Locale.ROOT);
   }
 
-  /** The device and the threads as options of another command. */
+  /** The device and the threads, as options for another command. */
   public List<String> ofMachine() {
     List<String> options = new ArrayList<>(List.of("--device", deviceName()));
     if (threads > 0) {

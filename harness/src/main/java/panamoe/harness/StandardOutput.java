@@ -8,8 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * The standard output. Not {@link System#out}, because that hides errors such as a full disk or a
- * closed pipe. Used by one thread at a time.
+ * The standard output with errors, such as a full disk or a closed pipe, which {@link System#out}
+ * hides. Used by one thread at a time.
  */
 final class StandardOutput extends FilterOutputStream {
   /** The exit code of a program that SIGPIPE ends. */
@@ -26,7 +26,7 @@ final class StandardOutput extends FilterOutputStream {
     super(new FileOutputStream(FileDescriptor.out));
   }
 
-  /** Whether a write failed because nothing reads the pipe any more, as with {@code | head}. */
+  /** Whether a write failed because the reader has gone, as with {@code | head}. */
   boolean readerGone() {
     return readerGone;
   }

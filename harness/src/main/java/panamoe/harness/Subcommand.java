@@ -2,8 +2,5 @@ package panamoe.harness;
 
 import java.util.concurrent.Callable;
 
-/**
- * A command of {@code panamoe}. Its module names its class in {@code META-INF/services}, in the
- * order of the help; it is there where that module is on the class path.
- */
+/** A command of {@code panamoe}, listed in its module's {@code META-INF/services} in help order. */
 public interface Subcommand extends Callable<Integer> {}

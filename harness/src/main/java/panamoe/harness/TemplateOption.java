@@ -21,10 +21,10 @@ public final class TemplateOption {
   private Path file;
 
   /**
-   * How the model's conversations are written. Says so if its makers did not tell.
+   * The model's chat format. Warns if a released model has no template.
    *
-   * @return lines if it has none
-   * @throws panamoe.io.DataException if there is a template that cannot be used
+   * @return lines for a model without a template
+   * @throws panamoe.io.DataException if the template cannot be used
    */
   public ChatFormat format(ModelFolder folder) {
     return folder.config().encoder() == null

@@ -8,8 +8,8 @@ import java.time.Duration;
 import panamoe.io.Words;
 
 /**
- * Prints training progress to stderr. Step, loss, bits per byte, tokens per second and time left,
- * on a terminal on one line with a bar where it has room, otherwise by a line every few seconds.
+ * Prints training progress to stderr: step, loss, bits per byte, tokens per second and time left;
+ * on a terminal on one line, with a bar if there is room, otherwise by a line every few seconds.
  * Used by one thread; close it to end the bar's line.
  */
 public final class TrainingProgress implements AutoCloseable {
@@ -40,7 +40,7 @@ public final class TrainingProgress implements AutoCloseable {
     return new TrainingProgress(System.err, isTerminal(2), done, steps);
   }
 
-  /** As on a terminal, to {@code out}. */
+  /** A bar on {@code out}. */
   static TrainingProgress asBar(PrintStream out, long done, long steps) {
     return new TrainingProgress(out, true, done, steps);
   }
@@ -74,7 +74,7 @@ public final class TrainingProgress implements AutoCloseable {
     }
   }
 
-  /** Prints lines to the same terminal, whole and with nothing of the bar. */
+  /** Prints lines to the same terminal, above the bar. */
   public void printAbove(Runnable message) {
     if (bar == null) {
       message.run();
@@ -96,7 +96,7 @@ public final class TrainingProgress implements AutoCloseable {
     return Words.of("%d:%02d:%02d", left.toHours(), left.toMinutesPart(), left.toSecondsPart());
   }
 
-  /** Java's test covers all standard streams together; Linux's covers each. */
+  /** Java's test covers all standard streams together; the one of Linux covers each. */
   public static boolean isTerminal(int descriptor) {
     try {
       String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();

@@ -6,14 +6,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.io.FileErrors;
 
-/** A small text that the user names; it may be a pipe. */
+/** A small text file that the user names; it may be a pipe. */
 public final class UserText {
   private UserText() {}
 
   /**
-   * Reads it as UTF-8.
+   * Reads the file as UTF-8.
    *
-   * @throws FileSystemException that names the file, which Java's do not for a folder or other
+   * @throws FileSystemException with the file's name, which Java's lack for a folder or invalid
    *     bytes
    */
   public static String of(Path file) throws FileSystemException {

@@ -28,7 +28,7 @@ public final class WeightPrecision {
       paramLabel = "TYPE",
       defaultValue = "int8",
       description =
-          "What a CPU multiplies weights in blocks by: int8 (activations rounded, every 32 with a scale: fast), or bf16 (activations as they are, in --dtype: the logits of decoded weights, slower). A card never rounds them. Default: ${DEFAULT-VALUE}.")
+          "What a CPU multiplies weights in blocks by: int8 (activations rounded, every 32 with a scale: fast), or bf16 (activations as they are, in --dtype: the logits of decoded weights, slower). A GPU never rounds them. Default: ${DEFAULT-VALUE}.")
   private Activations activations;
 
   /** The dtype of activations, and of weights that are not held in blocks. */
@@ -36,17 +36,17 @@ public final class WeightPrecision {
     return dtype;
   }
 
-  /** How experts' matrices of a model are held. */
+  /** The form of experts' matrices of a model. */
   public Quantization quantize(ModelFolder folder) {
     return Quantization.of(quantize, folder);
   }
 
-  /** What weights in blocks are multiplied by. */
+  /** The activations that weights in blocks are multiplied by. */
   public Activations activations() {
     return activations;
   }
 
-  /** The dtypes of the weights of a model, and how they are multiplied. */
+  /** The dtypes of a model's weights. */
   public WeightTypes types(ModelFolder folder) {
     return activations.of(quantize(folder).types(dtype.dtype(), () -> folder));
   }

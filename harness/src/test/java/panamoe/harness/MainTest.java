@@ -45,6 +45,8 @@ class MainTest {
         "train --txt x         | panamoe train: Unknown option: '--txt'; did you mean --text? (panamoe train",
         "train --txt=x --sed 1 | panamoe train: Unknown options: '--txt', '--sed'; did you mean --text? (panamoe",
         "train a b             | panamoe train: Unmatched arguments: 'a', 'b' (panamoe train --help",
+        "generate a It was     | panamoe generate: Unmatched arguments: 'It', 'was'; -p TEXT gives"
+            + " a prompt (panamoe",
         "generate -p x         | panamoe generate: Missing required parameter: 'MODEL' (panamoe generate --help",
         "generate a -p x -m b  | panamoe generate: MODEL is a, and --model b; give one (panamoe generate",
         "eval --threads 0      | panamoe eval: Invalid value for option '--threads': 0 is not in 1..1024",
@@ -95,12 +97,21 @@ class MainTest {
 
   @Test
   void helpIsOfACommandBelowAnotherToo() {
-    for (String command : List.of("train", "data prepare")) {
+    for (String command : List.of("train", "train --help-all", "data prepare")) {
       CommandRun run = CommandRun.of(("help " + command).split(" "));
       assertEquals(0, run.exitCode());
-      assertEquals(CommandRun.of((command + " --help").split(" ")).out(), run.out());
+      assertEquals(CommandRun.of((command + " --help").split(" ")).out(), run.out(), command);
     }
     assertEquals(CommandRun.of("--help").out(), CommandRun.of("help").out());
+  }
+
+  @Test
+  void theCompletionScriptIsForBothShells() {
+    String script = CommandRun.of("completion").out();
+    assertFalse(script.isEmpty());
+    for (String shell : List.of("bash", "zsh")) {
+      assertEquals(script, CommandRun.of("completion", shell).out());
+    }
   }
 
   @Test

@@ -9,10 +9,10 @@ import panamoe.tensor.TensorScope;
 import panamoe.train.TrainedTensors;
 
 /**
- * AdamW (arXiv 1711.05101) over a {@link TrainableModel}'s parameters, computed on its device: two
- * FLOAT32 moments beside each parameter, until it or the model is closed. On several ranks it sums
- * the gradients, and the ranks that hold a parameter share its moments (ZeRO stage 1). As all of a
- * device, it serves one thread at a time.
+ * AdamW (arXiv 1711.05101) on a {@link TrainableModel}'s parameters, computed on its device. It has
+ * two FLOAT32 moments for each parameter, until it or the model is closed. On several ranks it sums
+ * the gradients, and the ranks that hold a parameter shard its moments (ZeRO stage 1). One thread
+ * at a time may call it, like everything on a device.
  */
 public final class AdamW implements AutoCloseable {
   private final TrainableModel model;
@@ -42,23 +42,23 @@ public final class AdamW implements AutoCloseable {
   }
 
   /**
-   * An optimizer that has taken no step.
+   * A new optimizer, before its first step.
    *
    * @throws PanamoeException.BadArgument if an argument is null
-   * @throws IllegalStateException if the model is closed, or its device in use by another thread;
-   *     the methods below throw it too
+   * @throws IllegalStateException if the model is closed, or another thread uses its device; the
+   *     methods below throw it too
    */
   public static AdamW begin(TrainableModel model, AdamWSettings settings) {
     return lifeOf(model).use(() -> new AdamW(model, Argument.notNull("settings", settings), null));
   }
 
   /**
-   * An optimizer that goes on, bit for bit, from the checkpoint that the model was loaded from.
-   * Call it right after {@link TrainableModel#load}: a later save may delete the checkpoint.
+   * Continues an optimizer, bit for bit, from the checkpoint that the model was loaded from. Call
+   * it right after {@link TrainableModel#load}: a later save may delete the checkpoint.
    *
-   * @param settings the same as before, for the same bits
+   * @param settings for the same bits, the saved optimizer's
    * @throws PanamoeException.BadModel if the model is not from a checkpoint with AdamW's moments,
-   *     or it is damaged
+   *     or the checkpoint is damaged
    */
   public static AdamW resume(TrainableModel model, AdamWSettings settings) {
     return lifeOf(model)
@@ -79,14 +79,14 @@ public final class AdamW implements AutoCloseable {
   }
 
   /**
-   * Moves the parameters against the gradients, which the caller then sets to zero. On several
-   * ranks all call it.
+   * Updates the parameters by the gradients, which the caller then sets to zero. On several ranks
+   * all call it.
    *
    * @param learningRate of this step
-   * @return the global norm of the gradients, before it was clipped
+   * @return the global norm of the gradients before clipping
    * @throws PanamoeException.BadArgument if the rate is negative, or not finite as a FLOAT32
    * @throws PanamoeException.Diverged if the norm is not finite; the parameters stay as they are
-   * @throws IllegalStateException also if a backward failed and left a part of the gradients
+   * @throws IllegalStateException also if a failed backward left partial gradients
    */
   public double step(double learningRate) {
     return life.use(
@@ -110,12 +110,12 @@ public final class AdamW implements AutoCloseable {
         });
   }
 
-  /** The number of steps taken, those before a {@link #resume} included. */
+  /** The number of steps taken, with those before {@link #resume}. */
   public long steps() {
     return steps;
   }
 
-  /** Frees the moments. Idempotent; throws as {@link TrainableModel#close} does. */
+  /** Frees the moments. Idempotent; throws like {@link TrainableModel#close}. */
   @Override
   public void close() {
     life.close();

@@ -19,11 +19,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Wraps callers' memory as tensors for one call. Kernels use the memory itself if that is safe, and
- * a copy in these cases:
+ * Wraps callers' memory as tensors for one call. Kernels use the memory itself except in these
+ * cases, in which it is copied:
  *
  * <ul>
- *   <li>a card, which cannot access the caller's memory;
+ *   <li>a GPU, which cannot access the caller's memory;
  *   <li>a mapped file, which may be truncated: Java's access then throws, but a kernel's crashes
  *       the process. The JVM knows that a segment is mapped, also one of a {@code
  *       MappedByteBuffer}, but not one of such a buffer's view as floats or ints;
@@ -32,10 +32,10 @@ import panamoe.tensor.TensorScope;
  * </ul>
  */
 final class CallersMemory {
-  /** To ask the system what is free takes 0.1 ms, which a call with more activations hides. */
+  /** Asking for free memory takes 0.1 ms, negligible in a call with more activations. */
   private static final double COMPARED_BYTES = 64 << 20;
 
-  /** Blocks of memory are an eighth larger than asked for at most (core/memory_blocks.h). */
+  /** The allocator rounds sizes up by at most an eighth (core/memory_blocks.h). */
   private static final double ROUNDING = 9 / 8.0;
 
   private final Backend backend;
@@ -52,7 +52,7 @@ final class CallersMemory {
   }
 
   /**
-   * Refuses a call whose activations do not fit into the memory that is free now.
+   * Refuses a call whose activations do not fit into the free memory.
    *
    * @throws OutOfMemoryError in one sentence
    */
@@ -83,8 +83,8 @@ final class CallersMemory {
   }
 
   /**
-   * An INT32 tensor with a copy of the memory; throws as {@link #input} does, and if a value is
-   * less than {@code least} or more than {@code most}.
+   * An INT32 tensor with a copy of the memory; throws like {@link #input}, and if a value is less
+   * than {@code least} or more than {@code most}.
    */
   Tensor ids(String name, MemorySegment segment, long count, int least, int most) {
     return copied(
@@ -96,16 +96,13 @@ final class CallersMemory {
   private static void requireRange(String name, MemorySegment ids, int least, int most) {
     for (long i = 0; i < ids.byteSize() / Integer.BYTES; i++) {
       int id = ids.getAtIndex(ValueLayout.JAVA_INT, i);
-      if (id < least || id > most) { // for each token: nothing is boxed before
+      if (id < least || id > most) { // in a loop over tokens: no boxing before the check
         throw Require.refusal("%s[%s] is %s, expected %s to %s", name, i, id, least, most);
       }
     }
   }
 
-  /**
-   * A UINT8 tensor with a copy of the memory; throws as {@link #input} does, and if a value is
-   * neither 0 nor 1.
-   */
+  /** A UINT8 tensor with a copy of the memory; throws like {@link #input}, and if not 0 or 1. */
   Tensor mask(String name, MemorySegment segment, long count) {
     return copied(
         name, wrap(name, segment, DType.UINT8, count), copy -> requireZerosAndOnes(name, copy));
@@ -121,10 +118,7 @@ final class CallersMemory {
     }
   }
 
-  /**
-   * A FLOAT32 tensor over memory to write; throws as {@link #input} does, and if the segment is
-   * read-only.
-   */
+  /** A FLOAT32 tensor over memory to write; throws like {@link #input}, and if read-only. */
   Tensor output(String name, MemorySegment segment, long... shape) {
     return output(name, DType.FLOAT32, segment, shape);
   }
@@ -139,8 +133,8 @@ final class CallersMemory {
   /**
    * Runs kernels on the tensors and waits for them.
    *
-   * @throws NotFinite if a gate gets numbers that are not finite
-   * @throws IllegalStateException that names the argument, if its arena was closed meanwhile
+   * @throws NotFinite if a gate's input is not finite
+   * @throws IllegalStateException with the argument's name, if its arena was closed meanwhile
    */
   void compute(Runnable kernels) {
     try {
@@ -157,10 +151,10 @@ final class CallersMemory {
   }
 
   /**
-   * Waits for the kernels of a forward. A card says only now what they refuse: logits of a gate,
-   * because the other values are checked before.
+   * Waits for the kernels of a forward. Only now does a GPU report a gate's refused logits; the
+   * other inputs were checked before.
    *
-   * @throws NotFinite if it refuses some
+   * @throws NotFinite if a gate's logits are not finite
    */
   void await() {
     try {
@@ -170,10 +164,7 @@ final class CallersMemory {
     }
   }
 
-  /**
-   * Copies an {@link #output} to the caller's memory, unless it is that memory. Call it after
-   * {@link #compute}.
-   */
+  /** Copies an {@link #output} to the caller's memory if needed, after {@link #compute}. */
   void giveBack(String name, Tensor output, MemorySegment segment) {
     if (output.borrowedMemory() == null) {
       copy(name, HostView.elements(output), segment.asSlice(0, output.bytes()));
@@ -193,10 +184,7 @@ final class CallersMemory {
     }
   }
 
-  /**
-   * Refuses memory whose arena is closed, because kernels receive addresses, which are not checked
-   * again.
-   */
+  /** Refuses memory of a closed arena: kernels get addresses, which are not checked again. */
   static void requireAlive(String name, MemorySegment segment) {
     if (!segment.scope().isAlive()) {
       throw new IllegalStateException("the arena of " + name + " is closed");

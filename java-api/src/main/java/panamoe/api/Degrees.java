@@ -5,8 +5,8 @@ import panamoe.api.internal.Failures;
 import panamoe.parallel.Topology;
 
 /**
- * How ranks share a layer or a model: {@code ranks = data * tensor}. Ranks of one tensor group are
- * given the same tokens, every such group its own (DeepSpeed-MoE §4.1.3, §5.2;
+ * How ranks share a layer or a model: {@code ranks = data * tensor}. Ranks of one tensor group get
+ * the same tokens, different groups different tokens (DeepSpeed-MoE §4.1.3, §5.2;
  * docs/parallelism.md).
  *
  * @param expert most ranks that a layer's experts are spread over: a divisor of the data degree, or
@@ -38,23 +38,23 @@ public record Degrees(int expert, int tensor, int slices) {
         });
   }
 
-  /** Every rank has its own tokens; experts are spread over {@code expert} of them. */
+  /** Data parallel ranks, with experts spread over {@code expert} of them. */
   public static Degrees of(int expert) {
     return new Degrees(expert, 1, 1);
   }
 
-  /** The same with heads and MLPs sliced over {@code ranks}, and experts whole. */
+  /** These degrees with heads and MLPs sliced over {@code ranks}, and whole experts. */
   public Degrees withTensor(int ranks) {
     return new Degrees(expert, ranks, slices);
   }
 
-  /** The same with each expert sliced over {@code ranks} of the tensor ranks, which come first. */
+  /** These degrees with each expert sliced over the first {@code ranks} of the tensor ranks. */
   public Degrees withSlices(int ranks) {
     return new Degrees(expert, tensor, ranks);
   }
 
   /**
-   * @throws IllegalArgumentException if the ranks cannot be divided so
+   * @throws IllegalArgumentException if the number of ranks does not divide
    */
   Topology topology(int ranks) {
     return new Topology(ranks, expert, tensor, slices);

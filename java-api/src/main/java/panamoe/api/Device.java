@@ -14,8 +14,8 @@ import panamoe.backend.Backends;
  * A device that layers and models run on, with its threads.
  *
  * <p>Only one thread at a time may call a device and the layers and models created on it. A
- * concurrent call, and any use after close, throws {@link IllegalStateException}. Threads may call
- * one after the other. Open one device per computing thread.
+ * concurrent call, and any use after close, throws {@link IllegalStateException}. Different threads
+ * may call in sequence. Open one device per computing thread.
  */
 public final class Device implements AutoCloseable {
   static {
@@ -36,13 +36,13 @@ public final class Device implements AutoCloseable {
   /**
    * Opens a device.
    *
-   * @param name "cpu" (native kernels), "cuda" (native kernels for an NVIDIA card; callers' memory
-   *     is copied to it and back), "reference" (plain Java, slow and exact, needs no native
+   * @param name "cpu" (native kernels), "cuda" (native kernels for an NVIDIA GPU; callers' memory
+   *     is copied to it and back), "reference" (plain Java, slow and exact, without a native
    *     library) or "auto" (the first of cuda, cpu and reference that is available; this class's
    *     {@link System.Logger} warns of plain Java, which never replaces a library that {@code
    *     panamoe.native.path} names)
-   * @param threads 0 to 1024; 0: one per processor; results do not depend on it
-   * @throws PanamoeException if the device is not available; the message says what was looked for
+   * @param threads 0 to 1024; 0 for one per processor; results do not depend on it
+   * @throws PanamoeException if the device is not available; the message lists what was tried
    * @throws IncompatibleClassChangeError if jars of Panamoe have different versions; the message
    *     names them
    */
@@ -82,14 +82,13 @@ public final class Device implements AutoCloseable {
   }
 
   /**
-   * Closes as {@link #close} does, as soon as the call of another thread has returned; meanwhile
-   * further calls throw {@link IllegalStateException}. Any thread may call it, outside a call of
-   * the device.
+   * Closes like {@link #close} after another thread's call has returned; meanwhile further calls
+   * throw {@link IllegalStateException}. Any thread may call it, outside a call of the device.
    *
-   * @param patience how long it waits
+   * @param patience maximum wait
    * @throws PanamoeException.BadArgument if it is null
-   * @throws IllegalStateException as {@link #close}, if the call still runs when the time is over
-   *     or this thread is interrupted, which it stays
+   * @throws IllegalStateException like {@link #close}, if the call still runs after {@code
+   *     patience} or this thread is interrupted; its interrupt status stays set
    */
   public void closeWhenIdle(Duration patience) {
     lifetime.closeWhenIdle(patience);
@@ -104,7 +103,7 @@ public final class Device implements AutoCloseable {
   }
 
   /**
-   * The lifetime of a device that was given.
+   * The lifetime of a device argument.
    *
    * @throws PanamoeException.BadArgument if it is null
    */

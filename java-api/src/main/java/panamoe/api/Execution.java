@@ -6,11 +6,11 @@ import panamoe.api.internal.Failures;
 import panamoe.io.ConfigJson;
 
 /**
- * How a layer or model is held and computed.
+ * The precision and the ranks of a layer or model.
  *
  * @param precision of activations, and of the weights that kernels read. A model that trains in
- *     BFLOAT16 has FLOAT32 parameters beside them, which optimizers change
- * @param ranks that hold it together; null: this rank alone does
+ *     BFLOAT16 also has FLOAT32 parameters, which optimizers change
+ * @param ranks that hold it together; null for this rank alone
  */
 public record Execution(Precision precision, Ranks ranks) {
   static {
@@ -32,7 +32,7 @@ public record Execution(Precision precision, Ranks ranks) {
   /** On one rank in {@link Precision#BFLOAT16}. */
   public static final Execution BFLOAT16 = new Execution(Precision.BFLOAT16, null);
 
-  /** The same on several ranks, all of which create it together. */
+  /** This precision on several ranks, all of which create the layer or model together. */
   public Execution over(Ranks several) {
     return new Execution(precision, several);
   }
@@ -40,27 +40,27 @@ public record Execution(Precision precision, Ranks ranks) {
   /**
    * The ranks on a device.
    *
-   * @throws IllegalArgumentException if the ranks compute elsewhere
+   * @throws IllegalArgumentException if the ranks use another device
    */
   panamoe.parallel.Ranks on(Device device) {
     return ranks == null ? panamoe.parallel.Ranks.alone() : ranks.on(device);
   }
 
   /**
-   * The ranks on a device, once they have found that all make the same. Collective.
+   * The ranks on a device, after a check that all create the same. Collective.
    *
    * @param config of the layer or model
-   * @param beside what else decides about it, by name
-   * @throws IllegalArgumentException if the ranks compute elsewhere
-   * @throws panamoe.comm.CommunicationException on every rank, if one makes something else
+   * @param others further settings to compare, by name
+   * @throws IllegalArgumentException if the ranks use another device
+   * @throws panamoe.comm.CommunicationException on every rank, if they create different things
    */
-  panamoe.parallel.Ranks alikeOn(Device device, Record config, Map<String, ?> beside) {
+  panamoe.parallel.Ranks alikeOn(Device device, Record config, Map<String, ?> others) {
     panamoe.parallel.Ranks found = on(device);
     found.requireSame(
         () -> {
           Map<String, String> values = ConfigJson.values(ConfigJson.tree(config));
           values.put("precision", precision.toString());
-          beside.forEach((name, value) -> values.put(name, value.toString()));
+          others.forEach((name, value) -> values.put(name, value.toString()));
           return values;
         });
     return found;

@@ -6,7 +6,7 @@ import java.util.Map;
 import panamoe.backend.Routes;
 import panamoe.op.RouteObserver;
 
-/** Remembers what the gates of one forward decide. */
+/** Collects the gates' statistics of one forward. */
 final class GateLoads implements RouteObserver {
   private final Map<Integer, Routes> decided = new LinkedHashMap<>();
 
@@ -15,7 +15,7 @@ final class GateLoads implements RouteObserver {
     decided.put(layer, routes);
   }
 
-  /** Reads it after the forward, which waits for no gate, and before its memory is freed. */
+  /** Reads them after the forward, before its memory is freed. */
   List<GateStatistics> read() {
     return decided.entrySet().stream()
         .map(gate -> GateStatistics.of(gate.getKey(), gate.getValue()))

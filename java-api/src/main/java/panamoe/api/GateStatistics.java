@@ -5,11 +5,11 @@ import java.util.List;
 import panamoe.backend.Routes;
 
 /**
- * What a gate did with this rank's tokens in one forward.
+ * A gate's decisions for this rank's tokens in one forward.
  *
  * @param layer of the model, from 0
  * @param tokensPerExpert [E], tokens routed to each expert, before dropping
- * @param dropped routes beyond the experts' capacity, which no expert saw
+ * @param dropped routes beyond the experts' capacity
  * @param auxiliaryLoss the load balancing loss before its coefficient; 1 is perfect balance
  * @param zLoss the mean squared log-sum-exp of the router's logits, before its coefficient
  */

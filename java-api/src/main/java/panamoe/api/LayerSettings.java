@@ -14,9 +14,9 @@ import panamoe.config.MoeConfig;
  * @param expertHidden F, inner width of an expert
  * @param experts E, 1 to 1024
  * @param topK K, experts per token, 1 to 16
- * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this many
- *     times its even share, by DeepSpeed's rules for this K (at least 4 routes)
- * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this
+ *     multiple of its even share, by DeepSpeed's rules for this K (at least 4 routes)
+ * @param residual whether a fixed MLP runs in addition to the routed experts (Residual MoE)
  * @param activation of the experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
  * @param auxiliaryCoefficient factor of the load balancing loss in the gradients
  */
@@ -36,8 +36,8 @@ public record LayerSettings(
   /**
    * Checks the values.
    *
-   * @throws PanamoeException.BadArgument if one is null or out of range, or they contradict each
-   *     other
+   * @throws PanamoeException.BadArgument if a value is null or out of range, or values contradict
+   *     each other
    */
   public LayerSettings {
     Failures.run(

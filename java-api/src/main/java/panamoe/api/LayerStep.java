@@ -48,7 +48,7 @@ public final class LayerStep implements AutoCloseable {
     this.life = layer.lifetime().begin("the step", scope::close);
   }
 
-  /** What the gate did. The backward includes the gradients of its losses. */
+  /** The gate's statistics. The backward includes the gradients of its losses. */
   public GateStatistics gate() {
     return gate;
   }
@@ -95,7 +95,7 @@ public final class LayerStep implements AutoCloseable {
         });
   }
 
-  /** Frees the memory kept for the backward. Idempotent; throws as {@link MoeLayer#close} does. */
+  /** Frees the memory kept for the backward. Idempotent; throws like {@link MoeLayer#close}. */
   @Override
   public void close() {
     life.close();

@@ -30,10 +30,10 @@ import panamoe.train.TrainedTensors;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Trainable models on disk: checkpoints in a folder as a run has it. */
+/** Trainable models on disk: checkpoints in a run's folder layout. */
 final class ModelFiles {
   private static final int KEPT = 2;
-  // Before the names of callers' tensors, beside the moments of AdamW.
+  // Prefix of callers' tensors in a checkpoint, which also has AdamW's moments.
   private static final String CALLERS = "caller.";
 
   private ModelFiles() {}
@@ -94,9 +94,7 @@ final class ModelFiles {
     }
   }
 
-  /**
-   * What several ranks are to load: all see the checkpoint that the first one found. Collective.
-   */
+  /** The folder that several ranks load: all use the checkpoint that rank 0 found. Collective. */
   static ModelFolder open(Path folder, Ranks ranks) {
     byte[] found = null;
     if (ranks.first()) {
@@ -108,7 +106,7 @@ final class ModelFiles {
   }
 
   /**
-   * The configuration of a model that is to be trained.
+   * The configuration of a model to train.
    *
    * @throws CheckpointException if its weights are quantized
    */
@@ -116,23 +114,23 @@ final class ModelFiles {
     if (folder.weights() instanceof StoredWeights.Released) {
       return ((StoredWeights.Released) folder.weights()).model().trained();
     }
-    folder.checkpoint(); // refuses a quantized one
+    folder.checkpoint(); // refuses a quantized model
     return folder.config();
   }
 
-  /** The checkpoint that a model comes from; null if it is a released model. */
+  /** The checkpoint of a model; null for a released model. */
   static Checkpoint checkpoint(ModelFolder folder) {
     return folder.weights() instanceof StoredWeights.Saved ? folder.checkpoint() : null;
   }
 
-  /** Refuses files that do not hold a model, before anything is allocated. */
+  /** Refuses files of another model, before anything is allocated. */
   static void require(ModelFolder folder, ModelConfig config, Backend backend) {
     folder
         .weights()
         .require(config, WeightTypes.of(DType.FLOAT32), Long.MAX_VALUE, backend.onHost());
   }
 
-  /** Reads what this rank holds into a model that was materialized. */
+  /** Reads this rank's part into a materialized model. */
   static void read(ModelFolder folder, LanguageModel model, Backend backend) {
     boolean alone = model.parameters().ranks().world().size() == 1;
     folder.weights().load(ModelTensors.masterDestinations(model), backend, alone, true, part -> {});

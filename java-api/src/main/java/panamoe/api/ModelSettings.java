@@ -55,8 +55,8 @@ public record ModelSettings(
   /**
    * Copies the list, and checks the values.
    *
-   * @throws PanamoeException.BadArgument if one is null or out of range, or they contradict each
-   *     other
+   * @throws PanamoeException.BadArgument if a value is null or out of range, or values contradict
+   *     each other
    */
   public ModelSettings(
       int vocabulary,

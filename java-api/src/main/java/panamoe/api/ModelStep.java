@@ -22,15 +22,15 @@ public final class ModelStep implements AutoCloseable {
   private final Tape tape;
   private final List<GateStatistics> gates;
   private final Lifetime life;
-  // The loss computes the output matrix's gradient in the forward; callers receive it with the
-  // others in the backward.
+  // The loss computes the output matrix's gradient in the forward; the backward adds it with the
+  // others.
   private final Tensor headGradient;
   private final double loss;
   private final double divergence;
   private boolean done;
 
   /**
-   * @param teacher or null
+   * @param teacher null for none
    */
   ModelStep(TrainableModel trained, TokenBatch.Given given, Teacher teacher, long seed) {
     LanguageModel model = trained.weights();
@@ -84,7 +84,7 @@ public final class ModelStep implements AutoCloseable {
   }
 
   /**
-   * The mean cross-entropy of the targets that count, over all ranks, in nats; without the load
+   * The mean cross-entropy of the counted targets over all ranks, in nats, without the load
    * balancing losses.
    */
   public double loss() {
@@ -92,14 +92,14 @@ public final class ModelStep implements AutoCloseable {
   }
 
   /**
-   * The mean divergence from the teacher over the targets that count, in nats, without its weight;
-   * 0 without a teacher, NaN if the teacher's logits have a NaN.
+   * The mean divergence from the teacher over the counted targets, in nats, unweighted; 0 without a
+   * teacher, NaN if the teacher's logits have a NaN.
    */
   public double divergence() {
     return divergence;
   }
 
-  /** What the gates did, one for each MoE layer, in order. */
+  /** The gates' statistics, one for each MoE layer, in order. */
   public List<GateStatistics> gates() {
     return gates;
   }
@@ -136,10 +136,7 @@ public final class ModelStep implements AutoCloseable {
         });
   }
 
-  /**
-   * Frees the memory kept for the backward. Idempotent; throws as {@link TrainableModel#close}
-   * does.
-   */
+  /** Frees the activations. Idempotent; throws like {@link TrainableModel#close}. */
   @Override
   public void close() {
     life.close();

@@ -21,12 +21,12 @@ import panamoe.tensor.TensorScope;
  * One Mixture-of-Experts layer for another framework. It computes on the framework's off-heap
  * memory and exposes its parameters and gradients by name for the framework's optimizer.
  *
- * <p>Tokens are rows of width {@code hidden}: x, y and their gradients are of the layer's {@link
- * Precision}, parameters and their gradients always FLOAT32. All memory is row-major, native, and
- * aligned to its elements. Only one thread at a time may call a {@link Device} and what was created
- * on it. A caller's arena cannot be closed during a call. Memory mapped from a file is copied
- * first, except for a view of a {@code MappedByteBuffer} as floats, which the JVM cannot recognise:
- * its file must not be truncated during a call.
+ * <p>Tokens are rows of width {@code hidden}: x, y and their gradients have the layer's {@link
+ * Precision}, parameters and their gradients are always FLOAT32. All memory is row-major, native,
+ * and aligned to its elements. Only one thread at a time may call a {@link Device} and what was
+ * created on it. A caller's arena cannot be closed during a call. Memory mapped from a file is
+ * copied first, except for a view of a {@code MappedByteBuffer} as floats, which the JVM cannot
+ * recognise: its file must not be truncated during a call.
  *
  * {@snippet file="panamoe/api/MoeLayerExample.java" region="layer"}
  */
@@ -34,7 +34,7 @@ public final class MoeLayer implements AutoCloseable {
   private static final float INITIAL_DEVIATION = 0.02f;
 
   private final Device device;
-  private final LayerSettings settings; // null where a configuration said it all
+  private final LayerSettings settings; // null for a layer of a configuration
   private final int hidden;
   private final Precision precision;
   private final panamoe.moe.MoeLayer layer;
@@ -71,7 +71,7 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Creates a layer with random parameters from {@code seed}; every expert gets different values.
+   * Creates a layer with random parameters from {@code seed}; all experts differ.
    *
    * @throws PanamoeException.BadArgument if an argument is null
    * @throws IllegalStateException if the device is closed or in use by another thread; all methods
@@ -82,11 +82,11 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Makes a layer in another precision or on several ranks, each of which calls this with the same
+   * Creates a layer in another precision or on several ranks. Each rank calls this with the same
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the layer does not divide among the ranks
-   * @throws PanamoeException.RanksFailed if a rank has other settings or another seed than most
+   * @throws PanamoeException.RanksFailed if a rank's settings or seed differ from the others'
    */
   public static MoeLayer create(
       Device device, LayerSettings settings, Execution execution, long seed) {
@@ -99,20 +99,20 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * A layer with fresh parameters that a configuration describes: everything that a layer of a
-   * model can be, and {@link LayerSettings} has no words for.
+   * A new layer from a configuration, with all options of a model's layers, also those that {@link
+   * LayerSettings} does not have.
    *
    * @param hidden M, width of a token
-   * @param config JSON as {@code config.json} has it where a block's {@code feedForward} is of the
-   *     kind {@code MOE}; docs/models.md lists its keys
+   * @param config JSON of a {@code feedForward} of the kind {@code MOE}, as in {@code config.json};
+   *     docs/models.md lists its keys
    * @throws PanamoeException.BadArgument if the configuration is invalid; the message names the key
-   * @throws IllegalStateException as {@link #create(Device, LayerSettings, long)}
+   * @throws IllegalStateException like {@link #create(Device, LayerSettings, long)}
    */
   public static MoeLayer create(Device device, int hidden, String config, long seed) {
     return create(device, hidden, config, Execution.FLOAT32, seed);
   }
 
-  /** Makes a layer of a configuration, in another precision or on several ranks. */
+  /** Creates a layer from a configuration, in another precision or on several ranks. */
   public static MoeLayer create(
       Device device, int hidden, String config, Execution execution, long seed) {
     return Device.lifetimeOf(device)
@@ -130,9 +130,9 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * What the layer was made of.
+   * The settings of the layer.
    *
-   * @throws IllegalStateException if that was a configuration
+   * @throws IllegalStateException if it was created from a configuration
    */
   public LayerSettings settings() {
     if (settings == null) {
@@ -156,7 +156,7 @@ public final class MoeLayer implements AutoCloseable {
     return precision;
   }
 
-  /** Its parameters and gradients by name. */
+  /** The parameters and gradients by name. */
   public Parameters parameters() {
     return parameters;
   }
@@ -170,8 +170,8 @@ public final class MoeLayer implements AutoCloseable {
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
    *     confined to another thread, or read-only but an output, if y overlaps x, a parameter or a
    *     gradient, or if there are more than 2^31 - 1 tokens
-   * @throws PanamoeException.Diverged if x or the weights have numbers that are not finite, and the
-   *     gate sees them
+   * @throws PanamoeException.Diverged if a gate's input is not finite because x or the weights are
+   *     not
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
    * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
@@ -180,9 +180,9 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Runs the layer over tokens of which some are padding.
+   * Runs the layer on tokens with padding.
    *
-   * @param used UINT8 [tokens], 0 marks padding, which no expert sees; null: none is
+   * @param used UINT8 [tokens], 0 marks padding, which no expert sees; null for no padding
    */
   public void forward(MemorySegment x, MemorySegment used, MemorySegment y, long tokens) {
     lifetime.run(
@@ -195,9 +195,9 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Refuses more tokens than kernels can number.
+   * Refuses more tokens than kernels can index.
    *
-   * @throws IllegalArgumentException if there are more, or fewer than none
+   * @throws IllegalArgumentException if there are too many, or the number is negative
    */
   static void requireTokens(long tokens) {
     Argument.require(
@@ -216,10 +216,10 @@ public final class MoeLayer implements AutoCloseable {
    */
   record Rows(MemorySegment x, MemorySegment used, MemorySegment y, long tokens) {}
 
-  /** The x and y of rows as kernels got them. */
+  /** The tensors of x and y in a computation. */
   record Computed(Tensor input, Tensor output) {}
 
-  /** Runs the layer over rows. */
+  /** Runs the layer on rows. */
   Computed compute(Pass pass, CallersMemory memory, Rows rows) {
     long tokens = rows.tokens;
     requireTokens(tokens);
@@ -249,25 +249,26 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Runs the layer for training and keeps what the backward needs, until the step is closed.
+   * Runs the layer for training and keeps what the backward needs until the step is closed.
    *
    * @param x [tokens, hidden]; must not change until the backward, nor overlap a parameter's
    *     gradient, which the backward changes
    * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter or
    *     gradient
    * @param seed of the gate's random numbers, if its rules use any
-   * @throws PanamoeException.BadArgument as {@link #forward} does, or if x overlaps a gradient
-   * @throws PanamoeException.Diverged as {@link #forward} does
-   * @throws IllegalStateException as {@link #forward} does
+   * @throws PanamoeException.BadArgument like {@link #forward}, or if x overlaps a gradient
+   * @throws PanamoeException.Diverged like {@link #forward}
+   * @throws IllegalStateException like {@link #forward}
    */
   public LayerStep train(MemorySegment x, MemorySegment y, long tokens, long seed) {
     return train(x, null, y, tokens, seed);
   }
 
   /**
-   * Starts a step over tokens of which some are padding.
+   * Starts a step on tokens with padding.
    *
-   * @param used UINT8 [tokens], 0 marks padding, which enters no count and no loss; null: none is
+   * @param used UINT8 [tokens], 0 marks padding, which counts in no statistic and no loss; null for
+   *     no padding
    */
   public LayerStep train(
       MemorySegment x, MemorySegment used, MemorySegment y, long tokens, long seed) {

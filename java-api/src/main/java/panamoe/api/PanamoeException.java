@@ -1,11 +1,11 @@
 package panamoe.api;
 
 /**
- * A failure that a caller can act on, with a one-sentence message and a subtype for each kind. As
- * usual in Java, programming errors (use of a closed layer) are {@link IllegalStateException}s, an
- * exhausted device or heap is an {@link OutOfMemoryError}, a load or save whose thread was
- * interrupted is a {@link java.util.concurrent.CancellationException}, and a jar missing on the
- * class path is a {@link NoClassDefFoundError} that names it.
+ * A failure that a caller can act on, with a one-sentence message and a subtype for each kind.
+ * Programming errors, such as the use of a closed layer, are {@link IllegalStateException}s.
+ * Exhausted device memory or heap is an {@link OutOfMemoryError}, an interrupted load or save is a
+ * {@link java.util.concurrent.CancellationException}, and a jar missing on the class path is a
+ * {@link NoClassDefFoundError} that names it.
  */
 public sealed class PanamoeException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -38,8 +38,8 @@ public sealed class PanamoeException extends RuntimeException {
   }
 
   /**
-   * Ranks that hold a layer or a model together cannot go on: one failed, was lost, or made another
-   * call than the others. The message names it. Every rank gets one.
+   * Ranks that hold a layer or a model together cannot continue: one failed, was lost, or made a
+   * different call. The message names it. Every rank gets this exception.
    */
   public static final class RanksFailed extends PanamoeException {
     private static final long serialVersionUID = 1;
@@ -51,8 +51,8 @@ public sealed class PanamoeException extends RuntimeException {
   }
 
   /**
-   * Numbers are not finite: a loss, what a gate gets, a gradient's norm, or what tokens are drawn
-   * from. Training diverged, or weights are damaged. The parameters are as they were before.
+   * Values are not finite: a loss, a gate's input, a gradient's norm, or logits. Training diverged,
+   * or weights are damaged. The parameters are unchanged.
    */
   public static final class Diverged extends PanamoeException {
     private static final long serialVersionUID = 1;

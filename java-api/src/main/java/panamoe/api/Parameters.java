@@ -16,8 +16,8 @@ import panamoe.tensor.Tensor;
 
 /**
  * The parameters of a {@link MoeLayer} or a {@link TrainableModel} by name, and their gradients,
- * all FLOAT32. One of several ranks has its own experts and slices. As all of a device, they serve
- * one thread at a time; methods that compute or access memory throw {@link IllegalStateException}
+ * all FLOAT32. Each rank has its own experts and slices. One thread at a time may call them, like
+ * everything on a device; methods that compute or access memory throw {@link IllegalStateException}
  * otherwise, and when the layer or model is closed.
  */
 public final class Parameters {
@@ -25,10 +25,10 @@ public final class Parameters {
   private final Backend backend;
   private final Lifetime lifetime;
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
-  // Those in BFLOAT16 whose FLOAT32 memory callers have, and may change at any time.
+  // BFLOAT16 parameters whose FLOAT32 memory callers have, and may change at any time.
   private final Set<Parameter> lent = new LinkedHashSet<>();
   private long sums;
-  // True after a backward failed when it had added to some gradients.
+  // A failed backward left partial gradients.
   private boolean torn;
 
   /**
@@ -63,11 +63,11 @@ public final class Parameters {
 
   /**
    * A parameter's memory, to read and write. The JVM refuses access once the layer or model is
-   * closed. One in BFLOAT16 rounds a parameter whose memory was asked for before each of its uses;
-   * {@link #write} does so once.
+   * closed. In BFLOAT16, a parameter whose memory was handed out is rounded before each of its
+   * uses; {@link #write} rounds once.
    *
-   * @throws UnsupportedOperationException on a card, as {@link #gradient} does: the memory is the
-   *     card's; copy by {@link #read} and {@link #write}
+   * @throws UnsupportedOperationException on a GPU, like {@link #gradient}: the memory is on the
+   *     GPU; copy by {@link #read} and {@link #write}
    */
   public MemorySegment value(String name) {
     return lifetime.use(
@@ -81,7 +81,7 @@ public final class Parameters {
         });
   }
 
-  /** The memory of a parameter's gradient, to which every backward of a step adds. */
+  /** The memory of a parameter's gradient, to which each backward of a step adds. */
   public MemorySegment gradient(String name) {
     return lifetime.use(() -> inPlace(find(name).gradient()));
   }
@@ -89,7 +89,7 @@ public final class Parameters {
   private static MemorySegment inPlace(Tensor tensor) {
     if (!tensor.onHost()) {
       throw new UnsupportedOperationException(
-          "parameters and gradients are in the card's memory, which only its kernels can access:"
+          "parameters and gradients are in the GPU's memory, which only its kernels can access:"
               + " copy them by read, write, readGradient and writeGradient");
     }
     return tensor.data();
@@ -98,7 +98,7 @@ public final class Parameters {
   /**
    * Copies a parameter, on any device.
    *
-   * @param into exactly as many FLOAT32 as the parameter has, off-heap or of a {@code float[]}
+   * @param into exactly the parameter's number of FLOAT32, off-heap or of a {@code float[]}
    * @throws PanamoeException.BadArgument if no parameter has this name, or the segment is null, of
    *     another size, read-only, confined to another thread, or maps a file that was truncated;
    *     {@link #write}, {@link #readGradient} and {@link #writeGradient} throw it too
@@ -123,8 +123,8 @@ public final class Parameters {
   }
 
   /**
-   * Sets a parameter's gradient to a copy of {@code from}, on any device: a clipped one, or a sum
-   * that another framework made.
+   * Sets a parameter's gradient to a copy of {@code from}, on any device: for example a clipped
+   * gradient, or a sum by another framework.
    */
   public void writeGradient(String name, MemorySegment from) {
     lifetime.run(() -> CallersMemory.write(find(name).gradient(), "from", from));
@@ -135,14 +135,14 @@ public final class Parameters {
     lifetime.run(
         () -> {
           store.zeroGradients();
-          backend.synchronize(); // callers may hold and write this memory already
+          backend.synchronize(); // callers may have its memory and write to it already
           torn = false;
         });
   }
 
   /**
-   * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
-   * after their backwards; alone it changes nothing. {@link AdamW#step} does so itself.
+   * Replaces every gradient by its sum over the ranks that hold the parameter. All ranks call it
+   * after their backwards; on one rank it changes nothing. {@link AdamW#step} does it itself.
    *
    * @throws PanamoeException.RanksFailed if a rank has other values of a parameter that it shares,
    *     as after an optimizer with other settings: looked for in the first call, then every 64
@@ -165,7 +165,7 @@ public final class Parameters {
     return store;
   }
 
-  /** Rounds what callers may have changed. Call it before kernels read parameters. */
+  /** Rounds what callers may have changed, before kernels read parameters. */
   void round() {
     lent.forEach(this::round);
   }
@@ -201,7 +201,7 @@ public final class Parameters {
   }
 
   /**
-   * Runs a backward. If it fails, further ones are refused until the gradients are zeroed.
+   * Runs a backward. After a failure, further ones are refused until the gradients are zeroed.
    *
    * @throws IllegalStateException if an earlier one failed
    */
@@ -213,7 +213,7 @@ public final class Parameters {
   }
 
   /**
-   * @throws IllegalStateException if a backward failed and left a part of the gradients
+   * @throws IllegalStateException if a failed backward left partial gradients
    */
   void requireComplete() {
     if (torn) {

@@ -2,14 +2,11 @@ package panamoe.api;
 
 import panamoe.tensor.DType;
 
-/** The type of the numbers that a layer or model computes with; sums are FLOAT32 in any case. */
+/** The precision of a layer's or model's computation; sums are always FLOAT32. */
 public enum Precision {
-  /** 4 bytes an element. */
+  /** 4 bytes per element. */
   FLOAT32(DType.FLOAT32),
-  /**
-   * 2 bytes an element, the upper half of a FLOAT32: half the memory to read. Biases, norms and
-   * routers stay FLOAT32.
-   */
+  /** 2 bytes per element, the upper half of a FLOAT32. Biases, norms and routers stay FLOAT32. */
   BFLOAT16(DType.BFLOAT16);
 
   private final DType dtype;

@@ -16,13 +16,13 @@ import panamoe.parallel.Overlap;
 import panamoe.parallel.Topology;
 
 /**
- * Ranks that hold layers and models together: threads of this process, processes that mpirun or
- * srun started, or processes that anything started and that meet by TCP. Each rank runs the same
- * program on a device of its own, and makes the same calls in the same order on what the ranks hold
- * together; a call returns when all have come to it. If a rank fails, dies or disagrees, every
- * rank's call throws a {@link PanamoeException.RanksFailed} that names it.
+ * Ranks that hold layers and models together: threads of this process, processes started by mpirun
+ * or srun, or any processes that meet by TCP. Each rank runs the same program on its own device,
+ * and makes the same calls in the same order on what the ranks hold together; a call returns when
+ * all ranks have made it. If a rank fails, dies or disagrees, every rank's call throws a {@link
+ * PanamoeException.RanksFailed} that names it.
  *
- * <p>A rank's object is used by the rank's thread alone, on one {@link Device} in this machine's
+ * <p>A rank's object is used only by the rank's thread, with one {@link Device} in this machine's
  * memory, "cpu" or "reference".
  *
  * {@snippet file="panamoe/api/RanksExample.java" region="ranks"}
@@ -32,21 +32,21 @@ public final class Ranks {
     RequiredJava.check();
   }
 
-  // Milliseconds, whose nanoseconds fit into 64 bits: waits are computed in both.
+  // Milliseconds whose nanoseconds fit into 64 bits, because waits use both units.
   private static final Duration SHORTEST = Duration.ofMillis(1);
   private static final Duration LONGEST = Duration.ofDays(365);
 
   /**
-   * What each rank does.
+   * A rank's program.
    *
-   * @param <T> of its result
+   * @param <T> type of its result
    */
   @FunctionalInterface
   public interface Program<T> {
     /**
-     * Runs a rank. An exception ends all ranks.
+     * Runs one rank. An exception ends all ranks.
      *
-     * @param ranks as this rank sees them
+     * @param ranks seen by this rank
      */
     T run(Ranks ranks) throws Exception;
   }
@@ -64,8 +64,8 @@ public final class Ranks {
    * @param patience how long a rank waits for another one before all fail: more than 0, rounded to
    *     1 millisecond to a year
    * @return the ranks' results, by rank
-   * @throws PanamoeException.BadArgument if there are no ranks, or they cannot be divided so
-   * @throws PanamoeException.RanksFailed if a rank failed; the cause is what it threw
+   * @throws PanamoeException.BadArgument if there are no ranks, or their number does not divide
+   * @throws PanamoeException.RanksFailed if a rank failed; the cause is its exception
    */
   public static <T> List<T> onThreads(
       int ranks, Degrees degrees, Duration patience, Program<T> program) {
@@ -79,16 +79,16 @@ public final class Ranks {
   }
 
   /**
-   * Runs this process's rank among those that mpirun or srun started, or alone without them. Call
-   * it once in a process that has not started MPI. After a failure, end the process with a status
-   * other than 0.
+   * Runs this process's rank of those that mpirun or srun started, or alone without them. Call it
+   * once in a process that has not started MPI. After a failure, end the process with a non-zero
+   * status.
    *
    * @param patience how long a rank waits for another one before all fail: more than 0, rounded to
    *     1 millisecond to a year
    * @return this rank's result
-   * @throws PanamoeException.BadArgument if the ranks cannot be divided so
+   * @throws PanamoeException.BadArgument if the number of ranks does not divide
    * @throws PanamoeException.RanksFailed if Open MPI 5 is not installed, or another rank failed
-   * @throws Exception what the program throws; the other ranks are told
+   * @throws Exception of the program; the other ranks fail too
    */
   public static <T> T overMpi(Degrees degrees, Duration patience, Program<T> program)
       throws Exception {
@@ -96,16 +96,16 @@ public final class Ranks {
   }
 
   /**
-   * Runs this process's rank among processes that anything has started, such as the workers of
-   * another framework. They meet by TCP, in plain Java. A process may be a rank again, also after a
-   * failure.
+   * Runs this process's rank of processes that were started in any way, such as the workers of
+   * another framework. They meet by TCP, in plain Java. A process may become a rank again, also
+   * after a failure.
    *
    * @param patience how long a rank waits for another one before all fail: more than 0, rounded to
    *     1 millisecond to a year; at the start, six times as long
    * @return this rank's result
-   * @throws PanamoeException.BadArgument if the ranks cannot be divided so
-   * @throws PanamoeException.RanksFailed if the others did not come, or another rank failed
-   * @throws Exception what the program throws; the other ranks are told
+   * @throws PanamoeException.BadArgument if the number of ranks does not divide
+   * @throws PanamoeException.RanksFailed if other ranks did not come, or one failed
+   * @throws Exception of the program; the other ranks fail too
    */
   public static <T> T overTcp(TcpRank self, Degrees degrees, Duration patience, Program<T> program)
       throws Exception {
@@ -113,7 +113,7 @@ public final class Ranks {
         degrees,
         program,
         () -> {
-          degrees.topology(Argument.notNull("self", self).size()); // wrong ones wait for nobody
+          degrees.topology(Argument.notNull("self", self).size()); // refused before any wait
           return TcpWorld.open(self.inner(), positive(patience), lost -> {});
         });
   }
@@ -134,21 +134,21 @@ public final class Ranks {
       Failures.run(
           () -> {
             world.close();
-            if (world.failure() != null) { // before this rank came to the end
+            if (world.failure() != null) { // before this rank's end
               throw new CommunicationException(world.failure());
             }
           });
       return result;
     } catch (Throwable e) {
-      world.abort(e.getMessage() == null ? e.toString() : e.getMessage()); // nothing if it failed
-      world.close(); // after a failure it waits for nobody
+      world.abort(e.getMessage() == null ? e.toString() : e.getMessage()); // not after a failure
+      world.close(); // after a failure it does not wait
       throw e;
     }
   }
 
   private static <T> T play(Ranks ranks, Program<T> program) throws Exception {
     T result = program.run(ranks);
-    // After success only: the others would not come after a failure.
+    // After success only: after a failure the other ranks would not come.
     Failures.run(() -> ranks.inner.close());
     return result;
   }
@@ -170,18 +170,18 @@ public final class Ranks {
     return inner.world().size();
   }
 
-  /** The number of this rank's tokens: ranks with one number are given the same ones. */
+  /** The index of this rank's tokens: ranks with one index get the same tokens. */
   public int dataRank() {
     return inner.data().rank();
   }
 
-  /** How many ranks, or groups of ranks, have tokens of their own. */
+  /** The number of ranks, or of groups of ranks, with different tokens. */
   public int dataSize() {
     return inner.data().size();
   }
 
   /**
-   * The sum of a number over all ranks, the same on each.
+   * The sum of a number over all ranks, bit-identical on each.
    *
    * @throws PanamoeException.RanksFailed if a rank failed
    */
@@ -198,7 +198,7 @@ public final class Ranks {
     Failures.run(() -> inner.world().barrier());
   }
 
-  /** The ranks for what is created on a device. Called inside a call of the device. */
+  /** The ranks for objects on a device. Called inside a call of the device. */
   panamoe.parallel.Ranks on(Device given) {
     if (!given.backend().onHost()) {
       throw new IllegalArgumentException(

@@ -3,7 +3,7 @@ package panamoe.api;
 /**
  * The Java version that Panamoe needs. This module is compiled for Java 17 (pom.xml), so that its
  * classes load on older versions too. The classes that a program uses first call {@link #check},
- * which names both versions; the JVM would only name a class-file version.
+ * whose message names both versions; the JVM would only name a class-file version.
  */
 final class RequiredJava {
   private static final int FEATURE = 25;

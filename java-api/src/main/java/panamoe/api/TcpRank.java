@@ -5,17 +5,16 @@ import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 
 /**
- * What a process must be told to be a rank over TCP. All ranks are told the same, each its own
- * rank.
+ * The settings of a rank over TCP. All ranks get the same ones, except for {@code rank}.
  *
- * <p>The secret keeps strangers out: two ranks prove to each other that they know it. What they
- * send is neither encrypted nor signed, so they belong into a network of their own.
+ * <p>The secret keeps strangers out: two ranks prove to each other that they know it. The traffic
+ * is neither encrypted nor signed, so ranks belong in a private network.
  *
  * @param rank 0 to {@code size - 1}
  * @param size number of ranks
- * @param host of rank 0, by name or address, as the others reach it
+ * @param host of rank 0, by name or address, as other ranks reach it
  * @param port at which rank 0 listens until all ranks have come
- * @param secret of at least 16 characters, better random ones
+ * @param secret of at least 16 characters, preferably random
  */
 public record TcpRank(int rank, int size, String host, int port, String secret) {
   static {
@@ -30,10 +29,10 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
   }
 
   /**
-   * As the environment says, in the variables that {@code panamoe train --comm tcp} reads, too.
+   * The settings in the environment variables that {@code panamoe train --comm tcp} reads too.
    *
    * @param environment {@code PANAMOE_RANK}, {@code PANAMOE_RANKS}, {@code PANAMOE_RENDEZVOUS}
-   *     (rank 0's host and port) and {@code PANAMOE_SECRET}, as {@code System.getenv()} has them
+   *     (rank 0's host and port) and {@code PANAMOE_SECRET}, from {@code System.getenv()}
    * @throws PanamoeException.BadArgument in one sentence that names the variable
    */
   public static TcpRank of(Map<String, String> environment) {
@@ -47,7 +46,7 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
     return new panamoe.comm.tcp.TcpRank(rank, size, host, port, secret);
   }
 
-  /** Without the secret. */
+  /** The settings without the secret. */
   @Override
   public String toString() {
     return inner().toString();

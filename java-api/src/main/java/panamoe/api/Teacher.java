@@ -5,12 +5,12 @@ import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 
 /**
- * Whom a model learns from by {@link TrainableModel#distil}: a token's loss is its cross-entropy
- * plus {@code alpha T^2 KL(softmax(t / T) || softmax(s / T))}, s and t the logits of the model and
- * of the teacher (DeepSpeed-MoE §4.2).
+ * The teacher of {@link TrainableModel#distil}: a token's loss is its cross-entropy plus {@code
+ * alpha T^2 KL(softmax(t / T) || softmax(s / T))}, where s and t are the logits of model and
+ * teacher (DeepSpeed-MoE §4.2).
  *
- * @param logits t, FLOAT32 [batch, length, vocabulary], such as {@link TrainableModel#forward}
- *     gives
+ * @param logits t, FLOAT32 [batch, length, vocabulary], for example from {@link
+ *     TrainableModel#forward}
  * @param alpha 0 or more
  * @param temperature T, more than 0
  */
@@ -28,7 +28,7 @@ public record Teacher(MemorySegment logits, double alpha, double temperature) {
     Failures.run(
         () -> {
           Argument.notNull("logits", logits);
-          float narrow = (float) temperature; // as kernels divide by it
+          float narrow = (float) temperature; // kernels divide by it as a float
           Argument.require(
               narrow >= Float.MIN_NORMAL && Float.isFinite(narrow),
               "temperature",

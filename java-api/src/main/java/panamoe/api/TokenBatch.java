@@ -12,25 +12,25 @@ import panamoe.op.Pass;
 import panamoe.parallel.Topology;
 import panamoe.tensor.Tensor;
 
-/** The sequences of one call of a model, copied from the caller's memory. */
+/** The sequences of one call, copied from the caller's memory. */
 final class TokenBatch {
   private static final int NO_TARGET = -1;
 
   /**
-   * What a caller gave.
+   * The caller's arguments.
    *
    * @param tokens INT32 [batch, length], ids
-   * @param targets INT32 [batch, length], for every token the id that follows it, or -1; null in a
-   *     call without a loss
+   * @param targets INT32 [batch, length], for every token the id that follows it, or -1; null
+   *     without a loss
    */
   record Given(MemorySegment tokens, MemorySegment targets, int batch, int length) {}
 
   /**
-   * The targets of a loss.
+   * Targets of a loss.
    *
    * @param ids INT32 [batch * length]
-   * @param counted those that are not -1, over all ranks
-   * @param data ranks with other tokens
+   * @param counted targets other than -1, over all ranks
+   * @param data number of ranks with different tokens
    */
   record Targets(Tensor ids, double counted, Communicator data) {
     /**
@@ -46,7 +46,7 @@ final class TokenBatch {
       return loss;
     }
 
-    /** The mean over all ranks of this rank's losses, which are 0 where no target counts. */
+    /** The mean over all ranks of this rank's losses; uncounted targets have loss 0. */
     double mean(Tensor losses) {
       return data.allReduce(losses.sum()) / counted;
     }
@@ -61,8 +61,8 @@ final class TokenBatch {
    * Copies the tokens.
    *
    * @param training whether a backward follows
-   * @throws IllegalArgumentException if the batch is empty or too large to number its tokens, its
-   *     sequences are longer than the context, or its memory cannot be used
+   * @throws IllegalArgumentException if the batch is empty or too large, its sequences are longer
+   *     than the context, or its memory cannot be used
    * @throws OutOfMemoryError if the model's activations would not fit
    */
   TokenBatch(LanguageModel model, CallersMemory memory, Given given, boolean training) {
@@ -86,7 +86,7 @@ final class TokenBatch {
             given.batch,
             0,
             given.length,
-            training ? tokens() : 0, // else the logits are in the caller's memory
+            training ? tokens() : 0, // otherwise the logits are in the caller's memory
             model.activationDType(),
             topology);
     memory.requireRoom(model.cost(work), work);
@@ -108,7 +108,7 @@ final class TokenBatch {
   /**
    * Copies the targets. Collective.
    *
-   * @throws IllegalArgumentException if none counts, or their memory cannot be used
+   * @throws IllegalArgumentException if no target counts, or their memory cannot be used
    */
   Targets targets() {
     Tensor targets =

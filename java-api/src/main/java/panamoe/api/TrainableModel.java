@@ -23,17 +23,17 @@ import panamoe.train.TrainedTensors;
 /**
  * A language model for another framework. It reads tokens from the framework's off-heap memory and
  * exposes its parameters and gradients by name for the framework's optimizer, or for {@link AdamW}.
- * The module panamoe-text writes texts with models.
+ * The module panamoe-text generates text with models.
  *
- * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids
- * and targets are INT32 [batch, length], a target of -1 does not count. Parameters, gradients and
- * logits are FLOAT32. All memory is row-major, native, aligned to 4 bytes. Token ids are copied; a
- * caller's arena cannot be closed during a call. Only one thread at a time may call a {@link
- * Device} and what was created on it.
+ * <p>A batch is {@code batch} sequences of {@code length} tokens: token ids and targets are INT32
+ * [batch, length]; a target of -1 does not count. Parameters, gradients and logits are FLOAT32. All
+ * memory is row-major, native, aligned to 4 bytes. Token ids are copied; a caller's arena cannot be
+ * closed during a call. Only one thread at a time may call a {@link Device} and what was created on
+ * it.
  *
  * {@snippet file="panamoe/api/TrainableModelExample.java" region="model"}
  *
- * <p>A model is saved and trained on, here with an optimizer of Panamoe's:
+ * <p>Saving a model and training it further, here with Panamoe's optimizer:
  *
  * {@snippet file="panamoe/api/CheckpointExample.java" region="checkpoint"}
  */
@@ -44,11 +44,11 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   private final Device device;
-  private final ModelSettings settings; // null where a configuration said it all
+  private final ModelSettings settings; // null for a model of a configuration
   private final LanguageModel model;
   private final Lifetime lifetime;
   private final Parameters parameters;
-  private final Checkpoint source; // null for fresh parameters and those of a released model
+  private final Checkpoint source; // null for new parameters and those of a released model
 
   private TrainableModel(
       Device device,
@@ -87,11 +87,11 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * Makes a model in another precision or on several ranks, each of which calls this with the same
+   * Creates a model in another precision or on several ranks. Each rank calls this with the same
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the model does not divide among the ranks
-   * @throws PanamoeException.RanksFailed if a rank has other settings or another seed than most
+   * @throws PanamoeException.RanksFailed if a rank's settings or seed differ from the others'
    */
   public static TrainableModel create(
       Device device, ModelSettings settings, Execution execution, long seed) {
@@ -104,18 +104,17 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * A model with fresh parameters that a configuration describes, block by block.
+   * A new model from a configuration, block by block.
    *
-   * @param config JSON as {@code config.json} has it under {@code model}; docs/models.md lists its
-   *     keys
+   * @param config JSON of {@code model} in {@code config.json}; docs/models.md lists its keys
    * @throws PanamoeException.BadArgument if the configuration is invalid; the message names the key
-   * @throws IllegalStateException as {@link #create(Device, ModelSettings, long)}
+   * @throws IllegalStateException like {@link #create(Device, ModelSettings, long)}
    */
   public static TrainableModel create(Device device, String config, long seed) {
     return create(device, config, Execution.FLOAT32, seed);
   }
 
-  /** Makes a model of a configuration, in another precision or on several ranks. */
+  /** Creates a model from a configuration, in another precision or on several ranks. */
   public static TrainableModel create(
       Device device, String config, Execution execution, long seed) {
     return Device.lifetimeOf(device)
@@ -143,13 +142,13 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Loads a model to train it further: the latest checkpoint of a folder that {@link #save} or
    * {@code panamoe train} wrote, one checkpoint, or a released model (a folder in Hugging Face's
-   * layout, or a GGUF file). If a save deletes the checkpoint meanwhile, a rank that is alone loads
-   * the newest. {@link AdamW#resume} goes on with its optimizer. On several ranks all call it, and
-   * each reads its part.
+   * layout, or a GGUF file). If a save deletes the checkpoint meanwhile, a single rank loads the
+   * newest. {@link AdamW#resume} continues its optimizer. On several ranks all call it, and each
+   * reads its part.
    *
-   * @throws PanamoeException.BadModel if there is no such model, or it is damaged, quantized or of
-   *     a kind that cannot be trained
-   * @throws PanamoeException.RanksFailed if a rank finds another model there than most
+   * @throws PanamoeException.BadModel if the model does not exist, is damaged or quantized, or
+   *     cannot be trained
+   * @throws PanamoeException.RanksFailed if ranks find different models
    * @throws java.util.concurrent.CancellationException if the thread was interrupted
    * @throws OutOfMemoryError if its parameters and gradients do not fit
    */
@@ -177,16 +176,17 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Saves the model and an optimizer's state in a folder, which {@link #load}, {@code
    * MoeModel.open} and the command line read. The folder keeps two checkpoints; a crash at any
-   * moment leaves the one before intact. One save at a time in a folder; nothing checks whether
-   * {@code panamoe train}, or another program, saves there. A model on tokens of a {@code
-   * tokenizer.json} wants that file in it; without it tokens are bytes. On several ranks all call
-   * it.
+   * moment leaves the previous one intact. Only one save at a time may run in a folder; nothing
+   * checks whether {@code panamoe train}, or another program, saves there. For a model with a
+   * {@code tokenizer.json}, copy that file into the folder; without it tokens are bytes. On several
+   * ranks all call it.
    *
-   * @return the checkpoint, a folder of its own in {@code folder}
-   * @throws PanamoeException.BadArgument if an argument is null, or the optimizer another model's
-   * @throws PanamoeException.BadModel if it could not be written
-   * @throws IllegalStateException also if the optimizer is closed, or another model is being saved
-   *     there by this program
+   * @return the checkpoint, a subfolder of {@code folder}
+   * @throws PanamoeException.BadArgument if an argument is null, or the optimizer belongs to
+   *     another model
+   * @throws PanamoeException.BadModel if writing failed
+   * @throws IllegalStateException also if the optimizer is closed, or this program saves another
+   *     model there at the same time
    */
   public Path save(Path folder, AdamW optimizer) {
     Failures.translating(() -> Argument.notNull("optimizer", optimizer));
@@ -201,11 +201,11 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * Saves the model with the state of the caller's own optimizer; on one rank.
+   * Saves the model with the state of the caller's own optimizer, on one rank.
    *
    * @param step number of steps taken, 0 or more
    * @param state native FLOAT32 memory by a name of letters, digits, points, hyphens and
-   *     underscores; may be empty. {@link #readState} gives it back
+   *     underscores; may be empty. {@link #readState} reads it back
    * @throws PanamoeException.BadArgument also if there are several ranks, or a name or a segment is
    *     wrong
    */
@@ -224,7 +224,7 @@ public final class TrainableModel implements AutoCloseable {
         });
   }
 
-  /** The number of steps taken before the model was saved that this was loaded from; else 0. */
+  /** The number of steps before the save from which this was loaded; else 0. */
   public long stepsBefore() {
     return source == null ? 0 : source.step();
   }
@@ -233,8 +233,8 @@ public final class TrainableModel implements AutoCloseable {
    * Copies a state of the caller's own optimizer from the checkpoint that the model was loaded
    * from. Call it right after {@link #load}: a later save may delete the checkpoint.
    *
-   * @param into exactly as many FLOAT32 as were saved
-   * @throws PanamoeException.BadModel if there is no such state, or it is damaged
+   * @param into exactly the saved number of FLOAT32
+   * @throws PanamoeException.BadModel if the state does not exist or is damaged
    * @throws PanamoeException.BadArgument if the segment is null, of another size, read-only or
    *     confined to another thread
    */
@@ -249,9 +249,9 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * What the model was made of.
+   * The settings of the model.
    *
-   * @throws IllegalStateException if that was a configuration or a file
+   * @throws IllegalStateException if it was created from a configuration or a file
    */
   public ModelSettings settings() {
     if (settings == null) {
@@ -261,7 +261,7 @@ public final class TrainableModel implements AutoCloseable {
     return settings;
   }
 
-  /** The model's configuration as JSON, which {@link #create(Device, String, long)} takes. */
+  /** The model's configuration as JSON, for {@link #create(Device, String, long)}. */
   public String config() {
     return Failures.translating(() -> ConfigJson.text(model.config()));
   }
@@ -276,12 +276,12 @@ public final class TrainableModel implements AutoCloseable {
     return model.config().context();
   }
 
-  /** The number of parameters that this rank holds. */
+  /** The number of parameters on this rank. */
   public long parameterCount() {
     return model.parameters().count();
   }
 
-  /** Its parameters and gradients by name. */
+  /** The parameters and gradients by name. */
   public Parameters parameters() {
     return parameters;
   }
@@ -290,14 +290,14 @@ public final class TrainableModel implements AutoCloseable {
    * Evaluates the model; deterministic.
    *
    * @param tokens INT32 [batch, length], ids
-   * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of its
-   *     successor; must not overlap a parameter or gradient
+   * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of the
+   *     next one; must not overlap a parameter or gradient
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
    *     or confined to another thread, the logits are read-only or overlap a parameter or gradient,
    *     an id is outside the vocabulary, or the batch is empty or its sequences longer than the
    *     context
-   * @throws PanamoeException.Diverged if a gate gets numbers that are not finite; a model without
-   *     gates writes them
+   * @throws PanamoeException.Diverged if a gate's input is not finite; a model without gates
+   *     returns logits that are not finite
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
    * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
@@ -319,14 +319,14 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * The mean cross-entropy of the targets that count, in nats, of the model as {@link #forward}
-   * evaluates it.
+   * The mean cross-entropy of the counted targets, in nats, with the model in evaluation like
+   * {@link #forward}.
    *
    * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
-   * @throws PanamoeException.BadArgument as in {@link #train}
-   * @throws PanamoeException.Diverged as in {@link #train}
-   * @throws IllegalStateException as in {@link #train}
+   * @throws PanamoeException.BadArgument like {@link #train}
+   * @throws PanamoeException.Diverged like {@link #train}
+   * @throws IllegalStateException like {@link #train}
    */
   public double loss(MemorySegment tokens, MemorySegment targets, int batch, int length) {
     TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
@@ -344,7 +344,7 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * Runs the model for training and keeps what the backward needs, until the step is closed.
+   * Runs the model for training and keeps what the backward needs until the step is closed.
    *
    * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
@@ -352,7 +352,7 @@ public final class TrainableModel implements AutoCloseable {
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
    *     or confined to another thread, an id or a target is outside the vocabulary, no target
    *     counts, or the batch is empty or its sequences longer than the context
-   * @throws PanamoeException.Diverged if the loss, or what a gate gets, is not finite
+   * @throws PanamoeException.Diverged if the loss or a gate's input is not finite
    * @throws IllegalStateException if the arena of a segment is closed
    * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
@@ -363,10 +363,10 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * As {@link #train}, for a student that learns from a teacher as well.
+   * Like {@link #train}, for a student that also learns from a teacher.
    *
-   * @throws PanamoeException.BadArgument as in {@link #train}
-   * @throws PanamoeException.Diverged as in {@link #train}
+   * @throws PanamoeException.BadArgument like {@link #train}
+   * @throws PanamoeException.Diverged like {@link #train}
    */
   public ModelStep distil(
       MemorySegment tokens,
@@ -399,13 +399,13 @@ public final class TrainableModel implements AutoCloseable {
     return lifetime;
   }
 
-  /** The weights as kernels read them. Called inside a call of the device. */
+  /** The weights for inference kernels. Called inside a call of the device. */
   LanguageModel weights() {
     parameters.round();
     return model;
   }
 
-  /** The checkpoint that it was loaded from, or null. */
+  /** The checkpoint it was loaded from, or null. */
   Checkpoint source() {
     return source;
   }

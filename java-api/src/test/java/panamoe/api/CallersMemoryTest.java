@@ -22,10 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.param.ParameterStore;
 import panamoe.testkit.Floats;
 
-/**
- * What happens when other threads, other processes or callers themselves change the memory of a
- * call.
- */
+/** Other threads, other processes or callers change the memory of a running call. */
 class CallersMemoryTest {
   private static final int TOKENS = 64;
   private static final int HIDDEN = 32;
@@ -58,7 +55,7 @@ class CallersMemoryTest {
                         try {
                           arena.close();
                         } catch (IllegalStateException e) {
-                          Thread.onSpinWait(); // a call has it
+                          Thread.onSpinWait(); // a call uses it
                         }
                       }
                     });
@@ -120,7 +117,7 @@ class CallersMemoryTest {
       results.truncate(0);
       refused("the file that y " + gone, () -> layer.forward(expected, y, TOKENS));
       refused("the file that dy " + gone, () -> step.backward(x, expected));
-      step.backward(expected, Floats.normals(arena, COUNT, 4)); // works on what it copied
+      step.backward(expected, Floats.normals(arena, COUNT, 4)); // uses its copy
     }
   }
 
@@ -257,7 +254,7 @@ class CallersMemoryTest {
             () -> step.backward(last, gradient));
         refused(
             "dy overlaps the gradient of moe.experts.up.weight", () -> step.backward(gradient, dx));
-        step.backward(last, dx); // what was refused left the step as it was
+        step.backward(last, dx); // the refused call left the step as it was
       }
       refused(
           "x overlaps the gradient of moe.experts.up.weight",

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** A layer that a configuration describes: DeepSeek-V3's gate, a shared expert, no biases. */
+/** A layer from a configuration: DeepSeek-V3's gate, a shared expert, no biases. */
 class ConfiguredLayerTest {
   private static final int TOKENS = 6;
   private static final int HIDDEN = 8;

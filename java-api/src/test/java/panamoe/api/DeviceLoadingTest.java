@@ -19,7 +19,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** What a program sees that was started in another way than these tests, in a JVM of its own. */
+/** Programs started with other options than these tests, each in a separate JVM. */
 class DeviceLoadingTest {
   private static final String CLASS_PATH =
       System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
@@ -59,7 +59,7 @@ class DeviceLoadingTest {
             "--enable-native-access=ALL-UNNAMED", "-Dpanamoe.native.path=/no/such/place"));
   }
 
-  /** Nothing may serve in the stead of what is named, whatever the reason that it cannot be had. */
+  /** Nothing replaces a named library, whatever the reason that it cannot be loaded. */
   @Test
   void aNamedLibraryIsNotPassedOverWhereNoneCanBeLoaded() throws Exception {
     String named = "-Dpanamoe.native.path=/no/such";
@@ -99,7 +99,7 @@ class DeviceLoadingTest {
     }
   }
 
-  /** What needs no file and no JSON computes with Panamoe's own three jars. */
+  /** Without files and JSON, Panamoe's own three jars suffice. */
   @Test
   void aLayerAndAModelOfSettingsNeedNoOtherJar() throws Exception {
     try (URLClassLoader bare = classLoaderWithout("jackson-")) {
@@ -109,7 +109,7 @@ class DeviceLoadingTest {
     }
   }
 
-  /** These tests' class path once more, less the jars of that name. */
+  /** The tests' class path without the jars of that name. */
   private static URLClassLoader classLoaderWithout(String jar) throws IOException {
     List<URL> places = new ArrayList<>();
     for (String place : CLASS_PATH.split(File.pathSeparator)) {
@@ -151,7 +151,7 @@ class DeviceLoadingTest {
       }
     }
 
-    /** What is said of a configuration that cannot be read, or written. */
+    /** The error of a configuration that cannot be read, or written. */
     public static String failure(boolean reads) {
       ModelSettings settings = ModelSettings.of(9, 8, 8, 2, List.of(0));
       try (Device device = Device.open("reference", 1);
@@ -176,7 +176,7 @@ class DeviceLoadingTest {
       }
     }
 
-    /** The device's name, and that a layer computed something on it. */
+    /** The device's name, and whether a layer computed on it. */
     public static String compute(String name) {
       try (Arena arena = Arena.ofConfined();
           Device device = Device.open(name, 1);

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.testkit.Floats;
 
-/** Numbers that are not finite are one kind of failure, whoever sees them first. */
+/** Values that are not finite are one kind of failure, wherever they are found first. */
 class DivergedTest {
   private static final int TOKENS = 6;
   private static final int VOCABULARY = 11;
@@ -56,7 +56,7 @@ class DivergedTest {
                       "the model gives numbers that are not finite( in layer 1)? \\(.*is NaN.*"),
               said);
         }
-        optimizer.step(1e-3); // its gradients are of before
+        optimizer.step(1e-3); // its gradients are older
         assertEquals(1, optimizer.steps());
       }
     }

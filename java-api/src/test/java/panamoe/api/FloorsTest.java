@@ -13,7 +13,7 @@ import panamoe.testkit.SmallRecords;
 
 @AnalyzeClasses(packages = "panamoe.api", importOptions = ImportOption.DoNotIncludeTests.class)
 class FloorsTest {
-  /** What is shared knows nothing of the facade but the failures that it turns others into. */
+  /** Shared internals depend on nothing of the facade except its exceptions. */
   @ArchTest
   static final ArchRule NO_CIRCLES =
       Circles.none("panamoe.api")

@@ -10,7 +10,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-/** Calls whose activations no machine has memory for: 512 KiB of each of 16 million tokens. */
+/** Calls whose activations exceed all memory: 512 KiB of each of 16 million tokens. */
 class LargeCallsTest {
   private static final int INNER = 1 << 17;
   private static final long TOKENS = 1 << 24;

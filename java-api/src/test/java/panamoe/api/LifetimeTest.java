@@ -25,7 +25,7 @@ import panamoe.api.internal.Lifetime;
 import panamoe.testkit.Floats;
 import panamoe.testkit.Relay;
 
-/** Which threads may use a device and the objects on it, and until when. */
+/** The threads that may use a device and its objects, and until when. */
 class LifetimeTest {
   private static final int TOKENS = 8;
   private static final int HIDDEN = 16;
@@ -100,7 +100,7 @@ class LifetimeTest {
     }
   }
 
-  /** A worker whose model is closed under it gets one exception, and its own close none. */
+  /** A worker whose model is closed gets one exception, and its own close none. */
   @Test
   void whatIsBeingClosedRefusesByName() throws Exception {
     CountDownLatch freeing = new CountDownLatch(1);
@@ -216,7 +216,7 @@ class LifetimeTest {
     assertTrue(said.startsWith("the device is in use by thread worker:"), said);
   }
 
-  /** Calls a device that another thread is inside of, and prints why that is refused. */
+  /** Calls a device that another thread is inside of, and prints the refusal. */
   static final class SecondThread {
     private SecondThread() {}
 
@@ -318,7 +318,7 @@ class LifetimeTest {
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
       MemorySegment x = Floats.normals(arena, TOKENS * HIDDEN, 1);
       MemorySegment y = Floats.normals(arena, TOKENS * HIDDEN, 2);
-      layer.forward(x, y, TOKENS); // so that no class is initialized first where the stack ends
+      layer.forward(x, y, TOKENS); // so that no class is initialized at the end of the stack
       for (int round = 0; round < 100; round++) {
         Thread deep =
             new Thread(null, () -> overflow(() -> layer.forward(x, y, TOKENS)), "deep", 256 << 10);
@@ -387,7 +387,7 @@ class LifetimeTest {
     }
   }
 
-  /** The comparison that C's qsort is given. */
+  /** The comparison for C's qsort. */
   public interface Comparison {
     int compare(MemorySegment a, MemorySegment b);
   }

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The facade as another framework uses it. */
+/** The facade's layer as another framework uses it. */
 class MoeLayerTest {
   private static final int TOKENS = 12;
   private static final int HIDDEN = 8;
@@ -95,7 +95,7 @@ class MoeLayerTest {
     return values;
   }
 
-  /** In place where the host can access them, else by a sentence that says how. */
+  /** In place if the host can access them, otherwise a message explains how. */
   @ParameterizedTest
   @MethodSource("devices")
   void parametersAreTheCallersInPlaceOrByCopies(String deviceName) {
@@ -212,7 +212,7 @@ class MoeLayerTest {
     }
   }
 
-  /** Kernels take addresses: what the JVM would check of a segment is checked before. */
+  /** Kernels get addresses: what the JVM would check of a segment is checked before. */
   @Test
   void memoryThatMayNotBeUsedIsAnExceptionNotACrash() {
     try (Arena arena = Arena.ofConfined();

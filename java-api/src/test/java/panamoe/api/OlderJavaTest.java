@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** On an older Java the classes that a program meets first load, and say which one is needed. */
+/** On older Java versions the first classes of a program load, and name the needed version. */
 class OlderJavaTest {
   private static final String CLASS_PATH =
       System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
@@ -54,7 +54,7 @@ class OlderJavaTest {
     }
   }
 
-  /** No older Java is needed to see that a class asks before it does anything else. */
+  /** The first instruction of a class is the check: no older Java is needed to see that. */
   @ParameterizedTest
   @ValueSource(
       classes = {

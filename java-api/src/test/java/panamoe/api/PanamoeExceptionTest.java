@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import org.junit.jupiter.api.Test;
 import panamoe.api.internal.Failures;
 
-/** What of the runtime's failures reaches a caller. */
+/** The facade's exceptions for the runtime's failures. */
 class PanamoeExceptionTest {
   @Test
   void aJarThatTheClassPathLacksIsNamed() {

@@ -22,7 +22,7 @@ class PrecisionTest {
 
   private final Arena arena = Arena.ofAuto();
 
-  /** The upper halves of FLOAT32 numbers. */
+  /** FLOAT32 numbers rounded to their upper halves. */
   private MemorySegment cut(MemorySegment floats) {
     long count = floats.byteSize() / 4;
     MemorySegment halves = arena.allocate(2 * count, 2);
@@ -73,7 +73,7 @@ class PrecisionTest {
       half.forward(x, again, TOKENS);
       float[] before = Floats.of(widen(y));
       assertNotEquals(before[0], Floats.of(widen(again))[0]);
-      // A parameter whose memory was given out is rounded before each use.
+      // A parameter whose memory was handed out is rounded before each use.
       MemorySegment down = half.parameters().value("moe.mlp.down.weight");
       down.fill((byte) 0);
       half.parameters().value("moe.coefficient.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 1, 1e4f);
@@ -88,7 +88,7 @@ class PrecisionTest {
     return segment.toArray(ValueLayout.JAVA_BYTE);
   }
 
-  /** Near by the size of all numbers. */
+  /** Near, relative to the size of all numbers. */
   private static void near(float[] expected, float[] actual) {
     double difference = 0;
     double size = 0;

@@ -32,7 +32,7 @@ class RanksTest {
   private static final int HIDDEN = 16;
   private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 32, 4, 2).withResidual(true);
 
-  /** What a rank computed with a layer of four experts. */
+  /** The results of a rank with a layer of four experts. */
   private record Result(float[] y, float[] dx, float[] router, long experts) {}
 
   /** Runs a layer on the tokens of every data rank. */
@@ -41,8 +41,8 @@ class RanksTest {
   }
 
   /**
-   * @param first of the parts of the tokens that this rank has
-   * @param ranks null: it is alone
+   * @param first of the parts of the tokens on this rank
+   * @param ranks null for a single rank
    */
   private static Result onRank(Ranks ranks, int first, int parts) {
     try (Arena arena = Arena.ofConfined();
@@ -193,14 +193,14 @@ class RanksTest {
     assertEquals(List.of(line, line), processes.linesFrom("sum "));
   }
 
-  /** Processes that nothing but this test has started. */
+  /** Processes started by this test only. */
   @Test
   void theExampleRunsInProcessesThatMeetByTcp() throws Exception {
     String port = String.valueOf(freePort());
     List<CompletableFuture<Mpirun>> processes =
         IntStream.range(0, 2)
             .mapToObj(rank -> Mpirun.java(ByTcp.class, String.valueOf(rank), port))
-            .map(command -> beside(() -> Mpirun.run(command, Map.of())))
+            .map(command -> concurrently(() -> Mpirun.run(command, Map.of())))
             .toList();
     List<String> sums = processes.stream().map(each -> each.join().text()).toList();
     String line = "sum " + RanksExample.run().getFirst();
@@ -213,15 +213,16 @@ class RanksTest {
     int port = freePort();
     for (boolean fails : new boolean[] {true, false}) {
       CompletableFuture<Object> other =
-          beside(() -> sum(new TcpRank(1, 2, "localhost", port, "a secret of theirs"), false));
+          concurrently(
+              () -> sum(new TcpRank(1, 2, "localhost", port, "a secret of theirs"), false));
       Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret of theirs"), fails);
       assertEquals(fails ? "rank 0 aborted: no more tokens" : 3.0, other.join());
       assertEquals(fails ? "no more tokens" : 3.0, mine);
     }
   }
 
-  /** On a thread of its own: the common pool may have a single one. */
-  private static <T> CompletableFuture<T> beside(Supplier<T> work) {
+  /** On a separate thread: the common pool may have only one. */
+  private static <T> CompletableFuture<T> concurrently(Supplier<T> work) {
     return CompletableFuture.supplyAsync(work, task -> Thread.ofPlatform().start(task));
   }
 
@@ -243,11 +244,11 @@ class RanksTest {
     }
   }
 
-  /** Whatever a program throws, the other ranks do not take it for success. */
+  /** Whatever a program throws, the other ranks must not take it for success. */
   @Test
   void anotherWorldsFailureIsToldToTheRanksOfThisOne() throws Exception {
     int port = freePort();
-    CompletableFuture<Object> other = beside(() -> outcome(1, port, ranks -> "success"));
+    CompletableFuture<Object> other = concurrently(() -> outcome(1, port, ranks -> "success"));
     Object mine =
         outcome(
             0,
@@ -323,7 +324,7 @@ class RanksTest {
     assertTrue(processes.text().contains("do not divide into expert groups of 3"), processes::text);
   }
 
-  /** A rank in a process of its own. */
+  /** A rank in a separate process. */
   static final class InProcess {
     private InProcess() {}
 
@@ -333,7 +334,7 @@ class RanksTest {
     }
   }
 
-  /** A rank in a process of its own, which meets the others by TCP. */
+  /** A rank in a separate process that meets the others by TCP. */
   static final class ByTcp {
     private ByTcp() {}
 

@@ -38,7 +38,7 @@ class SavedModelTest {
   private static final ModelSettings SETTINGS =
       ModelSettings.of(VOCABULARY, 16, 16, 2, List.of(2, 4))
           .withResidual(true)
-          .withCapacityFactor(1); // drops by a drawn priority
+          .withCapacityFactor(1); // drops by a random priority
 
   @TempDir private Path folder;
   private final Arena arena = Arena.ofAuto();
@@ -59,7 +59,7 @@ class SavedModelTest {
     for (String name : model.parameters().names()) {
       float[] values =
           new float[(int) LongStream.of(model.parameters().shape(name)).reduce(1, (a, b) -> a * b)];
-      model.parameters().read(name, MemorySegment.ofArray(values)); // a card's, too
+      model.parameters().read(name, MemorySegment.ofArray(values)); // from a GPU, too
       Stream.Builder<Float> boxed = Stream.builder();
       for (float value : values) {
         boxed.add(value);

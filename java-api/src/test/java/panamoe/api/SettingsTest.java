@@ -11,7 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Records of settings refuse what they alone can know, when they are made. */
+/** Records of settings refuse invalid values when they are created. */
 class SettingsTest {
   private static final LayerSettings LAYER = LayerSettings.of(8, 16, 4, 1);
   private static final MemorySegment LOGITS = MemorySegment.ofArray(new float[4]);

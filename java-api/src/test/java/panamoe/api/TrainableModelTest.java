@@ -28,7 +28,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** A whole model in the hands of another framework. */
+/** A whole model as another framework uses it. */
 class TrainableModelTest {
   private static final int BATCH = 2;
   private static final int LENGTH = 5;
@@ -153,7 +153,7 @@ class TrainableModelTest {
     }
   }
 
-  /** The same model, run as the runtime itself runs one. */
+  /** The runtime's own computation of the model. */
   @ParameterizedTest
   @MethodSource("devices")
   void lossLogitsAndGradientsAreTheRuntimes(String deviceName) {

@@ -21,14 +21,14 @@ import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /**
- * How a model's conversations become prompts, and its texts replies: by its template, or without
- * one as lines, {@code role: content} for each message, and the assistant's line is left to write.
- * Immutable and thread-safe.
+ * Turns conversations into prompts and completions into replies: by the model's chat template, or
+ * without one as lines {@code role: content}, the last of which is the assistant's. Immutable and
+ * thread-safe.
  *
- * @param template of the model
- * @param calls how it wants calls in messages
- * @param form of the model's replies
- * @param ends where these end
+ * @param template the chat template; empty for lines
+ * @param calls how the template expects calls in messages
+ * @param form the markup of the model's replies
+ * @param ends where replies end
  */
 public record ChatFormat(
     Optional<ChatTemplate> template,
@@ -36,27 +36,27 @@ public record ChatFormat(
     ToolCallFormat calls,
     ReplyForm form,
     Ends ends) {
-  /** What OpenAI's models and DeepSeek's know. */
+  /** The values that OpenAI's and DeepSeek's APIs take. */
   private static final List<String> EFFORTS =
       List.of("none", "minimal", "low", "medium", "high", "xhigh", "max");
 
-  /** What GPT-OSS was trained on; its template would write any other word as well. */
+  /** The values that GPT-OSS was trained on; its template would render any other word too. */
   private static final List<String> HARMONY_EFFORTS = List.of("low", "medium", "high");
 
   private static final String ANSWER = "the answer";
 
   /**
-   * Where an answer ends.
+   * Where a reply ends.
    *
-   * @param texts and before which it does
-   * @param tokens beside the model's end of text
+   * @param texts stop strings
+   * @param tokens stop tokens in addition to the model's end of text
    */
   public record Ends(List<String> texts, Set<Integer> tokens) {
-    /** Where the text does. */
+    /** Only the model's end of text. */
     public static final Ends NONE = new Ends(List.of(), Set.of());
   }
 
-  /** Of a model without a template. */
+  /** The format of a model without a template. */
   public static ChatFormat lines(Tokenizer tokenizer) {
     return new ChatFormat(
         Optional.empty(),
@@ -67,9 +67,9 @@ public record ChatFormat(
   }
 
   /**
-   * Of a template, which is tried on a short conversation.
+   * The format of a template, after a trial on a short conversation.
    *
-   * @throws DataException if the template fails on that
+   * @throws DataException if the template fails on it, or renders nothing
    */
   public static ChatFormat of(ChatTemplate template, Tokenizer tokenizer) {
     ArrayNode messages = JsonNodeFactory.instance.arrayNode();
@@ -77,7 +77,9 @@ public record ChatFormat(
     ArrayNode tools = JsonNodeFactory.instance.arrayNode();
     ObjectNode variables = JsonNodeFactory.instance.objectNode();
     try {
-      template.render(messages, tools, true, variables);
+      if (template.render(messages, tools, true, variables).text().isBlank()) {
+        throw new DataException(template.name() + " gives no prompt for a short conversation");
+      }
       messages.addObject().put("role", "assistant").put("content", ANSWER);
       Prompt whole = template.render(messages, tools, false, variables);
       return new ChatFormat(
@@ -92,7 +94,7 @@ public record ChatFormat(
     }
   }
 
-  /** The special tokens that end a turn: the one behind the answer of a conversation, and eos. */
+  /** The special tokens that end a turn: eos, and the one that the template renders there. */
   private static Set<Integer> endTokens(
       ChatTemplate template, String conversation, Tokenizer tokenizer) {
     Set<Integer> tokens = new HashSet<>();
@@ -107,12 +109,12 @@ public record ChatFormat(
     return tokens;
   }
 
-  /** The values of {@code reasoning_effort}; a template may not know of it. */
+  /** The values of {@code reasoning_effort}. A template may ignore it. */
   public List<String> efforts() {
     return form == ReplyForm.HARMONY ? HARMONY_EFFORTS : EFFORTS;
   }
 
-  /** As below, without functions and variables. */
+  /** The prompt of a conversation without functions and variables. */
   public Prompt prompt(List<Message> messages) {
     return prompt(messages, Tools.NONE, JsonNodeFactory.instance.objectNode());
   }
@@ -120,9 +122,9 @@ public record ChatFormat(
   /**
    * The prompt of a conversation up to the assistant's next message.
    *
-   * @param variables of the template, such as {@code enable_thinking} and {@code documents}; lines
-   *     have none
-   * @throws TemplateException if the template refuses them
+   * @param variables of the template, such as {@code enable_thinking} and {@code documents};
+   *     ignored without a template
+   * @throws TemplateException if the template refuses the conversation
    * @throws IllegalArgumentException if the arguments of a call are not the text of a JSON object
    */
   public Prompt prompt(List<Message> messages, Tools tools, ObjectNode variables) {
@@ -144,7 +146,7 @@ public record ChatFormat(
     for (Message message : messages) {
       text.append(message.role()).append(": ").append(message.content());
       for (FunctionCall call : message.calls()) {
-        call.object(); // refuses other text
+        call.object(); // refuses arguments that are not JSON
         text.append(Hermes.plain(StringNode.valueOf(call.name()).toString(), call.arguments()));
       }
       text.append('\n');
@@ -162,19 +164,31 @@ public record ChatFormat(
         : GenerationRequest.tokensOf(prompt.text(), tokenizer);
   }
 
+  /** A warning for conversations with tools if calls are not read in the template's form. */
+  public Optional<String> toolWarning() {
+    return template
+        .filter(shown -> form == ReplyForm.HERMES && shown.mentions("<function="))
+        .map(
+            shown ->
+                shown.name()
+                    + " shows calls as <function=NAME>, a form that is not read: replies call by"
+                    + " JSON inside <tool_call> instead");
+  }
+
   /** Whether all of a reply is content. */
-  public boolean repliesPlainly(boolean calling) {
-    return template.isEmpty() && !calling;
+  public boolean repliesPlainly(Tools tools) {
+    return template.isEmpty() && !tools.any();
   }
 
   /**
-   * Begins a reply to a prompt.
+   * Begins a reply to a prompt. A reply that a grammar constrains from its first token cannot
+   * continue the prompt's thoughts.
    *
-   * @param free whether it may begin within the prompt's thoughts: no grammar holds there
-   * @param calling whether it may call functions; else what looks like a call is content
+   * @param json whether its content must be JSON
+   * @param tools the functions that it may call; with none, what looks like a call is content
    */
-  public Reply reply(Prompt prompt, boolean free, boolean calling) {
-    boolean begun = free && prompt.endsWith(ReplyForm.THINK);
-    return form.reply(tokenizer, template.isPresent(), begun, calling);
+  public Reply reply(Prompt prompt, boolean json, Tools tools) {
+    boolean begun = !json && !tools.required() && prompt.endsWith(ReplyForm.THINK);
+    return form.reply(tokenizer, template.isPresent(), begun, tools.any());
   }
 }

@@ -11,13 +11,14 @@ import java.util.Optional;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.Tokenizer;
 
-/** Templates of our own, for released models that bring none. */
+/** Built-in chat templates for released models that have none. */
 public final class FallbackTemplate {
   /**
    * A template.
    *
-   * @param file among the resources
-   * @param marker that the vocabulary must have as one token; empty if it writes plain text
+   * @param file name of the resource
+   * @param marker that the vocabulary must have as one token; empty if the template writes plain
+   *     text
    */
   private record Form(String file, String marker) {}
 
@@ -37,9 +38,9 @@ public final class FallbackTemplate {
   private FallbackTemplate() {}
 
   /**
-   * The template of a family, if a tokenizer has the tokens for it.
+   * The template of a family, if the tokenizer has its marker.
    *
-   * @param type of the family, as its {@code config.json} names it
+   * @param type the family's {@code model_type} in {@code config.json}
    */
   public static Optional<ChatTemplate> of(String type, Tokenizer tokenizer) {
     Form form = BY_TYPE.get(type);

@@ -6,11 +6,11 @@ import panamoe.conversation.reply.FunctionCall;
 /**
  * A message of a conversation.
  *
- * @param role system, developer, user, assistant or tool, and whatever else a template knows
- * @param name of who speaks; null without
- * @param reasoning what an assistant thought; null without
- * @param calls of an assistant
- * @param callId the id of the call that a tool's message is the result of; null of others
+ * @param role system, developer, user, assistant or tool, or another role of the template
+ * @param name of the speaker; null for none
+ * @param reasoning the assistant's thoughts; null for none
+ * @param calls of functions by the assistant
+ * @param callId in a tool's message, the id of the call that it answers; else null
  */
 public record Message(
     String role,
@@ -23,7 +23,7 @@ public record Message(
     calls = List.copyOf(calls);
   }
 
-  /** A message of text alone. */
+  /** A message with content only. */
   public static Message of(String role, String content) {
     return new Message(role, content, null, null, List.of(), null);
   }

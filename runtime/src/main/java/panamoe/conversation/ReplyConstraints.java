@@ -12,10 +12,10 @@ import panamoe.grammar.FreeText;
 import panamoe.grammar.JsonGrammar;
 import panamoe.grammar.TokenMasks;
 
-/** Makes what replies in a vocabulary keep to. Thread-safe. */
+/** Makes the constraints on replies for one tokenizer. Thread-safe. */
 public final class ReplyConstraints {
   private final Tokenizer tokenizer;
-  // Made for the first text that needs them: they take long for a large vocabulary.
+  // Made at the first use: this takes long for a large vocabulary.
   private TokenMasks masks;
   private final Map<ReplyForm, FreeText> freeTexts = new EnumMap<>(ReplyForm.class);
 
@@ -24,14 +24,14 @@ public final class ReplyConstraints {
   }
 
   /**
-   * Makes constraints of texts that call functions, or are JSON where they do not have to call.
+   * The constraint on a reply that may call functions, or is JSON when it does not call.
    *
-   * @param form of the model's replies
-   * @param json null: a text is free until it calls
-   * @return null if the text is free
+   * @param form the markup of the model's replies
+   * @param json the grammar of content; null for free text until a call
+   * @return null without a constraint
    * @throws IllegalArgumentException if the schema of a function's arguments is not supported
-   * @throws java.util.concurrent.CancellationException if the thread is interrupted, which it
-   *     remains
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted; its interrupt
+   *     status stays set
    */
   public Supplier<TokenConstraint> of(ReplyForm form, JsonGrammar json, Tools tools) {
     if (!tools.any()) {

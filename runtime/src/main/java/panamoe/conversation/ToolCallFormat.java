@@ -9,14 +9,14 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * How a template wants the calls in messages.
+ * How a template expects calls in messages.
  *
- * @param objects whether arguments are objects, as most want them; else the text of one, as
- *     OpenAI's
- * @param content whether a message that only calls has a content, an empty one; else null
+ * @param objects whether arguments are objects, as in most templates; else JSON in a string, as in
+ *     OpenAI's API
+ * @param content whether a message with calls only has an empty content; else null
  */
 public record ToolCallFormat(boolean objects, boolean content) {
-  /** Most templates'. */
+  /** The format of most templates. */
   static final ToolCallFormat USUAL = new ToolCallFormat(true, true);
 
   private static final List<ToolCallFormat> ALL =
@@ -28,7 +28,7 @@ public record ToolCallFormat(boolean objects, boolean content) {
 
   private static final String NAME = "count_votes";
 
-  /** The first shape in which the template shows a call, or the usual shape. */
+  /** The first format in which the template renders a call, else the usual one. */
   static ToolCallFormat of(ChatTemplate template) {
     return ALL.stream().filter(shape -> shape.isShown(template)).findFirst().orElse(USUAL);
   }
@@ -51,7 +51,7 @@ public record ToolCallFormat(boolean objects, boolean content) {
   }
 
   /**
-   * Messages as OpenAI's in this shape.
+   * Messages in OpenAI's form with calls in this format.
    *
    * @throws IllegalArgumentException if the arguments of a call are not the text of a JSON object
    */

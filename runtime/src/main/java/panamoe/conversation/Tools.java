@@ -10,24 +10,24 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The functions of a conversation.
+ * The functions that a reply may call.
  *
- * @param shown those that the prompt shows; empty if none may be called
- * @param callable the schema of the arguments of each that may be called, by its name
- * @param required whether one must be called
- * @param several whether a reply may call more than once
+ * @param shown functions in the prompt; empty if none may be called
+ * @param callable for each function that may be called, the schema of its arguments by its name
+ * @param required whether the reply must call
+ * @param several whether a reply may have several calls
  */
 public record Tools(
     List<Function> shown, Map<String, JsonNode> callable, boolean required, boolean several) {
-  /** None may be called. */
+  /** No functions. */
   public static final Tools NONE = new Tools(List.of(), Map.of(), false, false);
 
   /**
    * A function.
    *
    * @param name see {@link #isName}
-   * @param description null without
-   * @param parameters the schema of an object, its arguments; null or empty if it has none
+   * @param description null for none
+   * @param parameters the schema of the arguments, an object; null or empty for no arguments
    */
   public record Function(String name, String description, JsonNode parameters) {
     public Function {
@@ -48,12 +48,12 @@ public record Tools(
       }
     }
 
-    /** Whether a function may have a name: 1 to 64 letters, digits, _ or -. */
+    /** Whether {@code name} is allowed: 1 to 64 letters, digits, _ or -. */
     public static boolean isName(String name) {
       return name.matches("[a-zA-Z0-9_-]{1,64}");
     }
 
-    /** As the tools of OpenAI have it. */
+    /** The function in OpenAI's form. */
     ObjectNode json() {
       ObjectNode json = JsonNodeFactory.instance.objectNode().put("name", name);
       if (description != null) {
@@ -64,10 +64,9 @@ public record Tools(
   }
 
   /**
-   * Functions each of which may be called.
+   * Tools all of which may be called.
    *
-   * @throws IllegalArgumentException if two have one name, or a call is required where there are
-   *     none
+   * @throws IllegalArgumentException if two have one name, or a call is required without functions
    */
   public static Tools of(List<Function> functions, boolean required, boolean several) {
     Require.that(
@@ -81,7 +80,7 @@ public record Tools(
     return functions.isEmpty() ? NONE : new Tools(functions, callable, required, several);
   }
 
-  /** The same functions, of which this one must be called, once. */
+  /** These functions; this one must be called, exactly once. */
   public Tools calling(String name) {
     return new Tools(shown, Map.of(name, callable.get(name)), true, false);
   }
@@ -91,7 +90,7 @@ public record Tools(
     return !callable.isEmpty();
   }
 
-  /** As OpenAI's, for a template. */
+  /** The functions in OpenAI's form, for a template. */
   ArrayNode json() {
     ArrayNode json = JsonNodeFactory.instance.arrayNode();
     shown.forEach(each -> json.addObject().put("type", "function").set("function", each.json()));

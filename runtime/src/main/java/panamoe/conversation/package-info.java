@@ -1,2 +1,2 @@
-/** From messages, functions and documents to a prompt, and from a model's text to its reply. */
+/** Conversations: prompts from messages, functions and documents, and replies from completions. */
 package panamoe.conversation;

@@ -6,7 +6,7 @@ import panamoe.io.Sha256;
 public final class ByteTokenizer implements Tokenizer {
   private static final int BYTES = 256;
 
-  /** The number of its tokens. */
+  /** The vocabulary size. */
   public static final int SIZE = BYTES + 1;
 
   private static final byte[] NONE = {};

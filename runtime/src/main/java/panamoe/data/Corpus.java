@@ -23,16 +23,16 @@ import panamoe.io.FileErrors;
 import panamoe.io.Sha256;
 
 /**
- * Training text, cut into passages of which 2 % are kept for validation.
+ * Training text, split into passages; 2 % of them are for validation.
  *
  * <p>A document is a file or a string. A passage is a part of one document, cut at the end of a
- * line (of a character, if a line is very long); it has about a 2000th of the corpus, but 64 bytes
- * to 4 KiB. Of every 50 consecutive passages one goes to validation, chosen by a hash of their
- * number. So the split depends on the text only, and every part of the corpus is represented.
- * Immutable.
+ * line, or at a character if the line is very long; its size is about a 2000th of the corpus, but
+ * 64 bytes to 4 KiB. Of every 50 consecutive passages one goes to validation, chosen by a hash of
+ * their number, so that the split depends on the text only and every part of the corpus is
+ * represented. Immutable.
  *
- * <p>Files are read passage by passage, again for each use, so that a text may be larger than
- * memory; one that changes meanwhile is refused.
+ * <p>Each use reads the files again, passage by passage, so that a corpus may be larger than
+ * memory. A file that has changed is refused.
  */
 public final class Corpus implements TokenSource {
   private static final int ROW = 50;
@@ -50,7 +50,7 @@ public final class Corpus implements TokenSource {
   }
 
   /**
-   * @param file null for one in memory
+   * @param file null for a document in memory
    * @param text null for a file
    */
   private record Document(Path file, byte[] text, long bytes) {
@@ -93,10 +93,9 @@ public final class Corpus implements TokenSource {
 
   /**
    * Reads a UTF-8 file, or all regular files of a folder and its subfolders in the order of their
-   * paths. Hidden files and symbolic links in a folder are left out.
+   * paths, without hidden files and symbolic links.
    *
-   * @throws DataException if there is nothing to read, or a file is binary (has a NUL byte or is
-   *     not UTF-8)
+   * @throws DataException if there is no text, or a file is binary (has a NUL byte or is not UTF-8)
    */
   public static Corpus read(Path path) {
     List<Document> documents = new ArrayList<>();
@@ -125,16 +124,16 @@ public final class Corpus implements TokenSource {
     return sha256;
   }
 
-  /** Bytes of the whole text in UTF-8. */
+  /** The size of the text in UTF-8 bytes. */
   public long bytes() {
     return bytes;
   }
 
   /**
    * The first tokens of one part: passages are encoded until there are {@code most}. An end-of-text
-   * token follows each document and each passage that continues in the other part.
+   * token follows each document, and each passage whose document continues in the other part.
    *
-   * @throws DataException also if the text has no two passages
+   * @throws DataException also if the text has fewer than two passages
    */
   @Override
   public Tokens tokens(Part part, Tokenizer tokenizer, long most, DoubleConsumer progress) {
@@ -200,11 +199,11 @@ public final class Corpus implements TokenSource {
 
   private Part part(long passage) {
     long row = passage / ROW;
-    // A corpus of fewer than 50 passages still gets one for validation; a shorter last row may get
-    // none.
+    // A corpus of fewer than 50 passages still has one for validation; a shorter last group may
+    // have none.
     long length = Math.min(ROW, passages);
-    long drawn = Long.remainderUnsigned(Permutation.mix(row), length);
-    return passage % ROW == drawn ? Part.VALIDATION : Part.TRAINING;
+    long chosen = Long.remainderUnsigned(Permutation.mix(row), length);
+    return passage % ROW == chosen ? Part.VALIDATION : Part.TRAINING;
   }
 
   private void passAgain(Consumer<Passage> reader) {

@@ -10,9 +10,9 @@ import panamoe.data.tokenizer.Pipeline;
 import panamoe.io.DataException;
 import tools.jackson.databind.JsonNode;
 
-/** Collects the tokens at which a model ends a text, the one that ends a document first. */
+/** Collects the tokens that end a completion, the end of a document first. */
 final class EndTokens {
-  /** Names of tokens that end a document, the most usual first. */
+  /** Names of tokens that end a document, the most common first. */
   private static final List<String> DOCUMENT =
       List.of(
           "<|endoftext|>",
@@ -25,7 +25,7 @@ final class EndTokens {
           "[EOS]",
           "[SEP]");
 
-  /** Names of tokens that end a turn, whatever the files say. */
+  /** Names of tokens that end a turn; the files need not list them. */
   private static final List<String> TURN =
       List.of("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|return|>", "<|call|>");
 
@@ -39,8 +39,8 @@ final class EndTokens {
   /**
    * The special token that ends a document.
    *
-   * @param name of the token; empty for one of the usual names
-   * @throws DataException if there is no such token
+   * @param name of the token; empty for one of the common names
+   * @throws DataException if the token does not exist
    */
   static int document(Pipeline pipeline, Optional<String> name, String file) {
     List<String> names = name.map(List::of).orElse(DOCUMENT);
@@ -64,7 +64,7 @@ final class EndTokens {
     ids.add(id);
   }
 
-  /** Adds a special token, if there is one of this name. */
+  /** Adds a special token, if it exists. */
   void add(String name) {
     Integer id = pipeline.special().get(name);
     if (id != null) {
@@ -73,9 +73,9 @@ final class EndTokens {
   }
 
   /**
-   * Adds what a configuration gives as {@code eos_token_id}: a number, a list of them, or nothing.
+   * Adds the value of {@code eos_token_id}: a number, a list of numbers, or nothing.
    *
-   * @throws DataException if one of them is not the number of a token
+   * @throws DataException if a number is not a token's id
    */
   void add(JsonNode given, String file) {
     if (given.isMissingNode() || given.isNull()) {
@@ -91,10 +91,7 @@ final class EndTokens {
     }
   }
 
-  /**
-   * Puts the one of a usual name first: Qwen3 ends a message by one token and a document by
-   * another, which it names second.
-   */
+  /** Puts a common name first: Qwen3 lists the end of a message before that of a document. */
   void documentFirst() {
     special(pipeline, DOCUMENT)
         .filter(ids::contains)
@@ -109,17 +106,17 @@ final class EndTokens {
   }
 
   /**
-   * All of them, with those special tokens that end a turn by their names.
+   * All end tokens, with the special tokens that end a turn by their names.
    *
-   * @param file its name in messages
-   * @throws DataException if nothing says how a text ends
+   * @param file its name, for messages
+   * @throws DataException if there is no end token
    */
   int[] all(String file) {
     if (ids.isEmpty()) {
       ids.add(document(pipeline, Optional.empty(), file));
     }
     TURN.forEach(this::add);
-    // In the harmony format, which has <|return|>, it ends a message, and the turn goes on.
+    // In the harmony format, where <|return|> ends the turn, it ends only a message.
     if (!pipeline.special().containsKey("<|return|>")) {
       add("<|end|>");
     }

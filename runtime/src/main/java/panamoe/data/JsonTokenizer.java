@@ -9,20 +9,20 @@ import panamoe.io.DataException;
 import panamoe.io.Sha256;
 
 /**
- * A tokenizer from Hugging Face's {@code tokenizer.json}, or from what another file says in its
- * form: byte-pair encoding over bytes or characters, or Unigram. Other kinds are refused by name.
+ * A tokenizer from Hugging Face's {@code tokenizer.json}, or from another file converted to it:
+ * byte-pair encoding over bytes or characters, or Unigram. Other kinds are refused by name.
  * Thread-safe.
  */
 public final class JsonTokenizer implements Tokenizer {
   private final Pipeline pipeline;
-  private final int[] ends; // the first is that of a document
+  private final int[] ends; // the end of a document first
   private final int[] prefix;
   private final String sha256;
   private final boolean released;
 
   /**
-   * @param ends the tokens that end a text, a document's end first
-   * @param prefix the tokens before every text
+   * @param ends the tokens that end a completion, the end of a document first
+   * @param prefix the tokens before every prompt
    * @param released whether it came with a released model
    */
   JsonTokenizer(Pipeline pipeline, int[] ends, int[] prefix, String sha256, boolean released) {
@@ -34,8 +34,8 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   /**
-   * Loads a file whose end-of-text token has one of the usual names, such as {@code <|endoftext|>}
-   * or {@code </s>}.
+   * Loads a file whose end-of-text token has a common name, such as {@code <|endoftext|>} or {@code
+   * </s>}.
    *
    * @throws DataException if the file is not a supported tokenizer
    */
@@ -49,7 +49,7 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   /**
-   * Reads the content of a file, as {@link #load(Path)} does.
+   * Parses the content of a file, see {@link #load(Path)}.
    *
    * @param name of the file, for messages
    */
@@ -68,13 +68,13 @@ public final class JsonTokenizer implements Tokenizer {
     return new JsonTokenizer(pipeline, new int[] {end}, new int[0], Sha256.hex(json), false);
   }
 
-  /** Text that spells an added token becomes that token, unless the token is special. */
+  /** Text that spells an added token becomes that token, unless it is special. */
   @Override
   public int[] encode(String text) {
     return encode(text, AddedTokenMatching.ALL_BUT_SPECIAL);
   }
 
-  /** Encodes a text whose spelled special tokens are all meant as such. */
+  /** Encodes text in which spelled special tokens become tokens. */
   public int[] encodeWithSpecialTokens(String text) {
     return encode(text, AddedTokenMatching.ALL);
   }

@@ -5,11 +5,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.BitSet;
 
 /**
- * Special tokens within texts and within bytes: a token's name between two characters, or two
- * bytes, that no text has. So a name that is spelled by other tokens is not the token.
+ * Special tokens within strings and bytes: a token's name between two characters, or two bytes,
+ * that do not occur in text. A name that other tokens spell is therefore different.
  */
 public final class Markers {
-  // Halves of characters: UTF-8 has none.
+  // Lone surrogates do not occur in UTF-8.
   private static final char BEGIN = '\udffe';
   private static final char END = '\udfff';
   // UTF-8 has none of these bytes.
@@ -19,33 +19,33 @@ public final class Markers {
 
   private Markers() {}
 
-  /** A special token of this name, within a text. */
+  /** The marker of a special token with this name. */
   public static String of(String name) {
     return BEGIN + name + END;
   }
 
-  /** How a vocabulary writes a marker: as a special token, or as plain text. */
+  /** A marker as a vocabulary writes it: a special token if it has one, else plain text. */
   public static String in(Tokenizer tokenizer, String name) {
     int[] tokens = tokenizer.encodeWithSpecialTokens(name, new BitSet());
     return tokens.length == 1 && tokenizer.special(tokens[0]).equals(name) ? of(name) : name;
   }
 
-  /** The name of the special token that a text is. */
+  /** The special token's name in a marker. */
   public static String name(String marker) {
     return marker.substring(1, marker.length() - 1);
   }
 
-  /** Where the next special token at or after an index begins, or -1. */
+  /** The index of the next marker at or after {@code from}, or -1. */
   public static int next(String text, int from) {
     return text.indexOf(BEGIN, from);
   }
 
-  /** The index behind the special token that begins at one. */
+  /** The end index of the marker that begins at {@code begin}. */
   public static int end(String text, int begin) {
     return text.indexOf(END, begin) + 1;
   }
 
-  /** A text without its special tokens. */
+  /** The text without markers. */
   public static String without(String text) {
     StringBuilder rest = new StringBuilder();
     int from = 0;
@@ -56,7 +56,7 @@ public final class Markers {
     return from == 0 ? text : rest.append(text, from, text.length()).toString();
   }
 
-  /** The bytes of a text with special tokens. */
+  /** The UTF-8 bytes of text with markers. */
   public static byte[] bytes(String text) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     int from = 0;
@@ -72,9 +72,9 @@ public final class Markers {
   }
 
   /**
-   * The bytes of a token; of a special one those of its marker, none if it has no name.
-   * Vocabularies of bytes have tokens for a marker's two bytes too: they become another byte that
-   * no text has.
+   * The bytes of a token; for a special token its marker, empty if it has no name. Byte
+   * vocabularies also have tokens for a marker's two bytes: these become another byte that does not
+   * occur in text.
    */
   public static byte[] bytes(Tokenizer tokenizer, int token) {
     String name = tokenizer.special(token);

@@ -6,8 +6,8 @@ import java.io.InputStream;
 import java.util.Arrays;
 
 /**
- * Cuts a document into passages while it is read: at the first end of a line after the wanted
- * number of bytes, or at a character where the line is very long.
+ * Cuts a document into passages while reading: at the first end of a line after the intended number
+ * of bytes, or at a character if the line is very long.
  */
 final class PassageReader implements Closeable {
   /** A long line is cut when it makes a passage this many times longer than intended. */
@@ -17,7 +17,7 @@ final class PassageReader implements Closeable {
 
   private final InputStream in;
   private final int wanted;
-  // The longest passage, and a byte that shows whether the document goes on.
+  // Room for the longest passage and one byte, which shows whether the document continues.
   private final byte[] buffer;
   private int held;
 
@@ -40,7 +40,7 @@ final class PassageReader implements Closeable {
     return passage;
   }
 
-  /** Whether the document ends with the latest passage. */
+  /** Whether the latest passage ends the document. */
   boolean ended() {
     return held == 0;
   }
@@ -53,7 +53,7 @@ final class PassageReader implements Closeable {
       }
     }
     for (int to = most; to > most - LONGEST_CHARACTER && most < held; to--) {
-      if ((buffer[to] & 0xc0) != 0x80) { // it is the first byte of a character
+      if ((buffer[to] & 0xc0) != 0x80) { // the first byte of a character
         return to;
       }
     }

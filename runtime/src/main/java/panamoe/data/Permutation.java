@@ -8,7 +8,7 @@ package panamoe.data;
 record Permutation(long size, long key) {
   private static final int ROUNDS = 6;
 
-  /** The number at an index of the permutation. */
+  /** The value at an index. */
   long at(long place) {
     int halfBits = (65 - Long.numberOfLeadingZeros(Math.max(1, size - 1))) / 2;
     long mask = (1L << halfBits) - 1;
@@ -26,10 +26,7 @@ record Permutation(long size, long key) {
     return value;
   }
 
-  /**
-   * The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every output bit depends on every input
-   * bit.
-   */
+  /** The finaliser of SplitMix64 (Steele, Lea, Flood 2014): each input bit affects all outputs. */
   static long mix(long value) {
     long z = value + 0x9e3779b97f4a7c15L;
     z = (z ^ z >>> 30) * 0xbf58476d1ce4e5b9L;

@@ -18,11 +18,11 @@ import panamoe.io.Require;
 import panamoe.io.SafeFolder;
 
 /**
- * The tokens of a text on the disk, to train on without encoding it again or holding it in memory:
+ * A tokenized corpus on disk, for training without encoding it again or holding it in memory:
  *
  * <pre>
- * data.json                whose tokens these are, and how many; written last
- * tokenizer.json           absent where a token is a byte
+ * data.json                metadata, written last
+ * tokenizer.json           absent if tokens are bytes
  * training-00000.tokens    a shard: {@link ShardHeader}, then uint16 or int32 tokens
  * validation-00000.tokens
  * </pre>
@@ -38,7 +38,7 @@ public final class PreparedText implements TokenSource {
   /**
    * The content of data.json.
    *
-   * @param text where it was, to print
+   * @param text its origin, to print
    * @param textSha256 of {@link Corpus#sha256}
    * @param textBytes of the text in UTF-8
    * @param tokenizerSha256 of {@link Tokenizer#sha256}
@@ -89,12 +89,12 @@ public final class PreparedText implements TokenSource {
   }
 
   /**
-   * Encodes a text, passage by passage, into a folder that is empty or not there. If that fails, it
-   * removes what it wrote.
+   * Encodes a corpus, passage by passage, into a new or empty folder. A failure removes what was
+   * written.
    *
-   * @param source of the text, to print
+   * @param source of the corpus, to print
    * @param tokenizerFile copied into the folder; null for bytes
-   * @throws DataException if the text cannot be read, or has no two parts
+   * @throws DataException if the text cannot be read, or has fewer than two passages
    * @throws IllegalArgumentException if the folder is not empty
    */
   public static PreparedText prepare(
@@ -117,7 +117,7 @@ public final class PreparedText implements TokenSource {
       throw new IllegalArgumentException(folder + " is not empty; choose an empty or new folder");
     }
     files.make();
-    List<Path> created = new ArrayList<>(); // another process may write here too
+    List<Path> created = new ArrayList<>(); // other processes may write here too
     try {
       Content content = write(corpus, source, tokenizer, folder, perShard, created);
       if (tokenizerFile != null) {
@@ -182,9 +182,9 @@ public final class PreparedText implements TokenSource {
   }
 
   /**
-   * Opens a folder; reads no tokens yet.
+   * Opens a folder without reading tokens.
    *
-   * @throws DataException if it holds no prepared text
+   * @throws DataException if the folder is not a prepared corpus
    */
   public static PreparedText open(Path folder) {
     try {
@@ -201,7 +201,7 @@ public final class PreparedText implements TokenSource {
     }
   }
 
-  /** Whether a folder seems to hold a prepared text. */
+  /** Whether a folder looks like a prepared corpus. */
   static boolean isIn(Path folder) {
     return Files.exists(folder.resolve(CONTENT))
         && Files.exists(folder.resolve(TokenShards.name(Corpus.Part.TRAINING, 0)));
@@ -211,7 +211,7 @@ public final class PreparedText implements TokenSource {
     return content;
   }
 
-  /** The file of the tokenizer; empty for bytes. */
+  /** The tokenizer's file; empty for bytes. */
   public Optional<Path> tokenizerFile() {
     try {
       return new SafeFolder(folder).has(TOKENIZER)
@@ -227,7 +227,7 @@ public final class PreparedText implements TokenSource {
     return content.textSha256();
   }
 
-  /** Maps all tokens, after one reading that compares their checksums. */
+  /** Maps all tokens, after reading them once to compare checksums. */
   @Override
   public Tokens tokens(Corpus.Part part, Tokenizer tokenizer, long most, DoubleConsumer progress) {
     if (!tokenizer.sha256().equals(content.tokenizerSha256())

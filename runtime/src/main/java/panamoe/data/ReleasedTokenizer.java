@@ -18,19 +18,20 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.MissingNode;
 
-/** Tokenizers of released models: what begins and ends their texts stands beside the vocabulary. */
+/** Tokenizers of released models, whose first and end tokens are listed in other files. */
 public final class ReleasedTokenizer {
-  /** Of a tokenizer's file. */
+  /** Maximum size of a tokenizer's file. */
   static final int MAX_BYTES = 256 << 20;
 
   private ReleasedTokenizer() {}
 
   /**
-   * The tokenizer of a Hugging Face folder: {@code tokenizer.json}; its end tokens from {@code
-   * generation_config.json}, or else {@code config.json} or {@code tokenizer_config.json}, which
-   * also says whether a text begins with a token of its own.
+   * The tokenizer of a Hugging Face folder: {@code tokenizer.json}. Its end tokens come from {@code
+   * generation_config.json}, or else {@code config.json} or {@code tokenizer_config.json}; the
+   * latter also says whether a prompt begins with a special token.
    *
-   * @throws DataException if there is no supported {@code tokenizer.json}, or a file contradicts it
+   * @throws DataException if {@code tokenizer.json} is missing or unsupported, or a file
+   *     contradicts it
    */
   public static JsonTokenizer ofFolder(Path folder) {
     Path file = folder.resolve("tokenizer.json");
@@ -66,9 +67,9 @@ public final class ReleasedTokenizer {
   /**
    * The tokenizer in a GGUF file's metadata.
    *
-   * @param metadata by key: texts, numbers, Booleans, and lists or arrays of them
-   * @param file its name in messages
-   * @return empty if the file says that its model has no tokenizer
+   * @param metadata by key: strings, numbers, Booleans, and lists or arrays of them
+   * @param file its name, for messages
+   * @return empty if the file says that it has no tokenizer
    * @throws DataException if the metadata is incomplete or its tokenizer unsupported
    */
   public static Optional<JsonTokenizer> ofGguf(Map<String, ?> metadata, String file) {
@@ -80,14 +81,14 @@ public final class ReleasedTokenizer {
               for (String name : new String[] {"eos", "eot", "eom"}) {
                 values.token(name, pipeline.bytes().length).ifPresent(ends::add);
               }
-              ends.add("<|endoftext|>"); // Qwen3's files name the end of a message alone
+              ends.add("<|endoftext|>"); // Qwen3's files list only the end of a message
               ends.documentFirst();
               return new JsonTokenizer(
                   pipeline, ends.all(file), pipeline.prefix(), values.sha256(), true);
             });
   }
 
-  /** The texts of a GGUF file's chat templates by name; the usual one's is {@code default}. */
+  /** A GGUF file's chat templates by name; the usual one is {@code default}. */
   public static Map<String, String> chatTemplates(Map<String, ?> metadata) {
     String key = "tokenizer.chat_template";
     Map<String, String> templates = new TreeMap<>();
@@ -102,7 +103,7 @@ public final class ReleasedTokenizer {
     return templates;
   }
 
-  /** What tokenizer_config.json says of the beginning; the pipeline's own where it says nothing. */
+  /** The prefix by tokenizer_config.json, else the pipeline's own. */
   private static int[] prefix(JsonNode settings, Pipeline pipeline, Path file) {
     JsonNode adds = settings.path("add_bos_token");
     if (!adds.isBoolean()) {
@@ -120,13 +121,13 @@ public final class ReleasedTokenizer {
     return new int[] {token};
   }
 
-  /** A token's name, which stands alone or in an object. */
+  /** A token's name, given as a string or in an object. */
   private static String name(JsonNode token) {
     return token.path("content").asString(token.asString(""));
   }
 
   /**
-   * The content of a JSON file beside a model's weights; a missing node if there is no such file.
+   * The content of a JSON file of a model's folder; a missing node if it does not exist.
    *
    * @throws DataException if it cannot be read
    */
@@ -142,14 +143,14 @@ public final class ReleasedTokenizer {
   }
 
   /**
-   * The bytes of a file, which is regular and of a bounded size.
+   * The bytes of a regular file of bounded size.
    *
    * @throws DataException if it cannot be read
    */
   public static byte[] read(Path file, int mostBytes) {
     try {
       if (Files.exists(file) && !Files.isRegularFile(file)) {
-        throw new DataException(file + " is not a regular file"); // a pipe would be waited for
+        throw new DataException(file + " is not a regular file"); // a pipe waits for a writer
       }
       if (Files.size(file) > mostBytes) {
         throw new DataException("%s has more than %s bytes", file, mostBytes);

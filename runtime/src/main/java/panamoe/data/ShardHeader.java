@@ -7,10 +7,10 @@ import java.util.HexFormat;
 import panamoe.io.DataException;
 
 /**
- * The first 128 bytes of a shard of tokens, little-endian: 8 bytes of magic; int32 bytes of a
- * token, part (0 training, 1 validation); int64 index of the first token in its part, number of
- * tokens; 32 bytes each of the SHA-256 of the text and of the tokenizer; int32 CRC-32C of the
- * tokens; zeros.
+ * The first 128 bytes of a shard of tokens, little-endian: magic (8 bytes); int32 bytes per token;
+ * int32 part (0 training, 1 validation); int64 index of the first token in its part; int64 number
+ * of tokens; SHA-256 of the text and of the tokenizer (32 bytes each); int32 CRC-32C of the tokens;
+ * zeros.
  *
  * @param crc CRC-32C of the tokens
  */
@@ -21,7 +21,7 @@ record ShardHeader(Shape shape, long first, long tokens, int crc) {
   private static final int CRC = 96;
 
   /**
-   * What all shards of a part have in common.
+   * The fields that all shards of a part share.
    *
    * @param tokenBytes 2 for uint16, 4 for int32
    * @param text SHA-256
@@ -44,10 +44,10 @@ record ShardHeader(Shape shape, long first, long tokens, int crc) {
   }
 
   /**
-   * Reads the checksum in a header that is otherwise as this one.
+   * Reads the checksum from a header that must equal this one otherwise.
    *
    * @param file of the header, for messages
-   * @throws DataException if it is another, or none
+   * @throws DataException if it is another header, or not a header
    */
   int crcIn(ByteBuffer header, String file) {
     ByteBuffer expected = bytes();

@@ -2,7 +2,7 @@ package panamoe.data;
 
 import panamoe.tensor.Tensor;
 
-/** A trainer's data: numbered sequences of tokens, and for each token the one that follows it. */
+/** A trainer's data: numbered sequences of tokens, each token with the one that follows it. */
 public interface TokenSequences {
 
   /** L, tokens in a sequence. */
@@ -18,10 +18,7 @@ public interface TokenSequences {
    */
   long fillTraining(long first, Tensor ids, Tensor targets);
 
-  /**
-   * The window of the text that training sequence {@code number} is: sequences with the same window
-   * are the same.
-   */
+  /** The corpus window of training sequence {@code number}; equal windows, equal sequences. */
   default long window(long number) {
     return number;
   }

@@ -13,7 +13,7 @@ import java.util.zip.CRC32C;
 import panamoe.io.FileErrors;
 import panamoe.io.SafeFolder;
 
-/** Writes the tokens of one part as shards, piece by piece. Used by one thread. */
+/** Writes the tokens of one part as shards. Used by one thread. */
 final class TokenShardWriter implements Closeable {
   private final Path folder;
   private final ShardHeader.Shape shape;
@@ -27,7 +27,7 @@ final class TokenShardWriter implements Closeable {
   private long size;
 
   /**
-   * @param created receives each file that it creates
+   * @param created receives each new file
    */
   TokenShardWriter(Path folder, ShardHeader.Shape shape, long perShard, List<Path> created) {
     this.folder = folder;
@@ -83,7 +83,7 @@ final class TokenShardWriter implements Closeable {
   }
 
   /**
-   * Completes the last shard: its header, and its way to the disk.
+   * Completes the last shard: writes its header and forces it to the disk.
    *
    * @throws FileSystemException that names the shard
    */
@@ -111,7 +111,7 @@ final class TokenShardWriter implements Closeable {
     shard = null;
   }
 
-  /** Closes what was not finished. */
+  /** Closes unfinished files. */
   @Override
   public void close() throws IOException {
     if (shard != null) {

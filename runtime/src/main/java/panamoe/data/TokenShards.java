@@ -17,8 +17,8 @@ import panamoe.io.RegularFile;
 import panamoe.io.Words;
 
 /**
- * Tokens in files that are mapped, not read into memory, until the garbage collector unmaps them.
- * All shards but the last have the same number of tokens.
+ * Memory-mapped tokens; the garbage collector unmaps the files. All shards but the last have the
+ * same number of tokens.
  */
 final class TokenShards implements Tokens {
   private static final int CHECKED_AT_A_TIME = 1 << 20;
@@ -33,11 +33,11 @@ final class TokenShards implements Tokens {
   private final long perShard;
 
   /**
-   * Maps the shards of one part and compares their checksums, which reads them once.
+   * Maps the shards of one part, and reads them once to compare checksums.
    *
    * @param size tokens of the part
    * @param perShard tokens of each shard but the last
-   * @param vocabulary tokens are below it
+   * @param vocabulary size: tokens are below it
    * @throws DataException if a shard is missing, truncated, damaged or foreign
    */
   TokenShards(Path folder, ShardHeader.Shape shape, long size, long perShard, int vocabulary) {
@@ -81,7 +81,8 @@ final class TokenShards implements Tokens {
 
   /**
    * The CRC-32C of the tokens up to byte {@code end}, or to the end of a file that became shorter.
-   * It is read, not mapped: the checksum of a mapped page that is gone kills the process.
+   * The file is read, not mapped: access to a mapped page that no longer exists would kill the
+   * process.
    */
   static int checksum(FileChannel channel, long end) throws IOException {
     CRC32C checksum = new CRC32C();
@@ -96,7 +97,7 @@ final class TokenShards implements Tokens {
   }
 
   private void requireBelow(int vocabulary, MemorySegment shard, Path file) {
-    int most = 0; // as unsigned, so that a negative number is too large as well
+    int most = 0; // unsigned, so that negative numbers are too large as well
     for (long i = 0; i < tokens(shard); i++) {
       most = Integer.compareUnsigned(token(shard, i), most) > 0 ? token(shard, i) : most;
     }

@@ -4,7 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** A growing sequence of tokens in memory, freed by the garbage collector. */
+/** A growable sequence of tokens outside the heap, freed by the garbage collector. */
 final class TokenStream implements Tokens {
   private MemorySegment tokens = allocate(1 << 16);
   private long size;

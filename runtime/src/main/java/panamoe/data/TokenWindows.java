@@ -10,8 +10,8 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
- * Tokens in windows of L that do not overlap, and for each token the one that follows it. The last
- * window may be padded. Thread-safe.
+ * Non-overlapping windows of L tokens, each token with the one that follows it. The last window may
+ * be padded. Thread-safe.
  */
 public final class TokenWindows {
   private final Tokens tokens;
@@ -37,14 +37,14 @@ public final class TokenWindows {
     return length;
   }
 
-  /** The number of windows, the padded one included. */
+  /** The number of windows, with the padded one. */
   public long count() {
     return Math.ceilDiv(Math.max(0, tokens.size() - 1), length);
   }
 
   /**
-   * Fills a batch with windows in the order of the text, starting at number {@code first}. Places
-   * after the last token get end-of-text and targets of {@link TrainingData#NO_TARGET}.
+   * Fills a batch with windows in the order of the text, from number {@code first}. Positions after
+   * the last token get end-of-text and targets of {@link TrainingData#NO_TARGET}.
    *
    * @param ids INT32 [n*L]
    * @param targets INT32 [n*L]
@@ -55,7 +55,7 @@ public final class TokenWindows {
     return fill(windows, i -> first + i, ids, targets);
   }
 
-  /** Fills a batch with any windows, {@code window.applyAsLong(i)} for sequence i. */
+  /** Fills a batch; sequence i is the window {@code window.applyAsLong(i)}. */
   long fill(int sequences, LongUnaryOperator window, Tensor ids, Tensor targets) {
     HostView inputs = HostView.of(ids);
     HostView outputs = HostView.of(targets);
@@ -68,7 +68,7 @@ public final class TokenWindows {
     return bytes;
   }
 
-  /** Fills sequence number {@code sequence} of a batch with one window; returns its bytes. */
+  /** Fills one sequence of a batch with a window; returns its bytes. */
   private long fill(long window, MemorySegment inputs, MemorySegment outputs, int sequence) {
     long from = Math.min(window, count()) * length;
     long at = (long) sequence * length;
@@ -88,7 +88,7 @@ public final class TokenWindows {
     return bytes;
   }
 
-  /** The number of windows that a batch takes, checked. */
+  /** The number of windows in a batch, after checking its shape. */
   int windowsOf(long first, Tensor ids, Tensor targets) {
     boolean fits =
         ids.dtype() == DType.INT32

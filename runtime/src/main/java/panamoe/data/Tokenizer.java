@@ -2,30 +2,27 @@ package panamoe.data;
 
 import java.util.BitSet;
 
-/** Text to tokens and back. Implementations are thread-safe. */
+/** Encodes text to tokens and decodes them. Implementations are thread-safe. */
 public interface Tokenizer {
 
   /**
-   * The tokens of a plain text: characters that spell a special token are encoded as characters. A
-   * lone surrogate counts as U+FFFD.
+   * The tokens of plain text: special tokens that it spells are encoded as characters. A lone
+   * surrogate counts as U+FFFD.
    */
   int[] encode(String text);
 
   /**
-   * Encodes a text whose spelled special tokens are meant as such, such as a chat template's
-   * prompt, except where it is somebody's words.
+   * Encodes text in which spelled special tokens become tokens, such as a rendered chat template,
+   * except in literal parts.
    *
-   * @param literal the places of characters that are part of no special token, nor of another added
-   *     token whose name is in brackets, such as {@code <tool_call>}
+   * @param literal the positions of characters that belong to no special token, and to no other
+   *     added token with a bracketed name, such as {@code <tool_call>}
    */
   default int[] encodeWithSpecialTokens(String text, BitSet literal) {
     return encode(text);
   }
 
-  /**
-   * The tokens that the model expects before every text, often one that means its beginning, often
-   * none; not to be changed.
-   */
+  /** The tokens before every prompt, often a beginning-of-text token or none; not to be changed. */
   default int[] prefix() {
     return new int[0];
   }
@@ -39,7 +36,7 @@ public interface Tokenizer {
    */
   byte[] bytesOf(int token);
 
-  /** The name of a special token; empty for a token with bytes, or without a name. */
+  /** The name of a special token; empty for other tokens, and for one without a name. */
   default String special(int token) {
     return "";
   }
@@ -50,14 +47,14 @@ public interface Tokenizer {
   /** The token that ends a document. */
   int endOfText();
 
-  /** The tokens that end a text, {@link #endOfText} among them; not to be changed. */
+  /** The tokens that end a completion, with {@link #endOfText}; not to be changed. */
   default int[] ends() {
     return new int[] {endOfText()};
   }
 
   /**
-   * Whether it is one of a model with this vocabulary: of as many tokens, or, of a released model,
-   * of fewer, as heads are often padded to a round number of rows.
+   * Whether a model with this vocabulary size fits: the same size, or for a released model a larger
+   * one, because heads are often padded.
    */
   default boolean fits(int vocabulary) {
     return vocabularySize() == vocabulary;
@@ -73,10 +70,10 @@ public interface Tokenizer {
     return false;
   }
 
-  /** The SHA-256 of the tokenizer's file, in hexadecimal; of no bytes where it needs no file. */
+  /** The SHA-256 of the tokenizer's file, in hexadecimal; of the empty input for bytes. */
   String sha256();
 
-  /** The text of a sequence of tokens, with U+FFFD for bytes that are not UTF-8. */
+  /** The decoded text; bytes that are not UTF-8 become U+FFFD. */
   default String decode(int... tokens) {
     Utf8Stream stream = decoding();
     StringBuilder text = new StringBuilder();
@@ -86,10 +83,7 @@ public interface Tokenizer {
     return text.append(stream.end()).toString();
   }
 
-  /**
-   * Decodes the tokens of a text as they come, from its beginning. What goes on with a text is
-   * decoded by a plain {@link Utf8Stream}.
-   */
+  /** Decodes a text from its beginning; {@link Utf8Stream} alone decodes continuations. */
   default Utf8Stream decoding() {
     return new Utf8Stream();
   }

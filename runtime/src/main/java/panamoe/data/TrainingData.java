@@ -5,11 +5,11 @@ import panamoe.io.DataException;
 import panamoe.tensor.Tensor;
 
 /**
- * Training and validation sequences of L tokens, and for each token the one that follows it.
+ * Training and validation sequences of L tokens, each token with the one that follows it.
  *
- * <p>The training tokens are cut into windows of L that do not overlap. Training sequences have
- * unlimited numbers: every epoch visits all windows, in an order drawn from the seed and the epoch.
- * A sequence depends on its number only, so a run can resume from its step: with B sequences per
+ * <p>The training tokens are cut into non-overlapping windows of L. Training sequences are numbered
+ * without end: every epoch visits all windows in an order that depends on the seed and the epoch. A
+ * sequence depends on its number only, so a run can resume from its step: with B sequences per
  * step, step s takes sequences s * B to (s + 1) * B - 1, and a rank or a micro-batch takes a part
  * of those. Thread-safe.
  */
@@ -24,7 +24,7 @@ public final class TrainingData implements TokenSequences {
   private final long seed;
 
   /**
-   * Encodes a text, or takes its tokens from the disk.
+   * Encodes text, or takes its tokens from the disk.
    *
    * @param length L, tokens in a sequence, at least 1
    * @param seed of the order of training sequences
@@ -57,7 +57,7 @@ public final class TrainingData implements TokenSequences {
     return training.length();
   }
 
-  /** The number of training sequences in an epoch; none is padded. */
+  /** The number of training sequences in an epoch, without padding. */
   public long trainingSequences() {
     return trainingSequences;
   }
@@ -81,15 +81,15 @@ public final class TrainingData implements TokenSequences {
   }
 
   /**
-   * Fills a batch with validation sequences in the order of the text, starting at number {@code
-   * first}. Places after the last token get end-of-text and targets of {@link #NO_TARGET}.
+   * Fills a batch with validation sequences in the order of the text, from number {@code first}.
+   * Positions after the last token get end-of-text and targets of {@link #NO_TARGET}.
    */
   @Override
   public long fillValidation(long first, Tensor ids, Tensor targets) {
     return validation.fill(first, ids, targets);
   }
 
-  /** The tokens that are targets in the first {@code sequences} of the validation part. */
+  /** The number of targets in the first {@code sequences} of the validation part. */
   public long validationTokens(long sequences) {
     return Math.min(sequences * length(), validationTargets);
   }

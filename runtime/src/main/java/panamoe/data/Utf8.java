@@ -16,7 +16,7 @@ public final class Utf8 {
 
   private Utf8() {}
 
-  /** The UTF-8 bytes of a text; each lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. */
+  /** The UTF-8 bytes of a string; each lone surrogate becomes U+FFFD. */
   static byte[] bytes(String text) {
     try {
       ByteBuffer bytes =
@@ -33,9 +33,7 @@ public final class Utf8 {
     }
   }
 
-  /**
-   * The offset of the first byte that is NUL or not part of valid UTF-8; -1 if all of it is text.
-   */
+  /** The offset of the first byte that is NUL or not part of valid UTF-8; -1 if there is none. */
   static int firstBinary(byte[] bytes) {
     CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
     ByteBuffer in = ByteBuffer.wrap(bytes);
@@ -54,10 +52,10 @@ public final class Utf8 {
   }
 
   /**
-   * Refuses bytes of a file that are no text.
+   * Refuses bytes of a file that are not text.
    *
-   * @param at where they stand in the file
-   * @throws DataException with the first such byte and its place
+   * @param at their offset in the file
+   * @throws DataException with the first such byte and its offset
    */
   public static void requireText(Path file, long at, byte[] bytes) {
     int binary = firstBinary(bytes);

@@ -7,9 +7,9 @@ import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Decodes the bytes of generated tokens to text. A character whose bytes are spread over tokens is
- * emitted with its last byte. U+FFFD replaces only bytes that cannot become UTF-8, or that the end
- * cuts off. One stream per generated sequence; not thread-safe.
+ * Decodes the bytes of generated tokens. A character whose bytes are spread over tokens is emitted
+ * with its last byte. U+FFFD replaces only bytes that cannot become UTF-8, or that the end cuts
+ * off. One stream per sequence; not thread-safe.
  */
 public final class Utf8Stream {
   private final CharsetDecoder decoder =
@@ -24,14 +24,14 @@ public final class Utf8Stream {
   }
 
   /**
-   * @param dropsFirstSpace whether a space with which a text begins is dropped: SentencePiece's
-   *     encoders put one there
+   * @param dropsFirstSpace whether to drop a space at the beginning: SentencePiece's encoders put
+   *     one there
    */
   public Utf8Stream(boolean dropsFirstSpace) {
     this.dropsFirstSpace = dropsFirstSpace;
   }
 
-  /** Adds the bytes of a token and returns the characters that are complete now, possibly none. */
+  /** Adds the bytes of a token and returns the characters that are complete, possibly none. */
   public String append(byte[] bytes) {
     if (pending.remaining() < bytes.length) {
       pending = ByteBuffer.allocate(pending.position() + 2 * bytes.length).put(pending.flip());
@@ -40,10 +40,7 @@ public final class Utf8Stream {
     return decode(false);
   }
 
-  /**
-   * Ends the text: an incomplete character is emitted as U+FFFD. The stream can then decode another
-   * text.
-   */
+  /** Ends the text: an incomplete character becomes U+FFFD. The stream can then be reused. */
   public String end() {
     String rest = decode(true);
     decoder.reset();

@@ -1,2 +1,2 @@
-/** Text as tokens, and batches of them. */
+/** Corpora, tokenizers, and batches of tokens. */
 package panamoe.data;

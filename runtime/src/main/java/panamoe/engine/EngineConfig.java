@@ -3,20 +3,20 @@ package panamoe.engine;
 import panamoe.io.Require;
 
 /**
- * How much an engine holds and computes at a time. Nothing but {@code int8Cache} changes a bit of
- * any text.
+ * How much an engine holds and computes at a time. Only {@code int8Cache} changes results: every
+ * other setting leaves each sequence's bits as they are.
  *
  * @param blocks of the key/value cache on each data rank
- * @param blockSize tokens of a block
- * @param sequences most that run at a time on each data rank
- * @param stepTokens most rows of a step on each data rank: more make a prompt faster, and each step
- *     slower for the sequences that are written meanwhile
- * @param reserve how much of the tokens that a sequence may still write must have room before it
- *     starts, 0 to 1; with 1 nothing is ever computed twice
- * @param sharePrefixes whether full blocks are kept for later sequences that begin alike
- * @param guesses most tokens that are guessed and computed at once behind a sequence's last one
- * @param int8Cache whether keys and values are bytes, with a scale for each token and head, instead
- *     of being of the dtype of activations
+ * @param blockSize tokens in a block
+ * @param sequences most sequences that run at a time on each data rank
+ * @param stepTokens most rows of a step on each data rank: more make prefill faster, and each step
+ *     slower for the sequences that decode
+ * @param reserve the part of a sequence's remaining tokens that must have free blocks before it
+ *     starts, 0 to 1; with 1 no sequence is ever preempted
+ * @param sharePrefixes whether full blocks are kept for later sequences with the same prefix
+ * @param guesses most tokens of prompt lookup that are verified with a sequence's last token
+ * @param int8Cache whether keys and values are int8 with a scale for each token and head; otherwise
+ *     they have the dtype of activations
  */
 public record EngineConfig(
     int blocks,
@@ -27,10 +27,10 @@ public record EngineConfig(
     boolean sharePrefixes,
     int guesses,
     boolean int8Cache) {
-  /** Tokens of a block. */
+  /** The default block size in tokens. */
   public static final int BLOCK = 16;
 
-  /** Rows of a step where no number is asked for. */
+  /** The default for {@code stepTokens}. */
   public static final int STEP_TOKENS = 512;
 
   private static final double RESERVE = 0.25;
@@ -49,7 +49,7 @@ public record EngineConfig(
     Require.that(reserve >= 0 && reserve <= 1, "the reserve is %s, expected 0 to 1", reserve);
   }
 
-  /** With a cache of the dtype of activations. */
+  /** With keys and values in the dtype of activations. */
   public EngineConfig(
       int blocks,
       int blockSize,
@@ -61,17 +61,17 @@ public record EngineConfig(
     this(blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, guesses, false);
   }
 
-  /** For one sequence at a time of up to {@code context} tokens. */
+  /** For one sequence at a time, up to {@code context} tokens long. */
   public static EngineConfig one(int context) {
     return of(1, context);
   }
 
-  /** Room for {@code sequences} that are all as long as the context. */
+  /** For {@code sequences} at a time, each up to {@code context} tokens long. */
   public static EngineConfig of(int sequences, int context) {
     int each = Math.ceilDiv(context, BLOCK);
     Require.that(
         sequences <= Integer.MAX_VALUE / each,
-        "%s texts of %s tokens are more than a cache can hold",
+        "%s sequences of %s tokens exceed the maximum size of a cache",
         sequences,
         context);
     return new EngineConfig(
@@ -83,7 +83,7 @@ public record EngineConfig(
         blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, changed, int8Cache);
   }
 
-  /** With nothing kept of a sequence for later ones. */
+  /** Without prefix sharing. */
   public EngineConfig withoutSharing() {
     return new EngineConfig(
         blocks, blockSize, sequences, stepTokens, reserve, false, guesses, int8Cache);
@@ -94,27 +94,27 @@ public record EngineConfig(
         blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, guesses, changed);
   }
 
-  /** The blocks that {@code tokens} fill. */
+  /** The number of blocks that {@code tokens} need. */
   public int blocksOf(int tokens) {
     return Math.ceilDiv(tokens, blockSize);
   }
 
   /**
-   * The blocks of layers that read {@code window} positions: twice what running sequences can use,
-   * so that windows of earlier sequences stay for others that begin alike, and at most as many as
-   * of other layers. The rows of a step count twice in any case: blocks of wrong guesses of the
-   * step before are held until their sequence is planned.
+   * The blocks of layers with an attention window: twice what running sequences can use, so that
+   * windows of earlier sequences stay in the cache for prefix sharing, but not more than other
+   * layers have. A step's rows count twice because blocks of rejected guesses are held until their
+   * sequence is planned again.
    */
   public int windowBlocks(int window) {
     if (window == 0) {
       return 0;
     }
-    // A window begins and ends within a block.
+    // A window may begin and end within a block.
     long windows = sequences * (blocksOf(window) + 2L);
     return (int) Math.min(blocks, 2 * (windows + blocksOf(stepTokens)));
   }
 
-  /** The row of the table with a slot's blocks of layers with a window. */
+  /** The block table's row for a slot's blocks of layers with a window. */
   public int windowSlot(int slot) {
     return sequences + slot;
   }

@@ -3,17 +3,18 @@ package panamoe.engine;
 import panamoe.engine.routes.RouteStatistics;
 
 /**
- * A generated text that has ended.
+ * A finished completion.
  *
- * @param text without the prompt and the stop text
+ * @param text without the prompt and the stop string
  * @param end why it ended
- * @param cut whether a limit or a stop text ended it in the midst, and no token of the model's
+ * @param cut whether it ended without a token of the model's: at a limit, or within a token at a
+ *     stop string
  * @param tokens number of generated tokens
  * @param promptTokens number of prompt tokens
- * @param sharedTokens how many of them were not computed, because an earlier text began alike
- * @param times when what happened
- * @param routes of its rows, each counted once however often it was computed, without the shared
- *     tokens'; null if not asked for
+ * @param sharedTokens prompt tokens that prefix sharing took from the cache
+ * @param times of its events
+ * @param routes of its rows, each counted once even if it was computed again, without those of
+ *     shared tokens; null if not asked for
  */
 public record Generation(
     String text,
@@ -28,23 +29,23 @@ public record Generation(
   public enum End {
     /** The model generated its end-of-text token. */
     END_OF_TEXT,
-    /** A stop text or a stop token was generated. */
+    /** A stop string or a stop token was generated. */
     STOP,
     /** The limit on tokens, or the end of the context, was reached. */
     LENGTH,
-    /** The time was over. */
+    /** The deadline has passed. */
     DEADLINE,
-    /** Nobody wants it any more. */
+    /** The request was cancelled. */
     CANCELLED
   }
 
   /**
    * Nanoseconds of {@link System#nanoTime}.
    *
-   * @param submitted when it was asked for
-   * @param started when it got room, the first time
-   * @param first when its first token was there; 0: none was
-   * @param ended when its last token was there
+   * @param submitted when the request was submitted
+   * @param started when the sequence was first scheduled
+   * @param first when its first token was sampled; 0 if there was none
+   * @param ended when its last token was sampled
    */
   public record Times(long submitted, long started, long first, long ended) {
     /** Seconds from start to first token. */

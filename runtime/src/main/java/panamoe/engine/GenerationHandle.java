@@ -1,7 +1,7 @@
 package panamoe.engine;
 
-/** A text that was asked for. Thread-safe. */
+/** A submitted request. Thread-safe. */
 public interface GenerationHandle {
-  /** Ends the text before its next token; its listener is told. Idempotent. */
+  /** Ends the sequence before its next token; its listener gets {@code ended}. Idempotent. */
   void cancel();
 }

@@ -3,36 +3,33 @@ package panamoe.engine;
 import panamoe.engine.sample.TokenLogprobs;
 
 /**
- * Is told how a text is written, by the engine's thread, which waits meanwhile: a method hands over
- * what it gets and returns. An exception that it throws cancels the text, and reaches whoever
- * drives the engine.
+ * Receives a completion as it is generated. The engine's thread calls it and waits, so a method
+ * hands over what it gets and returns. An exception that it throws cancels the sequence and reaches
+ * the thread that drives the engine.
  */
 public interface GenerationListener {
   /**
-   * A token was drawn; not the one that ends the text.
+   * A token was sampled. Not called for the token that ends the sequence.
    *
    * @param logprobs null if not asked for
-   * @param experts null if not asked for; else for each MoE layer the expert of the largest weight
-   *     in the row that the token was drawn from
+   * @param experts null if not asked for; else for each MoE layer the expert with the largest
+   *     weight in the row whose logits the token was sampled from
    */
-  default void drew(int token, TokenLogprobs logprobs, int[] experts) {}
+  default void sampled(int token, TokenLogprobs logprobs, int[] experts) {}
 
-  /**
-   * The next piece of the text, as soon as its characters are complete and cannot be part of a stop
-   * text.
-   */
+  /** The next piece of text: whole characters that cannot be part of a stop string. */
   default void wrote(String piece) {}
 
   /**
-   * A special token was drawn, behind all that was written so far. It is no part of the text.
+   * A special token was sampled, after all text so far. It is not part of the text.
    *
    * @param name of the token
    */
   default void marked(String name) {}
 
-  /** The text has ended; nothing follows. */
+  /** The sequence has ended; no call follows. */
   default void ended(Generation generation) {}
 
-  /** The text failed, through no fault of the others; nothing follows. */
+  /** The sequence failed on its own; other sequences go on. No call follows. */
   default void failed(RuntimeException failure) {}
 }

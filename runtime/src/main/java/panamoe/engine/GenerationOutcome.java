@@ -1,6 +1,6 @@
 package panamoe.engine;
 
-/** Remembers how a text ended. Used by the thread that drives the engine. */
+/** Keeps the result of a sequence. Used by the thread that drives the engine. */
 public class GenerationOutcome implements GenerationListener {
   private Generation generation;
   private RuntimeException failure;
@@ -15,23 +15,23 @@ public class GenerationOutcome implements GenerationListener {
     failure = cause;
   }
 
-  /** Whether the text has ended or failed. */
+  /** Whether the sequence has ended or failed. */
   public final boolean over() {
     return generation != null || failure != null;
   }
 
   /**
-   * The text.
+   * The completion.
    *
-   * @throws IllegalStateException if it is not over
-   * @throws RuntimeException why it failed
+   * @throws IllegalStateException if the sequence is not over
+   * @throws RuntimeException the sequence's failure
    */
   public final Generation generation() {
     if (failure != null) {
       throw failure;
     }
     if (generation == null) {
-      throw new IllegalStateException("the text has not ended");
+      throw new IllegalStateException("the completion has not ended");
     }
     return generation;
   }

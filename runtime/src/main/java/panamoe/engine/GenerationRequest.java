@@ -10,16 +10,16 @@ import panamoe.engine.sample.TokenConstraint;
 import panamoe.io.Require;
 
 /**
- * What an engine is asked to write.
+ * A request to an engine.
  *
- * @param prompt tokens, at least one, not to be changed
- * @param sampling how tokens are drawn
- * @param stop where the text ends
- * @param logprobs how many of the most probable tokens are told beside each token; -1: not even its
- *     own probability
- * @param constraint makes what the text must keep to; null: it is free
- * @param terms how it is treated beside others
- * @param routing to how many experts its rows go, and what is told of that
+ * @param prompt tokens, at least one; the caller does not change them
+ * @param sampling how tokens are sampled
+ * @param stop where the completion ends
+ * @param logprobs how many of the most probable tokens are reported with each token; -1 for none,
+ *     and without the token's own log probability
+ * @param constraint makes the constraint on the completion's tokens; null for none
+ * @param terms how the scheduler treats it
+ * @param routing experts per row, and which routes are reported
  */
 public record GenerationRequest(
     int[] prompt,
@@ -30,23 +30,23 @@ public record GenerationRequest(
     Terms terms,
     Routing routing) {
   /**
-   * How a text is treated beside others.
+   * How the scheduler treats a sequence.
    *
-   * @param priority higher ones start first, and are interrupted last
-   * @param user whose it is: users take turns
-   * @param salt only texts of the same salt share blocks, and so can tell by time that another
-   *     began alike
-   * @param deadline {@link System#nanoTime} when the text ends, wherever it is; {@link #NEVER}
+   * @param priority higher ones start first and are preempted last
+   * @param user for fair sharing: users take turns
+   * @param salt sequences share blocks only with the same salt. Others cannot find out from timing
+   *     that a prompt is in the cache
+   * @param deadline {@link System#nanoTime} at which the sequence ends; {@link #NEVER} for none
    */
   public record Terms(int priority, String user, String salt, long deadline) {
     /** No deadline. */
     public static final long NEVER = Long.MAX_VALUE;
 
-    /** For nobody in particular, without a deadline. */
+    /** No priority, user, salt and deadline. */
     public static final Terms USUAL = new Terms(0, "", "", NEVER);
   }
 
-  /** Most tokens that can be told beside each token. */
+  /** The largest {@code logprobs}. */
   public static final int MOST_LOGPROBS = 20;
 
   public GenerationRequest {
@@ -57,7 +57,7 @@ public record GenerationRequest(
     }
   }
 
-  /** A text of the usual routing. */
+  /** With the model's own routing. */
   public GenerationRequest(
       int[] prompt,
       SamplingConfig sampling,
@@ -68,7 +68,7 @@ public record GenerationRequest(
     this(prompt, sampling, stop, logprobs, constraint, terms, Routing.USUAL);
   }
 
-  /** A free text without logprobs, on the usual terms. */
+  /** Without constraint and logprobs, on the usual terms. */
   public static GenerationRequest of(int[] prompt, SamplingConfig sampling, StopConfig stop) {
     return new GenerationRequest(prompt, sampling, stop, -1, null, Terms.USUAL);
   }
@@ -81,13 +81,17 @@ public record GenerationRequest(
     return new GenerationRequest(prompt, sampling, stop, changed, constraint, terms, routing);
   }
 
+  public GenerationRequest with(SamplingConfig changed) {
+    return new GenerationRequest(prompt, changed, stop, logprobs, constraint, terms, routing);
+  }
+
   public GenerationRequest with(Routing changed) {
     return new GenerationRequest(prompt, sampling, stop, logprobs, constraint, terms, changed);
   }
 
   /**
-   * The tokens of a prompt, behind those before every text. Where there are none, an empty prompt
-   * becomes the end-of-text token, which begins a new text.
+   * The tokens of a prompt after the tokenizer's prefix. Without a prefix, an empty prompt becomes
+   * the end-of-text token, after which a model begins a new document.
    */
   public static int[] tokensOf(String prompt, Tokenizer tokenizer) {
     int[] prefix = tokenizer.prefix();
@@ -98,7 +102,7 @@ public record GenerationRequest(
   }
 
   /**
-   * The tokens of a prompt, which must fit a context.
+   * The tokens of a prompt that must fit the context.
    *
    * @param context of the model in tokens
    * @throws IllegalArgumentException if the prompt has more tokens

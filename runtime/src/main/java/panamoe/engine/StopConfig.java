@@ -5,15 +5,15 @@ import java.util.Set;
 import panamoe.io.Require;
 
 /**
- * Where a text ends.
+ * Where a completion ends.
  *
- * @param maxTokens most tokens to write
- * @param minTokens before this number of tokens none ends it, unless the text has a constraint
- * @param texts texts that end it; they are not part of the text
- * @param tokens tokens that end it, beside the end of text; they are not part of the text
- * @param ignoreEndOfText whether the model's end-of-text token does not end it
- * @param slide whether a text longer than the context goes on, remembering the later half of it;
- *     otherwise it ends there
+ * @param maxTokens most tokens to generate
+ * @param minTokens nothing ends the completion before this number of tokens, except a constraint
+ * @param texts stop strings; they are not part of the completion
+ * @param tokens stop tokens in addition to the end of text; they are not part of the completion
+ * @param ignoreEndOfText whether the model's end-of-text token does not end the completion
+ * @param slide whether a sequence at the end of the context goes on with the later half of its
+ *     tokens; otherwise it ends there
  */
 public record StopConfig(
     int maxTokens,
@@ -27,11 +27,14 @@ public record StopConfig(
     Require.that(maxTokens >= 0, "the number of tokens is %s, expected 0 or more", maxTokens);
     Require.that(minTokens >= 0, "the least number of tokens is %s, expected 0 or more", minTokens);
     texts = List.copyOf(texts);
-    Require.that(texts.stream().noneMatch(String::isEmpty), "a stop text is empty");
+    Require.that(texts.stream().noneMatch(String::isEmpty), "a stop string is empty");
     tokens = Set.copyOf(tokens);
   }
 
-  /** At most {@code maxTokens}, or the end of text, or one of {@code texts}; beyond the context. */
+  /**
+   * Ends after {@code maxTokens}, at the end of text, or at one of {@code texts}; slides at the end
+   * of the context.
+   */
   public static StopConfig of(int maxTokens, List<String> texts) {
     return new StopConfig(maxTokens, 0, texts, Set.of(), false, true);
   }

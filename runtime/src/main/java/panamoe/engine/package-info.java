@@ -1,5 +1,5 @@
 /**
- * Inference: what is asked of an engine, and what it tells. The engine itself is {@link
+ * Requests to an engine and their results. The engine itself is {@link
  * panamoe.engine.schedule.Engine}.
  */
 package panamoe.engine;

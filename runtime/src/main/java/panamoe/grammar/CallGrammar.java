@@ -12,13 +12,13 @@ import panamoe.engine.sample.TokenConstraint;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Texts that call functions, each in a model's form ({@link CallMarkup}). A space may come before
- * the first call. Immutable and thread-safe.
+ * Output that calls functions in a model's markup ({@link CallMarkup}). A space may precede the
+ * first call. Immutable and thread-safe.
  */
 public final class CallGrammar {
   private final CallMarkup form;
 
-  /** From behind an opening of the form. */
+  /** What follows an opener. */
   private final Rule opened;
 
   private CallGrammar(CallMarkup form, Rule opened) {
@@ -27,14 +27,14 @@ public final class CallGrammar {
   }
 
   /**
-   * Calls of some functions.
+   * A grammar of calls of some functions.
    *
-   * @param functions the schema of each one's arguments, by its name of ASCII letters, digits, _
-   *     and -
-   * @param several whether a text may call more than once, where the form has that
+   * @param functions for each function, the schema of its arguments by its name of ASCII letters,
+   *     digits, _ and -
+   * @param several whether there may be several calls, if the markup allows that
    * @throws IllegalArgumentException if a schema is not supported, as for {@link JsonGrammar#of};
-   *     the message begins with the function's name; one bound holds for all of them together
-   * @throws CancellationException if the thread is interrupted, which it remains
+   *     the message begins with the function's name. All schemas share one budget
+   * @throws CancellationException if the thread is interrupted; its interrupt status stays set
    */
   public static CallGrammar of(CallMarkup form, Map<String, JsonNode> functions, boolean several) {
     SortedMap<byte[], Rule> names = WordList.map();
@@ -62,34 +62,34 @@ public final class CallGrammar {
     return sequence(form.opening().rule(), opened);
   }
 
-  /** Whether the bytes are calls and nothing else. */
+  /** Whether the bytes are calls only. */
   public boolean accepts(byte[] text) {
     return State.before(whole()).accepts(text);
   }
 
-  /** Makes constraints of texts that are calls and nothing else. */
+  /** Constraints for output of calls only. */
   public Supplier<TokenConstraint> calls(TokenMasks masks) {
     State start = State.before(whole());
     return () -> new GrammarConstraint(start, masks);
   }
 
-  /** Makes constraints of texts that are either calls or JSON. */
+  /** Constraints for output of either calls or JSON. */
   public Supplier<TokenConstraint> callsOr(JsonGrammar json, TokenMasks masks) {
     State start = State.before(Rules.choice(whole(), sequence(form.answer().rule(), json.rule())));
     return () -> new GrammarConstraint(start, masks);
   }
 
   /**
-   * Makes constraints of free texts, which keep to a call from an opening on and may end after it.
+   * Constraints for free text that may end or turn into calls at an opener.
    *
-   * @param free of {@link #freeText} for the same tokenizer and form
+   * @param free from {@link #freeText} for the same tokenizer and markup
    */
   public Supplier<TokenConstraint> callsAfter(FreeText free, TokenMasks masks) {
     State start = State.before(opened);
     return () -> free.until(() -> new GrammarConstraint(start, masks));
   }
 
-  /** Free text before a call; made once for a tokenizer. */
+  /** The free text before a call; create it once for each tokenizer. */
   public static FreeText freeText(Tokenizer tokenizer, CallMarkup form) {
     return new FreeText(tokenizer, form.openings(), form.before());
   }

@@ -5,14 +5,13 @@ import static panamoe.grammar.Rules.sequence;
 import java.util.List;
 
 /**
- * What is around calls of functions, and before a plain answer. Immutable and thread-safe.
+ * The markup around function calls, and before an answer without calls. Immutable and thread-safe.
  *
- * @param openings what comes before a first name in free text, one of these; with {@link
- *     panamoe.data.Markers}
- * @param before what a prompt ends with, that an opening may begin with
- * @param opening of a text that calls from its beginning
- * @param calls what follows an opening
- * @param answer what comes before a plain answer
+ * @param openings the openers in free text, before a first name; with {@link panamoe.data.Markers}
+ * @param before the end of the prompt, with which an opener may begin
+ * @param opening the opener when the output begins with a call
+ * @param calls what follows an opener
+ * @param answer what precedes an answer without calls
  */
 public record CallMarkup(
     List<String> openings,
@@ -21,13 +20,13 @@ public record CallMarkup(
     Calls calls,
     MarkupPattern answer) {
   /**
-   * What is around names and arguments.
+   * The markup around names and arguments.
    *
    * @param first before the first name
-   * @param between a name and its arguments
+   * @param between name and arguments
    * @param after arguments
-   * @param next before another name; {@link MarkupPattern#NEVER} if a text calls once
-   * @param last behind all calls
+   * @param next before another name; {@link MarkupPattern#NEVER} for one call only
+   * @param last after all calls
    */
   public record Calls(
       MarkupPattern first,
@@ -35,7 +34,7 @@ public record CallMarkup(
       MarkupPattern after,
       MarkupPattern next,
       MarkupPattern last) {
-    /** Calls of a function, each of which {@code named} reads from its name on. */
+    /** The rule of calls; {@code named} reads a call from its name on. */
     Rule rule(Rule named, boolean several) {
       Rule more = sequence(next.rule(), named);
       return sequence(

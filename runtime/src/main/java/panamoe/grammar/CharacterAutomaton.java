@@ -12,38 +12,33 @@ import java.util.TreeSet;
 import java.util.function.IntPredicate;
 import panamoe.data.regex.CodeSet;
 
-/**
- * A deterministic automaton over characters; from each of its states one that accepts can be
- * reached.
- */
+/** A deterministic finite automaton over characters. Every state can reach an accepting one. */
 final class CharacterAutomaton {
-  /** Every character that a text can hold: all but surrogates. */
+  /** All characters except surrogates. */
   static final CodeSet ANY_CHARACTER =
       CodeSet.range(Character.MIN_SURROGATE, Character.MAX_SURROGATE).complement();
 
-  /** The rule of every string. */
+  /** The rule of all strings. */
   static final Rule ANYTHING = Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS);
 
-  /** Accepts every string. */
+  /** Accepts all strings. */
   static final CharacterAutomaton ANY = of(ANYTHING, SchemaLimits.FREE);
 
-  /** The first state. */
   static final int START = 0;
 
-  /** No state. */
   static final int NOWHERE = -1;
 
-  /** The first characters of the intervals that the sets cut characters into. */
+  /** The first characters of the intervals on which all transitions agree. */
   private final int[] cuts;
 
   private final int[] ascii = new int[0x80];
 
-  /** By state and interval. */
+  /** Next state by state and interval. */
   private final int[][] next;
 
   private final BitSet accepting = new BitSet();
 
-  /** The states that accept whatever follows. */
+  /** States that accept every continuation. */
   private final BitSet any = new BitSet();
 
   private CharacterAutomaton(int[] cuts, List<int[]> next, List<State> states) {
@@ -62,7 +57,7 @@ final class CharacterAutomaton {
   /**
    * The automaton of a rule of characters.
    *
-   * @throws IllegalArgumentException if the budget is spent
+   * @throws IllegalArgumentException if the budget is exhausted
    */
   static CharacterAutomaton of(Rule rule, SchemaLimits budget) {
     int[] cuts = cuts(rule);
@@ -92,7 +87,7 @@ final class CharacterAutomaton {
     return next.length;
   }
 
-  /** States times intervals of characters. */
+  /** Table size: states times intervals. */
   long entries() {
     return (long) next.length * cuts.length;
   }
@@ -101,7 +96,7 @@ final class CharacterAutomaton {
     return accepting.get(state);
   }
 
-  /** Whether a state accepts whatever follows. */
+  /** Whether a state accepts every continuation. */
   boolean acceptsAny(int state) {
     return any.get(state);
   }
@@ -121,7 +116,7 @@ final class CharacterAutomaton {
     return false;
   }
 
-  /** Whether any character at all leads to a state that passes a test. */
+  /** Whether any character leads to a state that passes a test. */
   boolean any(int state, IntPredicate test) {
     return any(state, 0, Character.MAX_CODE_POINT, test);
   }
@@ -173,7 +168,7 @@ final class CharacterAutomaton {
     switch (rule) {
       case Rule.One one -> Arrays.stream(one.set.changes()).forEach(cuts::add);
       case Rule.Sequence pair -> {
-        // A long sequence leans to the right, where a loop saves the depth of a recursion.
+        // Sequences are right-deep: a loop over them keeps the recursion shallow.
         Rule rest = pair;
         while (rest instanceof Rule.Sequence further && (rest == pair || seen.add(rest))) {
           collect(further.first, cuts, seen);

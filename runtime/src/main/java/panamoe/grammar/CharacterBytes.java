@@ -1,18 +1,17 @@
 package panamoe.grammar;
 
 /**
- * Reads the characters of a JSON string from bytes: UTF-8, or an escape, in which a character
- * beyond U+FFFF is a pair of surrogates. What is read of a character is one number, its kind above
- * its bits.
+ * Decodes the characters of a JSON string from bytes: UTF-8 or escapes, with surrogate pairs beyond
+ * U+FFFF. The state within a character is one number: its kind above its bits.
  */
 final class CharacterBytes {
   /** Between two characters. */
   static final int START = 0;
 
-  /** A byte that cannot come. Lower numbers are whole characters. */
+  /** An impossible byte. Lower numbers are complete characters. */
   static final int NEVER = -1;
 
-  /** Tells of a range of characters, both ends inclusive. */
+  /** A predicate on a range of characters, both ends inclusive. */
   interface Range {
     boolean test(int low, int high);
   }
@@ -20,18 +19,18 @@ final class CharacterBytes {
   private static final int KIND = 26;
   private static final int BITS = (1 << KIND) - 1;
 
-  /** The kinds of UTF-8: length of the character, less 2, times 4, and bytes to come. */
+  /** Kinds of UTF-8: 4 (length − 2) + remaining bytes. */
   private static final int UTF8 = 0;
 
   private static final int ESCAPE = 16;
 
-  /** The kind of an escape {@code u}: HEX + the number of its digits that are read. */
+  /** Kinds of an escape {@code u}: HEX + the number of digits read. */
   private static final int HEX = 17;
 
-  /** A high surrogate is read, and nothing or a backslash of the low one. */
+  /** A high surrogate was read, and perhaps the backslash of the low one. */
   private static final int HIGH = 21;
 
-  /** The bits: the high surrogate's, then 16 for the digits of the low one. */
+  /** Bits of the kind LOW: the high surrogate's, then 16 for the low one's digits. */
   private static final int LOW = 23;
 
   private static final int[] LEAST = {0x80, 0x800, 0x10000};
@@ -41,8 +40,8 @@ final class CharacterBytes {
   private CharacterBytes() {}
 
   /**
-   * What is read after one more byte, another one than the closing quote: a partial character, a
-   * whole one, or {@link #NEVER}.
+   * The state after a further byte, which is not the closing quote: a partial or complete
+   * character, or {@link #NEVER}.
    */
   static int step(int partial, int value) {
     int kind = partial >>> KIND;
@@ -68,12 +67,12 @@ final class CharacterBytes {
     return kind < HIGH ? hex(kind + 1, bits << 4 | digit) : low(kind + 1, bits, digit);
   }
 
-  /** The character of a whole one. */
+  /** The code point of a complete character. */
   static int character(int whole) {
     return -2 - whole;
   }
 
-  /** Whether a test holds for characters that a partial one can become. */
+  /** Whether a predicate holds for some character that a partial one can become. */
   static boolean any(int partial, Range test) {
     int kind = partial >>> KIND;
     int bits = partial & BITS;
@@ -145,7 +144,7 @@ final class CharacterBytes {
     return Character.isLowSurrogate((char) low) ? whole(pair(high, low)) : NEVER;
   }
 
-  /** The character of a high surrogate, counted from 0, and a low one. */
+  /** The code point of a high surrogate, counted from 0, and a low one. */
   private static int pair(int high, int low) {
     return Character.toCodePoint((char) (Character.MIN_HIGH_SURROGATE + high), (char) low);
   }

@@ -8,18 +8,18 @@ import java.util.Set;
 import java.util.stream.Stream;
 import panamoe.io.Require;
 
-/** Whether a text comes to an end by every rule, once references are followed. */
+/** Checks that every rule has a finite output, once references are resolved. */
 final class Endings {
-  /** Rules end after rules that they consist of, of which few are found later in a pass. */
+  /** Rules are visited after their parts, so that a few passes suffice. */
   private static final int MOST_PASSES = 100;
 
   private Endings() {}
 
   /**
-   * Checks what is referred to.
+   * Checks all referenced rules.
    *
-   * @throws IllegalArgumentException if one only describes endless texts, or itself, or if the
-   *     budget is spent
+   * @throws IllegalArgumentException if one has only endless output or refers to itself alone, or
+   *     if the budget is exhausted
    */
   static void check(Collection<Rule.Reference> references, SchemaLimits budget) {
     references.forEach(reference -> checkLoop(reference, budget));
@@ -38,7 +38,7 @@ final class Endings {
     }
     for (Rule.Reference reference : references) {
       if (!ending.contains(reference)) {
-        throw new Schema(null, reference.place).refuse("allows no text that comes to an end");
+        throw new Schema(null, reference.place).refuse("allows no value of finite length");
       }
     }
   }
@@ -55,7 +55,7 @@ final class Endings {
     };
   }
 
-  /** All rules that some consist of, before those that they consist of themselves where it goes. */
+  /** All reachable rules, parts before the rules that contain them where possible. */
   private static List<Rule> reachable(Collection<Rule.Reference> references) {
     List<Rule> found = new ArrayList<>(references);
     Set<Rule> known = new HashSet<>(found);
@@ -76,7 +76,7 @@ final class Endings {
     };
   }
 
-  /** A reference that comes back to itself before anything is read would never be left. */
+  /** Refuses a reference that leads back to itself before any symbol: it would never end. */
   private static void checkLoop(Rule.Reference reference, SchemaLimits budget) {
     List<Rule> found = new ArrayList<>(List.of(reference.target));
     Set<Rule> known = new HashSet<>(found);

@@ -12,32 +12,31 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
 
 /**
- * Free text up to one of some markers. All tokens are allowed but those that hold a marker's end
- * and more bytes after it, so that what follows the marker begins with a token. Immutable and
- * thread-safe.
+ * Free text up to one of several markers. Tokens that contain a marker's end and further bytes are
+ * not allowed, so that the text after a marker begins with a token. Immutable and thread-safe.
  */
 public final class FreeText {
   private static final int OVER = -1;
 
   private final byte[][] tokens;
 
-  /** Beginnings of markers, the empty one first: what a text can end with. A byte is a char. */
+  /** Prefixes of markers that the text can end with, the empty one first. Each char is a byte. */
   private final Map<String, Integer> beginnings = new LinkedHashMap<>();
 
-  /** The longest beginning that a text ends with after one of them and a byte. */
+  /** The longest prefix at the end of the text, after a prefix and a byte. */
   private final int[][] after;
 
-  /** Whether a beginning is a whole marker. */
+  /** Prefixes that are complete markers. */
   private final BitSet whole = new BitSet();
 
-  /** The tokens that may come after each beginning. */
+  /** The tokens allowed after each prefix. */
   private final BitSet[] allowed;
 
   private final int start;
 
   /**
-   * @param markers none of which begins another one; with {@link Markers}
-   * @param before the end of the text so far
+   * @param markers none is a prefix of another; with {@link Markers}
+   * @param before the end of the prompt
    */
   FreeText(Tokenizer tokenizer, List<String> markers, String before) {
     tokens = new byte[tokenizer.vocabularySize()][];
@@ -72,7 +71,7 @@ public final class FreeText {
     return found;
   }
 
-  /** The beginning that a text ends with after some bytes; OVER if they go over a marker's end. */
+  /** The prefix at the end of the text after some bytes; OVER if they continue past a marker. */
   private int after(int beginning, byte[] bytes) {
     int now = beginning;
     for (byte next : bytes) {
@@ -84,7 +83,7 @@ public final class FreeText {
     return now;
   }
 
-  /** The constraint of a text that is free until a marker, and keeps to another one from there. */
+  /** Free text until a marker, then constrained by {@code then}. */
   TokenConstraint until(Supplier<TokenConstraint> then) {
     return new TokenConstraint() {
       private int now = start;

@@ -3,7 +3,7 @@ package panamoe.grammar;
 import java.util.BitSet;
 import panamoe.engine.sample.TokenConstraint;
 
-/** Keeps one text to a grammar. */
+/** Constrains one sequence to a grammar. */
 final class GrammarConstraint implements TokenConstraint {
   private final TokenMasks masks;
   private State state;

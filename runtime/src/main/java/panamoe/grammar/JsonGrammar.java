@@ -7,9 +7,9 @@ import panamoe.engine.sample.TokenConstraint;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The JSON texts that a schema allows, as a model may write them: no white space but one space
- * after a colon or a comma, and the members of an object in the order of the schema. Immutable and
- * thread-safe. What of JSON Schema is supported is told in docs/structured-output.md.
+ * The JSON that a schema allows, in the form that a model may write: at most one space after colons
+ * and commas, no other white space, and members in the schema's order. docs/structured-output.md
+ * lists the supported part of JSON Schema. Immutable and thread-safe.
  */
 public final class JsonGrammar {
   private static final JsonGrammar ANY_OBJECT =
@@ -27,17 +27,17 @@ public final class JsonGrammar {
     return rule;
   }
 
-  /** Before the first byte. */
+  /** The state before the first byte. */
   State start() {
     return start;
   }
 
   /**
-   * The texts of a schema.
+   * The grammar of a schema.
    *
-   * @throws IllegalArgumentException if the schema is malformed, too large, allows no text, or has
-   *     a keyword that is not supported; the message names it and its place
-   * @throws CancellationException if the thread is interrupted, which it remains
+   * @throws IllegalArgumentException if the schema is malformed, too large, unsatisfiable, or has
+   *     an unsupported keyword; the message names the keyword and its position
+   * @throws CancellationException if the thread is interrupted; its interrupt status stays set
    */
   public static JsonGrammar of(JsonNode schema) {
     return new JsonGrammar(SchemaReader.rule(schema, new SchemaLimits()));
@@ -48,13 +48,13 @@ public final class JsonGrammar {
     return ANY_OBJECT;
   }
 
-  /** Whether the bytes are one of the texts, from its first byte to its last. */
+  /** Whether the bytes match completely. */
   public boolean accepts(byte[] text) {
     return start.accepts(text);
   }
 
   /**
-   * Makes a constraint for each text that is to be one of these.
+   * Makes a constraint for each sequence.
    *
    * @param masks of the model's tokenizer
    */
@@ -62,7 +62,7 @@ public final class JsonGrammar {
     return () -> new GrammarConstraint(start, masks);
   }
 
-  /** Constraints of texts that begin with what a model's form has before an answer. */
+  /** Constraints for output that begins with what the markup has before an answer. */
   public Supplier<TokenConstraint> constraint(TokenMasks masks, CallMarkup form) {
     State before = State.before(Rules.sequence(form.answer().rule(), rule));
     return () -> new GrammarConstraint(before, masks);

@@ -10,11 +10,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Rules of JSON values. White space is one space after a colon or a comma, or none: a text cannot
- * be white space without an end.
+ * Rules of JSON values. White space is at most one space after a colon or a comma, so that no
+ * output is endless white space.
  */
 final class JsonRules {
-  /** How deep a value that no schema shapes may nest. */
+  /** Maximum nesting of a value without a schema. */
   static final int MOST_DEPTH = 32;
 
   static final Rule NULL = literal("null");
@@ -23,23 +23,22 @@ final class JsonRules {
   static final Rule COMMA = sequence(literal(","), optional(literal(" ")));
   static final Rule COLON = sequence(literal(":"), optional(literal(" ")));
 
-  /** Any value. */
   static final Rule VALUE = value();
 
   private JsonRules() {}
 
-  /** A string of what {@link TextShape} allows. */
+  /** A string in the shape of {@link TextShape}. */
   static Rule string(Rule text) {
     return sequence(literal("\""), text);
   }
 
   /**
-   * A list.
+   * An array.
    *
    * @param first the rules of its first elements
-   * @param others the rule of the others
-   * @param min elements at least
-   * @param max at most
+   * @param others the rule of further elements
+   * @param min fewest elements
+   * @param max most elements
    */
   static Rule array(List<Rule> first, Rule others, int min, int max) {
     int count = Math.min(first.size(), max);

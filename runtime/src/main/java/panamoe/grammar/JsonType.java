@@ -7,21 +7,24 @@ import tools.jackson.databind.JsonNode;
 
 /** The types of JSON Schema, by name. */
 final class JsonType {
-  /** Of values without a type: integers are numbers. */
+  /** The types of a schema without {@code type}; integers are numbers. */
   static final Set<String> ALL =
       new LinkedHashSet<>(List.of("null", "boolean", "number", "string", "array", "object"));
 
   private JsonType() {}
 
-  /** The types of a schema that has some. */
+  /** The types that a schema's {@code type} names. */
   static Set<String> of(Schema schema) {
     JsonNode types = schema.get("type");
     Set<String> names = new LinkedHashSet<>();
-    for (JsonNode type : types.isString() ? List.of(types) : schema.list("type").node()) {
+    for (JsonNode type : types.isArray() ? schema.list("type").node() : List.of(types)) {
       String name = type.isString() ? type.stringValue() : "";
       if (!ALL.contains(name) && !name.equals("integer")) {
         throw schema.refuse(
-            "type", "has " + Schema.shown(type.toString()) + ", which is not a type");
+            "type",
+            "has "
+                + Schema.shown(type.toString())
+                + ", expected null, boolean, integer, number, string, array or object");
       }
       names.add(name);
     }

@@ -6,9 +6,9 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Predicate;
 
-/** The keywords of a schema: what is said about texts, what is not, and what is refused. */
+/** The keywords of a schema: supported, ignored and refused ones. */
 final class Keywords {
-  /** Say nothing about which texts are valid. */
+  /** Keywords without influence on validity. */
   private static final Set<String> ANNOTATIONS =
       Set.of(
           """
@@ -16,7 +16,7 @@ final class Keywords {
           deprecated readOnly writeOnly nullable"""
               .split("\\s+"));
 
-  /** No other keyword may be beside them, except {@code type} beside the last two. */
+  /** Each of these excludes all other keywords, except {@code type} with the last two. */
   private static final List<String> ALONE =
       List.of("$ref", "anyOf", "oneOf", "allOf", "const", "enum");
 
@@ -27,16 +27,16 @@ final class Keywords {
           minLength maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum"""
               .split("\\s+"));
 
-  /** Values of keywords that are supported with no other value. */
+  /** Keywords that are supported with this one value only. */
   private static final Map<String, String> WITHOUT_EFFECT =
       Map.of("uniqueItems", "false", "minProperties", "0", "minContains", "0");
 
   private Keywords() {}
 
   /**
-   * The keyword that decides alone; null if types do.
+   * The exclusive keyword of a schema; null if {@code type} decides.
    *
-   * @throws IllegalArgumentException if a keyword is not supported, or not beside another one
+   * @throws IllegalArgumentException if a keyword is not supported, or not in this combination
    */
   static String check(Schema schema) {
     Set<String> said = new TreeSet<>(schema.node().propertyNames());
@@ -59,7 +59,7 @@ final class Keywords {
       said.removeIf(fits);
       if (!said.isEmpty()) {
         throw schema.refuse(
-            said.iterator().next(), "beside \"" + alone + "\" is not supported: join them");
+            said.iterator().next(), "with \"" + alone + "\" is not supported: join them");
       }
     }
     return alone;

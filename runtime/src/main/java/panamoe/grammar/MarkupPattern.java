@@ -6,14 +6,14 @@ import panamoe.data.Markers;
 import panamoe.data.regex.CodeSet;
 
 /**
- * What is around calls, written once: as the rule of what a model may write, and as the pattern of
- * what is read, which lets more white space pass. Immutable and thread-safe.
+ * Markup around calls, in two forms: the rule that constrains output, and the regular expression
+ * that reads it, which accepts more white space. Immutable and thread-safe.
  */
 public final class MarkupPattern {
-  /** Nothing. */
+  /** Matches the empty string. */
   public static final MarkupPattern EMPTY = new MarkupPattern(Rule.EMPTY, "");
 
-  /** What nothing can be. */
+  /** Matches nothing. */
   public static final MarkupPattern NEVER = new MarkupPattern(Rule.NEVER, "(?!)");
 
   private static final CodeSet LETTERS_AND_DIGITS =
@@ -28,8 +28,8 @@ public final class MarkupPattern {
   }
 
   /**
-   * A text, which may have {@link Markers}. A space or a new line in it may be missing; at a dot
-   * (·) a model writes nothing. White space is read at each of the three.
+   * Text with {@link Markers}. A space or new line in it is optional for the model; at a dot (·)
+   * the model writes nothing. The reader accepts any white space at all three.
    */
   public static MarkupPattern of(String text) {
     return sequence(
@@ -45,12 +45,12 @@ public final class MarkupPattern {
             .toArray(MarkupPattern[]::new));
   }
 
-  /** A text as it is, which may have {@link Markers}. */
+  /** Exactly this text, with {@link Markers}. */
   public static MarkupPattern exactly(String text) {
     return new MarkupPattern(Rules.literal(Markers.bytes(text)), Pattern.quote(text));
   }
 
-  /** Some letters or digits of ASCII. */
+  /** A number of ASCII letters or digits. */
   public static MarkupPattern letters(int count) {
     return new MarkupPattern(Rules.repeat(Rules.one(LETTERS_AND_DIGITS), count, count), "\\w+");
   }
@@ -62,7 +62,7 @@ public final class MarkupPattern {
     return new MarkupPattern(Rules.optional(rule), "(?:" + pattern + ")?");
   }
 
-  /** One after the other. */
+  /** All parts in order. */
   public static MarkupPattern sequence(MarkupPattern... parts) {
     MarkupPattern rest = EMPTY;
     for (int i = parts.length - 1; i >= 0; i--) {
@@ -76,7 +76,7 @@ public final class MarkupPattern {
     return rule;
   }
 
-  /** A regular expression without groups of its own. */
+  /** A regular expression without capturing groups. */
   public String pattern() {
     return pattern;
   }

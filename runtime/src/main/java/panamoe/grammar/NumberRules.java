@@ -15,24 +15,24 @@ import java.util.Set;
 import panamoe.data.regex.CodeSet;
 
 /**
- * Rules of numbers. Their digits are bounded, so that no text is one number without an end.
+ * Rules of numbers. The number of digits is bounded, so that no output is one endless number.
  *
- * @param low digits of the least of numbers that are equally many
- * @param high digits of the greatest
- * @param whole how many of them are before the point
+ * @param low digits of the smallest number of this length
+ * @param high digits of the largest
+ * @param whole how many of them precede the point
  */
 record NumberRules(String low, String high, int whole) {
-  /** All that say something about numbers. */
+  /** The keywords about numbers. */
   static final List<String> KEYWORDS =
       List.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format");
 
-  /** The most digits before the point. */
+  /** Maximum of digits before the point. */
   static final int MOST_DIGITS = 18;
 
-  /** The most digits after the point. */
+  /** Maximum of digits after the point. */
   static final int MOST_PLACES = 15;
 
-  /** The most digits of an exponent, which only a number without bounds may have. */
+  /** Maximum of exponent digits; only numbers without bounds have an exponent. */
   private static final int MOST_EXPONENT = 2;
 
   private static final Set<String> INTEGER_FORMATS = Set.of("int32", "int64");
@@ -44,13 +44,11 @@ record NumberRules(String low, String high, int whole) {
   private static final Rule NATURAL =
       choice(literal("0"), sequence(digits('1', '9'), repeat(DIGIT, 0, MOST_DIGITS - 1)));
 
-  /** Any integer. */
   static final Rule INTEGER =
       choice(
           literal("0"),
           sequence(optional(literal("-")), digits('1', '9'), repeat(DIGIT, 0, MOST_DIGITS - 1)));
 
-  /** Any number. */
   static final Rule NUMBER =
       sequence(
           optional(literal("-")),
@@ -81,7 +79,7 @@ record NumberRules(String low, String high, int whole) {
         : between(low, lowOpen, high, highOpen, integer ? 0 : MOST_PLACES);
   }
 
-  /** Whether a format says nothing more about numbers of some types than their rule. */
+  /** Whether a format does not restrict numbers of these types further. */
   static boolean knows(String format, Set<String> types) {
     return types.contains("integer") && INTEGER_FORMATS.contains(format)
         || types.contains("number") && NUMBER_FORMATS.contains(format);
@@ -90,17 +88,17 @@ record NumberRules(String low, String high, int whole) {
   /**
    * The numbers within bounds.
    *
-   * @param low the least; null for none
-   * @param high the greatest; null for none
-   * @param lowOpen whether the least itself is out
-   * @param highOpen whether the greatest itself is out
-   * @param places digits after the point: 0 for integers
+   * @param low the minimum; null for none
+   * @param high the maximum; null for none
+   * @param lowOpen whether the minimum is exclusive
+   * @param highOpen whether the maximum is exclusive
+   * @param places digits after the point; 0 for integers
    */
   static Rule between(
       BigDecimal low, boolean lowOpen, BigDecimal high, boolean highOpen, int places) {
     BigDecimal unit = BigDecimal.ONE.movePointLeft(places);
     BigDecimal most = BigDecimal.TEN.pow(MOST_DIGITS).subtract(unit);
-    // Numbers have few places, so an exclusive bound is the same as the next number, inclusive.
+    // With a fixed number of places, an exclusive bound is the next number, inclusive.
     BigDecimal least = most.negate();
     if (low != null) {
       BigDecimal rounded = low.setScale(places, RoundingMode.CEILING);
@@ -115,9 +113,7 @@ record NumberRules(String low, String high, int whole) {
         sequence(literal("-"), magnitudes(most.negate().max(unit), least.negate(), places)));
   }
 
-  /**
-   * The numbers from the least to the greatest, neither below 0, by their digits before the point.
-   */
+  /** The numbers from a minimum to a maximum, both at least 0, by their digits before the point. */
   private static Rule magnitudes(BigDecimal least, BigDecimal most, int places) {
     List<Rule> rules = new ArrayList<>();
     BigDecimal unit = BigDecimal.ONE.movePointLeft(places);
@@ -142,10 +138,10 @@ record NumberRules(String low, String high, int whole) {
   }
 
   /**
-   * The rest of a number from a digit on.
+   * The rest of a number after some digits.
    *
-   * @param onLow whether the digits before are the least number's
-   * @param onHigh whether they are the greatest number's
+   * @param onLow whether the digits so far equal the minimum's
+   * @param onHigh whether they equal the maximum's
    */
   private Rule from(int at, boolean onLow, boolean onHigh) {
     boolean boundLow = onLow && !isAll(low, at, '0');

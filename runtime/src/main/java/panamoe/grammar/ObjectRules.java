@@ -10,12 +10,12 @@ import java.util.List;
 import java.util.SortedMap;
 import tools.jackson.databind.node.StringNode;
 
-/** The rule of an object: its named members in order, then others. */
+/** The rule of an object: named members in order, then others. */
 final class ObjectRules {
   /**
-   * A member that is named.
+   * A named member.
    *
-   * @param value {@link Rule#NEVER} if it must not be there
+   * @param value {@link Rule#NEVER} if the member is forbidden
    */
   record Member(String key, Rule value, boolean required) {}
 
@@ -25,13 +25,13 @@ final class ObjectRules {
   /** The members' keys as JSON. */
   private final byte[][] keys;
 
-  /** What comes after each key, up to the end of the object. */
+  /** The rule after each key, up to the end of the object. */
   private final Rule[] afterKey;
 
   /**
-   * @param named in the order of the text
-   * @param others the rule of the values of members that are not named
-   * @throws IllegalArgumentException if the budget is spent
+   * @param named in the order of the output
+   * @param others the rule of other members' values
+   * @throws IllegalArgumentException if the budget is exhausted
    */
   ObjectRules(List<Member> named, Rule others, SchemaLimits budget) {
     members = named.stream().filter(one -> one.required() || one.value() != Rule.NEVER).toList();
@@ -58,7 +58,7 @@ final class ObjectRules {
     return sequence(literal("{"), choice(end(mayEnd), next));
   }
 
-  /** A member after those that are past, and all that follows it. */
+  /** The members after the first {@code past}, and the end. */
   private Rule next(int past, boolean mayEnd) {
     SortedMap<byte[], Rule> words = WordList.map();
     boolean skips = true;
@@ -70,12 +70,12 @@ final class ObjectRules {
     return choice(WordList.rule(words), sequence(other, others, end(mayEnd)));
   }
 
-  /** The end of the object where no member is missing. */
+  /** The end of the object, if no required member is missing. */
   private static Rule end(boolean mayEnd) {
     return mayEnd ? literal("}") : Rule.NEVER;
   }
 
-  /** Any key except some. */
+  /** Any key except these. */
   private static Rule keyBut(List<String> named, SchemaLimits budget) {
     if (named.isEmpty()) {
       return JsonRules.STRING;

@@ -11,12 +11,12 @@ import panamoe.data.regex.PatternParser;
 import panamoe.data.regex.RegexNode;
 import panamoe.data.regex.Syntax;
 
-/** Rules of characters: those of patterns, and those that are made of others. */
+/** Rules of characters: of regular expressions, and complements. */
 final class PatternRules {
   private PatternRules() {}
 
   /**
-   * The rule of the strings, as characters, that a pattern of JSON Schema is found in.
+   * The rule of the strings that contain a match of a JSON Schema pattern.
    *
    * @throws IllegalArgumentException if the pattern is malformed or not supported
    */
@@ -25,7 +25,7 @@ final class PatternRules {
   }
 
   private static Rule of(RegexNode node) {
-    // States are told apart by the identity of rules, so that anything is one rule everywhere.
+    // States are compared by the identity of rules, so "anything" is one rule everywhere.
     return node == RegexNode.ANYTHING
         ? ANYTHING
         : switch (node) {
@@ -50,7 +50,7 @@ final class PatternRules {
         };
   }
 
-  /** The rule without the empty string; the same one if it does not read that. */
+  /** The rule without the empty string; the same object if it has none. */
   static Rule withoutEmpty(Rule rule) {
     if (!mayBeEmpty(rule)) {
       return rule;
@@ -61,7 +61,7 @@ final class PatternRules {
               Rules.sequence(withoutEmpty(pair.first), pair.rest), withoutEmpty(pair.rest));
       case Rule.Choice choice ->
           Rules.choice(choice.alternatives.stream().map(PatternRules::withoutEmpty).toList());
-      // The part is not empty itself, so that it is read once at least.
+      // The part is not empty, so it is read at least once.
       case Rule.Repeat repeat -> Rules.repeat(repeat.part(), 1, repeat.max());
       default -> Rule.NEVER;
     };
@@ -77,14 +77,14 @@ final class PatternRules {
     };
   }
 
-  /** Every string but some. */
+  /** All strings except these. */
   static Rule allBut(List<String> words) {
     return allBut(
         words.stream().map(word -> word.codePoints().toArray()).sorted(Arrays::compare).toList(),
         0);
   }
 
-  /** What goes on after a beginning that all the words, in order, share. */
+  /** The continuations after a prefix that all the words, in order, share. */
   private static Rule allBut(List<int[]> words, int depth) {
     List<Rule> alternatives = new ArrayList<>();
     CodeSet others = ANY_CHARACTER;

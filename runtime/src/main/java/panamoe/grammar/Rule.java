@@ -4,15 +4,15 @@ import java.util.List;
 import panamoe.data.regex.CodeSet;
 
 /**
- * What may come next. Rules of a text read bytes; rules of a pattern read characters. Classes are
- * made from a schema and compared by identity. Records are made while reading too (a repetition
- * with a count, a place in a list of words or in a string) and compared by value.
+ * What may come next. Rules of output read bytes; rules of patterns read characters. Classes are
+ * created from a schema and compared by identity. Records are created while reading too (a
+ * repetition's count, a position in a word list or a string) and compared by value.
  */
 sealed interface Rule {
-  /** No symbol. */
+  /** The empty output. */
   Rule EMPTY = new Empty();
 
-  /** Nothing at all; only the factories of {@link Rules} meet it, and take it away. */
+  /** No output at all. Only the factories of {@link Rules} see it, and remove it. */
   Rule NEVER = new Never();
 
   /** See {@link #EMPTY}. */
@@ -34,7 +34,6 @@ sealed interface Rule {
     }
   }
 
-  /** One rule, then another. */
   final class Sequence implements Rule {
     final Rule first;
     final Rule rest;
@@ -45,7 +44,6 @@ sealed interface Rule {
     }
   }
 
-  /** Any one of several rules. */
   final class Choice implements Rule {
     final List<Rule> alternatives;
 
@@ -54,7 +52,7 @@ sealed interface Rule {
     }
   }
 
-  /** The rule of a part of the schema that is referred to; its target is set before any use. */
+  /** A referenced part of the schema; its target is set before the first use. */
   final class Reference implements Rule {
     final String place;
     Rule target;
@@ -65,15 +63,15 @@ sealed interface Rule {
   }
 
   /**
-   * A rule again and again.
+   * A repetition.
    *
    * @param part reads at least one symbol
-   * @param max {@link #ENDLESS} for no limit
+   * @param max {@link #ENDLESS} for no maximum
    */
   record Repeat(Rule part, int min, int max) implements Rule {
     static final int ENDLESS = Integer.MAX_VALUE;
 
-    /** What is left to do after the part. */
+    /** The repetition after one part. */
     Rule after() {
       int most = max == ENDLESS ? ENDLESS : max - 1;
       return most == 0 ? EMPTY : new Repeat(part, Math.max(0, min - 1), most);
@@ -81,20 +79,20 @@ sealed interface Rule {
   }
 
   /**
-   * Words of a list that share what is read so far.
+   * The words of a list that share what was read so far.
    *
-   * @param low the first of them
-   * @param high after the last
+   * @param low index of the first
+   * @param high index after the last
    * @param depth bytes read
    */
   record Words(WordList list, int low, int high, int depth) implements Rule {}
 
   /**
-   * The characters of a string up to and with its closing quote.
+   * The rest of a string, including the closing quote.
    *
    * @param state of the shape's automaton
-   * @param count of characters read, where it still matters
-   * @param partial what is read of a character, see {@link CharacterBytes}
+   * @param count of characters read, as far as it matters
+   * @param partial state within a character, see {@link CharacterBytes}
    */
   record Text(TextShape shape, int state, int count, int partial) implements Rule {}
 }

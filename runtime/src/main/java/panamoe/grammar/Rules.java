@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.data.regex.CodeSet;
 
-/** Makes rules. What can never be read is taken away here, so that no text leads to a dead end. */
+/** Creates rules, and removes what has no output, so that no state is a dead end. */
 final class Rules {
   private Rules() {}
 

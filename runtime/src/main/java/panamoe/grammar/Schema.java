@@ -5,13 +5,13 @@ import java.nio.charset.StandardCharsets;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A schema within another.
+ * A schema or a part of one.
  *
  * @param node its JSON
- * @param place a JSON pointer from the root, which is "#"
+ * @param place a JSON pointer from the root; "#" is the root
  */
 record Schema(JsonNode node, String place) {
-  /** The most that a length, a count of items or of digits of a bound may be. */
+  /** Maximum of a length, of a number of items, or of a bound's digits. */
   private static final int MOST = 1_000_000;
 
   private static final int MOST_DIGITS = 1000;
@@ -24,7 +24,7 @@ record Schema(JsonNode node, String place) {
     return node.get(keyword);
   }
 
-  /** The schema of a keyword, or of an entry of one. */
+  /** The subschema of a keyword or a member. */
   Schema child(String keyword) {
     return new Schema(node.get(keyword), place + "/" + escaped(keyword));
   }
@@ -33,11 +33,14 @@ record Schema(JsonNode node, String place) {
     return new Schema(node.get(index), place + "/" + index);
   }
 
-  /** The keyword's list, with at least one entry. */
+  /** The keyword's array, with at least one element. */
   Schema list(String keyword) {
     Schema list = child(keyword);
-    if (!list.node.isArray() || list.node.isEmpty()) {
-      throw refuse(keyword, "is not a list with an entry");
+    if (!list.node.isArray()) {
+      throw refuse(keyword, "is " + shown(list.node.toString()) + ", expected a list");
+    }
+    if (list.node.isEmpty()) {
+      throw refuse(keyword, "is an empty list, expected an entry or more");
     }
     return list;
   }
@@ -85,10 +88,9 @@ record Schema(JsonNode node, String place) {
     return value == null ? otherwise : value.booleanValue();
   }
 
-  /** The keyword's value, a text. */
   String text(String keyword) {
     if (!node.get(keyword).isString()) {
-      throw refuse(keyword, "is not a text");
+      throw refuse(keyword, "is not a string");
     }
     return node.get(keyword).stringValue();
   }
@@ -102,7 +104,7 @@ record Schema(JsonNode node, String place) {
     return new IllegalArgumentException("the schema at " + shown(place) + " " + what);
   }
 
-  /** A value as compact JSON in UTF-8, which a text must repeat byte for byte. */
+  /** A value as compact JSON in UTF-8, which the output must repeat byte for byte. */
   byte[] json(JsonNode value, String keyword) {
     requireFinite(value, keyword);
     String json = value.toString();
@@ -112,7 +114,7 @@ record Schema(JsonNode node, String place) {
     return json.getBytes(StandardCharsets.UTF_8);
   }
 
-  /** A number beyond those of 64 bits was read as infinite. */
+  /** JSON numbers beyond 64-bit floating point were parsed as infinite. */
   private void requireFinite(JsonNode value, String keyword) {
     if (value.isDouble() && Double.isInfinite(value.doubleValue())) {
       throw refuse(keyword, "has a number beyond 64-bit floating point");
@@ -124,7 +126,7 @@ record Schema(JsonNode node, String place) {
     return key.replace("~", "~0").replace("/", "~1");
   }
 
-  /** On one line, and not too long for a message. */
+  /** Printable and short, for messages. */
   static String shown(String text) {
     String line = text.replaceAll("[\\p{Cntrl}\\p{Cs}\\p{Zl}\\p{Zp}\u0085]", "?");
     return line.length() <= 100 ? line : line.substring(0, 100) + "...";

@@ -3,11 +3,11 @@ package panamoe.grammar;
 import java.util.concurrent.CancellationException;
 
 /**
- * Bounds the work for one schema, or for several together, and ends it when its thread is
- * interrupted. A step opens one rule, or looks at one stack or one table entry.
+ * A budget of steps for one schema, or for several together; it also ends the work when the thread
+ * is interrupted. A step opens a rule, or looks at one stack or table entry.
  */
 class SchemaLimits {
-  /** For what is made once, of no schema: on an interrupted thread too. */
+  /** No budget, and no interruption: for what is created once. */
   static final SchemaLimits FREE =
       new SchemaLimits() {
         @Override
@@ -22,8 +22,8 @@ class SchemaLimits {
   /**
    * Takes steps from the budget.
    *
-   * @throws IllegalArgumentException if fewer are left
-   * @throws CancellationException if the thread is interrupted, which it remains
+   * @throws IllegalArgumentException if fewer steps are left
+   * @throws CancellationException if the thread is interrupted; its interrupt status stays set
    */
   void spend(long steps) {
     left -= steps;
@@ -35,7 +35,7 @@ class SchemaLimits {
     }
   }
 
-  /** Refuses what no budget is enough for. */
+  /** Refuses what exceeds every budget. */
   void overdraw() {
     spend(Long.MAX_VALUE);
   }

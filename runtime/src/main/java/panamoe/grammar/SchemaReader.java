@@ -19,7 +19,7 @@ import panamoe.io.Require;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.StringNode;
 
-/** Reads a JSON schema as a rule. What is referred to is read once, after what refers to it. */
+/** Reads a JSON schema as a rule. Referenced parts are read once, after what refers to them. */
 final class SchemaReader {
   private static final int MAX_DEPTH = 64;
   private static final int MAX_SCHEMAS = 5000;
@@ -32,7 +32,7 @@ final class SchemaReader {
   private final Deque<Rule.Reference> unread = new ArrayDeque<>();
   private final SchemaLimits budget;
 
-  /** Rules by what they are made of: equal parts of a schema are one rule. */
+  /** Rules by their parts, so that equal parts of a schema share a rule. */
   private final Map<List<?>, Rule> made = new HashMap<>();
 
   private int schemas;
@@ -44,10 +44,10 @@ final class SchemaReader {
   }
 
   /**
-   * The rule of the texts that a schema allows.
+   * The rule of the output that a schema allows.
    *
-   * @throws IllegalArgumentException if it is malformed, not supported, allows no text, or needs
-   *     more than the budget
+   * @throws IllegalArgumentException if it is malformed, not supported, unsatisfiable, or exceeds
+   *     the budget
    */
   static Rule rule(JsonNode schema, SchemaLimits budget) {
     SchemaReader reader = new SchemaReader(schema, budget);
@@ -60,7 +60,7 @@ final class SchemaReader {
     return rule;
   }
 
-  /** The rule that is made of something, each part of it in a list. */
+  /** The rule with these parts, created once. */
   private Rule once(List<?> of, Supplier<Rule> make) {
     return made.computeIfAbsent(of, key -> make.get());
   }
@@ -70,7 +70,7 @@ final class SchemaReader {
     return once(different, () -> Rules.choice(different));
   }
 
-  /** What some keywords say of a type. */
+  /** A type with the values of some keywords. */
   private static List<Object> said(Schema schema, String type, List<String> keywords) {
     List<Object> said = new ArrayList<>(List.of(type));
     keywords.forEach(keyword -> said.add(schema.get(keyword)));
@@ -102,7 +102,7 @@ final class SchemaReader {
     return nullable ? choice(List.of(rule, JsonRules.NULL)) : rule;
   }
 
-  /** One of the schemas of a list; all of them where there is one. */
+  /** One of several schemas; {@code allOf} with a single schema too. */
   private Rule anyOf(Schema schema, String keyword, int depth) {
     Schema list = schema.list(keyword);
     if (keyword.equals("allOf") && list.node().size() > 1) {
@@ -204,7 +204,7 @@ final class SchemaReader {
     }
     required.forEach(key -> members.add(new ObjectRules.Member(key, others, true)));
     for (ObjectRules.Member member : members) {
-      // It is checked that the key can be written at all.
+      // Refuses a key that cannot be encoded.
       schema.json(StringNode.valueOf(member.key()), "properties");
       if (members.size() > MAX_PROPERTIES || member.key().length() > MAX_KEY) {
         throw schema.refuse(
@@ -216,7 +216,7 @@ final class SchemaReader {
           List.of("object", members, others),
           () -> new ObjectRules(members, others, budget).rule());
     } catch (IllegalArgumentException e) {
-      throw schema.refuse("has too many keys to tell others from: " + e.getMessage());
+      throw schema.refuse("has too many keys to distinguish others from: " + e.getMessage());
     }
   }
 
@@ -251,7 +251,7 @@ final class SchemaReader {
     return known;
   }
 
-  /** The part of the schema that a reference leads to. */
+  /** The part of the schema at a reference. */
   private Schema at(String place) {
     return new Schema(
         root.at(URLDecoder.decode(place.substring(1).replace("+", "%2B"), UTF_8)), place);

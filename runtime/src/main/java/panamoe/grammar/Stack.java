@@ -1,10 +1,10 @@
 package panamoe.grammar;
 
-/** Rules that are to be read one after the other, the next one on top. Immutable. */
+/** Rules to be read one after the other, the next one on top. Immutable. */
 final class Stack {
   final Rule top;
 
-  /** Null if the text may end after the top. */
+  /** null if the output may end after the top */
   final Stack below;
 
   private final int hash;
@@ -15,7 +15,7 @@ final class Stack {
     hash = mixed(mixed(top.hashCode()) + (below == null ? 0 : below.hash));
   }
 
-  /** Counts that are next to each other would collide in a sum. */
+  /** Counts that are close together would collide in a sum. */
   private static int mixed(int hash) {
     int half = (hash ^ hash >>> 16) * 0x85ebca6b;
     return half ^ half >>> 13;

@@ -8,17 +8,17 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * Where a text can be: every stack by which what is read so far can be read, with a rule on top
- * that reads the next symbol. Immutable. No stack is a dead end, because no rule is one.
+ * A state of the output: all stacks by which the output so far can be parsed, each with a rule on
+ * top that reads the next symbol. Immutable. No stack is a dead end, because no rule is one.
  */
 final class State {
   /**
-   * Stacks that are followed. A text that can be read in more ways loses some of them, and with
-   * them some of its continuations, but never all.
+   * Maximum of stacks. Ambiguous output beyond it loses some stacks, and with them some
+   * continuations, but never all.
    */
   static final int MOST_STACKS = 1000;
 
-  /** Different places in strings among their tops, each of which a mask takes long for. */
+  /** Maximum of different positions in strings on top, because the mask of each takes long. */
   static final int MOST_TEXTS = 16;
 
   private final Stack[] stacks;
@@ -31,16 +31,16 @@ final class State {
     hash = 31 * Arrays.hashCode(this.stacks) + Boolean.hashCode(ends);
   }
 
-  /** The state before a rule. */
+  /** The initial state of a rule. */
   static State before(Rule rule) {
     return before(rule, null);
   }
 
   /**
-   * The state before a rule, with every stack.
+   * The initial state of a rule, with every stack.
    *
-   * @param budget null: as for {@link #before(Rule)}
-   * @throws IllegalArgumentException if the budget is spent, or the stacks are too many
+   * @param budget null for the limits of {@link #before(Rule)}
+   * @throws IllegalArgumentException if the budget is exhausted, or there are too many stacks
    */
   static State before(Rule rule, SchemaLimits budget) {
     Collector collector = new Collector(budget);
@@ -48,14 +48,13 @@ final class State {
     return collector.state();
   }
 
-  /** The state after a part of the text that one stack was on top of. */
+  /** The state after a part of the output that one stack was on top of. */
   static State after(Stack below) {
     Collector collector = new Collector(null);
     collector.add(Rule.EMPTY, below);
     return collector.state();
   }
 
-  /** The state of some of the stacks. */
   static State of(List<Stack> stacks) {
     return new State(stacks, false);
   }
@@ -65,13 +64,13 @@ final class State {
     return stacks;
   }
 
-  /** Whether the text may end here. */
+  /** Whether the output may end here. */
   boolean mayEnd() {
     return ends;
   }
 
   /**
-   * A state before which the same tokens may come, and that is the same for more of such states.
+   * A state with the same mask, shared by as many such states as possible.
    *
    * @param reach bytes of the longest token
    */
@@ -86,16 +85,16 @@ final class State {
     return same ? this : new State(alike, ends);
   }
 
-  /** The state after one more symbol; null if it may not come. */
+  /** The state after a symbol; null if the symbol is not allowed. */
   State step(int symbol) {
     return step(symbol, null);
   }
 
   /**
-   * The state after one more symbol, with every stack; null if it may not come.
+   * The state after a symbol, with every stack; null if the symbol is not allowed.
    *
-   * @param budget null: as for {@link #step(int)}
-   * @throws IllegalArgumentException if the budget is spent, or the stacks are too many
+   * @param budget null for the limits of {@link #step(int)}
+   * @throws IllegalArgumentException if the budget is exhausted, or there are too many stacks
    */
   State step(int symbol, SchemaLimits budget) {
     Collector collector = null;
@@ -118,12 +117,12 @@ final class State {
     return collector == null ? null : collector.state();
   }
 
-  /** Whether another state's texts are all among those of this one, as its stacks show. */
+  /** Whether this state's stacks include all of another's. */
   boolean includes(State other) {
     return (ends || !other.ends) && Arrays.asList(stacks).containsAll(Arrays.asList(other.stacks));
   }
 
-  /** Whether the text may end after some bytes. */
+  /** Whether the output may end after some bytes. */
   boolean accepts(byte[] bytes) {
     State state = this;
     for (int i = 0; state != null && i < bytes.length; i++) {
@@ -146,8 +145,8 @@ final class State {
   }
 
   /**
-   * Opens rules until one that reads a symbol is on top of each stack. What is opened is bounded:
-   * by a budget, or else by giving up what is left once a stack is found.
+   * Opens rules until each stack has a rule on top that reads a symbol. The work is bounded by a
+   * budget, or else by dropping the rest once a stack is found.
    */
   private static final class Collector {
     private static final int FEW = 8;
@@ -156,15 +155,15 @@ final class State {
 
     private final SchemaLimits budget;
     private final List<Stack> found = new ArrayList<>(2);
-    private Set<Stack> known; // those found, from FEW on
-    private Way unopened; // null: none
-    // Choices are where ways part: opened once, ways that meet again are one. From FEW_OPENED on:
-    // usual states are found in fewer steps.
+    private Set<Stack> known; // the stacks found, from FEW on
+    private Way unopened; // null for none
+    // Choices are opened once, so that ways that meet again are one. Kept from FEW_OPENED on: most
+    // states need fewer steps.
     private Set<Stack> choices;
     private boolean ends;
     private int opened;
 
-    /** A rule to be opened on top of a stack, and those for later. */
+    /** A rule to open on top of a stack; the next ones to open. */
     private record Way(Rule top, Stack below, Way next) {}
 
     Collector(SchemaLimits budget) {
@@ -175,7 +174,7 @@ final class State {
       return new State(found, ends);
     }
 
-    /** Adds a rule on top of a stack, and all that they are opened to. */
+    /** Adds a rule on top of a stack, with all that it opens to. */
     void add(Rule rule, Stack below) {
       open(rule, below);
       while (unopened != null) {
@@ -194,9 +193,7 @@ final class State {
       return opened <= MOST_OPENED && found.size() < MOST_STACKS || found.isEmpty() && !ends;
     }
 
-    /**
-     * Opens a rule until one is on top that reads a symbol; what else it begins with is for later.
-     */
+    /** Opens a rule until one that reads a symbol is on top; its other beginnings follow later. */
     private void open(Rule rule, Stack stack) {
       Rule top = rule;
       Stack below = stack;
@@ -236,7 +233,7 @@ final class State {
       }
     }
 
-    /** The first of them; null if they are open already. */
+    /** The first alternative; null if the choice was opened already. */
     private Rule alternatives(Rule.Choice choice, Stack below) {
       if (opened > FEW_OPENED) {
         choices = choices == null ? new HashSet<>() : choices;

@@ -5,7 +5,7 @@ import java.util.Map;
 
 /** The rule of strings of a schema: length, pattern and format. */
 final class StringRules {
-  /** All that say something about strings. */
+  /** The keywords about strings. */
   static final List<String> KEYWORDS = List.of("minLength", "maxLength", "pattern", "format");
 
   private static final String TIME =
@@ -16,7 +16,7 @@ final class StringRules {
           + "|([02468][048]|[13579][26])00)-02-29)";
   private static final String BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
-  /** The formats that a text keeps to, as patterns. */
+  /** The supported formats as patterns. */
   private static final Map<String, String> FORMATS =
       Map.of(
           "date", "^" + DATE + "$",
@@ -34,7 +34,7 @@ final class StringRules {
     String pattern = schema.has("pattern") ? schema.text("pattern") : null;
     if (schema.has("format")) {
       if (pattern != null) {
-        throw schema.refuse("format", "beside a pattern is not supported");
+        throw schema.refuse("format", "with a pattern is not supported");
       }
       pattern = FORMATS.get(schema.text("format"));
     }

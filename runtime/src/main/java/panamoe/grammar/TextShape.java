@@ -2,22 +2,22 @@ package panamoe.grammar;
 
 import java.util.BitSet;
 
-/** What the characters of a string may be: an automaton, and how many of them. */
+/** The constraint on a string's characters: an automaton and a range of lengths. */
 final class TextShape {
-  /** About how many table entries are looked up in the time of one step of a budget. */
+  /** Table lookups in the time of one step of a budget. */
   private static final int ENTRIES_A_STEP = 8;
 
   private static final TextShape ANY =
       new TextShape(CharacterAutomaton.ANY, 0, Rule.Repeat.ENDLESS, null);
 
-  /** Whatever follows: one place for all strings that have come to that. */
+  /** Any continuation: all strings that may go on freely share it. */
   static final Rule.Text ANYTHING = ANY.start();
 
   private final CharacterAutomaton characters;
   private final int min;
   private final int max;
 
-  /** By characters read, the states that lead to an end in time; null: every state does. */
+  /** By characters read, the states from which an end is still within reach; null if all are. */
   private final BitSet[] alive;
 
   private TextShape(CharacterAutomaton characters, int min, int max, BitSet[] alive) {
@@ -31,9 +31,9 @@ final class TextShape {
    * The rule of such a string after its opening quote.
    *
    * @param characters {@link CharacterAutomaton#ANY} for any
-   * @param min characters at least
-   * @param max at most; {@link Rule.Repeat#ENDLESS} for no limit
-   * @throws IllegalArgumentException if the budget is spent
+   * @param min fewest characters
+   * @param max most characters; {@link Rule.Repeat#ENDLESS} for no maximum
+   * @throws IllegalArgumentException if the budget is exhausted
    */
   static Rule rule(CharacterAutomaton characters, int min, int max, SchemaLimits budget) {
     boolean any = characters == CharacterAutomaton.ANY;
@@ -49,7 +49,7 @@ final class TextShape {
     return shape.isAlive(CharacterAutomaton.START, 0) ? shape.start() : Rule.NEVER;
   }
 
-  /** What is left of a string after one more byte: nothing after its end, null if it cannot be. */
+  /** The rest of a string after one more byte: empty after its end, null if not allowed. */
   Rule step(Rule.Text at, int value) {
     if (value == '"' && at.partial() == CharacterBytes.START) {
       return at.count() >= min && characters.accepts(at.state()) ? Rule.EMPTY : null;
@@ -76,8 +76,8 @@ final class TextShape {
   }
 
   /**
-   * A place in a string that is followed by the same bytes as this one as far as a token reaches,
-   * and is the same for more of such places: a count of characters matters only near its bounds.
+   * A position in a string with the same continuations as far as a token reaches, shared by as many
+   * such positions as possible: a count of characters matters only near its bounds.
    *
    * @param reach bytes of the longest token
    */
@@ -115,7 +115,7 @@ final class TextShape {
       BitSet then = count == last ? null : alive[count + 1];
       for (int state = 0; state < characters.states(); state++) {
         boolean ends = count >= min && characters.accepts(state);
-        // Without a maximum, every state that is left leads to an end.
+        // Without a maximum, every remaining state reaches an end.
         boolean goesOn =
             then == null
                 ? max == Rule.Repeat.ENDLESS && characters.any(state, to -> true)

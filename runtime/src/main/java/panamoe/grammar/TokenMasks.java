@@ -12,12 +12,12 @@ import panamoe.data.Tokenizer;
 import panamoe.io.Require;
 
 /**
- * Which tokens of a vocabulary a text can go on with: made once for a tokenizer and shared by all
- * grammars. The masks of the states that were asked for last are kept. Thread-safe.
+ * The tokens that may continue output in a state. Created once for a tokenizer and shared by all
+ * grammars; the masks of recent states are cached. Thread-safe.
  *
- * <p>Within a string most tokens are possible, and to walk through all of them takes long. What
- * they do within the string does not depend on what is around it, so that is found once for each
- * place in a string, and then only the tokens that go on after its end are walked.
+ * <p>Within a string most tokens are allowed, and walking through all of them takes long. What they
+ * do within the string does not depend on its surroundings. It is computed once for each position
+ * in a string; then only the tokens that continue after the string's end are walked.
  */
 public final class TokenMasks {
   private static final int MOST_STATES = 512;
@@ -27,7 +27,7 @@ public final class TokenMasks {
    * What tokens do in a string.
    *
    * @param tokens that stay in it or end with it
-   * @param ends the nodes at which it ends, and below which tokens go on
+   * @param ends trie nodes at which the string ends; tokens below them continue after it
    */
   private record Inside(BitSet tokens, int[] ends) {}
 
@@ -44,8 +44,8 @@ public final class TokenMasks {
   /**
    * For the tokens of a tokenizer.
    *
-   * @throws IllegalArgumentException if a byte of JSON is no token, so that a text could come to a
-   *     place where no token fits
+   * @throws IllegalArgumentException if a byte of JSON is not a token: in some state no token would
+   *     be allowed
    */
   public static TokenMasks of(Tokenizer tokenizer) {
     TokenMasks masks = new TokenMasks(tokenizer);
@@ -69,12 +69,12 @@ public final class TokenMasks {
     return masks;
   }
 
-  /** The tokens that may come at a state, the end of the text among them; not to be changed. */
+  /** The tokens allowed in a state, with the end of text; not to be changed. */
   BitSet allowed(State state) {
     return get(masks, state.alike(trie.longest()), this::mask);
   }
 
-  /** The state after a token; null if it may not come. */
+  /** The state after a token; null if it is not allowed. */
   State after(State state, int token) {
     byte[] bytes = Markers.bytes(tokenizer, token);
     State after = bytes.length == 0 || tokenizer.endsText(token) ? null : state;
@@ -138,7 +138,7 @@ public final class TokenMasks {
     return new Inside(tokens, ends.build().toArray());
   }
 
-  /** What is kept, or else made outside of the lock; two threads may make the same. */
+  /** The cached value, or a new one made outside the lock; two threads may make the same. */
   private static <K, V> V get(Map<K, V> kept, K key, Function<K, V> make) {
     synchronized (kept) {
       V value = kept.get(key);

@@ -8,29 +8,28 @@ import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 
 /**
- * The tokens of a vocabulary as a tree of their bytes, special ones as {@link Markers}. Nodes are
- * numbered parents first, each with all that is below it in a row, so that a walk is a loop over
- * numbers.
+ * A vocabulary as a trie of bytes, with special tokens as {@link Markers}. Nodes are numbered in
+ * preorder, so that a walk over a subtree is a loop over numbers.
  */
 final class TokenTrie {
-  /** Of all tokens. */
+  /** The node of the empty prefix. */
   static final int ROOT = 0;
 
-  /** Walks on with what a byte leads to. */
+  /** Decides where a walk continues. */
   interface Step<S> {
-    /** The state after a byte on the way to a node; null to turn back. */
+    /** The state after a byte on the way to a node; null to skip the subtree. */
     S next(S state, int value, int node);
   }
 
-  /** The last byte on the way to a node. */
+  /** The byte on the edge to a node. */
   private final byte[] label;
 
   private final int[] depth;
 
-  /** After the last node below. */
+  /** The end of a node's subtree. */
   private final int[] end;
 
-  /** The tokens that end at a node are those of {@code tokens} from here to the next node's. */
+  /** The tokens that end at a node begin here in {@code tokens} and end at the next node's. */
   private final int[] first;
 
   private final int[] tokens;
@@ -89,7 +88,7 @@ final class TokenTrie {
     first[node + 1] = tokens.length;
   }
 
-  /** Bytes of the longest token. */
+  /** The length of the longest token in bytes. */
   int longest() {
     return longest;
   }
@@ -98,14 +97,14 @@ final class TokenTrie {
     return end[node] == node + 1;
   }
 
-  /** Sets the tokens that end at a node. */
+  /** Adds the tokens that end at a node to a mask. */
   void mark(int node, BitSet mask) {
     for (int i = first[node]; i < first[node + 1]; i++) {
       mask.set(tokens[i]);
     }
   }
 
-  /** Visits every node below one whose way a step goes. */
+  /** Visits the nodes below {@code from}, as far as {@code step} continues. */
   <S> void walk(int from, S start, Step<S> step) {
     Object[] path = new Object[longest + 1];
     path[depth[from]] = start;

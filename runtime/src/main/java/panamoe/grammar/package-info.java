@@ -1,2 +1,2 @@
-/** What a model may write, by a JSON schema. */
+/** Grammars that constrain output to a JSON schema or to calls of functions. */
 package panamoe.grammar;

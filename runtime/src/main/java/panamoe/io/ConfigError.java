@@ -15,13 +15,13 @@ import tools.jackson.databind.exc.InvalidTypeIdException;
 import tools.jackson.databind.exc.MismatchedInputException;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 
-/** What is wrong with a configuration in JSON, in one sentence. */
+/** Describes an error in a JSON configuration, in one sentence. */
 final class ConfigError {
   private ConfigError() {}
 
   /**
-   * What is wrong with a text that is no JSON. One that does not even begin as JSON is another file
-   * than the caller meant: what was expected says more than the place.
+   * Describes text that is not JSON. If it does not even begin like JSON, it is probably the wrong
+   * file, and the message names what was expected instead of a position.
    */
   static String inText(JacksonException e, Class<?> type) {
     TokenStreamLocation place = e.getLocation();
@@ -30,7 +30,7 @@ final class ConfigError {
   }
 
   /**
-   * What is wrong with a tree.
+   * Describes an error in a tree.
    *
    * @param tree that was read
    */
@@ -96,7 +96,7 @@ final class ConfigError {
         .orElseGet(() -> "; known here: " + known);
   }
 
-  /** The keys of a record in its order, after that which tells records of one interface apart. */
+  /** The keys of a record in order, after the one that selects the record type. */
   private static List<String> keys(Class<?> type) {
     List<String> keys = new ArrayList<>();
     for (Class<?> each : type.getInterfaces()) {
@@ -109,7 +109,7 @@ final class ConfigError {
     return keys;
   }
 
-  /** The JSON kind of a value of the type, for messages; of a record with the keys it must have. */
+  /** The JSON kind of a type's values, for messages; for a record with its required keys. */
   static String kind(Class<?> type) {
     if (type.isEnum()) {
       return "one of "

@@ -26,8 +26,8 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.type.LogicalType;
 
 /**
- * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key
- * is refused with its path, and a value that the record refuses with the record's own words.
+ * Configuration records as JSON. Reading is strict: an unknown, missing, duplicate or mistyped key
+ * is refused with its path, and a value that the record refuses with the record's own message.
  */
 public final class ConfigJson {
   private static final JsonMapper JSON =
@@ -50,7 +50,7 @@ public final class ConfigJson {
 
   private ConfigJson() {}
 
-  /** A component that is not {@link Omittable} must be there. */
+  /** A component that is not {@link Omittable} is required. */
   private static final class RequiredUnlessOmittable extends JacksonAnnotationIntrospector {
     @Override
     public Boolean hasRequiredMarker(MapperConfig<?> config, AnnotatedMember member) {
@@ -68,9 +68,9 @@ public final class ConfigJson {
   }
 
   /**
-   * Reads a file of another greatest length.
+   * Reads a file with another maximum size.
    *
-   * @param most bytes of the file
+   * @param most maximum size in bytes
    */
   public static <T> T read(Path file, Class<T> type, int most) {
     return read(tree(file, type, most), type, file.toString());
@@ -97,7 +97,7 @@ public final class ConfigJson {
   /**
    * Reads a record from JSON text.
    *
-   * @param source what the text is, for messages
+   * @param source origin of the text, for messages
    * @throws IllegalArgumentException with the source, the JSON path and what is wrong
    */
   public static <T> T parse(String text, Class<T> type, String source) {
@@ -111,7 +111,7 @@ public final class ConfigJson {
   /**
    * Reads a file as a JSON tree.
    *
-   * @param type that the tree is to be, for messages
+   * @param type of the configuration, for messages
    * @throws IllegalArgumentException with the file and what is wrong
    */
   public static JsonNode tree(Path file, Class<?> type) {
@@ -132,7 +132,7 @@ public final class ConfigJson {
     }
   }
 
-  /** Reads a regular file, also through a link, up to a limit. A pipe may stay silent for ever. */
+  /** Reads a regular file, also through a link, up to a limit; a pipe could block for ever. */
   private static byte[] bytes(Path file, int most) throws IOException {
     PathKind found = PathKind.behind(file);
     if (found != PathKind.FILE && found != PathKind.NONE) {
@@ -148,7 +148,7 @@ public final class ConfigJson {
   /**
    * Reads a record from a JSON tree.
    *
-   * @param source what the tree was read from, for messages
+   * @param source origin of the tree, for messages
    */
   public static <T> T read(JsonNode tree, Class<T> type, String source) {
     try {
@@ -167,14 +167,12 @@ public final class ConfigJson {
     return tree.isMissingNode() ? "nothing" : tree.getNodeType().name().toLowerCase(Locale.ROOT);
   }
 
-  /** The record as a JSON tree, with numbers as they will be read back. */
+  /** The record as a JSON tree, with the numbers that reading gives back. */
   public static JsonNode tree(Record config) {
     return JSON.readTree(text(config));
   }
 
-  /**
-   * Every value of a tree by its path, such as {@code training.batch} or {@code blocks[1].kind}.
-   */
+  /** All values of a tree by path, such as {@code training.batch} or {@code blocks[1].kind}. */
   public static Map<String, String> values(JsonNode tree) {
     Map<String, String> values = new LinkedHashMap<>();
     collect("", tree, values);

@@ -1,6 +1,6 @@
 package panamoe.io;
 
-/** Counts of things, in words. */
+/** Formats counts in words. */
 public final class Count {
   private static final String[] UNITS = {"KiB", "MiB", "GiB"};
   private static final double UNIT = 1024;

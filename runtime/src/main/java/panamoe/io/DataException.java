@@ -1,9 +1,6 @@
 package panamoe.io;
 
-/**
- * Text or a tokenizer that cannot be used. The message is one sentence that names the file and what
- * is wrong.
- */
+/** Unusable text or tokenizer. The message is one sentence with the file and the error. */
 public final class DataException extends RuntimeException {
   /**
    * @param pattern of the message, by {@link Words#of}

@@ -12,10 +12,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 
-/**
- * Describes an I/O failure in words, because many of Java's exceptions have only the file's name as
- * their message.
- */
+/** Describes an I/O failure in words: many of Java's exceptions have only a file name. */
 public final class FileErrors {
   /** A read that may fail. */
   @FunctionalInterface
@@ -42,10 +39,7 @@ public final class FileErrors {
     };
   }
 
-  /**
-   * Whether a retry may succeed: the disk, the network or a process limit failed, which says
-   * nothing about the file.
-   */
+  /** Whether a retry may succeed: the failure is of the disk, network or process, not the file. */
   public static boolean mayPass(IOException failure) {
     return switch (failure) {
       case NoSuchFileException _, AccessDeniedException _, NotDirectoryException _ -> false;

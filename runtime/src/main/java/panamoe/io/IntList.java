@@ -2,7 +2,7 @@ package panamoe.io;
 
 import java.util.Arrays;
 
-/** A list of ints that keeps its memory when it is cleared. For one thread at a time. */
+/** A growable list of ints that keeps its capacity when it is cleared. Not thread-safe. */
 public final class IntList {
   private int[] values;
   private int size;

@@ -2,11 +2,11 @@ package panamoe.io;
 
 import java.util.Optional;
 
-/** The version of the jar that a class comes from. */
+/** The version of the jar that contains a class. */
 public final class JarVersion {
   private JarVersion() {}
 
-  /** That of a named module, or of the jar's manifest; empty outside jars. */
+  /** The version of a named module, or in the jar's manifest; empty outside jars. */
   public static Optional<String> of(Class<?> type) {
     Module module = type.getModule();
     return module.isNamed()
@@ -14,7 +14,7 @@ public final class JarVersion {
         : Optional.ofNullable(type.getPackage().getImplementationVersion());
   }
 
-  /** As {@link #of}; "development" outside jars. */
+  /** Like {@link #of}; "development" outside jars. */
   public static String orDevelopment(Class<?> type) {
     return of(type).orElse("development");
   }

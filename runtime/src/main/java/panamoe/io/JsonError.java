@@ -9,7 +9,7 @@ import tools.jackson.core.exc.InputCoercionException;
 import tools.jackson.core.exc.StreamConstraintsException;
 import tools.jackson.core.exc.UnexpectedEndOfInputException;
 
-/** What is wrong with a text that is no JSON, in plain words: Jackson's are for programmers. */
+/** Describes a JSON syntax error in plain words: Jackson's messages are for programmers. */
 final class JsonError {
   private static final Pattern CHARACTER =
       Pattern.compile("Unexpected character \\(.*?code (\\d+).*", Pattern.DOTALL);
@@ -34,9 +34,9 @@ final class JsonError {
     if (e.getCause() instanceof CharacterCodingException) {
       return "it is not UTF-8";
     }
-    String told = e.getOriginalMessage();
+    String message = e.getOriginalMessage();
     if (e instanceof StreamConstraintsException) {
-      return tooMuch(told);
+      return tooMuch(message);
     }
     if (e instanceof InputCoercionException) {
       return "a number is out of range";
@@ -44,44 +44,44 @@ final class JsonError {
     if (e instanceof UnexpectedEndOfInputException) {
       return "it ends too early";
     }
-    if (told.startsWith("Duplicate Object property")) {
-      return "a key is there twice: '" + quoted(told) + "'";
+    if (message.startsWith("Duplicate Object property")) {
+      return "a key is there twice: '" + quoted(message) + "'";
     }
-    if (told.startsWith("Non-standard token")) {
-      return quoted(told) + " is no number in JSON";
+    if (message.startsWith("Non-standard token")) {
+      return quoted(message) + " is no number in JSON";
     }
-    if (told.startsWith("Unrecognized token")) {
-      return "'" + quoted(told) + "' is no value in JSON";
+    if (message.startsWith("Unrecognized token")) {
+      return "'" + quoted(message) + "' is no value in JSON";
     }
-    if (told.startsWith("Trailing token")) {
+    if (message.startsWith("Trailing token")) {
       return "something follows its end";
     }
-    if (told.contains("Leading zeroes")) {
+    if (message.contains("Leading zeroes")) {
       return "a number begins with 0";
     }
-    if (told.startsWith("Unrecognized character escape")) {
+    if (message.startsWith("Unrecognized character escape")) {
       return "a string has a backslash before a character that needs none";
     }
-    if (told.startsWith("Illegal unquoted character")) {
+    if (message.startsWith("Illegal unquoted character")) {
       return "a string has a control character, which needs a backslash";
     }
-    Matcher character = CHARACTER.matcher(told);
+    Matcher character = CHARACTER.matcher(message);
     if (character.matches()) {
       return shown(Integer.parseInt(character.group(1))) + " is not expected here";
     }
-    if (told.startsWith("Unexpected close marker")) {
-      return quoted(told) + " closes what is not open";
+    if (message.startsWith("Unexpected close marker")) {
+      return quoted(message) + " closes what is not open";
     }
     return "this is not JSON";
   }
 
-  private static String tooMuch(String told) {
-    Matcher bound = BOUND.matcher(told);
+  private static String tooMuch(String message) {
+    Matcher bound = BOUND.matcher(message);
     String most = bound.find() ? bound.group(1) : "it may be";
-    if (told.startsWith("Document nesting depth")) {
+    if (message.startsWith("Document nesting depth")) {
       return "it is nested deeper than " + most;
     }
-    if (told.startsWith("Number value length")) {
+    if (message.startsWith("Number value length")) {
       return "a number has more digits than " + most;
     }
     return "something in it is too long";
@@ -93,8 +93,8 @@ final class JsonError {
         : "'" + Character.toString(code) + "'";
   }
 
-  private static String quoted(String told) {
-    Matcher quoted = QUOTED.matcher(told);
+  private static String quoted(String message) {
+    Matcher quoted = QUOTED.matcher(message);
     String text = quoted.matches() ? quoted.group(2).replaceAll("\\p{Cntrl}", "?") : "";
     return text.length() <= MOST_QUOTED ? text : text.substring(0, MOST_QUOTED) + "...";
   }

@@ -6,19 +6,19 @@ import java.util.Map;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Bytes of memory by what takes them. */
+/** Memory in bytes by use. */
 public interface MemoryParts {
-  /** Bytes by names, in words. */
+  /** Bytes by name. */
   Map<String, Long> parts();
 
-  /** In one object, with the sum as {@code total}. */
+  /** The parts as JSON, with their sum as {@code total}. */
   default ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     parts().forEach((name, bytes) -> json.put(name.replace(' ', '_'), bytes));
     return json.put("total", total());
   }
 
-  /** MiB of the parts of {@link #toJson}, as a table. */
+  /** A table of the parts in MiB. */
   default String toText(String heading) {
     StringBuilder text =
         new StringBuilder(String.format(Locale.ROOT, "%n%-15s %13s%n", heading, "MiB"));
@@ -32,17 +32,16 @@ public interface MemoryParts {
     return text.toString();
   }
 
-  /** The sum. */
+  /** The sum of all parts. */
   default long total() {
     return parts().values().stream().mapToLong(Long::longValue).sum();
   }
 
-  /** Bytes of the largest part. */
   default long largest() {
     return Collections.max(parts().values());
   }
 
-  /** The largest part in words. */
+  /** The name of the largest part. */
   default String largestName() {
     return Collections.max(parts().entrySet(), Map.Entry.comparingByValue()).getKey();
   }

@@ -20,7 +20,7 @@ public final class MissingArtifact {
           new Owner("jcuda.", "org.jcuda:jcuda"),
           new Owner("panamoe.bindings.", "panamoe-bindings"));
 
-  // For a class whose initialization failed, the JVM keeps only the text of the first error.
+  // After a class's initialization failed, the JVM keeps only the message of the first error.
   private static final Pattern FIRST_ERROR = Pattern.compile("NoClassDefFoundError: ([\\w/$.]+)");
 
   private MissingArtifact() {}

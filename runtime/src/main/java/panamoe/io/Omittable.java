@@ -5,10 +5,7 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/**
- * Marks a component of a configuration record that may be null. A JSON file may then leave its key
- * out, and a null is not written.
- */
+/** Marks a component of a configuration record that may be null, without a key in JSON. */
 @Retention(RetentionPolicy.RUNTIME)
 @Target({
   ElementType.RECORD_COMPONENT,

@@ -23,13 +23,13 @@ public enum PathKind {
     this.words = words;
   }
 
-  /** The words for messages, with an article. */
+  /** The kind in words, with an article. */
   public String words() {
     return words;
   }
 
   /**
-   * Looks without opening, because opening a pipe waits for a writer.
+   * The kind of entry, without opening it: opening a pipe would wait for a writer.
    *
    * @throws IOException if the kind cannot be read
    */
@@ -37,7 +37,7 @@ public enum PathKind {
     return at(path, LinkOption.NOFOLLOW_LINKS);
   }
 
-  /** The kind of entry that a path leads to, following links. */
+  /** The kind of entry after following links. */
   public static PathKind behind(Path path) throws IOException {
     return at(path, new LinkOption[0]);
   }

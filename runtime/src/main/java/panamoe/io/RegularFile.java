@@ -12,9 +12,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 
 /**
- * Reads files that may come from somebody else: regular files only, and through no symbolic link
- * but those by which Hugging Face's cache of downloads names a model's files. A failed read is
- * retried once if that may help.
+ * Reads files of untrusted origin: regular files only, and through no symbolic links except those
+ * of Hugging Face's download cache. A failed read is retried once if that may help.
  */
 public final class RegularFile {
   private RegularFile() {}
@@ -22,7 +21,7 @@ public final class RegularFile {
   /**
    * Opens a file for reading.
    *
-   * @throws NoSuchFileException if there is nothing
+   * @throws NoSuchFileException if it does not exist
    * @throws NotRegularException if it is a link, a directory, a device or a pipe
    */
   public static FileChannel open(Path path) throws IOException {
@@ -38,7 +37,7 @@ public final class RegularFile {
         () -> FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
   }
 
-  /** A file that the user names, by a link too. What is not there is returned as it is. */
+  /** A file that the user named, also by a link. A missing file's path is returned as it is. */
   public static Path named(Path path) {
     try {
       return path.toRealPath();
@@ -48,8 +47,8 @@ public final class RegularFile {
   }
 
   /**
-   * What a link {@code snapshots/REVISION/NAME} to {@code blobs/HASH} beside it leads to; any other
-   * link itself.
+   * The target of a link {@code snapshots/REVISION/NAME} to {@code blobs/HASH} in the same cache;
+   * for any other link the link itself.
    */
   private static Path ofCache(Path link) throws IOException {
     Path revision = link.toAbsolutePath().getParent().toRealPath();
@@ -64,7 +63,7 @@ public final class RegularFile {
         : link;
   }
 
-  /** Reads at a position as {@link FileChannel#read(ByteBuffer, long)} does. */
+  /** Reads at a position, like {@link FileChannel#read(ByteBuffer, long)}. */
   public static int read(FileChannel channel, ByteBuffer into, long position) throws IOException {
     return FileErrors.twice(() -> channel.read(into, position));
   }
@@ -83,7 +82,7 @@ public final class RegularFile {
       }
       ByteBuffer content = ByteBuffer.allocate((int) bytes);
       while (content.hasRemaining() && read(channel, content, content.position()) >= 0) {
-        // one call may read less than the file has
+        // one call may return less than the file has
       }
       return content.hasRemaining()
           ? Arrays.copyOf(content.array(), content.position())

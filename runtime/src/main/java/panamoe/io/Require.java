@@ -1,11 +1,11 @@
 package panamoe.io;
 
 /**
- * Checks of what is given. A refusal is an {@link IllegalArgumentException} of one sentence, which
- * names what is wrong, what it is and what is expected.
+ * Checks arguments. A refusal is an {@link IllegalArgumentException} with one sentence: what is
+ * wrong, its value, and what is expected.
  */
 public final class Require {
-  /** With these bounds no count of parameters or bytes overflows. */
+  /** With this bound no product of sizes overflows. */
   public static final int MAX_SIZE = 1 << 24;
 
   public static final int MAX_WIDTH = 1 << 17;
@@ -13,7 +13,7 @@ public final class Require {
   private Require() {}
 
   /**
-   * @param pattern of the sentence that refuses what does not hold, by {@link Words#of}
+   * @param pattern of the message, by {@link Words#of}
    */
   public static void that(boolean holds, String pattern, Object... values) {
     if (!holds) {
@@ -44,7 +44,7 @@ public final class Require {
     that(value >= 0, "%s is %s, expected 0 or more", name, value);
   }
 
-  /** A coefficient: a float32, not negative. */
+  /** Requires a coefficient: a non-negative float32. */
   public static void notNegative(String name, double value) {
     boolean holds = value >= 0 && !Float.isInfinite((float) value);
     that(holds, "%s is %s, expected 0 or more", name, value);

@@ -16,31 +16,31 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * A folder that this program writes into, but whose content may come from somebody else, such as an
- * unpacked run. It never writes through a symbolic link at any depth and opens only regular files;
- * the folder itself may be reached through a link. Each entry is checked before it is opened: this
- * guards against the folder's content, not against a process that changes it at the same moment.
+ * A folder that this program writes into, with content of untrusted origin, such as an unpacked
+ * run. It never writes through a symbolic link at any depth and opens only regular files; the
+ * folder itself may be reached through a link. Each entry is checked before it is opened. This
+ * protects against the folder's content, not against a process that changes it at the same moment.
  * Thread-safe as far as the file system is.
  *
- * <p>Names are relative, with {@code /} between their parts. Any method throws {@link
- * NotRegularException} where a link, pipe, device or folder stands in its way.
+ * <p>Names are relative, with {@code /} between their parts. All methods throw {@link
+ * NotRegularException} if a link, pipe, device or folder is in the way.
  *
- * @param path of the folder, which need not exist yet
+ * @param path of the folder; it need not exist yet
  */
 public record SafeFolder(Path path) {
-  /** Makes the folder and those above it that are missing, durably. */
+  /** Creates the folder and its missing parents, durably. */
   public void make() throws IOException {
     List<Path> missing = missing(path);
     Files.createDirectories(path);
     for (Path made : missing) {
-      // A folder without read permission cannot be opened to be forced.
+      // A folder without read permission cannot be forced.
       if (Files.isReadable(made.getParent())) {
         force(made.getParent());
       }
     }
   }
 
-  /** The folder and those above it that are not there, the deepest first. */
+  /** The folder and its missing parents, the deepest first. */
   public static List<Path> missing(Path path) {
     List<Path> missing = new ArrayList<>();
     for (Path at = path.toAbsolutePath(); at != null && Files.notExists(at); at = at.getParent()) {
@@ -50,9 +50,9 @@ public record SafeFolder(Path path) {
   }
 
   /**
-   * Deletes folders that were {@link #missing} before, up to one that is not empty.
+   * Deletes folders that were {@link #missing} before, up to the first non-empty one.
    *
-   * @throws IOException if one that is empty cannot be deleted
+   * @throws IOException if an empty one cannot be deleted
    */
   public static void removeEmpty(List<Path> made) throws IOException {
     try {
@@ -64,7 +64,7 @@ public record SafeFolder(Path path) {
     }
   }
 
-  /** The path of a name, below which and at which there is no link. */
+  /** The path of a name; neither it nor a folder below this one may be a link. */
   public Path resolve(String name) throws IOException {
     Path at = path;
     for (Path part : Path.of(name)) {
@@ -76,12 +76,12 @@ public record SafeFolder(Path path) {
     return at;
   }
 
-  /** The path of a file, if there is one. */
+  /** The path of a file, if it exists. */
   public Path file(String name) throws IOException {
     return requireKind(resolve(name), PathKind.FILE);
   }
 
-  /** The path of a folder, if there is one. */
+  /** The path of a folder, if it exists. */
   public Path folder(String name) throws IOException {
     return requireKind(resolve(name), PathKind.FOLDER);
   }
@@ -101,20 +101,17 @@ public record SafeFolder(Path path) {
     return PathKind.at(file(name)) == PathKind.FILE;
   }
 
-  /**
-   * Creates a folder unless it exists; its name may be lost in a power failure until {@link #force}
-   * is called.
-   */
+  /** Creates a folder unless it exists; a power failure may lose it until {@link #force}. */
   public Path makeFolder(String name) throws IOException {
     Path folder = folder(name);
     return PathKind.at(folder) == PathKind.FOLDER ? folder : Files.createDirectory(folder);
   }
 
   /**
-   * Puts a file in place as a whole or not at all, also in a power failure: it is written under
-   * another name, forced to the disk, renamed, and the folder forced.
+   * Writes a file atomically, also in a power failure: under another name, forced to the disk,
+   * renamed, and the folder forced.
    *
-   * @param attributes such as permissions of the file
+   * @param attributes of the file, such as permissions
    */
   public Path replace(String name, byte[] content, FileAttribute<?>... attributes)
       throws IOException {
@@ -186,10 +183,7 @@ public record SafeFolder(Path path) {
     return "." + name + ".tmp";
   }
 
-  /**
-   * Creates a file and opens it for writing; fails if anything, even a dangling link, has that
-   * name.
-   */
+  /** Creates a file and opens it for writing; fails if the name exists, even as a dangling link. */
   public static FileChannel createFile(Path file, FileAttribute<?>... attributes)
       throws IOException {
     return FileChannel.open(
@@ -198,7 +192,7 @@ public record SafeFolder(Path path) {
         attributes);
   }
 
-  /** Makes a file's content durable, or the names in a folder. */
+  /** Makes a file's content, or the names in a folder, durable. */
   public static void force(Path path) throws IOException {
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);

@@ -16,7 +16,7 @@ public final class Sha256 {
     }
   }
 
-  /** Of these bytes. */
+  /** The digest of these bytes. */
   public static String hex(byte[] bytes) {
     return HexFormat.of().formatHex(digest().digest(bytes));
   }

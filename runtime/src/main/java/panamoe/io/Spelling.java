@@ -4,7 +4,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.Optional;
 
-/** Words that differ by a slip of the finger. */
+/** Suggestions for misspelt words. */
 public final class Spelling {
   private Spelling() {}
 

@@ -52,7 +52,7 @@ public final class StrictJson {
     return MAPPER.readTree(reader(new ByteArrayInputStream(utf8)));
   }
 
-  /** The object as indented UTF-8 text; equal objects give equal bytes. */
+  /** The object as indented UTF-8; equal objects give equal bytes. */
   public static byte[] bytes(JsonNode node) {
     try {
       return MAPPER.writeValueAsBytes(node);

@@ -9,33 +9,33 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Names under which files and folders are written until they are whole, {@code .NAME.tmp-PID}: each
- * process has its own, so that what a killed one left is known.
+ * Names of unfinished files and folders, {@code .NAME.tmp-PID}: each process has its own, so that
+ * leftovers of a killed one are recognised.
  */
 public final class TemporaryName {
   private static final Pattern HIDDEN = Pattern.compile("\\.(.+)\\.tmp-(\\d{1,18})");
 
   private TemporaryName() {}
 
-  /** This process's name for a path, beside it. */
+  /** This process's temporary name next to a path. */
   public static Path of(Path path) {
     return path.resolveSibling("." + path.getFileName() + ".tmp-" + ProcessHandle.current().pid());
   }
 
-  /** A sentence in which this process's hidden names are those that the files will have. */
+  /** A message with this process's temporary names replaced by the final ones. */
   public static String unhidden(String sentence) {
     String name = "\\.([^/]+)\\.tmp-" + ProcessHandle.current().pid() + "\\b";
     return sentence.replaceAll(name, "$1");
   }
 
-  /** Whether it is a hidden name of this process, or of one that is gone. */
+  /** Whether it is a temporary name of this process, or of one that no longer runs. */
   public static boolean isStale(Path path) {
     Matcher matcher = HIDDEN.matcher(path.getFileName().toString());
     return matcher.matches() && isOver(Long.parseLong(matcher.group(2)));
   }
 
   /**
-   * What this process, or one that is gone, has left beside a path while it wrote it.
+   * The leftovers of this process, or of one that no longer runs, from writing a path.
    *
    * @param path absolute
    * @throws IOException if the folder cannot be listed

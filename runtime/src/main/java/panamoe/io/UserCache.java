@@ -4,13 +4,13 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 
-/** Where this program keeps files of a user that can be made again. */
+/** The folder for a user's files that can be created again. */
 public final class UserCache {
   private UserCache() {}
 
   /**
-   * A folder below {@code panamoe} in the user's cache folder, which need not exist; empty where no
-   * variable says where that is.
+   * A folder below {@code panamoe} in the user's cache folder, which need not exist; empty if no
+   * variable gives that folder.
    *
    * @param environment variables of the process
    */

@@ -11,12 +11,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 
-/**
- * Makes a file or a folder that is there whole or not at all: it is written under a hidden name in
- * the same folder, and renamed when it is on the disk.
- */
+/** Creates a file or folder atomically: under a hidden name, renamed once it is on the disk. */
 public final class WholeOrNothing {
-  /** Writes a file or folder under the name that it is given. */
+  /** Writes a file or folder at the given path. */
   @FunctionalInterface
   public interface Body {
     void writeTo(Path hidden) throws IOException;
@@ -25,9 +22,9 @@ public final class WholeOrNothing {
   private WholeOrNothing() {}
 
   /**
-   * Refuses a path that is taken; an empty folder is not.
+   * Refuses a path that exists, except as an empty folder.
    *
-   * @throws FileAlreadyExistsException if something is there
+   * @throws FileAlreadyExistsException if it exists
    */
   public static void requireFree(Path path) throws IOException {
     if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
@@ -41,9 +38,9 @@ public final class WholeOrNothing {
   }
 
   /**
-   * Refuses a path that is taken, also by an empty folder, where a file is to be.
+   * Refuses a path that exists, even as an empty folder, for a new file.
    *
-   * @throws FileAlreadyExistsException if something is there
+   * @throws FileAlreadyExistsException if it exists
    */
   public static void requireFreeFile(Path path) throws IOException {
     if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
@@ -52,8 +49,8 @@ public final class WholeOrNothing {
   }
 
   /**
-   * Makes {@code path} and folders above it that are missing; after a failure nothing is left of
-   * them. What a killed process left of it is deleted.
+   * Creates {@code path} and its missing parents; a failure leaves none of them. Leftovers of a
+   * killed process are deleted.
    *
    * @throws FileAlreadyExistsException if something is there
    * @throws FileSystemException for every other failure; names the file that failed, or {@code

@@ -2,13 +2,13 @@ package panamoe.io;
 
 import java.util.Locale;
 
-/** Sentences with numbers in them, which read alike whatever the machine's language is. */
+/** Formats sentences independently of the machine's locale. */
 public final class Words {
   private Words() {}
 
   /**
-   * The pattern with the values in their places, as {@link String#format} has them. Without values
-   * it is a sentence, which may have any characters.
+   * Formats like {@link String#format}. Without values the pattern is the sentence and may contain
+   * any characters.
    */
   public static String of(String pattern, Object... values) {
     return values.length == 0 ? pattern : String.format(Locale.ROOT, pattern, values);

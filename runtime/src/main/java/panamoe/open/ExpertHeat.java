@@ -14,12 +14,12 @@ import panamoe.io.ConfigJson;
 import panamoe.io.SafeFolder;
 
 /**
- * How often rows chose each expert of a model, over the lives of its servers: a file for each model
- * in a folder of the user's cache. One that is damaged counts as missing.
+ * How often rows chose each expert of a model, summed over servers: a file for each model in the
+ * user's cache folder. A damaged file counts as missing.
  */
 public final class ExpertHeat {
   /**
-   * An MoE layer.
+   * The counts of one MoE layer.
    *
    * @param layer its index among all layers, from 0
    * @param tokens [E], rows that chose each expert
@@ -45,7 +45,7 @@ public final class ExpertHeat {
   /**
    * The file.
    *
-   * @param model which tells its weights from others
+   * @param model identifies its weights
    */
   record Saved(String model, List<Layer> layers) {
     Saved {
@@ -63,9 +63,9 @@ public final class ExpertHeat {
   private final List<Layer> before;
 
   /**
-   * Reads what is known of a model.
+   * Reads the counts of a model.
    *
-   * @param folder which need not exist
+   * @param folder of the file; it need not exist
    */
   public ExpertHeat(Path folder, ModelFolder of) {
     this.folder = new SafeFolder(folder);
@@ -93,13 +93,13 @@ public final class ExpertHeat {
         .toList();
   }
 
-  /** The counts as they were when this was made, for each MoE layer. */
+  /** The counts as they were read, for each MoE layer. */
   public List<Layer> layers() {
     return before;
   }
 
   /**
-   * Writes the counts from before and those since then, as a whole or not at all.
+   * Writes the counts that were read plus those since then, atomically.
    *
    * @param since all routes of this process
    * @throws IOException if the folder cannot be written

@@ -31,22 +31,22 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Loads a model whose weights are larger than the memory that they may take: all but the experts'
- * matrices stay, and the rest of the budget is an {@link ExpertCache} over an {@link ExpertFile},
- * which is written when a model is first loaded so.
+ * Loads a model whose weights are larger than their memory budget: everything except experts'
+ * matrices stays in memory, and the rest of the budget is an {@link ExpertCache} over an {@link
+ * ExpertFile}, which is written at the first such load.
  */
 final class ExpertsOnDisk {
-  /** One is computed with while another is read. */
+  /** One expert is computed while another is read. */
   private static final int LEAST_SLOTS = 2;
 
-  /** Of the key, in the file's name; all of it is in the file. */
+  /** The file's name has this part of the key; the file has all of it. */
   private static final int NAME_BYTES = 16;
 
   /**
    * An expert of a layer.
    *
    * @param layer its index among {@link LanguageModel#allMoeLayers}
-   * @param matrix which of this rank's matrices of the layer are the expert's
+   * @param matrix index of the expert among this rank's matrices of the layer
    * @param number among the layer's experts, over all ranks
    */
   private record Unit(int layer, int matrix, int number) {}
@@ -76,9 +76,9 @@ final class ExpertsOnDisk {
   }
 
   /**
-   * Loads what stays in memory, and makes the cache of the rest.
+   * Loads what stays in memory, and creates the cache of the rest.
    *
-   * @param progress is told which part is loaded, 0 to 1, by any thread
+   * @param progress receives the loaded part, 0 to 1, on any thread
    * @throws CheckpointException if the budget is too small, or the file cannot be written or read
    */
   void load(DoubleConsumer progress) {
@@ -104,11 +104,11 @@ final class ExpertsOnDisk {
               progress.accept(rest + (1 - rest) * (from + into.length) / units.size());
             });
     ExpertCache cache = new ExpertCache(memory, slot, units.size(), source(file));
-    model.offload(cache, layouts); // which is closed with the model from here on
+    model.offload(cache, layouts); // closed with the model from here on
     cache.warm(before());
   }
 
-  /** How often servers chose each unit; that of an encoder's experts is not counted. */
+  /** How often servers chose each unit; an encoder's experts are not counted. */
   private long[] before() {
     List<ExpertHeat.Layer> heat = new ExpertHeat(load.settings().experts(), load.folder()).layers();
     int uncounted = layouts.size() - heat.size();
@@ -119,7 +119,7 @@ final class ExpertsOnDisk {
         .toArray();
   }
 
-  /** Bytes of every unit. */
+  /** The size of every unit in bytes. */
   private LongStream bytes() {
     return units.stream().mapToLong(unit -> layouts.get(unit.layer).bytes());
   }
@@ -148,7 +148,7 @@ final class ExpertsOnDisk {
     return (int) Math.min(units.size(), (load.settings().memory() - resident()) / slot);
   }
 
-  /** Bytes of all but experts' matrices. */
+  /** Bytes of everything except experts' matrices. */
   private long resident() {
     return InferenceMemory.ofRank(model, types)
         - model.parameters().parameters().stream()
@@ -157,7 +157,7 @@ final class ExpertsOnDisk {
             .sum();
   }
 
-  /** All that a file of experts depends on. */
+  /** Everything that a file of experts depends on. */
   private byte[] key() {
     MessageDigest digest = Sha256.digest();
     StringBuilder text = new StringBuilder(load.folder().weights().sha256());

@@ -11,24 +11,24 @@ import panamoe.io.Words;
 import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
 
-/** Finds out how a model's conversations are written. */
+/** Finds the chat format of a model. */
 public final class FolderChat {
   private FolderChat() {}
 
   /**
-   * The format of a template: the one in a file, else the model's own, else its family's; else
+   * The format by a template file, else by the model's own template, else by its family's, else
    * lines.
    *
-   * @param file null: none is given
-   * @param warnings receives a sentence if the model's makers have not told the format
-   * @throws IllegalArgumentException if the model has an encoder, and thus no conversations
-   * @throws panamoe.io.DataException if there is a template that cannot be used
+   * @param file null for none
+   * @param warnings receives a sentence if a released model has no template
+   * @throws IllegalArgumentException if the model has an encoder, and so no conversations
+   * @throws panamoe.io.DataException if the template cannot be used
    * @throws panamoe.checkpoint.CheckpointException if the model has no tokenizer
    */
   public static ChatFormat of(ModelFolder folder, Path file, Consumer<String> warnings) {
     if (folder.config().encoder() != null) {
       throw new IllegalArgumentException(
-          "the model has an encoder: it answers one text, not a conversation; use generate");
+          "the model has an encoder: it takes one prompt, not a conversation; use generate");
     }
     Tokenizer tokenizer = folder.tokenizer();
     TokenizerFiles files = folder.tokenizerFiles();
@@ -47,8 +47,8 @@ public final class FolderChat {
   }
 
   /**
-   * What was made of a released model, by training or by rounding, is known by its configuration. A
-   * run that began here has no family.
+   * A model trained or quantized from a released one is recognised by its configuration. A run that
+   * began from scratch has no family.
    */
   private static Optional<ChatTemplate> ofFamily(ModelFolder folder) {
     if (!folder.tokenizerFiles().released()) {

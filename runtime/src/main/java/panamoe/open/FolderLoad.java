@@ -14,7 +14,7 @@ import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 
 /**
- * Loads the model of a {@link ModelFolder}: all of it to memory, or experts through a cache.
+ * Loads the model of a {@link ModelFolder}: all of it into memory, or experts through a cache.
  *
  * @param strict refuses NaN and infinite values
  * @param warnings of the loader, each once
@@ -26,7 +26,7 @@ record FolderLoad(
     boolean strict,
     List<String> warnings) {
 
-  /** What this rank holds; as {@link ModelFolder#load}, without another try. */
+  /** The part of the model on this rank. Like {@link ModelFolder#load}, without retry. */
   static LanguageModel of(
       ModelFolder folder,
       Backend backend,
@@ -63,7 +63,7 @@ record FolderLoad(
     }
   }
 
-  /** Reads tensors; {@code whole} says whether they are all of the model. */
+  /** Reads tensors; {@code whole} if they are all of the model. */
   void read(Map<String, LoadTarget> destinations, boolean whole, DoubleConsumer part) {
     folder.weights().load(destinations, backend, whole, strict, part).warnings().stream()
         .filter(text -> !warnings.contains(text))

@@ -16,29 +16,29 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * The memory in bytes that a model takes to write texts, by its configuration.
+ * Memory for inference in bytes, by a model's configuration.
  *
- * @param weights in their dtypes, packed matrices without what fills up rows; a tied head beside
- *     its embedding
- * @param keysAndValues of the texts, and of those before them that an encoder reads
- * @param buffers activations of a step; 0 where they are not counted
+ * @param weights in their dtypes, without the padding of packed matrices; a tied head in addition
+ *     to its embedding
+ * @param keysAndValues of the sequences, with those of an encoder
+ * @param buffers activations of a step; 0 if not counted
  */
 public record InferenceMemory(long weights, long keysAndValues, long buffers)
     implements MemoryParts {
   /**
-   * For a text as long as the context, on a CPU.
+   * For a sequence as long as the context, on a CPU.
    *
-   * @param types of weights; keys and values are as activations
+   * @param types of weights; keys and values have the dtype of activations
    */
   public static InferenceMemory of(ModelConfig config, WeightTypes types) {
     return of(config, types, types.compute(), config.context(), true);
   }
 
   /**
-   * For a text of {@code length} tokens.
+   * For a sequence of {@code length} tokens.
    *
-   * @param cached of keys and values
-   * @param onHost whether it is the host's memory: a card keeps blocks as they are
+   * @param cached dtype of keys and values
+   * @param onHost whether weights are in host memory; on a GPU blocks stay as they are stored
    */
   public static InferenceMemory of(
       ModelConfig config, WeightTypes types, DType cached, int length, boolean onHost) {
@@ -48,9 +48,9 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
   }
 
   /**
-   * For a text of {@code length} tokens, on the rank that holds most.
+   * For a sequence of {@code length} tokens, on the rank that holds most.
    *
-   * @param model the whole, by its description
+   * @param model the whole model, without memory
    */
   public static InferenceMemory of(
       LanguageModel model,
@@ -68,20 +68,17 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
     return new InferenceMemory(weights, keysAndValues + ofEncodedText(model.config(), cached), 0);
   }
 
-  /** The same for several texts, with the activations of a step. */
+  /** For several sequences, with the activations of a step. */
   public InferenceMemory of(long texts, long activations) {
     return new InferenceMemory(weights, texts * keysAndValues, activations);
   }
 
-  /** This memory where weights take at most {@code most} bytes. */
+  /** With at most {@code most} bytes of weights. */
   public InferenceMemory within(long most) {
     return new InferenceMemory(Math.min(weights, most), keysAndValues, buffers);
   }
 
-  /**
-   * Bytes of the keys and values of a text that an encoder has read; 0 without an encoder. There is
-   * room for one as long as the context.
-   */
+  /** Bytes of keys and values of an encoded sequence, at the context; 0 without an encoder. */
   public static long ofEncodedText(ModelConfig config, DType cached) {
     return config.encoder() == null
         ? 0
@@ -92,15 +89,15 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
   }
 
   /**
-   * Refuses what does not fit.
+   * Refuses a model that does not fit.
    *
    * @param model for messages
-   * @throws CheckpointException with what is needed and what there is
+   * @throws CheckpointException with the needed and the available bytes
    */
   public void requireFits(Path model, long availableBytes) {
     if (total() > availableBytes) {
       throw new CheckpointException(
-          "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
+          "%s takes %s for its weights and %s for the keys and values of a sequence, but only %s are"
               + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
               + " experts on the disk with --memory",
           model, Count.bytes(weights), Count.bytes(keysAndValues), Count.bytes(availableBytes));
@@ -108,10 +105,10 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
   }
 
   /**
-   * Refuses a model whose shares the ranks of one machine cannot hold together. All ranks call it
-   * at the same time, unless they compute on cards, whose memory is their own.
+   * Refuses a model whose parts do not fit into a machine's memory together. All ranks call it at
+   * the same time, unless they compute on GPUs with their own memory.
    *
-   * @param settings how each rank holds its share
+   * @param settings of each rank
    * @param availableBytes on this machine
    * @throws CheckpointException on every rank of such a machine
    */
@@ -154,7 +151,7 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
     return bytes;
   }
 
-  /** Bytes of the weights that this rank holds of a model, on a CPU. */
+  /** Bytes of this rank's weights, on a CPU. */
   static long ofRank(LanguageModel model, WeightTypes types) {
     return weights(model, types, true, Parameter::count);
   }

@@ -10,22 +10,22 @@ import panamoe.io.UserCache;
 import panamoe.param.WeightTypes;
 
 /**
- * How a model is held to write or to measure texts.
+ * How a model is loaded for inference or evaluation.
  *
  * @param types of its weights
- * @param memory most bytes that its weights may take; experts that have no room are read from a
- *     file of this machine when they are needed
+ * @param memory most bytes for its weights; experts beyond that are read from a file on this
+ *     machine when they are needed
  * @param experts the folder of that file; null if this machine has no cache folder
- * @param topK experts of a token, 1 to what the model was trained with: a number for all MoE
- *     layers, or one for each; empty: as trained
+ * @param topK experts per token, from 1 to the trained number: one number for all MoE layers, or
+ *     one for each; empty for the trained number
  */
 public record InferenceSettings(WeightTypes types, long memory, Path experts, List<Integer> topK) {
-  /** Whole in memory, and as trained. */
+  /** All weights in memory, experts per token as trained. */
   public static InferenceSettings of(WeightTypes types) {
     return new InferenceSettings(types, Long.MAX_VALUE, null, List.of());
   }
 
-  /** The same with as many experts a token as trained. */
+  /** These settings with the trained number of experts per token. */
   public InferenceSettings asTrained() {
     return new InferenceSettings(types, memory, experts, List.of());
   }
@@ -36,9 +36,9 @@ public record InferenceSettings(WeightTypes types, long memory, Path experts, Li
   }
 
   /**
-   * The model as it is run.
+   * The configuration with these settings.
    *
-   * @throws RoutingException if the numbers of experts do not fit it
+   * @throws RoutingException if the numbers of experts do not fit the model
    */
   public ModelConfig config(ModelConfig trained) {
     List<RoutedLayer> layers = RoutedLayer.of(trained);

@@ -24,14 +24,15 @@ import panamoe.tensor.DType;
 
 /**
  * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, one
- * checkpoint, or a released model: the folder of Hugging Face, or the first file of GGUF.
+ * checkpoint, or a released model: a Hugging Face folder, or the first GGUF file.
  *
  * @param path as it was given
- * @param weights where they are
+ * @param weights of the model
  * @param config of the model as trained
- * @param tokenizerFiles with its tokenizer, chat template and defaults of sampling
- * @param tokenizer null for a model without one: a released one, or one on other tokens than bytes
- * @param dropping whether its experts keep their capacity when it is loaded
+ * @param tokenizerFiles tokenizer, chat template and sampling defaults
+ * @param tokenizer null for a model without one: a released model, or one trained on other tokens
+ *     than bytes
+ * @param dropping whether its experts have their trained capacity in inference
  */
 public record ModelFolder(
     Path path,
@@ -58,7 +59,7 @@ public record ModelFolder(
 
   /**
    * Opens a folder and passes it to {@code reader}. If a training run deletes the checkpoint
-   * meanwhile, {@code reader} is called again with the latest.
+   * meanwhile, calls {@code reader} again with the latest one.
    *
    * @throws CheckpointException like {@link #open}; exceptions of {@code reader} pass through
    */
@@ -74,12 +75,12 @@ public record ModelFolder(
     if (isGguf(path)) {
       return reader.apply(ofGguf(path));
     }
-    // If it is unknown whether the path exists, open it: the failed read says why.
+    // If it is unknown whether the path exists, open it: the failed read gives the reason.
     Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
     return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
   }
 
-  /** Whether a path is of a file in GGUF, by its name. */
+  /** Whether a path names a GGUF file. */
   public static boolean isGguf(Path path) {
     return path.toString().endsWith(GGUF) && !Files.isDirectory(path);
   }
@@ -93,7 +94,7 @@ public record ModelFolder(
     }
     boolean quantized = checkpoint.config().has(Checkpoint.QUANTIZATION);
     StoredWeights weights = new StoredWeights.Saved(checkpoint, quantized);
-    return of(path, weights, config, TokenizerFiles.beside(path, checkpoint.directory()));
+    return of(path, weights, config, TokenizerFiles.ofCheckpoint(path, checkpoint.directory()));
   }
 
   private static ModelFolder ofGguf(Path path) {
@@ -125,10 +126,11 @@ public record ModelFolder(
   }
 
   /**
-   * The same model, whose experts will drop what goes beyond their capacity, counted over the rows
-   * of a step: a text read by an encoder is one. For comparison with transformers' Switch.
+   * This model with experts that drop rows beyond their capacity, counted over the rows of a step,
+   * where an encoded sequence is a step of its own. For comparison with transformers' Switch.
    *
-   * @throws CheckpointException if it has no encoder: its tokens' results would depend on others
+   * @throws CheckpointException without an encoder: a token's result would depend on other
+   *     sequences
    */
   public ModelFolder withDropping() {
     if (config.encoder() == null) {
@@ -139,7 +141,7 @@ public record ModelFolder(
   }
 
   /**
-   * The checkpoint of a model that was trained here.
+   * The checkpoint of a run.
    *
    * @throws CheckpointException if it is a released or a quantized model
    */
@@ -186,9 +188,9 @@ public record ModelFolder(
   }
 
   /**
-   * Matrices in the blocks that they are stored in, where kernels multiply by these.
+   * The stored block dtypes of matrices, where kernels multiply by these.
    *
-   * @param compute of all else
+   * @param compute dtype of everything else
    * @throws CheckpointException if a file is missing or damaged
    */
   public WeightTypes typesAsStored(DType compute) {
@@ -196,10 +198,10 @@ public record ModelFolder(
   }
 
   /**
-   * Loads the weights for inference, straight from the files to the form that kernels read:
-   * operands packed and tables in {@code dtype}, vectors in FLOAT32. The model does not drop
-   * tokens, unless it was asked to, because a token's result must not depend on its neighbours. If
-   * a training run has deleted the checkpoint since, loads the latest.
+   * Loads the weights for inference, directly from the files into the form that kernels read:
+   * operands packed and tables in {@code dtype}, vectors in FLOAT32. The model drops no tokens,
+   * unless asked to, because a token's result must not depend on its neighbours. If a training run
+   * has deleted the checkpoint, loads the latest one.
    *
    * @param warnings receives the loader's warnings
    * @throws CheckpointException if the weights are damaged, do not match the configuration, or do
@@ -210,8 +212,7 @@ public record ModelFolder(
   }
 
   /**
-   * Loads the weights for inference, and refuses damaged ones: for results that they would make
-   * worthless.
+   * Loads the weights for inference and refuses damaged ones, for results that depend on them.
    *
    * @throws CheckpointException also if a weight is NaN or infinite
    */
@@ -230,16 +231,16 @@ public record ModelFolder(
   }
 
   /**
-   * Loads what this rank holds of a model that all {@code ranks} hold together, and reads no other
-   * bytes of the weights. Every rank calls this at the same time.
+   * Loads this rank's part of a model that all {@code ranks} hold together, and reads no other
+   * weights. All ranks call this at the same time.
    *
-   * @param settings how it is held; where experts are blocks, those stored in such blocks are kept,
-   *     and others rounded as they are read
+   * @param settings of inference; for quantized experts, those stored in the wanted blocks are
+   *     kept, others are rounded as they are read
    * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
-   * @param progress is told which part is loaded, 0 to 1, by any thread
-   * @throws CheckpointException also if the ranks of a machine have no room for it together
-   * @throws IllegalArgumentException if the model does not divide among the tensor ranks, or
-   *     experts per token do not fit it
+   * @param progress receives the loaded part, 0 to 1, on any thread
+   * @throws CheckpointException also if the ranks of a machine together lack memory
+   * @throws IllegalArgumentException if the model does not divide among the tensor ranks, or does
+   *     not have the wanted experts per token
    */
   public LanguageModel load(
       Backend backend,

@@ -8,12 +8,12 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A small matrix as a backend packs it: packed weights in a file are another backend's, instruction
- * set's or version's if it gives other bytes.
+ * A small packed matrix. If its bytes differ, packed weights in a file are from another backend,
+ * instruction set or version.
  */
 final class PackingProbe {
-  private static final long ROWS = 70; // one panel, and a part of one
-  private static final long COLUMNS = 512; // whole blocks of every format
+  private static final long ROWS = 70; // a full panel and a partial one
+  private static final long COLUMNS = 512; // whole blocks in every format
   private static final int SEED = 1;
 
   private PackingProbe() {}

@@ -4,17 +4,14 @@ import java.util.Map;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.model.family.Keys;
 
-/**
- * How a model's makers draw its tokens, for texts that do not say otherwise; null where they say
- * nothing.
- */
+/** The publisher's sampling defaults ({@code generation_config.json}); null where absent. */
 public record SamplingDefaults(
     Double temperature, Integer topK, Double topP, Double minP, Double repetitionPenalty) {
-  /** Of a model whose makers say nothing. */
+  /** No defaults. */
   public static final SamplingDefaults NONE = new SamplingDefaults(null, null, null, null, null);
 
   /**
-   * Reads {@code generation_config.json}; keys that are not of sampling stay unread.
+   * Reads the sampling keys of {@code generation_config.json}.
    *
    * @throws panamoe.checkpoint.CheckpointException if a value is not a number, or out of range
    */
@@ -26,7 +23,7 @@ public record SamplingDefaults(
     SamplingDefaults defaults =
         new SamplingDefaults(
             keys.flag("do_sample", true) ? number(keys, "temperature") : Double.valueOf(0),
-            topK == null ? null : Integer.valueOf(Math.max(0, topK.intValue())), // -1 is all, too
+            topK == null ? null : Integer.valueOf(Math.max(0, topK.intValue())), // -1: all
             number(keys, "top_p"),
             number(keys, "min_p"),
             number(keys, "repetition_penalty"));
@@ -39,8 +36,8 @@ public record SamplingDefaults(
   }
 
   /**
-   * From all tokens where they say nothing. Wrong values are refused when they are read, because a
-   * request that leaves them out could not be told of them.
+   * Without defaults, samples from all tokens. Wrong values are refused when the file is read: a
+   * request that relies on them could not be answered with an error.
    */
   public SamplingConfig toConfig() {
     return new SamplingConfig(

@@ -21,16 +21,16 @@ import panamoe.model.family.ReleasedModel;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** Where the weights of a {@link ModelFolder} are. */
+/** The stored weights of a {@link ModelFolder}. */
 public sealed interface StoredWeights {
   /** The folder with their files. */
   Path directory();
 
-  /** Tells them from others, in hexadecimal digits. */
+  /** Their checksum in hexadecimal. */
   String sha256();
 
   /**
-   * The tensors as they are stored; no checksum is compared. The caller closes it.
+   * The tensors as stored, without comparing checksums. The caller closes it.
    *
    * @throws CheckpointException if a file is missing or damaged
    */
@@ -49,7 +49,7 @@ public sealed interface StoredWeights {
   boolean isGone();
 
   /**
-   * The weights that are stored in blocks which kernels multiply by, and the blocks' dtypes.
+   * The weights stored in blocks that kernels multiply by, and the blocks' dtypes.
    *
    * @param config of the model
    * @throws CheckpointException if a file is missing or damaged, or holds other tensors
@@ -72,23 +72,23 @@ public sealed interface StoredWeights {
   }
 
   /**
-   * Refuses weights that are not a model's, or that do not fit, before anything is allocated.
+   * Refuses weights of another model, or too large ones, before anything is allocated.
    *
    * @param config of the model
    * @param types in which they will be held
    * @param availableBytes free memory for all of them
-   * @param onHost whether that is the host's memory
+   * @param onHost whether that is host memory
    * @throws CheckpointException in one sentence
    */
   void require(ModelConfig config, WeightTypes types, long availableBytes, boolean onHost);
 
   /**
-   * Loads what this rank holds.
+   * Loads this rank's weights.
    *
-   * @param destinations of it
-   * @param whole whether that is all of the model
+   * @param destinations of the weights
+   * @param whole whether they are all of the model
    * @param strict refuses NaN and infinite values
-   * @param progress is told which part is loaded, 0 to 1, by any thread
+   * @param progress receives the loaded part, 0 to 1, on any thread
    */
   LoadReport load(
       Map<String, LoadTarget> destinations,
@@ -100,7 +100,7 @@ public sealed interface StoredWeights {
   /**
    * A checkpoint of a training run, or of a quantized model.
    *
-   * @param quantized whether it is the latter
+   * @param quantized whether it is a quantized model
    */
   record Saved(Checkpoint checkpoint, boolean quantized) implements StoredWeights {
     @Override

@@ -29,19 +29,18 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Where a model's tokenizer, chat template and defaults of sampling are: in files of a folder,
- * which is a released model's, a quantized one's or that of a run, or in the metadata of a GGUF
- * file.
+ * A model's tokenizer, chat template and sampling defaults: files of a released, quantized or
+ * trained model's folder, or a GGUF file's metadata.
  *
  * @param place the folder, or the GGUF file
- * @param released whether a released model's makers wrote them: then they say which tokens end a
- *     text, and the tokenizer may have fewer tokens than the model
+ * @param released whether they come from a released model: its end tokens are listed in separate
+ *     files, and the tokenizer may have fewer tokens than the model
  */
 public record TokenizerFiles(Path place, boolean released) {
   /** The tokenizer; absent in a run on bytes. */
   public static final String TOKENIZER = "tokenizer.json";
 
-  /** What ends a released model's texts, and how its makers draw them. */
+  /** A released model's end tokens and sampling defaults. */
   public static final String GENERATION = "generation_config.json";
 
   /** The files that a folder may have. */
@@ -51,22 +50,22 @@ public record TokenizerFiles(Path place, boolean released) {
           GENERATION,
           ChatTemplate.CONFIG,
           ChatTemplate.FILE,
-          "special_tokens_map.json"); // read by transformers alone
+          "special_tokens_map.json"); // for transformers only
 
   private static final String ENDS = "eos_token_id";
   private static final int MOST_BYTES = 64 << 20;
 
-  /** Of a run or a quantized model: a released model's files are known by {@link #GENERATION}. */
+  /** The files of a run or a quantized model; {@link #GENERATION} marks released ones. */
   public static TokenizerFiles of(Path folder) {
     return new TokenizerFiles(folder, Files.isRegularFile(folder.resolve(GENERATION)));
   }
 
   /**
-   * Of a checkpoint.
+   * The files of a checkpoint.
    *
-   * @param path as it was given: the folder of the checkpoint, or of its run
+   * @param path that was given: the folder of the checkpoint, or of its run
    */
-  static TokenizerFiles beside(Path path, Path checkpoint) {
+  static TokenizerFiles ofCheckpoint(Path path, Path checkpoint) {
     // A checkpoint lies in <run>/checkpoints/<step>.
     Path run = checkpoint.toAbsolutePath().getParent().getParent();
     boolean ofRun = run != null && !has(path, TOKENIZER) && has(run, TOKENIZER);
@@ -78,7 +77,7 @@ public record TokenizerFiles(Path place, boolean released) {
   }
 
   /**
-   * Reads the tokenizer: bytes of a run without one; empty of a released model without one.
+   * Reads the tokenizer; without a file bytes for a run, empty for a released model.
    *
    * @throws CheckpointException if its file is not a regular one
    * @throws panamoe.io.DataException if it cannot be used
@@ -105,9 +104,9 @@ public record TokenizerFiles(Path place, boolean released) {
   }
 
   /**
-   * The form of the model's conversations; empty if it brings no template.
+   * The model's own chat template; empty if it has none.
    *
-   * @throws panamoe.io.DataException if there is a template that cannot be used
+   * @throws panamoe.io.DataException if the template cannot be used
    */
   public Optional<ChatTemplate> chatTemplate() {
     return ModelFolder.isGguf(place)
@@ -123,7 +122,7 @@ public record TokenizerFiles(Path place, boolean released) {
   }
 
   /**
-   * How the model's makers draw its tokens.
+   * The publisher's sampling defaults.
    *
    * @throws CheckpointException if {@link #GENERATION} is wrong
    */
@@ -140,8 +139,8 @@ public record TokenizerFiles(Path place, boolean released) {
   }
 
   /**
-   * Files by name for the folder of a run or a quantized model, where they mean what these do here.
-   * A GGUF file's metadata become such files. Empty if there is no tokenizer.
+   * The files by name, for the folder of a run or a quantized model made from this one. A GGUF
+   * file's metadata become such files. Empty without a tokenizer.
    *
    * @throws CheckpointException if a file cannot be read
    */
@@ -149,13 +148,13 @@ public record TokenizerFiles(Path place, boolean released) {
     return contents(released);
   }
 
-  /** The files as a released model's folder has them. */
+  /** The files as in a released model's folder. */
   public Map<String, byte[]> releasedContents() {
     return contents(true);
   }
 
   /**
-   * @param ends whether {@link #GENERATION} must say what ends a text
+   * @param ends whether {@link #GENERATION} must list the end tokens
    */
   private Map<String, byte[]> contents(boolean ends) {
     Map<String, byte[]> files = ModelFolder.isGguf(place) ? metadata(this::files) : files();

@@ -1,5 +1,2 @@
-/**
- * Opening a model: its folder or GGUF file, its tokenizer, the memory that it takes, and its
- * experts on the disk.
- */
+/** Opening a model: its folder or GGUF file, its tokenizer, its memory, and its experts on disk. */
 package panamoe.open;

@@ -2,6 +2,7 @@ package panamoe.conversation;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.BitSet;
 import java.util.List;
@@ -17,7 +18,7 @@ import panamoe.io.DataException;
 import tools.jackson.databind.node.JsonNodeFactory;
 
 class ChatFormatTest {
-  /** A client may have sent a call on that a limit has cut. */
+  /** A client may send back a call that a limit has cut. */
   @Test
   void argumentsThatAreNoObjectAreRefused() {
     FunctionCall call = new FunctionCall("c1", "vote", "{\"side\": ");
@@ -49,8 +50,27 @@ class ChatFormatTest {
   }
 
   @Test
+  void aTemplateThatRendersNothingIsRefused() {
+    ChatTemplate empty = ChatTemplate.of("", "t.jinja", Map.of());
+    DataException e =
+        assertThrows(DataException.class, () -> ChatFormat.of(empty, HashEngine.TOKENIZER));
+    assertEquals("t.jinja gives no prompt for a short conversation", e.getMessage());
+  }
+
+  @Test
+  void callsInAFormThatIsNotReadAreAWarning() {
+    ChatTemplate coder = ChatTemplate.of("a{# <function= #}", "t.jinja", Map.of());
+    assertEquals(
+        "t.jinja shows calls as <function=NAME>, a form that is not read: replies call by JSON"
+            + " inside <tool_call> instead",
+        ChatFormat.of(coder, HashEngine.TOKENIZER).toolWarning().orElseThrow());
+    ChatTemplate other = ChatTemplate.of("a", "t.jinja", Map.of());
+    assertTrue(ChatFormat.of(other, HashEngine.TOKENIZER).toolWarning().isEmpty());
+  }
+
+  @Test
   void anAnswerEndsAtTheTokenThatTheTemplateWritesBehindIt() {
-    // The hash's only token without text is 60, which ends a document; a text spells none.
+    // The hash's only token without text is 60, the end of a document; no text spells it.
     ChatTemplate plain =
         ChatTemplate.of("{% for m in messages %}{{ m.content }}.{% endfor %}", "t", Map.of());
     assertEquals(ChatFormat.Ends.NONE, ChatFormat.of(plain, HashEngine.TOKENIZER).ends());
@@ -62,7 +82,7 @@ class ChatFormatTest {
         Set.of(7, 8), ChatFormat.of(template, new Marked("<|end|>", "<|stop|>")).ends().tokens());
   }
 
-  /** Bytes, but two texts are the tokens 7 and 8, which have none. */
+  /** Bytes, with two strings that are the special tokens 7 and 8. */
   private record Marked(String seven, String eight) implements Tokenizer {
     private static final ByteTokenizer BYTES = new ByteTokenizer();
 

@@ -73,7 +73,7 @@ class FallbackTemplateTest {
     assertTrue(
         assertThrows(TemplateException.class, () -> format(type).prompt(messages(calling("vote"))))
             .getMessage()
-            .contains("--chat-template"));
+            .contains("name the file of one that does"));
   }
 
   @Test
@@ -87,7 +87,7 @@ class FallbackTemplateTest {
     return new Message("assistant", "", null, null, calls, null);
   }
 
-  /** A developer's message is one of the system, never the assistant's; a second one adds to it. */
+  /** A developer's message is a system message, never the assistant's; a second one is appended. */
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -112,7 +112,7 @@ class FallbackTemplateTest {
     assertThrows(TemplateException.class, () -> format("mixtral").prompt(messages));
   }
 
-  /** A message of GPT-OSS's that thinks ends as messages before do, and the answer goes on. */
+  /** In GPT-OSS's format a message with thoughts ends like others, and the answer continues. */
   @Test
   void gptOssEndsAtReturnAlone() {
     MarkedTokenizer tokenizer = new MarkedTokenizer("<|channel|>", "<|end|>", "<|return|>");

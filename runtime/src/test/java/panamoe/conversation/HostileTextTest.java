@@ -26,14 +26,14 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Whatever a client writes, as whose message, thoughts, name, call, result or function, is text:
- * random conversations of markers and their halves, in every template that we have.
+ * Everything from a client stays text, as message, thoughts, name, call, result or function: random
+ * conversations of markers and their halves, in all templates.
  */
 class HostileTextTest {
   private static final int CONVERSATIONS = 20;
   private static final int LEAST = 3;
 
-  /** Jinja2 fails on a short conversation in these, too. */
+  /** Jinja2 also fails on a short conversation in these. */
   private static final Set<String> FAILING =
       Set.of("MiroThinker.jinja", "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use.jinja");
 
@@ -43,10 +43,10 @@ class HostileTextTest {
   private static final Pattern MARKER =
       Pattern.compile("<[|｜][^<>{}'\"\\s]*[|｜]>|\\[/?[A-Z_]{3,}\\]|</?[a-z_:]+>");
 
-  /** What templates look for in messages, to write old thoughts and results in another form. */
+  /** Patterns that templates search in messages, to rewrite old thoughts and results. */
   private static final Pattern SOUGHT = Pattern.compile("<.*(think|tool_).*>|.*THINK\\]");
 
-  /** A template, and the words of it that may be special tokens. */
+  /** A template with the parts of it that may be special tokens. */
   private record Subject(String name, ChatTemplate template, List<String> markers) {
     static Subject of(Path file) throws IOException {
       String name = file.getFileName().toString();
@@ -95,7 +95,7 @@ class HostileTextTest {
         foreign = new Conversation(subject.markers, seed, true).prompt(chat);
         hostile = new Conversation(subject.markers, seed, false).prompt(chat);
       } catch (TemplateException _) {
-        continue; // roles in an order that it refuses
+        continue; // roles in an order that the template refuses
       }
       written++;
       for (int i = 0; i < foreign.text().length(); i++) {
@@ -107,7 +107,7 @@ class HostileTextTest {
     assertTrue(written >= LEAST, subject + " wrote " + written);
   }
 
-  /** How often each special token is in a prompt. */
+  /** The number of each special token in a prompt. */
   private static Map<String, Integer> special(Prompt prompt, MarkedTokenizer tokenizer) {
     Map<String, Integer> counts = new TreeMap<>();
     for (int token : prompt.tokens(tokenizer)) {
@@ -119,7 +119,7 @@ class HostileTextTest {
     return counts;
   }
 
-  /** Random messages; a seed gives the same ones, of other characters if foreign. */
+  /** Random messages; equal seeds give equal messages, of other characters if foreign. */
   private static final class Conversation {
     private final List<String> markers;
     private final SplittableRandom random;
@@ -127,7 +127,7 @@ class HostileTextTest {
     private final List<Message> messages = new ArrayList<>();
 
     /**
-     * @param foreign whether texts are of characters for private use, which no template has
+     * @param foreign whether strings have private-use characters, which no template has
      */
     Conversation(List<String> markers, int seed, boolean foreign) {
       this.markers = markers;

@@ -26,10 +26,7 @@ import panamoe.io.DataException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/**
- * Tokenizers in the metadata of GGUF files give the tokens that were recorded of llama.cpp and of
- * SentencePiece.
- */
+/** Tokenizers in GGUF metadata give the recorded tokens of llama.cpp and SentencePiece. */
 class GgufTokenizersTest {
   private static final JsonMapper MAPPER = JsonMapper.shared();
 
@@ -65,7 +62,7 @@ class GgufTokenizersTest {
     for (Map.Entry<String, JsonNode> entry : cases.properties()) {
       int[] ours = tokenizer.encode(texts.path(entry.getKey()).stringValue());
       int[] theirs = ids(entry.getValue());
-      if (entry.getKey().equals("long_a")) { // of equal scores, as the recording says
+      if (entry.getKey().equals("long_a")) { // equal scores, in the recording too
         Arrays.sort(ours);
         Arrays.sort(theirs);
       }
@@ -102,7 +99,7 @@ class GgufTokenizersTest {
     assertEquals(Optional.empty(), ReleasedTokenizer.ofGguf(metadata, "FILE"));
   }
 
-  /** As in Qwen3's files, whose key names the token that ends a message alone. */
+  /** Qwen3's files name only the token that ends a message. */
   @Test
   void theEndOfADocumentNeedsNoKey() throws IOException {
     Map<String, Object> metadata = vocabulary("gpt-2");
@@ -110,7 +107,7 @@ class GgufTokenizersTest {
     assertArrayEquals(new int[] {676, 678}, open(metadata).ends());
   }
 
-  /** In GPT-OSS's format a message ends with a token that elsewhere ends a turn. */
+  /** In GPT-OSS's format a token ends a message that elsewhere ends a turn. */
   @Test
   void turnsEndByTheNamesOfTokens() throws IOException {
     Map<String, Object> metadata = vocabulary("gpt-2");
@@ -138,7 +135,7 @@ class GgufTokenizersTest {
   void refusesDamagedMetadata() throws IOException {
     refuses("gpt-2", "model", "bert", "unsupported tokenizer.ggml.model \"bert\"");
     refuses("gpt-2", "pre", "mine", "unsupported tokenizer.ggml.pre \"mine\", expected one of");
-    refuses("gpt-2", "pre", 5L, "\"5\" for tokenizer.ggml.pre, expected a text");
+    refuses("gpt-2", "pre", 5L, "\"5\" for tokenizer.ggml.pre, expected a string");
     refuses("gpt-2", "tokens", null, "has no tokenizer.ggml.tokens");
     refuses("gpt-2", "tokens", "all", "for tokenizer.ggml.tokens, expected a list");
     refuses("gpt-2", "tokens", List.of(1, 2), "for tokenizer.ggml.tokens, expected texts");
@@ -207,7 +204,7 @@ class GgufTokenizersTest {
     return metadata;
   }
 
-  /** The metadata of a recorded file, to be changed. */
+  /** The metadata of a recorded file, to modify. */
   private static Map<String, Object> vocabulary(String name) throws IOException {
     Path folder = Path.of("src", "test", "resources", "golden", "tokenizers", "gguf_vocab");
     try (GgufFile file = GgufFile.open(folder.resolve(name + ".gguf"))) {

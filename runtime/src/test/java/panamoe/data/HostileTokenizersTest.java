@@ -14,10 +14,7 @@ import panamoe.io.DataException;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/**
- * Files on which a tokenizer in native code ended the process: each is refused in a sentence, or
- * encodes.
- */
+/** Files that crashed tokenizers in native code: each is refused with a sentence, or encodes. */
 class HostileTokenizersTest {
   private final ObjectNode json = TinyTokenizer.json();
 
@@ -94,7 +91,7 @@ class HostileTokenizersTest {
     assertTrue(e.getMessage().contains("is not valid JSON"), e.getMessage());
   }
 
-  /** Both where it matches and where it nearly does. */
+  /** With a match and with a near miss. */
   @Test
   void patternOnWhichBacktrackingNeverEnds() throws IOException {
     json.set("pre_tokenizer", TinyTokenizer.split("Regex", "(a+)+$", "Isolated", false));
@@ -104,7 +101,7 @@ class HostileTokenizersTest {
     }
   }
 
-  /** Unicode sorts the marks on a letter; a run of them costs the square of its length. */
+  /** Unicode normalisation sorts the marks of a letter; a naive sort is quadratic. */
   @Test
   void manyMarksOnALetter() throws IOException {
     json.putObject("normalizer").put("type", "NFC");

@@ -58,10 +58,7 @@ class JsonTokenizerTest {
     assertEquals(text.getBytes(StandardCharsets.UTF_8).length, bytes);
   }
 
-  /**
-   * Whatever the merges and splits, as long as no split removes anything and no normalizer changes
-   * it.
-   */
+  /** With any merges and splits, unless a split or normalizer changes the text. */
   @ParameterizedTest
   @ValueSource(
       strings = {"\\p{L}+|\\s", "[^a-f]*", "a|b|", ".{1,3}(?=\\p{N})", "\\S+?|\\s+(?!\\S)"})
@@ -126,7 +123,9 @@ class JsonTokenizerTest {
         new int[] {THE, END, 260}, tokenizer.encodeWithSpecialTokens("the<|endoftext|><think>"));
   }
 
-  /** Markers, special or not, are found where a template wrote them; runs of spaces everywhere. */
+  /**
+   * Markers, special or not, match only in the template's text; runs of spaces match everywhere.
+   */
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void somebodysWordsAreNoMarkers(boolean normalized) {
@@ -150,7 +149,7 @@ class JsonTokenizerTest {
     assertEquals(text, tokenizer.decode(tokens));
   }
 
-  /** Though the model could make it of plain text, by its merges or as a whole word. */
+  /** Even if merges, or a whole word, would produce it. */
   @Test
   void plainTextNeverBecomesASpecialToken() {
     JsonTokenizer tokenizer =
@@ -293,7 +292,7 @@ class JsonTokenizerTest {
     return JsonTokenizer.load(write(change), endOfText);
   }
 
-  /** A byte-level tokenizer with two merges, t+h and th+e, changed. */
+  /** A byte-level tokenizer with the merges t+h and th+e, modified. */
   private Path write(Consumer<ObjectNode> change) {
     ObjectNode json = MAPPER.createObjectNode().put("version", "1.0");
     json.putNull("truncation").putNull("padding").putNull("normalizer").putNull("post_processor");

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 
-/** The bytes, the end of a text, and special tokens by name. */
+/** Bytes, an end of text, and special tokens by name. */
 public final class MarkedTokenizer implements Tokenizer {
   private static final ByteTokenizer BYTES = new ByteTokenizer();
 

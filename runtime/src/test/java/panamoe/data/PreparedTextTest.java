@@ -38,7 +38,7 @@ class PreparedTextTest {
 
   @TempDir private Path directory;
 
-  /** Bytes, with numbers from {@code first} on. */
+  /** Bytes with ids from {@code first} on. */
   private record Shifted(int first, int vocabularySize) implements Tokenizer {
     private static final ByteTokenizer BYTES = new ByteTokenizer();
 
@@ -188,7 +188,7 @@ class PreparedTextTest {
     assertTrue(message.contains(directory + " holds no prepared text"), message);
   }
 
-  /** Bytes, after something else has happened. */
+  /** Bytes; runs an action before the first encoding. */
   private record After(Runnable before) implements Tokenizer {
     private static final ByteTokenizer BYTES = new ByteTokenizer();
 

@@ -15,9 +15,7 @@ import panamoe.engine.GenerationRequest;
 import panamoe.io.DataException;
 import tools.jackson.databind.node.ObjectNode;
 
-/**
- * What the files beside a released model's tokenizer.json say of the beginning and end of texts.
- */
+/** The prefix and end tokens by the files of a released model's folder. */
 class ReleasedFolderTest {
   @TempDir private Path folder;
 

@@ -18,9 +18,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library
- * (tokenizers 0.23) on 70 texts of many languages, code, emoji, spaces, and special tokens. The
- * vocabularies are what ci/fetch/tokenizers has fetched; without them these tests fail and say so.
+ * Tokenizers of released models give the recorded tokens of Hugging Face's library (tokenizers
+ * 0.23) on 70 texts of many languages, code, emoji, spaces, and special tokens. ci/fetch/tokenizers
+ * fetches the vocabularies; without them these tests fail with a message.
  */
 class ReleasedTokenizersTest {
   private static final JsonMapper MAPPER = JsonMapper.shared();
@@ -51,14 +51,14 @@ class ReleasedTokenizersTest {
       int[] plain = expected.has("ids_plain") ? ids(expected.path("ids_plain")) : ids;
       int[] ours = tokenizer.encode(text, AddedTokenMatching.NONE);
       assertArrayEquals(plain, ours, entry.getKey());
-      // What is recorded as decoded has special tokens, which ours have no text for.
+      // The recorded text has special tokens, which decode to nothing here.
       String decoded = expected.has("ids_plain") ? text : expected.path("decoded").asString(text);
       assertEquals(decoded, tokenizer.decode(ours), entry.getKey());
       assertEquals(decoded, tokenizer.decode(tokenizer.encode(text)), entry.getKey());
     }
   }
 
-  /** Of the others the replay of recorded tokens tells what stands before a text. */
+  /** For the others the replay of recorded tokens checks the prefix. */
   @Test
   void aFolderSaysHowItsTextsBeginAndEnd(@TempDir Path folder) throws IOException {
     Files.copy(FETCHED.resolve("llama2.json"), folder.resolve("tokenizer.json"));

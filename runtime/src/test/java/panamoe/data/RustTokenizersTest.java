@@ -20,7 +20,7 @@ import panamoe.data.tokenizer.BpeTrainer;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Tokens are those of Hugging Face's own library, feature by feature, on random texts. */
+/** Tokens equal those of Hugging Face's library, feature by feature, on random texts. */
 class RustTokenizersTest {
   private static final Map<String, String> OPTIONS =
       Map.of(
@@ -184,8 +184,8 @@ class RustTokenizersTest {
       int set = flags;
       compare(
           json -> {
-            // Where a token takes the white space behind it, they find a token of white space there
-            // nevertheless.
+            // If a token includes the white space after it, the library still finds a white space
+            // token there.
             boolean takesRight = (set & 2) != 0;
             json.get("added_tokens")
                 .forEach(
@@ -241,7 +241,7 @@ class RustTokenizersTest {
     }
   }
 
-  /** The table is one that SentencePiece compiled. */
+  /** The table was compiled by SentencePiece. */
   @Test
   void compiledReplacements() throws IOException {
     ObjectNode json = TinyPieces.unigram();

@@ -24,7 +24,7 @@ import panamoe.io.DataException;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Tokenizers over characters with {@code ▁} for spaces: by merges, and by scores. */
+/** Character-level tokenizers with {@code ▁} for spaces: by merges, and by scores. */
 class SentencePieceTest {
 
   @ParameterizedTest
@@ -74,7 +74,7 @@ class SentencePieceTest {
         tokenizer.encodeWithSpecialTokens(text, new BitSet()));
   }
 
-  /** Of a whole text; what goes on with one keeps its space. */
+  /** A whole text loses its first space; a continuation keeps it. */
   @Test
   void onlyTheFirstSpaceIsDropped() {
     JsonTokenizer tokenizer = of(TinyPieces.pairs());
@@ -102,7 +102,7 @@ class SentencePieceTest {
     }
   }
 
-  /** Every way to cut a name in two is a merge. */
+  /** Every split of a name is a merge. */
   @Test
   void scoresThatAllowTooManyMerges() {
     List<Object> tokens = new ArrayList<>();
@@ -137,7 +137,7 @@ class SentencePieceTest {
         json -> ((ObjectNode) decoders(json).get(0)).put("content", "_"));
     pairs("unsupported decoder \"Fuse\"", json -> json.putObject("decoder").put("type", "Fuse"));
     pairs(
-        "unsupported decoder beside ByteLevel \"Replace\"",
+        "unsupported decoder with ByteLevel \"Replace\"",
         json -> decoders(json).addObject().put("type", "ByteLevel"));
     pairs(
         "unsupported pre-tokenizer \"ByteLevel\", expected one of Split, Digits, WhitespaceSplit",
@@ -200,7 +200,7 @@ class SentencePieceTest {
     }
   }
 
-  /** Its offsets may lead anywhere. */
+  /** Offsets may point anywhere. */
   @Test
   void damagedTablesOfReplacementsChangeTextButEndNothing() throws IOException {
     byte[] table =

@@ -6,15 +6,15 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Tokenizers of SentencePiece's kind, learnt from the sentences of {@link TinyTokenizer}: three
- * special tokens, 256 bytes, then characters and what merges made of them.
+ * SentencePiece tokenizers trained on the sentences of {@link TinyTokenizer}: three special tokens,
+ * 256 bytes, then characters and merges.
  */
 public final class TinyPieces {
   static final String SPACE = "\u2581";
 
   private TinyPieces() {}
 
-  /** By merges, as in files of Llama 2 and Mixtral; to be changed by the caller. */
+  /** By merges, like Llama 2 and Mixtral; the caller may modify it. */
   public static ObjectNode pairs() {
     ObjectNode json = outer();
     ObjectNode model =
@@ -29,7 +29,7 @@ public final class TinyPieces {
     return json;
   }
 
-  /** By scores, as in T5's and Switch's files; to be changed by the caller. */
+  /** By scores, like T5 and Switch; the caller may modify it. */
   public static ObjectNode unigram() {
     ObjectNode json = outer();
     json.set("normalizer", TinyTokenizer.MAPPER.nullNode());

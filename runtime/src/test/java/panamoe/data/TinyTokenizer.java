@@ -10,7 +10,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A byte-level tokenizer of 256 bytes, 160 merges learnt from a few sentences, and five added
+ * A byte-level tokenizer of 256 bytes, 160 merges trained on a few sentences, and five added
  * tokens.
  */
 public final class TinyTokenizer {
@@ -27,7 +27,7 @@ public final class TinyTokenizer {
 
   private TinyTokenizer() {}
 
-  /** The file's content, to be changed by the caller. */
+  /** The content of the file; the caller may modify it. */
   public static ObjectNode json() {
     return JSON.deepCopy();
   }
@@ -87,7 +87,7 @@ public final class TinyTokenizer {
         .put("use_regex", usesRegex);
   }
 
-  /** A split by a pattern, then ByteLevel without one. */
+  /** A split by a pattern, then ByteLevel without its own. */
   public static ObjectNode split(String kind, String pattern, String behavior, boolean inverted) {
     ObjectNode sequence = MAPPER.createObjectNode().put("type", "Sequence");
     ObjectNode split =
@@ -102,7 +102,7 @@ public final class TinyTokenizer {
     return sequence;
   }
 
-  /** The character that GPT-2 writes for a byte. */
+  /** GPT-2's character for a byte. */
   public static String name(int value) {
     int free = 0x100;
     for (int i = 0; i <= value; i++) {
@@ -115,10 +115,7 @@ public final class TinyTokenizer {
     throw new IllegalArgumentException("no byte: " + value);
   }
 
-  /**
-   * Merges the most frequent pair of neighbours, the first in the order of names of equals, again
-   * and again.
-   */
+  /** Repeatedly merges the most frequent pair of neighbours; of equals the first by name. */
   static void learn(List<List<String>> words, ObjectNode vocabulary, ArrayNode merges) {
     while (merges.size() < MERGES) {
       Map<List<String>, Integer> counts = new HashMap<>();

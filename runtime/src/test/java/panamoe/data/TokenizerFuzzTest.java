@@ -24,11 +24,11 @@ import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /**
- * Damaged and hostile files are refused in one sentence or encode every text; nothing else is
- * thrown, and nothing takes more than five seconds of a processor. {@code
- * -Dpanamoe.fuzz.mutations=20000} tries more of them, and {@code -Dpanamoe.fuzz.seed=N} others; a
- * failure names the seed of its mutation, which {@code -Dpanamoe.fuzz.seed=SEED
- * -Dpanamoe.fuzz.mutations=1} repeats.
+ * Damaged and hostile files are refused with one sentence or encode every text; no other exception
+ * is thrown, and nothing takes more than five seconds of CPU time. {@code
+ * -Dpanamoe.fuzz.mutations=20000} tries more files, {@code -Dpanamoe.fuzz.seed=N} others; a failure
+ * names the seed of its mutation, which {@code -Dpanamoe.fuzz.seed=SEED -Dpanamoe.fuzz.mutations=1}
+ * repeats.
  */
 class TokenizerFuzzTest {
   private static final int MUTATIONS = Integer.getInteger("panamoe.fuzz.mutations", 1500);
@@ -229,7 +229,7 @@ class TokenizerFuzzTest {
     return json;
   }
 
-  /** Changes one place of the tree: the smaller parts as often as vocabulary and merges. */
+  /** Changes one node of the tree; small parts as often as vocabulary and merges. */
   private static void mutate(ObjectNode json, Random random) {
     JsonNode place = json;
     while (true) {

@@ -39,7 +39,7 @@ class Utf8StreamTest {
     }
   }
 
-  /** What any split of arbitrary bytes gives is what the platform's decoder gives for the whole. */
+  /** Any split of arbitrary bytes decodes like the whole with the platform's decoder. */
   @Test
   void invalidBytesBecomeReplacementCharacters() {
     Random random = new Random(2);

@@ -93,7 +93,7 @@ class CallGrammarTest {
     assertTrue(json > 0 && json < 40, json + " of 40 are JSON");
   }
 
-  /** Tokens may be any pieces of the marker, and of what is around it. */
+  /** Tokens may be any parts of the marker and the text around it. */
   @ParameterizedTest
   @ValueSource(strings = {"", "Well, a <tool", "<<tool_call", "<tool_<tool_call", "<tool_call}"})
   void freeTextGoesOnByTheGrammarAfterTheMarker(String before) {
@@ -111,7 +111,7 @@ class CallGrammarTest {
     assertTrue(grammar.accepts(("<tool_call>" + new String(rest, UTF_8)).getBytes(UTF_8)));
   }
 
-  /** Of tokens with bytes after the marker the grammar would have to read a part. */
+  /** Of a token with bytes after the marker the grammar would have to read a part. */
   @Test
   void noTokenGoesOverTheMarkersEnd() {
     String[] words = {"<tool_call>", "call>", "call>{", "ca", "ll>x", ">>", "<tool_call>{"};

@@ -14,7 +14,7 @@ final class JsonGrammarExample {
     TokenMasks masks = TokenMasks.of(tokenizer); // once for a tokenizer
     JsonGrammar grammar = JsonGrammar.of(schema); // once for a schema; or JsonGrammar.anyObject()
     Supplier<TokenConstraint> constraint = grammar.constraint(masks); // of a GenerationRequest
-    boolean valid = grammar.accepts(bytes); // whether a text is one of the grammar's
+    boolean valid = grammar.accepts(bytes); // whether bytes match the grammar
     // @end
     return constraint.get() != null && valid;
   }

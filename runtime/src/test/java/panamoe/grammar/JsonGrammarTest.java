@@ -16,7 +16,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Each keyword allows some texts and no others. */
+/** The JSON that each keyword allows and refuses. */
 class JsonGrammarTest {
   private JsonGrammar grammar;
 

@@ -11,7 +11,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.TinyTokenizer;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The numbers of a range are those that arithmetic finds in it. */
+/** The numbers of a range equal those by arithmetic. */
 class NumberRangesTest {
   private static final String[] LOWS = {"minimum", "exclusiveMinimum"};
   private static final String[] HIGHS = {"maximum", "exclusiveMaximum"};
@@ -77,7 +77,7 @@ class NumberRangesTest {
       try {
         made = JsonGrammar.of(schema);
       } catch (IllegalArgumentException e) {
-        assertEquals("the schema at # allows no text that comes to an end", e.getMessage());
+        assertEquals("the schema at # allows no value of finite length", e.getMessage());
       }
       grammar = made;
     }

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.TinyTokenizer;
 import tools.jackson.databind.node.StringNode;
 
-/** A pattern is found in the strings in which Java's regular expressions find it. */
+/** A pattern accepts the strings in which Java's regular expressions find it. */
 class PatternTest {
   private static final String ALPHABET = "abc01-_. \n\"\\é😀";
 
@@ -50,7 +50,7 @@ class PatternTest {
       })
   void isFoundWhereJavaFindsIt(String pattern) {
     JsonGrammar grammar = grammar(pattern, 0, 1000);
-    // Java's . and $ know more ends of lines than JavaScript's.
+    // Java's . and $ know more line ends than JavaScript's.
     Pattern expected = Pattern.compile(pattern.replace(".+", "[^\\n]+").replace("$", "\\z"));
     Random random = new Random(pattern.hashCode());
     int found = 0;
@@ -96,7 +96,7 @@ class PatternTest {
         message.substring(0, message.indexOf(": ") + 2));
   }
 
-  /** What nests classes for tokenizers is a character here. */
+  /** Characters that nest classes in tokenizers' patterns are literal here. */
   @Test
   void classesHoldBracketsAndAmpersands() {
     assertTrue(grammar("^[[&&a]+$", 0, 9).accepts(json("[&a")));
@@ -115,7 +115,7 @@ class PatternTest {
             .put("maxLength", max));
   }
 
-  /** Most texts are of few letters, so that patterns are found. */
+  /** Few different letters, so that patterns match. */
   private static String text(Random random) {
     int[] letters = ALPHABET.codePoints().toArray();
     int some = random.nextBoolean() ? 3 : letters.length;

@@ -9,8 +9,8 @@ import java.util.Random;
 import panamoe.data.Tokenizer;
 
 /**
- * The 256 bytes, pieces of JSON cut anywhere, some of them twice, and special tokens: pieces reach
- * over the ends of strings and end within characters and escapes.
+ * The 256 bytes, pieces of JSON cut anywhere, some of them twice, and special tokens: pieces cross
+ * the ends of strings and end within characters and escapes.
  */
 final class PieceTokenizer implements Tokenizer {
   private static final byte[] TEXT =

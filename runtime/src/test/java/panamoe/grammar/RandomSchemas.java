@@ -7,7 +7,7 @@ import tools.jackson.databind.node.BooleanNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Schemas of every supported keyword that is JSON Schema's own, at random. */
+/** Random schemas of all supported standard keywords. */
 final class RandomSchemas {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
   private static final String[] KEYS = {"a", "ab", "b", "key 1", "é\"\\", "", "v"};
@@ -24,7 +24,7 @@ final class RandomSchemas {
     this.random = random;
   }
 
-  /** A schema, which may allow nothing. */
+  /** A schema, possibly without any value. */
   ObjectNode next() {
     ObjectNode schema = object(3);
     ObjectNode definitions = schema.putObject("$defs");

@@ -26,8 +26,8 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What random models write by random schemas is JSON that another implementation of JSON Schema
- * finds valid, and so is whatever else a grammar accepts.
+ * Random output under random schemas is JSON that another implementation of JSON Schema accepts,
+ * and so is everything else that a grammar accepts.
  */
 class RandomTextsTest {
   private static final SchemaRegistry JUDGE =
@@ -77,7 +77,7 @@ class RandomTextsTest {
     assertTrue(mutants > schemas, mutants + " mutants were accepted");
   }
 
-  /** Texts that differ in a few bytes from one that is valid; returns how many are accepted. */
+  /** Changes a few bytes of valid JSON; returns how many variants are accepted. */
   private static int mutants(JsonGrammar grammar, ObjectNode schema, byte[] text, Random random) {
     int accepted = 0;
     for (int i = 0; i < 60; i++) {
@@ -104,21 +104,21 @@ class RandomTextsTest {
     return mutant;
   }
 
-  /** Null if the schema allows no text. */
+  /** Null if the schema allows no value. */
   private static JsonGrammar grammar(ObjectNode schema) {
     try {
       return JsonGrammar.of(schema);
     } catch (IllegalArgumentException e) {
       String message = e.getMessage();
       assertTrue(
-          message.endsWith("allows no text that comes to an end")
+          message.endsWith("allows no value of finite length")
               || message.endsWith("is itself, by references alone"),
           message);
       return null;
     }
   }
 
-  /** Why a text is not valid; empty if it is. */
+  /** Why JSON is not valid; empty if it is. */
   private static String trouble(ObjectNode schema, byte[] text) {
     try {
       String decoded = UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();

@@ -10,14 +10,14 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
 
 /**
- * Writes texts under a constraint as a model that knows nothing: any allowed token is as good as
- * another. After some tokens it takes those that end something first, so that texts end.
+ * Generates under a constraint with random allowed tokens. After some tokens it prefers those that
+ * end something, so that the output ends.
  */
 record RandomWriter(Tokenizer tokenizer, Random random, int patience) {
   private static final int MOST = 20_000;
   private static final byte[] ENDINGS = {'"', '}', ']', 'l', 'e'};
 
-  /** A whole text; null if it does not end. */
+  /** A complete output; null if it does not end. */
   byte[] write(TokenConstraint constraint) {
     ByteArrayOutputStream text = new ByteArrayOutputStream();
     for (int written = 0; written < MOST; written++) {

@@ -15,7 +15,7 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What cannot be followed is refused in a sentence that names the keyword and its place. */
+/** Unsupported schemas are refused with a sentence that names the keyword and its position. */
 class RefusedSchemasTest {
   @ParameterizedTest
   @ValueSource(
@@ -57,14 +57,16 @@ class RefusedSchemasTest {
       quoteCharacter = '`',
       value = {
         "3 | the schema at # is neither an object nor true or false",
-        "false | the schema at # allows no text that comes to an end",
-        "{'type': 'text'} | the schema's `type` at # has `text`, which is not a type",
-        "{'type': []} | the schema's `type` at # is not a list with an entry",
-        "{'enum': []} | the schema's `enum` at # is not a list with an entry",
-        "{'type': 'null', 'enum': [1]} | the schema at # allows no text that comes to an end",
-        "{'type': 'null', '$ref': '#'} | the schema's `type` at # beside `$ref` is not supported: join them",
-        "{'enum': [1], 'minimum': 0} | the schema's `minimum` at # beside `enum` is not supported: join them",
-        "{'anyOf': [{}], 'oneOf': [{}]} | the schema's `oneOf` at # beside `anyOf` is not supported: join them",
+        "false | the schema at # allows no value of finite length",
+        "{'type': 'text'} | the schema's `type` at # has `text`, expected null, boolean, integer, number, string, array or object",
+        "{'type': []} | the schema's `type` at # is an empty list, expected an entry or more",
+        "{'type': 7} | the schema's `type` at # has 7, expected null, boolean, integer, number, string, array or object",
+        "{'enum': []} | the schema's `enum` at # is an empty list, expected an entry or more",
+        "{'enum': 'a'} | the schema's `enum` at # is `a`, expected a list",
+        "{'type': 'null', 'enum': [1]} | the schema at # allows no value of finite length",
+        "{'type': 'null', '$ref': '#'} | the schema's `type` at # with `$ref` is not supported: join them",
+        "{'enum': [1], 'minimum': 0} | the schema's `minimum` at # with `enum` is not supported: join them",
+        "{'anyOf': [{}], 'oneOf': [{}]} | the schema's `oneOf` at # with `anyOf` is not supported: join them",
         "{'allOf': [{}, {}]} | the schema's `allOf` at # of several schemas is not supported: join them",
         "{'$ref': 'other.json'} | the schema's `$ref` at # does not begin with #/, as a part of the same schema does",
         "{'$ref': '#/$defs/a'} | the schema's `$ref` at # leads to #/$defs/a, where nothing is",
@@ -76,14 +78,14 @@ class RefusedSchemasTest {
         "{'maxLength': 9000000} | the schema's `maxLength` at # is not from 0 to 1000000",
         "{'minimum': 'a'} | the schema's `minimum` at # is not a number",
         "{'exclusiveMinimum': true} | the schema's `exclusiveMinimum` at # is not a number",
-        "{'pattern': 3} | the schema's `pattern` at # is not a text",
+        "{'pattern': 3} | the schema's `pattern` at # is not a string",
         "{'pattern': '(?=a)'} | the schema's `pattern` at # cannot be followed: a group that begins with (?= is not supported (character 2)",
         "{'pattern': 'a.{1000}.*b.{900}', 'maxLength': 5000} | the schema's `pattern` at # cannot be followed: the automata of this schema are too large",
         "{'pattern': '((a{1,1000}){1,1000}){1,1000}'} | the schema's `pattern` at # cannot be followed: a repetition of more than 1000000 characters is not supported (character 29)",
         "{'pattern': '^(a{1,1000}){1,1000}$'} | the schema's `pattern` at # cannot be followed: the automata of this schema are too large",
         "{'pattern': '^(a{1000}){1000}$'} | the schema's `pattern` at # cannot be followed: the automata of this schema are too large",
         "{'format': 'email'} | the schema's `format` at # `email` is not supported",
-        "{'format': 'date', 'pattern': 'a'} | the schema's `format` at # beside a pattern is not supported",
+        "{'format': 'date', 'pattern': 'a'} | the schema's `format` at # with a pattern is not supported",
         "{'type': 'string', 'format': 'int32'} | the schema's `format` at # `int32` is not supported",
         "{'properties': []} | the schema's `properties` at # is not an object",
         "{'required': 'a'} | the schema's `required` at # is not a list",
@@ -114,7 +116,7 @@ class RefusedSchemasTest {
         "{'anyOf': [false, {'type': 'array', 'minItems': 2, 'maxItems': 1}]}",
       })
   void schemasWithoutATextThatEnds(String schema) {
-    assertEquals("the schema at # allows no text that comes to an end", refusal(schema));
+    assertEquals("the schema at # allows no value of finite length", refusal(schema));
   }
 
   @Test

@@ -18,7 +18,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.TinyTokenizer;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A small schema with many ways to read a text is read in few steps. */
+/** A small schema with many parses is read in few steps. */
 @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
 class SchemaBombTest {
   private static final CallMarkup HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
@@ -63,7 +63,7 @@ class SchemaBombTest {
     assertTrue(state.accepts(("17" + "]".repeat(LEVELS)).getBytes(UTF_8)));
   }
 
-  /** Ways that meet again: few stacks, but 2^20 ways to come to them. */
+  /** Parses that meet again: few stacks, but 2^20 paths to them. */
   @Test
   void differentReferencesThatMeetAreFollowedOnce() {
     ObjectNode schema =
@@ -120,7 +120,7 @@ class SchemaBombTest {
                 false));
   }
 
-  /** A schema of levels, each made of those below it. */
+  /** A schema of levels, each built from those below it. */
   private static ObjectNode tower(IntFunction<ObjectNode> level) {
     ObjectNode schema = object().put("$ref", "#/$defs/d" + LEVELS);
     schema.withObject("/$defs/d0").put("type", "integer");

@@ -23,7 +23,7 @@ import panamoe.engine.sample.TokenConstraint;
 import panamoe.io.StrictJson;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A mask has the tokens whose bytes may come, one by one, and no others. */
+/** A mask has exactly the tokens whose bytes may come. */
 class TokenMasksTest {
   private static final PieceTokenizer TOKENIZER = new PieceTokenizer(new Random(7), 2000);
   private static final TokenMasks MASKS = TokenMasks.of(TOKENIZER);
@@ -114,7 +114,7 @@ class TokenMasksTest {
     TokenConstraint constraint = JsonGrammar.of(schema).constraint(TokenMasks.of(bytes)).get();
     constraint.accept('"');
     for (String step : steps.split(" ")) {
-      // Letters stand for the bytes that may come; the first one is taken.
+      // Letters stand for the allowed bytes; the first one is chosen.
       BitSet expected = new BitSet();
       step.chars().forEach(expected::set);
       assertEquals(expected, constraint.allowed(), step);
@@ -155,7 +155,7 @@ class TokenMasksTest {
 
   @Test
   void readingsAreBounded() throws IOException {
-    // Each level can be read in two ways that only its end tells apart.
+    // Each level can be parsed in two ways that only its end distinguishes.
     String level = "{'type': 'object', 'properties': {'a': {'$ref': '#'}, '%s': {}}}";
     String closed = level.replace("}}}", "}}, 'additionalProperties': false}");
     JsonGrammar grammar =

@@ -95,7 +95,7 @@ class ConfigJsonTest {
     assertEquals(file + ": " + expected.replace("KEYS", KEYS), message);
   }
 
-  /** A record of a list, with a key that may be left out. */
+  /** A record in a list, with an optional key. */
   record Entry(String name, int count, @Omittable String note) {}
 
   @ParameterizedTest
@@ -131,7 +131,7 @@ class ConfigJsonTest {
     assertEquals(file + " is too long: it has more than 16777216 bytes", refusal(file));
   }
 
-  /** A pipe nobody writes into would be waited for without end. */
+  /** Reading a pipe without a writer would block. */
   @Test
   void refusesWhatIsNoFile() throws Exception {
     Path pipe = folder.resolve("pipe");

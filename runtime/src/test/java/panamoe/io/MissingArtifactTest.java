@@ -19,7 +19,7 @@ class MissingArtifactTest {
   private static final String CLASS_PATH =
       System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
 
-  /** Says what it lacks, the first time and every further time. */
+  /** Names the missing jar, the first time and again. */
   public static final class Reader implements Callable<String> {
     @Override
     public String call() throws IOException {
@@ -38,7 +38,7 @@ class MissingArtifactTest {
       Callable<?> reader = reader(bare);
       assertNames(
           "jackson-(core|databind)",
-          reader.call()); // the JVM names whichever class it looked for first
+          reader.call()); // the JVM names the class that it looked up first
       assertNames("jackson-(core|databind)", reader.call());
     }
   }
@@ -73,7 +73,7 @@ class MissingArtifactTest {
     return (Callable<?>) loader.loadClass(Reader.class.getName()).getConstructor().newInstance();
   }
 
-  /** These tests' class path, less the jars of that name. */
+  /** The tests' class path without the jars of that name. */
   private static URLClassLoader without(String jar) throws IOException {
     List<URL> places = new ArrayList<>();
     for (String place : CLASS_PATH.split(File.pathSeparator)) {

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is written and read through {@link SafeFolder}, and which failures are tried once more. */
+/** Writing and reading through {@link SafeFolder}, and which failures are retried. */
 class SafeFolderTest {
   private static final byte[] BYTES = "new".getBytes(UTF_8);
 
@@ -34,7 +34,7 @@ class SafeFolderTest {
     folder = directory.resolve("above/run");
     files = new SafeFolder(folder);
     files.make();
-    files.make(); // which there is already
+    files.make(); // it exists already
     outside = Files.createDirectory(directory.resolve("outside"));
     Files.writeString(outside.resolve("file"), "old");
   }
@@ -50,7 +50,7 @@ class SafeFolderTest {
     files.forceFile("log");
     assertEquals("newnew", new String(files.read("log"), UTF_8));
     assertEquals("newer", Files.readString(folder.resolve("plots/a.svg")));
-    assertEquals(List.of("a.svg"), files.names("plots")); // nothing temporary stays
+    assertEquals(List.of("a.svg"), files.names("plots")); // no temporary file is left
     assertEquals(List.of(), files.names("none"));
     files.delete("log");
     files.delete("log");

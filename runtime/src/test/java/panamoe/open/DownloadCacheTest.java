@@ -87,7 +87,7 @@ class DownloadCacheTest {
     refused(model, config + " is a symbolic link");
   }
 
-  /** Their texts reach whoever asks for a prompt, or stand in a message. */
+  /** Their content could reach a prompt or a message. */
   @ParameterizedTest
   @ValueSource(
       strings = {

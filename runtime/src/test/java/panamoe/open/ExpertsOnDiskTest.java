@@ -47,8 +47,8 @@ import panamoe.engine.routes.Routing;
 import panamoe.engine.routes.RoutingException;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.ListenerLog;
 import panamoe.engine.schedule.ModelRunner;
-import panamoe.engine.schedule.Recorder;
 import panamoe.engine.schedule.StepRows;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
@@ -62,7 +62,7 @@ import panamoe.tensor.DType;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A PR-MoE most of whose experts are on the disk. */
+/** A PR-MoE with most experts on the disk. */
 class ExpertsOnDiskTest {
   private static final int[] PROMPT = {7, 1, 200, 31, 5, 90, 0, 255};
   private static final WeightTypes FLOATS = WeightTypes.of(DType.FLOAT32);
@@ -116,7 +116,7 @@ class ExpertsOnDiskTest {
     return new InferenceSettings(types, memory, folder.resolve("cache"), List.of());
   }
 
-  /** Bytes of a model's weights without its experts, and of an expert's room. */
+  /** Bytes of a model's weights without experts, and of a slot for an expert. */
   private static long bytes(LanguageModel whole, WeightTypes types, int experts) {
     long bytes = InferenceMemory.of(whole.config(), types).weights();
     long largest = 0;
@@ -126,7 +126,7 @@ class ExpertsOnDiskTest {
         largest = Math.max(largest, parameter.value().bytes() / parameter.matrices());
       }
     }
-    // Up and down are of one size here; an expert's room is whole blocks of the file.
+    // Up and down are equally large here; a slot is whole blocks of the file.
     return bytes + experts * Math.ceilDiv(2 * largest, 4096) * 4096;
   }
 
@@ -136,9 +136,9 @@ class ExpertsOnDiskTest {
     }
   }
 
-  private List<Recorder> write(LanguageModel model) throws InterruptedException {
+  private List<ListenerLog> write(LanguageModel model) throws InterruptedException {
     Random random = new Random(4);
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     Engine.onRanks(
         backend,
         model,
@@ -146,7 +146,7 @@ class ExpertsOnDiskTest {
         new EngineConfig(60, 4, 5, 16, 0, true, 3),
         engine -> {
           for (int i = 0; i < 9; i++) {
-            Recorder recorder = new Recorder();
+            ListenerLog recorder = new ListenerLog();
             engine.submit(
                 GenerationRequest.of(
                         random.ints(1 + random.nextInt(12), 0, 256).toArray(),
@@ -169,12 +169,12 @@ class ExpertsOnDiskTest {
   void writesTheTextsOfAModelThatIsWholeInMemory(DType compute, DType experts, int slots)
       throws InterruptedException {
     WeightTypes types = new WeightTypes(compute, experts);
-    List<Recorder> whole;
+    List<ListenerLog> whole;
     try (LanguageModel model = load(InferenceSettings.of(types))) {
       whole = write(model);
     }
     try (LanguageModel model = loadWith(types, slots)) {
-      List<Recorder> read = write(model);
+      List<ListenerLog> read = write(model);
       for (int i = 0; i < whole.size(); i++) {
         assertEquals(whole.get(i).tokens, read.get(i).tokens);
         assertEquals(whole.get(i).logprobBits, read.get(i).logprobBits);
@@ -232,7 +232,7 @@ class ExpertsOnDiskTest {
     }
   }
 
-  /** An expert is mended when it is read; a file that is not whole is written again. */
+  /** A damaged expert is repaired when it is read; an incomplete file is written again. */
   @ParameterizedTest
   @ValueSource(strings = {"expert", "header", "short"})
   void aDamagedFileIsWrittenAgain(String damage) throws IOException {
@@ -301,7 +301,7 @@ class ExpertsOnDiskTest {
         .layers().stream().flatMapToLong(layer -> Arrays.stream(layer.tokens()));
   }
 
-  /** What servers counted is kept, fills the cache at the start, and changes no bit. */
+  /** Counts of servers are kept, fill the cache at the start, and change no bit. */
   @Test
   void heatIsKeptAndWarms() throws IOException {
     ModelFolder run = ModelFolder.open(folder.resolve("run"));
@@ -358,13 +358,13 @@ class ExpertsOnDiskTest {
     }
   }
 
-  /** Fewer experts from the start are what a request may ask for. */
+  /** Fewer experts at loading equal a request's limit. */
   @Test
   void fewerExpertsPerTokenAreThoseOfARequest() throws InterruptedException {
     List<Integer> topK = List.of(2, 1, 1);
     InferenceSettings limited = new InferenceSettings(FLOATS, Long.MAX_VALUE, null, topK);
-    Recorder asked = new Recorder();
-    Recorder loaded = new Recorder();
+    ListenerLog asked = new ListenerLog();
+    ListenerLog loaded = new ListenerLog();
     GenerationRequest request =
         GenerationRequest.of(PROMPT, SamplingConfig.of(0, 0, 1, 1), StopConfig.of(20, List.of()))
             .withLogprobs(3);
@@ -389,7 +389,7 @@ class ExpertsOnDiskTest {
     }
   }
 
-  private void run(LanguageModel model, GenerationRequest request, Recorder recorder)
+  private void run(LanguageModel model, GenerationRequest request, ListenerLog recorder)
       throws InterruptedException {
     Engine.onRanks(
         backend,

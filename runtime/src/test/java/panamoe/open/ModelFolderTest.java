@@ -96,7 +96,7 @@ class ModelFolderTest {
     }
   }
 
-  /** Beside a run that saves as fast as it can, and keeps no more than it must. */
+  /** While a run saves as fast as it can, and keeps as few checkpoints as possible. */
   @Test
   void aReaderFindsTheNewestWhileATrainerSavesAndDeletes(@TempDir Path folder) throws Exception {
     try (ReferenceBackend backend = new ReferenceBackend();
@@ -145,7 +145,7 @@ class ModelFolderTest {
       } finally {
         enough.set(true);
       }
-      saves.get(); // throws what a save has
+      saves.get(); // throws a save's exception
     }
   }
 }

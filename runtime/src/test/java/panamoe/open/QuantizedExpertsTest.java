@@ -33,8 +33,8 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.ListenerLog;
 import panamoe.engine.schedule.ModelRunner;
-import panamoe.engine.schedule.Recorder;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
@@ -159,7 +159,7 @@ class QuantizedExpertsTest {
       float[] exact = ModelRunner.nextLogits(backend, floats, 7, 1, 200);
       double apart = 0;
       for (int i = 0; i < found.length; i++) {
-        // A row that is rounded to the other code near a tie is off by a 254th of its largest.
+        // A row rounded to the other code near a tie is off by a 254th of its largest element.
         assertEquals(expected[i], found[i], 2e-3);
         apart = Math.max(apart, Math.abs(exact[i] - found[i]));
       }
@@ -181,9 +181,9 @@ class QuantizedExpertsTest {
     return requests;
   }
 
-  private List<Recorder> write(LanguageModel model, EngineConfig config, boolean together)
+  private List<ListenerLog> write(LanguageModel model, EngineConfig config, boolean together)
       throws InterruptedException {
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     Engine.onRanks(
         backend,
         model,
@@ -191,7 +191,7 @@ class QuantizedExpertsTest {
         config,
         engine -> {
           for (GenerationRequest request : requests()) {
-            Recorder recorder = new Recorder();
+            ListenerLog recorder = new ListenerLog();
             engine.submit(request, recorder);
             texts.add(recorder);
             while (!together && !recorder.over()) {
@@ -209,8 +209,8 @@ class QuantizedExpertsTest {
   @CsvSource({"FLOAT32, Q8_0", "BFLOAT16, Q4_0"})
   void aTextIsTheSameAloneAndInABatch(DType compute, DType blocks) throws InterruptedException {
     try (LanguageModel model = load(backend, compute, blocks, new ArrayList<>())) {
-      List<Recorder> alone = write(model, new EngineConfig(12, 4, 1, 1, 1, false, 0), false);
-      List<Recorder> batch = write(model, new EngineConfig(60, 4, 5, 16, 0, true, 3), true);
+      List<ListenerLog> alone = write(model, new EngineConfig(12, 4, 1, 1, 1, false, 0), false);
+      List<ListenerLog> batch = write(model, new EngineConfig(60, 4, 5, 16, 0, true, 3), true);
       assertTrue(alone.stream().mapToInt(text -> text.tokens.size()).sum() > 60);
       for (int i = 0; i < alone.size(); i++) {
         assertEquals(alone.get(i).tokens, batch.get(i).tokens);
@@ -249,7 +249,7 @@ class QuantizedExpertsTest {
     assertTrue(message.contains("NaN"), message);
   }
 
-  /** As held: a matrix of 64 k rows has no room beside its blocks. */
+  /** A matrix of 64 k rows has no padding besides its blocks. */
   @Test
   void theForecastIsWhatIsHeld() {
     for (DType blocks : new DType[] {DType.Q8_0, DType.Q4_0}) {

@@ -34,7 +34,7 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
-import panamoe.engine.schedule.Recorder;
+import panamoe.engine.schedule.ListenerLog;
 import panamoe.engine.schedule.RotaryModel;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
@@ -48,7 +48,7 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/** Texts of a PR-MoE that many ranks hold are those of one rank. */
+/** A PR-MoE over many ranks generates like one rank. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class RankedEngineTest {
   private static final int CONTEXT = 48;
@@ -58,13 +58,13 @@ class RankedEngineTest {
   private static final ModelConfig MODEL =
       RotaryModel.of(CONTEXT, 4, List.of(0, 4, 8), GateConfig.dropless(1));
 
-  /** Rows of each expert, by layer, most of them of one or two. */
+  /** Rows of each expert by layer, most of them one or two. */
   private static final Map<Integer, long[]> ROWS =
       Map.of(1, new long[] {1, 90, 2, 3}, 2, new long[] {60, 2, 3, 4, 5, 70, 6, 7});
 
   @TempDir private static Path folder;
   @TempDir private Path cache;
-  private List<Recorder> expected;
+  private List<ListenerLog> expected;
 
   @BeforeAll
   void onOneRank() {
@@ -101,7 +101,7 @@ class RankedEngineTest {
     return requests;
   }
 
-  private static List<Recorder> texts(Topology topology) {
+  private static List<ListenerLog> texts(Topology topology) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
@@ -110,7 +110,7 @@ class RankedEngineTest {
                   LanguageModel model = new LanguageModel(MODEL, ranks)) {
                 model.materialize(backend, DType.FLOAT32, false, 3);
                 model.pack(backend, DType.FLOAT32);
-                List<Recorder> texts = write(backend, model);
+                List<ListenerLog> texts = write(backend, model);
                 ranks.close();
                 return texts;
               }
@@ -119,23 +119,23 @@ class RankedEngineTest {
   }
 
   /**
-   * Texts of ranks that hold copies of experts, which are read from a checkpoint.
+   * Sequences of ranks with replicas of experts, read from a checkpoint.
    *
-   * @param elements receives for each rank the number of those that it holds
+   * @param elements receives for each rank its number of elements
    */
-  private static List<Recorder> textsOfCopies(Topology topology, int copies, long[] elements) {
+  private static List<ListenerLog> textsOfCopies(Topology topology, int copies, long[] elements) {
     InferenceSettings whole = InferenceSettings.of(WeightTypes.of(DType.FLOAT32));
     return textsOfFile(
         topology, copies, _ -> whole, (model, rank) -> elements[rank] = model.parameters().count());
   }
 
   /**
-   * Texts of ranks that read their shares from a checkpoint.
+   * Sequences of ranks that read their parts from a checkpoint.
    *
    * @param settings of a rank
-   * @param then is passed each rank's model at the end
+   * @param then receives each rank's model at the end
    */
-  private static List<Recorder> textsOfFile(
+  private static List<ListenerLog> textsOfFile(
       Topology topology,
       int copies,
       Function<Ranks, InferenceSettings> settings,
@@ -151,7 +151,7 @@ class RankedEngineTest {
                       ModelFolder.open(folder)
                           .load(
                               backend, settings.apply(ranks), ranks, new ArrayList<>(), _ -> {})) {
-                List<Recorder> texts = write(backend, model);
+                List<ListenerLog> texts = write(backend, model);
                 then.accept(model, world.rank());
                 ranks.close();
                 return texts;
@@ -160,9 +160,9 @@ class RankedEngineTest {
         .getFirst();
   }
 
-  private static List<Recorder> write(Backend backend, LanguageModel model)
+  private static List<ListenerLog> write(Backend backend, LanguageModel model)
       throws InterruptedException {
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     Engine.onRanks(
         backend,
         model,
@@ -170,7 +170,7 @@ class RankedEngineTest {
         CONFIG,
         engine -> {
           for (GenerationRequest request : requests()) {
-            Recorder recorder = new Recorder();
+            ListenerLog recorder = new ListenerLog();
             engine.submit(request, recorder);
             texts.add(recorder);
             engine.step();
@@ -189,7 +189,7 @@ class RankedEngineTest {
     assertSame(expected, texts(new Topology(ranks, experts, 1, 1)));
   }
 
-  /** Copies of experts change no bit, and take the memory of their weights. */
+  /** Replicas of experts change no bit, and take the memory of their weights. */
   @ParameterizedTest
   @CsvSource({"2, 2", "4, 4", "4, 2", "3, 3"})
   void withCopiesOfExperts(int ranks, int experts) {
@@ -206,19 +206,19 @@ class RankedEngineTest {
     }
   }
 
-  /** Also where tensor ranks share out rows, and where they slice experts. */
+  /** With tensor ranks that share rows, and that slice experts. */
   @ParameterizedTest
   @CsvSource({"4, 4, 2, 1", "8, 4, 4, 2"})
   void withCopiesOfExpertsOverTensorRanks(int ranks, int experts, int tensor, int slices) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     long[] elements = new long[ranks];
-    List<Recorder> without = textsOfCopies(topology, 0, elements);
+    List<ListenerLog> without = textsOfCopies(topology, 0, elements);
     assertSame(without, textsOfCopies(topology, 1, elements));
     assertSame(without, textsOfCopies(topology, 2, elements));
   }
 
   /**
-   * Each rank with memory for two of its experts, copies of others' among these. Each of five ranks
+   * Each rank has memory for two experts, with replicas of others' among them. Each of five ranks
    * holds all 4 experts of the first layer, but not the 8 of the next.
    */
   @ParameterizedTest
@@ -233,7 +233,7 @@ class RankedEngineTest {
   void withExpertsOnTheDisk(int ranks, int experts, int tensor, int slices, int copies) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     WeightTypes types = WeightTypes.of(DType.FLOAT32);
-    List<Recorder> texts =
+    List<ListenerLog> texts =
         textsOfFile(
             topology,
             copies,
@@ -282,19 +282,19 @@ class RankedEngineTest {
             });
   }
 
-  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
+  private static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);
     }
   }
 
-  /** Slices divide sums, which then round otherwise. */
+  /** Slices split sums, which then round differently. */
   @ParameterizedTest
   @CsvSource({"2, 1, 2, 1", "2, 1, 2, 2", "4, 2, 2, 2", "4, 4, 2, 1", "8, 4, 4, 2"})
   void slicedOverTensorRanks(int ranks, int experts, int tensor, int slices) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
-    List<Recorder> found = texts(topology);
+    List<ListenerLog> found = texts(topology);
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       for (int token = 0; token < expected.get(i).logprobBits.size(); token++) {
@@ -303,7 +303,7 @@ class RankedEngineTest {
         assertEquals(want, have, SLICED);
       }
     }
-    List<Recorder> again = texts(topology);
+    List<ListenerLog> again = texts(topology);
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(found.get(i).logprobBits, again.get(i).logprobBits);
     }
@@ -314,7 +314,7 @@ class RankedEngineTest {
     assertTrue(expected.stream().mapToInt(text -> text.tokens.size()).sum() > 40);
   }
 
-  /** As on a machine whose memory is all used. */
+  /** A machine without free memory. */
   private static Backend withoutMemory(Backend real) {
     return (Backend)
         Proxy.newProxyInstance(
@@ -335,7 +335,7 @@ class RankedEngineTest {
               InferenceSettings inMemory = InferenceSettings.of(types);
               ModelFolder model = ModelFolder.open(folder);
               long whole = InferenceMemory.of(MODEL, types).weights();
-              // All but the experts is on both.
+              // All weights except experts are on both.
               InferenceMemory.requireShares(model, inMemory, ranks, 2 * whole);
               InferenceMemory.requireShares(
                   model, new InferenceSettings(types, whole / 2, folder, List.of()), ranks, whole);

@@ -17,9 +17,9 @@ import panamoe.tensor.Tensor;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A small released model, to be written into a folder. */
+/** A small released model, to write into a folder. */
 final class ReleasedFolder {
-  /** What a file holds of a tensor. */
+  /** A stored tensor. */
   record Saved(StoredType type, byte[] bytes, long... shape) {}
 
   final ObjectNode config = JsonNodeFactory.instance.objectNode();
@@ -76,7 +76,7 @@ final class ReleasedFolder {
   void random(String name, StoredType type, long... shape) {
     float[] values = new float[(int) Tensor.count(shape)];
     for (int i = 0; i < values.length; i++) {
-      // What bfloat16 holds, so that every dtype gives the same model.
+      // Values that bfloat16 holds exactly, so that every dtype gives the same model.
       values[i] = BFloat16.toFloat(BFloat16.fromFloat((float) random.nextGaussian(0, 0.3)));
     }
     put(name, type, values, shape);
@@ -94,7 +94,7 @@ final class ReleasedFolder {
     tensors.put(name, new Saved(type, Arrays.copyOf(out.array(), out.position()), shape));
   }
 
-  /** The values of a tensor that was {@link #put}. */
+  /** The values of a stored tensor. */
   float[] floats(String name) {
     Saved saved = tensors.get(name);
     ByteBuffer in = ByteBuffer.wrap(saved.bytes()).order(ByteOrder.LITTLE_ENDIAN);

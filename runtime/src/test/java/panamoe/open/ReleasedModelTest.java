@@ -37,13 +37,13 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 
-/** Released models in the forms that their files take. */
+/** Released models in all forms of their files. */
 class ReleasedModelTest {
   private static final String EXPERTS = "model.layers.%d.mlp.experts.";
 
   @TempDir private Path folder;
 
-  /** Of the bytes of every parameter, as kernels read them. */
+  /** Digests of the bytes of every parameter in the kernels' form. */
   private static Map<String, String> loaded(Path path, DType dtype) {
     try (Backend backend = new ReferenceBackend();
         LanguageModel model = ModelFolder.open(path).load(backend, dtype)) {
@@ -157,7 +157,7 @@ class ReleasedModelTest {
         loaded(eight.write(folder.resolve("eight")), DType.FLOAT32));
   }
 
-  /** As released, against the float matrices [in, out] that transformers saves. */
+  /** The released layout, compared with the float matrices [in, out] that transformers saves. */
   @Test
   void mxfp4IsItsValues() throws IOException {
     int hidden = 32;
@@ -240,7 +240,7 @@ class ReleasedModelTest {
         ModelFolder.open(recent.write(folder.resolve("recent"))).config());
   }
 
-  /** The rows of the head beyond the tokenizer's tokens are the most probable ones. */
+  /** The head's padding rows have the largest logits. */
   @Test
   void tokensBeyondTheTokenizersAreNeverDrawn() throws IOException {
     ReleasedFolder model = ReleasedFolder.mixtral(16, 12, 3, StoredType.F32);
@@ -291,7 +291,7 @@ class ReleasedModelTest {
     }
   }
 
-  /** Staging is the backend's memory too, so its allocator counts all that a load takes. */
+  /** Staging uses the backend's memory too, so its allocator counts all of a load. */
   @ParameterizedTest
   @ValueSource(strings = {"F32", "BF16"})
   void peakMemoryIsHardlyMoreThanWhatStays(StoredType type) throws IOException {
@@ -314,7 +314,7 @@ class ReleasedModelTest {
     }
   }
 
-  /** Values that are not finite are warned of, or refused. */
+  /** Values that are not finite give a warning, or are refused. */
   @Test
   void damagedValuesAreSeen() throws IOException {
     ReleasedFolder model = ReleasedFolder.mixtral(16, 12, 3, StoredType.BF16);

@@ -24,7 +24,7 @@ import panamoe.testkit.ScarceMemory;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Each folder is refused by a sentence that names what is wrong, before anything is allocated. */
+/** Each folder is refused with a sentence that names the error, before anything is allocated. */
 class ReleasedRefusalTest {
   private static final String NAME = "model.layers.1.block_sparse_moe.experts.2.w1.weight";
   private static final String INDEX = "model.safetensors.index.json";
@@ -98,7 +98,7 @@ class ReleasedRefusalTest {
     refused("quantization_config.quant_method is gptq, expected fp8 or mxfp4");
   }
 
-  /** Before there are names for a million experts. */
+  /** Before names for a million experts are created. */
   @Test
   void aConfigurationOfFarMoreWeightsThanTheFilesHold() throws IOException {
     model.config.put("num_local_experts", 1024).put("num_hidden_layers", 1024);
@@ -142,7 +142,7 @@ class ReleasedRefusalTest {
     refused("unexpected model.layers.2.input_layernorm.weight");
   }
 
-  /** A head that repeats a tied embedding, and buffers of rotary positions, are not read. */
+  /** A head that repeats a tied embedding, and rotary buffers, are not read. */
   @Test
   void tensorsWithoutMeaningAreAllowed() throws IOException {
     model.config.put("tie_word_embeddings", true);

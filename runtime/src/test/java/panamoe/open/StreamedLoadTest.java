@@ -38,7 +38,7 @@ import panamoe.testkit.EveryBackend;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A checkpoint that is opened for inference: what is then in memory, and what was meanwhile. */
+/** A checkpoint opened for inference: its memory after and during loading. */
 class StreamedLoadTest {
   @TempDir Path folder;
 
@@ -56,7 +56,7 @@ class StreamedLoadTest {
         .toConfig();
   }
 
-  /** With matrices of heads in stacks that are loaded in several pieces. */
+  /** With head matrices in stacks that are loaded in several pieces. */
   private static ModelConfig latent() {
     ModelConfig whole = config(24, 70, 4, Activation.GELU_TANH);
     LatentAttentionConfig attention =
@@ -93,7 +93,7 @@ class StreamedLoadTest {
                 Map.of()));
   }
 
-  /** The bits of a model that was drawn, and packed from its float32 masters. */
+  /** The bits of a randomly initialised model, packed from its float32 masters. */
   @EveryBackend
   void holdsTheBitsOfAModelThatWasPackedWhole(Backend backend) {
     for (ModelConfig config :
@@ -135,7 +135,7 @@ class StreamedLoadTest {
     }
   }
 
-  /** Which the head takes part in, that of a tied one too. */
+  /** The head takes part in them, also a tied one. */
   private static void assertLogits(Backend backend, LanguageModel drawn, LanguageModel loaded) {
     int vocabulary = drawn.config().vocabulary();
     float[] expected = ModelRunner.nextLogits(backend, drawn, 7, 1, 200);
@@ -145,7 +145,7 @@ class StreamedLoadTest {
     }
   }
 
-  /** Staging is the backend's memory too, so its allocator counts all that a load takes. */
+  /** Staging uses the backend's memory too, so its allocator counts all of a load. */
   @ParameterizedTest
   @EnumSource(
       value = DType.class,

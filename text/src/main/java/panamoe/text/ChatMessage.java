@@ -9,12 +9,12 @@ import panamoe.conversation.reply.Reply;
 /**
  * A message of a conversation.
  *
- * @param role "system", "user", "assistant" or "tool", and whatever else a model's template knows
- * @param content what was said, of a tool its result; may be empty
- * @param name of who speaks, for templates that show it; null without
- * @param reasoning what an assistant thought before it answered; null without
- * @param calls of an assistant
- * @param callId the id of the call that a tool's message is the result of; null of others
+ * @param role "system", "user", "assistant" or "tool", or another role of the model's template
+ * @param content of the message; for a tool its result; may be empty
+ * @param name of the speaker, for templates that show it; null for none
+ * @param reasoning the assistant's thoughts before its answer; null for none
+ * @param calls of functions by the assistant
+ * @param callId in a tool's message, the id of the call that it answers; else null
  */
 public record ChatMessage(
     String role,
@@ -41,22 +41,22 @@ public record ChatMessage(
             });
   }
 
-  /** A message of text alone. */
+  /** A message with content only. */
   public static ChatMessage of(String role, String content) {
     return new ChatMessage(role, content, null, null, List.of(), null);
   }
 
-  /** What stands before a conversation. */
+  /** The instructions before a conversation. */
   public static ChatMessage system(String content) {
     return of("system", content);
   }
 
-  /** What the user said. */
+  /** A message of the user. */
   public static ChatMessage user(String content) {
     return of("user", content);
   }
 
-  /** What the model answered. */
+  /** A message of the model. */
   public static ChatMessage assistant(String content) {
     return of("assistant", content);
   }

@@ -9,16 +9,16 @@ import panamoe.io.ConfigJson;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What a reply is to be.
+ * Options of a reply.
  *
- * @param text how it is written. If that has a schema, the content keeps to it, and a reply that
- *     does not call has no thoughts
+ * @param text options of its generation. With a schema, the content keeps to it, and a reply
+ *     without calls has no thoughts
  * @param tools functions that the model may call
- * @param choice whether it does
- * @param parallel whether a reply may call more than once
- * @param variables a JSON object: what the model's template is told beside the conversation, such
- *     as {@code {"enable_thinking": false}}, {@code {"reasoning_effort": "low"}} or {@code
- *     documents}; a template passes over what it does not know
+ * @param choice whether it must call
+ * @param parallel whether a reply may have several calls
+ * @param variables a JSON object: further variables of the model's template, such as {@code
+ *     {"enable_thinking": false}}, {@code {"reasoning_effort": "low"}} or {@code documents};
+ *     templates ignore unknown ones
  */
 public record ChatOptions(
     GenerationOptions text,
@@ -29,8 +29,8 @@ public record ChatOptions(
   /**
    * Copies the list, and checks the values.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if one is null, two tools have one name, a
-   *     call is required without tools, or the variables are no JSON object
+   * @throws panamoe.api.PanamoeException.BadArgument if a value is null, two tools have one name, a
+   *     call is required without tools, or the variables are not a JSON object
    */
   public ChatOptions {
     List<Tool> given = tools;
@@ -46,12 +46,12 @@ public record ChatOptions(
             });
   }
 
-  /** A reply without tools. */
+  /** Options without tools. */
   public static ChatOptions of(GenerationOptions text) {
     return new ChatOptions(text, List.of(), ToolChoice.AUTO, true, "{}");
   }
 
-  /** As {@link GenerationOptions#of}, without tools. */
+  /** {@link GenerationOptions#of}, without tools. */
   public static ChatOptions of(int maxTokens) {
     return of(GenerationOptions.of(maxTokens));
   }
@@ -72,7 +72,7 @@ public record ChatOptions(
     return new ChatOptions(text, tools, choice, value, variables);
   }
 
-  /** These options with what the model's template is told, a JSON object. */
+  /** These options with further variables of the model's template, a JSON object. */
   public ChatOptions withVariables(String json) {
     return new ChatOptions(text, tools, choice, parallel, json);
   }

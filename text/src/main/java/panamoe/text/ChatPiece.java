@@ -1,9 +1,9 @@
 package panamoe.text;
 
 /**
- * What comes next of a reply. Calls come with the whole reply.
+ * The next piece of a reply. Calls come only with the whole reply.
  *
- * @param reasoning of its thoughts; may be empty
- * @param content of its content; may be empty
+ * @param reasoning next part of its thoughts; may be empty
+ * @param content next part of its content; may be empty
  */
 public record ChatPiece(String reasoning, String content) {}

@@ -1,10 +1,10 @@
 package panamoe.text;
 
 /**
- * A reply that has ended.
+ * A finished reply.
  *
- * @param message the assistant's: what it says, thinks and calls. A conversation goes on behind it
- * @param text as the model wrote it, without special tokens, and why it ended. Where a limit cut
- *     it, the arguments of the last call may be cut off too
+ * @param message of the assistant: content, thoughts and calls, to append to the conversation
+ * @param text the completion without special tokens, and its finish reason. If it was cut off, the
+ *     arguments of the last call may be incomplete
  */
 public record ChatReply(ChatMessage message, GenerationResult text) {}

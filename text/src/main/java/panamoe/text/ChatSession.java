@@ -5,8 +5,8 @@ import java.util.function.Consumer;
 import panamoe.conversation.reply.Reply;
 
 /**
- * A reply that is written piece by piece, as the caller asks for it; as {@link TextSession}, with
- * whose texts it advances. One thread at a time may call it; {@link #cancel} any.
+ * A reply that the caller generates piece by piece, like {@link TextSession}; the sequences of both
+ * advance together. One thread at a time may call it; {@link #cancel} any.
  */
 public final class ChatSession implements AutoCloseable {
   private final TextSession session;
@@ -19,9 +19,9 @@ public final class ChatSession implements AutoCloseable {
   }
 
   /**
-   * The next piece, of which something is not empty; empty when the reply has ended.
+   * The next piece, with at least one part not empty; empty when the reply has ended.
    *
-   * @throws RuntimeException as {@link TextSession#next}
+   * @throws RuntimeException like {@link TextSession#next}
    */
   public Optional<ChatPiece> next() {
     while (!ended) {
@@ -36,12 +36,12 @@ public final class ChatSession implements AutoCloseable {
     return Optional.empty();
   }
 
-  /** As {@link TextSession#cancel}. */
+  /** Like {@link TextSession#cancel}. */
   public void cancel() {
     session.cancel();
   }
 
-  /** Draws the reply to its end, and closes the session. */
+  /** Generates the rest of the reply, and closes the session. */
   ChatReply toEnd(Consumer<ChatPiece> onPiece) {
     try (this) {
       for (Optional<ChatPiece> next = next(); next.isPresent(); next = next()) {
@@ -52,19 +52,19 @@ public final class ChatSession implements AutoCloseable {
   }
 
   /**
-   * The whole reply, once {@link #next} has given all of it.
+   * The whole reply, after {@link #next} has returned all of it.
    *
-   * @throws RuntimeException as {@link TextSession#result}
+   * @throws RuntimeException like {@link TextSession#result}
    */
   public ChatReply result() {
     GenerationResult text = session.result();
     if (!ended) {
-      throw new IllegalStateException("the reply has not been drawn to its end");
+      throw new IllegalStateException("the reply has not ended");
     }
     return new ChatReply(ChatMessage.of(reply), text);
   }
 
-  /** Cancels the reply if it has not ended. Idempotent; throws as {@link MoeModel#close} does. */
+  /** Cancels the reply if it has not ended. Idempotent; throws like {@link MoeModel#close}. */
   @Override
   public void close() {
     session.close();

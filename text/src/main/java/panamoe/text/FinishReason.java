@@ -2,21 +2,21 @@ package panamoe.text;
 
 import panamoe.engine.Generation;
 
-/** Why a text ended. */
+/** Why a completion ended. */
 public enum FinishReason {
-  /** The model wrote its end-of-text token. */
+  /** The model generated its end-of-text token. */
   END_OF_TEXT,
-  /** One of the stop texts was written, or what ends a turn of the model's conversations. */
+  /** A stop string was generated, or the end of the model's turn in a conversation. */
   STOP,
-  /** The largest number of tokens was written. */
+  /** The maximum number of tokens was generated. */
   LENGTH,
   /** The model's context is full, and {@link GenerationOptions#slide} is false. */
   CONTEXT,
-  /** It was cancelled, or its thread interrupted. */
+  /** It was cancelled, or its thread was interrupted. */
   CANCELLED;
 
   /**
-   * @param maxTokens largest number of tokens
+   * @param maxTokens maximum number of tokens
    */
   static FinishReason of(Generation generation, int maxTokens) {
     return switch (generation.end()) {

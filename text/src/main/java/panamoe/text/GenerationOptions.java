@@ -13,22 +13,23 @@ import panamoe.io.ConfigJson;
 import tools.jackson.databind.JsonNode;
 
 /**
- * What a text is to be.
+ * Options of a completion.
  *
- * @param maxTokens most tokens to write, 0 or more
- * @param stop texts that end it; they are no part of it
- * @param sampling how tokens are drawn
- * @param schema a JSON schema that it keeps to (docs/structured-output.md), or null
- * @param slide whether it goes on beyond the model's context, of which it then remembers the later
- *     half; otherwise it ends there, which is {@link FinishReason#CONTEXT}
+ * @param maxTokens most tokens to generate, 0 or more
+ * @param stop stop strings; they are not part of the completion
+ * @param sampling how tokens are sampled
+ * @param schema a JSON schema that the completion keeps to (docs/structured-output.md), or null
+ * @param slide whether a completion at the end of the model's context goes on with the later half
+ *     of it; otherwise it ends there, with {@link FinishReason#CONTEXT}
  */
 public record GenerationOptions(
     int maxTokens, List<String> stop, Sampling sampling, String schema, boolean slide) {
   /**
    * Copies the list, and checks the values.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if the list, a text or the sampling is null, a
-   *     stop is empty, there are less than 0 tokens, or the schema cannot be kept to
+   * @throws panamoe.api.PanamoeException.BadArgument if the list, a stop string or the sampling is
+   *     null, a stop string is empty, the number of tokens is negative, or the schema is not
+   *     supported
    * @throws java.util.concurrent.CancellationException if there is a schema, and the thread is
    *     interrupted
    */
@@ -44,36 +45,33 @@ public record GenerationOptions(
             });
   }
 
-  /**
-   * Up to {@code maxTokens} tokens, always the most probable one, and not beyond the model's
-   * context.
-   */
+  /** Up to {@code maxTokens} tokens by greedy sampling, within the model's context. */
   public static GenerationOptions of(int maxTokens) {
     return new GenerationOptions(maxTokens, List.of(), Sampling.GREEDY, null, false);
   }
 
-  /** These options with tokens drawn in another way. */
+  /** These options with other sampling. */
   public GenerationOptions withSampling(Sampling value) {
     return new GenerationOptions(maxTokens, stop, value, schema, slide);
   }
 
-  /** These options with texts that end the text. */
+  /** These options with stop strings. */
   public GenerationOptions withStop(String... texts) {
     return new GenerationOptions(
         maxTokens, texts == null ? null : Arrays.asList(texts), sampling, schema, slide);
   }
 
-  /** These options with a JSON schema that the text keeps to. */
+  /** These options with a JSON schema. */
   public GenerationOptions withSchema(String json) {
     return new GenerationOptions(maxTokens, stop, sampling, json, slide);
   }
 
-  /** These options with a text that goes on, or does not, beyond the model's context. */
+  /** These options with or without sliding at the end of the context. */
   public GenerationOptions withSlide(boolean value) {
     return new GenerationOptions(maxTokens, stop, sampling, schema, value);
   }
 
-  /** The grammar of the schema, if there is one. */
+  /** The grammar of the schema; empty without one. */
   Optional<JsonGrammar> grammar() {
     return grammar(schema);
   }
@@ -84,7 +82,7 @@ public record GenerationOptions(
   }
 
   /**
-   * @param more where the text ends as well
+   * @param more further ends
    */
   StopConfig toStop(ChatFormat.Ends more) {
     List<String> texts = Stream.concat(stop.stream(), more.texts().stream()).toList();

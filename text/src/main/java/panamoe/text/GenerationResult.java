@@ -3,10 +3,10 @@ package panamoe.text;
 import java.util.List;
 
 /**
- * A text that has ended.
+ * A finished completion.
  *
- * @param text without the prompt and the stop text
- * @param tokens ids that were written, without the one that ended the text
+ * @param text without the prompt and the stop string
+ * @param tokens generated ids, without the one that ended the completion
  * @param finishReason why it ended
  * @param promptTokens number of the prompt's tokens
  * @param prefillSeconds from its start to its first token

@@ -9,25 +9,25 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * How a model is opened.
+ * Options for opening a model.
  *
  * @param precision of activations, and of weights that are not in blocks
- * @param experts how experts' matrices are held
- * @param texts that are written at the same time, 1 or more: each takes room for a context in the
- *     key/value cache. Others wait until one has ended
- * @param chatTemplate a file with the template of conversations, in Jinja; null: the model's own,
- *     else that of its family (docs/chat-templates.md)
+ * @param experts the form of experts' matrices in memory
+ * @param sequences generated at the same time, 1 or more: the key/value cache has room for a whole
+ *     context of each. Further ones wait
+ * @param chatTemplate a file with a chat template in Jinja; null for the model's own, else that of
+ *     its family (docs/chat-templates.md)
  */
-public record ModelOptions(Precision precision, Experts experts, int texts, Path chatTemplate) {
-  /** How experts' matrices are held. */
+public record ModelOptions(Precision precision, Experts experts, int sequences, Path chatTemplate) {
+  /** The form of experts' matrices in memory. */
   public enum Experts {
-    /** In the blocks of the file, where it has blocks that kernels multiply by. */
+    /** The file's blocks, if kernels multiply by them. */
     STORED,
-    /** In 8.5 bits an element, rounded while they are loaded. */
+    /** 8.5 bits per element, rounded while loading. */
     INT8,
-    /** In 4.5 bits an element, rounded while they are loaded. */
+    /** 4.5 bits per element, rounded while loading. */
     INT4,
-    /** In the precision of everything else. */
+    /** The precision of everything else. */
     DECODED
   }
 
@@ -35,43 +35,43 @@ public record ModelOptions(Precision precision, Experts experts, int texts, Path
    * Checks the values.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if the precision or the experts are null, or
-   *     there is no text
+   *     the number of sequences is less than 1
    */
   public ModelOptions {
     Failures.run(
         () -> {
           Argument.notNull("precision", precision);
           Argument.notNull("experts", experts);
-          Argument.require(texts >= 1, "texts", texts, "1 or more");
+          Argument.require(sequences >= 1, "sequences", sequences, "1 or more");
         });
   }
 
-  /** FLOAT32, experts as they are stored, one text at a time. */
+  /** FLOAT32, experts as stored, one sequence at a time. */
   public static final ModelOptions USUAL =
       new ModelOptions(Precision.FLOAT32, Experts.STORED, 1, null);
 
   /** These options with another precision. */
   public ModelOptions withPrecision(Precision value) {
-    return new ModelOptions(value, experts, texts, chatTemplate);
+    return new ModelOptions(value, experts, sequences, chatTemplate);
   }
 
-  /** These options with experts held in another way. */
+  /** These options with another form of experts. */
   public ModelOptions withExperts(Experts value) {
-    return new ModelOptions(precision, value, texts, chatTemplate);
+    return new ModelOptions(precision, value, sequences, chatTemplate);
   }
 
-  /** These options for {@code value} texts at the same time. */
-  public ModelOptions withTexts(int value) {
+  /** These options with {@code value} sequences at a time. */
+  public ModelOptions withSequences(int value) {
     return new ModelOptions(precision, experts, value, chatTemplate);
   }
 
-  /** These options with another template of conversations. */
+  /** These options with another chat template. */
   public ModelOptions withChatTemplate(Path file) {
-    return new ModelOptions(precision, experts, texts, file);
+    return new ModelOptions(precision, experts, sequences, file);
   }
 
   WeightTypes types(ModelFolder folder) {
-    DType compute = DType.valueOf(precision.name()); // the facade takes some of its types
+    DType compute = DType.valueOf(precision.name()); // the facade has a subset of the dtypes
     return switch (experts) {
       case STORED -> {
         WeightTypes stored = folder.typesAsStored(compute);

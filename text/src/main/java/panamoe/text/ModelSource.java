@@ -10,51 +10,69 @@ import panamoe.conversation.ChatFormat;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.FolderChat;
+import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.param.WeightTypes;
 
 /**
- * What differs between a model of a file and one that trains.
+ * What differs between a model from a file and one that trains.
  *
- * @param weights as kernels read them, asked for before each text
- * @param makers how its makers draw tokens
+ * @param weights for inference kernels; called before each sequence
+ * @param defaultSampling the publisher's sampling
  * @param warnings of the loader
- * @param close frees what belongs to the model that writes
+ * @param close frees the model's own memory
  */
 record ModelSource(
     Supplier<LanguageModel> weights,
     EngineConfig engine,
     Tokenizer tokenizer,
     Conversations conversations,
-    Sampling makers,
+    Sampling defaultSampling,
     List<String> warnings,
     Runnable close) {
 
-  /** Loads a model. */
   static ModelSource opened(ModelFolder found, Backend backend, ModelOptions options) {
     Tokenizer tokenizer = found.tokenizer();
-    Sampling makers = Sampling.of(found.tokenizerFiles().sampling());
-    EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
-    List<String> warnings = new ArrayList<>();
-    InferenceSettings settings = InferenceSettings.of(options.types(found));
-    LanguageModel model = found.load(backend, settings, warnings);
+    Sampling defaultSampling = Sampling.of(found.tokenizerFiles().sampling());
     Conversations conversations =
         new Conversations(() -> FolderChat.of(found, options.chatTemplate(), _ -> {}));
+    if (options.chatTemplate() != null) {
+      conversations.format(); // refuses a file that is not a template, before weights are read
+    }
+    EngineConfig engine = EngineConfig.of(options.sequences(), found.config().context());
+    List<String> warnings = new ArrayList<>();
+    WeightTypes types = options.types(found);
+    double cache = InferenceMemory.of(found.config(), types).keysAndValues();
+    backend.requireMemory(
+        Words.of(
+            "the keys and values of %s sequences (ModelOptions.withSequences)",
+            options.sequences()),
+        options.sequences() * cache);
+    InferenceSettings settings = InferenceSettings.of(types);
+    LanguageModel model = found.load(backend, settings, warnings);
     return new ModelSource(
-        () -> model, engine, tokenizer, conversations, makers, List.copyOf(warnings), model::close);
+        () -> model,
+        engine,
+        tokenizer,
+        conversations,
+        defaultSampling,
+        List.copyOf(warnings),
+        model::close);
   }
 
   /**
-   * Of a model that trains, which frees its weights itself.
+   * For a model that trains, which frees its weights itself.
    *
-   * @throws IllegalArgumentException if it cannot write with these tokens
+   * @throws IllegalArgumentException if it cannot generate with these tokens
    */
   static ModelSource trained(Supplier<LanguageModel> weights, Tokenizer tokenizer) {
     LanguageModel model = weights.get();
     requireWrites(model, tokenizer);
-    // What earlier texts left in the cache is of earlier weights.
+    // Cached prefixes were computed with earlier weights.
     EngineConfig engine = EngineConfig.one(model.config().context()).withoutSharing();
     Conversations lines = new Conversations(() -> ChatFormat.lines(tokenizer));
     return new ModelSource(
@@ -70,7 +88,7 @@ record ModelSource(
         config.vocabulary());
     if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
       throw new IllegalArgumentException(
-          "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
+          "the model drops tokens beyond its experts' capacity, so that a sequence would depend on its"
               + " neighbours: save the model and open it, which leaves that out");
     }
     Require.that(

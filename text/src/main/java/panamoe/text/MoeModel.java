@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import panamoe.api.Device;
 import panamoe.api.TrainableModel;
 import panamoe.api.internal.Access;
@@ -25,9 +26,9 @@ import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 
 /**
- * A language model that writes text. Only one thread at a time may call a {@link Device} and what
- * was created on it; methods that read no weights (encode, decode, the model's sizes) may be called
- * by any thread at any time. To train a model, use {@link TrainableModel}.
+ * A language model for text generation. Only one thread at a time may call a {@link Device} and
+ * what was created on it; methods that read no weights (encode, decode, the model's sizes) may be
+ * called by any thread at any time. To train a model, use {@link TrainableModel}.
  *
  * {@snippet file="panamoe/text/MoeModelExample.java" region="model"}
  */
@@ -36,7 +37,7 @@ public final class MoeModel implements AutoCloseable {
   private final ModelSource origin;
   private final ModelConfig config;
   private final long parameters;
-  private final Texts texts;
+  private final Sessions texts;
   private final Lifetime lifetime;
 
   /**
@@ -62,7 +63,7 @@ public final class MoeModel implements AutoCloseable {
               engine.close();
               origin.close().run();
             });
-    this.texts = new Texts(engine, origin, lifetime);
+    this.texts = new Sessions(engine, origin, lifetime);
   }
 
   /** Opens a model with {@link ModelOptions#USUAL}; see below. */
@@ -71,14 +72,14 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Opens a model: a run's latest checkpoint or {@link TrainableModel#save}'s, one checkpoint, a
-   * quantized model, or a released one, which is a folder in Hugging Face's layout or a GGUF file.
-   * A model that drops tokens in training writes without, because a token would depend on its
-   * neighbours.
+   * Opens a model: the latest checkpoint of a run or of {@link TrainableModel#save}, one
+   * checkpoint, a quantized model, or a released one (a folder in Hugging Face's layout or a GGUF
+   * file). A model that drops tokens in training does not drop them here, because a token would
+   * depend on its neighbours.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if an argument is null
    * @throws panamoe.api.PanamoeException.BadModel if there is no intact model, it does not fit into
-   *     memory, or its tokenizer is unsupported or not the model's
+   *     memory, its tokenizer is unsupported or not the model's, or a named template cannot be used
    * @throws IllegalStateException if the device is closed or in use by another thread; all methods
    *     that compute throw it too, and after {@link #close}
    */
@@ -96,24 +97,24 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * A model that writes with the weights of one that trains, without a copy. A text begun before
-   * they change is of both: tokens that were computed stay in its cache, and a model in BFLOAT16
-   * rounds what the caller wrote when a text begins. Its tokens are bytes and an end of text, and
-   * messages of its conversations are lines. It is closed with the other.
+   * Generates with the weights of a model that trains, without a copy. A sequence that was begun
+   * before they change depends on both: computed tokens stay in its cache, and a model in BFLOAT16
+   * rounds the caller's changes when a sequence begins. Tokens are bytes and an end of text, and
+   * messages of conversations are lines. Closing the other model closes this one.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if the vocabulary is not that of bytes, the
    *     model drops tokens (save and open it), or several ranks hold it
-   * @throws IllegalStateException as {@link #open(Device, Path)}
+   * @throws IllegalStateException like {@link #open(Device, Path)}
    */
   public static MoeModel of(TrainableModel model) {
     return of(model, ByteTokenizer::new);
   }
 
   /**
-   * Writes with a model that is being trained, with the tokens of a tokenizer.
+   * Generates with a model that trains, with the tokens of a tokenizer.
    *
    * @param tokenizer a {@code tokenizer.json}
-   * @throws panamoe.api.PanamoeException.BadModel if it cannot be used
+   * @throws panamoe.api.PanamoeException.BadModel if the tokenizer cannot be used
    */
   public static MoeModel of(TrainableModel model, Path tokenizer) {
     return of(
@@ -133,11 +134,13 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * The loader's warnings, one sentence each; usually empty. That a released model has no chat
-   * template, so that {@link #chat} writes lines, is not among them.
+   * The loader's warnings, one sentence each; usually empty. After a conversation with tools, also
+   * one if the model's template shows calls in a form that is not read. Not among them: a released
+   * model without a chat template, for which {@link #chat} writes lines.
    */
   public List<String> warnings() {
-    return origin.warnings();
+    return Stream.concat(origin.warnings().stream(), origin.conversations().warnings().stream())
+        .toList();
   }
 
   /** Number of parameters. */
@@ -151,16 +154,16 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * The most tokens that the model looks at: prompt and text together, or each of them if it has an
-   * encoder. Only a text of {@link GenerationOptions#slide} becomes longer.
+   * The context length in tokens, for prompt and completion together, or for each of them with an
+   * encoder. Only a completion with {@link GenerationOptions#slide} becomes longer.
    */
   public int context() {
     return config.context();
   }
 
-  /** How the model's makers draw its tokens; from all of them where they say nothing. */
-  public Sampling makersSampling() {
-    return origin.makers();
+  /** The publisher's sampling defaults; without them, sampling from all tokens. */
+  public Sampling defaultSampling() {
+    return origin.defaultSampling();
   }
 
   /** The tokens of a text. */
@@ -185,9 +188,9 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * The text of tokens.
+   * The text that tokens spell.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if there is no such token
+   * @throws panamoe.api.PanamoeException.BadArgument if a token is outside the vocabulary
    */
   public String decode(int... tokens) {
     return Failures.translating(
@@ -222,18 +225,18 @@ public final class MoeModel implements AutoCloseable {
         });
   }
 
-  /** Continues a prompt; see below. */
+  /** Completes a prompt. */
   public GenerationResult generate(String prompt, GenerationOptions options) {
     return generate(prompt, options, _ -> {});
   }
 
   /**
-   * Continues a prompt, after as many others as must end first: see {@link ModelOptions#texts}. An
-   * interrupted thread's text ends as {@link FinishReason#CANCELLED}, or is refused if it has a
-   * schema, which is read first; the thread stays interrupted.
+   * Completes a prompt. The call waits if {@link ModelOptions#sequences} others are unfinished. If
+   * the thread is interrupted, the completion ends with {@link FinishReason#CANCELLED}, or is
+   * refused while its schema is read; the interrupt status stays set.
    *
-   * @param onText receives the text piece by piece, between the model's calls. An exception that it
-   *     throws ends the text and reaches the caller
+   * @param onText receives the text piece by piece, between steps of the model. An exception that
+   *     it throws ends the completion and reaches the caller
    * @throws panamoe.api.PanamoeException.BadArgument if the prompt has more tokens than the
    *     context, or an argument is null
    * @throws java.util.concurrent.CancellationException if the options have a schema, and the thread
@@ -245,33 +248,31 @@ public final class MoeModel implements AutoCloseable {
     return begin(prompt, options).toEnd(onText);
   }
 
-  /** Answers a conversation; see below. */
+  /** Replies to a conversation. */
   public ChatReply chat(List<ChatMessage> messages, ChatOptions options) {
     return chat(messages, options, _ -> {});
   }
 
   /**
-   * Answers a conversation, as {@link #generate} continues a prompt, in the form of the model's
-   * chat template, or that of {@link ModelOptions#chatTemplate}; a released model without one has a
-   * usual one of its family, and any other writes lines, {@code role: content}. Only the template
-   * can spell special tokens, no message can. The reply ends where the model's turns do, which is
-   * {@link FinishReason#STOP}, or as {@code options} say. Thoughts and calls are told apart from
-   * its content as the model's family writes them (docs/chat-templates.md). From where it begins a
-   * call, a reply keeps to the schema of the function.
+   * Replies to a conversation, like {@link #generate}, in the form of the model's chat template or
+   * of {@link ModelOptions#chatTemplate}. A released model without a template has one of its
+   * family; other models use lines, {@code role: content}. Only the template can spell special
+   * tokens, messages cannot. The reply ends with the model's turn ({@link FinishReason#STOP}), or
+   * by {@code options}. Thoughts and calls are separated from its content by the markup of the
+   * model's family (docs/chat-templates.md). A call's arguments keep to the schema of the function.
    *
    * {@snippet file="panamoe/text/MoeModelExample.java" region="chat"}
    *
-   * Functions are the caller's: it calls them, and goes on behind their results.
+   * The caller runs the functions, and continues with their results.
    *
    * {@snippet file="panamoe/text/MoeModelExample.java" region="tools"}
    *
    * @param messages the conversation; its last message is the user's, or a tool's
-   * @param onPiece receives the reply piece by piece, as {@code onText} of {@link #generate}
-   * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate} and {@link #encode(List,
-   *     ChatOptions)}, or if the schema of a tool cannot be kept to
+   * @param onPiece receives the reply piece by piece, like {@code onText} of {@link #generate}
+   * @throws panamoe.api.PanamoeException.BadArgument like {@link #generate} and {@link
+   *     #encode(List, ChatOptions)}, or if the schema of a tool is not supported
    * @throws panamoe.api.PanamoeException.BadModel if the template cannot be used
-   * @throws java.util.concurrent.CancellationException as {@link #generate}, also if there are
-   *     tools
+   * @throws java.util.concurrent.CancellationException like {@link #generate}, also with tools
    */
   public ChatReply chat(
       List<ChatMessage> messages, ChatOptions options, Consumer<ChatPiece> onPiece) {
@@ -279,15 +280,15 @@ public final class MoeModel implements AutoCloseable {
     return beginChat(messages, options).toEnd(onPiece);
   }
 
-  /** Begins a reply that the caller draws piece by piece, and closes; see {@link #chat}. */
+  /** Begins a reply that the caller generates piece by piece, and closes; see {@link #chat}. */
   public ChatSession beginChat(List<ChatMessage> messages, ChatOptions options) {
     return lifetime.use(() -> texts.chat(messages, options));
   }
 
   /**
-   * Begins a text that the caller draws token by token, and closes.
+   * Begins a completion that the caller generates token by token, and closes.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate}
+   * @throws panamoe.api.PanamoeException.BadArgument like {@link #generate}
    */
   public TextSession begin(String prompt, GenerationOptions options) {
     return lifetime.use(
@@ -299,7 +300,7 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Begins a text behind tokens.
+   * Begins a completion of prompt tokens.
    *
    * @param prompt 1 or more ids, which are copied
    */
@@ -308,7 +309,7 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Ends all texts and frees the weights, unless they are those of a model that trains. Idempotent.
+   * Cancels all sequences and frees the weights, except those of a model that trains. Idempotent.
    *
    * @throws IllegalStateException if a call of its device is running; then nothing is freed
    */
@@ -318,14 +319,14 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Closes as {@link #close} does, as soon as the call of another thread has returned, such as one
-   * that draws a token; meanwhile further calls throw {@link IllegalStateException}. Any thread may
-   * call it, outside a call of the device.
+   * Closes like {@link #close} after another thread's call has returned, such as one that generates
+   * a token; meanwhile further calls throw {@link IllegalStateException}. Any thread may call it,
+   * outside a call of the device.
    *
-   * @param patience how long it waits
+   * @param patience maximum wait
    * @throws panamoe.api.PanamoeException.BadArgument if it is null
-   * @throws IllegalStateException as {@link #close}, if the call still runs when the time is over
-   *     or this thread is interrupted, which it stays
+   * @throws IllegalStateException like {@link #close}, if the call still runs after {@code
+   *     patience} or this thread is interrupted; its interrupt status stays set
    */
   public void closeWhenIdle(Duration patience) {
     lifetime.closeWhenIdle(patience);

@@ -7,25 +7,26 @@ import panamoe.engine.sample.SamplingConfig;
 import panamoe.open.SamplingDefaults;
 
 /**
- * How tokens are drawn. In this order: penalties change logits, the temperature scales them, min-p,
- * top-k and top-p leave out tokens, and the rest is drawn from.
+ * How tokens are sampled. In this order: penalties change logits, the temperature scales them, then
+ * min-p, top-k and top-p remove tokens.
  *
- * @param temperature 0 takes the most probable token, 1 samples the model's distribution; to 100
- * @param topK only the k most probable tokens; 0: all
- * @param topP only the fewest tokens whose probabilities reach p, more than 0; 1: all
- * @param minP only tokens at least p times as probable as the best one; 0: all
+ * @param temperature 0 takes the most probable token, 1 samples from the model's distribution; to
+ *     100
+ * @param topK only the k most probable tokens; 0 for all
+ * @param topP only the fewest tokens whose probabilities reach p, more than 0; 1 for all
+ * @param minP only tokens at least p times as probable as the best one; 0 for all
  * @param penalties of tokens that came before
- * @param seed of the random draws; the same seed gives the same text
+ * @param seed of the random numbers; the same seed gives the same completion
  */
 public record Sampling(
     double temperature, int topK, double topP, double minP, Penalties penalties, long seed) {
   /**
-   * Makes tokens rarer that came before.
+   * Penalties on tokens that occurred before.
    *
-   * @param repetition logits of tokens of the prompt and the text are divided by it if positive,
-   *     else multiplied; more than 0 to 100; 1: none
-   * @param presence subtracted from logits of tokens of the text; -100 to 100
-   * @param frequency subtracted from them for each time; -100 to 100
+   * @param repetition logits of tokens in the prompt or the completion are divided by it if
+   *     positive, else multiplied; more than 0 to 100; 1 for none
+   * @param presence subtracted from the logits of tokens in the completion; -100 to 100
+   * @param frequency subtracted from them once for each occurrence; -100 to 100
    */
   public record Penalties(double repetition, double presence, double frequency) {
     /**
@@ -37,7 +38,7 @@ public record Sampling(
       Failures.run(() -> new SamplingConfig.Penalties(repetition, presence, frequency));
     }
 
-    /** None at all. */
+    /** No penalties. */
     public static final Penalties NONE = new Penalties(1, 0, 0);
   }
 
@@ -58,34 +59,34 @@ public record Sampling(
     return new Sampling(temperature, 0, 1, 0, Penalties.NONE, seed);
   }
 
-  static Sampling of(SamplingDefaults makers) {
-    SamplingConfig usual = makers.toConfig();
+  static Sampling of(SamplingDefaults defaults) {
+    SamplingConfig usual = defaults.toConfig();
     Penalties penalties = new Penalties(usual.penalties().repetition(), 0, 0);
     return new Sampling(
         usual.temperature(), usual.topK(), usual.topP(), usual.minP(), penalties, usual.seed());
   }
 
-  /** The same from the {@code value} most probable tokens; 0: all. */
+  /** This sampling from the {@code value} most probable tokens; 0 for all. */
   public Sampling withTopK(int value) {
     return new Sampling(temperature, value, topP, minP, penalties, seed);
   }
 
-  /** The same from the fewest tokens whose probabilities reach {@code value}; 1: all. */
+  /** This sampling from the fewest tokens whose probabilities reach {@code value}; 1 for all. */
   public Sampling withTopP(double value) {
     return new Sampling(temperature, topK, value, minP, penalties, seed);
   }
 
-  /** The same from tokens at least {@code value} times as probable as the best one. */
+  /** This sampling from tokens at least {@code value} times as probable as the best one. */
   public Sampling withMinP(double value) {
     return new Sampling(temperature, topK, topP, value, penalties, seed);
   }
 
-  /** The same with other penalties. */
+  /** This sampling with other penalties. */
   public Sampling withPenalties(Penalties value) {
     return new Sampling(temperature, topK, topP, minP, value, seed);
   }
 
-  /** The same with another seed. */
+  /** This sampling with another seed. */
   public Sampling withSeed(long value) {
     return new Sampling(temperature, topK, topP, minP, penalties, value);
   }

@@ -16,10 +16,10 @@ import panamoe.engine.sample.TokenLogprobs;
 import panamoe.engine.schedule.Engine;
 
 /**
- * A text that is written token by token, as the caller asks for it. The texts of a model advance
- * together: a step that one of them needs computes the next tokens of all, which wait there. Beyond
- * as many texts as the model was opened for, the next one begins when another has ended. One thread
- * at a time may call it, as all of a device; {@link #cancel} may be called by any thread.
+ * A completion that the caller generates token by token. All sequences of a model advance together:
+ * a step for one of them computes the next tokens of all, which are kept until they are asked for.
+ * Beyond the model's number of sequences, the next one begins when another has ended. One thread at
+ * a time may call it, like everything on a device; {@link #cancel} may be called by any thread.
  *
  * {@snippet file="panamoe/text/MoeModelExample.java" region="session"}
  */
@@ -38,21 +38,21 @@ public final class TextSession implements AutoCloseable {
     this.engine = engine;
     this.written = new Written(request.stop().maxTokens());
     this.handle = engine.submit(request, written);
-    this.life = model.begin("the text", handle::cancel);
+    this.life = model.begin("the completion", handle::cancel);
   }
 
   /**
-   * The next token; empty when the text has ended. If the thread is interrupted the text ends as
-   * cancelled, and the thread stays interrupted.
+   * The next token; empty when the completion has ended. If the thread is interrupted, the
+   * completion ends as cancelled, and the interrupt status stays set.
    *
-   * @throws panamoe.api.PanamoeException.Diverged if the model computes numbers that are not finite
+   * @throws panamoe.api.PanamoeException.Diverged if the model's values are not finite
    * @throws IllegalStateException if the session is closed, or another thread uses the device
    */
   public Optional<Token> next() {
     return nextMarked().map(token -> new Token(token.id(), Markers.without(token.text())));
   }
 
-  /** The next token, in whose text special tokens are {@link Markers}. */
+  /** The next token; in its text special tokens are {@link Markers}. */
   Optional<Token> nextMarked() {
     return life.use(
         () -> {
@@ -67,14 +67,14 @@ public final class TextSession implements AutoCloseable {
   }
 
   /**
-   * Ends the text before its next token; tokens that are there already are still given. Any thread
-   * may call it. Idempotent.
+   * Ends the completion before its next token; tokens that were computed are still returned. Any
+   * thread may call it. Idempotent.
    */
   public void cancel() {
     handle.cancel();
   }
 
-  /** Draws the text to its end, and closes the session. */
+  /** Generates the rest, and closes the session. */
   GenerationResult toEnd(Consumer<String> onText) {
     try (this) {
       for (Optional<Token> next = next(); next.isPresent(); next = next()) {
@@ -87,40 +87,39 @@ public final class TextSession implements AutoCloseable {
   }
 
   /**
-   * The whole text, once {@link #next} has given all of it.
+   * The whole completion, after {@link #next} has returned all of it.
    *
-   * @throws panamoe.api.PanamoeException.Diverged as {@link #next}
+   * @throws panamoe.api.PanamoeException.Diverged like {@link #next}
    * @throws IllegalStateException if it has not ended, or the session is closed
    */
   public GenerationResult result() {
     return life.use(written::result);
   }
 
-  /** How it ended. */
   Generation generation() {
     return life.use(written::generation);
   }
 
-  /** Cancels the text if it has not ended. Idempotent; throws as {@link MoeModel#close} does. */
+  /** Cancels the completion if it has not ended. Idempotent; throws like {@link MoeModel#close}. */
   @Override
   public void close() {
     life.close();
   }
 
-  /** What the engine has told of the text. Used inside calls of the device. */
+  /** Collects the engine's tokens. Used inside calls of the device. */
   private static final class Written extends GenerationOutcome {
     private final int maxTokens;
     private final Queue<Token> tokens = new ArrayDeque<>();
     private final List<Integer> ids = new ArrayList<>();
     private final StringBuilder piece = new StringBuilder();
-    private int drawn = Token.NONE; // whose piece of text is not complete yet
+    private int drawn = Token.NONE; // its piece of text is not complete yet
 
     Written(int maxTokens) {
       this.maxTokens = maxTokens;
     }
 
     @Override
-    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+    public void sampled(int token, TokenLogprobs logprobs, int[] experts) {
       complete();
       drawn = token;
       ids.add(token);
@@ -151,7 +150,7 @@ public final class TextSession implements AutoCloseable {
 
     Optional<Token> take() {
       if (tokens.isEmpty()) {
-        generation(); // throws why it failed
+        generation(); // throws the failure
       }
       return Optional.ofNullable(tokens.poll());
     }

@@ -1,10 +1,10 @@
 package panamoe.text;
 
 /**
- * A token that was written.
+ * A generated token.
  *
- * @param id of the vocabulary; {@link #NONE} for the rest of a text that was held back, because it
- *     could have become a stop text or a character
+ * @param id in the vocabulary; {@link #NONE} for the rest of the text, which was held back because
+ *     it could have become a stop string or a character
  * @param text that became complete with it; may be empty
  */
 public record Token(int id, String text) {

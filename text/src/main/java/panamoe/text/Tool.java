@@ -7,19 +7,19 @@ import panamoe.io.ConfigJson;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A function that a model may call. Panamoe calls nothing: a reply says what to call.
+ * A function that a model may call. Panamoe does not run it: a reply contains the calls.
  *
  * @param name 1 to 64 letters, digits, _ or -
- * @param description what it does, for the model; null without
- * @param parameters the JSON schema of its arguments, of the type object, which calls keep to
- *     (docs/structured-output.md); null if it has none
+ * @param description of what it does, for the model; null for none
+ * @param parameters the JSON schema of its arguments, an object, which calls keep to
+ *     (docs/structured-output.md); null for no arguments
  */
 public record Tool(String name, String description, String parameters) {
   /**
    * Checks the values.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if the name is null or no name, or the
-   *     parameters are no schema of an object
+   * @throws panamoe.api.PanamoeException.BadArgument if the name is null or not allowed, or the
+   *     parameters are not a schema of an object
    */
   public Tool {
     Failures.run(() -> function(Argument.notNull("name", name), description, parameters));

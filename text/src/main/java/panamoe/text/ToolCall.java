@@ -7,9 +7,9 @@ import panamoe.conversation.reply.FunctionCall;
 /**
  * A model's call of a function.
  *
- * @param id that the function's result names, see {@link ChatMessage#tool}
+ * @param id that the function's result refers to, see {@link ChatMessage#tool}
  * @param name of the function
- * @param arguments the text of a JSON object; of a reply that was cut off perhaps a piece of it
+ * @param arguments a JSON object as text; possibly incomplete in a reply that was cut off
  */
 public record ToolCall(String id, String name, String arguments) {
   /**

@@ -4,6 +4,6 @@ package panamoe.text;
 public enum ToolChoice {
   /** The model decides. */
   AUTO,
-  /** It calls, and says and thinks nothing else. */
+  /** It must call, and has no content and no thoughts. */
   REQUIRED
 }

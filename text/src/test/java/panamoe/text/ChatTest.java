@@ -18,7 +18,7 @@ import panamoe.api.PanamoeException;
 import panamoe.api.TrainableModel;
 import panamoe.data.TinyTokenizer;
 
-/** Conversations, in the form that the model was trained on. */
+/** Conversations in the form that the model was trained on. */
 class ChatTest {
   private static final ChatOptions OPTIONS = ChatOptions.of(8);
   private static final List<ChatMessage> MESSAGES =
@@ -58,7 +58,7 @@ class ChatTest {
             TrainableModel.create(device, ModelSettings.of(421, 128, 16, 2, List.of(0, 4)), 3)) {
       model.save(folder, 0, Map.of());
       try (MoeModel writer = MoeModel.open(device, folder)) {
-        // Four messages and the answer begin with a special token; what the user wrote is text.
+        // Four messages and the answer begin with a special token; the user's marker is text.
         int text =
             Arrays.stream(
                     new String[] {

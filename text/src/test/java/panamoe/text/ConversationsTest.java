@@ -39,7 +39,7 @@ class ConversationsTest {
 
   @TempDir private Path folder;
 
-  /** A recorded model, some of whose tokens are special. */
+  /** A recorded model with some special tokens. */
   private void released(String name, int vocabulary) throws IOException {
     try (Stream<Path> files = Files.list(RECORDED.resolve(name))) {
       for (Path file : files.toList()) {
@@ -60,12 +60,12 @@ class ConversationsTest {
     return "<|" + id + "|>";
   }
 
-  /** Contents, and behind an assistant's a marker. */
+  /** Contents, and a marker after an assistant's. */
   private void template(String marker) throws IOException {
     Files.writeString(
         folder.resolve("chat_template.jinja"),
-        "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('not so') }}{% endif %}"
-            + "{{ m.content }}{% if m.role == 'assistant' %}"
+        "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('not so') }}{% endif"
+            + " %}{{ m.content }}{% if m.role == 'assistant' %}"
             + marker
             + "{% endif %}{% endfor %}");
   }
@@ -93,7 +93,7 @@ class ConversationsTest {
       assertEquals(answer.text(), streamed.toString());
       assertTrue(endless.text().startsWith(answer.text()) && !answer.text().isEmpty());
       assertEquals(answer.text(), pulled(model));
-      GenerationResult text = model.generate("the cat", OPTIONS.text()); // is no conversation
+      GenerationResult text = model.generate("the cat", OPTIONS.text()); // not a conversation
       assertEquals(drawn, text.tokens());
     }
   }
@@ -144,12 +144,58 @@ class ConversationsTest {
   }
 
   @Test
+  void aNamedTemplateIsReadWhenTheModelIsOpened() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    Path empty = Files.writeString(folder.resolve("empty.jinja"), "");
+    try (Device device = Device.open("cpu", 1)) {
+      String said =
+          assertThrows(
+                  PanamoeException.BadModel.class,
+                  () -> MoeModel.open(device, folder, ModelOptions.USUAL.withChatTemplate(empty)))
+              .getMessage();
+      assertEquals(empty + " gives no prompt for a short conversation", said);
+    }
+  }
+
+  @Test
+  void callsInAFormThatIsNotReadAreAWarningOfTools() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    template("{# <function= #}");
+    ChatOptions tools = OPTIONS.withTools(new Tool("vote", null, null));
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      model.encode(QUESTION, OPTIONS);
+      assertEquals(List.of(), model.warnings());
+      model.encode(QUESTION, tools);
+      model.encode(QUESTION, OPTIONS);
+      assertEquals(1, model.warnings().size());
+      assertTrue(
+          model.warnings().getFirst().contains("<function=NAME>"), model.warnings()::toString);
+    }
+  }
+
+  @Test
+  void argumentsThatAreNestedTooDeepAreNamed() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    template("");
+    ToolCall deep = new ToolCall("c1", "vote", "{\"a\":".repeat(1001) + "1" + "}".repeat(1001));
+    ChatMessage calling = new ChatMessage("assistant", "", null, null, List.of(deep), null);
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      assertEquals(
+          "the arguments of the call c1 are nested more than 1000 deep, or have a number of more"
+              + " than 1000 digits",
+          refusal(() -> model.encode(List.of(calling), OPTIONS)));
+    }
+  }
+
+  @Test
   void aModelWithAnEncoderHasNoConversations() throws IOException {
     released("hf/switch_a", 256);
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
       assertEquals(
-          "the model has an encoder: it answers one text, not a conversation; use generate",
+          "the model has an encoder: it takes one prompt, not a conversation; use generate",
           refusal(() -> model.chat(QUESTION, OPTIONS)));
     }
   }

@@ -19,7 +19,7 @@ import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.testkit.SmallRun;
 
-/** Texts by options, and texts that are drawn token by token. */
+/** Sessions with all options, and completions generated token by token. */
 class GenerationTest {
   private static final String PROMPT = "Die Würde des ";
   private static final GenerationOptions OPTIONS = GenerationOptions.of(30);
@@ -32,7 +32,7 @@ class GenerationTest {
   static void open() {
     SmallRun.train(folder, 250);
     device = Device.open("cpu", 1);
-    model = MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(2));
+    model = MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(2));
   }
 
   @AfterAll
@@ -45,8 +45,18 @@ class GenerationTest {
     PanamoeException refused =
         assertThrows(
             PanamoeException.class,
-            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(Integer.MAX_VALUE)));
-    assertTrue(refused.getMessage().contains("texts of"), refused.getMessage());
+            () ->
+                MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(Integer.MAX_VALUE)));
+    assertTrue(refused.getMessage().contains("sequences of"), refused.getMessage());
+  }
+
+  @Test
+  void aCacheThatDoesNotFitNamesTheOption() {
+    OutOfMemoryError refused =
+        assertThrows(
+            OutOfMemoryError.class,
+            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(1_000_000)));
+    assertTrue(refused.getMessage().contains("ModelOptions.withSequences"), refused.getMessage());
   }
 
   @Test
@@ -83,7 +93,7 @@ class GenerationTest {
         model.generate(PROMPT, OPTIONS.withSampling(Sampling.GREEDY.withPenalties(penalties)));
     assertEquals(various.tokens().size(), various.tokens().stream().distinct().count());
     assertNotEquals(greedy, various.text());
-    assertEquals(Sampling.of(1, 0), model.makersSampling());
+    assertEquals(Sampling.of(1, 0), model.defaultSampling());
   }
 
   @Test
@@ -134,7 +144,7 @@ class GenerationTest {
     }
   }
 
-  /** A text is the same beside others, and waits where there is no room beside them. */
+  /** A completion does not depend on other sequences, and waits if there is no room for it. */
   @Test
   void severalTextsAdvanceTogether() {
     String alone = model.generate(PROMPT, OPTIONS).text();

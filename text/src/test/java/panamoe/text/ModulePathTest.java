@@ -20,7 +20,7 @@ import panamoe.bindings.NativeException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.databind.JsonNode;
 
-/** A modular program trains, saves, opens and writes: Jackson may look into what it maps. */
+/** A modular program trains, saves, opens and generates: Jackson has access to its records. */
 class ModulePathTest {
   private static final String PROGRAM =
       """

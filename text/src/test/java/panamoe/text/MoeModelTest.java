@@ -34,7 +34,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A model trained for a moment on one sentence, then opened and used as a framework would. */
+/** A model trained briefly on one sentence, then opened and used like by a framework. */
 class MoeModelTest {
   private static final GenerationOptions LONG = GenerationOptions.of(30);
   private static final ModelOptions BFLOAT16 = ModelOptions.USUAL.withPrecision(Precision.BFLOAT16);
@@ -115,7 +115,7 @@ class MoeModelTest {
     }
   }
 
-  /** A thread draws tokens while another one closes: it is told once, and nothing else fails. */
+  /** A thread generates while another one closes: it gets one exception, and nothing else fails. */
   @Test
   void aModelIsClosedUnderAThreadThatDraws() throws Exception {
     try (Device device = Device.open("cpu", 1)) {
@@ -136,7 +136,8 @@ class MoeModelTest {
       model.closeWhenIdle(Duration.ofDays(1));
       IllegalStateException told = worker.get();
       assertTrue(
-          told.getMessage().matches("the text is closed|the model is being closed by thread .*"),
+          told.getMessage()
+              .matches("the completion is closed|the model is being closed by thread .*"),
           told.getMessage());
       assertEquals(0, told.getSuppressed().length);
       MoeModel.open(device, folder).close();
@@ -152,7 +153,7 @@ class MoeModelTest {
     }
   }
 
-  /** A callback comes between the model's calls. */
+  /** A callback runs between the model's calls. */
   @Test
   void aCallbackMayCallItsModelAndCloseIt() {
     try (Device device = Device.open("cpu", 1)) {
@@ -165,11 +166,11 @@ class MoeModelTest {
                   IllegalStateException.class,
                   () -> model.generate("Die ", GenerationOptions.of(5), _ -> model.close()))
               .getMessage();
-      assertEquals("the text is closed", said);
+      assertEquals("the completion is closed", said);
     }
   }
 
-  /** Java closes a file under a thread that is interrupted; a text ends. */
+  /** Java closes a file if its thread is interrupted; a completion ends. */
   @Test
   void anInterruptedThreadIsToldSoAndStaysInterrupted() {
     try (Device device = Device.open("cpu", 1)) {
@@ -244,7 +245,7 @@ class MoeModelTest {
     }
   }
 
-  /** Whole files with the right checksums, whose content is no model. */
+  /** Complete files with correct checksums whose content is not a model. */
   @Test
   void refusesAModelThatIsNoneWhateverIsWrongWithIt(@TempDir Path run) throws Exception {
     ModelConfig config =

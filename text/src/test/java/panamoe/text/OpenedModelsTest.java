@@ -24,7 +24,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Models of every kind of file: each writes, and what can be trained is trained. */
+/** Models of every kind of file: all generate, and trainable ones train. */
 class OpenedModelsTest {
   private static final Path RECORDED = Path.of("..", "lab", "golden");
   private static final GenerationOptions OPTIONS = GenerationOptions.of(5);
@@ -75,7 +75,7 @@ class OpenedModelsTest {
     }
   }
 
-  /** A tokenizer of the first {@code size} tokens of another one. */
+  /** A tokenizer with the first {@code size} tokens of another one. */
   static ObjectNode tokenizer(int size) {
     ObjectNode json = TinyTokenizer.json();
     ObjectNode end = (ObjectNode) json.get("added_tokens").get(0); // the end of text

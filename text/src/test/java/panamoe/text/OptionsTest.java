@@ -9,7 +9,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.api.PanamoeException;
 
-/** Records of options refuse what they alone can know, when they are made. */
+/** Records of options refuse invalid values when they are created. */
 class OptionsTest {
   private static final GenerationOptions TEXT = GenerationOptions.of(10);
   private static final ChatOptions CHAT = ChatOptions.of(TEXT);
@@ -32,12 +32,12 @@ class OptionsTest {
         refused("the variables", () -> CHAT.withVariables("[]")),
         refused("precision is null", () -> ModelOptions.USUAL.withPrecision(null)),
         refused("experts is null", () -> ModelOptions.USUAL.withExperts(null)),
-        refused("texts is 0, expected 1 or more", () -> ModelOptions.USUAL.withTexts(0)),
+        refused("sequences is 0, expected 1 or more", () -> ModelOptions.USUAL.withSequences(0)),
         refused("the number of tokens is -1", () -> GenerationOptions.of(-1)),
         refused("sampling is null", () -> TEXT.withSampling(null)),
         refused("stop is null", () -> TEXT.withStop((String[]) null)),
         refused("a stop is null", () -> TEXT.withStop("a", null)),
-        refused("a stop text is empty", () -> TEXT.withStop("")),
+        refused("a stop string is empty", () -> TEXT.withStop("")),
         refused("the schema", () -> TEXT.withSchema("{")),
         refused("\"oneOf\"", () -> TEXT.withSchema("{\"oneOf\": 1}")),
         refused("temperature is -1", () -> Sampling.of(-1, 0)),

@@ -23,8 +23,8 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Functions and thoughts of a small released model with the templates of Qwen's large ones. Its
- * weights are random: where it has to write a marker, one of its tokens gets that name.
+ * Functions and thoughts of a small released model with Qwen's templates. Its weights are random:
+ * if it must generate a marker, one of its tokens gets that name.
  */
 class ToolsTest {
   private static final Path RECORDED = Path.of("..", "lab", "golden");
@@ -78,7 +78,7 @@ class ToolsTest {
     }
   }
 
-  /** The first special token that a model draws behind a few others. */
+  /** The first special token that a model generates after a few others. */
   private static int drawn(ChatReply reply) {
     return reply.text().tokens().stream().skip(3).filter(id -> id >= WORDS).findFirst().get();
   }
@@ -87,7 +87,7 @@ class ToolsTest {
     return model.decode(model.encode(List.of(messages), options));
   }
 
-  /** A reply that thinks to its end. */
+  /** A reply with complete thoughts. */
   private ChatReply thinking() {
     List<ChatReply> replies = new ArrayList<>();
     with(
@@ -170,7 +170,7 @@ class ToolsTest {
         });
   }
 
-  /** From the token that opens a call on, it is one of the tools'. */
+  /** From its opener on, a call is one of the tools'. */
   @Test
   void aModelMayTalkAndCall() throws IOException {
     name(drawn(thinking()), "<tool_call>");
@@ -183,7 +183,7 @@ class ToolsTest {
             ChatOptions options = ChatOptions.of(text).withTools(ADJOURN).withParallel(false);
             ChatReply reply = model.chat(QUESTION, options);
             called = reply.message().calls().isEmpty() ? null : reply.message();
-            // Without tools it is a token as any other, which no text shows.
+            // Without tools it is an ordinary token without text.
             ChatMessage plain = model.chat(QUESTION, ChatOptions.of(text)).message();
             assertEquals(List.of(), plain.calls());
             assertFalse(plain.content().contains("<tool_call>"), plain::content);

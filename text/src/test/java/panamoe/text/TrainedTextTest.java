@@ -28,7 +28,7 @@ import panamoe.api.TrainableModel;
 import panamoe.data.TinyTokenizer;
 import panamoe.testkit.SmallRun;
 
-/** Texts of a model that is being trained. */
+/** Sessions of a model that is being trained. */
 class TrainedTextTest {
   private static final ModelSettings SETTINGS = ModelSettings.of(257, 32, 16, 2, List.of(0, 4));
   private static final GenerationOptions OPTIONS = GenerationOptions.of(20);

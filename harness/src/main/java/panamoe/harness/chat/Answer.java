@@ -3,7 +3,7 @@ package panamoe.harness.chat;
 import java.io.PrintWriter;
 import panamoe.conversation.reply.Reply;
 
-/** An answer as it is written: what is thought and said of it, and what of that is shown. */
+/** An answer while it is streamed: its thoughts and content, and what is printed. */
 final class Answer {
   private static final String DIM = "\u001b[2m";
   private static final String PLAIN = "\u001b[0m";
@@ -15,8 +15,8 @@ final class Answer {
   private boolean said;
 
   /**
-   * @param out receives it; null: nobody
-   * @param thoughts whether thoughts are shown, dimmed
+   * @param out receives it; null for no output
+   * @param thoughts whether to print thoughts, dimmed
    */
   Answer(Reply reply, PrintWriter out, boolean thoughts) {
     this.reply = reply;
@@ -24,12 +24,12 @@ final class Answer {
     this.thoughts = thoughts;
   }
 
-  /** Goes on with a piece of the text. */
+  /** Adds a piece of the completion. */
   void next(String piece) {
     tell(reply.next(piece));
   }
 
-  /** Tells what is left at the end, which may have {@code cut} the text in the midst. */
+  /** Ends the answer; {@code cut} if it was cut off. */
   void end(boolean cut) {
     tell(reply.end(cut));
     if (thoughts && thought && !said) {
@@ -44,7 +44,7 @@ final class Answer {
       }
       thought = true;
     }
-    // The blanks at the beginning of an answer are the prompt's form.
+    // Blanks at the beginning of an answer belong to the prompt's format.
     String more = said ? read.content() : read.content().stripLeading();
     if (!more.isEmpty()) {
       if (thoughts && thought && !said) {
@@ -62,12 +62,10 @@ final class Answer {
     }
   }
 
-  /** What it thought. */
   String thought() {
     return reply.reasoning();
   }
 
-  /** What it said. */
   String said() {
     return reply.content().strip();
   }

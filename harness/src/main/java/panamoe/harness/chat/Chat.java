@@ -11,11 +11,11 @@ import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.schedule.EngineThread;
-import panamoe.harness.generate.TextOptions;
+import panamoe.harness.generate.GenerationOptions;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A conversation, line by line: messages are answered, and lines with a slash are commands. */
+/** A conversation on a terminal or a pipe: answers messages, and executes commands with a slash. */
 final class Chat {
   private static final String HELP =
       """
@@ -27,13 +27,13 @@ final class Chat {
       """;
 
   /**
-   * How answers are written.
+   * Settings of answers.
    *
-   * @param seed of the first one
-   * @param thoughts whether thoughts are printed too, dimmed
-   * @param json whether answers are printed as an object a line
+   * @param seed of the first answer
+   * @param thoughts whether to print thoughts, dimmed
+   * @param json whether to print one JSON object per line
    */
-  record Settings(TextOptions text, long seed, boolean thoughts, boolean json) {}
+  record Settings(GenerationOptions text, long seed, boolean thoughts, boolean json) {}
 
   private final EngineThread engine;
   private final Conversation conversation;
@@ -45,7 +45,7 @@ final class Chat {
 
   /**
    * @param out receives answers
-   * @param err receives all else
+   * @param err receives everything else
    */
   Chat(
       EngineThread engine,
@@ -63,9 +63,9 @@ final class Chat {
   }
 
   /**
-   * Answers lines until they end.
+   * Answers lines until their end.
    *
-   * @return whether each was answered
+   * @return whether every line was answered
    */
   boolean run(Lines lines) throws InterruptedException, IOException {
     boolean all = true;
@@ -98,7 +98,7 @@ final class Chat {
       case "/seed" -> seed = number(words[0], value).longValue();
       case "/temperature" -> {
         double wanted = number(words[0], value).doubleValue();
-        settings.text().sampling(wanted, seed); // refuses what is out of range
+        settings.text().sampling(wanted, seed); // refuses values out of range
         temperature = wanted;
       }
       default ->
@@ -136,7 +136,7 @@ final class Chat {
     }
   }
 
-  /** Writes an answer; returns what it says. */
+  /** Generates an answer; returns its content. */
   private String write(Lines lines, int[] prompt) throws InterruptedException {
     List<String> stops = new ArrayList<>(conversation.ends().texts());
     stops.addAll(settings.text().stop());
@@ -158,7 +158,7 @@ final class Chat {
     try {
       text = pieces.await(handle, answer::next);
     } finally {
-      answer.end(text == null || text.cut()); // a terminal does not stay dimmed
+      answer.end(text == null || text.cut()); // resets a dimmed terminal
     }
     if (settings.json()) {
       ObjectNode node = JsonNodeFactory.instance.objectNode().put("text", answer.said());

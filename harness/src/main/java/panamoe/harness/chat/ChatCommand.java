@@ -16,7 +16,7 @@ import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.TemplateOption;
-import panamoe.harness.generate.TextOptions;
+import panamoe.harness.generate.GenerationOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -49,7 +49,7 @@ public final class ChatCommand implements Subcommand {
   private static final long POLL_MILLIS = 100;
 
   @Mixin private SharedOptions shared;
-  @Mixin private TextOptions text;
+  @Mixin private GenerationOptions text;
   @Mixin private RankOptions rankOptions;
   @Mixin private TemplateOption template;
 
@@ -72,9 +72,9 @@ public final class ChatCommand implements Subcommand {
     ModelFolder folder = ModelFolder.open(model);
     Require.that(
         folder.config().encoder() == null,
-        "%s has an encoder: it answers one text, not a conversation; use generate or serve",
+        "%s has an encoder: it takes one prompt, not a conversation; use generate or serve",
         model);
-    folder.tokenizer(); // refuses a model without one
+    folder.tokenizer(); // refuses a model without a tokenizer
     text.complete(folder);
     shared.checked(() -> text.requireExperts(folder));
     ChatFormat chat = template.format(folder);
@@ -86,7 +86,7 @@ public final class ChatCommand implements Subcommand {
     return answered ? 0 : 1;
   }
 
-  /** Returns whether every line of a pipe was answered; a person sees what was not. */
+  /** Returns whether every line of a pipe was answered; on a terminal the user sees it. */
   private boolean talk(
       Ranks ranks, Backend backend, ModelFolder folder, ChatFormat chat, BooleanSupplier stop)
       throws Exception {
@@ -142,7 +142,7 @@ public final class ChatCommand implements Subcommand {
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)));
   }
 
-  /** Neither a line nor a piece of an answer is waited for any more when the program is to end. */
+  /** Interrupts the wait for lines and pieces when the program should end. */
   private static void interruptAt(BooleanSupplier stop, Thread talking) {
     try {
       while (!stop.getAsBoolean()) {

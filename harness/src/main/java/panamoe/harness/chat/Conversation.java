@@ -4,49 +4,47 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.Message;
+import panamoe.conversation.Tools;
 import panamoe.conversation.reply.Reply;
 import panamoe.conversation.template.Prompt;
 import panamoe.io.Require;
 
-/** The messages of a conversation, and the prompt that they make, as at the endpoint. */
+/** The messages of a conversation and their prompt, like at the server's endpoint. */
 final class Conversation {
   private final ChatFormat format;
   private final int context;
   // The system message; empty without one.
   private String system = "";
-  // By turns the user's and the assistant's.
+  // Alternating between user and assistant.
   private final List<String> messages = new ArrayList<>();
   private Prompt latest;
 
   /**
-   * @param context of the model in tokens
+   * @param context length in tokens
    */
   Conversation(ChatFormat format, int context) {
     this.format = format;
     this.context = context;
   }
 
-  /** Sets what stands before all messages. */
   void system(String text) {
     system = text;
   }
 
-  /** Forgets all messages. */
   void reset() {
     messages.clear();
   }
 
-  /** Adds the next message: the user's after the assistant's. */
+  /** Adds the next message: user and assistant alternate. */
   void add(String message) {
     messages.add(message);
   }
 
-  /** Takes back the last message. */
   void takeBack() {
     messages.removeLast();
   }
 
-  /** Of the model in tokens. */
+  /** The context length in tokens. */
   int context() {
     return context;
   }
@@ -61,10 +59,10 @@ final class Conversation {
   }
 
   /**
-   * The tokens of the conversation up to the assistant's next message. If they leave no room for
-   * {@code room} tokens in the context, forgets the oldest messages.
+   * The tokens of the prompt for the assistant's next message. If they leave fewer than {@code
+   * room} tokens in the context, the oldest messages are removed.
    *
-   * @throws panamoe.conversation.template.TemplateException if the model's template refuses it
+   * @throws panamoe.conversation.template.TemplateException if the template refuses the messages
    * @throws IllegalArgumentException if the last message alone leaves no room for one token
    */
   int[] prompt(int room) {
@@ -88,7 +86,7 @@ final class Conversation {
 
   /** Begins the answer to the latest prompt. */
   Reply reply() {
-    return format.reply(latest, true, false);
+    return format.reply(latest, false, Tools.NONE);
   }
 
   private List<Message> all() {

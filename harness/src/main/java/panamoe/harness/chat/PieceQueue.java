@@ -8,7 +8,7 @@ import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
 
-/** Hands a text from the engine's thread to the one that prints it. */
+/** Hands pieces of a completion from the engine's thread to the printing thread. */
 final class PieceQueue implements GenerationListener {
   private static final String END = new String();
 
@@ -40,11 +40,11 @@ final class PieceQueue implements GenerationListener {
   }
 
   /**
-   * Passes the text to {@code onText} piece by piece, to its end; special tokens as {@link
+   * Passes the pieces to {@code onText} until the completion ends; special tokens come as {@link
    * Markers}.
    *
-   * @throws InterruptedException if this thread is interrupted; the text is cancelled then
-   * @throws RuntimeException if the text failed
+   * @throws InterruptedException if this thread is interrupted; the completion is then cancelled
+   * @throws RuntimeException if the completion failed
    */
   @SuppressWarnings("ReferenceEquality")
   Generation await(GenerationHandle handle, Consumer<String> onText) throws InterruptedException {

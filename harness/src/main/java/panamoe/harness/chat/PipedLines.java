@@ -5,15 +5,13 @@ import java.io.IOException;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 
-/**
- * Lines of a file or a pipe. A thread of its own reads them, because a read cannot be interrupted.
- */
+/** Lines of a file or a pipe, read by a separate thread, because reads cannot be interrupted. */
 final class PipedLines implements Lines {
   /**
-   * What was read.
+   * A line or the end.
    *
    * @param line null at the end
-   * @param failure null if there was none
+   * @param failure null for none
    */
   private record Read(String line, IOException failure) {}
 
@@ -35,7 +33,7 @@ final class PipedLines implements Lines {
         read.put(next);
       } while (next.line() != null);
     } catch (InterruptedException _) {
-      // nobody asks any more
+      // the conversation is over
     }
   }
 
@@ -48,7 +46,7 @@ final class PipedLines implements Lines {
     return next.line();
   }
 
-  /** Ctrl-C ends the program, as usual. */
+  /** Ctrl-C ends the program. */
   @Override
   public void onInterrupt(Runnable cancel) {}
 

@@ -8,8 +8,8 @@ import org.jline.reader.UserInterruptException;
 import org.jline.terminal.Terminal;
 
 /**
- * Lines that a person edits on a terminal, with a history. Ctrl-C stops what is written; pressed
- * again before another line it ends the conversation, as Ctrl-D does.
+ * Lines edited on a terminal, with a history. Ctrl-C stops the current answer; pressed again before
+ * the next line it ends the conversation, like Ctrl-D.
  */
 final class TerminalLines implements Lines {
   private static final String PROMPT = "> ";
@@ -23,7 +23,7 @@ final class TerminalLines implements Lines {
     this.reader =
         LineReaderBuilder.builder()
             .terminal(terminal)
-            .option(LineReader.Option.DISABLE_EVENT_EXPANSION, true) // "!" is only a "!"
+            .option(LineReader.Option.DISABLE_EVENT_EXPANSION, true) // "!" has no special meaning
             .build();
   }
 

@@ -38,7 +38,7 @@ import tools.jackson.databind.node.ObjectNode;
     customSynopsis = "panamoe generate [OPTIONS] MODEL",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Continues a text with a trained model, printing it as it comes.",
+    description = "Completes a prompt with a trained model, and streams the completion.",
     footer = {
       "",
       "Examples:",
@@ -49,14 +49,14 @@ import tools.jackson.databind.node.ObjectNode;
       "  mpirun -n 4 panamoe generate novels --comm mpi -p \"Dear\"   four processes",
       "  panamoe generate novels -n 500 -f beginning.txt   the prompt is in a file; - is the standard input",
       "",
-      "MODEL is a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a released model"
-          + " (docs/released-models.md).",
-      "The same seed and settings give the same text, whatever the number of threads."
+      "MODEL is a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a"
+          + " released model (docs/released-models.md).",
+      "The same seed and settings give the same completion, whatever the number of threads."
     })
 public final class GenerateCommand implements Subcommand {
   @Mixin private SharedOptions shared;
   @Mixin private PromptOptions promptOptions;
-  @Mixin private TextOptions text;
+  @Mixin private GenerationOptions text;
   @Mixin private RankOptions rankOptions;
 
   @Mixin private ModelArgument model;
@@ -64,20 +64,20 @@ public final class GenerateCommand implements Subcommand {
   @Option(
       names = "--moe-stats",
       description =
-          "Say after the text which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
+          "Print after the completion which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
   private boolean moeStats;
 
   @Option(
       names = "--switch-capacity",
       description =
-          "Experts of a Switch model drop what its encoder sends beyond their capacity, as transformers "
-              + "has it. Default: nothing is dropped.")
+          "Experts of a Switch model drop what its encoder sends beyond their capacity, as"
+              + " transformers has it. Default: nothing is dropped.")
   private boolean switchCapacity;
 
   @Option(
       names = "--runtime-kernels",
       description =
-          "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
+          "Compile gate and experts for this model and GPU first (--device cuda; docs/runtime-kernels.md).")
   private boolean runtimeKernels;
 
   private String prompt;
@@ -92,7 +92,7 @@ public final class GenerateCommand implements Subcommand {
     ModelFolder folder = switchCapacity ? opened.withDropping() : opened;
     shared.require(
         !switchCapacity || text.guesses() == 0,
-        "--switch-capacity counts rows, so that --guesses would change a text");
+        "--switch-capacity counts rows, so that --guesses would change a completion");
     text.complete(folder);
     shared.checked(() -> text.requireExperts(folder));
     SamplingConfig sampling = text.sampling(shared.seed());
@@ -134,14 +134,14 @@ public final class GenerateCommand implements Subcommand {
     return null;
   }
 
-  /** The most that the prompt and its text will be in the cache. */
+  /** Most tokens of prompt and completion in the cache. */
   private static int tokens(GenerationRequest request, int context) {
     return (int) Math.min((long) request.prompt().length + request.stop().maxTokens(), context);
   }
 
   private void print(
       Engine engine, ModelConfig config, GenerationRequest request, BooleanSupplier stop) {
-    boolean goesOn = config.encoder() == null; // else the text is an answer
+    boolean goesOn = config.encoder() == null; // with an encoder it does not continue the prompt
     PrintWriter out = shared.out();
     Consumer<String> print =
         piece -> {
@@ -163,7 +163,7 @@ public final class GenerateCommand implements Subcommand {
       result = engine.run(request, shared.json() ? _ -> {} : print);
     } catch (IllegalArgumentException e) {
       if (!shared.json()) {
-        out.println(); // the error begins a line
+        out.println(); // the error begins a new line
         out.flush();
       }
       throw e;
@@ -172,7 +172,7 @@ public final class GenerateCommand implements Subcommand {
       out.println(json(result));
     } else {
       out.println();
-      out.flush(); // the text is complete before messages follow
+      out.flush(); // the completion comes before messages
       shared.note(
           "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
           Count.of(result.tokens(), "token"),
@@ -186,17 +186,19 @@ public final class GenerateCommand implements Subcommand {
       }
     }
     if ((goesOn ? result.promptTokens() : 1) + result.tokens() - 1 > config.context()) {
-      shared.err().println("(the context was full: the text went on from the later half of it)");
+      shared
+          .err()
+          .println("(the context was full: the completion went on from the later half of it)");
       shared.err().flush();
     }
   }
 
   private void install(Backend backend, ModelConfig config) {
-    if (!(backend instanceof NativeBackend card) || !card.name().equals("cuda")) {
+    if (!(backend instanceof NativeBackend gpu) || !gpu.name().equals("cuda")) {
       throw shared.usage(
           "--runtime-kernels is for --device cuda, this run computes on %s", backend.name());
     }
-    RuntimeKernels.open().install(card, RuntimeKernels.of(config, text.dtype(), null));
+    RuntimeKernels.open().install(gpu, RuntimeKernels.of(config, text.dtype(), null));
   }
 
   private ObjectNode json(Generation result) {

@@ -7,7 +7,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** The model, which {@code --model} named before: {@code @Mixin ModelArgument model}. */
+/** The model; {@code --model} is its older name: {@code @Mixin ModelArgument model}. */
 final class ModelArgument {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
@@ -28,7 +28,7 @@ final class ModelArgument {
   /**
    * The path as it was given.
    *
-   * @throws ParameterException if none is given, or two
+   * @throws ParameterException if none is given, or both
    */
   Path path() {
     if (model != null && named != null) {

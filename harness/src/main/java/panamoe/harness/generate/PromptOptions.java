@@ -13,8 +13,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The options for how a text begins: {@code @Mixin PromptOptions prompt}. */
-@OptionGroup("What is written")
+/** The options for the prompt: {@code @Mixin PromptOptions prompt}. */
+@OptionGroup("Generation")
 final class PromptOptions {
   /** More than any context holds. */
   private static final int MOST_BYTES = 1 << 26;
@@ -27,7 +27,7 @@ final class PromptOptions {
   @Option(
       names = {"-p", "--prompt"},
       paramLabel = "TEXT",
-      description = "Where to begin. Default: a new text.")
+      description = "The prompt. Default: a new document.")
   private String prompt;
 
   @Option(
@@ -38,7 +38,7 @@ final class PromptOptions {
   private Path file;
 
   /**
-   * The prompt; empty for a new text.
+   * The prompt; empty for a new document.
    *
    * @throws ParameterException if it is given twice
    * @throws panamoe.io.DataException if the file is not UTF-8

@@ -9,13 +9,13 @@ import panamoe.io.Words;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Which experts the rows of a text chose, as a table for each MoE layer. */
+/** Expert counts of a completion, as a table for each MoE layer. */
 public final class RouteTable {
   private static final int BAR = 40;
 
   private RouteTable() {}
 
-  /** Lines that end with a line break; bars are to the scale of the layer's most chosen expert. */
+  /** Lines of text; bars are relative to the layer's most chosen expert. */
   static String of(RouteStatistics routes) {
     StringBuilder table = new StringBuilder();
     for (RouteStatistics.Layer layer : routes.layers()) {
@@ -44,7 +44,7 @@ public final class RouteTable {
     return table.toString();
   }
 
-  /** An object for each layer, as answers have it. */
+  /** An object for each layer, as in responses. */
   public static List<ObjectNode> json(RouteStatistics routes) {
     List<ObjectNode> layers = new ArrayList<>();
     for (RouteStatistics.Layer layer : routes.layers()) {

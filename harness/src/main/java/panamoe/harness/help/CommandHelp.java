@@ -15,13 +15,13 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 import picocli.CommandLine.ParseResult;
 
 /**
- * The help of a command, as picocli writes it, except for four things: the synopsis has only what
- * is required, options stand under headings, a group with {@code --help-all} is left to that, and
- * lines of the footer break at words.
+ * The help of a command in picocli's form, with four differences: the synopsis has only what is
+ * required, options stand under headings, a group with {@code --help-all} is shown only by that
+ * option, and lines of the footer break at words.
  */
 public final class CommandHelp extends Help {
-  /** The option that shows the group it stands in. */
-  private static final String ALL = "--help-all";
+  /** The option that shows its group. */
+  public static final String ALL = "--help-all";
 
   private static final String REMARK = " ".repeat(6);
 
@@ -34,7 +34,7 @@ public final class CommandHelp extends Help {
     return Words.of("%s%n", synopsis(commandSpec()));
   }
 
-  /** What a command needs; all else is "[OPTIONS]". */
+  /** The required arguments of a command; everything else is "[OPTIONS]". */
   static String synopsis(CommandSpec command) {
     if (command.usageMessage().customSynopsis().length > 0) {
       return command.usageMessage().customSynopsis()[0];

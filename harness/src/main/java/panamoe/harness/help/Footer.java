@@ -6,21 +6,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What stands at the end of a command's help.
+ * The text at the end of a command's help.
  *
  * @param parts in order
  */
 record Footer(List<Part> parts) {
   sealed interface Part {}
 
-  /** Sentences, which are broken where a line ends. */
+  /** Sentences, which may be broken across lines. */
   record Prose(String text) implements Part {}
 
   /**
-   * A command to type, or a word that is explained.
+   * A command to type, or a word with an explanation.
    *
-   * @param remark on it; empty for none
-   * @param line as the footer has it
+   * @param remark the explanation; empty for none
+   * @param line as in the footer
    */
   record Example(String command, String remark, String line) implements Part {}
 
@@ -28,7 +28,7 @@ record Footer(List<Part> parts) {
 
   private static final Pattern REMARKED = Pattern.compile(" *(\\S.*?) {3,}(\\S.*)");
 
-  /** Reads lines: indented ones are examples, a remark follows after three spaces or more. */
+  /** Parses lines: indented ones are examples, with a remark after three spaces or more. */
   static Footer of(String... lines) {
     List<Part> parts = new ArrayList<>();
     for (String line : lines) {

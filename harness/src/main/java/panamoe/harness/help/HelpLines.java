@@ -8,11 +8,11 @@ final class HelpLines {
   private HelpLines() {}
 
   /**
-   * Breaks sentences between words.
+   * Breaks sentences at spaces.
    *
-   * @param first what the first line begins with
-   * @param others what each further line begins with
-   * @param width most characters of a line, except where a word is longer
+   * @param first prefix of the first line
+   * @param others prefix of each further line
+   * @param width maximum length of a line, unless a word is longer
    */
   static List<String> broken(String text, String first, String others, int width) {
     List<String> lines = new ArrayList<>();
@@ -31,7 +31,7 @@ final class HelpLines {
     return lines;
   }
 
-  /** Breaks a command before an option, as a shell takes it. */
+  /** Breaks a command before options, with a backslash. */
   static List<String> command(String line, int width) {
     if (line.length() <= width) {
       return List.of(line);

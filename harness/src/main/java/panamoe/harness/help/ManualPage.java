@@ -15,7 +15,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
-/** A command's manual page, in the language of {@code man} (man(7)). */
+/** A command's manual page in the man(7) language. */
 public final class ManualPage {
   private final CommandSpec command;
   private final StringBuilder page = new StringBuilder();
@@ -24,7 +24,7 @@ public final class ManualPage {
     this.command = command;
   }
 
-  /** The page's name, such as {@code panamoe-train}. */
+  /** The name of the page, such as {@code panamoe-train}. */
   public static String name(CommandSpec command) {
     return command.qualifiedName("-");
   }
@@ -41,7 +41,7 @@ public final class ManualPage {
 
   private String write(String version, String date) {
     String[] description = command.usageMessage().description();
-    // A date is read as it stands.
+    // The date is not escaped.
     line(
         Words.of(
             ".TH \"%s\" \"1\" \"%s\" \"%s\" \"Panamoe\"",
@@ -188,7 +188,7 @@ public final class ManualPage {
     page.append(text).append('\n');
   }
 
-  /** Plain text: no character of it is a command of the language. */
+  /** Escapes text, so that no character is a command of the language. */
   private static String escape(String text) {
     String escaped =
         text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("\"", "\\(dq");

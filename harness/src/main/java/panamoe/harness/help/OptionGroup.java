@@ -3,9 +3,9 @@ package panamoe.harness.help;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 
-/** A mixin whose options stand together in a command's help. */
+/** A mixin whose options form a group in a command's help. */
 @Retention(RetentionPolicy.RUNTIME)
 public @interface OptionGroup {
-  /** What its options are about, such as {@code Ranks}. */
+  /** The heading of the group, such as {@code Ranks}. */
   String value();
 }

@@ -7,19 +7,19 @@ import java.util.Map;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 
-/** The options of a command by heading: first its own, last those that every command has. */
+/** The options of a command by heading: its own first, those of every command last. */
 final class OptionGroups {
   private static final String OWN = "";
   private static final String EVERY_COMMAND = "Help";
 
-  private final Map<String, String> headings = new LinkedHashMap<>(); // of options, by longest name
+  private final Map<String, String> headings = new LinkedHashMap<>(); // by an option's longest name
 
   private OptionGroups() {}
 
   /**
    * The visible options.
    *
-   * @return by heading, empty for the command's own
+   * @return by heading; empty for the command's own options
    */
   static Map<String, List<OptionSpec>> of(CommandSpec command) {
     OptionGroups groups = new OptionGroups();

@@ -279,7 +279,7 @@ public final class RankOptions {
    * @param place of the rank among those on this machine
    */
   Backend open(SharedOptions shared, int place) {
-    return cards() ? shared.openCard(place) : shared.open(here());
+    return cards() ? shared.openGpu(place) : shared.open(here());
   }
 
   /** The place of this process among those on this machine. */

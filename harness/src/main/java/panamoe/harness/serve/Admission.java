@@ -2,99 +2,97 @@ package panamoe.harness.serve;
 
 import panamoe.io.Words;
 
-/**
- * Decides whether a request may wait, so that nobody waits for longer than it takes to write a full
- * queue. Thread-safe.
- */
+/** Decides whether a request may wait: its wait is bounded by that of a full queue. Thread-safe. */
 final class Admission {
   private static final long LEAST_MILLIS = 100;
   private static final long MOST_MILLIS = 60_000;
   // Weight of the latest interval in the running mean.
   private static final double WEIGHT = 0.2;
 
-  private final Limits limits;
+  private final Limits.Queue limits;
   private int texts;
   private long tokens;
-  // Requests that were refused, less those for which room has come since.
+  // Refused sequences, less those that have ended since.
   private int refused;
   private long endedAt = System.nanoTime();
   private double secondsPerText;
 
-  Admission(Limits limits) {
+  Admission(Limits.Queue limits) {
     this.limits = limits;
   }
 
   /**
-   * Takes the places of a request.
+   * Reserves slots for a request.
    *
    * @throws ApiError 429 if too many wait
    */
-  synchronized Place admit(TextRequest request) {
-    int bound = limits.sequences() + limits.queuedRequests();
-    if (request.texts() > bound) {
+  synchronized Slots admit(CompletionRequest request) {
+    int bound = limits.sequences() + limits.waiting();
+    if (request.choices() > bound) {
       throw ApiError.invalid(
-          "the request asks for " + request.texts() + " texts, this server takes " + bound, "n");
+          "the request asks for " + request.choices() + " completions, this server takes " + bound,
+          "n");
     }
-    if (texts + request.texts() > bound) {
+    if (texts + request.choices() > bound) {
       throw overloaded(
-          request.texts(),
+          request.choices(),
           Words.of(
-              "%s texts wait, the server's bound is %s",
-              Math.max(0, texts - limits.sequences()), limits.queuedRequests()));
+              "%s sequences wait, the server's bound is %s",
+              Math.max(0, texts - limits.sequences()), limits.waiting()));
     }
-    double wait = secondsPerText * (texts + request.texts() - limits.sequences());
-    if (wait > limits.mostWait().toMillis() / 1e3) {
+    double wait = secondsPerText * (texts + request.choices() - limits.sequences());
+    if (wait > limits.maxWait().toMillis() / 1e3) {
       throw overloaded(
-          request.texts(),
+          request.choices(),
           Words.of(
               "it would wait about %.1f s, the server's bound is %.1f s",
-              wait, limits.mostWait().toMillis() / 1e3));
+              wait, limits.maxWait().toMillis() / 1e3));
     }
-    if (tokens > 0 && tokens + request.promptTokens() > limits.queuedTokens()) {
+    if (tokens > 0 && tokens + request.promptTokens() > limits.tokens()) {
       throw overloaded(
-          request.texts(),
-          "prompts of " + tokens + " tokens wait, the server's bound is " + limits.queuedTokens());
+          request.choices(),
+          "prompts of " + tokens + " tokens wait, the server's bound is " + limits.tokens());
     }
     if (texts == 0) {
-      endedAt = System.nanoTime(); // nobody waited until now
+      endedAt = System.nanoTime(); // the queue was empty until now
     }
-    texts += request.texts();
+    texts += request.choices();
     tokens += request.promptTokens();
-    return new Place(request.texts(), request.promptTokens());
+    return new Slots(request.choices(), request.promptTokens());
   }
 
-  /** Who is refused comes again; when as many were refused as may wait, that does not help. */
+  /** Clients retry; when as many were refused as may wait, retrying does not help. */
   private ApiError overloaded(int more, String why) {
     refused += more;
     long millis = (long) (1000 * secondsPerText * refused);
     return ApiError.overloaded(
-        why, Math.clamp(millis, LEAST_MILLIS, MOST_MILLIS), refused <= limits.queuedRequests());
+        why, Math.clamp(millis, LEAST_MILLIS, MOST_MILLIS), refused <= limits.waiting());
   }
 
-  /** The places of one request. */
-  final class Place implements AutoCloseable {
+  /** The slots of one request. */
+  final class Slots implements AutoCloseable {
     private final int ownTexts;
     private long ownTokens;
 
-    private Place(int texts, long tokens) {
+    private Slots(int texts, long tokens) {
       ownTexts = texts;
       ownTokens = tokens;
     }
 
     /**
-     * The first text of a prompt has its first token, or has ended.
+     * The first choice of a prompt has its first token, or has ended.
      *
      * @param promptTokens of that prompt
      */
     void computed(long promptTokens) {
       synchronized (Admission.this) {
-        long done = Math.min(promptTokens, ownTokens); // none once the place is given back
+        long done = Math.min(promptTokens, ownTokens); // 0 after the slots were released
         ownTokens -= done;
         tokens -= done;
       }
     }
 
-    /** Gives the places back; called once. */
+    /** Releases the slots; called once. */
     @Override
     public void close() {
       synchronized (Admission.this) {

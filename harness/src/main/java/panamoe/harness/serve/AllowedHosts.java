@@ -6,19 +6,19 @@ import java.util.Locale;
 import org.eclipse.jetty.util.HostPort;
 
 /**
- * The names by which a server without keys may be asked. Without this check a page of another site
- * could use the server: its own name may lead to this machine (DNS rebinding). Thread-safe.
+ * The host names accepted by a server without keys. Without this check a page of another site could
+ * use the server, because its name may resolve to this machine (DNS rebinding). Thread-safe.
  */
 record AllowedHosts(List<String> names) {
   /**
-   * @param names allowed beside loopback names and addresses, and the address that was asked; also
-   *     as addresses of a browser, http://NAME:PORT/
+   * @param names allowed in addition to loopback names and the address of the connection; also as a
+   *     browser's URL, http://NAME:PORT/
    */
   AllowedHosts {
     names = names.stream().map(AllowedHosts::plain).toList();
   }
 
-  /** A name in lower case, without what may stand around it: scheme, root dot, port, brackets. */
+  /** A name in lower case, without scheme, root dot, port and brackets. */
   private static String plain(String name) {
     return name.toLowerCase(Locale.ROOT)
         .replaceFirst("^https?://", "")
@@ -26,15 +26,15 @@ record AllowedHosts(List<String> names) {
         .replaceAll("[\\[\\]]", "");
   }
 
-  /** Whether a request can have this name; there are no patterns. */
+  /** Whether it can be a host name; patterns are not supported. */
   static boolean isName(String name) {
     return plain(name).matches("[\\p{Alnum}._-]+|[\\p{XDigit}:.]+");
   }
 
   /**
-   * Refuses a request that a page of another site may have made.
+   * Refuses a request that a page of another site may have sent.
    *
-   * @param host the header Host; null without one: every browser sends it
+   * @param host the header Host; null without it: every browser sends it
    * @param bound the address at which the request arrived
    */
   void require(String host, InetAddress bound) throws ApiError {
@@ -59,7 +59,7 @@ record AllowedHosts(List<String> names) {
     }
   }
 
-  /** Refuses a request of a page that, by its Origin, is of another site than the one it asks. */
+  /** Refuses a request of a page whose Origin is another site. */
   static void requireOwnPage(String origin, String host) throws ApiError {
     if (origin != null && (host == null || !origin.endsWith("://" + host))) {
       throw ApiError.foreign(origin);

@@ -4,7 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.io.Words;
 
-/** A request that is answered by an error, in OpenAI's form. Its message goes to the client. */
+/** A request's error, in OpenAI's form. Its message goes to the client. */
 final class ApiError extends RuntimeException {
   /** The error as JSON. */
   record Body(Error error) {
@@ -40,7 +40,7 @@ final class ApiError extends RuntimeException {
     return body;
   }
 
-  /** Headers of the answer beside the usual ones. */
+  /** Headers of the response in addition to the usual ones. */
   Map<String, String> headers() {
     return headers;
   }
@@ -48,13 +48,13 @@ final class ApiError extends RuntimeException {
   /**
    * 400.
    *
-   * @param param the field that is wrong; null if the whole request is
+   * @param param the wrong field; null for the whole request
    */
   static ApiError invalid(String message, String param) {
     return new ApiError(400, message, INVALID, param, "invalid_value");
   }
 
-  /** 400 for a field whose meaning would be lost if it were ignored. */
+  /** 400 for a field that cannot be ignored without changing the result. */
   static ApiError unsupported(String message, String param) {
     return new ApiError(400, message, INVALID, param, "unsupported_parameter");
   }
@@ -69,13 +69,13 @@ final class ApiError extends RuntimeException {
         .with("WWW-Authenticate", "Bearer");
   }
 
-  /** A request that HTTP's standard forbids, or whose head is too large. */
+  /** A request that violates the HTTP standard, or whose head is too large. */
   static ApiError protocol(int status, String reason) {
     String message = "the request is wrong as HTTP: " + reason;
     return of(status, message, INVALID, "invalid_http");
   }
 
-  /** A name under which a page of another site may have asked. */
+  /** A host name that a page of another site may have used. */
   static ApiError foreignHost(String host) {
     String message =
         Words.of(
@@ -84,7 +84,7 @@ final class ApiError extends RuntimeException {
     return of(403, message, "permission_error", "foreign_host");
   }
 
-  /** A browser asks for a page of another site. */
+  /** A browser's request for a page of another site. */
   static ApiError foreign(String origin) {
     String message = "a page of " + origin + " may not use this server, which has no keys";
     return of(403, message, "permission_error", "foreign_page");
@@ -113,8 +113,8 @@ final class ApiError extends RuntimeException {
   /**
    * 429.
    *
-   * @param retryMillis when there is probably room
-   * @param retry whether it makes sense to ask again
+   * @param retryMillis when there will probably be room
+   * @param retry whether retrying makes sense
    */
   static ApiError overloaded(String message, long retryMillis, boolean retry) {
     return of(429, message, "overloaded_error", "queue_full")

@@ -9,7 +9,7 @@ import panamoe.harness.UserText;
 import panamoe.io.Require;
 import panamoe.io.Sha256;
 
-/** Who may use the server: everybody, or who has one of its keys. Thread-safe. */
+/** The keys of which a client needs one, or none. Thread-safe. */
 record ApiKeys(List<byte[]> digests) {
   private static final String BEARER = "Bearer ";
 
@@ -17,9 +17,9 @@ record ApiKeys(List<byte[]> digests) {
   static final ApiKeys NONE = new ApiKeys(List.of());
 
   /**
-   * Reads a file of keys, one a line; empty lines and those that begin with # do not count.
+   * Reads a file with one key per line, without empty lines and those that begin with #.
    *
-   * @throws IllegalArgumentException if there is no key in it
+   * @throws IllegalArgumentException if it has no key
    */
   static ApiKeys read(Path file) throws IOException {
     List<byte[]> digests =
@@ -34,10 +34,10 @@ record ApiKeys(List<byte[]> digests) {
   }
 
   /**
-   * Whose request this is: the number of its key, or nothing where no key is needed. Takes as long
+   * The user of a request: the number of its key, or empty if no key is needed. Takes the same time
    * for a wrong key as for a right one.
    *
-   * @param authorization the header; null where the request has no such header
+   * @param authorization the header; null if absent
    * @throws ApiError 401 if a key is needed and this is not a key
    */
   String user(String authorization) {

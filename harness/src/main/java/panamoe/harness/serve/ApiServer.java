@@ -22,22 +22,22 @@ import panamoe.io.Count;
 import panamoe.open.ExpertHeat;
 
 /**
- * The HTTP server: paths, keys and errors, from the first connection to the last. It answers while
- * the model is being loaded, but writes texts only when it has an engine.
+ * The HTTP server: routes, keys and errors. It accepts requests while the model is being loaded,
+ * but completes prompts only when it has an engine.
  */
 final class ApiServer implements AutoCloseable {
   static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
-  // How long a scrape waits for the step that is being computed.
+  // How long a scrape waits for the current step.
   private static final Duration SCRAPE = Duration.ofSeconds(2);
   // Without keys, because orchestrators have none.
   static final String HEALTH = "/health";
   static final String LIVE = "/livez";
 
-  /** What answers a method of a path. */
+  /** Handles requests of one path. */
   @FunctionalInterface
   private interface Endpoint {
-    void answer(HttpExchange call) throws IOException, InterruptedException;
+    void handle(HttpExchange call) throws IOException, InterruptedException;
   }
 
   private record Route(String method, Endpoint endpoint) {}
@@ -53,11 +53,11 @@ final class ApiServer implements AutoCloseable {
   private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
   private final AllowedHosts hosts;
   private final HttpListener http;
-  // Probes wait for no other request.
+  // Probes do not wait for other requests.
   private final ExecutorService probes =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("probes").factory());
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
-  private final AtomicInteger answering = new AtomicInteger();
+  private final AtomicInteger responding = new AtomicInteger();
   private final CountDownLatch stop = new CountDownLatch(1);
   private final CountDownLatch hurry = new CountDownLatch(1);
   private final Endpoint model;
@@ -68,10 +68,10 @@ final class ApiServer implements AutoCloseable {
   /**
    * Starts to listen.
    *
-   * @param hosts by which names it may be asked; with keys, by any
-   * @param requests keeps the texts; null: nobody does
-   * @param log receives what an operator should know, a line each, nothing of any request's text
-   * @throws IOException if the address cannot be had
+   * @param hosts accepted host names; with keys, any
+   * @param requests logs completions; null for no log
+   * @param log receives messages for the operator, one line each, without content of requests
+   * @throws IOException if the address cannot be bound
    */
   ApiServer(
       InetSocketAddress address,
@@ -88,13 +88,13 @@ final class ApiServer implements AutoCloseable {
     this.hosts = hosts;
     this.metrics = metrics;
     this.log = log;
-    this.connections = new Connections(limits.slowReader());
+    this.connections = new Connections(limits.http().slowReader());
     StateEndpoint told = new StateEndpoint(served);
-    TextEndpoint texts =
-        new TextEndpoint(
+    CompletionEndpoint texts =
+        new CompletionEndpoint(
             served,
             limits,
-            new Admission(limits),
+            new Admission(limits.queue()),
             metrics,
             connections,
             this::requireEngine,
@@ -114,8 +114,8 @@ final class ApiServer implements AutoCloseable {
     route("GET", LIVE, call -> told.live(call, state()));
     LivePage page = new LivePage();
     keyless.addAll(page.paths());
-    page.paths().forEach(path -> route("GET", path, page::answer));
-    this.http = new HttpListener(address, limits, this::handle);
+    page.paths().forEach(path -> route("GET", path, page::respond));
+    this.http = new HttpListener(address, limits.http(), this::handle);
   }
 
   private void route(String method, String path, Endpoint endpoint) {
@@ -126,7 +126,7 @@ final class ApiServer implements AutoCloseable {
     return http.port();
   }
 
-  /** Requests for texts that are not answered yet. */
+  /** Unfinished completion requests. */
   int waiting() {
     return connections.size();
   }
@@ -138,13 +138,13 @@ final class ApiServer implements AutoCloseable {
     progress = part;
   }
 
-  /** Takes requests from now on. The engine remains the caller's. */
+  /** Accepts requests from now on. The caller closes the engine. */
   void ready(EngineThread writer) {
     engine = writer;
     state = ServerState.READY;
   }
 
-  /** Tells from now on how often servers before this one sent rows to each expert. */
+  /** Also reports the expert counts of earlier servers from now on. */
   void keeps(List<ExpertHeat.Layer> layers) {
     moe.keeps(layers);
   }
@@ -169,11 +169,11 @@ final class ApiServer implements AutoCloseable {
   private void scrape(HttpExchange call) throws IOException, InterruptedException {
     if (state() == ServerState.READY) {
       try {
-        synchronized (metrics) { // in the order in which they were told
+        synchronized (metrics) { // in the order of the statistics
           metrics.routed(engine.routeStatistics().get(SCRAPE.toMillis(), TimeUnit.MILLISECONDS));
         }
       } catch (ExecutionException | TimeoutException | IllegalStateException _) {
-        // The latest ones stay: a step takes long, or was the last one.
+        // The latest statistics stay: the step takes long, or was the last one.
       }
     }
     String accepted = call.header("Accept");
@@ -182,14 +182,14 @@ final class ApiServer implements AutoCloseable {
         open
             ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
             : "text/plain; version=0.0.4; charset=utf-8";
-    call.answer(type, metrics.scrape(type));
+    call.respond(type, metrics.scrape(type));
   }
 
   private void handle(HttpExchange call) {
     if (isProbe(call.path()) && !call.hasBody()) {
-      probes.execute(() -> answer(call.withoutWaiting()));
+      probes.execute(() -> respond(call.withoutWaiting()));
     } else {
-      threads.execute(() -> answer(call));
+      threads.execute(() -> respond(call));
     }
   }
 
@@ -197,38 +197,38 @@ final class ApiServer implements AutoCloseable {
     return path.equals(HEALTH) || path.equals(LIVE);
   }
 
-  private void answer(HttpExchange call) {
-    answering.incrementAndGet();
+  private void respond(HttpExchange call) {
+    responding.incrementAndGet();
     try (call) {
       try {
         requireAllowed(call);
-        route(call.path(), call.method()).answer(call);
+        route(call.path(), call.method()).handle(call);
       } catch (ApiError e) {
         if (e.status() == 429) {
           metrics.refused("queue_full");
         }
-        call.answer(e);
+        call.respond(e);
       } catch (OutOfMemoryError _) {
-        call.answer(ApiError.outOfMemory());
+        call.respond(ApiError.outOfMemory());
       } catch (RuntimeException | StackOverflowError e) {
         log.accept("a request to " + routeOf(call.path()) + " failed: " + place(e));
-        call.answer(ApiError.internal("the server failed to answer this request"));
+        call.respond(ApiError.internal("the server failed to serve this request"));
       }
       call.end();
     } catch (IOException | InterruptedException | OutOfMemoryError _) {
       // The connection is closed.
     } finally {
-      answering.decrementAndGet();
+      responding.decrementAndGet();
     }
   }
 
-  /** Before anything of the body is read. */
+  /** Checks a request before its body is read. */
   private void requireAllowed(HttpExchange call) {
     String path = call.path();
     if (keys == ApiKeys.NONE) {
       String host = call.header("Host");
       AllowedHosts.requireOwnPage(call.header("Origin"), host);
-      if (!isProbe(path)) { // an orchestrator asks by any name
+      if (!isProbe(path)) { // an orchestrator may use any name
         hosts.require(host, call.bound());
       }
     } else if (!keyless.contains(path)) {
@@ -261,7 +261,7 @@ final class ApiServer implements AutoCloseable {
     return failure.getClass().getName() + (trace.length == 0 ? "" : " at " + trace[0]);
   }
 
-  /** Asks {@link #awaitStop} to return; a second call asks for haste. Any thread may call it. */
+  /** Makes {@link #awaitStop} return; a second call skips the grace period. Thread-safe. */
   void stop() {
     if (stop.getCount() > 0) {
       stop.countDown();
@@ -272,15 +272,15 @@ final class ApiServer implements AutoCloseable {
 
   /**
    * Waits until the server is asked to stop, and drains it: new requests are refused, running ones
-   * go on for a while, and what is left then ends with an error.
+   * go on for a while, and the rest ends with an error.
    */
   void awaitStop() throws InterruptedException {
     stop.await();
     state = ServerState.DRAINING;
     log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
     awaitNone(connections::size, limits.shutdown(), hurry);
-    connections.fail(TextResponse.stopped(ServerState.DRAINING));
-    awaitNone(answering::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
+    connections.fail(CompletionResponse.stopped(ServerState.DRAINING));
+    awaitNone(responding::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
   }
 
   private static void awaitNone(IntSupplier left, Duration most, CountDownLatch enough)

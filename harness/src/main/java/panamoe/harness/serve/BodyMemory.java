@@ -1,19 +1,18 @@
 package panamoe.harness.serve;
 
 /**
- * The memory that the bodies of all requests may take together, as they arrive and as they are
- * read. Small ones always have room: those who hold large ones keep nobody else from asking.
- * Thread-safe.
+ * Limits the memory for the bodies of all requests, while they arrive and while they are read.
+ * Small bodies always have room, so that large ones do not block other clients. Thread-safe.
  */
 final class BodyMemory {
-  /** Bytes of each request that do not count; connections are limited. */
+  /** Bytes of each request that are not counted; the number of connections is limited. */
   private static final long SMALL = 64 << 10;
 
   private final long most;
   private long taken;
 
   /**
-   * @param most bytes of all requests; one alone may have more
+   * @param most bytes of all requests; a single one may have more
    */
   BodyMemory(long most) {
     this.most = most;
@@ -23,14 +22,14 @@ final class BodyMemory {
     return new Share();
   }
 
-  /** What one request takes. Used by one thread at a time. */
+  /** The memory of one request. Used by one thread at a time. */
   final class Share implements AutoCloseable {
     private long mine;
 
     /**
-     * Takes {@code bytes} in all. Of two that have no room together one gets it.
+     * Reserves {@code bytes} in total. Of two requests that do not fit together one succeeds.
      *
-     * @throws ApiError 429 if others have too much for that
+     * @throws ApiError 429 if others have too much
      */
     void grow(long bytes) {
       long more = Math.max(0, bytes - SMALL - mine);

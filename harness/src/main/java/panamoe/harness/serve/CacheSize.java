@@ -8,25 +8,25 @@ import panamoe.open.InferenceMemory;
 import panamoe.tensor.DType;
 
 /**
- * How much memory keys and values take.
+ * The size of the key/value cache.
  *
  * @param blocks of {@link EngineConfig#BLOCK} tokens
- * @param windowBlocks most blocks of layers with a window; never more than {@code blocks}
- * @param tokenBytes bytes of a token in layers without a window
- * @param windowBytes bytes of a token in layers with one
+ * @param windowBlocks most blocks of layers with a window; at most {@code blocks}
+ * @param tokenBytes bytes per token in layers without a window
+ * @param windowBytes bytes per token in layers with one
  */
 record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowBytes) {
   private static final long MIB = 1 << 20;
 
   /**
-   * Room for all sequences of {@code most}, or what half of the free memory holds.
+   * Room for all sequences of {@code most}, limited to half of the free memory.
    *
    * @param dtype of keys and values
-   * @param most with a cache for as many sequences of the whole context as it has
-   * @param mib how much it may take instead; 0 if that is not said
-   * @param freeBytes of the device, beside the weights
-   * @throws IllegalArgumentException if it cannot hold even one sequence, or, where its size is
-   *     said, one block
+   * @param most with a cache for all its sequences at the full context
+   * @param mib the size instead; 0 if not given
+   * @param freeBytes of the device, without the weights
+   * @throws IllegalArgumentException if it does not hold one sequence or, with a given size, one
+   *     block
    */
   static CacheSize of(
       ModelConfig config, DType dtype, EngineConfig most, long mib, long freeBytes) {
@@ -53,7 +53,7 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
       }
       return said;
     }
-    // Each sequence has room of its own for what an encoder reads.
+    // Each sequence has separate memory for an encoder's keys and values.
     long encoded = most.sequences() * InferenceMemory.ofEncodedText(config, dtype);
     CacheSize held = whole.within(Math.max(0, freeBytes / 2 - encoded));
     int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);
@@ -65,18 +65,18 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
     return held;
   }
 
-  /** As many of the blocks as {@code bytes} hold. */
+  /** This cache, limited to {@code bytes}. */
   private CacheSize within(long bytes) {
     long blockBytes = EngineConfig.BLOCK * (tokenBytes + windowBytes);
     long held = bytes / blockBytes;
-    if (held > windowBlocks) { // the others are of layers without a window
+    if (held > windowBlocks) { // further blocks are of layers without a window
       long windows = EngineConfig.BLOCK * windowBlocks * windowBytes;
       held = tokenBytes == 0 ? blocks : (bytes - windows) / (EngineConfig.BLOCK * tokenBytes);
     }
     return withBlocks(Math.min(blocks, held));
   }
 
-  /** With {@code fewer} blocks. */
+  /** This cache with {@code fewer} blocks. */
   CacheSize withBlocks(long fewer) {
     return new CacheSize(fewer, Math.min(windowBlocks, fewer), tokenBytes, windowBytes);
   }

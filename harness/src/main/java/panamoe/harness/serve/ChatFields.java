@@ -10,9 +10,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The fields of a conversation: messages, functions, and what a template is told beside. */
+/** The fields of a conversation: messages, functions, and variables of the template. */
 final class ChatFields {
-  /** Variables of templates that a request sets: all that it says beside the conversation. */
+  /** Further variables of the template. */
   private static final String VARIABLES = "chat_template_kwargs";
 
   private static final String EFFORT = "reasoning_effort";
@@ -20,9 +20,9 @@ final class ChatFields {
   private ChatFields() {}
 
   /**
-   * The prompt of a request's {@code messages}, with what may be called.
+   * The prompt of a request's {@code messages}.
    *
-   * @throws ApiError if they are no conversation, or the template refuses them
+   * @throws ApiError if they are not a conversation, or the template refuses them
    */
   static Prompt prompt(Fields fields, ChatFormat chat, Tools tools) {
     List<Message> messages = ChatMessages.of(fields, chat.template().isPresent());
@@ -34,7 +34,7 @@ final class ChatFields {
   }
 
   private static ObjectNode variables(Fields fields, ChatFormat chat) {
-    // A template that does not know of it writes the same prompt.
+    // Templates ignore variables that they do not know.
     String effort = fields.text(EFFORT, null);
     if (effort != null && !chat.efforts().contains(effort)) {
       throw fields.wrong(EFFORT, "is none of " + String.join(", ", chat.efforts()));

@@ -7,11 +7,11 @@ import panamoe.conversation.reply.Reply;
 import panamoe.data.Tokenizer;
 
 /**
- * Answers of chat completions.
+ * Responses of chat completions.
  *
- * @param replies of each text; empty if texts are content alone
+ * @param replies for each choice; empty if completions are content only
  */
-record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply> replies)
+record ChatForm(Head head, CompletionRequest request, Tokenizer tokenizer, List<Reply> replies)
     implements ResponseForm {
   record Message(
       String role,
@@ -21,10 +21,10 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   /**
-   * A call of a function, or what a chunk adds to one.
+   * A call of a function, or a chunk's part of one.
    *
-   * @param index the call's number in its text; null in a whole answer
-   * @param id null where a chunk goes on with a call, as {@code type} and the function's name are
+   * @param index of the call in its choice; null in a whole response
+   * @param id null in a chunk that continues a call; {@code type} and the function's name too
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   record ToolCall(Integer index, String id, String type, Function function) {
@@ -40,10 +40,10 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
   }
 
   /**
-   * A text.
+   * A choice.
    *
-   * @param message of a whole answer
-   * @param delta of a chunk
+   * @param message in a whole response
+   * @param delta in a chunk
    */
   record Choice(
       int index,
@@ -62,26 +62,26 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   @Override
-  public Answer whole(List<StreamedText> texts, Usage usage) {
+  public Response whole(List<StreamedChoice> texts, Usage usage) {
     List<Choice> choices =
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList();
-    return new Answer(
+    return new Response(
         head, "chat.completion", choices, usage.thinking(thoughtTokens()), promptIds());
   }
 
-  private Choice choice(int index, StreamedText text) {
+  private Choice choice(int index, StreamedChoice text) {
     return new Choice(
         index,
         message(index, text),
         null,
-        ChatLogprobs.of(tokenizer, text.drawn()),
+        ChatLogprobs.of(tokenizer, text.sampled()),
         reason(index, text.finish()),
-        ResponseForm.tokenIds(request, text.drawn()),
+        ResponseForm.tokenIds(request, text.sampled()),
         text.finish().panamoe(),
         MoeFields.whole(request.routing(), text));
   }
 
-  private Message message(int index, StreamedText text) {
+  private Message message(int index, StreamedChoice text) {
     if (replies.isEmpty()) {
       return new Message("assistant", text.text(), "", null, List.of());
     }
@@ -98,15 +98,15 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
             .toList());
   }
 
-  private static Reply.Read read(Reply reply, TextEvent.Piece piece) {
-    return reply.next(piece.marked(), piece.drawn().size());
+  private static Reply.Read read(Reply reply, ChoiceEvent.Piece piece) {
+    return reply.next(piece.marked(), piece.sampled().size());
   }
 
   private long thoughtTokens() {
     return replies.stream().mapToLong(Reply::thoughtTokens).sum();
   }
 
-  /** A text that ends with a call ends for its sake. */
+  /** A choice that ends with a call has the finish reason tool_calls. */
   private String reason(int choice, Finish finish) {
     boolean called = !replies.isEmpty() && replies.get(choice).called();
     return called && finish.reason().equals("stop") ? "tool_calls" : finish.reason();
@@ -123,21 +123,21 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
   }
 
   @Override
-  public Answer begin(int choice) {
+  public Response begin(int choice) {
     Delta delta = new Delta("assistant", replies.isEmpty() ? "" : null, null, List.of());
     return chunk(
         List.of(new Choice(choice, null, delta, null, null, null, null, null)), null, promptIds());
   }
 
   @Override
-  public Answer piece(TextEvent.Piece piece) {
+  public Response piece(ChoiceEvent.Piece piece) {
     Delta delta =
         replies.isEmpty()
             ? new Delta(null, piece.text(), null, List.of())
             : delta(read(replies.get(piece.choice()), piece));
-    ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
-    int[] ids = ResponseForm.tokenIds(request, piece.drawn());
-    MoeFields moe = MoeFields.piece(request.routing(), piece.drawn());
+    ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.sampled());
+    int[] ids = ResponseForm.tokenIds(request, piece.sampled());
+    MoeFields moe = MoeFields.piece(request.routing(), piece.sampled());
     boolean silent =
         delta.content() == null
             && (delta.reasoningContent() == null || delta.reasoningContent().isEmpty())
@@ -152,7 +152,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
   }
 
   @Override
-  public Answer end(int choice, StreamedText text) {
+  public Response end(int choice, StreamedChoice text) {
     Delta delta =
         replies.isEmpty()
             ? new Delta(null, null, null, List.of())
@@ -173,15 +173,15 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply>
   }
 
   @Override
-  public Answer usage(Usage usage) {
+  public Response usage(Usage usage) {
     return chunk(List.of(), usage.thinking(thoughtTokens()), null);
   }
 
-  private Answer chunk(List<Choice> choices, Usage usage, int[] promptIds) {
-    return new Answer(head, "chat.completion.chunk", choices, usage, promptIds);
+  private Response chunk(List<Choice> choices, Usage usage, int[] promptIds) {
+    return new Response(head, "chat.completion.chunk", choices, usage, promptIds);
   }
 
   private int[] promptIds() {
-    return request.answer().tokenIds() ? request.prompts().getFirst() : null;
+    return request.delivery().tokenIds() ? request.prompt(0) : null;
   }
 }

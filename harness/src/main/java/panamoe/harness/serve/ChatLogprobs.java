@@ -6,10 +6,10 @@ import java.util.List;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenLogprobs;
 
-/** Logprobs in the form of chat completions. */
+/** Log probabilities in the form of chat completions. */
 record ChatLogprobs(List<Token> content) {
   /**
-   * @param topLogprobs null in a list of them
+   * @param topLogprobs null within such a list
    */
   record Token(
       String token,
@@ -17,13 +17,13 @@ record ChatLogprobs(List<Token> content) {
       int[] bytes,
       @JsonInclude(JsonInclude.Include.NON_NULL) List<Token> topLogprobs) {}
 
-  /** Those of some tokens; null if they were not asked for. */
-  static ChatLogprobs of(Tokenizer tokenizer, List<TextEvent.Drawn> drawn) {
-    if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
+  /** Those of some tokens; null if not asked for. */
+  static ChatLogprobs of(Tokenizer tokenizer, List<ChoiceEvent.Sampled> sampled) {
+    if (sampled.isEmpty() || sampled.getFirst().logprobs() == null) {
       return null;
     }
     List<Token> content = new ArrayList<>();
-    for (TextEvent.Drawn next : drawn) {
+    for (ChoiceEvent.Sampled next : sampled) {
       TokenLogprobs logprobs = next.logprobs();
       List<Token> top = new ArrayList<>();
       for (int i = 0; i < logprobs.tokens().length; i++) {

@@ -8,16 +8,16 @@ import panamoe.conversation.Message;
 import panamoe.conversation.reply.FunctionCall;
 import tools.jackson.databind.JsonNode;
 
-/** Reads the messages of a request, which are OpenAI's. */
+/** Parses the messages of a request in OpenAI's form. */
 record ChatMessages(boolean template, Set<String> calledIds) {
   private static final Set<String> ROLES =
       Set.of("system", "developer", "user", "assistant", "tool");
 
   /**
-   * Reads them.
+   * Parses {@code messages}.
    *
    * @param template whether the model has a template, which may show names and reasoning
-   * @throws ApiError if they are no conversation, or hold more than text and calls
+   * @throws ApiError if they are not a conversation, or hold more than text and calls
    */
   static List<Message> of(Fields fields, boolean template) {
     JsonNode messages = fields.required("messages");
@@ -28,7 +28,7 @@ record ChatMessages(boolean template, Set<String> calledIds) {
     for (int i = 0; i < messages.size(); i++) {
       Fields message = fields.inner("messages[" + i + "]", messages.get(i));
       read.add(reader.one(message));
-      // What clients send back of an answer where it says nothing.
+      // Clients send these fields of a response back, usually null.
       message.refuse("function_call", "audio", "refusal", "annotations");
       message.ignore("cache_control");
       message.requireNoOthers();
@@ -61,7 +61,7 @@ record ChatMessages(boolean template, Set<String> calledIds) {
     } else {
       message.refuse("reasoning_content");
       if (role.equals("tool")) {
-        message.ignore("name"); // its call has it
+        message.ignore("name"); // its call has the name
       } else {
         message.refuse("name");
       }
@@ -116,7 +116,7 @@ record ChatMessages(boolean template, Set<String> calledIds) {
         throw function.wrong("arguments", "is not the text of a JSON object");
       }
       function.requireNoOthers();
-      call.ignore("index"); // of a chunk that a client has kept
+      call.ignore("index"); // from a client that kept a chunk
       call.requireNoOthers();
     }
     return read;
@@ -130,7 +130,7 @@ record ChatMessages(boolean template, Set<String> calledIds) {
     return text;
   }
 
-  /** The call that a message of the role tool is the result of: an earlier message made it. */
+  /** The call that a tool's message answers, in an earlier message. */
   private String calledId(Fields message) {
     String id = message.text("tool_call_id", "");
     message.require(

@@ -6,8 +6,9 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 
-/** Answers of completions. */
-record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Writer> logprobs)
+/** Responses of completions. */
+record CompletionForm(
+    Head head, CompletionRequest request, List<CompletionLogprobs.Writer> logprobs)
     implements ResponseForm {
   record Choice(
       int index,
@@ -19,61 +20,61 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
       @JsonInclude(JsonInclude.Include.NON_NULL) MoeFields moe) {}
 
-  CompletionForm(Head head, TextRequest request, Tokenizer tokenizer) {
+  CompletionForm(Head head, CompletionRequest request, Tokenizer tokenizer) {
     this(
         head,
         request,
         Stream.generate(() -> new CompletionLogprobs.Writer(tokenizer))
-            .limit(request.texts())
+            .limit(request.choices())
             .toList());
   }
 
   @Override
-  public Answer whole(List<StreamedText> texts, Usage usage) {
-    return answer(
+  public Response whole(List<StreamedChoice> texts, Usage usage) {
+    return response(
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList(), usage);
   }
 
-  private Choice choice(int index, StreamedText text) {
+  private Choice choice(int index, StreamedChoice text) {
     return new Choice(
         index,
         text.text(),
-        logprobs.get(index).next(text.drawn()),
+        logprobs.get(index).next(text.sampled()),
         text.finish().reason(),
         promptIds(index),
-        ResponseForm.tokenIds(request, text.drawn()),
+        ResponseForm.tokenIds(request, text.sampled()),
         text.finish().panamoe(),
         MoeFields.whole(request.routing(), text));
   }
 
   @Override
-  public Answer begin(int choice) {
-    return request.answer().tokenIds()
-        ? answer(
+  public Response begin(int choice) {
+    return request.delivery().tokenIds()
+        ? response(
             List.of(new Choice(choice, "", null, null, promptIds(choice), null, null, null)), null)
         : null;
   }
 
   @Override
-  public Answer piece(TextEvent.Piece piece) {
-    return answer(
+  public Response piece(ChoiceEvent.Piece piece) {
+    return response(
         List.of(
             new Choice(
                 piece.choice(),
                 piece.text(),
-                logprobs.get(piece.choice()).next(piece.drawn()),
+                logprobs.get(piece.choice()).next(piece.sampled()),
                 null,
                 null,
-                ResponseForm.tokenIds(request, piece.drawn()),
+                ResponseForm.tokenIds(request, piece.sampled()),
                 null,
-                MoeFields.piece(request.routing(), piece.drawn()))),
+                MoeFields.piece(request.routing(), piece.sampled()))),
         null);
   }
 
   @Override
-  public Answer end(int choice, StreamedText text) {
+  public Response end(int choice, StreamedChoice text) {
     Finish finish = text.finish();
-    return answer(
+    return response(
         List.of(
             new Choice(
                 choice,
@@ -88,15 +89,15 @@ record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Wr
   }
 
   @Override
-  public Answer usage(Usage usage) {
-    return answer(List.of(), usage);
+  public Response usage(Usage usage) {
+    return response(List.of(), usage);
   }
 
-  private Answer answer(List<Choice> choices, Usage usage) {
-    return new Answer(head, "text_completion", choices, usage, null);
+  private Response response(List<Choice> choices, Usage usage) {
+    return new Response(head, "text_completion", choices, usage, null);
   }
 
   private int[] promptIds(int choice) {
-    return request.answer().tokenIds() ? request.prompts().get(choice / request.n()) : null;
+    return request.delivery().tokenIds() ? request.prompt(choice) : null;
   }
 }

@@ -9,10 +9,10 @@ import panamoe.data.Utf8Stream;
 import panamoe.engine.sample.TokenLogprobs;
 
 /**
- * Logprobs in the form of completions.
+ * Log probabilities in the form of completions.
  *
- * @param topLogprobs of the most probable tokens and the drawn one
- * @param textOffset characters (Unicode code points) of the text before each token
+ * @param topLogprobs of the most probable tokens and the sampled one
+ * @param textOffset the position of each token in the text, in Unicode code points
  */
 record CompletionLogprobs(
     List<String> tokens,
@@ -20,7 +20,7 @@ record CompletionLogprobs(
     List<Map<String, Double>> topLogprobs,
     List<Integer> textOffset) {
 
-  /** Makes those of one text, piece by piece. */
+  /** Collects those of one choice. */
   static final class Writer {
     private final Tokenizer tokenizer;
     private final Utf8Stream characters = new Utf8Stream();
@@ -30,15 +30,15 @@ record CompletionLogprobs(
       this.tokenizer = tokenizer;
     }
 
-    /** Those of the next tokens; null if they were not asked for. */
-    CompletionLogprobs next(List<TextEvent.Drawn> drawn) {
-      if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
+    /** Those of the next tokens; null if not asked for. */
+    CompletionLogprobs next(List<ChoiceEvent.Sampled> sampled) {
+      if (sampled.isEmpty() || sampled.getFirst().logprobs() == null) {
         return null;
       }
       CompletionLogprobs made =
           new CompletionLogprobs(
               new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-      for (TextEvent.Drawn next : drawn) {
+      for (ChoiceEvent.Sampled next : sampled) {
         TokenLogprobs logprobs = next.logprobs();
         Map<String, Double> top = new LinkedHashMap<>();
         for (int i = 0; i < logprobs.tokens().length; i++) {

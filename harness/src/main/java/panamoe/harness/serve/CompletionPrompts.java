@@ -5,16 +5,16 @@ import java.util.List;
 import panamoe.engine.GenerationRequest;
 import tools.jackson.databind.JsonNode;
 
-/** The prompts of a completion: a text, tokens, or an array of texts or of tokens. */
+/** The prompts of a completion: a string, tokens, or an array of strings or of token arrays. */
 final class CompletionPrompts {
   private static final String NAME = "prompt";
 
   private CompletionPrompts() {}
 
   /**
-   * Their tokens.
+   * The tokens of each prompt.
    *
-   * @throws ApiError if the request has no prompt, or a wrong one
+   * @throws ApiError if the prompt is missing or wrong
    */
   static List<int[]> of(Fields fields, ServedModel model) {
     JsonNode prompt = fields.required(NAME);

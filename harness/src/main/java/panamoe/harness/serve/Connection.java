@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.time.Duration;
 
 /**
- * A connection that waits for texts, as those see it who may end it: a client that takes nothing,
- * and the server when it stops.
+ * A connection with unfinished completions, which can be ended from outside: if its client does not
+ * read, and when the server stops.
  */
 final class Connection {
   private static final long NOT_WRITING = Long.MIN_VALUE;
@@ -26,13 +26,12 @@ final class Connection {
     return events;
   }
 
-  /** Sends something to the client. */
   @FunctionalInterface
   interface Sending {
     void send() throws IOException;
   }
 
-  /** Sends for as long as the client takes it. */
+  /** Writes, and measures how long the client takes to read. */
   void send(Sending sending) throws IOException {
     writingSince = System.nanoTime();
     try {
@@ -42,13 +41,13 @@ final class Connection {
     }
   }
 
-  /** Closes the connection if its client has been too slow for so long. */
+  /** Closes the connection if its client has been too slow for {@code limit}. */
   void cutIfSlow(Duration limit) {
     long since = writingSince;
     long writing = since == NOT_WRITING ? 0 : System.nanoTime() - since;
     if (Math.max(writing, events.fullFor()) > limit.toNanos()) {
       slow = true;
-      cut.run(); // a write that waits for the client fails
+      cut.run(); // a blocked write fails
     }
   }
 
@@ -57,8 +56,8 @@ final class Connection {
     return slow;
   }
 
-  /** Answers with an error instead of what is left of the texts. */
+  /** Replaces the rest of the response by an error. */
   void fail(ApiError error) {
-    events.put(new TextEvent.Failed(0, error));
+    events.put(new ChoiceEvent.Failed(0, error));
   }
 }

@@ -4,13 +4,13 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** The connections that wait for texts. Thread-safe. */
+/** The connections with unfinished completions. Thread-safe. */
 final class Connections implements AutoCloseable {
   private final Set<Connection> open = ConcurrentHashMap.newKeySet();
   private final Thread watch;
 
   /**
-   * @param slowReader after so long a connection whose client takes nothing is closed
+   * @param slowReader connections whose clients do not read for so long are closed
    */
   Connections(Duration slowReader) {
     watch =
@@ -46,7 +46,7 @@ final class Connections implements AutoCloseable {
     return open.size();
   }
 
-  /** Answers all with an error. */
+  /** Ends all with an error. */
   void fail(ApiError error) {
     open.forEach(connection -> connection.fail(error));
   }

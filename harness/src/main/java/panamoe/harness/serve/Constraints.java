@@ -9,7 +9,7 @@ import panamoe.engine.sample.TokenConstraint;
 import panamoe.grammar.JsonGrammar;
 import tools.jackson.databind.JsonNode;
 
-/** Makes what a text must keep to, from the fields that say so. Thread-safe. */
+/** Makes the constraints that a request's fields ask for. Thread-safe. */
 final class Constraints {
   private static final String FORMAT = "response_format";
 
@@ -21,10 +21,10 @@ final class Constraints {
   }
 
   /**
-   * As {@link #of}, on threads of its own while the request's waits. It ends when that is
-   * interrupted, or the client leaves.
+   * Like {@link #of}, on a separate thread while the request's thread waits. It is cancelled if
+   * that thread is interrupted or the client leaves.
    *
-   * @throws ApiError too if too many requests wait for those
+   * @throws ApiError also if too many requests wait for these threads
    */
   Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools, ReplyForm form, HttpExchange call)
       throws InterruptedException {
@@ -35,12 +35,12 @@ final class Constraints {
   }
 
   /**
-   * Reads {@code response_format}.
+   * Parses {@code response_format}.
    *
-   * @param tools what may be called, or must be
-   * @param form of the model's replies
-   * @return null if the text is free
-   * @throws ApiError if they ask for what cannot be kept to
+   * @param tools that may or must be called
+   * @param form the markup of the model's replies
+   * @return null without a constraint
+   * @throws ApiError if a schema is not supported
    */
   Supplier<TokenConstraint> of(Fields fields, Tools tools, ReplyForm form) {
     JsonGrammar json = json(fields.inner(FORMAT));
@@ -55,7 +55,7 @@ final class Constraints {
     }
   }
 
-  /** Whether a request asks for a form that its texts keep to from their beginning. */
+  /** Whether a request constrains completions from their first token. */
   static boolean isFormat(Fields fields) {
     return !fields.given(FORMAT).at("/" + FORMAT + "/type").asString("text").equals("text");
   }
@@ -82,7 +82,7 @@ final class Constraints {
         Fields named = format.inner("json_schema");
         JsonNode schema = named == null ? null : named.take("schema");
         format.require(schema != null, "json_schema.schema", "is missing");
-        named.ignore("name", "description", "strict"); // every schema is kept to
+        named.ignore("name", "description", "strict"); // every schema is strict
         named.requireNoOthers();
         yield JsonGrammar.of(schema);
       }

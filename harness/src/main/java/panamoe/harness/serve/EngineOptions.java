@@ -14,10 +14,7 @@ import panamoe.parallel.Ranks;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/**
- * The options for how many texts a server writes at a time, in which memory, and in which steps:
- * {@code @Mixin EngineOptions engineOptions}.
- */
+/** The options for sequences, cache and steps: {@code @Mixin EngineOptions engineOptions}. */
 @OptionGroup("Engine")
 final class EngineOptions {
   @Mixin private Precision precision;
@@ -27,15 +24,15 @@ final class EngineOptions {
       names = "--sequences",
       paramLabel = "N",
       defaultValue = "16",
-      description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
-  int sequences; // of each data rank
+      description = "Most sequences that run at a time. Default: ${DEFAULT-VALUE}.")
+  int sequences; // on each data rank
 
   @Option(
       names = "--cache-mib",
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Memory for keys and values, at most room for --sequences texts of the whole context. Default, and 0: that room, but at most half of the free memory.")
+          "Memory for keys and values, at most room for --sequences of the whole context. Default, and 0: that room, but at most half of the free memory.")
   private long cacheMib;
 
   @Option(
@@ -43,7 +40,7 @@ final class EngineOptions {
       paramLabel = "N",
       defaultValue = "512",
       description =
-          "Most tokens that are computed at a time: more make prompts faster, and the texts that are written meanwhile slower. Default: ${DEFAULT-VALUE}.")
+          "Most tokens in a step: more make prefill faster, and the sequences that decode meanwhile slower. Default: ${DEFAULT-VALUE}.")
   private int stepTokens;
 
   @Option(
@@ -51,7 +48,7 @@ final class EngineOptions {
       paramLabel = "PART",
       defaultValue = "0.25",
       description =
-          "The part, 0 to 1, of what a text may become that must have room before it starts; with 1 nothing is computed twice. Default: ${DEFAULT-VALUE}.")
+          "The part, 0 to 1, of a sequence's remaining tokens that must have room in the cache before it starts; with 1 nothing is preempted. Default: ${DEFAULT-VALUE}.")
   private double reserve;
 
   @Option(
@@ -59,10 +56,10 @@ final class EngineOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Tokens to guess and compute at once where a text repeats itself; changes no bit of it.")
+          "Tokens to guess by prompt lookup, where a text repeats itself; changes no bit of it.")
   private int guesses;
 
-  /** What a model's numbers depend on. */
+  /** The settings that a model's results depend on. */
   Numerics numerics(ModelFolder folder) {
     return new Numerics(
         precision.dtype(),
@@ -72,13 +69,13 @@ final class EngineOptions {
         experts.topK());
   }
 
-  /** How a model is held. */
+  /** The settings for loading a model. */
   InferenceSettings held(ModelFolder folder) {
     return experts.settings(precision.weights().types(folder));
   }
 
   /**
-   * The engine with a cache of {@code blocks}.
+   * The engine's configuration with a cache of {@code blocks}.
    *
    * @throws IllegalArgumentException if an option is out of range
    */
@@ -95,9 +92,9 @@ final class EngineOptions {
   }
 
   /**
-   * What every rank has room for; all ranks call this together.
+   * The cache that every rank has room for. Collective.
    *
-   * @param here ranks that share this machine's memory
+   * @param here number of ranks in this machine's memory
    */
   CacheSize cache(Ranks ranks, Backend backend, ModelConfig model, int here) {
     long context = Math.ceilDiv(model.context(), EngineConfig.BLOCK);

@@ -5,29 +5,29 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * What the engine has for a connection to take. The engine never waits for a connection: one that
- * leaves the queue full for too long is cut off. Until then a full queue grows, by at most as many
- * events as the texts have tokens. Thread-safe.
+ * The engine's events for a connection. The engine never waits for a connection: one whose queue is
+ * full for too long is closed. Until then the queue grows, by at most one event per token.
+ * Thread-safe.
  */
 final class EventQueue {
-  /** The number of events from which on a queue is full. */
+  /** The number of events from which a queue counts as full. */
   static final int FULL = 256;
 
   private static final long NOT_FULL = Long.MIN_VALUE;
 
-  private final LinkedBlockingQueue<TextEvent> events = new LinkedBlockingQueue<>();
+  private final LinkedBlockingQueue<ChoiceEvent> events = new LinkedBlockingQueue<>();
   private volatile long fullSince = NOT_FULL;
 
-  void put(TextEvent event) {
+  void put(ChoiceEvent event) {
     events.add(event);
     if (events.size() >= FULL && fullSince == NOT_FULL) {
       fullSince = System.nanoTime();
     }
   }
 
-  /** Waits for the next event; null if none came in {@code wait}. */
-  TextEvent take(Duration wait) throws InterruptedException {
-    TextEvent event = events.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
+  /** Waits for the next event; null if none came within {@code wait}. */
+  ChoiceEvent take(Duration wait) throws InterruptedException {
+    ChoiceEvent event = events.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
     if (events.size() < FULL) {
       fullSince = NOT_FULL;
     }
@@ -38,7 +38,7 @@ final class EventQueue {
     return events.isEmpty();
   }
 
-  /** Nanoseconds for which the queue has been full. */
+  /** For how many nanoseconds the queue has been full. */
   long fullFor() {
     long since = fullSince;
     return since == NOT_FULL ? 0 : System.nanoTime() - since;

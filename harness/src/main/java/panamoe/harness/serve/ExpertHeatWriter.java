@@ -10,7 +10,7 @@ import panamoe.engine.schedule.EngineThread;
 import panamoe.io.FileErrors;
 import panamoe.open.ExpertHeat;
 
-/** Saves how often rows chose each expert: once a minute, and when the server ends. */
+/** Saves how often rows chose each expert: every minute, and at the end of the server. */
 final class ExpertHeatWriter implements AutoCloseable {
   private static final long PERIOD_SECONDS = 60;
   private static final long ANSWER_SECONDS = 5;
@@ -19,12 +19,12 @@ final class ExpertHeatWriter implements AutoCloseable {
   private final EngineThread engine;
   private final Consumer<String> log;
   private final Thread thread;
-  private long saved; // routes that the file has
+  private long saved; // routes in the file
   private boolean refused;
 
   /**
-   * @param engine alive until this is closed, unless it fails
-   * @param log is told once that the file cannot be written
+   * @param engine open until this is closed, unless it fails
+   * @param log receives one warning if the file cannot be written
    */
   ExpertHeatWriter(ExpertHeat heat, EngineThread engine, Consumer<String> log) {
     this.heat = heat;
@@ -53,7 +53,7 @@ final class ExpertHeatWriter implements AutoCloseable {
         saved = routes;
       }
     } catch (ExecutionException | TimeoutException | IllegalStateException _) {
-      // The engine has failed, or is in a long step: the next save has it all.
+      // The engine has failed, or is in a long step: the next save has all counts.
     } catch (IOException e) {
       if (!refused) {
         refused = true;
@@ -69,7 +69,7 @@ final class ExpertHeatWriter implements AutoCloseable {
       thread.join();
       save();
     } catch (InterruptedException _) {
-      Thread.currentThread().interrupt(); // who ends the server does not wait
+      Thread.currentThread().interrupt(); // shutdown does not wait
     }
   }
 }

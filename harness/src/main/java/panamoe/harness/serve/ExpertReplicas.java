@@ -19,7 +19,7 @@ import picocli.CommandLine.Option;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
-/** The options for copies of experts that get most rows: {@code @Mixin ExpertReplicas replicas}. */
+/** The options for replicas of the most used experts: {@code @Mixin ExpertReplicas replicas}. */
 @OptionGroup("Copies of experts")
 final class ExpertReplicas {
   @Option(
@@ -33,23 +33,23 @@ final class ExpertReplicas {
   @Option(
       names = "--expert-load",
       paramLabel = "FILE",
-      description = "What GET /v1/moe/stats answered: the rows of each expert, for --replicas.")
+      description = "What GET /v1/moe/stats returned: the rows of each expert, for --replicas.")
   private Path load;
 
   private Map<Integer, long[]> rows = Map.of();
 
   /**
-   * Reads the load before ranks are started.
+   * Reads the expert load before ranks start.
    *
    * @param experts of each layer of the model
-   * @throws IllegalArgumentException in one sentence, if the options do not go together, or the
+   * @throws IllegalArgumentException in one sentence, if the options contradict each other, or the
    *     load is of another model
    */
   void read(List<Integer> experts, Topology topology) throws IOException {
     Require.that(each >= 0, "--replicas is %s, expected 0 or more", each);
     Require.that(
         each > 0 == (load != null),
-        "--replicas N and --expert-load FILE go together: FILE tells which experts get most rows");
+        "--replicas N and --expert-load FILE go together: FILE lists the experts with most rows");
     if (load == null) {
       return;
     }
@@ -74,7 +74,7 @@ final class ExpertReplicas {
           layer);
       found.put(layer, tokens);
     }
-    Require.that(!found.isEmpty(), "%s has no layers, as GET /v1/moe/stats answers", load);
+    Require.that(!found.isEmpty(), "%s has no layers, as GET /v1/moe/stats returns", load);
     rows = found;
   }
 
@@ -87,7 +87,7 @@ final class ExpertReplicas {
     }
   }
 
-  /** Lets every rank hold copies in the model that it loads next. Collective. */
+  /** Makes the next model that each rank loads hold replicas. Collective. */
   void apply(Ranks ranks) {
     ranks.requireSame(
         () -> {

@@ -10,8 +10,8 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The fields of an object in a request. Each is asked for by name; {@link #requireNoOthers} refuses
- * those that nobody asked for. A field that is null counts as absent.
+ * The fields of an object in a request. Each is taken by name; {@link #requireNoOthers} refuses
+ * those that were not taken. A null field counts as absent.
  */
 final class Fields {
   private final ObjectNode object;
@@ -35,7 +35,7 @@ final class Fields {
     return value == null || value.isNull() ? null : value;
   }
 
-  /** The value of a field that must have one. */
+  /** The value of a required field. */
   JsonNode required(String name) {
     JsonNode value = take(name);
     if (value == null) {
@@ -44,12 +44,12 @@ final class Fields {
     return value;
   }
 
-  /** All fields, also those that have been taken. */
+  /** The names of all fields, also of taken ones. */
   List<String> names() {
     return object.properties().stream().map(Map.Entry::getKey).toList();
   }
 
-  /** A name that a client has chosen, for messages. */
+  /** A name from a client, for messages. */
   static String shown(String name) {
     return name.length() > 64 ? name.substring(0, 64) + "..." : name;
   }
@@ -64,7 +64,7 @@ final class Fields {
   }
 
   /**
-   * @param pattern of what is wrong with a field where this does not hold, by {@link Words#of}
+   * @param pattern of the message if the condition does not hold, by {@link Words#of}
    */
   void require(boolean holds, String name, String pattern, Object... values) {
     if (!holds) {
@@ -72,7 +72,7 @@ final class Fields {
     }
   }
 
-  /** Of a field that must have a value. */
+  /** The error of a missing field. */
   ApiError missing(String name) {
     return wrong(name, object.has(name) ? "is null" : "is missing");
   }
@@ -89,7 +89,7 @@ final class Fields {
     return value != null && value.booleanValue();
   }
 
-  /** Infinite if it is beyond all doubles. */
+  /** Infinite beyond the range of doubles. */
   private double number(String name, double otherwise) {
     JsonNode value = take(name);
     require(value == null || value.isNumber(), name, "is not a number");
@@ -125,7 +125,7 @@ final class Fields {
     return value.longValue();
   }
 
-  /** The tokens of an array of them, each below {@code vocabulary}. */
+  /** The tokens of an array, each below {@code vocabulary}. */
   int[] tokens(String name, JsonNode array, int vocabulary) {
     require(array.isArray(), name, "is not an array of tokens");
     int[] tokens = new int[array.size()];
@@ -140,19 +140,19 @@ final class Fields {
   }
 
   int requireToken(String name, int token, int vocabulary) {
-    if (token >= vocabulary) { // without boxes: prompts are long
+    if (token >= vocabulary) { // without boxing: prompts are long
       throw wrong(name, "has token " + token + ", which is none of 0 to " + (vocabulary - 1));
     }
     return token;
   }
 
-  /** The fields of an object in a field; null if it is absent. */
+  /** The fields of an object field; null if it is absent. */
   Fields inner(String name) {
     JsonNode value = take(name);
     return value == null ? null : inner(name, value);
   }
 
-  /** The fields of an object at {@code name}, which may be in an array there. */
+  /** The fields of an object at {@code name}, possibly within an array. */
   Fields inner(String name, JsonNode value) {
     if (value instanceof ObjectNode inner) {
       return new Fields(inner, path(name) + ".");
@@ -160,7 +160,7 @@ final class Fields {
     throw wrong(name, "is not an object");
   }
 
-  /** Those of the named fields that are there, as they were given. */
+  /** The present ones of the named fields, as given. */
   ObjectNode given(String... names) {
     ObjectNode given = JsonNodeFactory.instance.objectNode();
     for (String name : names) {
@@ -171,7 +171,7 @@ final class Fields {
     return given;
   }
 
-  /** Refuses a field, except for the value that asks for what is done without it. */
+  /** Refuses a field, except for the value that means the default. */
   void refuseExcept(String name, JsonNode harmless) {
     JsonNode value = take(name);
     if (value != null && !value.equals(harmless)) {
@@ -180,14 +180,14 @@ final class Fields {
     }
   }
 
-  /** Leaves fields out that have no effect on a text. */
+  /** Drops fields that have no effect on a completion. */
   void ignore(String... names) {
     for (String name : names) {
       left.remove(name);
     }
   }
 
-  /** Refuses fields without which the answer would not be what was asked for. */
+  /** Refuses fields that cannot be ignored without changing the result. */
   void refuse(String... names) {
     for (String name : names) {
       JsonNode value = take(name);
@@ -198,7 +198,7 @@ final class Fields {
   }
 
   /**
-   * @throws ApiError if there is a field that nobody asked for
+   * @throws ApiError if a field was not taken
    */
   void requireNoOthers() {
     for (String name : left) {

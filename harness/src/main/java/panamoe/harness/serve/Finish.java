@@ -3,10 +3,10 @@ package panamoe.harness.serve;
 import panamoe.engine.Generation;
 
 /**
- * Why a text ended, as answers tell it.
+ * A finish reason, as responses have it.
  *
  * @param reason OpenAI's word
- * @param panamoe what that word does not say; null if nothing
+ * @param panamoe a detail that OpenAI's word lacks; null for none
  */
 record Finish(String reason, Detail panamoe) {
   /**

@@ -10,19 +10,16 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
-/**
- * The few threads that make grammars: schemas that take long leave processors to everything else.
- * Thread-safe.
- */
+/** A small thread pool for making grammars, so that they do not take all cores. Thread-safe. */
 final class GrammarThreads {
   private static final int QUEUE = 64;
-  // About what the longest grammar takes.
+  // About the time of the longest grammar.
   private static final long RETRY_MILLIS = 500;
   private static final long POLL_MILLIS = 50;
 
   private final ThreadPoolExecutor threads;
 
-  /** With half of the processors' threads, which end when they are idle. */
+  /** With half of the processors; idle threads end. */
   GrammarThreads() {
     this(Math.max(1, Runtime.getRuntime().availableProcessors() / 2), QUEUE);
   }
@@ -43,11 +40,11 @@ final class GrammarThreads {
   }
 
   /**
-   * Makes a grammar while its request waits. It is cancelled when the request's thread is
-   * interrupted, or its client has left.
+   * Makes a grammar while its request waits. It is cancelled if the request's thread is interrupted
+   * or the client leaves.
    *
-   * @throws ApiError 429 if too many wait; else what making it throws
-   * @throws InterruptedException also if the client has left
+   * @throws ApiError 429 if too many wait, and the task's own errors
+   * @throws InterruptedException also if the client leaves
    */
   <T> T make(Supplier<T> grammar, BooleanSupplier left) throws InterruptedException {
     FutureTask<T> made = new FutureTask<>(grammar::get);
@@ -73,8 +70,8 @@ final class GrammarThreads {
         default -> throw new AssertionError(e.getCause());
       }
     } finally {
-      made.cancel(true); // nothing if it is made
-      threads.remove(made); // so that it holds no place for others
+      made.cancel(true); // no effect if it is done
+      threads.remove(made); // frees its slot in the queue
     }
   }
 }

@@ -22,9 +22,9 @@ import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
 
 /**
- * One HTTP request and its answer. Used by one thread at a time; any may {@link #cut} it off.
- * Closing it before {@link #end} closes the connection, so that half an answer does not look like a
- * whole one.
+ * One HTTP request and its response. Used by one thread at a time; any may {@link #cut} it off.
+ * Closing it before {@link #end} closes the connection, so that a truncated response does not look
+ * complete.
  */
 final class HttpExchange implements AutoCloseable {
   private static final String JSON = "application/json";
@@ -42,10 +42,10 @@ final class HttpExchange implements AutoCloseable {
   private boolean ended;
 
   /**
-   * @param callback of the request's end
-   * @param bodyBytes most bytes of the body
-   * @param arrivals knows until when the body must be there
-   * @param room for the body
+   * @param callback completes the request
+   * @param bodyBytes maximum size of the body
+   * @param arrivals the deadline of the body
+   * @param room memory for the body
    */
   HttpExchange(
       Request request,
@@ -65,13 +65,13 @@ final class HttpExchange implements AutoCloseable {
     }
   }
 
-  /** The answer is sent without waiting for the client, and nothing of the body is read. */
+  /** Sends the response without waiting for the client, and does not read the body. */
   HttpExchange withoutWaiting() {
     waits = false;
     return this;
   }
 
-  /** Whose request it is, by its key; empty if the server needs none. */
+  /** The number of the request's key; empty if the server needs none. */
   String user() {
     return user;
   }
@@ -92,7 +92,7 @@ final class HttpExchange implements AutoCloseable {
     return request.getHeaders().get(name);
   }
 
-  /** The address of this machine that was asked. */
+  /** The local address of the connection. */
   InetAddress bound() {
     return ((InetSocketAddress) request.getConnectionMetaData().getLocalSocketAddress())
         .getAddress();
@@ -102,7 +102,7 @@ final class HttpExchange implements AutoCloseable {
     return request.getHeaders().contains(HttpHeader.TRANSFER_ENCODING) || request.getLength() > 0;
   }
 
-  /** The request's object. */
+  /** The object in the request's body. */
   Fields fields() throws IOException {
     byte[] body = body();
     return new Fields(Json.object(body, values -> room.grow(2L * body.length + 64L * values)));
@@ -114,12 +114,12 @@ final class HttpExchange implements AutoCloseable {
     }
     ByteArrayOutputStream body = new ByteArrayOutputStream();
     byte[] part = new byte[PART_BYTES];
-    InputStream in = Content.Source.asInputStream(request); // closing it would end the connection
+    InputStream in = Content.Source.asInputStream(request); // closing it would close the connection
     for (int read = read(in, part); read >= 0; read = read(in, part)) {
       if (body.size() + read > bodyBytes) {
         throw ApiError.tooLarge(bodyBytes);
       }
-      room.grow(2L * (body.size() + read)); // as much as the growing array may have
+      room.grow(2L * (body.size() + read)); // the growing array may take twice the size
       body.write(part, 0, read);
     }
     arrivals.end(request);
@@ -139,9 +139,8 @@ final class HttpExchange implements AutoCloseable {
   }
 
   /**
-   * Whether the client has closed the connection, or its side of it, of which Jetty tells nothing
-   * until it reads or writes. Only for a request whose body was read: there must be no other
-   * reader.
+   * Whether the client has closed the connection or its sending side, which Jetty reports only at
+   * the next read or write. Only for a request whose body was read: there must be no other reader.
    */
   boolean hasLeft() {
     SocketChannel channel =
@@ -149,42 +148,42 @@ final class HttpExchange implements AutoCloseable {
             request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
     try (Selector selector = Selector.open()) {
       channel.register(selector, SelectionKey.OP_READ);
-      // What can be read but has no bytes is at its end; bytes are the client's next request.
+      // Readable without bytes means end of stream; bytes are the client's next request.
       return selector.selectNow() > 0 && channel.socket().getInputStream().available() == 0;
     } catch (IOException _) {
-      return !channel.isOpen(); // else it cannot be told
+      return !channel.isOpen(); // otherwise unknown
     }
   }
 
-  void answer(Object record) throws IOException {
-    answer(200, JSON, Json.bytes(record));
+  void respond(Object record) throws IOException {
+    respond(200, JSON, Json.bytes(record));
   }
 
-  void answerJson(byte[] json) throws IOException {
-    answer(200, JSON, json);
+  void respondJson(byte[] json) throws IOException {
+    respond(200, JSON, json);
   }
 
-  void answer(ApiError error) throws IOException {
+  void respond(ApiError error) throws IOException {
     error.headers().forEach(response.getHeaders()::put);
-    answer(error.status(), JSON, Json.bytes(error.body()));
+    respond(error.status(), JSON, Json.bytes(error.body()));
   }
 
-  void answer(int status, Object record) throws IOException {
-    answer(status, JSON, Json.bytes(record));
+  void respond(int status, Object record) throws IOException {
+    respond(status, JSON, Json.bytes(record));
   }
 
-  void answer(String contentType, String text) throws IOException {
-    answer(200, contentType, text.getBytes(StandardCharsets.UTF_8));
+  void respond(String contentType, String text) throws IOException {
+    respond(200, contentType, text.getBytes(StandardCharsets.UTF_8));
   }
 
-  void answer(String contentType, byte[] bytes, Map<String, String> headers) throws IOException {
+  void respond(String contentType, byte[] bytes, Map<String, String> headers) throws IOException {
     headers.forEach(response.getHeaders()::put);
-    answer(200, contentType, bytes);
+    respond(200, contentType, bytes);
   }
 
-  private void answer(int status, String contentType, byte[] bytes) throws IOException {
+  private void respond(int status, String contentType, byte[] bytes) throws IOException {
     if (response.isCommitted()) {
-      throw new IOException("another answer has begun");
+      throw new IOException("another response has begun");
     }
     response.setStatus(status);
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
@@ -198,7 +197,7 @@ final class HttpExchange implements AutoCloseable {
     }
   }
 
-  /** Answers with an error a request of which no call is made. */
+  /** Sends an error for a request without an exchange. */
   static void refuse(Response response, Callback callback, ApiError error) {
     error.headers().forEach(response.getHeaders()::put);
     response.setStatus(error.status());
@@ -206,7 +205,7 @@ final class HttpExchange implements AutoCloseable {
     response.write(true, ByteBuffer.wrap(Json.bytes(error.body())), callback);
   }
 
-  /** Begins an answer of unknown length. */
+  /** Begins a response of unknown length. */
   OutputStream stream(boolean events) {
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, events ? "text/event-stream" : JSON);
     if (events) {
@@ -217,9 +216,8 @@ final class HttpExchange implements AutoCloseable {
   }
 
   /**
-   * Ends the request after its answer. The memory of its body is given back. What is left of the
-   * body is read, for as long as a request may take to arrive: a client may read the answer only
-   * when it has sent all.
+   * Ends the request after its response, and frees its body's memory. The rest of the body is read
+   * until its deadline, because a client may read the response only after it has sent everything.
    */
   void end() throws IOException {
     if (ended) {
@@ -234,7 +232,6 @@ final class HttpExchange implements AutoCloseable {
     callback.succeeded();
   }
 
-  /** Closes the connection. */
   void cut() {
     request.getConnectionMetaData().getConnection().getEndPoint().close();
   }

@@ -29,32 +29,29 @@ import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 
 /**
- * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: bytes that a proxy and a server
- * read differently smuggle requests. Whatever Jetty refuses is answered in OpenAI's form.
+ * HTTP/1.1 by Jetty in its strict mode, because requests that a proxy and a server parse
+ * differently can be smuggled. Errors of Jetty are sent in OpenAI's form.
  */
 final class HttpListener implements AutoCloseable {
   private static final int BACKLOG = 1024;
   private static final int HEAD_BYTES = 16 << 10;
   private static final int HEADERS = 100;
-  // Heads that arrive may take an eighth of the heap: each up to twice its bytes, and 100 fields.
-  private static final int CONNECTIONS =
-      (int) Math.min(2048, Runtime.getRuntime().maxMemory() / 8 / (3 * HEAD_BYTES));
-  private static final int THREADS = 8; // they read heads, and wait for nobody
+  private static final int THREADS = 8; // they parse heads and never block
 
   private final RequestDeadlines arrivals = new RequestDeadlines();
   private final BodyMemory room;
-  private final Limits limits;
+  private final Limits.Http limits;
   private final Server server;
   private final ServerConnector connector;
-  private final int port; // the connector forgets it when it closes
+  private final int port; // the connector drops it when it closes
 
   /**
    * Starts to listen.
    *
-   * @param calls takes each request when its head has arrived, and must not wait
-   * @throws IOException if the address cannot be had
+   * @param calls receives each request after its head, and must not block
+   * @throws IOException if the address cannot be bound
    */
-  HttpListener(InetSocketAddress address, Limits limits, Consumer<HttpExchange> calls)
+  HttpListener(InetSocketAddress address, Limits.Http limits, Consumer<HttpExchange> calls)
       throws IOException {
     this.limits = limits;
     this.room = new BodyMemory(limits.bodiesBytes());
@@ -75,12 +72,14 @@ final class HttpListener implements AutoCloseable {
         Math.max(RequestDeadlines.UNUSED.toMillis(), limits.slowReader().toMillis()));
     connector.addBean(arrivals);
     server.addConnector(connector);
-    server.addBean(new NetworkConnectionLimit(CONNECTIONS, connector));
+    NetworkConnectionLimit most = new NetworkConnectionLimit(limits.connections(), connector);
+    most.setEndPointIdleTimeout(limits.idle().toMillis());
+    server.addBean(most);
     try {
       connector.open(bound(address));
       server.start();
       port = connector.getLocalPort();
-    } catch (Exception e) { // as Jetty declares it
+    } catch (Exception e) { // declared by Jetty
       close();
       switch (e) {
         case IOException io -> throw io;
@@ -88,6 +87,11 @@ final class HttpListener implements AutoCloseable {
         default -> throw new IOException(e);
       }
     }
+  }
+
+  /** The number of connections whose parsed request heads fit {@code bytes}. */
+  static int connections(long bytes) {
+    return (int) Math.min(2048, bytes / (3 * HEAD_BYTES));
   }
 
   private static ServerSocketChannel bound(InetSocketAddress address) throws IOException {
@@ -100,7 +104,10 @@ final class HttpListener implements AutoCloseable {
     }
   }
 
-  /** Its connections count headers as they arrive: each takes far more memory than its bytes. */
+  /**
+   * Counts headers while they arrive, because each takes far more memory than its bytes. Jetty only
+   * limits bytes, and offers no public class to extend for this.
+   */
   private static final class Factory extends HttpConnectionFactory {
     Factory(HttpConfiguration configuration) {
       super(configuration);
@@ -159,14 +166,14 @@ final class HttpListener implements AutoCloseable {
           response, callback, ApiError.protocol(HttpStatus.NOT_IMPLEMENTED_501, message));
       return true;
     }
-    request.addIdleTimeoutListener(_ -> false); // texts take their time
+    request.addIdleTimeoutListener(_ -> false); // generation takes time
     arrivals.begin(request);
     calls.accept(
         new HttpExchange(request, response, callback, limits.bodyBytes(), arrivals, room.share()));
     return true;
   }
 
-  /** Answers what no call is made of. */
+  /** Sends Jetty's error for a request. */
   private static boolean refuse(Request request, Response response, Callback callback) {
     int status = response.getStatus();
     Object message = request.getAttribute(ErrorHandler.ERROR_MESSAGE);
@@ -174,7 +181,7 @@ final class HttpListener implements AutoCloseable {
         request.getAttribute(ErrorHandler.ERROR_EXCEPTION) instanceof OutOfMemoryError
             ? ApiError.outOfMemory()
             : status == HttpStatus.INTERNAL_SERVER_ERROR_500
-                ? ApiError.internal("the server failed to answer this request")
+                ? ApiError.internal("the server failed to serve this request")
                 : ApiError.protocol(status, String.valueOf(message));
     HttpExchange.refuse(response, callback, error);
     return true;
@@ -194,7 +201,7 @@ final class HttpListener implements AutoCloseable {
     arrivals.close();
     try {
       server.stop();
-    } catch (Exception e) { // as Jetty declares it
+    } catch (Exception e) { // declared by Jetty
       throw new IllegalStateException("the HTTP server did not stop", e);
     }
   }

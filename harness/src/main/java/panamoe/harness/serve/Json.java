@@ -10,7 +10,7 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** JSON of requests, which is not trusted, and of answers, which are records. */
+/** JSON of requests, which is untrusted, and of responses, which are records. */
 final class Json {
   private static final JsonMapper MAPPER =
       JsonMapper.builder()
@@ -18,16 +18,16 @@ final class Json {
           .disable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
           .build();
 
-  /** A tree of 2 million values takes some 100 MB at most. */
+  /** A tree of 2 million values takes about 100 MB at most. */
   private static final int MOST_TOKENS = 2_000_000;
 
   private Json() {}
 
   /**
-   * A request's body.
+   * Parses a request's body.
    *
-   * @param counted is told how many values it has, before memory is taken for them
-   * @throws ApiError if it is no JSON object
+   * @param counted receives the number of values before memory is taken for them
+   * @throws ApiError if it is not a JSON object
    */
   static ObjectNode object(byte[] body, IntConsumer counted) {
     try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(body))) {

@@ -4,21 +4,22 @@ import java.time.Duration;
 import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Option;
 
-/** The options for what a server bears: {@code @Mixin LimitOptions limits}. */
+/** The options for a server's limits: {@code @Mixin LimitOptions limits}. */
 @OptionGroup("Limits")
 final class LimitOptions {
   @Option(
       names = "--default-max-tokens",
       paramLabel = "N",
       description =
-          "Most tokens of a text whose request does not say. Default: what the context has room for.")
+          "Most tokens of a completion whose request gives no number. Default: what the context has room for.")
   private int defaultMaxTokens = Integer.MAX_VALUE;
 
   @Option(
       names = "--max-queued-requests",
       paramLabel = "N",
       defaultValue = "256",
-      description = "Most texts that wait; others are refused with 429. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Most sequences that wait; others are refused with 429. Default: ${DEFAULT-VALUE}.")
   private int queuedRequests;
 
   @Option(
@@ -32,7 +33,7 @@ final class LimitOptions {
       paramLabel = "SECONDS",
       defaultValue = "0",
       description =
-          "A text that would wait longer, by the rate at which texts end, is refused with 429; 0: it may wait. Default: ${DEFAULT-VALUE}.")
+          "A request with a longer estimated wait is refused with 429; 0 for no limit. Default: ${DEFAULT-VALUE}.")
   private double maxWait;
 
   @Option(
@@ -52,21 +53,17 @@ final class LimitOptions {
   private int shutdown;
 
   /**
-   * The limits of a server that writes {@code sequences} texts at a time.
+   * The limits of a server for {@code sequences} at a time.
    *
    * @throws IllegalArgumentException if an option is out of range
    */
   Limits limits(int sequences) {
+    Duration wait =
+        maxWait == 0 ? Limits.Queue.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait));
     return new Limits(
-        sequences,
-        queuedRequests,
-        queuedTokens,
-        maxWait == 0 ? Limits.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait)),
+        new Limits.Queue(sequences, queuedRequests, queuedTokens, wait),
+        Limits.Http.of(Duration.ofSeconds(slowReader)),
         defaultMaxTokens,
-        Limits.BODY_BYTES,
-        Limits.BODIES_BYTES,
-        Duration.ofSeconds(slowReader),
-        Limits.PING,
         Duration.ofSeconds(shutdown));
   }
 }

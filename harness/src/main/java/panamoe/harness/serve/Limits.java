@@ -4,48 +4,69 @@ import java.time.Duration;
 import panamoe.io.Require;
 
 /**
- * What a server bears.
+ * The load that a server accepts.
  *
- * @param sequences texts that run at a time
- * @param queuedRequests texts that wait beside them; more are refused
- * @param queuedTokens prompt tokens of texts without a first token; more are refused, unless they
- *     are the only ones
- * @param mostWait how long the latest text may have to wait, as far as can be told; it is refused
- *     if that is longer
- * @param defaultMaxTokens most tokens of a text whose request does not say how many
- * @param bodyBytes most bytes of a request
- * @param bodiesBytes memory that the bodies of all requests may take together
- * @param slowReader how long a connection may take nothing, or have many pieces to take
- * @param ping after so much silence a comment is sent, which shows whether the client is there
- * @param shutdown how long running texts may go on when the server stops
+ * @param defaultMaxTokens most tokens of a completion whose request gives no number
+ * @param shutdown how long running requests may go on when the server stops
  */
-record Limits(
-    int sequences,
-    int queuedRequests,
-    long queuedTokens,
-    Duration mostWait,
-    int defaultMaxTokens,
-    int bodyBytes,
-    long bodiesBytes,
-    Duration slowReader,
-    Duration ping,
-    Duration shutdown) {
+record Limits(Queue queue, Http http, int defaultMaxTokens, Duration shutdown) {
+  /**
+   * Sequences that run and wait.
+   *
+   * @param sequences that run at a time
+   * @param waiting sequences in the queue; more are refused
+   * @param tokens prompt tokens of sequences without a first token; more are refused, unless they
+   *     are the only ones
+   * @param maxWait a request is refused if its estimated wait is longer
+   */
+  record Queue(int sequences, int waiting, long tokens, Duration maxWait) {
+    static final Duration ANY_WAIT = Duration.ofDays(365);
 
-  static final int BODY_BYTES = 16 << 20;
+    Queue {
+      require("sequences", sequences, 1);
+      require("max-queued-requests", waiting, 0);
+      require("max-queued-tokens", tokens, 1);
+      Require.that(maxWait.toMillis() >= 1, "--max-wait is below a millisecond");
+    }
+  }
 
-  /** A quarter of the heap. */
-  static final long BODIES_BYTES = Runtime.getRuntime().maxMemory() / 4;
+  /**
+   * Connections and the memory that their requests take.
+   *
+   * @param connections that may be open
+   * @param idle when all are open, those that are idle for longer are closed
+   * @param bodyBytes most bytes of a request
+   * @param bodiesBytes memory that the bodies of all requests may take together
+   * @param slowReader how long a client may leave sent bytes, or many events, unread
+   * @param ping after so much silence a comment is sent, which fails if the client has gone
+   */
+  record Http(
+      int connections,
+      Duration idle,
+      int bodyBytes,
+      long bodiesBytes,
+      Duration slowReader,
+      Duration ping) {
+    static final int BODY_BYTES = 16 << 20;
 
-  static final Duration ANY_WAIT = Duration.ofDays(365);
-  static final Duration PING = Duration.ofSeconds(15);
+    Http {
+      require("slow-reader-timeout", Math.ceilDiv(slowReader.toMillis(), 1000), 1);
+    }
+
+    static Http of(Duration slowReader) {
+      long heap = Runtime.getRuntime().maxMemory();
+      return new Http(
+          HttpListener.connections(heap / 8),
+          Duration.ofSeconds(5),
+          BODY_BYTES,
+          heap / 4,
+          slowReader,
+          Duration.ofSeconds(15));
+    }
+  }
 
   Limits {
-    require("sequences", sequences, 1);
-    require("max-queued-requests", queuedRequests, 0);
-    require("max-queued-tokens", queuedTokens, 1);
-    Require.that(mostWait.toMillis() >= 1, "--max-wait is below a millisecond");
     require("default-max-tokens", defaultMaxTokens, 1);
-    require("slow-reader-timeout", Math.ceilDiv(slowReader.toMillis(), 1000), 1);
     require("shutdown-timeout", shutdown.toSeconds(), 0);
   }
 

@@ -20,9 +20,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/**
- * The options for where a server listens, and to whom: {@code @Mixin ListenOptions listenOptions}.
- */
+/** The options for a server's address and access: {@code @Mixin ListenOptions listenOptions}. */
 @OptionGroup("Where it listens")
 final class ListenOptions {
   @Spec(Spec.Target.MIXEE)
@@ -57,16 +55,16 @@ final class ListenOptions {
           "Without keys: another name by which the server may be asked, as in http://NAME.")
   private List<String> allowedHosts = List.of();
 
-  /** The keys of which a request needs one. */
+  /** The keys of which a client needs one. */
   ApiKeys keys() throws IOException {
     return keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
   }
 
   /**
-   * Starts a server there.
+   * Starts a server at the address.
    *
-   * @param requests keeps the texts; null: nobody does
-   * @param log receives what an operator should know
+   * @param requests logs completions; null for no log
+   * @param log receives messages for the operator
    * @throws ParameterException if this machine does not have the address
    * @throws IOException with a one-sentence message, if the address is taken
    */
@@ -125,9 +123,9 @@ final class ListenOptions {
   }
 
   /**
-   * The address of a server there.
+   * The URL of the server.
    *
-   * @param bound its port
+   * @param bound the port
    */
   String url(int bound) {
     return "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound;

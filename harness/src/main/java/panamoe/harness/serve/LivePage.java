@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The live page: files of this jar, for browsers. They need no key, because they hold nothing of
+ * The live page: files in this jar, for browsers. They need no key, because they contain nothing of
  * the model; their requests do. Thread-safe.
  */
 final class LivePage {
@@ -19,7 +19,7 @@ final class LivePage {
           table.js written-text.js"""
               .split("\\s+"));
 
-  /** Files of a run's report too. */
+  /** Files that a run's report has too. */
   private static final List<String> SHARED =
       List.of(
           """
@@ -33,7 +33,7 @@ final class LivePage {
           "css", "text/css; charset=utf-8",
           "js", "text/javascript; charset=utf-8");
 
-  /** A browser loads and asks nothing but this server, and runs no script of another origin. */
+  /** A browser loads from this server only, and runs no other scripts. */
   private static final Map<String, String> HEADERS =
       Map.of(
           "Content-Security-Policy",
@@ -70,9 +70,9 @@ final class LivePage {
     return files.keySet();
   }
 
-  /** Answers with the file of the request's path, which is one of {@link #paths}. */
-  void answer(HttpExchange call) throws IOException {
+  /** Sends the file of the request's path, one of {@link #paths}. */
+  void respond(HttpExchange call) throws IOException {
     File file = files.get(call.path());
-    call.answer(file.type(), file.bytes(), HEADERS);
+    call.respond(file.type(), file.bytes(), HEADERS);
   }
 }

@@ -22,16 +22,16 @@ import panamoe.open.ModelFolder;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A text that a server wrote, with all that its tokens depend on: a file of {@code --log-requests}.
- * Who asked for it, and how urgently, is not kept.
+ * A completion of a server with everything that its tokens depend on: a file of {@code
+ * --log-requests}. User and priority are not logged.
  *
- * @param id of the answer
- * @param index of the text in the answer
+ * @param id of the response
+ * @param index of the choice
  * @param created seconds since 1970
- * @param origin what wrote it
+ * @param origin the server's settings
  * @param prompt tokens
- * @param sampling with the seed of this text
- * @param fields the request's {@link #FIELDS} as they were given
+ * @param sampling with the seed of this choice
+ * @param fields the request's {@link #FIELDS} as given
  */
 record LoggedCompletion(
     String id,
@@ -44,22 +44,22 @@ record LoggedCompletion(
     Routing routing,
     ObjectNode fields,
     Answer answer) {
-  /** Fields that say what a text must keep to. */
+  /** Fields that constrain a completion. */
   static final String[] FIELDS = {"response_format", "tools", "tool_choice", "parallel_tool_calls"};
 
-  /** The longest file: indented, the fields of the longest request have some times its bytes. */
-  static final int MOST_BYTES = 4 * Limits.BODY_BYTES;
+  /** Maximum size of a file: the request's fields are indented. */
+  static final int MOST_BYTES = 4 * Limits.Http.BODY_BYTES;
 
   /**
-   * What wrote a text.
+   * The settings of the server that wrote a completion.
    *
    * @param model the served model's id
    * @param checkpoint an absolute path
-   * @param quantize of the experts' matrices; null: NONE
-   * @param activations beside weights in blocks; null: INT8
-   * @param expertsPerToken as {@code --experts-per-token}; null: as trained
+   * @param quantize of experts' matrices; null for NONE
+   * @param activations multiplied by weights in blocks; null for INT8
+   * @param expertsPerToken from {@code --experts-per-token}; null for the trained number
    * @param device the backend's name
-   * @param form of the model's messages; null: that of Hermes
+   * @param form the markup of the model's messages; null for that of Hermes
    */
   record Origin(
       String model,
@@ -101,22 +101,22 @@ record LoggedCompletion(
   }
 
   /**
-   * What was written.
+   * The generated tokens.
    *
-   * @param tokens up to the one that ended the text
-   * @param logprobs of each token: the bits of a double in hexadecimal digits
-   * @param end why it ended; null if it failed
-   * @param failure why it failed; null if it did not
+   * @param tokens without the one that ended the completion
+   * @param logprobs of each token: the bits of a double in hexadecimal
+   * @param end why it ended; null for a failure
+   * @param failure the reason of a failure; null for none
    */
   record Answer(
       int[] tokens, String[] logprobs, @Omittable Generation.End end, @Omittable String failure) {
 
-    /** Whether the text was cut off by its client or by time, and so might have gone on. */
+    /** Whether the client or a deadline cut it off, so that a replay could continue. */
     boolean cut() {
       return end == Generation.End.CANCELLED || end == Generation.End.DEADLINE;
     }
 
-    /** How {@code other} differs from this, in words; null if not at all. */
+    /** The difference of {@code other} in words; null if there is none. */
     String difference(Answer other) {
       for (int i = 0; i < Math.min(tokens.length, other.tokens.length); i++) {
         if (tokens[i] != other.tokens[i]) {
@@ -162,13 +162,13 @@ record LoggedCompletion(
   /**
    * Reads a file.
    *
-   * @throws IllegalArgumentException if it is not such a file, with its name and what is wrong
+   * @throws IllegalArgumentException if the file is not valid, with its name and the error
    */
   static LoggedCompletion read(Path file) {
     return ConfigJson.read(file, LoggedCompletion.class, MOST_BYTES);
   }
 
-  /** How the model writes its messages. */
+  /** The markup of the model's messages. */
   private ReplyForm form() {
     return origin == null || origin.form() == null ? ReplyForm.HERMES : origin.form();
   }
@@ -178,7 +178,7 @@ record LoggedCompletion(
   }
 
   /**
-   * The request that is answered alike. Of a text that was cut off it asks for as much as there is.
+   * The request for the same completion; for one that was cut off, for the same number of tokens.
    *
    * @param constraints of the model's tokenizer
    */

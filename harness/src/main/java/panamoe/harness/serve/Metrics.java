@@ -20,11 +20,11 @@ import panamoe.engine.schedule.EngineThread.Status;
 import panamoe.param.ExpertCache;
 import panamoe.param.ExpertCacheStatistics;
 
-/** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
+/** The metrics of a server in Prometheus's format, with vLLM's names. Thread-safe. */
 final class Metrics {
   private static final String PREFIX = "panamoe.";
 
-  /** Most time series of experts. */
+  /** Maximum number of time series for experts. */
   private static final int MOST_EXPERTS = 512;
 
   private static final double[] SIZES =
@@ -43,7 +43,7 @@ final class Metrics {
   private final AtomicReference<RouteStatistics> routes =
       new AtomicReference<>(RouteStatistics.NONE);
   private final Counter promptTokens = counter("prompt.tokens", "Tokens of prompts");
-  private final Counter generationTokens = counter("generation.tokens", "Tokens written");
+  private final Counter generationTokens = counter("generation.tokens", "Tokens generated");
   private final Counter prefixQueries =
       counter("prefix.cache.queries", "Tokens of prompts that were looked for in the cache");
   private final Counter prefixHits =
@@ -55,9 +55,9 @@ final class Metrics {
   private final Timer prefill = timer("request.prefill.time", "From start to first token");
   private final Timer decode = timer("request.decode.time", "From first token to last");
   private final DistributionSummary requestPrompt =
-      summary("request.prompt.tokens", "Tokens of a text's prompt");
+      summary("request.prompt.tokens", "Tokens of a prompt");
   private final DistributionSummary requestGeneration =
-      summary("request.generation.tokens", "Tokens written of a text");
+      summary("request.generation.tokens", "Tokens of a completion");
   private final DistributionSummary stepTokens =
       summary("iteration.tokens", "Tokens that a step computed");
 
@@ -65,13 +65,13 @@ final class Metrics {
       counter("request.log.failures", "Texts that could not be logged");
 
   Metrics(String version, String model) {
-    String usage = "Part of the key/value cache that texts use, 0 to 1";
+    String usage = "Part of the key/value cache that sequences use, 0 to 1";
     gauge("num.requests.running", "Texts that are computed", Status::running);
     gauge("num.requests.waiting", "Texts that wait for room", Status::waiting);
     gauge("kv.cache.usage.perc", usage, Status::usage);
     FunctionCounter.builder(
             PREFIX + "num.preemptions", status, latest -> latest.get().interruptions())
-        .description("How often a text made room for another one")
+        .description("Preemptions of sequences")
         .register(registry);
     Gauge.builder(PREFIX + "build.info", () -> 1)
         .description("The server's version and model")
@@ -103,7 +103,7 @@ final class Metrics {
         .register(registry);
   }
 
-  /** The engine computed a step. */
+  /** The engine has computed a step. */
   void stepped(Status now) {
     status.set(now);
     if (now.rows() > 0) {
@@ -111,11 +111,12 @@ final class Metrics {
     }
   }
 
-  /** Which experts rows chose so far. Experts of larger models are not told one by one. */
+  /** Expert counts so far. Models with more experts report no single ones. */
   void routed(RouteStatistics now) {
     List<RouteStatistics.Layer> layers = now.layers();
-    boolean told = layers.stream().mapToInt(RouteStatistics.Layer::experts).sum() <= MOST_EXPERTS;
-    if (told && routes.getAndSet(now).layers().isEmpty()) {
+    boolean reported =
+        layers.stream().mapToInt(RouteStatistics.Layer::experts).sum() <= MOST_EXPERTS;
+    if (reported && routes.getAndSet(now).layers().isEmpty()) {
       for (int i = 0; i < layers.size(); i++) {
         for (int e = 0; e < layers.get(i).experts(); e++) {
           registerExpert(i, layers.get(i).layer(), e);
@@ -134,7 +135,7 @@ final class Metrics {
         .register(registry);
   }
 
-  /** Experts are read from the disk when they are needed. */
+  /** The model reads experts from the disk. */
   void reads(ExpertCache cache) {
     read(cache, "uses", "Experts that steps needed", now -> now.uses().count());
     read(cache, "hits", "Experts that steps needed and memory had", now -> now.uses().hits());
@@ -159,15 +160,15 @@ final class Metrics {
     generationTokens.increment();
   }
 
-  /** A token followed another one of its text. */
+  /** Time since the previous token of a sequence. */
   void tokenAfter(long nanos) {
     betweenTokens.record(nanos, TimeUnit.NANOSECONDS);
   }
 
   /**
-   * A text has ended.
+   * A sequence has ended.
    *
-   * @param first of its prompt
+   * @param first whether it is the first choice of its prompt
    */
   void ended(Generation text, boolean first) {
     if (first) {
@@ -198,22 +199,22 @@ final class Metrics {
     counter("request.success", "Texts that ended", "finished_reason", reason).increment();
   }
 
-  /** A request was refused for a reason that is not its own. */
+  /** A request was refused because of the server's state. */
   void refused(String reason) {
     counter("admission.rejections", "Requests that were turned away", "reason", reason).increment();
   }
 
-  /** A request was ended before its texts were written. */
+  /** A request was cancelled before its end. */
   void cancelled(String reason) {
     counter("request.cancellations", "Requests that were cut off", "reason", reason).increment();
   }
 
-  /** A text could not be written to the log. */
+  /** A completion could not be logged. */
   void unlogged() {
     logFailures.increment();
   }
 
-  /** All of it as text, in the form that an {@code Accept} header asks for. */
+  /** All metrics in the format of an {@code Accept} header. */
   String scrape(String contentType) {
     return registry.scrape(contentType);
   }

@@ -10,14 +10,14 @@ import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.open.ExpertHeat;
 
-/** Which experts all rows chose since the server started, and before. Thread-safe. */
+/** How often rows chose each expert since the server started, and before. Thread-safe. */
 final class MoeEndpoint {
-  record Answer(String object, String model, List<Layer> layers) {}
+  record Response(String object, String model, List<Layer> layers) {}
 
   /**
    * An MoE layer.
    *
-   * @param tokensBefore what servers before this one kept; null where nothing is kept
+   * @param tokensBefore counts of earlier servers; null if they are not kept
    */
   record Layer(
       int layer,
@@ -34,47 +34,47 @@ final class MoeEndpoint {
   private volatile List<ExpertHeat.Layer> before = List.of();
 
   /**
-   * @param engine gives the engine; throws an ApiError while the server has none
+   * @param engine the engine; throws an ApiError while there is none
    */
   MoeEndpoint(ServedModel model, Supplier<EngineThread> engine) {
     this.model = model;
     this.engine = engine;
   }
 
-  /** Tells from now on what servers before this one kept. */
+  /** Also reports the counts of earlier servers from now on. */
   void keeps(List<ExpertHeat.Layer> layers) {
     before = layers;
   }
 
   void statistics(HttpExchange call) throws IOException, InterruptedException {
-    List<RouteStatistics.Layer> told = now().layers();
+    List<RouteStatistics.Layer> reported = now().layers();
     List<ExpertHeat.Layer> kept = before;
     List<Layer> layers =
-        IntStream.range(0, told.size())
-            .mapToObj(i -> layer(told.get(i), kept.isEmpty() ? null : kept.get(i).tokens()))
+        IntStream.range(0, reported.size())
+            .mapToObj(i -> layer(reported.get(i), kept.isEmpty() ? null : kept.get(i).tokens()))
             .toList();
-    call.answer(new Answer("moe.stats", model.name(), layers));
+    call.respond(new Response("moe.stats", model.name(), layers));
   }
 
-  /** The statistics after the step that is being computed. */
+  /** The statistics after the current step. */
   private RouteStatistics now() throws InterruptedException {
     try {
       return engine.get().routeStatistics().get();
     } catch (ExecutionException | IllegalStateException _) {
       throw ApiError.unavailable(
-          "the engine ended before it told its routes", ServerState.FAILED.word());
+          "the engine ended before it reported its routes", ServerState.FAILED.word());
     }
   }
 
-  private static Layer layer(RouteStatistics.Layer told, long[] before) {
+  private static Layer layer(RouteStatistics.Layer reported, long[] before) {
     return new Layer(
-        told.layer(),
-        told.experts(),
-        told.topK(),
-        told.tokens(),
+        reported.layer(),
+        reported.experts(),
+        reported.topK(),
+        reported.tokens(),
         before,
-        told.weight(),
-        told.entropy(),
-        told.imbalance());
+        reported.weight(),
+        reported.entropy(),
+        reported.imbalance());
   }
 }

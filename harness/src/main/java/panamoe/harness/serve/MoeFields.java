@@ -8,36 +8,36 @@ import panamoe.harness.generate.RouteTable;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What an answer tells of a text's routes.
+ * The routes in a response.
  *
- * @param layers null but in the end of a text that asks for statistics
+ * @param layers statistics at the end of a choice that asks for them; null otherwise
  * @param tokenExperts for each token its expert in each MoE layer; null if not asked for
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record MoeFields(List<ObjectNode> layers, List<int[]> tokenExperts) {
-  /** Of a whole text; null if nothing is asked for. */
-  static MoeFields whole(Routing routing, StreamedText text) {
+  /** The routes of a whole choice; null if nothing is asked for. */
+  static MoeFields whole(Routing routing, StreamedChoice text) {
     return routing.statistics() || routing.tokens()
-        ? new MoeFields(layers(text), experts(routing, text.drawn()))
+        ? new MoeFields(layers(text), experts(routing, text.sampled()))
         : null;
   }
 
-  /** Of the tokens of a piece; null if not asked for. */
-  static MoeFields piece(Routing routing, List<TextEvent.Drawn> drawn) {
-    return routing.tokens() ? new MoeFields(null, experts(routing, drawn)) : null;
+  /** The routes of a piece's tokens; null if not asked for. */
+  static MoeFields piece(Routing routing, List<ChoiceEvent.Sampled> sampled) {
+    return routing.tokens() ? new MoeFields(null, experts(routing, sampled)) : null;
   }
 
-  /** Of the end of a text that was told in pieces; null if not asked for. */
-  static MoeFields end(StreamedText text) {
+  /** The statistics at the end of a streamed choice; null if not asked for. */
+  static MoeFields end(StreamedChoice text) {
     return text.generation().routes() == null ? null : new MoeFields(layers(text), null);
   }
 
-  private static List<ObjectNode> layers(StreamedText text) {
+  private static List<ObjectNode> layers(StreamedChoice text) {
     RouteStatistics routes = text.generation().routes();
     return routes == null ? null : RouteTable.json(routes);
   }
 
-  private static List<int[]> experts(Routing routing, List<TextEvent.Drawn> drawn) {
-    return routing.tokens() ? drawn.stream().map(TextEvent.Drawn::experts).toList() : null;
+  private static List<int[]> experts(Routing routing, List<ChoiceEvent.Sampled> sampled) {
+    return routing.tokens() ? sampled.stream().map(ChoiceEvent.Sampled::experts).toList() : null;
   }
 }

@@ -10,12 +10,12 @@ import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 
 /**
- * What a served model's numbers depend on beside its files and the machine.
+ * The settings that a served model's results depend on, in addition to its files and the machine.
  *
  * @param dtype of activations, and of weights that are not held in blocks
- * @param quantize how experts' matrices are held
- * @param activations what weights in blocks are multiplied by
- * @param expertsPerToken by layer, or one number for all; empty: as trained
+ * @param quantize the form of experts' matrices
+ * @param activations multiplied by weights in blocks
+ * @param expertsPerToken for each layer, or one number for all; empty for the trained number
  */
 record Numerics(
     ComputeType dtype,
@@ -28,7 +28,7 @@ record Numerics(
     return new Numerics(other, quantize, activations, keyValues, expertsPerToken);
   }
 
-  /** A model with these numbers, all of it in memory. */
+  /** A model with these settings, all of it in memory. */
   InferenceSettings settings(ModelFolder folder) {
     WeightTypes types = activations.of(quantize.types(dtype.dtype(), () -> folder));
     return new InferenceSettings(types, Long.MAX_VALUE, null, expertsPerToken);

@@ -32,7 +32,7 @@ import tools.jackson.databind.node.ObjectNode;
     name = "replay",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Writes texts that serve has logged once more, and compares every bit.",
+    description = "Repeats completions that serve has logged, and compares every bit.",
     footer = {
       "",
       "Examples:",
@@ -64,7 +64,7 @@ public final class ReplayCommand implements Subcommand {
       description = "f32 or bf16. Default: what a file names.")
   private ComputeType dtype;
 
-  /** What must be loaded for a text. */
+  /** The model to load for a completion. */
   private record Source(Path model, Numerics numerics) {}
 
   @Override
@@ -89,7 +89,7 @@ public final class ReplayCommand implements Subcommand {
     return same ? 0 : 1;
   }
 
-  /** Replays the texts of each source in turn. */
+  /** Replays the completions of each source. */
   private boolean replay(
       Ranks ranks,
       Backend backend,
@@ -129,7 +129,7 @@ public final class ReplayCommand implements Subcommand {
     }
   }
 
-  /** Writes the texts one after the other, and says of each whether it is the same. */
+  /** Generates the completions again, and prints for each whether it is the same. */
   private boolean same(
       Engine engine,
       Constraints constraints,

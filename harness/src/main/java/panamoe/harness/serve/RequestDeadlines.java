@@ -7,17 +7,17 @@ import org.eclipse.jetty.io.Connection;
 import org.eclipse.jetty.server.Request;
 
 /**
- * Until when clients must have sent their requests: a connection whose request is late is closed,
- * however slowly it goes on. Thread-safe.
+ * Deadlines for the arrival of requests: the connection of a late request is closed, even if bytes
+ * still arrive. Thread-safe.
  */
 final class RequestDeadlines implements Connection.Listener, AutoCloseable {
   /** How long a request may take to arrive. */
   static final Duration REQUEST = Duration.ofSeconds(60);
 
   /**
-   * How long a connection may be open without a request. One that is closed while a client sends
-   * its next request fails that request: the client should close it first. Clients keep an unused
-   * one for up to 90 s.
+   * How long a connection may be open without a request. If the server closes it while the client
+   * sends its next request, that request fails, so the client should close it first. Clients keep
+   * an unused connection for up to 90 s.
    */
   static final Duration UNUSED = Duration.ofSeconds(120);
 
@@ -25,7 +25,7 @@ final class RequestDeadlines implements Connection.Listener, AutoCloseable {
   private static final long NEVER = Long.MAX_VALUE;
 
   private final long start = System.nanoTime();
-  // By connection, in nanoseconds after the start.
+  // In nanoseconds after the start.
   private final Map<Connection, Long> due = new ConcurrentHashMap<>();
   private final Thread watch = Thread.ofPlatform().daemon().name("arrivals").start(this::watch);
 
@@ -41,7 +41,7 @@ final class RequestDeadlines implements Connection.Listener, AutoCloseable {
   }
 
   /**
-   * @param now as {@link System#nanoTime} tells it
+   * @param now by {@link System#nanoTime}
    */
   void closeLate(long now) {
     due.forEach(
@@ -52,7 +52,7 @@ final class RequestDeadlines implements Connection.Listener, AutoCloseable {
         });
   }
 
-  /** Connections. */
+  /** The number of connections with a deadline. */
   int size() {
     return due.size();
   }
@@ -67,17 +67,17 @@ final class RequestDeadlines implements Connection.Listener, AutoCloseable {
     due.remove(connection);
   }
 
-  /** A request's head is there, but perhaps not its body. */
+  /** A request's head has arrived, but perhaps not its body. */
   void begin(Request request) {
     set(request, request.getBeginNanoTime() - start + REQUEST.toNanos());
   }
 
-  /** All of a request is there. */
+  /** A request has arrived completely. */
   void end(Request request) {
     set(request, NEVER);
   }
 
-  /** A request is answered, and there may be another one. */
+  /** A response was sent; another request may come. */
   void answered(Request request) {
     set(request, System.nanoTime() - start + UNUSED.toNanos());
   }

@@ -20,21 +20,21 @@ import panamoe.io.SafeFolder;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Writes each text with its request to a file of its own, whole or not at all, which only the owner
- * may read. A thread of its own writes, so that nobody waits for the disk; a text that cannot be
- * written is counted and left out. Thread-safe.
+ * Writes each completion with its request to a separate file, atomically and readable by its owner
+ * only. A separate thread writes, so that nobody waits for the disk. A completion that cannot be
+ * written is counted and dropped. Thread-safe.
  */
 final class RequestLog implements AutoCloseable {
-  /** Texts that wait for the disk before others are left out. */
+  /** Completions that wait for the disk before further ones are dropped. */
   static final int QUEUE = 1024;
 
-  /** How long {@link #close} may take. */
+  /** Maximum duration of {@link #close}. */
   static final Duration LAST_WRITES = Duration.ofSeconds(10);
 
   private static final Duration BETWEEN_WARNINGS = Duration.ofMinutes(1);
   private static final long POLL_MILLIS = 100;
 
-  /** The texts of one answer. */
+  /** The completions of one request. */
   final class Request {
     private final ResponseForm.Head head;
     private final ObjectNode fields;
@@ -44,7 +44,7 @@ final class RequestLog implements AutoCloseable {
       this.fields = fields;
     }
 
-    /** What records a text, and has it written when the text ends. */
+    /** Records a completion, which is written at its end. */
     ResponseRecorder recorder(int index, GenerationRequest text) {
       return new ResponseRecorder(
           recorded ->
@@ -77,9 +77,9 @@ final class RequestLog implements AutoCloseable {
   private long warned = System.nanoTime() - BETWEEN_WARNINGS.toNanos();
 
   /**
-   * @param size most texts that wait for the disk
-   * @param log receives a warning when texts were left out
-   * @throws IOException if {@code path} is no folder that can be written to
+   * @param size most completions that wait for the disk
+   * @param log receives a warning when completions were dropped
+   * @throws IOException if {@code path} is not a writable folder
    */
   RequestLog(
       Path path, LoggedCompletion.Origin origin, int size, Metrics metrics, Consumer<String> log)
@@ -122,7 +122,7 @@ final class RequestLog implements AutoCloseable {
       } catch (InterruptedException _) {
         break; // nobody waits for the rest
       } catch (RuntimeException e) {
-        lose(e.toString()); // the next text may be written
+        lose(e.toString()); // the next completion may be written
       }
       warn(false);
     }
@@ -138,7 +138,7 @@ final class RequestLog implements AutoCloseable {
       lose(
           "a file would have more than "
               + LoggedCompletion.MOST_BYTES
-              + " bytes"); // nobody reads it
+              + " bytes"); // too large to be read back
       return;
     }
     try {
@@ -169,10 +169,10 @@ final class RequestLog implements AutoCloseable {
       lost = 0;
       warned = now;
     }
-    log.accept(warning); // may block, and the engine's thread counts what is lost
+    log.accept(warning); // may block, and the engine's thread counts dropped completions
   }
 
-  /** Writes what waits, for a while. */
+  /** Writes what is queued, within {@link #LAST_WRITES}. */
   @Override
   public void close() {
     closing = true;

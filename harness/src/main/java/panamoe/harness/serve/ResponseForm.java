@@ -3,35 +3,34 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 
-/** How an endpoint tells texts: as one answer, or in chunks. Made for each request. */
+/** The JSON of an endpoint's responses: whole, or in chunks. One object for each request. */
 interface ResponseForm {
   Head head();
 
-  /** The whole answer. */
-  Answer whole(List<StreamedText> texts, Usage usage);
+  Response whole(List<StreamedChoice> texts, Usage usage);
 
-  /** The first chunk of a text; null if it has none of its own. */
-  Answer begin(int choice);
+  /** The first chunk of a choice; null if there is none. */
+  Response begin(int choice);
 
-  /** A chunk of a text; null if the piece tells nothing yet. */
-  Answer piece(TextEvent.Piece piece);
+  /** The chunk of a piece; null if it has nothing to send yet. */
+  Response piece(ChoiceEvent.Piece piece);
 
-  /** The last chunk of a text. */
-  Answer end(int choice, StreamedText text);
+  /** The last chunk of a choice. */
+  Response end(int choice, StreamedChoice text);
 
-  /** The last chunk of all. */
-  Answer usage(Usage usage);
+  /** The last chunk of a response. */
+  Response usage(Usage usage);
 
   /**
-   * What all chunks of an answer begin with.
+   * The fields that all chunks of a response share.
    *
    * @param created seconds since 1970
-   * @param systemFingerprint of all that texts depend on beside requests
+   * @param systemFingerprint of everything that results depend on in addition to requests
    */
   record Head(String id, long created, String model, String systemFingerprint) {}
 
-  /** An answer, or a chunk of one. */
-  record Answer(
+  /** A response, or a chunk of one. */
+  record Response(
       String id,
       String object,
       long created,
@@ -40,7 +39,7 @@ interface ResponseForm {
       List<?> choices,
       Usage usage,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds) {
-    Answer(Head head, String object, List<?> choices, Usage usage, int[] promptTokenIds) {
+    Response(Head head, String object, List<?> choices, Usage usage, int[] promptTokenIds) {
       this(
           head.id,
           object,
@@ -53,10 +52,10 @@ interface ResponseForm {
     }
   }
 
-  /** The tokens of a piece, if a request asks for them; else null. */
-  static int[] tokenIds(TextRequest request, List<TextEvent.Drawn> drawn) {
-    return request.answer().tokenIds()
-        ? drawn.stream().mapToInt(TextEvent.Drawn::token).toArray()
+  /** The tokens of a piece; null if not asked for. */
+  static int[] tokenIds(CompletionRequest request, List<ChoiceEvent.Sampled> sampled) {
+    return request.delivery().tokenIds()
+        ? sampled.stream().mapToInt(ChoiceEvent.Sampled::token).toArray()
         : null;
   }
 }

@@ -8,7 +8,7 @@ import panamoe.engine.Generation;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.sample.TokenLogprobs;
 
-/** Keeps what is told of a text, to its bits. The text must be asked for with logprobs. */
+/** Records a completion with the bits of its log probabilities, which the request must ask for. */
 final class ResponseRecorder implements GenerationListener {
   private final Consumer<ResponseRecorder> onEnd;
   private final List<Integer> tokens = new ArrayList<>();
@@ -21,7 +21,7 @@ final class ResponseRecorder implements GenerationListener {
   }
 
   @Override
-  public void drew(int token, TokenLogprobs told, int[] experts) {
+  public void sampled(int token, TokenLogprobs told, int[] experts) {
     tokens.add(token);
     logprobs.add(told.logprob());
   }
@@ -38,7 +38,7 @@ final class ResponseRecorder implements GenerationListener {
     onEnd.accept(this);
   }
 
-  /** Whether the text has ended or failed. */
+  /** Whether the completion has ended or failed. */
   boolean over() {
     return end != null || failure != null;
   }

@@ -12,43 +12,43 @@ import panamoe.engine.sample.TokenLogprobs;
 import panamoe.engine.schedule.EngineThread;
 
 /**
- * The texts of a request in the engine. Of the texts of one prompt the first one starts; the others
- * follow when it has computed the prompt, whose blocks they share.
+ * The sequences of a request. The first choice of each prompt starts at once; the others follow
+ * after its prefill and share its blocks.
  */
 final class RunningSequences {
   private final EngineThread engine;
-  private final TextRequest request;
+  private final CompletionRequest request;
   private final EventQueue events;
-  private final Admission.Place place;
+  private final Admission.Slots slots;
   private final Metrics metrics;
   private final RequestLog.Request log;
   private final Queue<GenerationHandle> handles = new ConcurrentLinkedQueue<>();
   private volatile boolean cancelled;
 
   /**
-   * @param log keeps the texts; null: nobody does
+   * @param log logs completions; null for no log
    */
   RunningSequences(
       EngineThread engine,
-      TextRequest request,
+      CompletionRequest request,
       EventQueue events,
-      Admission.Place place,
+      Admission.Slots slots,
       Metrics metrics,
       RequestLog.Request log) {
     this.engine = engine;
     this.request = request;
     this.events = events;
-    this.place = place;
+    this.slots = slots;
     this.metrics = metrics;
     this.log = log;
   }
 
   /**
-   * @throws IllegalArgumentException if the engine can never write one of them; none runs then
+   * @throws IllegalArgumentException if the engine can never run one of them; none runs then
    */
   void start() {
     try {
-      for (int choice = 0; choice < request.texts(); choice += request.n()) {
+      for (int choice = 0; choice < request.choices(); choice += request.n()) {
         submit(choice);
       }
     } catch (RuntimeException e) {
@@ -57,40 +57,39 @@ final class RunningSequences {
     }
   }
 
-  /** Ends all texts before their next tokens. */
   void cancel() {
     cancelled = true;
     handles.forEach(GenerationHandle::cancel);
   }
 
   private void submit(int choice) {
-    GenerationRequest text = request.text(choice);
+    GenerationRequest text = request.choice(choice);
     if (log != null) {
       text = text.withLogprobs(Math.max(0, request.logprobs()));
     }
-    handles.add(engine.submit(text, new Told(choice, text)));
-    if (cancelled) { // meanwhile
+    handles.add(engine.submit(text, new Events(choice, text)));
+    if (cancelled) { // cancelled meanwhile
       cancel();
     }
   }
 
-  /** Hands over what the engine tells of a text. */
-  private final class Told implements GenerationListener {
+  /** Passes on the events of a sequence. */
+  private final class Events implements GenerationListener {
     private final int choice;
     private final boolean first;
     private final ResponseRecorder recorder;
-    private List<TextEvent.Drawn> drawn = new ArrayList<>();
+    private List<ChoiceEvent.Sampled> sampled = new ArrayList<>();
     private boolean begun;
     private long before;
 
-    Told(int choice, GenerationRequest text) {
+    Events(int choice, GenerationRequest text) {
       this.choice = choice;
       this.first = choice % request.n() == 0;
       this.recorder = log == null ? null : log.recorder(choice, text);
     }
 
     @Override
-    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+    public void sampled(int token, TokenLogprobs logprobs, int[] experts) {
       long now = System.nanoTime();
       if (begun) {
         metrics.tokenAfter(now - before);
@@ -98,38 +97,39 @@ final class RunningSequences {
       before = now;
       metrics.token();
       begin();
-      drawn.add(new TextEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
+      sampled.add(
+          new ChoiceEvent.Sampled(token, request.logprobs() < 0 ? null : logprobs, experts));
       if (recorder != null) {
-        recorder.drew(token, logprobs, experts);
+        recorder.sampled(token, logprobs, experts);
       }
     }
 
     @Override
     public void wrote(String piece) {
-      tell(piece, "");
+      send(piece, "");
     }
 
     @Override
     public void marked(String name) {
-      tell("", name);
+      send("", name);
     }
 
-    private void tell(String piece, String marker) {
-      events.put(new TextEvent.Piece(choice, piece, marker, drawn));
-      drawn = new ArrayList<>();
+    private void send(String piece, String marker) {
+      events.put(new ChoiceEvent.Piece(choice, piece, marker, sampled));
+      sampled = new ArrayList<>();
     }
 
     @Override
     public void ended(Generation generation) {
       begin();
-      if (!drawn.isEmpty()) {
+      if (!sampled.isEmpty()) {
         wrote("");
       }
       metrics.ended(generation, first);
       if (recorder != null) {
         recorder.ended(generation);
       }
-      events.put(new TextEvent.Ended(choice, generation));
+      events.put(new ChoiceEvent.Ended(choice, generation));
     }
 
     @Override
@@ -140,18 +140,19 @@ final class RunningSequences {
         recorder.failed(failure);
       }
       events.put(
-          new TextEvent.Failed(
-              choice, ApiError.internal("the text failed: " + TextResponse.reason(failure))));
+          new ChoiceEvent.Failed(
+              choice,
+              ApiError.internal("the completion failed: " + CompletionResponse.reason(failure))));
     }
 
-    /** The prompt is computed, or never will be. */
+    /** The prompt is computed, or will not be. */
     private void begin() {
       if (begun) {
         return;
       }
       begun = true;
       if (first) {
-        place.computed(request.prompts().get(choice / request.n()).length);
+        slots.computed(request.prompt(choice).length);
         for (int sibling = 1; sibling < request.n() && !cancelled; sibling++) {
           submitSibling(choice + sibling);
         }
@@ -162,7 +163,7 @@ final class RunningSequences {
       try {
         submit(sibling);
       } catch (IllegalStateException _) {
-        events.put(new TextEvent.Failed(sibling, TextResponse.stopped(ServerState.FAILED)));
+        events.put(new ChoiceEvent.Failed(sibling, CompletionResponse.stopped(ServerState.FAILED)));
       }
     }
   }

@@ -53,7 +53,7 @@ import tools.jackson.databind.node.ObjectNode;
       "let running requests end first; a second one ends them. See docs/serving.md."
     })
 public final class ServeCommand implements Subcommand {
-  /** Ranks hear from rank 0 every two seconds. */
+  /** Rank 0 signals the other ranks every two seconds. */
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(5);
 
   @Mixin private SharedOptions shared;
@@ -62,7 +62,7 @@ public final class ServeCommand implements Subcommand {
   @Mixin private ListenOptions listenOptions;
   @Mixin private EngineOptions engineOptions;
   @Mixin private LimitOptions limitOptions;
-  @Mixin private SamplingDefaultsOption makers;
+  @Mixin private SamplingDefaultsOption samplingDefaults;
   @Mixin private TemplateOption template;
 
   @Parameters(
@@ -75,7 +75,7 @@ public final class ServeCommand implements Subcommand {
       names = "--log-requests",
       paramLabel = "DIR",
       description =
-          "Write each text with its request to a file in DIR, which panamoe replay can repeat: prompts are on the disk then.")
+          "Log each completion with its request to a file in DIR, which panamoe replay can repeat: prompts are then on the disk.")
   private Path logFolder;
 
   @Override
@@ -92,7 +92,7 @@ public final class ServeCommand implements Subcommand {
     rankOptions.requireAvailable();
     shared.require(
         rankOptions.timeout().compareTo(LEAST_TIMEOUT) >= 0,
-        "--timeout is %s s, expected %s or more: ranks that serve wait for texts",
+        "--timeout is %s s, expected %s or more: ranks that serve wait for requests",
         rankOptions.timeout().toSeconds(),
         LEAST_TIMEOUT.toSeconds());
     return new RankRun(rankOptions, shared)
@@ -129,6 +129,7 @@ public final class ServeCommand implements Subcommand {
       BooleanSupplier stop)
       throws Exception {
     PrintWriter err = shared.err();
+    chat.toolWarning().ifPresent(warning -> err.println("warning: " + warning));
     ServedModel served = served(ranks, backend, folder, chat);
     Metrics metrics = new Metrics(shared.command().root().version()[0], served.name());
     try (RequestLog log = log(served, folder, backend, metrics);
@@ -148,7 +149,7 @@ public final class ServeCommand implements Subcommand {
                 throw new CancellationException();
               }
               server.loaded(1);
-              say(served, server.port(), cache, limits.sequences());
+              say(served, server.port(), cache, limits.queue().sequences());
               answer(engine, server, metrics, engineOptions.experts.heat(folder));
             });
       }
@@ -156,9 +157,9 @@ public final class ServeCommand implements Subcommand {
   }
 
   /**
-   * Answers requests until the server is asked to stop, or the engine fails.
+   * Accepts requests until the server is asked to stop, or the engine fails.
    *
-   * @param heat to be kept, or null
+   * @param heat expert counts to save; null for none
    */
   private void answer(Engine engine, ApiServer server, Metrics metrics, ExpertHeat heat)
       throws InterruptedException {
@@ -181,8 +182,8 @@ public final class ServeCommand implements Subcommand {
   }
 
   /**
-   * What the other ranks do: they compute what rank 0 asks for. A launcher signals all processes at
-   * once, but that of rank 0 alone drains: the others go on until it ends them, or is lost.
+   * Computes rank 0's steps on the other ranks. A launcher signals all processes at once, but only
+   * rank 0 drains; the others go on until rank 0 ends them or is lost.
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
     EngineRun run = new EngineRun(folder, engineOptions.held(folder), shared.err(), () -> false);
@@ -212,12 +213,12 @@ public final class ServeCommand implements Subcommand {
             shared.command().root().version()[0]),
         Instant.now().getEpochSecond(),
         new Constraints(folder.tokenizer()),
-        new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
+        new ServedModel.Defaults(new AtomicLong(shared.seed()), samplingDefaults.of(folder)),
         folder.config().encoder() == null,
         chat);
   }
 
-  /** Null if nothing is to be logged. */
+  /** Null without a log. */
   private RequestLog log(ServedModel served, ModelFolder folder, Backend backend, Metrics metrics)
       throws IOException {
     if (logFolder == null) {
@@ -246,7 +247,7 @@ public final class ServeCommand implements Subcommand {
     String each = dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : "";
     String words =
         Words.of(
-            "serving %s at %s, %s texts at a time of up to %s tokens; a cache of %s%s",
+            "serving %s at %s, %s sequences at a time of up to %s tokens; a cache of %s%s",
             served.name(), url, texts, served.context(), cache, each);
     shared.out().println(shared.json() ? json : words);
     shared.out().flush();

@@ -6,16 +6,17 @@ import panamoe.data.Tokenizer;
 import panamoe.open.SamplingDefaults;
 
 /**
- * The model that a server has.
+ * The model of a server.
  *
- * @param name its id
- * @param context most tokens of a prompt and its text
- * @param fingerprint of all that texts depend on beside requests: weights, dtype, tokenizer, device
- * @param created when it was loaded, in seconds since 1970
+ * @param name its id in the API
+ * @param context length in tokens
+ * @param fingerprint of everything that results depend on in addition to requests: weights, dtype,
+ *     tokenizer, device
+ * @param created time of loading, in seconds since 1970
  * @param constraints of its tokenizer
- * @param defaults of requests
- * @param talks whether it has conversations: one with an encoder has none
- * @param chat their format, and that of all texts that keep to a grammar
+ * @param defaults for requests
+ * @param talks whether it has conversations: a model with an encoder has none
+ * @param chat its chat format; the form of calls applies to all constrained output
  */
 record ServedModel(
     String name,
@@ -28,14 +29,14 @@ record ServedModel(
     ChatFormat chat) {
 
   /**
-   * What a request gets that does not say otherwise.
+   * Defaults for requests.
    *
-   * @param seeds the next seed
+   * @param seeds the next default seed
    */
   record Defaults(AtomicLong seeds, SamplingDefaults sampling) {}
 
   /**
-   * @throws ApiError if a request names another model; it may name none
+   * @throws ApiError if a request names another model; the name is optional
    */
   void requireNamed(Fields fields) {
     String asked = fields.text("model", name);
@@ -45,12 +46,12 @@ record ServedModel(
   }
 
   /**
-   * @throws ApiError if it has no conversations
+   * @throws ApiError if the model has no conversations
    */
   ChatFormat requireChat() {
     if (!talks) {
       throw ApiError.unsupported(
-          "the model has an encoder: it answers one text, not a conversation; use /v1/completions",
+          "the model has an encoder: it takes one prompt, not a conversation; use /v1/completions",
           "messages");
     }
     return chat;

@@ -2,14 +2,14 @@ package panamoe.harness.serve;
 
 import java.util.Locale;
 
-/** Whether a server takes requests. */
+/** Whether a server accepts requests. */
 enum ServerState {
   /** The model is being loaded. */
   LOADING,
   READY,
-  /** The server stops when its texts are written. */
+  /** The server stops after its running requests. */
   DRAINING,
-  /** The engine has failed; only a new process helps. */
+  /** The engine has failed; the process must be restarted. */
   FAILED;
 
   String word() {

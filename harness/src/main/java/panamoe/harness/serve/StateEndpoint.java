@@ -4,7 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import java.io.IOException;
 import java.util.List;
 
-/** Which model there is, and whether it takes requests. Thread-safe. */
+/** The model and the server's state. Thread-safe. */
 record StateEndpoint(ServedModel model) {
   static final String MODELS = "/v1/models";
 
@@ -16,29 +16,29 @@ record StateEndpoint(ServedModel model) {
   record Models(String object, List<Model> data) {}
 
   /**
-   * @param maxModelLen most tokens of a prompt and its text
+   * @param maxModelLen the context length in tokens
    * @param chat whether the model has conversations
    */
   record Model(
       String id, String object, long created, String ownedBy, int maxModelLen, boolean chat) {}
 
   /**
-   * 200 if the server takes requests, else 503.
+   * 200 if the server accepts requests, else 503.
    *
    * @param progress of loading, 0 to 1
    */
   void health(HttpExchange call, ServerState state, double progress) throws IOException {
     Double part = state == ServerState.LOADING ? Math.round(100 * progress) / 100.0 : null;
-    call.answer(state == ServerState.READY ? 200 : 503, new Health(state.word(), part));
+    call.respond(state == ServerState.READY ? 200 : 503, new Health(state.word(), part));
   }
 
-  /** 200 unless only a new process helps. */
+  /** 200 unless the process must be restarted. */
   void live(HttpExchange call, ServerState state) throws IOException {
-    call.answer(state == ServerState.FAILED ? 503 : 200, new Health(state.word(), null));
+    call.respond(state == ServerState.FAILED ? 503 : 200, new Health(state.word(), null));
   }
 
   void models(HttpExchange call) throws IOException {
-    call.answer(new Models("list", List.of(described())));
+    call.respond(new Models("list", List.of(described())));
   }
 
   void model(HttpExchange call) throws IOException {
@@ -46,7 +46,7 @@ record StateEndpoint(ServedModel model) {
     if (!asked.equals(model.name())) {
       throw ApiError.noModel(asked, model.name());
     }
-    call.answer(described());
+    call.respond(described());
   }
 
   private Model described() {

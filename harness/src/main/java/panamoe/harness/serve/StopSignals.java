@@ -4,9 +4,9 @@ import java.lang.reflect.Proxy;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * SIGTERM and SIGINT, which a server answers by draining instead of ending. Java has no other name
- * for a second signal than {@code sun.misc.Signal}, which compilers warn of: it is called by
- * reflection, and without it a signal ends the process as usual.
+ * SIGTERM and SIGINT, at which a server drains instead of ending. The only API for a second signal
+ * is {@code sun.misc.Signal}, which compilers warn of, so it is called by reflection; without it a
+ * signal ends the process.
  */
 final class StopSignals {
   private static final AtomicBoolean HANDLED = new AtomicBoolean();
@@ -41,7 +41,7 @@ final class StopSignals {
             .invoke(null, signal.getConstructor(String.class).newInstance(name), told);
       }
     } catch (ReflectiveOperationException _) {
-      // the usual end
+      // default handling
     }
   }
 }

@@ -9,7 +9,7 @@ import panamoe.io.Sha256;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 
-/** Names all that texts depend on beside their requests, as {@code system_fingerprint}. */
+/** The {@code system_fingerprint}: everything that results depend on besides requests. */
 final class SystemFingerprint {
   private static final int DIGITS = 16;
 
@@ -33,17 +33,17 @@ final class SystemFingerprint {
     return "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, DIGITS);
   }
 
-  /** Nothing where experts are held in the dtype. */
+  /** Empty if experts have the common dtype. */
   private static String held(Quantization quantize) {
     return quantize == Quantization.NONE ? "" : " experts " + quantize;
   }
 
-  /** Nothing where weights in blocks are multiplied by int8. */
+  /** Empty if weights in blocks are multiplied by int8. */
   private static String unrounded(Activations activations) {
     return activations == Activations.INT8 ? "" : " activations " + activations;
   }
 
-  /** Nothing where tokens are sent to as many experts as the model was trained with. */
+  /** Empty for the trained number of experts per token. */
   private static String routed(List<Integer> expertsPerToken) {
     return expertsPerToken.isEmpty() ? "" : " experts per token " + expertsPerToken;
   }

@@ -6,16 +6,15 @@ import java.util.Arrays;
 import java.util.List;
 import panamoe.conversation.template.Prompt;
 
-/** Text to tokens and back, without the model. Thread-safe. */
+/** Tokenization, without the model. Thread-safe. */
 record TokenEndpoint(ServedModel model) {
-  /** An answer of tokenize. */
   record Tokens(
       int count,
       int maxModelLen,
       int[] tokens,
       @JsonInclude(JsonInclude.Include.NON_NULL) List<String> tokenStrs) {}
 
-  /** An answer of detokenize and of apply-template. */
+  /** The response of detokenize and of apply-template. */
   record Text(String prompt) {}
 
   /** The tokens of a {@code prompt}, or of {@code messages}. */
@@ -28,7 +27,7 @@ record TokenEndpoint(ServedModel model) {
     boolean strings = fields.flag("return_token_strs");
     fields.ignore("add_special_tokens"); // there are none to add
     fields.requireNoOthers();
-    call.answer(
+    call.respond(
         new Tokens(
             tokens.length,
             model.context(),
@@ -46,7 +45,7 @@ record TokenEndpoint(ServedModel model) {
     model.requireNamed(fields);
     int[] tokens = fields.tokens("tokens", fields.required("tokens"), model.vocabulary());
     fields.requireNoOthers();
-    call.answer(new Text(model.tokenizer().decode(tokens)));
+    call.respond(new Text(model.tokenizer().decode(tokens)));
   }
 
   /** The prompt of {@code messages}. */
@@ -55,7 +54,7 @@ record TokenEndpoint(ServedModel model) {
     model.requireNamed(fields);
     Text prompt = new Text(prompt(fields).text());
     fields.requireNoOthers();
-    call.answer(prompt);
+    call.respond(prompt);
   }
 
   private Prompt prompt(Fields fields) {

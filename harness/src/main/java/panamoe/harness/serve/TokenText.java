@@ -7,13 +7,13 @@ import java.util.HexFormat;
 import java.util.stream.IntStream;
 import panamoe.data.Tokenizer;
 
-/** A token as answers show it. */
+/** Tokens in responses. */
 final class TokenText {
   private TokenText() {}
 
   /**
-   * Its text; where its bytes are no text, {@code bytes:\xf0\x9f}; where it has none, as a special
-   * token, {@code token_id:257}. So no two tokens of different bytes look alike.
+   * A token's text; {@code bytes:\xf0\x9f} if its bytes are not UTF-8; {@code token_id:257} if it
+   * has none, like a special token. Tokens of different bytes differ.
    */
   static String of(Tokenizer tokenizer, int token) {
     byte[] bytes = tokenizer.bytesOf(token);
@@ -27,13 +27,13 @@ final class TokenText {
     }
   }
 
-  /** Its bytes as numbers of 0 to 255. */
+  /** A token's bytes as numbers from 0 to 255. */
   static int[] bytes(Tokenizer tokenizer, int token) {
     byte[] bytes = tokenizer.bytesOf(token);
     return IntStream.range(0, bytes.length).map(i -> bytes[i] & 0xff).toArray();
   }
 
-  /** JSON has no infinity: a token that could not be drawn has -9999. */
+  /** JSON has no infinity: -9999 stands for probability 0. */
   static double logprob(double logprob) {
     return Math.max(logprob, -9999);
   }

@@ -5,7 +5,7 @@ import java.util.List;
 import panamoe.conversation.Tools;
 import tools.jackson.databind.JsonNode;
 
-/** The fields that say what a text may call. */
+/** The fields for function calls. */
 final class ToolFields {
   private static final int MOST = 128;
   private static final String TOOLS = "tools";
@@ -16,7 +16,7 @@ final class ToolFields {
   /**
    * Reads {@code tools}, {@code tool_choice} and {@code parallel_tool_calls}.
    *
-   * @throws ApiError if they are not as OpenAI's
+   * @throws ApiError if they are not in OpenAI's form
    */
   static Tools of(Fields fields) {
     List<Tools.Function> functions = new ArrayList<>();
@@ -53,7 +53,7 @@ final class ToolFields {
     return functions.stream().anyMatch(function -> function.name().equals(name));
   }
 
-  /** A function; no two have one name. */
+  /** Parses a function; no two may have one name. */
   private static Tools.Function function(Fields tool, List<Tools.Function> before) {
     Fields function = ofType(tool);
     String name = function.text("name", "");
@@ -67,7 +67,7 @@ final class ToolFields {
     } catch (IllegalArgumentException _) {
       throw function.wrong("parameters", "is not a schema of the type object");
     }
-    function.flag("strict"); // every schema is kept to
+    function.flag("strict"); // every schema is strict
     function.requireNoOthers();
     tool.ignore("cache_control");
     tool.requireNoOthers();
@@ -82,7 +82,7 @@ final class ToolFields {
     return name;
   }
 
-  /** What an object of the type function holds. */
+  /** The content of an object of the type function. */
   private static Fields ofType(Fields fields) {
     if (!fields.text("type", "").equals("function")) {
       throw ApiError.unsupported(fields.path("type") + " is not function", fields.path("type"));

@@ -4,7 +4,7 @@ import java.util.List;
 import panamoe.engine.Generation;
 
 /**
- * How many tokens a request took.
+ * The token counts of a request.
  *
  * @param promptTokens of each prompt once
  */
@@ -15,7 +15,7 @@ record Usage(
     PromptDetails promptTokensDetails,
     CompletionDetails completionTokensDetails) {
   /**
-   * @param cachedTokens that were not computed, because an earlier text began alike
+   * @param cachedTokens taken from the cache by prefix sharing
    */
   record PromptDetails(long cachedTokens) {}
 
@@ -45,9 +45,9 @@ record Usage(
   }
 
   /**
-   * The same with thoughts among what was generated.
+   * These counts with reasoning tokens.
    *
-   * @param tokens of them
+   * @param tokens number of reasoning tokens
    */
   Usage thinking(long tokens) {
     return new Usage(

@@ -40,7 +40,7 @@ record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
     private final IntStream.Builder drawn = IntStream.builder();
 
     @Override
-    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+    public void sampled(int token, TokenLogprobs logprobs, int[] experts) {
       drawn.add(token);
     }
   }

@@ -35,7 +35,7 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.engine.schedule.HashEngine;
 import panamoe.engine.schedule.ScriptedEngine;
-import panamoe.harness.generate.TextOptions;
+import panamoe.harness.generate.GenerationOptions;
 import picocli.CommandLine;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -45,13 +45,14 @@ class ChatTest {
   private static final int CONTEXT = 160;
   private static final EngineConfig CONFIG = EngineConfig.one(CONTEXT);
 
-  /** What a conversation printed, and whether each line was answered. */
+  /** The output of a conversation, and whether each line was answered. */
   private record Talk(List<String> out, String err, boolean answered) {}
 
   private static Talk talk(Lines lines, boolean json, Runnable beforeStep) throws Exception {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    TextOptions options = CommandLine.populateCommand(new TextOptions(), "--max-tokens", "24");
+    GenerationOptions options =
+        CommandLine.populateCommand(new GenerationOptions(), "--max-tokens", "24");
     Engine engine = HashEngine.of(CONFIG, CONTEXT, beforeStep);
     boolean answered;
     try (EngineThread thread = new EngineThread(engine, _ -> {}, () -> {});
@@ -68,13 +69,13 @@ class ChatTest {
     return new Talk(out.toString().lines().toList(), err.toString(), answered);
   }
 
-  /** What a model that thinks is shown to say. */
+  /** The output for a model with thoughts. */
   private static String thinking(boolean thoughts, boolean json) throws Exception {
     ByteTokenizer tokenizer = new ByteTokenizer();
     ChatTemplate template = ChatTemplate.of("{{ messages[-1].content }}:", "t", Map.of());
     Engine engine = ScriptedEngine.of(CONFIG, CONTEXT, "<think>\nHm.\n</think>\n\nAye.");
     StringWriter out = new StringWriter();
-    TextOptions options = CommandLine.populateCommand(new TextOptions());
+    GenerationOptions options = CommandLine.populateCommand(new GenerationOptions());
     Lines lines = new PipedLines(new BufferedReader(new StringReader("So?")));
     try (EngineThread thread = new EngineThread(engine, _ -> {}, () -> {});
         lines) {
@@ -104,7 +105,7 @@ class ChatTest {
   }
 
   private static String answer(String prompt, long seed) {
-    TextOptions options = CommandLine.populateCommand(new TextOptions());
+    GenerationOptions options = CommandLine.populateCommand(new GenerationOptions());
     try (Engine engine = HashEngine.of(CONFIG, CONTEXT, () -> {})) {
       return engine
           .run(
@@ -241,7 +242,7 @@ class ChatTest {
           Thread.startVirtualThread(
               () -> {
                 try {
-                  awaitShown(screen, "> "); // before it reads, Ctrl-C would be another one's
+                  awaitShown(screen, "> "); // before it reads, Ctrl-C would reach another handler
                   type(keys, "half");
                   awaitShown(screen, "half");
                   type(keys, "\u0003"); // drops the line
@@ -270,7 +271,7 @@ class ChatTest {
   private static void awaitShown(ByteArrayOutputStream screen, String text)
       throws InterruptedException {
     while (!screen.toString(StandardCharsets.UTF_8).contains(text)) {
-      Thread.sleep(5); // the test's time limit ends it
+      Thread.sleep(5); // the test's timeout ends it
     }
   }
 

@@ -22,7 +22,7 @@ import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** Recorded models with memory for three of their experts: the bits are those of whole ones. */
+/** Recorded models with memory for three experts give the bits of whole models. */
 class ReleasedExpertsOnDiskTest {
   private static final int[] PROMPT = {7, 1, 30, 12, 5, 40, 3, 22, 9, 8};
   private static final int BLOCK = 4096;
@@ -60,7 +60,7 @@ class ReleasedExpertsOnDiskTest {
     }
   }
 
-  /** All weights but the experts', and room for some of these. */
+  /** All weights except experts', and room for some experts. */
   private static long memory(LanguageModel whole, WeightTypes types, int experts) {
     long bytes = InferenceMemory.of(whole.config(), types).weights();
     long largest = 0;

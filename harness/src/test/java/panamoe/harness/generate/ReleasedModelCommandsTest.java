@@ -21,7 +21,7 @@ import panamoe.harness.CommandRun;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The commands, with a released model's folder and a tokenizer of fewer tokens than its head. */
+/** The commands on a released model's folder whose tokenizer has fewer tokens than the head. */
 class ReleasedModelCommandsTest {
   @TempDir private Path folder;
   private Path released;
@@ -117,7 +117,7 @@ class ReleasedModelCommandsTest {
     return JsonMapper.shared().readTree(eval.out()).get("bits_per_byte").asDouble();
   }
 
-  /** Qwen3 ends a message by one token and a document by another, which it names second. */
+  /** Qwen3 lists the end of a message before the end of a document. */
   @Test
   void aDocumentEndsByTheUsualName() throws IOException {
     makeTokenizer();

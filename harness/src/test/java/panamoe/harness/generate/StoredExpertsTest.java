@@ -45,7 +45,7 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import tools.jackson.databind.json.JsonMapper;
 
-/** {@code --quantize stored}: the matrices of small GGUF files in their own blocks. */
+/** {@code --quantize stored}: matrices of small GGUF files in their own blocks. */
 class StoredExpertsTest {
   private final Backend cpu = Backends.open("cpu", 2);
 
@@ -63,13 +63,13 @@ class StoredExpertsTest {
     return folder.load(backend, InferenceSettings.of(types), warnings);
   }
 
-  /** Whether kernels multiply by it, where the model has blocks of it. */
+  /** Whether kernels multiply by it, if the model has blocks of it. */
   private static boolean isMatrix(String name) {
     return name.endsWith(".weight")
         && Stream.of("norm", "gate_inp", "sinks", "token_embd").noneMatch(name::contains);
   }
 
-  /** Bytes of the matrices in the file. */
+  /** Bytes of the file's matrices. */
   private static long matrixBytes(ModelFolder folder) {
     try (TensorFiles files = folder.weights().open()) {
       return files.tensors().values().stream()
@@ -123,7 +123,7 @@ class StoredExpertsTest {
     }
   }
 
-  /** Blocks are decoded in the cache, so all sums are those of decoded weights. */
+  /** Blocks are decoded in the cache, so all sums equal those of decoded weights. */
   @ParameterizedTest
   @ValueSource(strings = {"gptoss_c_yarn_q8_0", "mixtral_b_q4_0", "qwen2moe_b_q5_0"})
   void exactActivationsGiveTheBitsOfDecodedWeights(String name) {
@@ -139,14 +139,14 @@ class StoredExpertsTest {
     }
   }
 
-  /** A card keeps the file's bytes, and multiplies by their numbers without rounding rows. */
+  /** A GPU keeps the file's bytes, and multiplies by them without rounding rows. */
   @Test
-  void aCardHasTheLogitsOfDecodedWeights() {
+  void aGpuHasTheLogitsOfDecodedWeights() {
     assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
     ModelFolder folder = ModelFolder.open(file("qwen2moe_b_q5_0"));
     WeightTypes types = folder.typesAsStored(DType.FLOAT32);
-    try (Backend card = Backends.open("simt", 1);
-        LanguageModel here = load(folder, card, types, new ArrayList<>());
+    try (Backend gpu = Backends.open("simt", 1);
+        LanguageModel here = load(folder, gpu, types, new ArrayList<>());
         LanguageModel floats =
             load(folder, cpu, WeightTypes.of(DType.FLOAT32), new ArrayList<>())) {
       List<Parameter> parameters = here.parameters().parameters();
@@ -156,7 +156,7 @@ class StoredExpertsTest {
       assertEquals(
           parameters.stream().mapToLong(parameter -> parameter.value().bytes()).sum(),
           InferenceMemory.of(folder.config(), types, DType.FLOAT32, 1, false).weights());
-      float[] found = ModelRunner.nextLogits(card, here, 7, 1, 30);
+      float[] found = ModelRunner.nextLogits(gpu, here, 7, 1, 30);
       float[] decoded = ModelRunner.nextLogits(cpu, floats, 7, 1, 30);
       for (int i = 0; i < found.length; i++) {
         assertEquals(decoded[i], found[i], 1e-4);
@@ -197,7 +197,7 @@ class StoredExpertsTest {
                     StopConfig.of(20, List.of())),
                 new GenerationListener() {
                   @Override
-                  public void drew(int token, TokenLogprobs logprobs, int[] routed) {
+                  public void sampled(int token, TokenLogprobs logprobs, int[] routed) {
                     tokens.add(token);
                   }
 
@@ -220,7 +220,7 @@ class StoredExpertsTest {
     return written;
   }
 
-  /** Layers whose gates and ups are of two types, or of types that kernels do not take. */
+  /** Layers whose gates and ups have two types, or types that kernels do not support. */
   @Test
   void aMixedFileIsDecodedInPartAndWarns() {
     ModelFolder folder = ModelFolder.open(file("olmoe_c_many_types"));
@@ -273,7 +273,7 @@ class StoredExpertsTest {
     assertTrue(written.err().lines().noneMatch(l -> l.startsWith("warning")), written.err());
   }
 
-  /** The score of a text is that of decoded weights, to the last bit, unless rows are rounded. */
+  /** The score of a text has the bits of decoded weights, unless rows are rounded. */
   @Test
   void activationsAreAnOption(@TempDir Path folder) throws IOException {
     String text = Files.writeString(folder.resolve("text.txt"), "abcd ".repeat(40)).toString();

@@ -19,7 +19,7 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The commands, with a model that has an encoder. */
+/** The commands on a model with an encoder. */
 class SwitchCommandsTest {
   private static final JsonMapper MAPPER = JsonMapper.shared();
   private static final String PROMPT = "the cat and the dog and the hen";
@@ -38,7 +38,7 @@ class SwitchCommandsTest {
     Files.writeString(released.resolve("tokenizer.json"), tokenizer().toString());
   }
 
-  /** In T5's form: its special tokens, a space, letters, and pairs of letters, 256 in all. */
+  /** In T5's form: special tokens, a space, letters, and pairs of letters, 256 in total. */
   private static ObjectNode tokenizer() {
     ObjectNode json = MAPPER.createObjectNode().put("version", "1.0");
     ArrayNode added = json.putArray("added_tokens");
@@ -93,7 +93,7 @@ class SwitchCommandsTest {
     CommandRun printed = ran(generate());
     assertEquals(answer.get("text").asString(), printed.out().stripTrailing());
     assertFalse(printed.out().contains(PROMPT), "an answer does not go on with the prompt");
-    // 31 tokens are more than the 4 that each of 4 experts takes.
+    // 31 tokens exceed the capacity 4 of each of 4 experts.
     JsonNode dropped = MAPPER.readTree(ran(generate("--json", "--switch-capacity")).out());
     assertNotEquals(answer.get("text"), dropped.get("text"));
   }
@@ -111,7 +111,7 @@ class SwitchCommandsTest {
   @Test
   void whatItCannotDoIsRefused() throws IOException {
     String model = released.toString();
-    refused("it answers one text, not a conversation", "chat", model);
+    refused("it takes one prompt, not a conversation", "chat", model);
     String text = Files.writeString(folder.resolve("text.txt"), PROMPT.repeat(9)).toString();
     refused("neither trained nor given a loss", "eval", model, "--text", text);
     refused("runs on one rank, not on 2", generate("--ranks", "2"));
@@ -126,7 +126,7 @@ class SwitchCommandsTest {
         "gguf",
         "--out",
         out + ".gguf");
-    refused("--guesses would change a text", generate("--switch-capacity", "--guesses", "2"));
+    refused("--guesses would change a completion", generate("--switch-capacity", "--guesses", "2"));
     Path mixtral = Path.of("../lab/golden/hf/mixtral_b_bf16_sharded");
     String[] capacity = {"generate", "--model", mixtral.toString(), "--switch-capacity"};
     refused("only Switch models can be asked to drop tokens", capacity);

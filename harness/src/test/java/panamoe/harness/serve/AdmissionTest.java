@@ -7,31 +7,24 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
-import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 
-/** Two texts run, three wait, with prompts of ten tokens. */
+/** Two sequences run, three wait, with prompts of ten tokens. */
 class AdmissionTest {
-  private final Admission admission = new Admission(limits(Limits.ANY_WAIT));
+  private final Admission admission = new Admission(limits(Limits.Queue.ANY_WAIT));
 
-  private static Limits limits(Duration wait) {
-    Duration second = Duration.ofSeconds(1);
-    return new Limits(2, 3, 10, wait, 1, 1, 1, second, second, second);
+  private static Limits.Queue limits(Duration wait) {
+    return new Limits.Queue(2, 3, 10, wait);
   }
 
-  private static TextRequest request(int n, int promptTokens) {
-    return new TextRequest(
-        List.of(new int[promptTokens]),
-        n,
-        SamplingConfig.GREEDY,
-        List.of(StopConfig.of(1, List.of())),
-        -1,
-        null,
-        Terms.USUAL,
-        Routing.USUAL,
-        new TextRequest.Delivery(false, false, false));
+  private static CompletionRequest request(int n, int promptTokens) {
+    GenerationRequest prompt =
+        GenerationRequest.of(
+            new int[promptTokens], SamplingConfig.GREEDY, StopConfig.of(1, List.of()));
+    return new CompletionRequest(
+        List.of(prompt), n, new CompletionRequest.Delivery(false, false, false));
   }
 
   private ApiError refused(int n, int promptTokens) {
@@ -40,11 +33,11 @@ class AdmissionTest {
 
   @Test
   void textsAreCounted() {
-    Admission.Place three = admission.admit(request(3, 1));
+    Admission.Slots three = admission.admit(request(3, 1));
     admission.admit(request(2, 1));
     ApiError full = refused(1, 1);
     assertEquals(429, full.status());
-    assertEquals("3 texts wait, the server's bound is 3", full.getMessage());
+    assertEquals("3 sequences wait, the server's bound is 3", full.getMessage());
     assertEquals("true", full.headers().get("x-should-retry"));
     three.close();
     admission.admit(request(3, 1));
@@ -53,13 +46,13 @@ class AdmissionTest {
 
   @Test
   void tokensOfPromptsAreCountedUntilTheyAreComputed() {
-    Admission.Place alone = admission.admit(request(1, 50));
+    Admission.Slots alone = admission.admit(request(1, 50));
     assertEquals(429, refused(1, 1).status());
     alone.computed(50);
-    Admission.Place six = admission.admit(request(1, 6));
+    Admission.Slots six = admission.admit(request(1, 6));
     assertEquals("prompts of 6 tokens wait, the server's bound is 10", refused(1, 5).getMessage());
     six.close();
-    six.computed(6); // told late
+    six.computed(6); // called late
     admission.admit(request(1, 10));
     assertEquals(429, refused(1, 1).status());
   }
@@ -67,7 +60,7 @@ class AdmissionTest {
   @Test
   void whoWouldWaitTooLongIsRefused() throws InterruptedException {
     Admission soon = new Admission(limits(Duration.ofMillis(1)));
-    Admission.Place slow = soon.admit(request(1, 1));
+    Admission.Slots slow = soon.admit(request(1, 1));
     Thread.sleep(50);
     slow.close();
     soon.admit(request(2, 1)); // these run at once
@@ -78,7 +71,7 @@ class AdmissionTest {
 
   @Test
   void whoCannotHopeIsToldNotToComeBack() {
-    Admission.Place five = admission.admit(request(5, 1));
+    Admission.Slots five = admission.admit(request(5, 1));
     for (int i = 0; i < 3; i++) {
       assertEquals("true", refused(1, 1).headers().get("x-should-retry"));
     }

@@ -54,7 +54,7 @@ class CacheSizeTest {
     assertEquals(1000 * MODEL.context() / 16, of(DType.INT8, 1 << 20).blocks());
   }
 
-  /** Two of the layers have windows of 8 and 16 positions, and need few blocks for them. */
+  /** Two of the layers have windows of 8 and 16 positions, and need few blocks. */
   @Test
   void windowsTakeWhatTheyNeed() {
     ModelConfig model = withWindows(8, 16, 0);
@@ -65,7 +65,7 @@ class CacheSizeTest {
     assertEquals(((1 << 20) - windows * 16 * 256) / (16 * 128), of.blocks());
     assertEquals(16 * (of.blocks() * 128 + windows * 256), of.bytes());
     assertEquals(16 * 3 * 384, of.withBlocks(3).bytes());
-    // Where every layer has one, nothing else takes memory.
+    // If every layer has a window, nothing else takes memory.
     ModelConfig all = withWindows(8, 16, 8);
     assertEquals(1000 * 4, CacheSize.of(all, DType.FLOAT32, most, 1, 8 << 20).blocks());
     // A window as long as the context does not count.

@@ -65,7 +65,7 @@ class ChatTemplateTest {
     JsonNode tokens = server.ask("/tokenize", body);
     assertEquals(prompt.length(), tokens.get("count").intValue());
     if (body.contains("tools")) {
-      return; // the hash has no tokens to keep to a grammar
+      return; // the hash has no tokens to constrain
     }
     JsonNode chat =
         server.ask(
@@ -80,7 +80,7 @@ class ChatTemplateTest {
       quoteCharacter = '`',
       value = {
         "{'role':'system','content':'a'} | | no system here",
-        "{'role':'user','content':'fail'} | | the model's chat template, line 10: 'nothing' is undefined",
+        "{'role':'user','content':'fail'} | | the chat template, line 10: 'nothing' is undefined",
         "{'role':'user','content':'a'} | ,'chat_template_kwargs':3 | chat_template_kwargs is not an object",
         "{'role':'user','content':'a'} | ,'reasoning_effort':'lots' | reasoning_effort is none of none, minimal, low, medium, high, xhigh, max"
       })

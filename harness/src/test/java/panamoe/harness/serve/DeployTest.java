@@ -24,7 +24,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The files of examples/deploy, compared with what serve is. */
+/** The files of examples/deploy, compared with serve's options and paths. */
 @Timeout(60)
 class DeployTest {
   private static final Path FOLDER = Path.of("..", "examples", "deploy");
@@ -39,7 +39,7 @@ class DeployTest {
     return Integer.parseInt(serve.findOption(option).defaultValue());
   }
 
-  /** What a stop may take. */
+  /** The maximum duration of a stop. */
   private static Duration stop() {
     return Duration.ofSeconds(defaultOf("--shutdown-timeout"))
         .plus(ApiServer.LAST_WORDS)
@@ -54,7 +54,7 @@ class DeployTest {
     assertFalse(parsed.hasMatchedOption("--shutdown-timeout"));
   }
 
-  /** The lines of a unit, those that go on joined. */
+  /** The lines of a unit, with continuations joined. */
   private static List<String> unit() throws IOException {
     return read("panamoe.service").replace("\\\n", " ").lines().toList();
   }
@@ -83,7 +83,7 @@ class DeployTest {
   void theUnitIsSystemds(@TempDir Path folder) throws Exception {
     Path analyze = Path.of("/usr/bin/systemd-analyze");
     Assumptions.assumeTrue(Files.isExecutable(analyze));
-    // The programs need not be on this machine.
+    // The programs need not be installed.
     List<String> lines =
         unit().stream().map(line -> line.replaceFirst("^(Exec\\w+=)/\\S+", "$1/bin/true")).toList();
     Path unit = Files.write(folder.resolve("panamoe.service"), lines);
@@ -96,7 +96,7 @@ class DeployTest {
     assertFalse(told.contains("panamoe.service:"), told);
   }
 
-  /** The instructions of a Dockerfile, one a line. */
+  /** The instructions of a Dockerfile, one per line. */
   private static List<String> instructions() throws IOException {
     return read("Dockerfile")
         .replaceAll("(?m)^\\s*#.*\n", "")

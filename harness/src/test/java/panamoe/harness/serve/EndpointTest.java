@@ -49,7 +49,7 @@ class EndpointTest {
     server.close();
   }
 
-  /** What the engine writes alone. */
+  /** The engine's completion without other sequences. */
   private static Generation alone(String prompt, SamplingConfig sampling, int tokens) {
     return alone(prompt, sampling, StopConfig.of(tokens, List.of()), List.of());
   }
@@ -63,7 +63,7 @@ class EndpointTest {
               .withLogprobs(logprobs instanceof ArrayList ? 3 : -1),
           new GenerationListener() {
             @Override
-            public void drew(int token, TokenLogprobs told, int[] experts) {
+            public void sampled(int token, TokenLogprobs told, int[] experts) {
               if (told != null) {
                 logprobs.add(told);
               }

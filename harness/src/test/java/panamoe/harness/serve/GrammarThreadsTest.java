@@ -11,7 +11,7 @@ import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Grammars are made on few threads, for as long as their requests wait for them. */
+/** Grammars are made on few threads, for as long as their requests wait. */
 @Timeout(60)
 class GrammarThreadsTest {
   private static final BooleanSupplier STAYS = () -> false;
@@ -20,7 +20,7 @@ class GrammarThreadsTest {
   private final CountDownLatch end = new CountDownLatch(1);
   private final CountDownLatch interrupted = new CountDownLatch(1);
 
-  /** What takes until {@link #end}. */
+  /** Blocks until {@link #end}. */
   private String untilTheEnd() {
     begun.countDown();
     try {

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.data.Tokenizer;
 import panamoe.engine.schedule.HashEngine;
 
-/** Requests that would have all memory, or all processors. */
+/** Requests that try to take all memory or all processors. */
 @Timeout(120)
 class GreedyRequestsTest {
   private static final String COMPLETIONS = "/v1/completions";
@@ -44,15 +44,15 @@ class GreedyRequestsTest {
     second.close();
     second.close();
     BodyMemory.Share alone = room.share();
-    alone.grow(16 << 20); // it can be answered at all
+    alone.grow(16 << 20); // a single one may have more
     assertThrows(ApiError.class, () -> room.share().grow(65 << 10));
   }
 
-  /** Clients that hold large bodies, all but the last byte: who comes then is refused or served. */
+  /** Clients that hold large bodies without the last byte: later ones are refused or served. */
   @Test
   void heldBodiesLeaveRoomForOthers() throws Exception {
-    int length = TestServer.LIMITS.bodyBytes() - 1;
-    long count = TestServer.LIMITS.bodiesBytes() / (2L * length) + 8;
+    int length = TestServer.LIMITS.http().bodyBytes() - 1;
+    long count = TestServer.LIMITS.http().bodiesBytes() / (2L * length) + 8;
     List<Socket> held = new ArrayList<>();
     try (TestServer server = new TestServer()) {
       byte[] head =
@@ -68,23 +68,23 @@ class GreedyRequestsTest {
         socket.getOutputStream().write(part);
       }
       TestServer.await(() -> refused(held) >= 8);
-      server.ask(COMPLETIONS, ASKED); // small ones have room
+      server.ask(COMPLETIONS, ASKED); // small bodies have room
       HttpResponse<String> large = server.post(COMPLETIONS, " ".repeat(length));
       assertEquals(429, large.statusCode(), large::body);
       assertEquals("1", large.headers().firstValue("Retry-After").orElse(""));
       for (Socket socket : held) {
         socket.close();
       }
-      TestServer.await(() -> is400(server, length)); // the room is given back
+      TestServer.await(() -> is400(server, length)); // the memory is free again
       assertEquals(List.of(), server.log);
     }
   }
 
-  /** A body that was refused takes no memory, however long its client goes on to send it. */
+  /** A refused body takes no memory, however much its client still sends. */
   @Test
   void refusedBodiesTakeNoRoom() throws Exception {
-    int length = TestServer.LIMITS.bodyBytes() + 1;
-    long count = TestServer.LIMITS.bodiesBytes() / (2L * length) + 2;
+    int length = TestServer.LIMITS.http().bodyBytes() + 1;
+    long count = TestServer.LIMITS.http().bodiesBytes() / (2L * length) + 2;
     String head =
         "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             + Integer.toHexString(length)
@@ -110,7 +110,7 @@ class GreedyRequestsTest {
 
   private static boolean is400(TestServer server, int length) {
     try {
-      return server.post(COMPLETIONS, " ".repeat(length)).statusCode() == 400; // no JSON
+      return server.post(COMPLETIONS, " ".repeat(length)).statusCode() == 400; // not JSON
     } catch (IOException | InterruptedException e) {
       throw new IllegalStateException(e);
     }
@@ -128,7 +128,7 @@ class GreedyRequestsTest {
     }
   }
 
-  /** A client without a key has nothing of its body read. */
+  /** The body of a client without a key is not read. */
   @Test
   void keysComeBeforeBodies(@TempDir Path folder) throws Exception {
     Path file = Files.writeString(folder.resolve("keys"), "first\n");
@@ -158,7 +158,7 @@ class GreedyRequestsTest {
         HashEngine.of(TestServer.ENGINE, TestServer.CONTEXT, () -> {}));
   }
 
-  /** Probes are answered while requests have all the threads that virtual ones run on. */
+  /** Probes are answered while requests take all carrier threads. */
   @Test
   void probesWaitForNoRequest() throws Exception {
     int processors = Runtime.getRuntime().availableProcessors();
@@ -191,7 +191,7 @@ class GreedyRequestsTest {
     }
   }
 
-  /** Of a request alone, whatever its thread was doing. */
+  /** Only the request without memory, whatever its thread was doing. */
   @Test
   void aRequestWithoutMemoryIsRefusedAlone() throws Exception {
     try (TestServer server =

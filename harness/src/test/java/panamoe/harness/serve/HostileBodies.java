@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
 
-/** Bodies of requests that are wrong in some way, most of them. */
+/** Request bodies, most of them wrong in some way. */
 final class HostileBodies {
   private static final List<String> GOOD =
       List.of(
@@ -96,7 +96,7 @@ final class HostileBodies {
           "{'stats':true,'tokens':true,'top_k':1}",
           "{'999999999':1}");
 
-  /** Fields that are right, too. */
+  /** Fields with valid values. */
   private static final List<String> RIGHT =
       List.of(
           "'temperature':0",
@@ -144,7 +144,7 @@ final class HostileBodies {
     return list.get(random.nextInt(list.size()));
   }
 
-  /** A good one, of which bytes are changed, left out or said again. */
+  /** A valid body with bytes changed, dropped or repeated. */
   private static byte[] mutated(RandomGenerator random) {
     byte[] bytes = utf8(one(random, GOOD));
     for (int change = random.nextInt(3); change >= 0 && bytes.length > 1; change--) {
@@ -162,7 +162,7 @@ final class HostileBodies {
           out.write(bytes, from, to - from);
           out.write(bytes, from, bytes.length - from);
         }
-        default -> out.writeBytes(new byte[] {(byte) 0xc3, '"'}); // cut in a character
+        default -> out.writeBytes(new byte[] {(byte) 0xc3, '"'}); // cut within a character
       }
       bytes = out.toByteArray();
     }
@@ -189,7 +189,7 @@ final class HostileBodies {
     return utf8("{'" + one(random, FIELDS) + "':" + open.repeat(depth));
   }
 
-  /** Much of something. */
+  /** A large value. */
   private static byte[] large(RandomGenerator random) {
     int count = 1 + random.nextInt(3000);
     String[] many = new String[count];

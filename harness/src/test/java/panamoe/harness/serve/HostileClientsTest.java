@@ -48,9 +48,9 @@ import panamoe.tensor.DType;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Clients that mean no good, and many that do: after each test nothing of the cache is in use, no
- * thread is left, and an answer has the bits that it had before. {@code -Dpanamoe.serve.requests}
- * makes the tests longer.
+ * Hostile clients, and many harmless ones: after each test the cache is unused, no thread is left,
+ * and a completion has the bits that it had before. {@code -Dpanamoe.serve.requests} makes the
+ * tests longer.
  */
 @Tag("slow")
 @Timeout(3600)
@@ -61,12 +61,12 @@ class HostileClientsTest {
   private static final String CHAT = "/v1/chat/completions";
   private static final String CHECK =
       "{'prompt':'check','seed':3,'max_tokens':40,'ignore_eos':true,'logprobs':2}";
-  // All that a body alone can bring about; 429 and 504 because it may ask for many texts at once.
+  // The statuses that a body can cause; 429 and 504 because it may ask for many choices.
   private static final Set<Integer> ANSWERS = Set.of(200, 400, 404, 429, 504);
 
   @TempDir private Path folder;
 
-  /** What clients do. */
+  /** A load on the server. */
   @FunctionalInterface
   private interface Clients {
     void run(TestServer server) throws Exception;
@@ -138,7 +138,7 @@ class HostileClientsTest {
                     good.incrementAndGet();
                   }
                 }));
-    // Some get to the engine, most do not.
+    // Some reach the engine, most do not.
     assertTrue(
         good.get() > TestServer.REQUESTS / 50 && good.get() < TestServer.REQUESTS / 2,
         good + " were good");
@@ -152,7 +152,7 @@ class HostileClientsTest {
         server.send(server.to(path).POST(BodyPublishers.ofByteArray(body)).build());
     String told = "body " + number + ", " + HexFormat.of().formatHex(body) + ": " + answer.body();
     int status = answer.statusCode();
-    if (status == 500) { // a text may be one that this model fails at, and no other reason
+    if (status == 500) { // the completion may fail at a token of this model, for no other reason
       assertTrue(answer.body().contains("not finite"), told);
     } else {
       assertTrue(ANSWERS.contains(status), () -> status + " to " + told);
@@ -167,7 +167,7 @@ class HostileClientsTest {
     return status;
   }
 
-  /** Connections that say a part of a request and stay, while others are served. */
+  /** Connections that send a part of a request and stay, while others are served. */
   @Test
   void halfOpenConnections() throws Exception {
     int count = Math.min(1500, TestServer.REQUESTS / 5);
@@ -205,7 +205,7 @@ class HostileClientsTest {
         });
   }
 
-  /** Whether the server closes a connection before long: a request has 60 s to arrive. */
+  /** Whether the server closes a connection: a request has 60 s to arrive. */
   private static boolean closes(Socket socket) throws IOException {
     socket.setSoTimeout(100_000);
     try {
@@ -218,7 +218,7 @@ class HostileClientsTest {
     }
   }
 
-  /** More headers than a request may have, long ones, and ones without an end. */
+  /** Too many headers, long headers, and headers without an end. */
   @Test
   void headerFloods() throws Exception {
     between(
@@ -238,7 +238,7 @@ class HostileClientsTest {
                 }));
   }
 
-  /** Schemas and patterns that grow by themselves. */
+  /** Schemas and patterns of exponential size. */
   private static List<String> bombs() {
     StringBuilder schema =
         new StringBuilder("{'$ref':'#/$defs/d20','$defs':{'d0':{'type':'integer'}");
@@ -250,7 +250,7 @@ class HostileClientsTest {
     return List.of(schema.append("}}").toString(), pattern);
   }
 
-  /** Probes have a thread of their own: they wait for nothing that others ask. */
+  /** Probes have a separate thread: they do not wait for other requests. */
   @Test
   void probesAreAnsweredMeanwhile() throws Exception {
     between(
@@ -259,7 +259,7 @@ class HostileClientsTest {
           List<Socket> held = new ArrayList<>();
           AtomicBoolean over = new AtomicBoolean();
           try (ExecutorService threads = Executors.newCachedThreadPool()) {
-            String spaces = " ".repeat(TestServer.LIMITS.bodyBytes() - 1);
+            String spaces = " ".repeat(TestServer.LIMITS.http().bodyBytes() - 1);
             for (int i = 0; i < 60; i++) {
               held.add(server.raw(COMPLETIONS, spaces, spaces.length()));
             }
@@ -310,13 +310,13 @@ class HostileClientsTest {
         });
   }
 
-  /** A request that is made once, so that clients in this process take little of its time. */
+  /** A prepared request, so that clients in this process take little of its time. */
   private static HttpRequest posted(TestServer server, String body) {
     byte[] bytes = TestServer.quoted(body).getBytes(StandardCharsets.US_ASCII);
     return server.to(COMPLETIONS).POST(BodyPublishers.ofByteArray(bytes)).build();
   }
 
-  /** What the server says before it closes the connection; empty if it only closes. */
+  /** The server's response before it closes the connection; empty if it only closes. */
   private static String answerTo(TestServer server, String said) throws IOException {
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port())) {
       OutputStream out = socket.getOutputStream();
@@ -330,7 +330,7 @@ class HostileClientsTest {
     }
   }
 
-  /** Whatever is asked for meanwhile is answered whole, or told that the server stops. */
+  /** Every request meanwhile gets a complete response, or the error of a stopping server. */
   @Test
   void stopsUnderLoad() throws Exception {
     for (int round = 0; round < Math.max(2, TestServer.REQUESTS / 2000); round++) {
@@ -381,7 +381,7 @@ class HostileClientsTest {
     }
   }
 
-  /** With a real model, whose steps have memory beside Java's heap. */
+  /** With a real model, whose steps take native memory. */
   @Test
   void memoryStaysAsItIs() throws Exception {
     try (Backend backend = Backends.open("cpu", 1);
@@ -438,11 +438,11 @@ class HostileClientsTest {
     assertEquals(200, server.post(COMPLETIONS, body).statusCode());
   }
 
-  /** Bytes after a collection of garbage: of Java's heap in use, of the process in memory. */
+  /** Bytes after a garbage collection: of Java's heap in use, of the process in memory. */
   private record Memory(long heap, long resident) {
     static Memory now() throws IOException, InterruptedException {
       long least = Long.MAX_VALUE;
-      for (int i = 0; i < 3; i++) { // what a first collection leaves to be cleaned goes by a later
+      for (int i = 0; i < 3; i++) { // a later one frees what cleaners keep
         System.gc();
         Thread.sleep(100);
         least = Math.min(least, ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed());

@@ -21,9 +21,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/**
- * Requests as HTTP does not allow them: each gets an error in OpenAI's form, and smuggles nothing.
- */
+/** Requests that HTTP forbids: each gets an error in OpenAI's form, and smuggles nothing. */
 @Timeout(120)
 class HttpEdgesTest {
   private static final String POST = "POST /v1/completions HTTP/1.1\\r\\nHost: localhost\\r\\n";
@@ -44,7 +42,7 @@ class HttpEdgesTest {
     server.close();
   }
 
-  /** Sends a request, and reads what is answered until the server closes the connection. */
+  /** Sends a request, and reads until the server closes the connection. */
   private static String answer(String written) throws IOException {
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port())) {
       OutputStream out = socket.getOutputStream();
@@ -152,7 +150,7 @@ class HttpEdgesTest {
     assertTrue(answer(GET + "X: y\\r\\n".repeat(99) + "\\r\\n").startsWith("HTTP/1.1 200 "));
   }
 
-  /** A head of which more headers come than it may have is not kept until it ends. */
+  /** Headers beyond the limit are not kept until the head ends. */
   @Test
   void headersAreCountedAsTheyArrive() throws Exception {
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port())) {
@@ -162,7 +160,7 @@ class HttpEdgesTest {
     }
   }
 
-  /** Who sends all before it reads gets the answer too. */
+  /** A client that sends everything before it reads gets the response too. */
   @Test
   void aBodyOf64MebibytesIsAnswered() throws Exception {
     int length = 64 << 20;
@@ -199,14 +197,14 @@ class HttpEdgesTest {
     }
   }
 
-  /** A request that goes on, however slowly, has no more time than another one. */
+  /** A slow request has no more time than another one, even if bytes arrive. */
   @Test
   void aRequestThatIsLateIsClosed() throws Exception {
     for (String written : List.of("", GET, POST + "Content-Length: 9\\r\\n\\r\\n{")) {
       try (HttpListener listener =
               new HttpListener(
                   new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                  TestServer.LIMITS,
+                  TestServer.LIMITS.http(),
                   _ -> {});
           Socket socket = new Socket(InetAddress.getLoopbackAddress(), listener.port())) {
         socket.getOutputStream().write(bytes(written));

@@ -26,7 +26,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
 
-/** The server as LangChain4j sees it; ci/slow.d/clients runs more clients. */
+/** LangChain4j as a client of the server; ci/slow.d/clients runs more clients. */
 @Timeout(120)
 class LangChain4jTest {
   private static final String CALL =

@@ -62,7 +62,7 @@ class LivePageTest {
     return answer.body();
   }
 
-  /** What a file refers to, as paths of the server. */
+  /** The references of a file, as paths of the server. */
   private static Set<String> references(String path, String text) {
     String pattern =
         path.endsWith(".js") ? "(?:from|import) '([^']*)'" : "(?:href|src|url\\()=?[\"']([^\"']*)";

@@ -58,7 +58,7 @@ class LoadTest {
         alone.put(i, server.ask(COMPLETIONS, body(i)).get("choices"));
       }
     }
-    // A cache that is too small for all, so that texts are interrupted.
+    // A cache that is too small for all, so that sequences are preempted.
     EngineConfig tight = new EngineConfig(40, 16, 16, 24, 0, true, 0);
     try (TestServer server = new TestServer(TestServer.LIMITS, ApiKeys.NONE, tight, () -> {});
         ExecutorService threads = Executors.newFixedThreadPool(50)) {
@@ -87,7 +87,7 @@ class LoadTest {
               "{'prompt':'gone','max_tokens':390,'ignore_eos':true,'n':2,'stream':" + stream + "}";
           leaving.add(
               random.nextInt(4) == 0
-                  ? server.raw(COMPLETIONS, body, random.nextInt(150)) // in the midst of asking
+                  ? server.raw(COMPLETIONS, body, random.nextInt(150)) // during the request
                   : server.raw(COMPLETIONS, body));
         }
         for (Socket socket : leaving) {
@@ -114,7 +114,7 @@ class LoadTest {
     try {
       socket.getInputStream().readNBytes(bytes);
     } catch (IOException _) {
-      // there is no more yet
+      // no more bytes yet
     }
   }
 
@@ -130,7 +130,7 @@ class LoadTest {
   }
 
   /**
-   * The kernel's buffers take some hundred kilobytes: many texts with logprobs fill them.
+   * The kernel's buffers take some hundred kilobytes: many choices with logprobs fill them.
    *
    * @param pause milliseconds between two bytes that the client reads; 0: it reads nothing
    */
@@ -307,7 +307,7 @@ class LoadTest {
               () -> server.post(COMPLETIONS, "{'prompt':'x','max_tokens':9,'ignore_eos':true}"));
       assertEquals(503, running.get().statusCode());
       assertEquals("failed", TestServer.json(running.get().body()).at("/error/code").stringValue());
-      TestServer.await(() -> !server.engine.alive()); // it tells texts first
+      TestServer.await(() -> !server.engine.alive()); // sequences get their errors first
       assertEquals(TestServer.quoted("{'status':'failed'}"), server.get("/health").body());
       assertEquals(503, server.post(COMPLETIONS, "{'prompt':'x'}").statusCode());
       assertEquals(TestServer.quoted("{'status':'failed'}"), server.get("/livez").body());

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses;
 
-/** When a rank of a server is killed, running requests are told, and the other ranks end. */
+/** When a rank of a server is killed, running requests get an error, and the other ranks end. */
 @Tag("slow")
 @Timeout(300)
 class LostServingRankTest {
@@ -85,8 +85,8 @@ class LostServingRankTest {
   }
 
   /**
-   * Asks again and again, until an answer is an error; empty if the server went without one. Counts
-   * down once for each whole answer.
+   * Sends requests until one fails; returns the error, empty if the server ended without one.
+   * Counts down once for each complete response.
    */
   private static String lastAnswer(URI completions, CountDownLatch answered)
       throws InterruptedException {

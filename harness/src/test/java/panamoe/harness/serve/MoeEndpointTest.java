@@ -19,7 +19,7 @@ import panamoe.engine.routes.RouteStatistics;
 import panamoe.open.ExpertHeat;
 import tools.jackson.databind.JsonNode;
 
-/** Routes in answers, of a model with two MoE layers: of 4 experts, 2 for a row, and of 6. */
+/** Routes in responses, of a model with two MoE layers: of 4 experts with top-2, and of 6. */
 @Timeout(120)
 class MoeEndpointTest {
   private static final String COMPLETIONS = "/v1/completions";
@@ -71,7 +71,7 @@ class MoeEndpointTest {
     moe.path("token_experts").forEach(experts -> assertEquals(2, experts.size()));
   }
 
-  /** What earlier servers kept is told beside what this one counted. */
+  /** Counts of earlier servers are reported next to this one's. */
   @Test
   void keptCountsAreTold() throws Exception {
     assertFalse(server.get("/v1/moe/stats").body().contains("tokens_before"));
@@ -109,7 +109,7 @@ class MoeEndpointTest {
     }
   }
 
-  /** A stream tells in pieces what a whole answer tells. */
+  /** A stream has the routes of a whole response, in pieces. */
   @ParameterizedTest
   @CsvSource({COMPLETIONS, CHAT})
   void streamsTellTheSame(String path) throws Exception {
@@ -164,7 +164,7 @@ class MoeEndpointTest {
     }
   }
 
-  /** All rows since the start, whether their requests ask for them or not. */
+  /** All rows since the start, whether or not their requests ask for routes. */
   @Test
   void statisticsGrowByAllRows() throws Exception {
     JsonNode before = TestServer.json(server.get("/v1/moe/stats").body());

@@ -23,13 +23,13 @@ import panamoe.harness.train.RankProcesses;
 import panamoe.io.ConfigJson;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/** replay as processes of a real mpirun. */
+/** replay in processes of a real mpirun. */
 @Tag("slow")
 @Timeout(300)
 class ProcessReplayTest {
   @TempDir private Path folder;
 
-  /** A text of 5 tokens, of which the file says that none was written. */
+  /** A completion of 5 tokens whose file has none. */
   private String logged(String run, ComputeType dtype) throws IOException {
     LoggedCompletion text =
         new LoggedCompletion(

@@ -15,7 +15,7 @@ import panamoe.harness.CommandRun;
 import panamoe.open.FolderChat;
 import panamoe.open.ModelFolder;
 
-/** What was made of a released model has no name of a family, but its numbers. */
+/** A model made from a released one has no family name, but its configuration. */
 class QuantizedChatTest {
   @Test
   void aQuantizedFolderKeepsItsFamilysForm(@TempDir Path folder) throws IOException {

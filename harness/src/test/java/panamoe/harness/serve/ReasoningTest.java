@@ -13,7 +13,7 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
 import tools.jackson.databind.JsonNode;
 
-/** Thoughts are told apart from the answer. */
+/** Thoughts are separated from the answer. */
 @Timeout(120)
 class ReasoningTest {
   private static final String CHAT = "/v1/chat/completions";
@@ -32,7 +32,7 @@ class ReasoningTest {
         ScriptedEngine.of(config, CONTEXT, script));
   }
 
-  /** The message, which the stream tells, too. */
+  /** The message; checks that a stream gives the same. */
   private static JsonNode message(TestServer server, String fields) throws Exception {
     StringBuilder thoughts = new StringBuilder();
     StringBuilder content = new StringBuilder();

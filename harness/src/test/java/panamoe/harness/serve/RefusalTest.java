@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
-/** Requests that get an error, after each of which the server goes on. */
+/** Requests that get an error; the server goes on after each. */
 @Timeout(120)
 class RefusalTest {
   private static final String COMPLETIONS = "/v1/completions";
@@ -87,7 +87,7 @@ class RefusalTest {
         "'prompt':'x','temprature':1            | temprature      | there is no field temprature",
         "'prompt':'x','seed':'7'                | seed            | not a whole number",
         "'prompt':'x','stop':5                  | stop            | is not a string",
-        "'prompt':'x','stop':''                 | stop            | has an empty text",
+        "'prompt':'x','stop':''                 | stop            | has an empty string",
         "'prompt':'x','stop_token_ids':[61]     | stop_token_ids  | token 61",
         "'prompt':'x','logit_bias':{'61':1}     | logit_bias      | token 61",
         "'prompt':'x','logit_bias':[1]          | logit_bias      | is not an object",
@@ -264,7 +264,7 @@ class RefusalTest {
     }
   }
 
-  /** Whatever the bytes are, the answer is 200 or 400. */
+  /** Whatever the bytes are, the response is 200 or 400. */
   @Test
   void changedBytes() throws Exception {
     Random random = new Random(1);

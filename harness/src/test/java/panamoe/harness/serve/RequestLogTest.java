@@ -151,7 +151,7 @@ class RequestLogTest {
     assertEquals("in its way", Files.readString(log));
   }
 
-  /** A log of texts that a test ends itself. */
+  /** A log whose completions a test ends itself. */
   private RequestLog log(int size, Metrics metrics, Consumer<String> warnings) throws IOException {
     LoggedCompletion.Origin origin =
         new LoggedCompletion.Origin(
@@ -185,9 +185,9 @@ class RequestLogTest {
     }
   }
 
-  /** What is written can be read; what could not be is left out. */
+  /** Files that are written can be read; others are dropped. */
   @ParameterizedTest
-  @ValueSource(ints = {Limits.BODY_BYTES, LoggedCompletion.MOST_BYTES})
+  @ValueSource(ints = {Limits.Http.BODY_BYTES, LoggedCompletion.MOST_BYTES})
   void theLongestFieldsCanBeRead(int letters) throws Exception {
     List<String> warnings = Collections.synchronizedList(new ArrayList<>());
     ObjectNode fields = JsonNodeFactory.instance.objectNode().put("tools", "a".repeat(letters));
@@ -203,7 +203,7 @@ class RequestLogTest {
     }
   }
 
-  /** The engine's thread goes on; what finds no place is counted. */
+  /** The engine's thread goes on; dropped completions are counted. */
   @Test
   void nobodyWaitsForTheDisk() throws Exception {
     int texts = 1000;

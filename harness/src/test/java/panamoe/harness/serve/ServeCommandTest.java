@@ -36,7 +36,7 @@ import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 import tools.jackson.databind.JsonNode;
 
-/** serve as a user runs it, on a model of a few steps. */
+/** serve on the command line, with a model of a few steps. */
 @Timeout(300)
 class ServeCommandTest {
   @TempDir private static Path folder;
@@ -89,7 +89,7 @@ class ServeCommandTest {
     refused(1, "--log-requests " + empty + " is no folder", "--log-requests", empty.toString());
   }
 
-  /** It is said before the port is taken. */
+  /** The warning comes before the port is bound. */
   @Test
   void whoMayReachTheServerIsSaid() throws IOException {
     Path keys = Files.writeString(folder.resolve("key-file"), "key\n");
@@ -106,7 +106,7 @@ class ServeCommandTest {
     }
   }
 
-  /** What a server says whose port is taken. */
+  /** The error of a server whose port is taken. */
   private static String said(String... arguments) {
     String[] all =
         Stream.concat(Stream.of("serve", run), Stream.of(arguments)).toArray(String[]::new);
@@ -227,9 +227,7 @@ class ServeCommandTest {
     assertTrue(routes > 100, told.out());
   }
 
-  /**
-   * Every text of the server, on one rank: the same bits, also of the text that kept to a schema.
-   */
+  /** Every completion of the server on one rank: equal bits, also of a constrained one. */
   private static void requireReplayed(Path log) throws IOException {
     List<Path> files;
     try (Stream<Path> entries = Files.list(log)) {
@@ -340,7 +338,7 @@ class ServeCommandTest {
     }
   }
 
-  /** Texts of a real model: one after the other, then all at a time. */
+  /** Completions of a real model: one after the other, then all together. */
   private static void requireAsAlone(HttpClient client, URI completions) throws Exception {
     List<HttpRequest> requests = new ArrayList<>();
     for (int i = 0; i < 6; i++) {

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import tools.jackson.databind.JsonNode;
 
-/** Streams, to the byte. */
+/** Streams, compared byte by byte. */
 @Timeout(120)
 class StreamTest {
   private static TestServer server;
@@ -29,7 +29,7 @@ class StreamTest {
     server.close();
   }
 
-  /** A stream whose id and time are replaced. */
+  /** A stream with its id and time replaced. */
   private static String stream(TestServer server, String path, String body) throws Exception {
     HttpResponse<String> answer = server.post(path, body);
     assertEquals(200, answer.statusCode(), answer::body);
@@ -56,7 +56,7 @@ class StreamTest {
             + "}\n\n");
   }
 
-  /** Pieces of the text as a whole answer gives it: one a token here, but é is one of two. */
+  /** Pieces of a whole response's text: one per token, but é is one of two. */
   private static List<String> pieces(String text) {
     List<String> pieces = new ArrayList<>();
     text.codePoints().forEach(character -> pieces.add(Character.toString(character)));
@@ -163,7 +163,7 @@ class StreamTest {
   void anErrorAfterTheFirstByteIsAnEventOfThatName() throws Exception {
     assertEquals(
         TestServer.quoted(
-            ":\n\nevent: error\ndata: {'error':{'message':'the text failed: the model gives numbers"
+            ":\n\nevent: error\ndata: {'error':{'message':'the completion failed: the model gives numbers"
                 + " that are not finite in layer 3 after 2 tokens; its weights are damaged, or training"
                 + " diverged','type':'server_error','param':null,'code':'internal_error'}}\n\n"),
         stream(server, "/v1/completions", "{'prompt':'a~','stream':true}"));

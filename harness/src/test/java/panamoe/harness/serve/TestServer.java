@@ -35,26 +35,16 @@ import panamoe.open.SamplingDefaults;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** A server over a model that is a hash, and clients of it. */
+/** A server over a model that is a hash, with clients. */
 final class TestServer implements AutoCloseable {
-  /** How many requests the long tests send. */
+  /** The number of requests of the long tests. */
   static final int REQUESTS = Integer.getInteger("panamoe.serve.requests", 1000);
 
   static final int CONTEXT = 400;
   static final String MODEL = "hash";
   static final EngineConfig ENGINE = new EngineConfig(400, 16, 16, 64, 0.25, true, 0);
   static final Limits LIMITS =
-      new Limits(
-          16,
-          256,
-          1_000_000,
-          Limits.ANY_WAIT,
-          1_000_000,
-          1 << 20,
-          16 << 20,
-          Duration.ofSeconds(30),
-          Duration.ofSeconds(15),
-          Duration.ofSeconds(20));
+      limits(16, 256, Duration.ofSeconds(30), Duration.ofSeconds(15), Duration.ofSeconds(20), 2048);
 
   private static final JsonMapper JSON = JsonMapper.shared();
 
@@ -101,7 +91,7 @@ final class TestServer implements AutoCloseable {
   }
 
   /**
-   * @param logFolder where texts are logged; null: nowhere
+   * @param logFolder for completions; null for no log
    */
   TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep, Path logFolder)
       throws IOException {
@@ -162,17 +152,28 @@ final class TestServer implements AutoCloseable {
 
   /** The limits with other bounds and times. */
   static Limits limits(int sequences, int queued, Duration slowReader, Duration ping) {
+    return limits(sequences, queued, slowReader, ping, Duration.ofSeconds(1), 2048);
+  }
+
+  /** The limits with room for fewer connections. */
+  static Limits limits(int connections) {
+    Duration second = Duration.ofSeconds(1);
+    return limits(16, 256, Duration.ofSeconds(30), Duration.ofSeconds(15), second, connections);
+  }
+
+  private static Limits limits(
+      int sequences,
+      int queued,
+      Duration slowReader,
+      Duration ping,
+      Duration shutdown,
+      int connections) {
+    Duration idle = Duration.ofMillis(50);
     return new Limits(
-        sequences,
-        queued,
+        new Limits.Queue(sequences, queued, 1_000_000, Limits.Queue.ANY_WAIT),
+        new Limits.Http(connections, idle, 1 << 20, 16 << 20, slowReader, ping),
         1_000_000,
-        Limits.ANY_WAIT,
-        1_000_000,
-        1 << 20,
-        16 << 20,
-        slowReader,
-        ping,
-        Duration.ofSeconds(1));
+        shutdown);
   }
 
   HttpRequest.Builder to(String path) {
@@ -192,12 +193,12 @@ final class TestServer implements AutoCloseable {
     return client.send(request, BodyHandlers.ofString());
   }
 
-  /** As a server that finds what servers before it counted. */
+  /** Like a server that finds the counts of earlier ones. */
   void keeps(List<ExpertHeat.Layer> layers) {
     server.keeps(layers);
   }
 
-  /** The JSON of an answer that must be 200. */
+  /** The JSON of a response that must be 200. */
   JsonNode ask(String path, String body) throws IOException, InterruptedException {
     HttpResponse<String> answer = post(path, body);
     assertEquals(200, answer.statusCode(), answer::body);
@@ -218,7 +219,7 @@ final class TestServer implements AutoCloseable {
     return raw(path, body, Integer.MAX_VALUE);
   }
 
-  /** As above, of which only the first bytes are sent. */
+  /** A connection that has sent the first bytes of a POST. */
   Socket raw(String path, String body, int most) throws IOException {
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port());
     int length = quoted(body).getBytes(StandardCharsets.UTF_8).length;
@@ -229,7 +230,7 @@ final class TestServer implements AutoCloseable {
     return socket;
   }
 
-  /** Waits until nothing of the cache is used and nobody waits. */
+  /** Waits until the cache is unused and the queue is empty. */
   void awaitIdle() throws InterruptedException {
     await(
         () -> {

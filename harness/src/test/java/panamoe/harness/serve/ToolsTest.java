@@ -23,7 +23,7 @@ import panamoe.engine.schedule.ScriptedEngine;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Functions in chats, with a model that wants to write a given text. */
+/** Functions in chats, with a model that generates a given text. */
 @Timeout(120)
 class ToolsTest {
   private static final String CHAT = "/v1/chat/completions";
@@ -42,12 +42,12 @@ class ToolsTest {
     return new TestServer(new ByteTokenizer(), CONTEXT, ScriptedEngine.of(config, CONTEXT, script));
   }
 
-  /** The only choice of an answer to a user who offers the functions. */
+  /** The only choice of a response to a request with the functions. */
   private static JsonNode choice(TestServer server, String fields) throws Exception {
     return server.ask(CHAT, "{" + USER + TOOLS + fields + "}").at("/choices/0");
   }
 
-  /** The choice as its stream tells it: what a client puts together. */
+  /** The choice as a client assembles it from its stream. */
   private static JsonNode streamed(TestServer server, String fields) throws Exception {
     StringBuilder content = new StringBuilder();
     StringBuilder calls = new StringBuilder();
@@ -121,7 +121,7 @@ class ToolsTest {
     }
   }
 
-  /** From the tag on a model that would call what is not there is kept to what is. */
+  /** From the opener on, an invalid call becomes a valid one. */
   @Test
   void aCallThatWasBegunIsValid() throws Exception {
     try (TestServer server = server("Well, <tool_call>{\"name\": \"abstain\", \"arguments\": 7")) {
@@ -231,7 +231,7 @@ class ToolsTest {
             new LoggedCompletion.Answer(new int[0], new String[0], Generation.End.STOP, null));
     Constraints constraints = new Constraints(new ByteTokenizer());
     BitSet first = text.request(constraints).constraint().get().allowed();
-    assertEquals("{32, 60}", first.toString()); // a space, or the tag
+    assertEquals("{32, 60}", first.toString()); // a space, or the opener
   }
 
   private static String prompt(TestServer server, String body) throws Exception {

@@ -115,10 +115,10 @@ class CardTrainCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--ranks 2 --device cpu | --device cpu is no card, and every rank that NCCL joins needs one",
-        "--ranks 2 --device reference | --device reference is no card, and every rank that NCCL joins needs one",
+        "--ranks 2 --device cpu | --device cpu is not a GPU, and every rank that NCCL joins needs one",
+        "--ranks 2 --device reference | --device reference is not a GPU, and every rank that NCCL joins needs one",
         "--ranks 2 --device cuda | panamoe train: --device cuda: ",
-        "--ranks 8 --device simt | rank 7 of this machine needs a card of its own: moe_device_open: ordinal is 7",
+        "--ranks 8 --device simt | rank 7 of this machine needs its own GPU: moe_device_open: ordinal is 7",
       })
   void whatIsMissingIsOneSentence(String options, String expected) {
     assertRefused(2, "--comm nccl " + options, expected);

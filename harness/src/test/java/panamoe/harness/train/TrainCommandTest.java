@@ -87,7 +87,7 @@ class TrainCommandTest {
     assertEquals(0, written.exitCode(), written.err());
     assertTrue(written.out().length() > 4, written.out());
     assertEquals(written.out(), CommandRun.of(generate).out());
-    String slid = "(the context was full: the text went on from the later half of it)";
+    String slid = "(the context was full: the completion went on from the later half of it)";
     assertFalse(written.err().contains(slid), written.err());
     CommandRun beyond =
         CommandRun.of("generate", "-m", run.toString(), "-p", "The ", "-n", "140", "--seed", "3");

@@ -8,22 +8,22 @@ import panamoe.backend.Backend;
 import panamoe.model.LanguageModel;
 
 /**
- * What other modules of Panamoe need of an object of the facade, without public methods on it.
+ * Gives other modules of Panamoe access to a facade object, without public methods on it.
  *
  * @param backend of its device
- * @param weights as kernels read them, asked for inside a call of the device; null for an object
- *     without any
+ * @param weights for inference kernels, to call inside a call of the device; null for an object
+ *     without weights
  */
 public record Access(Backend backend, Lifetime lifetime, Supplier<LanguageModel> weights) {
   private static final Map<Class<?>, Function<Object, Access>> BY_TYPE = new ConcurrentHashMap<>();
 
-  /** Called by a class when it is initialized, so before there is an object of it. */
+  /** Called by a class in its initializer, before any object of it exists. */
   public static <T> void offer(Class<T> type, Function<T, Access> access) {
     BY_TYPE.put(type, object -> access.apply(type.cast(object)));
   }
 
   /**
-   * The access to an object that was given as an argument.
+   * The access to an argument.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if it is null
    */

@@ -11,7 +11,7 @@ import panamoe.io.DataException;
 import panamoe.io.MissingArtifact;
 import panamoe.op.NotFinite;
 
-/** Turns the runtime's exceptions into the facade's. */
+/** Translates the runtime's exceptions to the facade's. */
 public final class Failures {
   private Failures() {}
 
@@ -24,7 +24,7 @@ public final class Failures {
     } catch (IllegalArgumentException e) {
       throw new PanamoeException.BadArgument(e.getMessage(), e);
     } catch (CheckpointException | DataException e) {
-      if (interrupted(e)) { // which says nothing of the files
+      if (interrupted(e)) { // not an error of the files
         throw (CancellationException) new CancellationException(e.getMessage()).initCause(e);
       }
       throw new PanamoeException.BadModel(e.getMessage(), e);

@@ -11,7 +11,7 @@ import panamoe.io.Words;
  * The lifetime of a device, or of a layer or model on it. It enforces one rule: one thread at a
  * time is inside a call of a device or of anything on it, and nothing is used after close. A
  * violation throws {@link IllegalStateException}. Only {@link #closeWhenIdle} waits for another
- * call. Threads may call one after the other.
+ * call. Different threads may call in sequence.
  *
  * <p>Closing also closes everything created on it. It frees nothing while another thread is inside
  * a call.
@@ -28,8 +28,8 @@ public final class Lifetime {
   private volatile boolean closed;
 
   /**
-   * What a device and everything on it share: a monitor and a field. A thread whose stack overflows
-   * still leaves a call, because to set a field takes no stack; a method's call would.
+   * Shared by a device and everything on it: a monitor and a field. A thread whose stack overflowed
+   * still leaves a call, because setting a field needs no stack, unlike a method call.
    */
   private static final class Gate {
     private Thread user; // the thread inside a call
@@ -48,9 +48,9 @@ public final class Lifetime {
   }
 
   /**
-   * Begins the lifetime of something created on this. Call it inside {@link #use}.
+   * Begins the lifetime of an object on this one. Call it inside {@link #use}.
    *
-   * @param name in messages, such as "the layer"
+   * @param name for messages, such as "the layer"
    * @param free frees everything or, if it throws, nothing
    */
   public Lifetime begin(String name, Runnable free) {
@@ -93,18 +93,18 @@ public final class Lifetime {
    * closing it.
    *
    * @throws IllegalStateException if a call of the device is running, or a native call of the
-   *     caller uses a parameter's memory; a layer or model then stays open, while some of a
-   *     device's may be closed
+   *     caller uses a parameter's memory; a layer or model then stays open, while parts of a device
+   *     may be closed
    */
   public void close() {
     closeWhenIdle(Duration.ZERO);
   }
 
   /**
-   * Closes as soon as the running call has returned. Other threads' calls are refused meanwhile.
+   * Closes after the running call has returned. Other threads' calls are refused meanwhile.
    *
-   * @throws IllegalStateException as {@link #close()}, if the call still runs after {@code
-   *     patience}, or this thread is interrupted, which it stays
+   * @throws IllegalStateException like {@link #close()}, if the call still runs after {@code
+   *     patience} or this thread is interrupted; its interrupt status stays set
    */
   public void closeWhenIdle(Duration patience) {
     Failures.translating(() -> Argument.notNull("patience", patience));
@@ -133,7 +133,7 @@ public final class Lifetime {
     if (device) {
       endChildren(); // their memory belongs to the device
     }
-    if (!closed) { // else one of its children could not be freed before
+    if (!closed) { // otherwise only a child could not be freed before
       free.run(); // may throw before it frees anything of a layer
       closed = true;
     }
@@ -182,7 +182,7 @@ public final class Lifetime {
         }
         closer = caller;
         try {
-          // Again and again: a thread whose stack overflowed may have left without a word.
+          // In rounds: a thread whose stack overflowed may have left without a signal.
           TimeUnit.NANOSECONDS.timedWait(gate, Math.min(left, LONGEST_WAIT));
         } catch (InterruptedException e) {
           caller.interrupt();

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Set;
 import panamoe.io.JarVersion;
 
-/** Whether the jars of Panamoe that a program runs with have one version. */
+/** Checks that all jars of Panamoe in a program have one version. */
 public final class OneVersion {
   /** A class of each jar. */
   private static final List<String> OF_EACH =
@@ -21,9 +21,9 @@ public final class OneVersion {
   private OneVersion() {}
 
   /**
-   * Looks at the jars that a class loader has. Classes outside jars have no version.
+   * Compares the jars that a class loader has. Classes outside jars have no version.
    *
-   * @throws IncompatibleClassChangeError if there are two versions; the message names every jar
+   * @throws IncompatibleClassChangeError if versions differ; the message names every jar
    */
   public static void check(ClassLoader loader) {
     Set<String> versions = new HashSet<>();
@@ -38,7 +38,7 @@ public final class OneVersion {
                   jars.add(version + " of " + place(type));
                 });
       } catch (ClassNotFoundException e) {
-        // Few programs have every jar.
+        // Most programs do not have every jar.
       }
     }
     if (versions.size() > 1) {
@@ -50,7 +50,7 @@ public final class OneVersion {
 
   private static String place(Class<?> type) {
     CodeSource source = type.getProtectionDomain().getCodeSource();
-    // A class loader of its own kind may tell no place.
+    // A custom class loader may not give a location.
     return source == null || source.getLocation() == null
         ? type.getPackageName()
         : source.getLocation().getPath();

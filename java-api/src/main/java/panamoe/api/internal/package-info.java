@@ -1,2 +1,2 @@
-/** What Panamoe's modules share behind the facade. It may change in any version. */
+/** Internals that Panamoe's modules share. They may change in any version. */
 package panamoe.api.internal;

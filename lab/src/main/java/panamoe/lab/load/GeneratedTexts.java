@@ -29,7 +29,7 @@ record GeneratedTexts(int[][] ids, double[][] logprobs) {
       private int length;
 
       @Override
-      public void drew(int token, TokenLogprobs told, int[] experts) {
+      public void sampled(int token, TokenLogprobs told, int[] experts) {
         logprobs[text][length++] = told.logprob();
         ids[text][length] = token;
       }

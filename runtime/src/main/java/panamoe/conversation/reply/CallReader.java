@@ -4,12 +4,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Tells the calls in an assistant's text from its content, piece by piece. A call is told as soon
- * as its arguments begin. What looks like a call but has not its form is content; white space
- * around calls is nothing.
+ * Separates calls from content in a streamed reply. A call is reported when its arguments begin.
+ * Text after an opener that is not a call is content; white space around calls is dropped.
  */
 final class CallReader implements ReplyReader {
-  /** What the unread text is expected to be. */
+  /** What the unread text should be. */
   private enum Part {
     CONTENT,
     HEAD,
@@ -21,7 +20,7 @@ final class CallReader implements ReplyReader {
   private final Pattern tail;
   private final StringBuilder unread = new StringBuilder();
   private Part part = Part.CONTENT;
-  private Pattern head; // of the call that comes
+  private Pattern head; // of the next call
   private boolean blank = true; // no content since the last call
   private boolean called;
 
@@ -54,16 +53,16 @@ final class CallReader implements ReplyReader {
           case ARGUMENTS, TAIL -> "";
         };
     unread.setLength(0);
-    if (!called || !held.isBlank()) {
+    if (!called && !cut || !held.isBlank()) {
       into.say(held);
     }
   }
 
-  /** Each of these returns whether more can be read of what is there. */
+  /** Each of these returns whether more of the unread text can be read. */
   private boolean content(Reply into) {
     int open = unread.indexOf(syntax.open());
     if (open >= 0) {
-      tell(open, into);
+      say(open, into);
       unread.delete(0, open + syntax.open().length());
       part = Part.HEAD;
       head = syntax.head();
@@ -71,18 +70,18 @@ final class CallReader implements ReplyReader {
     }
     int certain = certain();
     if (!blank || !unread.substring(0, certain).isBlank()) {
-      tell(certain, into);
+      say(certain, into);
       unread.delete(0, certain);
     }
     return false;
   }
 
-  /** The length of what is content for certain: what follows may begin a call. */
+  /** The length of what is certainly content: the rest may begin a call. */
   private int certain() {
     return unread.length() - ReplyReader.begun(syntax.open(), unread);
   }
 
-  private void tell(int length, Reply into) {
+  private void say(int length, Reply into) {
     String text = unread.substring(0, length);
     if (!blank || !text.isBlank()) {
       into.say(text);
@@ -100,7 +99,7 @@ final class CallReader implements ReplyReader {
       return true;
     }
     if (!found.hitEnd()) {
-      into.say(syntax.open()); // it was no call
+      into.say(syntax.open()); // not a call
       blank = false;
       part = Part.CONTENT;
       return true;

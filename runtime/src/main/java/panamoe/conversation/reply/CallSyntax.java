@@ -7,13 +7,13 @@ import panamoe.grammar.CallMarkup;
 import panamoe.grammar.MarkupPattern;
 
 /**
- * Calls within the content of a reply.
+ * The markup of calls within the content of a reply.
  *
- * @param open before the first call, which may have {@link panamoe.data.Markers}
- * @param spaced whether a model may write a space before that
- * @param listed whether calls behind the first need no opening of their own
- * @param calls what is around the name and the arguments of each
- * @param id makes the id of a call
+ * @param open before the first call; may have {@link panamoe.data.Markers}
+ * @param spaced whether a model may write a space before it
+ * @param listed whether further calls follow without an opener
+ * @param calls the markup around the name and the arguments of each call
+ * @param id makes call ids
  */
 record CallSyntax(
     String open, boolean spaced, boolean listed, CallMarkup.Calls calls, Supplier<String> id)
@@ -29,17 +29,17 @@ record CallSyntax(
     return calling ? new CallReader(this) : ReplyReader.CONTENT;
   }
 
-  /** From behind the opening to the arguments; the group is the name. */
+  /** From after the opener to the arguments; group 1 is the name. */
   Pattern head() {
     return Pattern.compile(calls.first().pattern() + nextHead().pattern());
   }
 
-  /** The same of a call in a list behind the first. */
+  /** From after the opener to the arguments of a further call in a list. */
   Pattern nextHead() {
     return Pattern.compile("([\\w-]+)" + calls.between().pattern() + "(?=\\{)");
   }
 
-  /** Behind arguments; if the group matches, another head follows. */
+  /** After arguments; if group 1 matches, another head follows. */
   Pattern tail() {
     MarkupPattern next = listed ? calls.next() : MarkupPattern.NEVER;
     return Pattern.compile(

@@ -5,15 +5,15 @@ import panamoe.data.Tokenizer;
 import panamoe.grammar.CallMarkup;
 import panamoe.grammar.MarkupPattern;
 
-/** Calls between DeepSeek's markers. */
+/** DeepSeek's calls between special markers. */
 final class DeepSeek {
   private DeepSeek() {}
 
   /**
    * The syntax of models with a vocabulary.
    *
-   * @param fenced whether a type comes before a name, and arguments are in a block of code, as in
-   *     V3 and R1; else as in V3.1
+   * @param fenced whether a type precedes the name and arguments are in a code block, as in V3 and
+   *     R1; else the form of V3.1
    */
   static CallSyntax of(Tokenizer tokenizer, boolean fenced) {
     String begin = Markers.in(tokenizer, "<｜tool▁call▁begin｜>");

@@ -9,9 +9,9 @@ import panamoe.grammar.CallMarkup;
 import panamoe.grammar.MarkupPattern;
 
 /**
- * GPT-OSS's answers: messages, each with a header that names a channel and perhaps whom it is to.
- * Messages to functions are calls, messages of the channel analysis thoughts, others content. The
- * prompt ends within the first header.
+ * GPT-OSS's harmony format: messages, each with a header that names a channel and perhaps a
+ * recipient. Messages to functions are calls, messages in the channel analysis are thoughts, others
+ * are content. The prompt ends within the first header.
  */
 record Harmony(CallMarkup form) implements ReplySyntax {
   private static final String CHANNEL_NAME = "<|channel|>";
@@ -50,7 +50,7 @@ record Harmony(CallMarkup form) implements ReplySyntax {
   }
 
   private static final class Reader implements ReplyReader {
-    /** What the next text is. */
+    /** What the next text belongs to. */
     private enum Part {
       HEADER,
       REASONING,
@@ -81,7 +81,7 @@ record Harmony(CallMarkup form) implements ReplySyntax {
       text(piece.substring(from), into);
     }
 
-    /** A text without a header is content. */
+    /** Text without any header is content. */
     @Override
     public void end(boolean cut, Reply into) {
       String text = header.toString();
@@ -115,13 +115,13 @@ record Harmony(CallMarkup form) implements ReplySyntax {
         case "<|end|>", "<|call|>", "<|return|>" -> part = Part.NOTHING;
         default -> {
           if (part == Part.HEADER) {
-            header.append(' '); // such as <|constrain|> between a name and a type
+            header.append(' '); // such as <|constrain|> between the recipient and the type
           }
         }
       }
     }
 
-    /** A header is whole. */
+    /** A header is complete. */
     private void message(Reply into) {
       Matcher function = FUNCTION.matcher(header.toString());
       int channel = header.indexOf(CHANNEL);

@@ -6,14 +6,14 @@ import panamoe.grammar.CallMarkup;
 import panamoe.grammar.MarkupPattern;
 
 /**
- * {@code <tool_call>{"name": "NAME", "arguments": {...}}</tool_call>}, of Hermes' and Qwen's
- * models. A new line may come after the first tag, before the last and between calls.
+ * {@code <tool_call>{"name": "NAME", "arguments": {...}}</tool_call>}, the form of Hermes and Qwen.
+ * A new line may follow the first tag, precede the last one, and separate calls.
  */
 public final class Hermes {
-  /** A call as an object, up to its name. */
+  /** A call's JSON up to its name. */
   static final String NAME = "{·\"name\"·: \"";
 
-  /** From there to the arguments. */
+  /** Between name and arguments. */
   static final MarkupPattern ARGUMENTS = MarkupPattern.of("\"·, \"arguments\"·: ");
 
   private static final String OPEN = "<tool_call>";
@@ -34,7 +34,7 @@ public final class Hermes {
   }
 
   /**
-   * A call in plain text, as a model without a template writes it.
+   * A call in plain text, for a model without a chat template.
    *
    * @param name as JSON
    */

@@ -5,15 +5,15 @@ import panamoe.data.Tokenizer;
 import panamoe.grammar.CallMarkup;
 import panamoe.grammar.MarkupPattern;
 
-/** Calls behind {@code [TOOL_CALLS]}, of Mixtral and Mistral's other models. */
+/** Calls after {@code [TOOL_CALLS]}, the form of Mistral's models. */
 final class Mistral {
   private static final int ID_LENGTH = 9;
 
   private Mistral() {}
 
   /**
-   * {@code [TOOL_CALLS] [{"name": "NAME", "arguments": {...}}, ...]}, of models whose tokenizer is
-   * Mistral's v3 or v7.
+   * {@code [TOOL_CALLS] [{"name": "NAME", "arguments": {...}}, ...]}, for Mistral's tokenizers v3
+   * and v7.
    */
   static CallSyntax list(Tokenizer tokenizer) {
     String open = Markers.in(tokenizer, "[TOOL_CALLS]");
@@ -28,9 +28,9 @@ final class Mistral {
   }
 
   /**
-   * {@code [TOOL_CALLS]NAME[ARGS]{...}} for each call, of models whose tokenizer is v11 or later.
-   * Those of v11 write {@code [CALL_ID]} and nine letters or digits behind the name: such an id is
-   * not the client's.
+   * {@code [TOOL_CALLS]NAME[ARGS]{...}} for each call, for tokenizers v11 and later. Those of v11
+   * write {@code [CALL_ID]} and nine letters or digits after the name; clients get an id of our
+   * own.
    */
   static CallSyntax each(Tokenizer tokenizer) {
     String open = Markers.in(tokenizer, "[TOOL_CALLS]");

@@ -4,11 +4,11 @@ import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 
 /**
- * Tells what a model thinks, between {@code <think>} and {@code </think>} at the beginning of its
- * text, from what it answers, piece by piece. White space at the borders is nothing.
+ * Separates thoughts, between {@code <think>} and {@code </think>} at the beginning of a streamed
+ * reply, from the rest. White space next to the tags is dropped.
  */
 final class ReasoningReader implements ReplyReader {
-  /** What the unread text is expected to be. */
+  /** What the unread text should be. */
   private enum Part {
     BEGINNING,
     REASONING,
@@ -21,12 +21,12 @@ final class ReasoningReader implements ReplyReader {
   private final StringBuilder unread = new StringBuilder();
   private Part part;
 
-  /** Whether white space that is next is left out. */
+  /** Whether to drop white space that comes next. */
   private boolean atBorder;
 
   /**
-   * @param begun whether the prompt ends in the midst of thoughts
-   * @param content reads what is answered
+   * @param begun whether the prompt ends within thoughts
+   * @param content reads the text after the thoughts
    */
   ReasoningReader(Tokenizer tokenizer, boolean begun, ReplyReader content) {
     this.open = Markers.in(tokenizer, ReplyForm.THINK);
@@ -46,7 +46,7 @@ final class ReasoningReader implements ReplyReader {
       into.think(reasoning());
     }
     if (part == Part.CONTENT) {
-      content.next(told(unread.length()), into);
+      content.next(take(unread.length()), into);
     }
   }
 
@@ -55,11 +55,11 @@ final class ReasoningReader implements ReplyReader {
     return part == Part.REASONING;
   }
 
-  /** If a text is cut outside of its content, only a tag's beginning is held back. */
+  /** If a reply is cut off outside its content, the beginning of a tag is dropped. */
   @Override
   public void end(boolean cut, Reply into) {
     if (part == Part.CONTENT || !cut) {
-      String left = told(unread.length());
+      String left = take(unread.length());
       if (part == Part.REASONING) {
         into.think(left.stripTrailing());
       } else {
@@ -84,7 +84,7 @@ final class ReasoningReader implements ReplyReader {
   private String reasoning() {
     int end = unread.indexOf(close);
     if (end >= 0) {
-      String reasoning = told(end).stripTrailing();
+      String reasoning = take(end).stripTrailing();
       unread.delete(0, close.length());
       part = Part.CONTENT;
       atBorder = true;
@@ -94,10 +94,10 @@ final class ReasoningReader implements ReplyReader {
     while (certain > 0 && Character.isWhitespace(unread.charAt(certain - 1))) {
       certain--;
     }
-    return told(certain);
+    return take(certain);
   }
 
-  private String told(int length) {
+  private String take(int length) {
     String text = unread.substring(0, length);
     unread.delete(0, length);
     if (atBorder) {

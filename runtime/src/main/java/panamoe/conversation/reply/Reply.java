@@ -5,9 +5,8 @@ import java.util.List;
 import panamoe.data.Markers;
 
 /**
- * An assistant's reply as it is written: thoughts, content and calls, told apart piece by piece.
- * Special tokens are in the text as {@link Markers}, each in one piece; none is told as text. Used
- * by one thread at a time.
+ * A streamed reply, separated into thoughts, content and calls. Special tokens come as {@link
+ * Markers}, each within one piece, and are never part of the content. Used by one thread at a time.
  */
 public final class Reply {
   private final ReplyReader reader;
@@ -16,10 +15,10 @@ public final class Reply {
   private final List<Call> calls = new ArrayList<>();
   private long thoughtTokens;
 
-  /** What is known after a piece, beside what was known before. */
+  /** The new parts of a reply after a piece. */
   public record Read(String reasoning, String content, List<FunctionCall.Piece> calls) {}
 
-  /** A call as far as it is known. */
+  /** A call as far as it was read. */
   private static final class Call {
     final int index;
     final String id;
@@ -29,7 +28,7 @@ public final class Reply {
     boolean quoted;
     boolean escaped;
     boolean whole;
-    int told = -1; // of its arguments; -1: not even its name
+    int reported = -1; // length of the arguments that were returned; -1 if not even the name was
 
     Call(int index, String id, String name) {
       this.index = index;
@@ -37,7 +36,7 @@ public final class Reply {
       this.name = name;
     }
 
-    /** Reads a character of the object of arguments. */
+    /** Reads a character of the arguments' object. */
     void step(char next) {
       arguments.append(next);
       if (quoted) {
@@ -53,14 +52,14 @@ public final class Reply {
       }
     }
 
-    boolean isTold() {
-      return told == arguments.length();
+    boolean isReported() {
+      return reported == arguments.length();
     }
 
-    FunctionCall.Piece tell() {
-      boolean begun = told >= 0;
-      String more = arguments.substring(Math.max(told, 0));
-      told = arguments.length();
+    FunctionCall.Piece report() {
+      boolean begun = reported >= 0;
+      String more = arguments.substring(Math.max(reported, 0));
+      reported = arguments.length();
       return new FunctionCall.Piece(index, begun ? null : id, begun ? null : name, more);
     }
   }
@@ -77,7 +76,7 @@ public final class Reply {
   /**
    * Reads the next piece of the text.
    *
-   * @param tokens of the piece: they count as thoughts' if it ends in the midst of these
+   * @param tokens in the piece: they count as reasoning tokens if the piece ends within thoughts
    */
   public Read next(String piece, int tokens) {
     Read read = read(() -> reader.next(piece, this));
@@ -86,10 +85,10 @@ public final class Reply {
   }
 
   /**
-   * What is left at the end of the text.
+   * Ends the reply and returns what was held back.
    *
-   * @param cut whether a limit or a stop text ended it: then a piece of a marker at its end, or of
-   *     what is before a call's arguments, is no content
+   * @param cut whether a limit or a stop string ended it: the beginning of a marker or of a call's
+   *     head is then dropped, not content
    */
   public Read end(boolean cut) {
     return read(() -> reader.end(cut, this));
@@ -102,7 +101,7 @@ public final class Reply {
     return new Read(
         reasoning.substring(thought),
         content.substring(said),
-        calls.stream().filter(call -> !call.isTold()).map(Call::tell).toList());
+        calls.stream().filter(call -> !call.isReported()).map(Call::report).toList());
   }
 
   void think(String text) {
@@ -113,15 +112,14 @@ public final class Reply {
     content.append(Markers.without(text));
   }
 
-  /** A call begins. */
   void call(String id, String name) {
     calls.add(new Call(calls.size(), id, name));
   }
 
   /**
-   * The latest call's arguments go on.
+   * Continues the latest call's arguments.
    *
-   * @return how much of the text belongs to them
+   * @return the length of the text that belongs to them
    */
   int arguments(CharSequence text) {
     Call call = calls.getLast();
@@ -132,22 +130,22 @@ public final class Reply {
     return at;
   }
 
-  /** Whether the latest call's arguments are whole. */
+  /** Whether the latest call's arguments are complete. */
   boolean argued() {
     return calls.getLast().whole;
   }
 
-  /** Whether the text calls, and the arguments of each call are whole. */
+  /** Whether there are calls and the arguments of each are complete. */
   public boolean called() {
     return !calls.isEmpty() && calls.stream().allMatch(call -> call.whole);
   }
 
-  /** What was thought so far. */
+  /** The thoughts so far. */
   public String reasoning() {
     return reasoning.toString();
   }
 
-  /** What was said so far. */
+  /** The content so far. */
   public String content() {
     return content.toString();
   }
@@ -159,7 +157,7 @@ public final class Reply {
         .toList();
   }
 
-  /** Tokens after which the text was in the midst of thoughts. */
+  /** The number of reasoning tokens so far. */
   public long thoughtTokens() {
     return thoughtTokens;
   }

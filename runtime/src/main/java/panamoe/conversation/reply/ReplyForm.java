@@ -8,22 +8,22 @@ import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 import panamoe.grammar.CallMarkup;
 
-/** How a family of models writes an assistant's message: where thoughts and calls are in it. */
+/** The markup of replies of a model family: thoughts and calls. */
 public enum ReplyForm {
-  /** Calls between {@code <tool_call>} and {@code </tool_call>}; also where nothing tells. */
+  /** Calls between {@code <tool_call>} and {@code </tool_call>}; the default. */
   HERMES(Hermes::of),
-  /** A list of calls. */
+  /** A JSON list of calls: tokenizers before v11. */
   MISTRAL(Mistral::list),
-  /** A marker before each call, another before its arguments: tokenizers v11 and later. */
+  /** A marker before each call and one before its arguments: tokenizers v11 and later. */
   MISTRAL_V11(Mistral::each),
   /** V3 and R1. */
   DEEPSEEK_V3(tokenizer -> DeepSeek.of(tokenizer, true)),
   /** V3.1 and later. */
   DEEPSEEK_V31(tokenizer -> DeepSeek.of(tokenizer, false)),
-  /** Messages of channels, of which one has thoughts and others calls. */
+  /** Messages in channels, for thoughts, calls and content. */
   HARMONY(Harmony::of);
 
-  /** What begins thoughts. */
+  /** The tag that begins thoughts. */
   public static final String THINK = "<think>";
 
   private final Function<Tokenizer, ReplySyntax> syntax;
@@ -32,7 +32,7 @@ public enum ReplyForm {
     this.syntax = syntax;
   }
 
-  /** The form of what a template writes for a model with this vocabulary. */
+  /** The form that a template and a vocabulary show. */
   public static ReplyForm of(ChatTemplate template, Tokenizer tokenizer) {
     if (template.mentions("<|channel|>")
         && !Markers.in(tokenizer, "<|channel|>").equals("<|channel|>")) {
@@ -47,12 +47,12 @@ public enum ReplyForm {
     return HERMES;
   }
 
-  /** What a model with this vocabulary writes. */
+  /** The markup with this vocabulary's markers. */
   ReplySyntax syntax(Tokenizer tokenizer) {
     return syntax.apply(tokenizer);
   }
 
-  /** How calls are written, for a grammar. */
+  /** The markup of calls, for a grammar. */
   public CallMarkup calls(Tokenizer tokenizer) {
     return syntax(tokenizer).form();
   }
@@ -60,9 +60,9 @@ public enum ReplyForm {
   /**
    * Begins a reply.
    *
-   * @param thoughts whether it may begin with thoughts in tags, which {@link #HARMONY} has not
-   * @param begun whether the prompt ends in the midst of them
-   * @param calling whether it may call functions; else what looks like a call is content
+   * @param thoughts whether the reply may begin with tagged thoughts; ignored by {@link #HARMONY}
+   * @param begun whether the prompt ends within thoughts
+   * @param calling whether the reply may call functions; else what looks like a call is content
    */
   public Reply reply(Tokenizer tokenizer, boolean thoughts, boolean begun, boolean calling) {
     ReplyReader reader = syntax(tokenizer).reader(calling);

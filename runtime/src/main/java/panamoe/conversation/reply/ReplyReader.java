@@ -1,35 +1,42 @@
 package panamoe.conversation.reply;
 
 /**
- * Takes an assistant's text apart, piece by piece: thoughts, content, calls. Special tokens are in
- * the text as {@link panamoe.data.Markers}, each in one piece.
+ * Separates a streamed reply into thoughts, content and calls. Special tokens come as {@link
+ * panamoe.data.Markers}, each within one piece.
  */
 @FunctionalInterface
 interface ReplyReader {
-  /** Takes all of a text as content. */
+  /** Reads everything as content. */
   ReplyReader CONTENT = (piece, into) -> into.say(piece);
 
-  /** How many characters at the end of a text may be the beginning of a marker. */
+  /**
+   * The length of a marker's beginning at the end of a text. If a limit on tokens cut a character
+   * of the marker, the U+FFFD after its beginning counts too.
+   */
   static int begun(String marker, StringBuilder text) {
-    int most = Math.min(text.length(), marker.length() - 1);
-    while (!marker.startsWith(text.substring(text.length() - most))) {
+    int end = text.length();
+    while (end > 0 && text.charAt(end - 1) == '\uFFFD') {
+      end--;
+    }
+    int most = Math.min(end, marker.length() - 1);
+    while (!marker.startsWith(text.substring(end - most, end))) {
       most--;
     }
-    return most;
+    return most == 0 ? 0 : text.length() - end + most;
   }
 
   /** Reads the next piece of the text. */
   void next(String piece, Reply into);
 
   /**
-   * Tells what was held back, at the end of the text.
+   * Passes on what was held back, at the end of the reply.
    *
-   * @param cut whether a limit or a stop text ended it: then a piece of a marker at its end, or of
-   *     what is before a call's arguments, is no content
+   * @param cut whether a limit or a stop string ended the reply: the beginning of a marker or of a
+   *     call's head is then dropped, not content
    */
   default void end(boolean cut, Reply into) {}
 
-  /** Whether what was read ends in the midst of thoughts. */
+  /** Whether the text so far ends within thoughts. */
   default boolean thinking() {
     return false;
   }

@@ -2,13 +2,13 @@ package panamoe.conversation.reply;
 
 import panamoe.grammar.CallMarkup;
 
-/** How a family of models writes its replies. Immutable and thread-safe. */
+/** The markup of replies of a model family. Immutable and thread-safe. */
 interface ReplySyntax {
-  /** What a grammar lets a model write. */
+  /** The markup of calls, for a grammar. */
   CallMarkup form();
 
   /**
-   * Makes what reads a reply.
+   * Creates a reader for one reply.
    *
    * @param calling whether functions can be called; else what looks like a call is content
    */

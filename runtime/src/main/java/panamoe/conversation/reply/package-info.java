@@ -1,2 +1,2 @@
-/** What a model answers, from its text back to thoughts, content and calls: a file a syntax. */
+/** Replies: thoughts, content and calls in a model's completion. Each syntax has its own file. */
 package panamoe.conversation.reply;

@@ -4,14 +4,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
-/** What a function, a filter or a test was given. */
+/** The arguments of a function, a filter or a test. */
 record Arguments(List<Object> positional, Map<String, Object> named) {
   static final Arguments NONE = new Arguments(List.of(), Map.of());
 
   /**
-   * The arguments in the order of {@code parameters}; null for those that were not given.
+   * The arguments in the order of {@code parameters}; null for missing ones.
    *
-   * @throws TemplateException if there are others
+   * @throws TemplateException if there are further arguments
    */
   Object[] bind(String... parameters) {
     if (positional.size() > parameters.length) {
@@ -34,7 +34,6 @@ record Arguments(List<Object> positional, Map<String, Object> named) {
     return bound;
   }
 
-  /** The only argument. */
   Object one(String parameter) {
     return required(bind(parameter)[0], parameter);
   }
@@ -46,7 +45,7 @@ record Arguments(List<Object> positional, Map<String, Object> named) {
     return value;
   }
 
-  /** Those after the first {@code count}. */
+  /** The arguments after the first {@code count}. */
   Arguments after(int count) {
     return new Arguments(positional.subList(count, positional.size()), named);
   }

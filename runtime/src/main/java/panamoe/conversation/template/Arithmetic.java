@@ -3,7 +3,7 @@ package panamoe.conversation.template;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Operators between two values, as Python has them. */
+/** Binary operators with Python's semantics. */
 final class Arithmetic {
   private Arithmetic() {}
 

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** What {@code of.name}, {@code of[index]} and {@code of[from:to]} give. */
+/** Evaluates {@code of.name}, {@code of[index]} and {@code of[from:to]}. */
 final class Attributes {
   private static final Set<String> CHANGING_LIST =
       Set.of("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort");
@@ -15,7 +15,7 @@ final class Attributes {
 
   private Attributes() {}
 
-  /** An attribute, or the entry of that name. */
+  /** An attribute, or else the entry with that key. */
   static Object attribute(Object of, String name, RenderLimits budget) {
     Object found = own(of, name, budget);
     if (found == null && of instanceof Map<?, ?> map) {
@@ -24,7 +24,7 @@ final class Attributes {
     return found == null ? missing(of, "attribute '" + name + "'") : found;
   }
 
-  /** An element, or the attribute of that name. */
+  /** An element, or else the attribute of that name. */
   static Object item(Object of, Object index, RenderLimits budget) {
     if (index instanceof Text) {
       budget.spendOn(index);
@@ -110,7 +110,6 @@ final class Attributes {
     };
   }
 
-  /** Keys with their values. */
   static List<Object> items(Map<?, ?> map, RenderLimits budget) {
     budget.spend(map.size());
     List<Object> items = new ArrayList<>();
@@ -118,7 +117,7 @@ final class Attributes {
     return items;
   }
 
-  /** An element of a list, a character of a text; null if there is none. */
+  /** An element of a list or a character of a string; null if the index is out of range. */
   private static Object element(Object of, Object index, RenderLimits budget) {
     long size = JinjaValues.length(of);
     long place = JinjaValues.whole(index);
@@ -133,7 +132,7 @@ final class Attributes {
     return text.slice(Chars.offset(text, at), Chars.offset(text, at + 1));
   }
 
-  /** {@code of[from:to:step]}; null: not given. */
+  /** {@code of[from:to:step]}; null for omitted parts. */
   static Object slice(Object of, Object from, Object to, Object step, RenderLimits budget) {
     JinjaValues.requireDefined(of);
     if (!(of instanceof List<?> || of instanceof Text)) {

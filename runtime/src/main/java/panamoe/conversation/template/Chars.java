@@ -48,7 +48,7 @@ final class Chars {
       case "a" -> "\u0007";
       case "v" -> "\u000b";
       case "\\", "'", "\"" -> kind;
-      case "\n" -> ""; // a line that goes on
+      case "\n" -> ""; // a line continuation
       case "x", "u", "U" -> {
         int digits = kind.equals("x") ? 2 : kind.equals("u") ? 4 : 8;
         throw new TemplateException(
@@ -63,7 +63,7 @@ final class Chars {
     return text.chars().codePointCount(0, text.length());
   }
 
-  /** Where a code point begins in UTF-16. */
+  /** The offset of a code point in UTF-16. */
   static int offset(Text text, int point) {
     return text.chars().offsetByCodePoints(0, point);
   }

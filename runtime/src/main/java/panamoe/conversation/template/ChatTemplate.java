@@ -20,21 +20,21 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A model's chat template: how a conversation becomes a prompt. It is a text in Jinja that comes
- * with the model, and is not trusted: it can only compute, and no longer than its bounds allow.
- * Immutable and thread-safe.
+ * A model's chat template, which renders a conversation as a prompt. It is written in Jinja, comes
+ * with the model and is not trusted: it can only compute, within {@link RenderLimits}. Immutable
+ * and thread-safe.
  */
 public final class ChatTemplate {
   /** The template's own file in a model's folder. */
   public static final String FILE = "chat_template.jinja";
 
-  /** The file that names special tokens, and may hold the template. */
+  /** The file with the names of special tokens, and in some models the template. */
   public static final String CONFIG = "tokenizer_config.json";
 
   private static final int MOST_TEMPLATE_BYTES = 4 * Template.MOST_LENGTH; // UTF-8
   private static final String KEY = "chat_template";
 
-  /** The template of all conversations, but those with functions if there is {@link #TOOLS}. */
+  /** The template for all conversations, without functions if there is {@link #TOOLS}. */
   private static final String USUAL = "default";
 
   private static final String TOOLS = "tool_use";
@@ -42,7 +42,7 @@ public final class ChatTemplate {
   private final String name;
   private final Map<String, Template> templates; // by USUAL and TOOLS, or USUAL alone
   private final Map<String, String> tokens;
-  private final LocalDateTime time; // null: now
+  private final LocalDateTime time; // null for the current time
 
   private ChatTemplate(
       String name,
@@ -56,12 +56,11 @@ public final class ChatTemplate {
   }
 
   /**
-   * A template from its text.
+   * A template from its source.
    *
-   * @param name where it comes from, for messages
-   * @param tokens texts of special tokens by the names that templates have for them, such as {@code
-   *     bos_token}
-   * @throws TemplateException with the line, if the text is malformed or too long
+   * @param name of its origin, for messages
+   * @param tokens special tokens by the names of their variables, such as {@code bos_token}
+   * @throws TemplateException with the line, if the source is malformed or too long
    */
   public static ChatTemplate of(String text, String name, Map<String, String> tokens) {
     Map<String, Template> templates = Map.of(USUAL, Template.parse(text));
@@ -78,9 +77,9 @@ public final class ChatTemplate {
 
   /**
    * The template in a model's folder: the file {@link #FILE}, or else {@code chat_template} of
-   * {@link #CONFIG}, a text or a list of named ones.
+   * {@link #CONFIG}, a string or a list of named templates.
    *
-   * @throws DataException if there is one that cannot be used
+   * @throws DataException if the template cannot be used
    */
   public static Optional<ChatTemplate> in(Path folder) {
     Path file = folder.resolve(FILE);
@@ -90,7 +89,7 @@ public final class ChatTemplate {
     return in(config(folder), folder.resolve(CONFIG) + ", " + KEY);
   }
 
-  /** The template in the content of {@link #CONFIG}, whose key {@code name} is in messages. */
+  /** The template in the content of {@link #CONFIG}; {@code name} is for messages. */
   private static Optional<ChatTemplate> in(JsonNode config, String name) {
     JsonNode given = config.path(KEY);
     Map<String, Template> templates = new HashMap<>();
@@ -114,15 +113,15 @@ public final class ChatTemplate {
   /**
    * The template in a GGUF file's metadata; empty if it has none.
    *
-   * @param metadata by key, as {@link ReleasedTokenizer#ofGguf} takes it
-   * @param file its name in messages
-   * @throws DataException if there is a template that cannot be used
+   * @param metadata by key, as for {@link ReleasedTokenizer#ofGguf}
+   * @param file its name, for messages
+   * @throws DataException if the template cannot be used
    */
   public static Optional<ChatTemplate> ofGguf(Map<String, ?> metadata, String file) {
     return in(config(metadata), file + ", tokenizer." + KEY);
   }
 
-  /** What {@link #CONFIG} would say of a GGUF file's metadata: templates and special tokens. */
+  /** A GGUF file's templates and special tokens in the form of {@link #CONFIG}. */
   public static ObjectNode config(Map<String, ?> metadata) {
     ObjectNode config = JsonNodeFactory.instance.objectNode();
     if (metadata.get("tokenizer.ggml.tokens") instanceof List<?> all) {
@@ -130,7 +129,7 @@ public final class ChatTemplate {
         if (metadata.get("tokenizer.ggml." + name + "_token_id") instanceof Long id
             && id >= 0
             && id < all.size()) {
-          // Templates have names of three letters.
+          // The names in templates have three letters.
           config.put(name.substring(0, 3) + "_token", all.get(id.intValue()).toString());
         }
       }
@@ -148,7 +147,7 @@ public final class ChatTemplate {
   /**
    * The template in a file.
    *
-   * @param config of the model, which names its special tokens
+   * @param config of the model, with its special tokens
    * @throws DataException if it cannot be used
    */
   public static ChatTemplate read(Path file, JsonNode config) {
@@ -183,35 +182,36 @@ public final class ChatTemplate {
     }
   }
 
-  /** Where it comes from. */
+  /** Its origin, for messages. */
   public String name() {
     return name;
   }
 
-  /** Whether its text has these words: a marker that it writes, for one. */
+  /** Whether its source contains these words, such as a marker. */
   public boolean mentions(String words) {
     return templates.values().stream().anyMatch(each -> each.source().contains(words));
   }
 
-  /** The text of the special token that templates have this name for, such as {@code eos_token}. */
+  /** The special token in a variable of templates, such as {@code eos_token}. */
   public Optional<String> token(String variable) {
     return Optional.ofNullable(tokens.get(variable));
   }
 
-  /** The same template, for which it is always this time. */
+  /** This template with a fixed time. */
   public ChatTemplate at(LocalDateTime time) {
     return new ChatTemplate(name, templates, tokens, time);
   }
 
   /**
-   * The prompt of a conversation. Only what the template itself writes can spell special tokens:
-   * what messages, tools and {@code extra} hold cannot, wherever the template puts it.
+   * The prompt of a conversation. Only the template's own text can become special tokens: the
+   * strings of messages, tools and {@code extra} cannot, wherever the template puts them.
    *
-   * @param messages as OpenAI's, but with contents that are strings and arguments of calls that are
-   *     objects: most templates expect that
-   * @param tools as OpenAI's; empty: none
-   * @param answer whether the beginning of the assistant's next message follows
-   * @param extra more variables, such as {@code enable_thinking}; those above cannot be replaced
+   * @param messages in OpenAI's form, with string contents and with objects as arguments of calls,
+   *     as most templates expect
+   * @param tools in OpenAI's form; empty for none
+   * @param answer whether the prompt ends with the beginning of the assistant's next message
+   * @param extra further variables, such as {@code enable_thinking}; they cannot replace those
+   *     above
    * @throws TemplateException if the template refuses the conversation, or fails
    */
   public Prompt render(ArrayNode messages, ArrayNode tools, boolean answer, ObjectNode extra) {
@@ -224,9 +224,9 @@ public final class ChatTemplate {
   }
 
   /**
-   * The prompt that the template makes of any variables.
+   * The rendering of the template with any variables.
    *
-   * @param variables all that the template is given beside special tokens
+   * @param variables all variables except special tokens
    */
   public Prompt render(ObjectNode variables) {
     Map<String, Object> values = new HashMap<>();
@@ -244,8 +244,8 @@ public final class ChatTemplate {
         .prompt();
   }
 
-  /** Some templates make a marker of a role: a plain word is as good as their own text. */
-  @SuppressWarnings("unchecked") // mappings of templates hold all values
+  /** Some templates build a marker from a role: a plain word counts as their own text. */
+  @SuppressWarnings("unchecked") // mappings in templates hold values of any type
   private static void trustRole(Object message) {
     if (message instanceof Map<?, ?> map
         && map.get(Text.of("role")) instanceof Text role

@@ -3,9 +3,9 @@ package panamoe.conversation.template;
 import java.util.List;
 import panamoe.conversation.template.Token.Kind;
 
-/** Tokens that are read one after the other. */
+/** A read position in a list of tokens. */
 final class Cursor {
-  /** Most expressions and statements within each other. */
+  /** Maximum nesting of expressions and statements. */
   private static final int MOST_NESTED = 100;
 
   private final List<Token> tokens;
@@ -44,7 +44,7 @@ final class Cursor {
     return next().kind() == kind;
   }
 
-  /** Takes a name or an operator if it is next. */
+  /** Takes a name or an operator if it comes next. */
   boolean takes(String name) {
     boolean is = is(name);
     if (is) {
@@ -59,7 +59,7 @@ final class Cursor {
     }
   }
 
-  /** Reads items with commas between them, up to and with {@code end}. */
+  /** Reads comma-separated items up to and including {@code end}. */
   void list(String end, Runnable item) {
     while (!is(end)) {
       item.run();

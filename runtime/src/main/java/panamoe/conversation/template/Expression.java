@@ -3,17 +3,16 @@ package panamoe.conversation.template;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** What has a value in a scope. */
+/** An expression: it has a value in a scope. */
 @FunctionalInterface
 interface Expression {
   Object value(Scope scope);
 
-  /** Whether its value is true. */
   default boolean truth(Scope scope) {
     return JinjaValues.truth(value(scope));
   }
 
-  /** What stands in the parentheses of a call. */
+  /** The arguments of a call. */
   @FunctionalInterface
   interface Inputs {
     Inputs NONE = _ -> Arguments.NONE;
@@ -21,7 +20,7 @@ interface Expression {
     Arguments in(Scope scope);
   }
 
-  /** A part of a template, whose failures tell their line. */
+  /** A part of a template that adds its line to failures. */
   static Expression at(int line, Expression part) {
     return scope -> {
       scope.budget().enter();
@@ -35,14 +34,14 @@ interface Expression {
     };
   }
 
-  /** A call, to which a tag can give a body. */
+  /** A call; a tag can add a body to its arguments. */
   record Call(Expression of, Inputs inputs, int line) implements Expression {
     @Override
     public Object value(Scope scope) {
       return at(line, inner -> call(of.value(inner), inputs.in(inner), inner)).value(scope);
     }
 
-    /** What it gives with one argument more. */
+    /** Calls with one more argument. */
     Object with(String name, Object value, Scope scope) {
       Arguments given = inputs.in(scope);
       Map<String, Object> named = new LinkedHashMap<>(given.named());

@@ -8,11 +8,9 @@ import java.util.function.Supplier;
 import panamoe.conversation.template.Expression.Inputs;
 import panamoe.conversation.template.Token.Kind;
 
-/**
- * Reads expressions, by the precedence of their operators; {@link OperandParser} reads operands.
- */
+/** Parses expressions by operator precedence; {@link OperandParser} parses operands. */
 final class ExpressionParser {
-  /** Operators that bind alike, from loosest to tightest. */
+  /** Operators of equal precedence, from lowest to highest. */
   private static final List<Set<String>> LEVELS =
       List.of(Set.of("+", "-"), Set.of("~"), Set.of("*", "/", "//", "%"), Set.of("**"));
 
@@ -27,7 +25,7 @@ final class ExpressionParser {
     this.operands = new OperandParser(cursor, this);
   }
 
-  /** An expression, or several with commas, which are a tuple. */
+  /** An expression; several with commas form a tuple. */
   Expression tuple(boolean conditional) {
     int line = cursor.line();
     List<Expression> items = new ArrayList<>();
@@ -52,7 +50,6 @@ final class ExpressionParser {
         || cursor.is("=");
   }
 
-  /** One expression. */
   Expression whole() {
     cursor.enter();
     Expression then = or();
@@ -68,12 +65,12 @@ final class ExpressionParser {
     return then;
   }
 
-  /** One expression without {@code if} and {@code else}, which belong to its tag. */
+  /** An expression without a conditional: the {@code if} belongs to the tag. */
   Expression or() {
     return junction("or", () -> junction("and", this::not));
   }
 
-  /** Operands of {@code and} or {@code or}: the value of the first that decides. */
+  /** Operands of {@code and} or {@code or}; the first that decides is the value. */
   private Expression junction(String operator, Supplier<Expression> operand) {
     boolean decides = operator.equals("or");
     Expression left = operand.get();
@@ -124,7 +121,7 @@ final class ExpressionParser {
         : Expression.at(line, scope -> holds(compared, operators, scope));
   }
 
-  /** Whether each pair of neighbours compares so. */
+  /** Whether the comparison holds for each pair of neighbours. */
   private static boolean holds(List<Expression> compared, List<String> operators, Scope scope) {
     Object left = compared.getFirst().value(scope);
     boolean holds = true;
@@ -176,7 +173,7 @@ final class ExpressionParser {
     return value;
   }
 
-  /** Filters, tests, and calls of what they give. */
+  /** Filters and tests, and calls of their results. */
   Expression filters(Expression of) {
     Expression value = of;
     while (true) {
@@ -193,7 +190,7 @@ final class ExpressionParser {
     }
   }
 
-  /** Filters as they follow {@code filter} in a tag: the first without a bar. */
+  /** The filters of a {@code filter} tag, the first without a bar. */
   Expression filtersOf(Expression of) {
     return filters(filter(of, cursor.line()));
   }

@@ -3,9 +3,8 @@ package panamoe.conversation.template;
 import java.util.HashMap;
 import java.util.Map;
 
-/** What {@code value | NAME} gives. */
+/** The filters of {@code value | NAME}, by name. */
 final class Filters {
-  /** One filter. */
   @FunctionalInterface
   interface Filter {
     Object of(Object value, Arguments arguments, RenderLimits budget);

@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Values put into a pattern: Python's {@code %} and {@code str.format} in their plain forms. */
+/** String formatting: Python's {@code %} and {@code str.format} in their simple forms. */
 final class Formatting {
   private static final Pattern PERCENT =
       Pattern.compile("%(?:\\((\\w+)\\))?(0?)(\\d{0,3})(?:\\.(\\d{1,2}))?(.?)", Pattern.DOTALL);
@@ -14,7 +14,7 @@ final class Formatting {
 
   private Formatting() {}
 
-  /** {@code pattern % values}: s, r, d, i, f, x and %%, with a width and decimals. */
+  /** {@code pattern % values} with s, r, d, i, f, x and %%, width and precision. */
   static Text percent(Text pattern, Object values) {
     List<?> list = values instanceof Tuple tuple ? tuple : List.of(values);
     Text.Builder text = new Text.Builder();

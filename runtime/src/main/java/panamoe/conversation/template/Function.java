@@ -1,6 +1,6 @@
 package panamoe.conversation.template;
 
-/** What can be called: a macro, a method, a function of every template. */
+/** A callable: a macro, a method or a global function. */
 @FunctionalInterface
 interface Function {
   Object call(Arguments arguments);

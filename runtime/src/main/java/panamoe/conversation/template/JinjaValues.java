@@ -9,15 +9,14 @@ import java.util.stream.IntStream;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The values of templates, which are Python's: {@link None}, {@link Undefined}, Boolean, Long (and
- * BigInteger, which JSON may hold, and which can only be printed and compared), Double, {@link
- * Text}, List, {@link Tuple}, Map with its order, {@link NamespaceObject}, {@link Function}, {@link
- * Loop}.
+ * The values of templates, with Python's semantics: {@link None}, {@link Undefined}, Boolean, Long,
+ * BigInteger (from JSON; only printed and compared), Double, {@link Text}, List, {@link Tuple},
+ * ordered Map, {@link NamespaceObject}, {@link Function}, {@link Loop}.
  */
 final class JinjaValues {
   private JinjaValues() {}
 
-  /** A JSON value; its texts are given ones. */
+  /** The value of JSON; its strings count as given by the conversation. */
   static Object of(JsonNode json) {
     return switch (json.getNodeType()) {
       case OBJECT -> {
@@ -44,7 +43,7 @@ final class JinjaValues {
   }
 
   /**
-   * @param value null: an argument that was not given
+   * @param value null for a missing argument
    */
   static boolean truth(Object value) {
     return switch (value) {
@@ -77,7 +76,7 @@ final class JinjaValues {
     };
   }
 
-  /** Whether two values are equal, as 1, 1.0 and true are. */
+  /** Whether two values are equal; 1, 1.0 and true are. */
   static boolean equal(Object a, Object b, RenderLimits budget) {
     return equal(a, b, budget, 0);
   }
@@ -118,9 +117,9 @@ final class JinjaValues {
   }
 
   /**
-   * The order of two values.
+   * Compares two values.
    *
-   * @throws TemplateException if they have none
+   * @throws TemplateException if they have no order
    */
   static int compare(Object a, Object b, RenderLimits budget) {
     if (isNumber(a) && isNumber(b)) {
@@ -151,7 +150,7 @@ final class JinjaValues {
     if (a instanceof Double || b instanceof Double) {
       double left = real(a);
       double right = real(b);
-      return left == right ? 0 : left < right ? -1 : 1; // NaN is equal to nothing
+      return left == right ? 0 : left < right ? -1 : 1; // NaN is not equal to anything
     }
     return big(a).compareTo(big(b));
   }
@@ -168,14 +167,13 @@ final class JinjaValues {
     };
   }
 
-  /** A number as a Long or a Double. */
+  /** A number, as Long or Double. */
   static Object number(Object value) {
     return value instanceof Long || value instanceof Boolean
         ? (Object) whole(value)
         : (Object) real(value);
   }
 
-  /** A whole number. */
   static long whole(Object value) {
     return switch (value) {
       case Boolean bool -> bool ? 1 : 0;
@@ -185,12 +183,12 @@ final class JinjaValues {
     };
   }
 
-  /** A whole number that is a place or a count; beyond 32 bits the nearest there. */
+  /** An integer as an index or a count, clamped to 32 bits. */
   static int count(Object value) {
     return Math.clamp(whole(value), Integer.MIN_VALUE, Integer.MAX_VALUE);
   }
 
-  /** A text that is required to be one. */
+  /** A string; other types are refused. */
   static Text text(Object value) {
     if (value instanceof Text text) {
       return text;
@@ -203,21 +201,21 @@ final class JinjaValues {
     return new TemplateException("%s was expected, not %s", what, type(value));
   }
 
-  /** Refuses what is undefined, with the reason why it is. */
+  /** Refuses an undefined value, with its reason. */
   static void requireDefined(Object value) {
     if (value instanceof Undefined undefined) {
       throw undefined.error();
     }
   }
 
-  /** The elements of a value: of a mapping its keys, of a text its characters. */
+  /** The elements of a value: the keys of a mapping, the characters of a string. */
   static List<Object> elements(Object value, RenderLimits budget) {
     switch (value) {
       case Undefined _ -> {
         return List.of();
       }
       case List<?> list -> {
-        @SuppressWarnings("unchecked") // lists of templates hold all values
+        @SuppressWarnings("unchecked") // lists in templates hold values of any type
         List<Object> elements = (List<Object>) list;
         return elements;
       }
@@ -239,7 +237,6 @@ final class JinjaValues {
     }
   }
 
-  /** The number of elements. */
   static long length(Object value) {
     return switch (value) {
       case Undefined _ -> 0;
@@ -250,12 +247,12 @@ final class JinjaValues {
     };
   }
 
-  /** Whether a value may be a key of a mapping. */
+  /** Whether a value can be a mapping's key. */
   static boolean isKey(Object value) {
     return value instanceof Text || value instanceof None || isNumber(value);
   }
 
-  /** A value that is required to be a key. */
+  /** A mapping's key; other types are refused. */
   static Object key(Object value) {
     if (!isKey(value)) {
       throw new TemplateException(type(value) + " cannot be a key");
@@ -263,7 +260,7 @@ final class JinjaValues {
     return value;
   }
 
-  /** Whether {@code container} holds a value: a text a piece of it, a mapping a key. */
+  /** Whether {@code container} contains a value: a string a substring, a mapping a key. */
   static boolean contains(Object container, Object value, RenderLimits budget) {
     return switch (container) {
       case Undefined _ -> false;

@@ -5,7 +5,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
-/** Values as JSON, as Python's {@code json.dumps} writes it. */
+/** Serializes values as Python's {@code json.dumps} does. */
 record JsonText(
     Text.Builder into,
     boolean ascii,
@@ -14,7 +14,7 @@ record JsonText(
     Text colon,
     boolean sorted,
     RenderLimits budget) {
-  /** The filter {@code tojson}, with {@code json.dumps}'s arguments. */
+  /** The filter {@code tojson} with the arguments of {@code json.dumps}. */
   static Text of(Object value, Arguments arguments, RenderLimits budget) {
     Object[] bound = arguments.bind("ensure_ascii", "indent", "separators", "sort_keys");
     String indent =

@@ -9,9 +9,9 @@ import java.util.regex.Pattern;
 import panamoe.conversation.template.Token.Kind;
 
 /**
- * Splits a template into tokens. White space around tags goes as with Jinja's trim_blocks (a new
- * line after a tag) and lstrip_blocks (blanks before a tag that begins a line), and by the signs -
- * and + of a tag; one new line at the end of the template is dropped.
+ * Splits a template into tokens. White space around tags follows Jinja's trim_blocks (drops the new
+ * line after a tag) and lstrip_blocks (drops blanks before a tag at the beginning of a line), and
+ * the signs - and + of tags. One new line at the end of the template is dropped.
  */
 final class Lexer {
   private static final String[] OPERATORS = {
@@ -19,7 +19,7 @@ final class Lexer {
     ">", "<", "=", ".", ":", "|", ","
   };
 
-  // A group of digits that is repeated would take a part of the stack for each of them.
+  // Repeating a group for each digit would recurse once for each.
   private static final String DIGITS = "\\d(?:[\\d_]*\\d)?";
   private static final Pattern NUMBER =
       Pattern.compile(DIGITS + "((?:\\." + DIGITS + ")?[eE][+-]?\\d+|\\." + DIGITS + ")?");
@@ -30,7 +30,7 @@ final class Lexer {
   private final List<Token> tokens = new ArrayList<>();
   private int at;
 
-  /** The line at {@code counted}, which follows {@code at}. */
+  /** The line at offset {@code counted}, which lags behind {@code at}. */
   private int line = 1;
 
   private int counted;
@@ -54,7 +54,7 @@ final class Lexer {
     return lexer.tokens;
   }
 
-  /** Text up to the next tag, and that tag. */
+  /** Reads the text up to the next tag, and the tag. */
   private void data() {
     int open = source.indexOf('{', at);
     while (open >= 0 && "{%#".indexOf(charAt(open + 1)) < 0) {
@@ -85,13 +85,13 @@ final class Lexer {
     }
   }
 
-  /** The text from {@code at} to {@code end}, where a tag with {@code sign} begins. */
+  /** Adds the text from {@code at} to {@code end}, where a tag with {@code sign} begins. */
   private void text(int end, char sign, boolean block) {
     int last = end;
     if (sign == '-') {
       last = blankFrom(at, end);
     } else if (sign != '+' && block) {
-      int from = end; // back to the line's beginning, but not beyond the last tag
+      int from = end; // back to the beginning of the line, but not past the last tag
       while (from > at && source.charAt(from - 1) != '\n') {
         from--;
       }
@@ -103,7 +103,7 @@ final class Lexer {
     }
   }
 
-  /** Where the white space before {@code to} begins. */
+  /** The start of the white space before {@code to}. */
   private int blankFrom(int from, int to) {
     int begin = to;
     while (begin > from && Chars.isSpace(source.charAt(begin - 1))) {
@@ -112,7 +112,7 @@ final class Lexer {
     return begin;
   }
 
-  /** Goes on after a tag's end, with what its sign says of the white space there. */
+  /** Continues after a tag's end, and drops white space as its sign says. */
   private void after(int end, char sign, boolean block) {
     at = end;
     if (sign == '-') {

@@ -10,7 +10,6 @@ import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
-/** Filters of lists and mappings. */
 final class ListFilters {
   static final Map<String, Filters.Filter> BY_NAME =
       Map.ofEntries(
@@ -73,10 +72,10 @@ final class ListFilters {
   }
 
   /**
-   * What reads an attribute of each element, such as {@code a.b}.
+   * Reads an attribute of each element, such as {@code a.b}.
    *
-   * @param path null or none: the element itself
-   * @param otherwise in place of what is undefined; null: that stays so
+   * @param path null or none for the element itself
+   * @param otherwise replaces undefined values; null to keep them
    */
   private static UnaryOperator<Object> attribute(
       Object path, Object otherwise, RenderLimits budget) {
@@ -118,7 +117,7 @@ final class ListFilters {
           .sorted(reverse ? order.reversed() : order)
           .map(pair -> pair[1])
           .toList();
-    } catch (IllegalArgumentException _) { // not a number is neither more nor less than others
+    } catch (IllegalArgumentException _) { // NaN compares as equal to every number
       throw new TemplateException("the values have no common order");
     }
   }
@@ -204,7 +203,7 @@ final class ListFilters {
     return elementsOfTrue(value, budget).map(function).toList();
   }
 
-  /** The elements that pass a test, or do not; without a test the true ones. */
+  /** The elements that pass, or fail, a test; without a test the truthy or falsy ones. */
   private static Object select(
       Object value, Arguments arguments, boolean byAttribute, boolean wanted, RenderLimits budget) {
     List<Object> given = arguments.positional();
@@ -228,7 +227,7 @@ final class ListFilters {
         .toList();
   }
 
-  /** Of none, too, there are no elements. */
+  /** The elements of a value; none of a falsy value. */
   private static Stream<Object> elementsOfTrue(Object value, RenderLimits budget) {
     List<Object> elements =
         JinjaValues.truth(value) ? JinjaValues.elements(value, budget) : List.of();

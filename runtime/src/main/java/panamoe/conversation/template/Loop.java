@@ -18,7 +18,7 @@ final class Loop {
     index = element;
   }
 
-  /** The value of an attribute; null if loops have no attribute of this name. */
+  /** The value of an attribute; null if loops do not have it. */
   Object attribute(String name) {
     int size = elements.size();
     return switch (name) {
@@ -29,7 +29,7 @@ final class Loop {
       case "first" -> index == 0;
       case "last" -> index == size - 1;
       case "length" -> (long) size;
-      case "depth" -> 1L; // only recursive loops are deeper
+      case "depth" -> 1L; // recursive loops are not supported
       case "depth0" -> 0L;
       case "previtem" ->
           index == 0 ? new Undefined("there is no previous item") : elements.get(index - 1);

@@ -3,7 +3,7 @@ package panamoe.conversation.template;
 import java.util.HashMap;
 import java.util.Map;
 
-/** What {@code namespace()} gives: the only value that a template may change. */
+/** The value of {@code namespace()}, the only mutable value of templates. */
 final class NamespaceObject {
   private final Map<String, Object> values = new HashMap<>();
 

@@ -8,12 +8,12 @@ import panamoe.conversation.template.Expression.Inputs;
 import panamoe.conversation.template.Token.Kind;
 
 /**
- * Reads operands of expressions: names, literals, and attributes, items and calls of them.
+ * Parses operands: names, literals, and attributes, items and calls of them.
  *
- * @param expressions within brackets
+ * @param expressions parses what brackets enclose
  */
 record OperandParser(Cursor cursor, ExpressionParser expressions) {
-  /** A name, a literal, or what brackets enclose. */
+  /** A name, a literal, or a bracketed expression. */
   Expression primary() {
     Token token = cursor.next();
     int line = token.line();
@@ -87,7 +87,7 @@ record OperandParser(Cursor cursor, ExpressionParser expressions) {
   }
 
   private Expression mapping(int line) {
-    Map<Expression, Expression> entries = new LinkedHashMap<>(); // keys that look alike differ
+    Map<Expression, Expression> entries = new LinkedHashMap<>(); // compared by identity
     cursor.list(
         "}",
         () -> {
@@ -105,7 +105,7 @@ record OperandParser(Cursor cursor, ExpressionParser expressions) {
         });
   }
 
-  /** Attributes, items and calls of a value. */
+  /** Attributes, items and calls after a value. */
   Expression postfix(Expression of) {
     Expression value = of;
     while (true) {
@@ -172,12 +172,12 @@ record OperandParser(Cursor cursor, ExpressionParser expressions) {
     return bound == null ? null : bound.value(scope);
   }
 
-  /** What stands in parentheses after a name that is called. */
+  /** The arguments in the parentheses of a call. */
   Inputs inputs() {
     cursor.require("(");
     List<Expression> positional = new ArrayList<>();
     Map<String, Expression> named = new LinkedHashMap<>();
-    Expression[] more = new Expression[2]; // a list after *, a mapping after **
+    Expression[] more = new Expression[2]; // the list after * and the mapping after **
     cursor.list(
         ")",
         () -> {

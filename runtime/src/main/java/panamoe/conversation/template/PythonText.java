@@ -7,16 +7,16 @@ import java.util.Map;
 import panamoe.data.regex.CodeSet;
 import panamoe.data.regex.CodeSets;
 
-/** Values as text, as Python's {@code str} and {@code repr} have them. */
+/** Values as strings, like Python's {@code str} and {@code repr}. */
 final class PythonText {
-  /** Unicode's others and separators. */
+  /** Unicode categories other and separator. */
   private static final CodeSet HIDDEN = CodeSets.property("C").union(CodeSets.property("Z"));
 
   private static final HexFormat HEX = HexFormat.of();
 
   private PythonText() {}
 
-  /** {@code str(value)}: a text is itself. */
+  /** {@code str(value)}; a string stays as it is. */
   static Text str(Object value) {
     return switch (value) {
       case Text text -> text;
@@ -29,7 +29,7 @@ final class PythonText {
     };
   }
 
-  /** {@code repr} of a text. */
+  /** {@code repr} of a string. */
   static String repr(Text text) {
     Text.Builder quoted = new Text.Builder();
     repr(text, quoted, 0);
@@ -106,7 +106,7 @@ final class PythonText {
     return point == ' ' || !HIDDEN.contains(point);
   }
 
-  /** The shortest digits that give the number again, with an exponent as Python has it. */
+  /** The shortest digits that round-trip, with Python's exponent. */
   static String number(double number) {
     if (Double.isNaN(number)) {
       return "nan";

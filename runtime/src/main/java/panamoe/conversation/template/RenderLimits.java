@@ -4,28 +4,28 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What one rendering may still do. A template is untrusted: without bounds it could loop for ever,
- * fill the memory or the stack.
+ * The remaining budget of a rendering. A template is untrusted: without limits it could loop for
+ * ever, or fill the memory or the stack.
  */
 final class RenderLimits {
-  /** Most steps: nodes that are computed, elements of lists, and groups of characters. */
+  /** Maximum of steps: evaluated nodes, list elements, and groups of characters. */
   static final long MOST_STEPS = 10_000_000;
 
-  /** Most macros that are called within each other. */
+  /** Maximum depth of macro calls. */
   static final int MOST_CALLS = 100;
 
-  /** Most nodes that are computed within each other: these take half of a stack of 1 MiB. */
+  /** Maximum depth of evaluated nodes: these take half of a stack of 1 MiB. */
   static final int MOST_DEPTH = 500;
 
-  /** Most lists and mappings within each other that are printed or compared. */
+  /** Maximum depth of lists and mappings that are printed or compared. */
   static final int MOST_NESTED = 100;
 
-  /** Characters that are copied or read in a step, and pairs of them that a search compares. */
+  /** Characters that one step copies or reads, or pairs that a search compares. */
   private static final int CHARS = 32;
 
   private static final int PAIRS = 1024;
 
-  /** Steps of a new text, which takes some 100 bytes. */
+  /** Steps for a new string, which takes about 100 bytes. */
   private static final int TEXT = 8;
 
   private long steps;
@@ -39,12 +39,12 @@ final class RenderLimits {
     }
   }
 
-  /** Texts that become the elements of a new list. */
+  /** Charges strings that become the elements of a new list. */
   void spendOnTexts(int count) {
     spend((long) TEXT * count);
   }
 
-  /** A value that is made, or read whole: its elements or characters. */
+  /** Charges a value that is created or read completely, by its elements or characters. */
   Object spendOn(Object value) {
     switch (value) {
       case Text text -> spend(text.length() / CHARS);
@@ -55,7 +55,7 @@ final class RenderLimits {
     return value;
   }
 
-  /** The first place of {@code sought} in {@code text} from {@code from}; -1 without one. */
+  /** The first index of {@code sought} in {@code text} from {@code from}; -1 if it is absent. */
   int find(Text text, Text sought, int from) {
     spend(1 + (long) (text.length() - from) * sought.length() / PAIRS);
     return text.chars().indexOf(sought.chars(), from);

@@ -4,13 +4,13 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Names and their values; a name that is not here is looked up around it.
+ * A scope of variables; a name that is not defined here is looked up in the outer scope.
  *
- * @param around null: nothing
+ * @param around the outer scope; null for none
  * @param budget of the rendering
  */
 record Scope(Scope around, RenderLimits budget, Map<String, Object> values) {
-  /** The outermost one. */
+  /** The outermost scope. */
   Scope(RenderLimits budget) {
     this(null, budget, new HashMap<>());
   }

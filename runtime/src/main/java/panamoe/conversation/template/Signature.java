@@ -7,10 +7,10 @@ import java.util.Map;
 /**
  * The parameters of a macro.
  *
- * @param defaults of the last ones
+ * @param defaults of the last parameters
  */
 record Signature(List<String> parameters, List<Expression> defaults) {
-  /** What can be called, and gives what a body writes. */
+  /** A macro as a function, which returns what its body renders. */
   Function macro(List<Statement> body, Scope around) {
     int required = parameters.size() - defaults.size();
     return arguments -> {

@@ -3,14 +3,14 @@ package panamoe.conversation.template;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Strings taken apart. */
+/** Python's methods that split strings. */
 final class Splitting {
   private Splitting() {}
 
   /**
    * {@code split}, and from the right {@code rsplit}.
    *
-   * @param arguments {@code sep}, without it white space, and {@code maxsplit}
+   * @param arguments {@code sep}, white space by default, and {@code maxsplit}
    */
   static List<Object> split(Text text, Arguments arguments, boolean right, RenderLimits budget) {
     Object[] bound = arguments.bind("sep", "maxsplit");
@@ -36,7 +36,7 @@ final class Splitting {
     return parts;
   }
 
-  /** Words, of which {@code most} are split off. */
+  /** Splits off up to {@code most} words. */
   private static List<Object> words(Text text, long most, boolean right, RenderLimits budget) {
     List<int[]> words = new ArrayList<>();
     for (int at = space(text, 0, true); at < text.length(); ) {
@@ -45,7 +45,7 @@ final class Splitting {
       words.add(new int[] {at, end});
       at = space(text, end, true);
     }
-    int left = (int) Math.max(0, words.size() - most); // which stay one part
+    int left = (int) Math.max(0, words.size() - most); // words in the unsplit rest
     if (left > 0 && right) {
       words.subList(0, left - 1).clear();
       words.getFirst()[0] = 0;
@@ -58,7 +58,7 @@ final class Splitting {
     return parts;
   }
 
-  /** The first place from {@code at} that is not, or is, white space. */
+  /** The first index from {@code at} that is not, or is, white space. */
   private static int space(Text text, int at, boolean skipped) {
     int next = at;
     while (next < text.length() && Chars.isSpace(text.chars().charAt(next)) == skipped) {
@@ -84,7 +84,7 @@ final class Splitting {
     return lines;
   }
 
-  /** What lies before the first separator, that separator, and what lies after it. */
+  /** The parts before, at and after the first separator. */
   static Tuple partition(Text text, Object separator, RenderLimits budget) {
     Text sought = JinjaValues.text(separator);
     int at = budget.find(text, sought, 0);

@@ -2,7 +2,7 @@ package panamoe.conversation.template;
 
 import java.util.List;
 
-/** What writes, decides, repeats or names. */
+/** A statement: it renders, branches, loops or assigns. */
 @FunctionalInterface
 interface Statement {
   /** How a statement ended. */
@@ -14,7 +14,7 @@ interface Statement {
 
   Flow execute(Scope scope, Text.Builder out);
 
-  /** One after the other. */
+  /** Executes statements in order. */
   static Flow execute(List<Statement> statements, Scope scope, Text.Builder out) {
     scope.budget().enter();
     Flow flow = Flow.NEXT;
@@ -26,14 +26,14 @@ interface Statement {
     return flow;
   }
 
-  /** What they write. */
+  /** The output of statements. */
   static Text text(List<Statement> statements, Scope scope) {
     Text.Builder out = new Text.Builder();
     execute(statements, scope, out);
     return out.text();
   }
 
-  /** A statement whose failures tell its line. */
+  /** A statement that adds its line to failures. */
   static Statement at(int line, Statement statement) {
     return (scope, out) -> {
       try {
@@ -44,7 +44,7 @@ interface Statement {
     };
   }
 
-  /** A statement that writes a value. */
+  /** A statement that outputs a value. */
   static Statement print(int line, Expression value) {
     return at(
         line,
@@ -56,7 +56,7 @@ interface Statement {
         });
   }
 
-  /** Gives names to a value, or to its elements. */
+  /** Assigns a value to a name, or its elements to several. */
   static void assign(List<String> targets, Object value, Scope scope) {
     List<Object> values =
         targets.size() == 1 ? List.of(value) : JinjaValues.elements(value, scope.budget());

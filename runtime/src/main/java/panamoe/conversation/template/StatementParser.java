@@ -9,9 +9,8 @@ import java.util.function.Consumer;
 import panamoe.conversation.template.Statement.Flow;
 import panamoe.conversation.template.Token.Kind;
 
-/** Reads a template's statements. */
 final class StatementParser {
-  /** The name, which no template can write, of the text that filters of a body are applied to. */
+  /** The variable with the body of a filter block; no template can write this name. */
   private static final String BODY = "{body}";
 
   private final Cursor cursor;
@@ -35,7 +34,7 @@ final class StatementParser {
     return statements;
   }
 
-  /** Statements up to a tag that begins with one of {@code ends}, which is then next. */
+  /** Statements up to a tag that begins with one of {@code ends}; that tag comes next. */
   private List<Statement> until(Set<String> ends, String of) {
     int begun = cursor.line();
     cursor.enter();
@@ -69,7 +68,7 @@ final class StatementParser {
     return _ -> value;
   }
 
-  /** The body of a tag up to its end, of which nothing is left. */
+  /** The body of a tag, with its end tag read. */
   private List<Statement> body(String tag) {
     close();
     List<Statement> body = until(Set.of("end" + tag), tag);
@@ -105,7 +104,7 @@ final class StatementParser {
         yield Statement.print(line, scope -> filtered(body, filtered, scope));
       }
       case "with" -> with();
-      case "generation" -> block(body("generation")); // has no effect of its own
+      case "generation" -> block(body("generation")); // has no effect on the output
       case "break", "continue" -> {
         if (loops == 0) {
           throw new TemplateException(tag + " stands in no loop").at(line);
@@ -122,7 +121,7 @@ final class StatementParser {
     return (scope, out) -> Statement.execute(body, scope, out);
   }
 
-  /** What a body writes, after filters. */
+  /** The filtered output of a body. */
   private static Object filtered(List<Statement> body, Expression filtered, Scope scope) {
     Scope inner = new Scope(scope);
     inner.set(BODY, Statement.text(body, inner));
@@ -302,7 +301,7 @@ final class StatementParser {
     return new Signature(parameters, defaults);
   }
 
-  /** A body that no break leaves for a loop around it. */
+  /** A body in which break and continue cannot reach an outer loop. */
   private List<Statement> outsideLoops(String tag) {
     int around = loops;
     loops = 0;

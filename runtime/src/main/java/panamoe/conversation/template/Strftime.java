@@ -5,7 +5,7 @@ import java.time.format.TextStyle;
 import java.time.temporal.ChronoField;
 import java.util.Locale;
 
-/** A time as C's {@code strftime} writes it in English. */
+/** Formats a time like C's {@code strftime} in English. */
 final class Strftime {
   private Strftime() {}
 

@@ -7,18 +7,18 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A template in the part of Jinja that chat templates use, with the functions that transformers
- * gives them. Immutable and thread-safe.
+ * A template in the subset of Jinja that chat templates use, with the functions that transformers
+ * adds. Immutable and thread-safe.
  */
 record Template(String source, List<Statement> statements) {
-  /** Most characters of a template. */
+  /** Maximum length of a template in characters. */
   static final int MOST_LENGTH = 1 << 20;
 
-  /** Most numbers of a {@code range}. */
+  /** Maximum length of a {@code range}. */
   private static final long MOST_RANGE = 100_000;
 
   /**
-   * @throws TemplateException with the line, if the source is malformed; or if it is too long
+   * @throws TemplateException if the source is malformed, with its line, or too long
    */
   static Template parse(String source) {
     if (source.length() > MOST_LENGTH) {
@@ -30,7 +30,7 @@ record Template(String source, List<Statement> statements) {
 
   /**
    * @param variables by name
-   * @param now what {@code strftime_now} tells
+   * @param now the time for {@code strftime_now}
    * @throws TemplateException if the template fails, or refuses the variables
    */
   Text render(Map<String, Object> variables, LocalDateTime now) {

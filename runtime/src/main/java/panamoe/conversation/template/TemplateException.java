@@ -3,8 +3,8 @@ package panamoe.conversation.template;
 import panamoe.io.Words;
 
 /**
- * A chat template that cannot be read, that fails, or that refuses a conversation. The message is
- * one sentence; if the template did not write it itself, it begins with the template's line.
+ * A chat template that is malformed, fails, or refuses a conversation. The message is one sentence.
+ * It begins with the template's line, unless the template wrote it.
  */
 public final class TemplateException extends RuntimeException {
   private final int line;
@@ -16,29 +16,29 @@ public final class TemplateException extends RuntimeException {
     this.refusal = refusal;
   }
 
-  /** What is wrong, by {@link Words#of}, at a line that is not known yet. */
+  /** A failure by {@link Words#of}, at a line that is not known yet. */
   TemplateException(String pattern, Object... values) {
     this(Words.of(pattern, values), 0, false);
   }
 
-  /** What the template itself says against a conversation, by {@code raise_exception}. */
+  /** The template's own refusal of a conversation, by {@code raise_exception}. */
   static TemplateException refusal(String message) {
     return new TemplateException(message, 0, true);
   }
 
-  /** At a line, if no inner part has told its own. */
+  /** This failure at a line, if it has none yet. */
   TemplateException at(int known) {
     return refusal || line > 0
         ? this
         : new TemplateException("line " + known + ": " + getMessage(), known, false);
   }
 
-  /** What to tell whoever wrote the conversation. */
+  /** A sentence for the author of the conversation. */
   public String reason() {
-    return refusal ? getMessage() : "the model's chat template, " + getMessage();
+    return refusal ? getMessage() : "the chat template, " + getMessage();
   }
 
-  /** The template's line, from 1; 0 of a refusal. */
+  /** The template's line, from 1; 0 for a refusal. */
   public int line() {
     return line;
   }

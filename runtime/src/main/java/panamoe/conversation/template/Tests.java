@@ -4,7 +4,7 @@ import java.math.BigInteger;
 import java.util.List;
 import java.util.Map;
 
-/** What {@code value is NAME} tells. */
+/** The tests of {@code value is NAME}, by name. */
 final class Tests {
   private Tests() {}
 
@@ -57,7 +57,7 @@ final class Tests {
     };
   }
 
-  /** Whether an operator of comparisons holds. */
+  /** Whether a comparison holds. */
   static boolean compare(String operator, Object left, Object right, RenderLimits budget) {
     return switch (operator) {
       case "==" -> JinjaValues.equal(left, right, budget);

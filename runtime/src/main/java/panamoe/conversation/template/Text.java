@@ -5,26 +5,26 @@ import java.util.BitSet;
 import java.util.function.UnaryOperator;
 
 /**
- * A string that knows which of its characters are the template's own and which were given with the
- * conversation, and whether a filter has declared it safe. Two are equal if their characters are.
- * Immutable.
+ * A string that records which of its characters are the template's own and which come from the
+ * conversation, and whether a filter marked it as safe HTML. Strings with the same characters are
+ * equal. Immutable.
  *
- * @param given begin and end of each range of given characters; ranges are ascending and do not
- *     touch
- * @param isSafe whether it is HTML: Jinja then escapes what is added to it, whatever the output is
+ * @param given begin and end of each range of the conversation's characters; ranges are ascending
+ *     and do not touch
+ * @param isSafe whether it is HTML: Jinja then escapes what is appended, even with autoescape off
  */
 record Text(String chars, int[] given, boolean isSafe) implements Comparable<Text> {
-  /** Most characters of a text, and so of the output. */
+  /** Maximum length of a string, and of the output. */
   static final int MOST = 16 << 20;
 
   static final Text EMPTY = new Text("", new int[0], false);
 
-  /** A text of the template. */
+  /** A string of the template. */
   static Text of(String chars) {
     return chars.isEmpty() ? EMPTY : new Text(chars, EMPTY.given, false);
   }
 
-  /** A text of the conversation. */
+  /** A string of the conversation. */
   static Text given(String chars) {
     return chars.isEmpty() ? EMPTY : new Text(chars, new int[] {0, chars.length()}, false);
   }
@@ -38,12 +38,12 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
     return chars.isEmpty();
   }
 
-  /** The same text, declared to be HTML. */
+  /** This string marked as safe HTML. */
   Text safe() {
     return isSafe ? this : new Text(chars, given, true);
   }
 
-  /** The text as HTML; a safe one is that already. */
+  /** The string escaped for HTML, unless it is safe already. */
   Text escaped() {
     return isSafe
         ? this
@@ -56,7 +56,7 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
             .safe();
   }
 
-  /** The units from {@code from} up to {@code to}. */
+  /** The UTF-16 units from {@code from} up to {@code to}. */
   Text slice(int from, int to) {
     if (from >= to) {
       return EMPTY;
@@ -87,7 +87,6 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
     return mapped.append(function.apply(chars.substring(at))).text();
   }
 
-  /** As a prompt. */
   Prompt prompt() {
     BitSet literal = new BitSet();
     for (int i = 0; i < given.length; i += 2) {
@@ -116,7 +115,6 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
     return chars;
   }
 
-  /** Collects a text piece by piece. */
   static final class Builder {
     private final StringBuilder chars = new StringBuilder();
     private int[] given = new int[4];
@@ -132,7 +130,7 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
       return this;
     }
 
-    /** Appends the units of a text from {@code from} up to {@code to}. */
+    /** Appends the units of a string from {@code from} up to {@code to}. */
     Builder append(Text text, int from, int to) {
       require(to - from);
       int shift = chars.length() - from;
@@ -161,7 +159,7 @@ record Text(String chars, int[] given, boolean isSafe) implements Comparable<Tex
 
     private void require(int more) {
       if (more > MOST - chars.length()) {
-        throw new TemplateException("the text grows beyond 16 Mi characters");
+        throw new TemplateException("the string grows beyond 16 Mi characters");
       }
     }
 

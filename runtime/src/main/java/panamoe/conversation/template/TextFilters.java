@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 
-/** Filters of texts. */
 final class TextFilters {
   private static final Pattern WORD = Pattern.compile("\\w+", Pattern.UNICODE_CHARACTER_CLASS);
 
@@ -40,7 +39,7 @@ final class TextFilters {
         TextMethods.method(PythonText.str(value), name, budget).call(arguments);
   }
 
-  /** The text of a value that is read, even if what is made of it is short. */
+  /** A value as a string, charged by its length even if the filter's result is short. */
   private static Text str(Object value, RenderLimits budget) {
     Text text = PythonText.str(value);
     if (text != value) {

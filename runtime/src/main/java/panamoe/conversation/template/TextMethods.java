@@ -6,11 +6,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.IntPredicate;
 
-/** The methods of strings. */
 final class TextMethods {
   private TextMethods() {}
 
-  /** The method of a name; null if texts have no such method. */
+  /** The method of a name; null if strings do not have it. */
   static Function method(Text text, String name, RenderLimits budget) {
     budget.spendOn(text);
     return switch (name) {
@@ -73,9 +72,9 @@ final class TextMethods {
   }
 
   /**
-   * Removes characters at the ends.
+   * Strips characters at both ends.
    *
-   * @param chars which; null or none: white space
+   * @param chars the characters; null or none for white space
    */
   static Text strip(Text text, Object chars, boolean left, boolean right) {
     IntPredicate removed = Chars::isSpace;
@@ -137,7 +136,7 @@ final class TextMethods {
     return atBegin ? text.chars().startsWith(sought) : text.chars().endsWith(sought);
   }
 
-  /** Where {@code sought} lies in a text, without overlap. */
+  /** The indices of {@code sought} in a string, without overlap. */
   static List<Integer> places(Text text, Text sought, RenderLimits budget) {
     List<Integer> places = new ArrayList<>();
     if (sought.isEmpty()) {
@@ -154,7 +153,7 @@ final class TextMethods {
   }
 
   /**
-   * @param count most replacements; null, none or negative: all
+   * @param count most replacements; null, none or negative for all
    */
   static Text replace(Text text, Text old, Text by, Object count, RenderLimits budget) {
     long most = count == null || count == None.NONE ? -1 : JinjaValues.whole(count);
@@ -184,7 +183,7 @@ final class TextMethods {
 
   static Text repeat(Text text, long times) {
     if (times > 0 && text.length() > Text.MOST / times) {
-      throw new TemplateException("the text grows beyond 16 Mi characters");
+      throw new TemplateException("the string grows beyond 16 Mi characters");
     }
     Text.Builder repeated = new Text.Builder();
     for (long i = 0; i < times && !text.isEmpty(); i++) {

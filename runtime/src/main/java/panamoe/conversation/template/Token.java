@@ -1,10 +1,10 @@
 package panamoe.conversation.template;
 
 /**
- * A piece of a template's source.
+ * A token of a template's source.
  *
- * @param text of it; of a string its content
- * @param line where it begins
+ * @param text its source; the content of a string
+ * @param line on which it begins
  */
 record Token(Kind kind, String text, int line) {
   enum Kind {
@@ -26,7 +26,7 @@ record Token(Kind kind, String text, int line) {
     return (kind == Kind.NAME || kind == Kind.OPERATOR) && text.equals(name);
   }
 
-  /** For messages. */
+  /** The token in messages. */
   String shown() {
     return switch (kind) {
       case DATA, END -> "the end of the template";

@@ -4,7 +4,7 @@ import java.util.AbstractList;
 import java.util.List;
 import java.util.RandomAccess;
 
-/** A list that is written in parentheses. */
+/** A tuple: a list in parentheses. */
 final class Tuple extends AbstractList<Object> implements RandomAccess {
   private final List<Object> items;
 

@@ -1,10 +1,9 @@
 package panamoe.conversation.template;
 
 /**
- * The value of what is not there: it is false, empty and printed as nothing, but nothing can be
- * computed with it.
+ * The value of an undefined name: falsy, empty and printed as nothing. Computing with it fails.
  *
- * @param why the sentence that an error says
+ * @param why the error's sentence
  */
 record Undefined(String why) {
   TemplateException error() {

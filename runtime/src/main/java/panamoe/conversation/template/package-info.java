@@ -1,2 +1,2 @@
-/** Chat templates: the part of Jinja that models' templates use. */
+/** Chat templates: an interpreter for the subset of Jinja that models use. */
 package panamoe.conversation.template;

@@ -1,9 +1,6 @@
 package panamoe.data.regex;
 
-/**
- * Parses a character class after its opening bracket: ranges, properties, nested classes and
- * intersections.
- */
+/** Parses a character class after its bracket: ranges, properties, nesting and intersections. */
 record ClassParser(PatternText text, boolean anyCase, int depth) {
   private static final int MAX_DEPTH = 50;
 

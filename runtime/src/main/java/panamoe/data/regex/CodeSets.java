@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 
-/** The named sets of code points, by this JDK's Unicode tables. */
+/** Named sets of code points from this JDK's Unicode tables. */
 public final class CodeSets {
   /** The names of the values of {@link Character#getType}. */
   private static final String[] NAMES = {
@@ -65,7 +65,7 @@ public final class CodeSets {
     }
   }
 
-  /** Made when a pattern first asks for a category. */
+  /** Created when a pattern first uses a category. */
   private static final class Categories {
     static final Map<String, CodeSet> SETS =
         new HashMap<>(CodeSet.partition(point -> NAMES[Character.getType(point)]));
@@ -78,13 +78,13 @@ public final class CodeSets {
     }
   }
 
-  /** Made when a pattern first asks for a script. */
+  /** Created when a pattern first uses a script. */
   private static final class Scripts {
     static final Map<Character.UnicodeScript, CodeSet> SETS =
         CodeSet.partition(Character.UnicodeScript::of);
   }
 
-  /** Made when a pattern first asks for either case. */
+  /** Created when a pattern first ignores case. */
   private static final class Cases {
     static final List<int[]> VARIANTS = new ArrayList<>();
 
@@ -101,10 +101,7 @@ public final class CodeSets {
           .forEach(points -> VARIANTS.add(points.stream().mapToInt(Integer::intValue).toArray()));
     }
 
-    /**
-     * Unicode's simple case folding, in which the Turkish dotted and dotless I are separate
-     * letters.
-     */
+    /** Unicode's simple case folding; Turkish dotted and dotless I stay distinct. */
     private static int fold(int point) {
       return point == 0x130 || point == 0x131
           ? point

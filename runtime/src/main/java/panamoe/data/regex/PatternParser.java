@@ -64,7 +64,7 @@ public final class PatternParser {
     return alternatives.size() == 1 ? alternatives.getFirst() : new RegexNode.Choice(alternatives);
   }
 
-  /** Whether what stands here is found anywhere in a text unless anchored. */
+  /** Whether the pattern is searched for, and not anchored, at this position. */
   private boolean isFound() {
     return javascript && depth == 1;
   }
@@ -120,7 +120,7 @@ public final class PatternParser {
     return new RegexNode.End();
   }
 
-  /** Outside of brackets, {@code (?i)} does not apply to properties. */
+  /** Outside brackets, {@code (?i)} does not apply to properties. */
   private RegexNode escaped(boolean anyCase) {
     CodeSet set = text.escaped();
     return one(set, anyCase && set.isSingle());
@@ -197,7 +197,7 @@ public final class PatternParser {
     return repeat;
   }
 
-  /** The characters of a part, as often as its counts repeat them. */
+  /** The number of characters in a part, with its repetitions. */
   private static long size(RegexNode node) {
     return switch (node) {
       case RegexNode.One one -> 1;
@@ -213,8 +213,8 @@ public final class PatternParser {
   }
 
   /**
-   * A possessive repetition of a single code point: a greedy one, followed by a look-ahead that no
-   * further one follows (unless the maximum was reached).
+   * A possessive repetition of a single code point: a greedy one with a look-ahead that none
+   * follows, unless the maximum was reached.
    */
   private RegexNode possessive(RegexNode atom, RegexNode repeat, int stacked) {
     if (stacked > 0 || !(atom instanceof RegexNode.One one)) {
@@ -227,8 +227,8 @@ public final class PatternParser {
   }
 
   /**
-   * The least and greatest count of the quantifier here, with a third element if it is in braces;
-   * null if no quantifier is here.
+   * The minimum and maximum of the quantifier at this position, with a third element if it is in
+   * braces; null if there is no quantifier.
    */
   private int[] counts() {
     if (text.take('*')) {

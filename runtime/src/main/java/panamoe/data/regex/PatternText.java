@@ -2,7 +2,7 @@ package panamoe.data.regex;
 
 import panamoe.io.Require;
 
-/** A pattern's characters with a cursor; parses the escapes that classes and patterns share. */
+/** A pattern with a read position; parses the escapes that classes and patterns share. */
 final class PatternText {
   final Syntax syntax;
   private final String pattern;
@@ -17,7 +17,7 @@ final class PatternText {
     return at == pattern.length();
   }
 
-  /** The code point here; -1 at the end. */
+  /** The next code point; -1 at the end. */
   int peek() {
     return atEnd() ? -1 : pattern.codePointAt(at);
   }
@@ -43,7 +43,7 @@ final class PatternText {
     return found;
   }
 
-  /** Takes the name of a group, with the brackets around it. */
+  /** Reads the name of a group with its brackets. */
   boolean takeName() {
     int end = pattern.startsWith("<", at) ? pattern.indexOf('>', at) : -1;
     boolean found = end >= 0 && "=!".indexOf(pattern.charAt(at + 1)) < 0;
@@ -59,12 +59,12 @@ final class PatternText {
     at = position;
   }
 
-  /** At most {@code count} of the characters that follow. */
+  /** At most {@code count} of the following characters. */
   String rest(int count) {
     return pattern.substring(at, Math.min(pattern.length(), at + count));
   }
 
-  /** The decimal number here; -1 if no digit is here. */
+  /** The decimal number at this position; -1 if there is no digit. */
   int number(int max) {
     int value = -1;
     while (peek() >= '0' && peek() <= '9') {

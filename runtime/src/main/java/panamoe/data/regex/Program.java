@@ -11,9 +11,7 @@ import panamoe.io.Require;
  * pattern around it; the pattern itself is layer 0.
  */
 final class Program {
-  /**
-   * Several times more than released tokenizers need. The cost of matching is proportional to it.
-   */
+  /** Several times more than released tokenizers need: matching costs in proportion. */
   private static final int MAX_STEPS = 500;
 
   enum Kind {
@@ -82,9 +80,7 @@ final class Program {
     return size++;
   }
 
-  /**
-   * Adds the steps of a node, last to first, and returns the first; {@code then} follows the last.
-   */
+  /** Adds a node's steps, last to first; returns the first; {@code then} follows the last. */
   private int compile(RegexNode node, int then, int layer) {
     return switch (node) {
       case RegexNode.One(CodeSet set) -> step(Kind.ONE, layer, then, indexOf(set));

@@ -2,26 +2,25 @@ package panamoe.data.regex;
 
 import java.util.List;
 
-/** A pattern as a tree. */
+/** The syntax tree of a pattern. */
 public sealed interface RegexNode {
   RegexNode EMPTY = new Sequence(List.of());
 
-  /** Any text. */
+  /** Matches any string. */
   RegexNode ANYTHING = new Repeat(new One(CodeSet.EMPTY.complement()), 0, Repeat.ENDLESS, true);
 
   /** One code point of a set. */
   record One(CodeSet set) implements RegexNode {}
 
-  /** A concatenation. */
   record Sequence(List<RegexNode> parts) implements RegexNode {}
 
-  /** Alternatives; the first one with which the whole pattern matches is taken. */
+  /** Alternatives; the first with which the whole pattern matches is chosen. */
   record Choice(List<RegexNode> alternatives) implements RegexNode {}
 
   /**
    * A repetition.
    *
-   * @param max {@link #ENDLESS} for no limit
+   * @param max {@link #ENDLESS} for no maximum
    * @param greedy true: as often as possible; false: as rarely as possible
    */
   record Repeat(RegexNode part, int min, int max, boolean greedy) implements RegexNode {

@@ -90,10 +90,7 @@ final class ReverseAutomaton {
         .toArray();
   }
 
-  /**
-   * The state before a code point, given the state after it; {@link #NONE} if the limit on states
-   * is reached.
-   */
+  /** The state before a code point, from the one after it; {@link #NONE} at the limit. */
   int before(int codePoint, int after) {
     int codeClass = classes.of(codePoint);
     int known = backwards.get(after)[codeClass];
@@ -120,10 +117,7 @@ final class ReverseAutomaton {
     return taker(program.start, state);
   }
 
-  /**
-   * The step after {@code step} has consumed a code point; {@code state} is the state after that
-   * code point.
-   */
+  /** The step after {@code step} consumed a code point, after which the state is {@code state}. */
   int next(int step, int state) {
     return taker(program.next(step), state);
   }
@@ -144,9 +138,7 @@ final class ReverseAutomaton {
     return states.get(state);
   }
 
-  /**
-   * The number of a state, adding it if it is new; {@link #NONE} if the limit on states is reached.
-   */
+  /** The number of a state, added if it is new; {@link #NONE} at the limit. */
   int intern(BitSet state) {
     Integer known = numbers.get(state);
     if (known != null) {
@@ -169,9 +161,7 @@ final class ReverseAutomaton {
     return ways;
   }
 
-  /**
-   * The viable steps before a code point of the class; with {@link #NONE}, at the end of the text.
-   */
+  /** The viable steps before a code point of the class; {@link #NONE} for the end of text. */
   private BitSet viable(BitSet after, int codeClass) {
     BitSet result = new BitSet(program.size());
     // Higher layers first: a pattern needs the results of its look-aheads.

@@ -1,14 +1,11 @@
 package panamoe.data.regex;
 
-/** Whose patterns they are, and what their escapes and their dot stand for. */
+/** The dialect of a pattern, which defines escapes and the dot. */
 public enum Syntax {
-  /** Of {@code tokenizer.json}; its escapes follow Unicode. */
+  /** For {@code tokenizer.json}; escapes follow Unicode. */
   ONIGURUMA(10_000, CodeSets.DIGIT, CodeSets.WORD, CodeSets.SPACE, CodeSet.of('\n')),
 
-  /**
-   * Of JSON Schema. A pattern is found anywhere in a text unless anchored at its ends; its tree is
-   * of whole texts.
-   */
+  /** For JSON Schema: searched for in a string unless anchored; the tree matches whole strings. */
   JAVASCRIPT(
       2000,
       CodeSet.range('0', '9'),

@@ -1,2 +1,2 @@
-/** The regular expressions that tokenizers split text by. */
+/** The regular expressions by which tokenizers split text. */
 package panamoe.data.regex;

@@ -7,7 +7,7 @@ import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A token that is matched in the text before byte-pair encoding.
+ * A token that is matched in the text before the model encodes it.
  *
  * @param special whether it is a control token without text, such as end-of-text
  * @param normalized whether it is matched in the normalised text
@@ -25,8 +25,8 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
   record Borders(boolean singleWord, boolean takesLeft, boolean takesRight) {}
 
   /**
-   * Whether it marks a part of a prompt: a special one, or a name in brackets. Vocabularies have
-   * such as {@code <｜User｜>} and {@code <tool_call>} among those that are not special.
+   * Whether it marks a part of a prompt: a special token or a bracketed name. Some vocabularies
+   * have markers such as {@code <｜User｜>} and {@code <tool_call>} that are not special.
    */
   boolean marker() {
     return special

@@ -1,6 +1,6 @@
 package panamoe.data.tokenizer;
 
-/** Which added tokens are matched in a text. */
+/** The added tokens to match in a text. */
 public enum AddedTokenMatching {
   NONE,
   ALL_BUT_SPECIAL,

@@ -7,13 +7,10 @@ import java.util.Map;
 import java.util.function.IntConsumer;
 import panamoe.data.regex.CodeSets;
 
-/**
- * Finds added tokens in a text: leftmost first, of those the longest, then continues after it.
- * Immutable.
- */
+/** Finds added tokens in a text: leftmost, then longest, without overlap. Immutable. */
 final class AddedTokens {
 
-  /** A node in the trie of all contents; {@code token} is the one whose content ends here. */
+  /** A node of the trie of all contents; {@code token} is the one whose content ends here. */
   private static final class Node {
     final Map<Character, Node> next = new HashMap<>();
     AddedToken token;
@@ -43,11 +40,11 @@ final class AddedTokens {
   }
 
   /**
-   * Gives the parts of a text in order.
+   * Passes on the parts of a text in order.
    *
-   * @param literal the places of characters that are part of no marker
-   * @param tokens gets added tokens
-   * @param between gets what is not empty between them
+   * @param literal the positions of characters that belong to no marker
+   * @param tokens receives added tokens
+   * @param between receives the non-empty text between them
    */
   void split(
       char[] text,
@@ -106,10 +103,7 @@ final class AddedTokens {
     return longest;
   }
 
-  /**
-   * Whether the character before the end of a range, or the one at its beginning, is a word
-   * character.
-   */
+  /** Whether the character before a range's end, or at its beginning, is a word character. */
   private static boolean touchesWord(char[] text, int from, int to, int side) {
     return from < to
         && CodeSets.WORD.contains(

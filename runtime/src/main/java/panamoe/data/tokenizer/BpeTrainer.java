@@ -14,23 +14,23 @@ import panamoe.io.IntList;
 import panamoe.io.Require;
 
 /**
- * Trains byte-level BPE: the most frequent pair of neighbouring tokens becomes a token, again and
- * again; of equally frequent pairs the one with the lower left id, then the lower right id. Pairs
- * do not reach beyond a word of GPT-2's pattern. Tokens, ids and merges are those of Hugging Face's
- * {@code BpeTrainer} with its byte-level alphabet and one special token: 0 ends a text, 1 to 256
- * are the bytes in the order of their characters, then one for each merge.
+ * Trains byte-level BPE: repeatedly merges the most frequent pair of neighbouring tokens into a
+ * token; of equally frequent pairs the one with the lower left id, then the lower right id. Pairs
+ * do not cross the words of GPT-2's pattern. Tokens, ids and merges equal those of Hugging Face's
+ * {@code BpeTrainer} with its byte-level alphabet and one special token: id 0 is the end of text, 1
+ * to 256 are the bytes in the order of their characters, then one for each merge.
  *
- * <p>A merge updates the counts of the pairs beside its places only, so it takes time proportional
- * to the different words that have the pair.
+ * <p>A merge updates only the counts of pairs next to its occurrences, so its time is proportional
+ * to the number of distinct words with the pair.
  */
 public final class BpeTrainer {
-  /** The fewest tokens that can be asked for: the end of a text, the bytes, and one merge. */
+  /** The smallest vocabulary: the end of text, the bytes, and one merge. */
   public static final int LEAST_TOKENS = 258;
 
-  /** The most tokens that can be asked for. */
+  /** The largest vocabulary. */
   public static final int MOST_TOKENS = TokenizerJson.MAX_TOKENS;
 
-  /** Hears of the work done; called often, by several threads. */
+  /** Receives the work done; called often, by several threads. */
   @FunctionalInterface
   public interface Progress {
     /**
@@ -41,7 +41,7 @@ public final class BpeTrainer {
 
   private static final long ODD = 0x9e3779b97f4a7c15L;
 
-  /** A pair of tokens: how often it occurs now, and the words that have it, or had it before. */
+  /** A pair of tokens: its current frequency, and the words that have it, or had it before. */
   private static final class Pair {
     final int left;
     final int right;
@@ -53,13 +53,13 @@ public final class BpeTrainer {
       this.right = right;
     }
 
-    /** A number of the pair alone, mixed because a hash table would take ids as they are. */
+    /** A hash key of a pair; mixed, because consecutive ids would collide. */
     static long key(int left, int right) {
       return ((long) left << 32 | right) * ODD;
     }
   }
 
-  /** A pair with its count when it was queued, since when that may have fallen. */
+  /** A queued pair with its frequency at that time, which may have fallen since. */
   private record Candidate(Pair pair, long count) implements Comparable<Candidate> {
     Candidate(Pair pair) {
       this(pair, pair.count);
@@ -76,7 +76,7 @@ public final class BpeTrainer {
   private final List<String> names = TrainedBpe.firstTokens();
   private final List<String> merges = new ArrayList<>();
 
-  /** The tokens of each different word, and how often the word occurs. */
+  /** The tokens of each distinct word, and the word's frequency. */
   private final int[][] words;
 
   private final long[] counts;
@@ -104,9 +104,9 @@ public final class BpeTrainer {
   /**
    * Trains on texts. The result does not depend on the number of threads.
    *
-   * @param vocabulary tokens in all, as {@link #requireVocabulary} takes them
-   * @param threads that split the texts into words; merging takes one
-   * @throws DataException if the texts have fewer pairs than that takes
+   * @param vocabulary number of tokens, see {@link #requireVocabulary}
+   * @param threads that split texts into words; merging uses one
+   * @throws DataException if the texts have too few pairs
    */
   public static TrainedBpe train(List<String> texts, int vocabulary, int threads, Progress progress)
       throws InterruptedException {
@@ -115,7 +115,7 @@ public final class BpeTrainer {
   }
 
   /**
-   * Refuses a number of tokens that no text gives.
+   * Refuses an impossible vocabulary size.
    *
    * @throws IllegalArgumentException if it is not {@value #LEAST_TOKENS} to {@value #MOST_TOKENS}
    */
@@ -146,7 +146,7 @@ public final class BpeTrainer {
     return new TrainedBpe(names, merges, bytes, tokens());
   }
 
-  /** The tokens of the whole text. */
+  /** The number of tokens in all texts. */
   private long tokens() {
     return IntStream.range(0, words.length).mapToLong(i -> words[i].length * counts[i]).sum();
   }
@@ -167,8 +167,8 @@ public final class BpeTrainer {
   }
 
   /**
-   * Replaces a pair by a new token in every word. No two pairs spell the same token: where one was
-   * merged, none of its places is left to be spelled otherwise.
+   * Replaces a pair by a new token in every word. No two pairs spell the same token: after a merge
+   * no other pair with the same characters is left.
    */
   private void merge(Pair pair) {
     int token = names.size();
@@ -214,9 +214,9 @@ public final class BpeTrainer {
   }
 
   /**
-   * Counts a place of a pair.
+   * Counts an occurrence of a pair.
    *
-   * @param found gets the pair if it is new
+   * @param found receives the pair if it is new
    */
   private void add(int left, int right, int word, List<Pair> found) {
     long key = Pair.key(left, right);

@@ -1,9 +1,6 @@
 package panamoe.data.tokenizer;
 
-/**
- * GPT-2's mapping of bytes to printable characters: a printable byte is itself, the others are
- * numbered from U+0100.
- */
+/** GPT-2's byte alphabet: printable bytes are themselves, others are numbered from U+0100. */
 final class ByteAlphabet {
   private static final char[] CHARACTERS = new char[256];
   private static final byte[] BYTES = new byte[0x180];

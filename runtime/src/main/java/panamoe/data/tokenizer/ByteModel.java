@@ -4,11 +4,11 @@ import java.util.Map;
 import panamoe.io.IntList;
 
 /**
- * Byte-pair encoding that begins with the bytes of a piece.
+ * Byte-pair encoding over the bytes of a piece.
  *
  * @param byteTokens the token of each byte
  * @param wholeWords pieces that become one token without merging ({@code ignore_merges}), by name
- *     in the alphabet of bytes; empty unless the file sets it
+ *     in the byte alphabet; empty unless the file sets it
  */
 record ByteModel(Merges merges, int[] byteTokens, Map<String, Integer> wholeWords)
     implements Model {

@@ -7,15 +7,15 @@ import java.util.regex.Pattern;
 import panamoe.io.IntList;
 
 /**
- * Byte-pair encoding that begins with the characters of a piece.
+ * Byte-pair encoding over the characters of a piece.
  *
  * @param characters the tokens of single characters
  * @param bytes the tokens of bytes, which spell unknown characters; null for none
- * @param unknown the token of unknown characters, if there are no bytes
- * @param fusesUnknown whether unknown characters in a row are one such token
+ * @param unknown the token of unknown characters, without byte fallback
+ * @param fusesUnknown whether consecutive unknown characters become one such token
  * @param wholeWords pieces that become one token without merging; empty unless the file sets it
- * @param keepsWords whether no token has a {@code ▁} behind another character, so that nothing is
- *     merged across the beginning of a word
+ * @param keepsWords whether no token has a {@code ▁} after another character, so that no merge
+ *     crosses the beginning of a word
  */
 record CharacterModel(
     Merges merges,

@@ -11,10 +11,10 @@ import java.util.function.UnaryOperator;
 import tools.jackson.databind.JsonNode;
 
 /**
- * SentencePiece's compiled table of characters and what they are replaced by ({@code Precompiled}):
- * a double-array trie over UTF-8, whose values are offsets of texts that end with NUL. As in
- * Hugging Face's library, a cluster of less than six bytes is replaced as a whole if the table has
- * a beginning of it, otherwise character by character.
+ * SentencePiece's compiled table of replacements ({@code Precompiled}): a double-array trie over
+ * UTF-8, whose values are offsets of NUL-terminated strings. As in Hugging Face's library, a
+ * cluster of less than six bytes is replaced as a whole if the table has a prefix of it, otherwise
+ * character by character.
  */
 record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
   private static final int MAX_REPLACEMENT = 256;
@@ -76,9 +76,7 @@ record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
     return result.toString();
   }
 
-  /**
-   * What the shortest beginning of these bytes that the table has is replaced by; null for none.
-   */
+  /** The replacement of the shortest prefix of these bytes in the table; null if there is none. */
   private String replacement(byte[] utf8) {
     int node = offset(units[0]);
     for (byte each : utf8) {
@@ -96,7 +94,7 @@ record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
     return null;
   }
 
-  /** The distance to a unit's children; bit 9 says that it is counted in units of 256. */
+  /** The distance to a unit's children; if bit 9 is set, in units of 256. */
   private static int offset(int unit) {
     return unit >>> 10 << ((unit & 0x200) >>> 6);
   }

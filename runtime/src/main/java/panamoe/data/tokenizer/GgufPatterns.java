@@ -9,12 +9,12 @@ import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /**
- * How byte-level tokenizers split a text, by {@code tokenizer.ggml.pre}: GGUF files name a family
- * instead of its patterns. The patterns are those of each family's own {@code tokenizer.json}.
+ * The patterns by which byte-level tokenizers split text, by {@code tokenizer.ggml.pre}: GGUF files
+ * name a family instead of its patterns, which are in the family's own {@code tokenizer.json}.
  *
- * @param patterns applied one after the other; none for GPT-2's, ByteLevel's own
+ * @param patterns applied in order; empty for GPT-2's, ByteLevel's own
  * @param wholeWords whether a piece that is a token becomes it without merging
- * @param begins whether a text begins with the beginning-of-text token unless the file says
+ * @param begins whether a prompt begins with the beginning-of-text token if the file does not say
  */
 record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
   private static final String CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
@@ -46,10 +46,7 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           false,
           false);
 
-  /**
-   * Its letters are those of alphabets with two cases. Escaped are the ones that normalisation of
-   * this source would change.
-   */
+  /** Letters with two cases; those that normalisation of this file would change are escaped. */
   private static final GgufPatterns DEEPSEEK_LLM =
       new GgufPatterns(
           List.of(
@@ -79,7 +76,7 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           Map.entry("deepseek-v3", DEEPSEEK_V3),
           Map.entry("deepseek-llm", DEEPSEEK_LLM));
 
-  /** The names that are written, of several for the same patterns. */
+  /** For several names of the same patterns, the ones that are written. */
   private static final Set<String> USUAL = Set.of("gpt-2", "llama-bpe", "qwen2");
 
   static GgufPatterns of(TokenizerMetadata metadata) {
@@ -97,9 +94,9 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
   }
 
   /**
-   * The name of the family that splits so.
+   * The name of the family with these patterns.
    *
-   * @throws panamoe.io.DataException if no family splits so
+   * @throws panamoe.io.DataException if no family has them
    */
   static String name(List<String> patterns, boolean wholeWords, Source source) {
     return FAMILIES.entrySet().stream()

@@ -12,9 +12,8 @@ import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /**
- * The tokenizer in a GGUF file's metadata, put in the form of a {@code tokenizer.json}: {@code
- * gpt2} is byte-pair encoding over bytes, {@code llama} over characters, merged by scores, and
- * {@code t5} is Unigram.
+ * Converts the tokenizer in a GGUF file's metadata to a {@code tokenizer.json}: {@code gpt2} is
+ * byte-pair encoding over bytes, {@code llama} over characters with scores, {@code t5} is Unigram.
  */
 public final class GgufTokenizer {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
@@ -29,7 +28,7 @@ public final class GgufTokenizer {
   }
 
   /**
-   * @return empty if the file says that its model has no tokenizer
+   * @return empty if the file says that it has no tokenizer
    * @throws panamoe.io.DataException if it is incomplete or unsupported
    */
   public static Optional<Pipeline> read(TokenizerMetadata metadata) {
@@ -37,9 +36,9 @@ public final class GgufTokenizer {
   }
 
   /**
-   * The same as the content of a {@code tokenizer.json}.
+   * The tokenizer as the content of a {@code tokenizer.json}.
    *
-   * @return empty if the file says that its model has no tokenizer
+   * @return empty if the file says that it has no tokenizer
    * @throws panamoe.io.DataException if it is incomplete or unsupported
    */
   public static Optional<byte[]> json(TokenizerMetadata metadata) {
@@ -127,7 +126,7 @@ public final class GgufTokenizer {
     sentencePieceDecoder();
   }
 
-  /** Names end before a NUL, as C's strings do; what has none is called by its number. */
+  /** Names end at a NUL, like C strings; a token without a name is named by its number. */
   private List<String> names() {
     List<String> names = metadata.texts("tokens");
     for (int i = 0; i < names.size(); i++) {
@@ -149,7 +148,8 @@ public final class GgufTokenizer {
   }
 
   /**
-   * @param usually whether a text begins with the beginning-of-text token if the file does not say
+   * @param usually whether a prompt begins with the beginning-of-text token if the file does not
+   *     say
    */
   private void prefix(List<String> tokens, boolean usually) {
     OptionalInt begin = metadata.token("bos", tokens.size());
@@ -163,7 +163,7 @@ public final class GgufTokenizer {
     json.putPart("post_processor", template);
   }
 
-  /** Control, unknown and unused tokens are special: no plain text becomes one of them. */
+  /** Control, unknown and unused tokens are special: plain text never becomes one of them. */
   private void addedTokens(List<String> tokens) {
     double[] types =
         metadata.has("token_type") ? metadata.numbers("token_type", tokens.size()) : new double[0];

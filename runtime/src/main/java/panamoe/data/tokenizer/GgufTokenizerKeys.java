@@ -10,8 +10,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.StringNode;
 
 /**
- * Writes a {@code tokenizer.json} of byte-pair encoding over bytes as a GGUF file's metadata, which
- * {@link GgufTokenizer} reads.
+ * Converts a {@code tokenizer.json} of byte-level BPE to a GGUF file's metadata, which {@link
+ * GgufTokenizer} reads.
  */
 public final class GgufTokenizerKeys {
   static final int NORMAL = 1;
@@ -24,11 +24,11 @@ public final class GgufTokenizerKeys {
   private GgufTokenizerKeys() {}
 
   /**
-   * The values of {@code tokenizer.ggml.*} that say the vocabulary and how a text is split.
+   * The keys {@code tokenizer.ggml.*} for the vocabulary and the splitting of text.
    *
-   * @param file its name in messages
-   * @param vocabulary of the model, at least the tokenizer's: padding is named
-   * @throws DataException if it is of another kind, or GGUF has no form for how it splits a text
+   * @param file its name, for messages
+   * @param vocabulary size of the model; tokens beyond the tokenizer's are named padding
+   * @throws DataException if it is of another kind, or GGUF has no name for its patterns
    */
   public static Map<String, Object> of(byte[] json, String file, int vocabulary) {
     TokenizerJson read = TokenizerJson.read(json, file);
@@ -121,7 +121,7 @@ public final class GgufTokenizerKeys {
     return part.isMissingNode() || part.isNull();
   }
 
-  /** The patterns of the stages before the last, which is ByteLevel; none: ByteLevel's own. */
+  /** The patterns of the stages before ByteLevel, the last one; empty for ByteLevel's own. */
   private static List<String> splits(TokenizerJson read) {
     JsonNode part = read.part("pre_tokenizer");
     List<JsonNode> stages = new ArrayList<>();

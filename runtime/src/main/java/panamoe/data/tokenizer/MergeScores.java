@@ -11,13 +11,13 @@ import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Byte pairs over characters in two forms: a {@code tokenizer.json} lists merges, GGUF gives scores
- * to tokens, and any two that make a token are merged, the best first.
+ * Converts character-level BPE between two forms: {@code tokenizer.json} lists merges; GGUF has
+ * scores of tokens, and any two tokens that form a token are merged, the best score first.
  */
 final class MergeScores {
   private MergeScores() {}
 
-  /** The halves of each merge that scores allow, alternating, the best token's first. */
+  /** The halves of each merge that scores imply, alternating, the best token's first. */
   static List<String> merges(TokenizerJson json) {
     Set<String> plain = plain(json);
     List<String> best = new ArrayList<>(plain);
@@ -33,8 +33,8 @@ final class MergeScores {
   }
 
   /**
-   * Scores by which the listed merges are the ones that are allowed, in their order; empty if there
-   * are none such. What no merge makes has the least.
+   * Scores that imply exactly the listed merges in their order; empty if that is impossible. Tokens
+   * that no merge forms have the lowest score.
    *
    * @param count of the model's tokens
    */
@@ -60,7 +60,7 @@ final class MergeScores {
     return Optional.of(scores);
   }
 
-  /** The tokens that text is made of. */
+  /** The tokens that plain text is made of. */
   private static Set<String> plain(TokenizerJson json) {
     Set<String> plain = new HashSet<>(json.vocabulary.keySet());
     for (JsonNode added : json.part("added_tokens")) {

@@ -16,19 +16,16 @@ final class Merger {
 
   private final Merges merges;
 
-  /** The linked list: each place holds a token, unless that was merged into an earlier one. */
+  /** The linked list: each position holds a token, unless it was merged into an earlier one. */
   private int[] tokens = new int[0];
 
   private int[] previous;
   private int[] next;
 
-  /**
-   * The index in the merges of the pair that begins at each place; it changes when one of its
-   * tokens does.
-   */
+  /** For each position, the index in the merges of the pair that begins there. */
   private int[] pairs;
 
-  /** A min-heap of rank and place of pairs; entries whose pair has changed are stale. */
+  /** A min-heap of pairs by rank and position; entries of changed pairs are stale. */
   private long[] heap;
 
   private int heapSize;
@@ -37,10 +34,7 @@ final class Merger {
     this.merges = merges;
   }
 
-  /**
-   * The places for the tokens of a word of {@code length} bytes, to be filled before {@link
-   * #merge}.
-   */
+  /** The array for the tokens of a word of {@code length} bytes, to fill before {@link #merge}. */
   int[] room(int length) {
     if (tokens.length < length || tokens.length > KEPT && length <= KEPT) {
       int size = Math.max(64, Math.max(length, length <= KEPT / 2 ? 2 * length : length));
@@ -88,7 +82,7 @@ final class Merger {
     }
   }
 
-  /** Adds the pair that begins at a place to the heap, if it can be merged. */
+  /** Adds the pair at a position to the heap, if it can be merged. */
   private void enter(int at) {
     pairs[at] = next[at] == NONE ? NONE : merges.find(tokens[at], tokens[next[at]]);
     if (pairs[at] != NONE) {

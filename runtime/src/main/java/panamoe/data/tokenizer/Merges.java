@@ -17,7 +17,7 @@ final class Merges {
     results = new int[pairs.places()];
   }
 
-  /** The merges that a file lists, in the order of their ranks. */
+  /** The listed merges of a file, in the order of their ranks. */
   static Merges listed(TokenizerJson json, Vocabulary vocabulary) {
     int count = json.merges.size() / 2;
     Merges merges = new Merges(count);
@@ -42,8 +42,8 @@ final class Merges {
   }
 
   /**
-   * The merges that tokens with scores allow: every two tokens whose names, put together, are a
-   * token's name. Higher scores are merged first.
+   * The merges that scores imply: every two tokens whose concatenated names are a token's name.
+   * Higher scores are merged first.
    */
   static Merges byScore(Map<String, Integer> tokens, List<Double> scores, Source source) {
     Trie beginnings = Trie.of(tokens, false, source);
@@ -95,7 +95,7 @@ final class Merges {
     return results[place];
   }
 
-  /** Adds a pair; of duplicates the later one counts. */
+  /** Adds a pair; a later duplicate replaces an earlier one. */
   private void put(int left, int right, int rank, int result) {
     int place = pairs.put(left, right);
     ranks[place] = rank;

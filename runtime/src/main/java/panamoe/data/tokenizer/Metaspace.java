@@ -5,16 +5,16 @@ import panamoe.data.regex.Regex;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Writes {@code ▁} for each space, and one before a piece that does not begin with one; then splits
- * before each {@code ▁}.
+ * Replaces each space by {@code ▁}, puts one before a piece that does not begin with one, and
+ * splits before each {@code ▁}.
  *
- * @param prefix which pieces get one
+ * @param prefix the pieces that get one
  * @param splits whether it splits
  */
 record Metaspace(Prefix prefix, boolean splits) implements PreTokenizer.Stage {
   enum Prefix {
     NEVER,
-    /** The piece with which the whole text begins. */
+    /** The first piece of the text. */
     FIRST,
     ALWAYS
   }
@@ -30,7 +30,7 @@ record Metaspace(Prefix prefix, boolean splits) implements PreTokenizer.Stage {
       throw source.unsupported(
           "replacement of Metaspace", part.path("replacement"), String.valueOf(TokenDecoder.SPACE));
     }
-    // Earlier files say add_prefix_space.
+    // Older files have add_prefix_space.
     boolean adds = source.flag(part.path("add_prefix_space"), "add_prefix_space", true);
     Prefix prefix =
         switch (part.hasNonNull("prepend_scheme")

@@ -18,7 +18,7 @@ interface Model {
 
   Encoder encoder();
 
-  /** Cuts pieces further where that changes no token: words are encoded once, and remembered. */
+  /** Splits pieces further where that changes no token, so that words can be cached. */
   default Split.Sink words(Split.Sink sink) {
     return sink;
   }
@@ -59,7 +59,7 @@ interface Model {
     }
   }
 
-  /** The tokens of bytes, by which unknown characters are spelled; null if the model has none. */
+  /** The byte tokens that spell unknown characters; null if the model has none. */
   static int[] fallback(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     if (!json.flag("byte_fallback")) {
       return null;

@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.Random;
 
 /**
- * A hash table of pairs of ints, each at a place of its own. The hash is seeded per process, so
- * that no file can be crafted to make it slow.
+ * A hash table of pairs of ints, each with an index. The hash is seeded per process, so that no
+ * file can be crafted to make it slow.
  */
 final class PairTable {
   private static final long ODD = new Random().nextLong() | 1;
@@ -15,7 +15,7 @@ final class PairTable {
   private final int shift;
 
   /**
-   * @param count of pairs, at most
+   * @param count maximum number of pairs
    */
   PairTable(int count) {
     int bits = Math.max(4, 33 - Integer.numberOfLeadingZeros(count));
@@ -24,18 +24,18 @@ final class PairTable {
     Arrays.fill(pairs, FREE);
   }
 
-  /** The number of places. */
+  /** The number of indices. */
   int places() {
     return pairs.length;
   }
 
-  /** The place of a pair; -1 if it is not in the table. */
+  /** The index of a pair; -1 if it is absent. */
   int find(int left, int right) {
     int place = place(key(left, right));
     return pairs[place] == FREE ? -1 : place;
   }
 
-  /** The place of a pair, which is added if it is not in the table. */
+  /** The index of a pair, which is added if it is absent. */
   int put(int left, int right) {
     int place = place(key(left, right));
     pairs[place] = key(left, right);

@@ -8,13 +8,13 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Encoding as a {@code tokenizer.json} describes it: it matches added tokens, normalises the text
- * between them, splits it into pieces, and encodes each piece by a model: byte-pair encoding over
- * bytes or characters, or Unigram.
+ * Encoding by a {@code tokenizer.json}: matches added tokens, normalises the text between them,
+ * splits it into pieces, and encodes each piece by a model: byte-pair encoding over bytes or
+ * characters, or Unigram.
  *
- * <p>It supports what released tokenizers of these kinds use; reading a file refuses everything
- * else by name. Encoding never fails. For n characters it takes at most O(n log n) time by byte
- * pairs, and O(n m) by Unigram, m being the length of the longest token. Thread-safe.
+ * <p>It supports what released tokenizers of these kinds use; reading refuses everything else by
+ * name. Encoding never fails. For n characters it takes O(n log n) by byte pairs, and O(n m) by
+ * Unigram, where m is the length of the longest token. Thread-safe.
  */
 public final class Pipeline {
   private static final BitSet NOTHING = new BitSet();
@@ -32,7 +32,7 @@ public final class Pipeline {
 
   private final AddedTokens normalized;
 
-  /** Encoders that no thread uses now. */
+  /** Idle encoders. */
   private final Queue<Encoder> idle = new ConcurrentLinkedQueue<>();
 
   Pipeline(TokenizerJson json) {
@@ -59,25 +59,22 @@ public final class Pipeline {
   /**
    * Reads a tokenizer.
    *
-   * @param file its name in messages
+   * @param file its name, for messages
    * @throws panamoe.io.DataException if it is not JSON, is incomplete, or has unsupported parts
    */
   public static Pipeline read(byte[] json, String file) {
     return new Pipeline(TokenizerJson.read(json, file));
   }
 
-  /**
-   * The tokens of a text; a lone surrogate counts as U+FFFD. {@code sought} says which added tokens
-   * are matched.
-   */
+  /** A text's tokens, with the added tokens of {@code sought}; a lone surrogate is U+FFFD. */
   public int[] encode(String text, AddedTokenMatching sought) {
     return encode(text, sought, NOTHING);
   }
 
   /**
-   * The tokens of a text in which some characters are literal.
+   * The tokens of a text with literal characters.
    *
-   * @param literal the places of characters that are part of no marker
+   * @param literal the positions of characters that belong to no marker
    */
   public int[] encode(String text, AddedTokenMatching sought, BitSet literal) {
     Encoder encoder = idle.poll();
@@ -104,12 +101,12 @@ public final class Pipeline {
     return vocabulary.special();
   }
 
-  /** The tokens that the file puts before every text; do not change them. */
+  /** The tokens that the file puts before every prompt; do not change them. */
   public int[] prefix() {
     return prefix;
   }
 
-  /** Whether the first character of a decoded text is dropped if it is a space. */
+  /** Whether a space at the beginning of a decoded text is dropped. */
   public boolean dropsFirstSpace() {
     return decoder.dropsFirstSpace();
   }
@@ -144,7 +141,7 @@ public final class Pipeline {
         normal = normalizer.apply(new String(text, from, to - from)).toCharArray();
         begin = 0;
         end = normal.length;
-        if (!marked.isEmpty()) { // it is unknown now which characters were literal
+        if (!marked.isEmpty()) { // normalisation loses the positions of literal characters
           sought = given == AddedTokenMatching.ALL ? AddedTokenMatching.ALL_BUT_SPECIAL : given;
           literal = NOTHING;
         }

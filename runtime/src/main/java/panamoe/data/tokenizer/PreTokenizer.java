@@ -6,17 +6,14 @@ import java.util.function.BooleanSupplier;
 import panamoe.data.regex.Regex;
 import tools.jackson.databind.JsonNode;
 
-/**
- * Splits a text into the pieces that a model encodes separately: stage after stage, each with the
- * pieces of the one before.
- */
+/** Splits a text in stages into the pieces that a model encodes separately. */
 record PreTokenizer(List<Stage> stages) {
-  /** What is done to each piece. */
+  /** A stage, applied to each piece. */
   interface Stage {
     /**
-     * Returns a sink that takes pieces and passes theirs on; not thread-safe.
+     * Returns a sink that splits pieces and passes the parts on; not thread-safe.
      *
-     * @param beginsText whether the piece being passed is the beginning of the whole text
+     * @param beginsText whether the current piece is the beginning of the whole text
      */
     Split.Sink into(Split.Sink sink, BooleanSupplier beginsText);
   }
@@ -42,7 +39,7 @@ record PreTokenizer(List<Stage> stages) {
           false);
 
   /**
-   * @param byteLevel whether the model is one over bytes, whose last stage is ByteLevel
+   * @param byteLevel whether the model is byte-level, with ByteLevel as the last stage
    */
   static PreTokenizer of(JsonNode part, boolean byteLevel, Source source) {
     List<JsonNode> parts = new ArrayList<>();

@@ -3,13 +3,13 @@ package panamoe.data.tokenizer;
 import panamoe.io.IntList;
 import tools.jackson.databind.JsonNode;
 
-/** The special tokens that a file's post-processor puts before every text. */
+/** The special tokens that a file's post-processor puts before every prompt. */
 final class PrefixTokens {
   private static final int MAX_PARTS = 10;
 
   private PrefixTokens() {}
 
-  /** Their ids; none if there is no {@code TemplateProcessing}. */
+  /** Their ids; empty without {@code TemplateProcessing}. */
   static int[] of(TokenizerJson json) {
     IntList ids = new IntList();
     collect(json.part("post_processor"), json, ids);
@@ -36,7 +36,7 @@ final class PrefixTokens {
         }
       }
       default -> {
-        // Others put nothing before a text that is a prompt.
+        // Other processors put nothing before a prompt.
       }
     }
   }

@@ -5,7 +5,7 @@ import panamoe.io.Words;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.StringNode;
 
-/** The file of a tokenizer: messages that name it, and typed access to its JSON. */
+/** A tokenizer's file: typed access to its JSON, with messages that name the file. */
 record Source(String file) {
   private static final int SHOWN = 60;
 
@@ -41,7 +41,7 @@ record Source(String file) {
     return value.booleanValue();
   }
 
-  /** The elements of a list, refused if there are more than {@code max}. */
+  /** The elements of a list; more than {@code max} are refused. */
   Iterable<JsonNode> list(JsonNode list, String name, int max) {
     if (!list.isArray() || list.size() > max) {
       throw trouble("has " + shown(list) + " for " + name + ", expected a list of at most " + max);

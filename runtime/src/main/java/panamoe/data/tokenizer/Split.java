@@ -12,7 +12,7 @@ import tools.jackson.databind.JsonNode;
  */
 record Split(Regex pattern, Behavior behavior, boolean inverted) implements PreTokenizer.Stage {
 
-  /** How a match is treated. */
+  /** What becomes of a match. */
   enum Behavior {
     /** The match is dropped. */
     REMOVED,

@@ -11,11 +11,11 @@ import panamoe.data.regex.Regex;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Changes a text before it is split, step after step. Unicode normalisation forms are those of this
- * JDK's tables; a run of more than {@value #MAX_MARKS} combining marks is normalised in parts,
- * because sorting a run takes quadratic time.
+ * Normalises text before it is split, in steps. Unicode normalisation uses this JDK's tables; a run
+ * of more than {@value #MAX_MARKS} combining marks is normalised in parts, because sorting a run
+ * takes quadratic time.
  *
- * @param keepsAscii whether every step leaves ASCII as it is
+ * @param keepsAscii whether no step changes ASCII
  */
 record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
   static final TextNormalizer NONE = new TextNormalizer(List.of(), true);
@@ -23,7 +23,7 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
   private static final int MAX_MARKS = 256;
   private static final int MAX_PARTS = 10;
 
-  /** Replacements may together make a text this many times as long. */
+  /** Maximum growth of a text by all replacements together. */
   private static final int MAX_GROWTH = 64;
 
   static TextNormalizer of(JsonNode part, Source source) {
@@ -134,7 +134,7 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
     return text.substring(from, to);
   }
 
-  /** False if the text is known to be normalised. */
+  /** False if the text is known to be normalised already. */
   boolean changes(char[] text, int from, int to) {
     for (int at = from; at < to && keepsAscii && !steps.isEmpty(); at++) {
       if (text[at] >= 0x80) {

@@ -9,12 +9,12 @@ import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 
 /**
- * How the names of tokens become text: names in the alphabet of bytes, or SentencePiece's, in which
- * {@code ▁} is a space.
+ * Decodes the names of tokens: byte alphabet, or SentencePiece's names, in which {@code ▁} is a
+ * space.
  *
- * @param byteLevel whether names are in the alphabet of bytes
+ * @param byteLevel whether names are in the byte alphabet
  * @param byteFallback whether {@code <0xAB>} is the name of a byte
- * @param dropsFirstSpace whether the first character of a whole text is dropped if it is a space
+ * @param dropsFirstSpace whether a space at the beginning of a text is dropped
  */
 record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstSpace) {
   static final char SPACE = '\u2581';
@@ -35,7 +35,7 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
     if (types.contains("ByteLevel")) {
       for (JsonNode part : parts) {
         if (!List.of("ByteLevel", "Fuse").contains(part.path("type").stringValue())) {
-          throw source.unsupported("decoder beside ByteLevel", part.path("type"), "Fuse");
+          throw source.unsupported("decoder with ByteLevel", part.path("type"), "Fuse");
         }
       }
       return new TokenDecoder(true, false, false);
@@ -107,13 +107,13 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
     return name.replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8);
   }
 
-  /** Whether a text that a model meets as this name has the bytes given. */
+  /** Whether text that a model sees as this name has these bytes. */
   boolean spells(String name, byte[] bytes) {
     byte[] spelled =
         byteLevel
             ? ByteAlphabet.bytes(name)
             : name.replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8);
-    // Half a character is no part of any text.
+    // A lone surrogate does not occur in text.
     boolean whole =
         byteLevel
             || name.codePoints()
@@ -121,7 +121,7 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
     return whole && Arrays.equals(spelled, bytes);
   }
 
-  /** The name of the token that stands for a byte. */
+  /** The name of a byte's token. */
   String byteName(int value) {
     return byteLevel
         ? ByteAlphabet.name(new byte[] {(byte) value}, 1)

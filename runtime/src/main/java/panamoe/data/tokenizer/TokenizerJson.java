@@ -20,8 +20,8 @@ import tools.jackson.databind.node.MissingNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The content of a {@code tokenizer.json}, or of a GGUF file's metadata put in this form.
- * Vocabulary and merges, nearly all of the file, are parsed as a stream; the small rest stays JSON.
+ * The content of a {@code tokenizer.json}, or of a GGUF file's metadata converted to it. Vocabulary
+ * and merges, nearly all of the file, are parsed as a stream; the rest stays JSON.
  */
 final class TokenizerJson {
   static final int MAX_TOKENS = 4_000_000;
@@ -33,7 +33,7 @@ final class TokenizerJson {
   /** The two halves of each merge, alternating. */
   final List<String> merges = new ArrayList<>();
 
-  /** Scores by token, where the vocabulary has them; empty otherwise. */
+  /** Scores by token, if the vocabulary has them; otherwise empty. */
   final List<Double> scores = new ArrayList<>();
 
   private final Map<String, JsonNode> model = new LinkedHashMap<>();
@@ -101,12 +101,12 @@ final class TokenizerJson {
     model.put(name, setting);
   }
 
-  /** Whether a setting of the model is true; absent ones are false. */
+  /** Whether a setting of the model is true; false if it is absent. */
   boolean flag(String name) {
     return source.flag(model(name), name, false);
   }
 
-  /** The model's settings, for a message; a missing node if there are no settings. */
+  /** The model's settings, for a message; a missing node if there are none. */
   JsonNode modelFields() {
     if (model.isEmpty()) {
       return MissingNode.getInstance();
@@ -184,7 +184,7 @@ final class TokenizerJson {
     if (scores.size() == MAX_TOKENS) {
       throw source.trouble("has more than " + MAX_TOKENS + " tokens");
     }
-    if (!(Math.abs(score) <= Float.MAX_VALUE)) { // not a number, or sums would overflow
+    if (!(Math.abs(score) <= Float.MAX_VALUE)) { // NaN, or sums would overflow
       throw source.trouble(
           "gives the token " + Source.shown(name) + " the score " + score + ", expected a float32");
     }
@@ -213,7 +213,7 @@ final class TokenizerJson {
   }
 
   /**
-   * @param pair two tokens with a space between
+   * @param pair two tokens separated by a space
    */
   void addMerge(String pair) {
     String[] halves = pair.split(" ", 3);

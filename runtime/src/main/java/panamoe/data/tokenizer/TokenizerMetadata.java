@@ -14,10 +14,9 @@ import panamoe.io.Sha256;
 import panamoe.io.Words;
 
 /**
- * Typed access to the part of a GGUF file's metadata that is about its tokenizer, {@code
- * tokenizer.ggml.*}.
+ * Typed access to a GGUF file's metadata about its tokenizer, {@code tokenizer.ggml.*}.
  *
- * @param values by key: texts, numbers, Booleans, and lists or arrays of them
+ * @param values by key: strings, numbers, Booleans, and lists or arrays of them
  */
 public record TokenizerMetadata(Map<String, ?> values, String file) {
   private static final String KEYS = "tokenizer.ggml.";
@@ -31,9 +30,9 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
     return values.get(KEYS + key) != null;
   }
 
-  /** The text of a key; empty if the file lacks the key. */
+  /** The string of a key; empty if the key is absent. */
   public Optional<String> text(String key) {
-    return Optional.ofNullable(value(key, String.class, "a text"));
+    return Optional.ofNullable(value(key, String.class, "a string"));
   }
 
   boolean flag(String key, boolean fallback) {
@@ -42,7 +41,7 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
   }
 
   /**
-   * The id of a token, such as {@code eos}; empty if the file does not name it.
+   * The id of a token such as {@code eos}; empty if the key is absent.
    *
    * @param tokens in the vocabulary
    */
@@ -83,7 +82,7 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
   }
 
   /**
-   * @param count that there must be
+   * @param count expected
    */
   double[] numbers(String key, int count) {
     double[] numbers = numbers(key);
@@ -93,7 +92,7 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
     return numbers;
   }
 
-  /** Bytes, whether signed or not; none if there is no value. */
+  /** Bytes, signed or not; empty if the key is absent. */
   byte[] bytes(String key) {
     double[] numbers = has(key) ? numbers(key) : new double[0];
     byte[] bytes = new byte[numbers.length];

@@ -7,19 +7,19 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The tokens and merges that {@link BpeTrainer} has found, written as a {@code tokenizer.json}.
+ * The tokens and merges of a {@link BpeTrainer}, to write as a {@code tokenizer.json}.
  *
- * @param tokens their names, in the alphabet of bytes, in the order of their ids
- * @param merges names of the two halves, with a space between
- * @param textBytes of the text it was trained on, in UTF-8
- * @param textTokens tokens of that text
+ * @param tokens their names in the byte alphabet, by id
+ * @param merges names of the two halves, separated by a space
+ * @param textBytes size of the training text in UTF-8
+ * @param textTokens number of tokens in that text
  */
 public record TrainedBpe(
     List<String> tokens, List<String> merges, long textBytes, long textTokens) {
   private static final String END_OF_TEXT = "<|endoftext|>";
   private static final JsonMapper MAPPER = JsonMapper.shared();
 
-  /** Bytes alone, whose ids are their values, and the end of a text behind them. */
+  /** Bytes only, whose ids are their values, followed by the end of text. */
   public static TrainedBpe ofBytes() {
     List<String> names = new ArrayList<>();
     for (int value = 0; value < 256; value++) {
@@ -29,7 +29,7 @@ public record TrainedBpe(
     return new TrainedBpe(names, List.of(), 0, 0);
   }
 
-  /** The names of the first ids: the end of a text, and the bytes in the order of their names. */
+  /** The names of the first ids: the end of text, then the bytes in the order of their names. */
   static List<String> firstTokens() {
     List<String> names = new ArrayList<>(ofBytes().tokens.subList(0, 256));
     names.sort(null);

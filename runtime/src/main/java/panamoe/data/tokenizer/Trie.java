@@ -3,7 +3,7 @@ package panamoe.data.tokenizer;
 import java.util.Arrays;
 import java.util.Map;
 
-/** The names of tokens, character by character. Immutable. */
+/** A trie of tokens' names by character. Immutable. */
 final class Trie {
   static final int ROOT = 0;
   private static final int NONE = -1;
@@ -11,7 +11,7 @@ final class Trie {
 
   private final PairTable edges;
 
-  /** The node behind each edge, by the edge's place. */
+  /** The node at the end of each edge, by the edge's index. */
   private final int[] nodes;
 
   /** The token whose name ends at each node. */
@@ -50,7 +50,7 @@ final class Trie {
     return trie;
   }
 
-  /** The node behind a character; -1 if no name goes on like this. */
+  /** The node after a character; -1 if no name continues so. */
   int next(int node, char character) {
     int place = edges.find(node, character);
     return place < 0 ? NONE : nodes[place];

@@ -6,13 +6,13 @@ import panamoe.io.IntList;
 import tools.jackson.databind.JsonNode;
 
 /**
- * SentencePiece's Unigram model: of all ways to cut a piece into tokens, the one of the greatest
- * sum of scores, found by Viterbi's algorithm in time proportional to the piece's length times the
- * length of the longest token.
+ * SentencePiece's Unigram model: segments a piece into the tokens with the greatest sum of scores,
+ * by Viterbi's algorithm, in time proportional to the piece's length times the length of the
+ * longest token.
  *
  * @param names of the tokens that encoding can produce
  * @param scores by token
- * @param unknown the token of unknown characters in a row; -1 if bytes spell them
+ * @param unknown the token of consecutive unknown characters; -1 if bytes spell them
  * @param unknownScore of each unknown character
  * @param bytes the tokens of bytes, which spell unknown characters; null for none
  */
@@ -58,11 +58,11 @@ record UnigramModel(Trie names, double[] scores, int unknown, double unknownScor
     return new Lattice();
   }
 
-  /** For each place in a piece the best way to it. */
+  /** The best path to each position of a piece. */
   private final class Lattice implements Encoder {
     private double[] best = new double[0];
 
-    /** Where the last token of the best way begins, and that token; {@code NOWHERE} if unknown. */
+    /** The start of the last token on the best path, and that token; {@code NOWHERE} if unknown. */
     private int[] begin;
 
     private int[] token;
@@ -108,7 +108,7 @@ record UnigramModel(Trie names, double[] scores, int unknown, double unknownScor
     }
 
     private void add(char[] text, int from, int length, IntList result) {
-      // Turn the links around, so that each place leads to the next.
+      // Reverses the links, so that each position leads to the next.
       int next = length;
       for (int at = length; at > 0; ) {
         int before = begin[at];

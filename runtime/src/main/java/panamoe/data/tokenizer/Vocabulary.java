@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The bytes and names of a file's tokens.
+ * The bytes and names of a tokenizer's tokens.
  *
  * @param bytes of each token; empty for a special one
  * @param special the special tokens by name
@@ -45,7 +45,8 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
           if (name.isEmpty()) {
             throw source.trouble("has a token without a name in its vocabulary");
           }
-          // Tokens must decode to the text they encode, so encoding never produces a special token.
+          // Tokens must decode to the text they encode, so the model never produces a special
+          // token.
           if (decoder.spells(name, bytes.get(id))) {
             ofModel.put(name, id);
           }
@@ -57,7 +58,7 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
     return new Vocabulary(bytes.toArray(byte[][]::new), Map.copyOf(special), ofModel);
   }
 
-  /** The token of each byte; -1 is allowed for bytes that do not occur in UTF-8. */
+  /** The token of each byte; -1 for bytes that do not occur in UTF-8 is allowed. */
   int[] ofBytes(TokenizerJson json, TokenDecoder decoder) {
     int[] tokens = new int[256];
     for (int value = 0; value < tokens.length; value++) {

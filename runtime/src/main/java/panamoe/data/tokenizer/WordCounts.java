@@ -12,11 +12,11 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Counts the words of texts, that is, the pieces of {@link PreTokenizer#GPT2}. Each thread takes
- * the next text and counts into a map of its own; sums do not depend on who took what.
+ * Counts the words of texts, the pieces of {@link PreTokenizer#GPT2}. Each thread takes the next
+ * text and counts into its own map; the sums do not depend on the assignment.
  */
 final class WordCounts {
-  /** A number that changes in its place in a map. */
+  /** A mutable count in a map. */
   static final class Tally {
     long count;
 
@@ -35,7 +35,7 @@ final class WordCounts {
     this.progress = progress;
   }
 
-  /** How often each word occurs. */
+  /** The frequency of each word. */
   static Map<String, Tally> of(List<String> texts, int threads, BpeTrainer.Progress progress)
       throws InterruptedException {
     WordCounts counts = new WordCounts(texts, progress);
@@ -48,7 +48,7 @@ final class WordCounts {
       return all;
     } catch (ExecutionException e) {
       if (e.getCause() instanceof Error error) {
-        throw error; // no memory left
+        throw error; // out of memory
       }
       throw new IllegalStateException(e.getCause());
     }

@@ -1,2 +1,2 @@
-/** The tokenizers of released models, from {@code tokenizer.json} or a GGUF file. */
+/** Tokenizers of released models, from {@code tokenizer.json} or a GGUF file. */
 package panamoe.data.tokenizer;

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Sums over rows: how often each expert was chosen, with which weight, and how much of the gates'
- * weight was kept. Used by one thread.
+ * Sums over rows, for each expert: how often it was chosen and with what weight; for each layer:
+ * how much of the gate's weight was kept. Used by one thread.
  */
 public final class RouteCounts {
   private final List<RoutedLayer> layers;
@@ -28,7 +28,7 @@ public final class RouteCounts {
   /**
    * Counts a route.
    *
-   * @param i number of the MoE layer
+   * @param i index of the MoE layer
    */
   void add(int i, int expert, float weight) {
     tokens[i][expert]++;
@@ -40,7 +40,7 @@ public final class RouteCounts {
     rows += more;
   }
 
-  /** Adds what rows kept of the gate's weight, each at most 1, in MoE layer number {@code i}. */
+  /** Adds the kept part of the gate's weight, at most 1 per row, in MoE layer {@code i}. */
   void addKept(int i, double more) {
     kept[i] += more;
   }
@@ -56,7 +56,7 @@ public final class RouteCounts {
     }
   }
 
-  /** The sums as numbers, to be sent. */
+  /** The sums as integers, to send to another rank. */
   public long[] pack() {
     int experts = layers.stream().mapToInt(RoutedLayer::experts).sum();
     long[] packed = new long[1 + tokens.length + 2 * experts];
@@ -72,7 +72,7 @@ public final class RouteCounts {
     return packed;
   }
 
-  /** Adds the sums that others packed, one after the other. */
+  /** Adds the packed sums of several ranks. */
   public void addPacked(long[] packed) {
     int next = 0;
     while (next < packed.length) {
@@ -88,14 +88,14 @@ public final class RouteCounts {
   }
 
   public RouteStatistics statistics() {
-    List<RouteStatistics.Layer> told = new ArrayList<>();
+    List<RouteStatistics.Layer> statistics = new ArrayList<>();
     for (int i = 0; i < tokens.length; i++) {
       RoutedLayer layer = layers.get(i);
       double[] mean = new double[layer.experts()];
       for (int e = 0; e < mean.length; e++) {
         mean[e] = tokens[i][e] == 0 ? 0 : weights[i][e] / tokens[i][e];
       }
-      told.add(
+      statistics.add(
           new RouteStatistics.Layer(
               layer.layer(),
               layer.experts(),
@@ -104,6 +104,6 @@ public final class RouteCounts {
               mean,
               rows == 0 ? 1 : kept[i] / rows));
     }
-    return new RouteStatistics(List.copyOf(told));
+    return new RouteStatistics(List.copyOf(statistics));
   }
 }

@@ -3,8 +3,8 @@ package panamoe.engine.routes;
 import java.util.List;
 
 /**
- * Where the routes of a row lie among floats: for each MoE layer its K experts, best first, their
- * weights, and the part of the gate's weight that they keep.
+ * The layout of a row's routes as floats. For each MoE layer: K experts, best first; their weights;
+ * the kept part of the gate's weight.
  */
 public final class RouteLayout {
   private final List<RoutedLayer> layers;
@@ -26,22 +26,22 @@ public final class RouteLayout {
     return layers;
   }
 
-  /** Floats of a row. */
+  /** Floats for each row. */
   public int width() {
     return width;
   }
 
-  /** The expert of a row's choice {@code k} in MoE layer number {@code i}. */
+  /** The expert of choice {@code k} in MoE layer {@code i}. */
   public int expert(float[] row, int i, int k) {
-    return (int) row[starts[i] + k]; // exact: there are at most 1024
+    return (int) row[starts[i] + k]; // exact: there are at most 1024 experts
   }
 
-  /** Its combine weight; 0 if the route was dropped. */
+  /** The combine weight of that choice; 0 if it was dropped. */
   float weight(float[] row, int i, int k) {
     return row[starts[i] + layers.get(i).topK() + k];
   }
 
-  /** The part of what all choices of the gate weigh; 1 unless they were limited. */
+  /** The part of the gate's weight that top-k left in MoE layer {@code i}; 1 without a limit. */
   float kept(float[] row, int i) {
     return row[starts[i] + 2 * layers.get(i).topK()];
   }
@@ -55,7 +55,7 @@ public final class RouteLayout {
     row[starts[i] + layers.get(i).topK() + k] = weight;
   }
 
-  /** The expert of the largest weight in each MoE layer; the better choice where weights tie. */
+  /** The expert with the largest weight in each MoE layer; on ties the better choice. */
   public int[] best(float[] row) {
     int[] best = new int[starts.length];
     for (int i = 0; i < starts.length; i++) {

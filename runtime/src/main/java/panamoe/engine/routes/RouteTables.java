@@ -12,23 +12,23 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The gates' decisions of a step. All layers write to the same tensor, so that the host reads one
- * place and no kernel is added; a replayed step writes there again. Where K is limited, each layer
- * also has the weights of all its gate's choices.
+ * The gates' decisions of a step. All layers write to one tensor, so the host copies once and no
+ * kernel is added; a replayed step writes to it again. Where requests limit K, each layer also
+ * writes the weights of all its gate's choices.
  */
 public final class RouteTables implements RouteObserver {
-  /** Elements in 64 bytes, to which tables are aligned. */
+  /** Elements in 64 bytes, the alignment of tables. */
   private static final int ALIGNED = 16;
 
   private final RouteLayout layout;
   private final int rows;
   private final int[] starts;
-  // Of the tensor that holds both tables.
+  // The tensor that holds both tables.
   private final HostView tables;
   private final long weightsStart;
   private final Tensor choice;
   private final Tensor weight;
-  // By layer the weights [S, K] of all choices; null where K is not limited.
+  // For each layer the weights [S, K] of all choices; null where K is not limited.
   private final List<HostView> unlimited = new ArrayList<>();
   private int next;
 
@@ -52,7 +52,7 @@ public final class RouteTables implements RouteObserver {
     this.weight = all.part(weightsStart, DType.FLOAT32, elements);
   }
 
-  /** Waits for the step, as part of the copy of what the host needs of it. */
+  /** Waits for the step's end, then copies what the host needs of it. */
   public void read() {
     tables.read();
     for (int i = 0; i < unlimited.size(); i++) {
@@ -76,7 +76,7 @@ public final class RouteTables implements RouteObserver {
   @Override
   public void unlimited(Routes routes) {
     while (unlimited.size() < next) {
-      unlimited.add(null); // a layer before that is not limited
+      unlimited.add(null); // an earlier layer without a limit
     }
     unlimited.add(HostView.of(routes.weight()));
   }
@@ -84,7 +84,7 @@ public final class RouteTables implements RouteObserver {
   @Override
   public void observe(int layer, Routes routes) {}
 
-  /** Adds the routes of all rows of the step, which is computed. */
+  /** Adds the routes of all rows of the computed step. */
   public void addTo(RouteCounts counts) {
     MemorySegment places = tables.memory();
     long firstWeight = weightsStart / Float.BYTES;
@@ -108,7 +108,7 @@ public final class RouteTables implements RouteObserver {
     }
   }
 
-  /** Copies the routes of a row of the step, which is computed. */
+  /** Copies a row's routes of the computed step. */
   public void copy(int row, float[] into) {
     MemorySegment places = tables.memory();
     long firstWeight = weightsStart / Float.BYTES;
@@ -128,7 +128,7 @@ public final class RouteTables implements RouteObserver {
     return i < unlimited.size() && unlimited.get(i) != null;
   }
 
-  /** The part of the weight of a row's choices that its experts have. */
+  /** The part of the gate's weight that a row's experts have. */
   private float kept(int i, int row) {
     if (!limited(i)) {
       return 1;

@@ -6,11 +6,11 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
 /**
- * An MoE layer of a model, whose routes are told.
+ * An MoE layer whose routes are reported.
  *
  * @param layer its index among all layers, from 0
  * @param experts E
- * @param topK K, experts that a row is sent to
+ * @param topK K, experts per row
  */
 public record RoutedLayer(int layer, int experts, int topK) {
   /** The MoE layers of a model, in order. */
@@ -25,7 +25,7 @@ public record RoutedLayer(int layer, int experts, int topK) {
   }
 
   /**
-   * The same layer, whose rows are sent to {@code fewer} experts.
+   * This layer with {@code fewer} experts per row.
    *
    * @throws IllegalArgumentException if it is not 1 to topK
    */

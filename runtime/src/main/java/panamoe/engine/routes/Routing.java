@@ -4,28 +4,28 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * How a text's rows are routed, and what is told of it.
+ * Experts per row of a request, and which routes are reported.
  *
- * @param statistics whether the text ends with its {@link RouteStatistics}
- * @param tokens whether each token comes with the experts of the row that it was drawn from
- * @param topK experts of a row: a number for each MoE layer, or one for all; empty: as many as each
- *     gate chooses. The best of a gate's choices, weighted as if there were no others
+ * @param statistics whether the result has {@link RouteStatistics}
+ * @param tokens whether each token comes with the experts of its row
+ * @param topK experts per row: a number for each MoE layer, or one for all; empty for the gates'
+ *     own K. The best of a gate's choices are kept and their weights normalised
  */
 public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
-  /** The model's own, of which nothing is told. */
+  /** The model's own routing; no routes are reported. */
   public static final Routing USUAL = new Routing(false, false, List.of());
 
   public Routing {
     topK = List.copyOf(topK);
   }
 
-  /** Whether anything is told. */
-  public boolean told() {
+  /** Whether any routes are reported. */
+  public boolean reported() {
     return statistics || tokens;
   }
 
   /**
-   * The layers as this text uses them.
+   * The layers with this request's top-k.
    *
    * @param layers the MoE layers of the model
    * @throws RoutingException if there are no MoE layers, or top-k does not fit them
@@ -33,7 +33,7 @@ public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
   public List<RoutedLayer> of(List<RoutedLayer> layers) {
     if (layers.isEmpty() && !equals(USUAL)) {
       throw new RoutingException(
-          "the model has no MoE layers: there are no routes to tell of, and no moe.top_k to set");
+          "the model has no MoE layers: there are no routes to report, and no moe.top_k to set");
     }
     if (topK.isEmpty()) {
       return layers;

@@ -1,2 +1,2 @@
-/** Which experts the rows of a step chose, and what is told of that. */
+/** The experts that a step's rows chose, and their statistics. */
 package panamoe.engine.routes;

@@ -12,16 +12,16 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Draws tokens from rows of logits, all at once. What a draw depends on beside the logits is the
- * sequence's {@link SamplerState}. Used by one thread.
+ * Samples tokens from rows of logits, all rows in one call. Apart from the logits, a token depends
+ * only on the sequence's {@link SamplerState}. Used by one thread.
  *
  * <p>For each step: {@link #take} its logits, {@link #ask} for the tokens of some rows, {@link
- * #draw}, and read each {@link #token}. A step whose logits are the same tensor as in the step
- * before, as in writing, allocates nothing. A card gets the settings by one copy and gives the
- * tokens by one; a row of logits crosses only if it is looked at or changed.
+ * #sample}, and read each {@link #token}. If the logits are the previous step's tensor, as during
+ * decode, nothing is allocated. On a GPU the settings go there in one copy and the tokens come back
+ * in one; a row of logits is copied only if it is read or changed.
  */
 public final class Sampler implements AutoCloseable {
-  /** A logit of a token that must not be drawn. */
+  /** The logit of a token that must not be sampled. */
   public static final float NEVER = -Float.MAX_VALUE;
 
   private static final int ALIGNMENT = 64;
@@ -33,10 +33,10 @@ public final class Sampler implements AutoCloseable {
   private final BitSet rowsOnHost = new BitSet();
   private final BitSet changedRows = new BitSet();
   private Room room;
-  // The kernel call, kept from the first draw from these logits on.
+  // The captured kernel call, kept from the first sampling from these logits on.
   private KernelGraph call;
 
-  /** One tensor for the settings of all rows and, behind them, the tokens; where each begins. */
+  /** One tensor with the settings of all rows, followed by the tokens; the offset of each. */
   private static final class Room {
     private final long temperature;
     private final long minP;
@@ -48,7 +48,7 @@ public final class Sampler implements AutoCloseable {
 
     Room(TensorScope scope, long rows) {
       long step = Math.ceilDiv(rows * Integer.BYTES, (long) ALIGNMENT) * ALIGNMENT;
-      temperature = 2 * step; // behind the uniform numbers, which have 8 bytes each
+      temperature = 2 * step; // after the uniform numbers of 8 bytes each
       minP = temperature + step;
       topK = minP + step;
       topP = topK + step;
@@ -87,9 +87,9 @@ public final class Sampler implements AutoCloseable {
   }
 
   /**
-   * Takes the logits of a step, and forgets what was asked for.
+   * Takes the logits of a step, and drops earlier requests for tokens.
    *
-   * @param of FLOAT32 [S, V]; rows that are asked for are changed
+   * @param of FLOAT32 [S, V]; rows for which a token is asked are changed
    */
   public void take(Tensor of) {
     if (of != logits) {
@@ -101,17 +101,17 @@ public final class Sampler implements AutoCloseable {
     rowsOnHost.clear();
     changedRows.clear();
     for (long row = 0; row < of.size(0); row++) {
-      room.setUniform(row, -1); // out of range: nothing is drawn
+      room.setUniform(row, -1); // out of range: no token is sampled
     }
   }
 
-  /** The logits FLOAT32 [V] of a row of the step, to change before the draw. */
+  /** The logits FLOAT32 [V] of a row, to change before sampling. */
   public MemorySegment change(int row) {
     changedRows.set(row);
     return row(row);
   }
 
-  /** The logits FLOAT32 [V] of a row of the step, to read. */
+  /** The logits FLOAT32 [V] of a row, to read. */
   public MemorySegment row(int row) {
     if (logitsOnHost == null) {
       logitsOnHost = HostView.of(logits);
@@ -128,8 +128,8 @@ public final class Sampler implements AutoCloseable {
   }
 
   /**
-   * Asks for the next token of a sequence: changes the logits of a row as its settings say. The
-   * caller tells the state of the token.
+   * Asks for the next token of a sequence, and applies its penalties and biases to the row's
+   * logits. The caller records the token in the state.
    */
   public void ask(int row, SamplerState state) {
     if (state.changes()) {
@@ -142,11 +142,11 @@ public final class Sampler implements AutoCloseable {
     room.set(room.minP, row, (float) config.minP());
     room.set(room.topK, row, config.topK());
     room.set(room.topP, row, (float) config.topP());
-    room.setUniform(row, config.temperature() == 0 ? 0 : state.draw());
+    room.setUniform(row, config.temperature() == 0 ? 0 : state.uniform());
   }
 
-  /** Draws all tokens that were asked for. */
-  public void draw() {
+  /** Samples all tokens that were asked for. */
+  public void sample() {
     for (int row = changedRows.nextSetBit(0); row >= 0; row = changedRows.nextSetBit(row + 1)) {
       logitsOnHost.write(row * rowBytes(), (row + 1) * rowBytes());
     }
@@ -159,12 +159,12 @@ public final class Sampler implements AutoCloseable {
     room.host.read(room.tokens, room.tokens + logits.size(0) * Integer.BYTES);
   }
 
-  /** The token that was drawn; -1 if a logit of the row is not finite. */
+  /** The sampled token; -1 if a logit of the row is not finite. */
   public int token(int row) {
     return room.token(row);
   }
 
-  /** Frees what a step's draws need; the logits are the caller's. */
+  /** Frees the sampler's memory for a step; the logits stay the caller's. */
   @Override
   public void close() {
     if (call != null) {

@@ -7,7 +7,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/** What drawing a sequence's next token depends on beside the logits. Used by one thread. */
+/** What sampling depends on in addition to the logits. Used by one thread. */
 public final class SamplerState {
   private final SamplingConfig config;
   private final SplittableRandom random;
@@ -23,19 +23,19 @@ public final class SamplerState {
     return config;
   }
 
-  /** A uniform number in [0, 1), the next of the sequence's stream. */
-  double draw() {
+  /** The next uniform number in [0, 1) of the sequence's stream. */
+  double uniform() {
     return random.nextDouble();
   }
 
-  /** Records a token of the prompt. */
+  /** Counts a token of the prompt. */
   public void read(int token) {
     if (config.penalties().repetition() != 1) {
       seen.set(token);
     }
   }
 
-  /** Records a token of the text. */
+  /** Counts a token of the completion. */
   public void wrote(int token) {
     read(token);
     if (config.penalties().counts()) {
@@ -70,7 +70,7 @@ public final class SamplerState {
     return logits.getAtIndex(ValueLayout.JAVA_FLOAT, token);
   }
 
-  /** Replaces a logit, by a finite one if it is finite: others say that the model failed. */
+  /** Sets a logit to a finite value; one that is not finite stays, because the model failed. */
   private static void set(MemorySegment logits, int token, float changed) {
     boolean finite = Float.isFinite(get(logits, token));
     float value = finite ? Math.clamp(changed, -Float.MAX_VALUE, Float.MAX_VALUE) : Float.NaN;

@@ -4,17 +4,17 @@ import java.util.Map;
 import panamoe.io.Require;
 
 /**
- * How a token is drawn from logits. In this order: biases and penalties change logits, temperature
- * scales them, min-p, top-k and top-p leave out tokens, and the rest is drawn from.
+ * How a token is sampled from logits. In this order: biases and penalties change logits,
+ * temperature scales them, then min-p, top-k and top-p remove tokens.
  *
- * @param temperature 0 takes the most probable token; 1 samples the model's distribution
+ * @param temperature 0 takes the most probable token; 1 samples from the model's distribution
  * @param topK only the k most probable tokens; 0 for all
  * @param topP only the fewest tokens whose probabilities reach p; 1 for all
  * @param minP only tokens at least p times as probable as the best one (arXiv 2407.01082); 0 for
  *     all
  * @param penalties of tokens that came before
  * @param logitBias added to logits of tokens, before penalties
- * @param seed of the random draws
+ * @param seed of the random numbers
  */
 public record SamplingConfig(
     double temperature,
@@ -26,12 +26,12 @@ public record SamplingConfig(
     long seed) {
 
   /**
-   * Makes tokens rarer that came before.
+   * Penalties on tokens that occurred before.
    *
-   * @param repetition logits of tokens of the prompt and the text are divided by it if positive,
-   *     else multiplied (CTRL, arXiv 1909.05858); 1 for none
-   * @param presence subtracted from logits of tokens of the text
-   * @param frequency subtracted from them for each time
+   * @param repetition logits of tokens in the prompt or the completion are divided by it if
+   *     positive, else multiplied (CTRL, arXiv 1909.05858); 1 for none
+   * @param presence subtracted from the logits of tokens in the completion
+   * @param frequency subtracted from them once for each occurrence
    */
   public record Penalties(double repetition, double presence, double frequency) {
     public static final Penalties NONE = new Penalties(1, 0, 0);
@@ -51,7 +51,7 @@ public record SamplingConfig(
       Require.that(Math.abs(value) <= MOST, "%s is %s, expected -100 to 100", name, value);
     }
 
-    /** Whether they count the tokens of the text. */
+    /** Whether the counts of the completion's tokens are needed. */
     boolean counts() {
       return presence != 0 || frequency != 0;
     }
@@ -90,7 +90,7 @@ public record SamplingConfig(
   }
 
   /**
-   * @throws IllegalArgumentException if a bias is of no token of the vocabulary
+   * @throws IllegalArgumentException if a bias names a token outside the vocabulary
    */
   public void requireFits(int vocabulary) {
     for (int token : logitBias.keySet()) {

@@ -2,14 +2,14 @@ package panamoe.engine.sample;
 
 import java.util.BitSet;
 
-/** Which tokens a text may go on with: one for each text. Used by the engine's thread. */
+/** The tokens that may continue one sequence. Used by the engine's thread. */
 public interface TokenConstraint {
   /**
-   * The tokens that may come next, the end of text among them where the text may end; never empty.
-   * Not to be changed, and valid until {@link #accept}.
+   * The tokens that may come next, with the end of text if the completion may end here; never
+   * empty. The caller does not change it; it is valid until {@link #accept}.
    */
   BitSet allowed();
 
-  /** Goes on with one of them, which is not the end of text. */
+  /** Advances by an allowed token other than the end of text. */
   void accept(int token);
 }

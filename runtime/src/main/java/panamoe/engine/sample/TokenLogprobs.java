@@ -1,17 +1,17 @@
 package panamoe.engine.sample;
 
 /**
- * How probable a token was, by the softmax of the model's logits as they are, before anything that
- * {@link SamplingConfig} does to them.
+ * Log probabilities by the softmax of the model's logits, before {@link SamplingConfig} changes
+ * them.
  *
- * @param logprob of the token that was drawn, in nats
+ * @param logprob of the sampled token, in nats
  * @param tokens the most probable ones, best first; ties go to the lower token
  * @param logprobs of these
  */
 public record TokenLogprobs(double logprob, int[] tokens, double[] logprobs) {
   /**
    * @param logits [V]
-   * @param token that was drawn
+   * @param token that was sampled
    * @param best how many of the most probable ones
    */
   public static TokenLogprobs of(float[] logits, int token, int best) {

@@ -1,2 +1,2 @@
-/** How the next token of a text is drawn from its logits. */
+/** Sampling of the next token from logits. */
 package panamoe.engine.sample;

@@ -4,15 +4,15 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The blocks of a key/value cache: by how many sequences each is used, and which text a full one
- * holds. A block that nobody uses keeps its text, until it is taken for another one; the one that
- * was given back first is taken first. Used by the engine's thread.
+ * The blocks of a key/value cache: the number of sequences that use each, and the prefix whose end
+ * a full block holds. An unused block keeps its prefix until it is taken for other tokens, the
+ * least recently used one first. Used by the engine's thread.
  */
 final class BlockPool {
   private final int[] users;
   private final Prefix[] names;
   private final Map<Prefix, Integer> named = new HashMap<>();
-  // The unused blocks as a ring, least recently used first; its last element is the ring's end.
+  // The unused blocks as a ring, least recently used first; the last element is its sentinel.
   private final int[] before;
   private final int[] after;
   private int unused;
@@ -33,15 +33,15 @@ final class BlockPool {
     return users.length;
   }
 
-  /** Blocks that nobody uses. */
+  /** The number of unused blocks. */
   int unused() {
     return unused;
   }
 
   /**
-   * A block for new text, used once.
+   * A block for new tokens, with one user.
    *
-   * @throws IllegalStateException if all are used
+   * @throws IllegalStateException if no block is unused
    */
   int take() {
     if (unused == 0) {
@@ -54,7 +54,7 @@ final class BlockPool {
     return block;
   }
 
-  /** Lets nobody find a block any more. */
+  /** Makes a block impossible to find. */
   void unname(int block) {
     if (names[block] != null) {
       named.remove(names[block]);
@@ -62,33 +62,31 @@ final class BlockPool {
     }
   }
 
-  /** The block that holds the end of {@code prefix}, or -1. */
+  /** The block at the end of {@code prefix}, or -1. */
   int find(Prefix prefix) {
     return named.getOrDefault(prefix, -1);
   }
 
-  /** Uses a block that {@link #find} gave once more. */
+  /** Adds a user of a block that {@link #find} returned. */
   void share(int block) {
     if (users[block]++ == 0) {
       remove(block);
     }
   }
 
-  /** Whether anybody uses a block. */
+  /** Whether a sequence uses a block. */
   boolean used(int block) {
     return users[block] > 0;
   }
 
-  /** Ends one use of a block. */
+  /** Removes a user of a block. */
   void release(int block) {
     if (--users[block] == 0) {
       append(block);
     }
   }
 
-  /**
-   * Says that a used block is full and ends {@code prefix}. The first of two such blocks is found.
-   */
+  /** Names a used, full block after its prefix; of two with one prefix the first is found. */
   void name(int block, Prefix prefix) {
     if (names[block] == null && named.putIfAbsent(prefix, block) == null) {
       names[block] = prefix;

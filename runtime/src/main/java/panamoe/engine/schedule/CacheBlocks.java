@@ -3,8 +3,8 @@ package panamoe.engine.schedule;
 import panamoe.engine.EngineConfig;
 
 /**
- * The blocks of the cache on one data rank: those of most layers, and {@link WindowBlocks}. Finds
- * what earlier sequences computed. Used by the engine's thread.
+ * The cache's blocks on one data rank: those of layers without a window, and {@link WindowBlocks}.
+ * Finds shared prefixes. Used by the engine's thread.
  */
 final class CacheBlocks {
   private final EngineConfig config;
@@ -17,7 +17,7 @@ final class CacheBlocks {
     this.windows = new WindowBlocks(config, window);
   }
 
-  /** Blocks that nobody uses. */
+  /** The number of unused blocks. */
   int unused() {
     return pool.unused();
   }
@@ -28,17 +28,17 @@ final class CacheBlocks {
   }
 
   /**
-   * Finds full blocks of a sequence that an earlier one computed, as many as have the window of the
-   * token behind them; the last token is computed again, for the logits.
+   * Finds the full blocks of a sequence's prefix that are in the cache, as far as the window of the
+   * next token is there too. The last token is always computed again, for its logits.
    *
-   * @return how many of the blocks nobody uses
+   * @return how many of these blocks are unused
    */
   int find(Sequence sequence) {
     Prefix none = Prefix.none(sequence.request.terms().salt());
     sequence.prefix = sequence.topK == null ? none : none.limitedTo(sequence.topK);
     int size = config.blockSize();
     Prefix next = sequence.prefix;
-    int missing = 0; // before the blocks that layers with a window still hold
+    int missing = 0; // blocks before the window that layers with a window still hold
     while (config.sharePrefixes() && (sequence.held + 1) * size < sequence.length) {
       next = next.then(sequence.tokens, sequence.held * size, size);
       int block = pool.find(next);
@@ -60,7 +60,7 @@ final class CacheBlocks {
     return reused;
   }
 
-  /** Uses the blocks that were found for a sequence, which goes on behind them. */
+  /** Uses the blocks that were found; the sequence goes on after them. */
   void share(Sequence sequence, StepPlan plan) {
     for (int i = 0; i < sequence.held; i++) {
       pool.share(sequence.blocks[i]);
@@ -70,19 +70,19 @@ final class CacheBlocks {
     windows.share(sequence, plan);
   }
 
-  /** Gives a sequence another block. */
+  /** Gives a sequence one more block. */
   void take(Sequence sequence, StepPlan plan) {
     sequence.hold(pool.take());
     plan.changed(sequence, sequence.held - 1);
   }
 
-  /** Plans the next {@code count} rows of a sequence, whose blocks it holds. */
+  /** Plans the next {@code count} rows of a sequence, which has blocks for them. */
   void add(Sequence sequence, int count, int guesses, StepPlan plan) {
     windows.extend(sequence, count, plan);
     plan.add(sequence, count, guesses);
   }
 
-  /** Says that the next {@code count} tokens of a sequence were computed. */
+  /** Marks the next {@code count} tokens of a sequence as computed. */
   void computed(Sequence sequence, int count) {
     sequence.computed += count;
     int size = config.blockSize();
@@ -93,7 +93,7 @@ final class CacheBlocks {
     windows.slide(sequence);
   }
 
-  /** Of two blocks with one text, the one is found that layers with a window hold too. */
+  /** Of two blocks with one prefix, the one that layers with a window hold too is found. */
   private void name(int block, Prefix prefix) {
     int before = pool.find(prefix);
     if (before >= 0 && windows.holds(block) && !windows.holds(before)) {
@@ -102,16 +102,16 @@ final class CacheBlocks {
     pool.name(block, prefix);
   }
 
-  /** Lets a sequence's blocks go; what is computed of it is lost, unless found. */
+  /** Releases a sequence's blocks; its tokens are lost unless prefix sharing finds them. */
   void release(Sequence sequence) {
     windows.release(sequence);
-    for (int i = sequence.held - 1; i >= 0; i--) { // the start of a text is kept the longest
+    for (int i = sequence.held - 1; i >= 0; i--) { // a prefix's start stays cached longest
       pool.release(sequence.blocks[i]);
     }
     forget(sequence);
   }
 
-  /** Takes back what {@link #find} found. */
+  /** Drops the blocks that {@link #find} found. */
   static void forget(Sequence sequence) {
     sequence.held = 0;
     sequence.windowFirst = 0;

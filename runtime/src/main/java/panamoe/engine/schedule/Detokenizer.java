@@ -5,7 +5,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.Utf8Stream;
 import panamoe.engine.GenerationListener;
 
-/** The text of tokens as they are drawn, up to a stop text. */
+/** Turns sampled tokens into text, up to a stop string. */
 final class Detokenizer {
   private final Tokenizer tokenizer;
   private final Utf8Stream characters = new Utf8Stream();
@@ -18,10 +18,10 @@ final class Detokenizer {
     this.listener = listener;
   }
 
-  /** Adds a token; returns whether a stop text is complete. */
+  /** Adds a token; returns whether a stop string is complete. */
   boolean append(int token) {
     String name = tokenizer.special(token);
-    if (!name.isEmpty()) { // no character and no stop text goes over it
+    if (!name.isEmpty()) { // no character and no stop string spans it
       finish();
       listener.marked(name);
       return false;
@@ -30,12 +30,12 @@ final class Detokenizer {
     return text.stopped();
   }
 
-  /** Whether a stop text is complete. */
+  /** Whether a stop string is complete. */
   boolean stopped() {
     return text.stopped();
   }
 
-  /** Emits what was held back. */
+  /** Emits the held-back text. */
   void finish() {
     if (!text.stopped()) {
       text.append(characters.end());

@@ -14,8 +14,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The texts that an encoder has read, one a slot: the keys and values that the decoder's layers
- * attend to. Each is read by itself, so that its bits do not depend on others. Used by one thread.
+ * The sequences that an encoder has read, one for each slot: keys and values for the decoder's
+ * cross-attention. Each sequence is encoded alone, so that its bits do not depend on others. Used
+ * by one thread.
  */
 final class EncoderCache {
   private static final int NONE = -1;
@@ -26,12 +27,12 @@ final class EncoderCache {
   private final Tensor table;
   private final Tensor ends;
   private final HostView hostEnds;
-  // The last position of each slot's text; NONE: nothing was read for it.
+  // The last position of each slot's sequence; NONE if the slot has none.
   private final int[] last;
 
   /**
    * @param dtype of keys and values
-   * @param slots texts at a time
+   * @param slots sequences at a time
    * @param most rows of a step
    */
   EncoderCache(
@@ -47,9 +48,9 @@ final class EncoderCache {
   }
 
   /**
-   * Reads the texts that a step brings, and says for its rows where theirs end.
+   * Encodes the new sequences of a step, and sets for each row where its sequence ends.
    *
-   * @throws IllegalArgumentException if a row has no text
+   * @throws IllegalArgumentException if a row has no encoded sequence
    */
   void take(StepRows rows) {
     for (int i = 0; i < rows.sourceSlots.size(); i++) {
@@ -62,7 +63,7 @@ final class EncoderCache {
       int end = last[rows.slots[row]];
       if (end == NONE) {
         throw new IllegalArgumentException(
-            "the encoder has read no text for slot " + rows.slots[row]);
+            "the encoder has read nothing for slot " + rows.slots[row]);
       }
       hostEnds.memory().setAtIndex(ValueLayout.JAVA_INT, row, end);
     }
@@ -98,7 +99,7 @@ final class EncoderCache {
   }
 
   /**
-   * What the rows of a step attend to.
+   * The keys and values that a step's rows attend to.
    *
    * @param slots INT32 [rows]
    */

@@ -21,14 +21,14 @@ import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 
 /**
- * Writes many texts at once with one model, a step at a time: what {@code generate}, {@code chat},
- * {@code serve} and the facade do. A text's tokens, and the bits of their probabilities, are the
- * same alone and among others, whatever runs beside it and whatever it shares with earlier ones.
+ * Generates many sequences with one model, a step at a time (continuous batching), for {@code
+ * generate}, {@code chat}, {@code serve} and the facade. A sequence's tokens and the bits of their
+ * probabilities do not depend on other sequences in a step, nor on prefix sharing.
  *
  * <p>One thread drives it by {@link #step}; any thread may {@link #submit} and cancel.
  */
 public final class Engine implements AutoCloseable {
-  /** What is done with an engine. */
+  /** Code that uses an engine. */
   @FunctionalInterface
   public interface Body {
     void run(Engine engine) throws InterruptedException;
@@ -41,7 +41,7 @@ public final class Engine implements AutoCloseable {
   private final StepPlan kind;
   private final StepPlan alone;
   private final Listeners listeners;
-  private final OutputProcessor drawing;
+  private final OutputProcessor output;
   private final int vocabulary;
   private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
   private final Queue<CompletableFuture<RouteStatistics>> readers = new ConcurrentLinkedQueue<>();
@@ -63,8 +63,8 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Runs {@code body} with an engine over all ranks that hold a model: on rank 0. The others
-   * compute for it until {@code body} ends. Every rank calls this at the same time.
+   * Runs {@code body} with an engine on rank 0, over all ranks that hold a model. The other ranks
+   * compute their part until {@code body} ends. All ranks call this at the same time.
    *
    * @param model this rank's part, packed for inference
    * @param config the same on all ranks
@@ -94,13 +94,13 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /** An engine for one text at a time, as long as the model's context. */
+  /** An engine for one sequence at a time, as long as the model's context. */
   public static Engine forOne(Backend backend, LanguageModel model, Tokenizer tokenizer) {
     return new Engine(backend, model, tokenizer, EngineConfig.one(model.config().context()));
   }
 
   /**
-   * @param ranks data ranks of the runner, which this engine closes
+   * @param ranks data ranks of the runner. The engine closes the runner
    */
   Engine(
       StepRunner runner,
@@ -111,7 +111,7 @@ public final class Engine implements AutoCloseable {
       int vocabulary) {
     this.tokenizer = tokenizer;
     this.runner = runner;
-    // What a text's first tokens are computed to depends on what an encoder has read.
+    // With an encoder a prefix's keys and values depend on the whole prompt: nothing is shared.
     boolean goesOn = runner.startToken() == StepRunner.GOES_ON;
     this.scheduler =
         new Scheduler(goesOn ? config : config.withoutSharing(), ranks, context, runner.window());
@@ -120,15 +120,14 @@ public final class Engine implements AutoCloseable {
     this.alone = new StepPlan(ranks, config.stepTokens());
     this.vocabulary = Math.min(vocabulary, tokenizer.vocabularySize());
     this.listeners = new Listeners(scheduler);
-    this.drawing = new OutputProcessor(runner, scheduler, listeners, tokenizer, context);
+    this.output = new OutputProcessor(runner, scheduler, listeners, tokenizer, context);
   }
 
   /**
-   * Asks for a text.
+   * Submits a request.
    *
-   * @throws IllegalArgumentException if it can never be written: a prompt beyond the context, a
-   *     token that the model does not have, more tokens than the cache, a routing that the model
-   *     does not have
+   * @throws IllegalArgumentException if it can never run: its prompt exceeds the context, a token
+   *     is outside the vocabulary, the cache is too small, or the model cannot route that way
    */
   public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
     int[] prompt = request.prompt();
@@ -158,7 +157,7 @@ public final class Engine implements AutoCloseable {
     return sequence;
   }
 
-  /** What an encoder reads: the prompt and the token that ends texts; null without an encoder. */
+  /** What an encoder reads: the prompt and the end-of-text token; null without an encoder. */
   private int[] source(int[] prompt) {
     if (runner.startToken() == StepRunner.GOES_ON) {
       return null;
@@ -179,10 +178,10 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Writes one text to its end, beside whatever else was submitted.
+   * Runs one request to its end, in steps with all other submitted requests.
    *
-   * @param onText receives it piece by piece; an exception that it throws ends the text and reaches
-   *     the caller
+   * @param onText receives the text piece by piece; an exception that it throws ends the sequence
+   *     and reaches the caller
    */
   public Generation run(GenerationRequest request, Consumer<String> onText) {
     return run(
@@ -195,7 +194,7 @@ public final class Engine implements AutoCloseable {
         });
   }
 
-  /** Runs a request alone, to its end, and tells all of its text. */
+  /** Runs a single request to its end. */
   public Generation run(GenerationRequest request, GenerationOutcome outcome) {
     submit(request, outcome);
     while (!outcome.over()) {
@@ -205,8 +204,8 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * The routes of all rows that were computed so far, told before the next step. Any thread may
-   * ask; an engine that closes first answers with an IllegalStateException.
+   * The routes of all rows computed so far, completed before the next step. Any thread may ask; if
+   * the engine closes first, the future fails with an IllegalStateException.
    */
   public CompletableFuture<RouteStatistics> routeStatistics() {
     CompletableFuture<RouteStatistics> reader = new CompletableFuture<>();
@@ -214,17 +213,15 @@ public final class Engine implements AutoCloseable {
     return reader;
   }
 
-  /**
-   * Tells the other ranks, every few seconds, that this rank waits for work. They wait for that.
-   */
+  /** Sends the other ranks, every few seconds, a sign that this rank is alive but idle. */
   public void idle() {
     runner.idle();
   }
 
   /**
-   * Computes the next step and tells listeners of it.
+   * Computes the next step and calls listeners.
    *
-   * @return whether anything is left to compute
+   * @return whether work is left
    */
   public boolean step() {
     boolean more = stepQuietly();
@@ -235,7 +232,7 @@ public final class Engine implements AutoCloseable {
     return more;
   }
 
-  /** As {@link #step}, which a listener's exception does not reach: it ended its text alone. */
+  /** Like {@link #step}, but a listener's exception only ends its own sequence. */
   boolean stepQuietly() {
     takeSubmitted();
     endUnwanted();
@@ -252,7 +249,7 @@ public final class Engine implements AutoCloseable {
     return !scheduler.idle() || !inbox.isEmpty();
   }
 
-  /** What it did in its latest step, and what is left. */
+  /** The latest step and the work that is left. */
   EngineThread.Status status() {
     int rows = 0;
     for (int rank = 0; rank < plan.ranks(); rank++) {
@@ -262,17 +259,17 @@ public final class Engine implements AutoCloseable {
         scheduler.running(), scheduler.waiting(), rows, usage(), interruptions());
   }
 
-  /** The part of the cache that running texts use, 0 to 1. */
+  /** The part of the cache that running sequences use, 0 to 1. */
   public double usage() {
     return scheduler.usage();
   }
 
-  /** Blocks of layers with a window that running texts use. */
+  /** Blocks of layers with a window that running sequences use. */
   int windowBlocks() {
     return scheduler.windowBlocks();
   }
 
-  /** How often a text had to make room for another one, and its tokens were computed again. */
+  /** How often a sequence was preempted and its tokens computed again. */
   public long interruptions() {
     return scheduler.interruptions();
   }
@@ -304,7 +301,7 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /** Computes the planned step, its texts of each top-k one after the other. */
+  /** Computes the planned step, in one pass for each top-k. */
   private void compute() {
     if (plan.uniform()) {
       compute(plan);
@@ -326,10 +323,10 @@ public final class Engine implements AutoCloseable {
       computeApart(step, e);
       return;
     }
-    drawing.goOn(step.parts());
+    output.goOn(step.parts());
   }
 
-  /** A step failed: each sequence is computed alone, and fails alone. */
+  /** After a failed step, computes each sequence alone, so that only the failing one fails. */
   private void computeApart(StepPlan step, RuntimeException failure) {
     List<StepPlan.Part> parts = List.copyOf(step.parts());
     for (StepPlan.Part part : parts) {
@@ -344,10 +341,10 @@ public final class Engine implements AutoCloseable {
         }
         runner.run(alone);
       } catch (RuntimeException e) {
-        listeners.fail(part.sequence(), drawing.withLayer(part.sequence(), e));
+        listeners.fail(part.sequence(), output.withLayer(part.sequence(), e));
         continue;
       }
-      drawing.goOn(alone.parts());
+      output.goOn(alone.parts());
     }
   }
 
@@ -356,7 +353,7 @@ public final class Engine implements AutoCloseable {
     scheduler.all(_ -> true).forEach(sequence -> listeners.fail(sequence, failure));
   }
 
-  /** Ends all texts as cancelled, and frees the cache. Idempotent. */
+  /** Cancels all sequences and frees the cache. Idempotent. */
   @Override
   public void close() {
     takeSubmitted();
@@ -366,7 +363,7 @@ public final class Engine implements AutoCloseable {
     }
     if (!closed) {
       closed = true;
-      drawing.close();
+      output.close();
       runner.close();
     }
   }

@@ -10,18 +10,18 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.routes.RouteStatistics;
 
 /**
- * Drives an engine on a thread of its own, which sleeps while there is nothing to write. An
- * exception of a listener ends its text alone. Thread-safe.
+ * Drives an engine on its own thread, which sleeps while there is no work. An exception of a
+ * listener ends only its own sequence. Thread-safe.
  */
 public final class EngineThread implements AutoCloseable {
   /**
-   * What the engine does.
+   * The engine's load.
    *
-   * @param running texts that have room
-   * @param waiting texts that wait for room
-   * @param rows tokens that the latest step computed
-   * @param usage the part of the cache that running texts use, 0 to 1
-   * @param interruptions how often a text had to make room for another one
+   * @param running sequences that run
+   * @param waiting sequences in the queue
+   * @param rows rows of the latest step
+   * @param usage the part of the cache that running sequences use, 0 to 1
+   * @param interruptions how often a sequence was preempted
    */
   public record Status(int running, int waiting, int rows, double usage, long interruptions) {}
 
@@ -32,7 +32,7 @@ public final class EngineThread implements AutoCloseable {
   private final Runnable onFailure;
   private final Thread thread;
   private final Object lock = new Object();
-  // Guarded by the lock: the engine takes no text any more.
+  // Guarded by the lock: the engine takes no more requests.
   private boolean over;
   private volatile boolean closing;
   private volatile Throwable failure;
@@ -41,9 +41,9 @@ public final class EngineThread implements AutoCloseable {
   /**
    * Starts the thread.
    *
-   * @param engine to drive and, in the end, to close
-   * @param afterStep is told after each step, by the thread
-   * @param onFailure runs when the engine has failed and all texts with it, by the thread
+   * @param engine to drive, and to close at the end
+   * @param afterStep called after each step, on the engine's thread
+   * @param onFailure called after the engine and all its sequences have failed, on its thread
    */
   public EngineThread(Engine engine, Consumer<Status> afterStep, Runnable onFailure) {
     this.engine = engine;
@@ -53,7 +53,7 @@ public final class EngineThread implements AutoCloseable {
   }
 
   /**
-   * Asks for a text.
+   * Submits a request.
    *
    * @throws IllegalArgumentException like {@link Engine#submit}
    * @throws IllegalStateException if the engine has failed or is closed
@@ -63,7 +63,7 @@ public final class EngineThread implements AutoCloseable {
   }
 
   /**
-   * As {@link Engine#routeStatistics}.
+   * Like {@link Engine#routeStatistics}.
    *
    * @throws IllegalStateException if the engine has failed or is closed
    */
@@ -72,7 +72,7 @@ public final class EngineThread implements AutoCloseable {
   }
 
   private <T> T ask(Supplier<T> asked) {
-    synchronized (lock) { // a text that is taken is in the engine before it closes
+    synchronized (lock) { // a request is in the engine before the engine closes
       if (over || closing) {
         throw new IllegalStateException("the engine is closed", failure);
       }
@@ -103,7 +103,7 @@ public final class EngineThread implements AutoCloseable {
         status = engine.status();
         afterStep.accept(status);
         if (!more && !closing) {
-          LockSupport.parkNanos(this, IDLE_NANOS); // returns at once if a text came since
+          LockSupport.parkNanos(this, IDLE_NANOS); // returns at once if a request has come since
           engine.idle();
         }
       }
@@ -127,7 +127,7 @@ public final class EngineThread implements AutoCloseable {
     }
   }
 
-  /** Ends all texts as cancelled, after the step that is being computed, and closes the engine. */
+  /** Cancels all sequences after the current step, and closes the engine. */
   @Override
   public void close() {
     closing = true;

@@ -2,7 +2,7 @@ package panamoe.engine.schedule;
 
 import panamoe.engine.Generation;
 
-/** Tells listeners how their texts go on, and ends texts. Used by the engine's thread. */
+/** Calls the listeners of sequences, and ends sequences. Used by the engine's thread. */
 final class Listeners {
   private final Scheduler scheduler;
   private RuntimeException failure;
@@ -11,17 +11,17 @@ final class Listeners {
     this.scheduler = scheduler;
   }
 
-  /** What a listener threw first since the last call; null if none did. */
+  /** The first exception of a listener since the last call; null if there was none. */
   RuntimeException takeFailure() {
     RuntimeException taken = failure;
     failure = null;
     return taken;
   }
 
-  /** Ends a sequence, which may wait or run, and tells its listener. */
+  /** Ends a waiting or running sequence, and calls its listener. */
   void end(Sequence sequence, Generation.End end) {
     scheduler.end(sequence);
-    tell(
+    call(
         sequence,
         () -> {
           sequence.text.finish();
@@ -47,20 +47,20 @@ final class Listeners {
     };
   }
 
-  /** Ends a sequence that failed, and tells its listener. */
+  /** Ends a sequence that failed, and calls its listener. */
   void fail(Sequence sequence, RuntimeException cause) {
     scheduler.end(sequence);
-    tell(sequence, () -> sequence.listener.failed(cause));
+    call(sequence, () -> sequence.listener.failed(cause));
   }
 
   /**
-   * Tells a listener; if it throws, its sequence ends.
+   * Calls a listener; if it throws, its sequence ends.
    *
-   * @return whether it did not throw
+   * @return whether it returned normally
    */
-  boolean tell(Sequence sequence, Runnable telling) {
+  boolean call(Sequence sequence, Runnable call) {
     try {
-      telling.run();
+      call.run();
       return true;
     } catch (RuntimeException e) {
       if (failure == null) {

@@ -23,8 +23,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Computes the steps of a model with a paged key/value cache. A row's logits do not depend on the
- * other rows of its step, nor on the blocks that its sequence has.
+ * Computes the steps of a model with a paged key/value cache. A row's logits do not depend on other
+ * rows of its step, nor on the blocks of its sequence.
  *
  * <p>A step of as many rows as the one before, all of them wanted and of the same top-k, as in
  * writing, is captured and replayed from then on without allocating Java objects. Used by one
@@ -57,7 +57,7 @@ public final class ModelRunner implements StepRunner {
     this(backend, model, config, 0);
   }
 
-  /** Layers with a window of at most {@code window} have blocks of their own. */
+  /** Layers with a window of at most {@code window} get their own blocks. */
   ModelRunner(Backend backend, LanguageModel model, EngineConfig config, int window) {
     model.config().requireGeneration();
     this.backend = backend;
@@ -71,7 +71,7 @@ public final class ModelRunner implements StepRunner {
       int windowBlocks = config.windowBlocks(window);
       this.cache =
           model.cache(scope, keyValues, config.blocks(), config.blockSize(), window, windowBlocks);
-      int tables = window == 0 ? 1 : 2; // of each slot
+      int tables = window == 0 ? 1 : 2; // block tables of each slot
       int perSequence = config.blocksOf(model.config().context());
       this.inputs = new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens);
       this.encoded =
@@ -89,7 +89,7 @@ public final class ModelRunner implements StepRunner {
   }
 
   /**
-   * The logits [V] of the token after {@code tokens}, which are one or more.
+   * The logits [V] after {@code tokens}, which are one or more.
    *
    * @param model packed for inference
    * @throws IllegalArgumentException if it has an encoder
@@ -97,7 +97,7 @@ public final class ModelRunner implements StepRunner {
   public static float[] nextLogits(Backend backend, LanguageModel model, int... tokens) {
     Require.that(
         model.config().encoder() == null,
-        "a model with an encoder answers a text, and has no token that follows it");
+        "a model with an encoder does not continue its prompt, so there is no next token");
     int count = tokens.length;
     float[] logits = new float[model.config().vocabulary()];
     try (ModelRunner runner =
@@ -122,11 +122,11 @@ public final class ModelRunner implements StepRunner {
   /**
    * Computes a step.
    *
-   * @throws IllegalArgumentException if a row has no place in the cache, or a token is not in the
-   *     vocabulary
+   * @throws IllegalArgumentException if a row has no position in the cache, or a token is outside
+   *     the vocabulary
    */
   public void run(StepRows rows) {
-    // Which memory an expert has in a cache differs from step to step: nothing is replayed.
+    // An expert's address in the expert cache changes from step to step: no replay.
     if (model.parameters().expertCache().isPresent()) {
       runTogether(rows);
       return;
@@ -157,7 +157,7 @@ public final class ModelRunner implements StepRunner {
     take(rows);
     become(new Step(rows, false));
     finish();
-    // A rank without rows reads experts for other ranks' rows.
+    // A rank without rows may still read experts for other ranks' rows.
     boolean writes = rows.count > 0 && rows.wantedCount == rows.count && rows.sources.isEmpty();
     model.parameters().expertCache().ifPresent(cache -> cache.stepped(rows.count, writes));
   }
@@ -174,7 +174,7 @@ public final class ModelRunner implements StepRunner {
     step.routes.addTo(counts);
   }
 
-  /** Takes the place of the latest step, which is freed unless it is kept for being repeated. */
+  /** Replaces the latest step. The old one is freed unless it is kept for replay. */
   private void become(Step next) {
     if (step != captured && step != next) {
       drop(step);
@@ -201,7 +201,7 @@ public final class ModelRunner implements StepRunner {
   /**
    * Copies logits of the latest step.
    *
-   * @param wanted which of its wanted rows
+   * @param wanted index among the step's wanted rows
    * @param into [V]
    */
   public void logits(int wanted, float[] into) {
@@ -219,7 +219,7 @@ public final class ModelRunner implements StepRunner {
   }
 
   /**
-   * The last hidden states [S, M] of the encoder for a text, which stays in slot 0.
+   * The encoder's last hidden states [S, M] for a sequence, which stays in slot 0.
    *
    * @throws IllegalStateException without an encoder
    */
@@ -244,7 +244,7 @@ public final class ModelRunner implements StepRunner {
     routes(row, into);
   }
 
-  /** The routes of a row of this rank in the latest step. */
+  /** Routes of this rank's row in the latest step. */
   void routes(int row, float[] into) {
     step.routes.copy(row, into);
   }
@@ -254,7 +254,7 @@ public final class ModelRunner implements StepRunner {
     return step.layout.width();
   }
 
-  /** The routes of all rows that this rank has computed. */
+  /** Routes of all rows that this rank has computed. */
   RouteCounts counts() {
     return counts;
   }
@@ -267,13 +267,13 @@ public final class ModelRunner implements StepRunner {
   @Override
   public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
     if (encoded != null) {
-      return -1; // the tokens do not say which text they answer
+      return -1; // the tokens do not show which encoded sequence they belong to
     }
     return NonFiniteLayer.of(
         backend, model, keyValues, tokens, count, stepTokens, mostExperts(topK));
   }
 
-  /** Experts of a row, by layer; null: as many as gates choose. */
+  /** Experts per row for each layer; null for the gates' own K. */
   private int[] mostExperts(int[] topK) {
     if (topK == null) {
       return null;
@@ -325,7 +325,7 @@ public final class ModelRunner implements StepRunner {
     }
 
     /**
-     * @param wanted the rows whose logits are asked for; null: all
+     * @param wanted rows whose logits are asked for; null for all
      */
     private void compute(Tensor wanted) {
       Pass pass =

@@ -12,18 +12,18 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Finds where a text's numbers went wrong, by computing the text once more. */
+/** Finds the layer in which a sequence's values stop being finite, by computing again. */
 final class NonFiniteLayer {
   private NonFiniteLayer() {}
 
   /**
    * The first layer whose output is not finite for the first {@code count} of {@code tokens}; -1 if
-   * every one is finite. An earlier token's numbers reach later tokens through the cache, one layer
-   * further on: so all tokens are computed, in parts of at most {@code rows}, and the first part
-   * that has such an output tells.
+   * all are finite. A bad value of one token reaches later tokens through the cache, one layer
+   * further on. All tokens are therefore computed, in parts of at most {@code rows}, and the first
+   * part with such an output decides.
    *
    * @param keyValues dtype of the cache
-   * @param mostExperts of a row, by layer; null: as many as gates choose
+   * @param mostExperts experts per row for each layer; null for the gates' own K
    */
   static int of(
       Backend backend,
@@ -60,7 +60,7 @@ final class NonFiniteLayer {
                 false);
             backend.synchronize();
           } catch (IllegalArgumentException _) {
-            // A gate refuses such numbers: its layer is the last that was computed.
+            // A gate refuses such values, so the last computed layer is its own.
           }
           int layer = model.firstNonFiniteLayer(backend);
           if (layer >= 0) {

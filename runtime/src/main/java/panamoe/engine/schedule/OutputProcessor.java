@@ -15,8 +15,8 @@ import panamoe.engine.sample.TokenLogprobs;
 import panamoe.op.NotFinite;
 
 /**
- * Goes on with sequences whose tokens a step computed: draws their next tokens, adds them to their
- * texts, and ends texts that are complete. Used by the engine's thread.
+ * Processes the sequences of a computed step: samples their next tokens, appends them, and ends
+ * sequences that are complete. Used by the engine's thread.
  */
 final class OutputProcessor implements AutoCloseable {
   private final StepRunner runner;
@@ -26,8 +26,8 @@ final class OutputProcessor implements AutoCloseable {
   private final Sampler sampler;
   private final int context;
   private final float[] routes;
-  // The parts of the step whose next token is to be drawn.
-  private final List<StepPlan.Part> drawn = new ArrayList<>();
+  // The parts of the step whose next token is to be sampled.
+  private final List<StepPlan.Part> sampling = new ArrayList<>();
 
   OutputProcessor(
       StepRunner runner,
@@ -45,40 +45,40 @@ final class OutputProcessor implements AutoCloseable {
   }
 
   /**
-   * Draws the next token of each sequence whose last one was computed, and more as long as it
-   * guessed: those of all sequences at once.
+   * Samples the next token of each sequence whose last token was computed. Sequences with correct
+   * guesses get further tokens. Each round samples for all sequences at once.
    */
   void goOn(List<StepPlan.Part> parts) {
-    drawn.clear();
+    sampling.clear();
     for (StepPlan.Part part : parts) {
       computed(part.sequence(), part.row(), part.count() - part.guesses());
       if (part.wanted() >= 0) {
-        drawn.add(part);
+        sampling.add(part);
       }
     }
-    for (int guess = 0; !drawn.isEmpty(); guess++) {
-      draw(guess);
+    for (int guess = 0; !sampling.isEmpty(); guess++) {
+      sample(guess);
     }
   }
 
-  /** Draws the token behind {@code guess} guesses of each part, and keeps those that guessed it. */
-  private void draw(int guess) {
+  /** Samples the token after {@code guess} guesses, and keeps the parts that guessed it. */
+  private void sample(int guess) {
     sampler.take(runner.logits());
-    drawn.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
-    if (!drawn.isEmpty()) {
-      sampler.draw();
-      drawn.removeIf(part -> !guessed(part, guess));
+    sampling.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
+    if (!sampling.isEmpty()) {
+      sampler.sample();
+      sampling.removeIf(part -> !guessed(part, guess));
     }
   }
 
-  /** The next {@code count} tokens of a sequence were computed, in rows from {@code row} on. */
+  /** Marks the next {@code count} tokens of a sequence, from {@code row} on, as computed. */
   private void computed(Sequence sequence, int row, int count) {
     int position = sequence.computed;
     scheduler.computed(sequence, count);
     if (sequence.counts == null) {
       return;
     }
-    while (sequence.counted < sequence.computed) { // not what is computed again
+    while (sequence.counted < sequence.computed) { // without rows that were computed before
       int ahead = Math.max(0, sequence.counted - position);
       sequence.counted = position + ahead + 1;
       runner.routes(sequence.rank, row + ahead, routes);
@@ -89,7 +89,7 @@ final class OutputProcessor implements AutoCloseable {
   /**
    * Asks for a sequence's next token.
    *
-   * @param wanted the number of the row of its last one among those whose logits were asked for
+   * @param wanted index of its last token's row among the wanted rows
    * @return false if the sequence fails
    */
   private boolean ask(Sequence sequence, int wanted) {
@@ -104,7 +104,7 @@ final class OutputProcessor implements AutoCloseable {
     }
     sampler.ask(row, sequence.sampler);
     for (int token = tokenizer.vocabularySize(); token < runner.logits().size(1); token++) {
-      never(sampler.change(row), token); // rows of the head that belong to no text
+      never(sampler.change(row), token); // the head's padding rows, which are not tokens
     }
     if (sequence.constraint != null) {
       return constrain(sequence, () -> keep(sampler.change(row), sequence.constraint.allowed()));
@@ -121,9 +121,9 @@ final class OutputProcessor implements AutoCloseable {
   }
 
   /**
-   * Goes on with a sequence by the token that was drawn for it.
+   * Continues a sequence with its sampled token.
    *
-   * @return whether it is what the sequence guessed
+   * @return whether the sequence had guessed it
    */
   private boolean guessed(StepPlan.Part part, int guess) {
     Sequence sequence = part.sequence();
@@ -140,8 +140,8 @@ final class OutputProcessor implements AutoCloseable {
   /**
    * Takes a sequence's next token.
    *
-   * @param row of its last one
-   * @return the token; -1 if the sequence does not go on
+   * @param row of its last token
+   * @return the token; -1 if the sequence ends here
    */
   private int accept(Sequence sequence, int row) {
     int token = sampler.token(sequence.logitsRow);
@@ -158,7 +158,7 @@ final class OutputProcessor implements AutoCloseable {
     return write(sequence, row, token);
   }
 
-  /** Asks or tells a sequence's constraint; false if the sequence fails. */
+  /** Calls a sequence's constraint; false if the sequence fails. */
   private boolean constrain(Sequence sequence, Runnable call) {
     try {
       call.run();
@@ -167,12 +167,13 @@ final class OutputProcessor implements AutoCloseable {
       listeners.fail(sequence, e);
     } catch (StackOverflowError e) {
       listeners.fail(
-          sequence, new IllegalArgumentException("the text's constraint is nested too deeply", e));
+          sequence,
+          new IllegalArgumentException("the sequence's constraint is nested too deeply", e));
     }
     return false;
   }
 
-  /** Adds a token that was drawn, and ends the text if it is the last one. */
+  /** Appends a sampled token, and ends the sequence if it was the last one. */
   private int write(Sequence sequence, int row, int token) {
     GenerationRequest request = sequence.request;
     StopConfig stop = request.stop();
@@ -199,12 +200,12 @@ final class OutputProcessor implements AutoCloseable {
       runner.routes(sequence.rank, row, routes);
       experts = sequence.routes.best(routes);
     }
-    int[] told = experts;
+    int[] reported = experts;
     boolean[] stopped = new boolean[1];
-    if (!listeners.tell(
+    if (!listeners.call(
         sequence,
         () -> {
-          sequence.listener.drew(token, logprobs, told);
+          sequence.listener.sampled(token, logprobs, reported);
           stopped[0] = sequence.text.append(token);
         })) {
       return -1;
@@ -220,7 +221,7 @@ final class OutputProcessor implements AutoCloseable {
     return sequence.running() ? token : -1;
   }
 
-  /** Leaves only allowed tokens in a row of logits. */
+  /** Masks all but the allowed tokens in a row of logits. */
   private static void keep(MemorySegment logits, BitSet allowed) {
     int vocabulary = (int) (logits.byteSize() / Float.BYTES);
     for (int token = allowed.nextClearBit(0);
@@ -230,14 +231,14 @@ final class OutputProcessor implements AutoCloseable {
     }
   }
 
-  /** Keeps a token from being drawn, unless its logit says that the model failed. */
+  /** Masks a token, unless its logit shows that the model failed. */
   private static void never(MemorySegment logits, int token) {
     if (Float.isFinite(logits.getAtIndex(ValueLayout.JAVA_FLOAT, token))) {
       logits.setAtIndex(ValueLayout.JAVA_FLOAT, token, Sampler.NEVER);
     }
   }
 
-  /** A text's failure; with the layer where its numbers went wrong, if that is the reason. */
+  /** The failure of a sequence; for values that are not finite, with the layer's name. */
   RuntimeException withLayer(Sequence sequence, RuntimeException failure) {
     try {
       int layer = runner.firstNonFiniteLayer(sequence.tokens, sequence.length, sequence.topK);
@@ -248,7 +249,7 @@ final class OutputProcessor implements AutoCloseable {
         return named;
       }
     } catch (RuntimeException | OutOfMemoryError e) {
-      failure.addSuppressed(e); // the text's own failure is told without its layer
+      failure.addSuppressed(e); // the failure itself is reported without its layer
     }
     return failure;
   }

@@ -6,15 +6,15 @@ import java.nio.charset.StandardCharsets;
 import panamoe.io.Sha256;
 
 /**
- * The name of a sequence's first tokens, up to the end of a full block: the SHA-256 of the name
- * before it and the block's tokens. Nobody can find two texts of one name, so that a block found by
- * its name holds what it should.
+ * The name of a sequence's first tokens up to the end of a full block: SHA-256 of the previous name
+ * and the block's tokens. Two prefixes with one name cannot be constructed, so a block found by
+ * name holds the right keys and values.
  */
 record Prefix(long first, long second, long third, long fourth) {
   private static final int BYTES = 32;
 
   /**
-   * The name of no tokens.
+   * The name of the empty prefix.
    *
    * @param salt sequences share blocks only with sequences of the same salt
    */
@@ -22,9 +22,9 @@ record Prefix(long first, long second, long third, long fourth) {
     return of(Sha256.digest().digest(salt.getBytes(StandardCharsets.UTF_8)));
   }
 
-  /** The name of the same tokens, whose rows go to {@code topK} experts in each MoE layer. */
+  /** The name of the same tokens with {@code topK} experts per row in each MoE layer. */
   Prefix limitedTo(int[] topK) {
-    // One byte longer than what then() hashes, so that the two kinds of names cannot be equal.
+    // One byte longer than the input of then(), so that the two kinds of names differ.
     ByteBuffer bytes = ByteBuffer.allocate(BYTES + 1 + Integer.BYTES * topK.length);
     bytes.putLong(first).putLong(second).putLong(third).putLong(fourth).put((byte) 0);
     for (int most : topK) {

@@ -21,9 +21,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Steps of a model that many ranks hold together. Rank 0 has the engine: it sends its plan to all
- * ranks, each computes the rows of its data rank (none, perhaps, because the others need its
- * experts), and rank 0 gets the logits. The other ranks {@link #follow}. Used by one thread of each
+ * Computes steps of a model whose parts many ranks hold. Rank 0 has the engine and sends its plan
+ * to all ranks. Each computes the rows of its data rank, perhaps none, while others use its
+ * experts. Rank 0 gets the logits. The other ranks {@link #follow}. Used by one thread of each
  * rank.
  */
 final class RankedRunner implements StepRunner {
@@ -72,14 +72,14 @@ final class RankedRunner implements StepRunner {
   }
 
   private void compute(byte[] message, StepRows rows) {
-    failed = true; // unless it comes to its end: ranks that failed do not meet again
+    failed = true; // unless the step ends: after a failure ranks are out of step for good
     ranks.world().broadcast(message, 0);
     own.runTogether(rows);
     gather(rows);
     failed = false;
   }
 
-  /** Brings the logits of the wanted rows to rank 0, and routes of all rows if anybody asks. */
+  /** Gathers the logits of wanted rows, and routes if they are reported, on rank 0. */
   private void gather(StepRows rows) {
     if (ranks.tensor().rank() != 0) {
       return;
@@ -89,7 +89,7 @@ final class RankedRunner implements StepRunner {
     }
     gatheredScope = TensorScope.confined(backend);
     gathered = gather("logits", own.logits(), asked);
-    if (rows.tellsRoutes) {
+    if (rows.reportsRoutes) {
       gatheredRoutes = HostView.of(gather("routes", ownRoutes(rows.count), computed));
       gatheredRoutes.read();
     }
@@ -124,7 +124,7 @@ final class RankedRunner implements StepRunner {
     return mine;
   }
 
-  /** On the other ranks: computes what rank 0 plans, until it closes. */
+  /** On the other ranks: computes rank 0's plans until rank 0 closes. */
   void follow() {
     Topology topology = ranks.topology();
     int data = topology.data(ranks.world().rank());
@@ -149,7 +149,7 @@ final class RankedRunner implements StepRunner {
     }
   }
 
-  /** On rank 0, from time to time while there is nothing to compute: the others do not give up. */
+  /** On rank 0, regularly while there is no work: keeps the others from timing out. */
   @Override
   public void idle() {
     failed = true;
@@ -198,7 +198,7 @@ final class RankedRunner implements StepRunner {
     MemorySegment.copy(gatheredRoutes.memory(), ValueLayout.JAVA_FLOAT, start, into, 0, width);
   }
 
-  /** Brings the counts of all ranks to rank 0. */
+  /** Sums the counts of all ranks on rank 0. */
   @Override
   public RouteStatistics statistics() {
     failed = true;
@@ -209,7 +209,7 @@ final class RankedRunner implements StepRunner {
     return all.statistics();
   }
 
-  /** Frees this rank's cache; on rank 0 it also lets the others end. */
+  /** Frees this rank's cache; on rank 0 it also ends the others' {@link #follow}. */
   @Override
   public void close() {
     try {

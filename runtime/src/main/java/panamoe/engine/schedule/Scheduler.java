@@ -10,15 +10,14 @@ import panamoe.engine.EngineConfig;
 import panamoe.io.Require;
 
 /**
- * Decides which sequences run, in which blocks, and what the next step computes of each: first a
- * row for each text that is being written, then parts of prompts, the oldest first, until the step
- * is full (as Orca, OSDI 2022, and Sarathi-Serve, arXiv 2403.02310). A sequence starts when there
- * is room for its prompt and a part of what it may write; when room runs out nevertheless, the last
- * of the lowest priority is interrupted, and its tokens are computed again later. Used by the
- * engine's thread.
+ * Decides which sequences run, in which blocks, and what the next step computes of each: first one
+ * row of each decoding sequence, then chunks of prompts, the oldest first, until the step is full
+ * (Orca, OSDI 2022; Sarathi-Serve, arXiv 2403.02310). A sequence starts when the cache has room for
+ * its prompt and a part of its completion. If blocks run out nevertheless, the last sequence of the
+ * lowest priority is preempted and computed again later. Used by the engine's thread.
  */
 final class Scheduler {
-  /** Who is computed first, and interrupted last. */
+  /** Order of computing; preemption goes in reverse. */
   private static final Comparator<Sequence> ORDER =
       Comparator.comparingInt((Sequence sequence) -> -sequence.request.terms().priority())
           .thenComparingLong(sequence -> sequence.arrival);
@@ -32,9 +31,9 @@ final class Scheduler {
   private long interruptions;
 
   /**
-   * @param ranks data ranks, each with a cache of its own
+   * @param ranks data ranks, each with its own cache
    * @param context longest sequence in tokens
-   * @param window of layers with blocks of their own; 0: there are none
+   * @param window of layers with their own blocks; 0 if no layer has a window
    */
   Scheduler(EngineConfig config, int ranks, int context, int window) {
     this.config = config;
@@ -48,16 +47,16 @@ final class Scheduler {
   }
 
   /**
-   * Refuses a text that cannot be written even alone.
+   * Refuses a sequence that does not fit the cache even alone.
    *
-   * @param first tokens that it goes on with
-   * @param written tokens behind them, at most
+   * @param first tokens at its start
+   * @param written most tokens after them
    */
   void requireFits(int first, int written) {
     long most = Math.min((long) first + written, context);
     if (config.blocksOf((int) most) > config.blocks()) {
       throw Require.refusal(
-          "the prompt and the text have up to %s tokens, more than the cache's %s",
+          "prompt and completion have up to %s tokens, more than the cache's %s",
           most, (long) config.blocks() * config.blockSize());
     }
   }
@@ -74,9 +73,9 @@ final class Scheduler {
     waiting.add(sequence);
   }
 
-  /** The sequences that have not ended and are so. */
+  /** The sequences that have not ended and match. */
   List<Sequence> all(Predicate<Sequence> such) {
-    List<Sequence> all = List.of(); // as in nearly every step
+    List<Sequence> all = List.of(); // nearly every step
     for (Sequence sequence : running) {
       all = such.test(sequence) ? with(all, sequence) : all;
     }
@@ -104,7 +103,7 @@ final class Scheduler {
     return waiting.size();
   }
 
-  /** How often a running sequence had to make room. */
+  /** The number of preemptions. */
   long interruptions() {
     return interruptions;
   }
@@ -129,7 +128,7 @@ final class Scheduler {
     int next = 0;
     while (next < running.size()) {
       Sequence sequence = running.get(next);
-      // Growing may interrupt the sequence itself, or those behind it.
+      // Growing may preempt the sequence itself, or later ones.
       if (sequence.left() > 1 || grow(sequence, plan)) {
         next++;
         if (sequence.left() == 1) {
@@ -157,7 +156,7 @@ final class Scheduler {
     }
   }
 
-  /** Guesses tokens, as far as there is room that nobody else needs in this step. */
+  /** Guesses tokens as far as the step has rows that no other sequence needs. */
   private int guess(Sequence sequence, StepPlan plan) {
     int most = Math.min(config.guesses(), sequence.growth(context));
     most = Math.min(most, plan.rank(sequence.rank).left() - running.size());
@@ -171,7 +170,7 @@ final class Scheduler {
     return guesses;
   }
 
-  /** Gives a sequence a block for its last token; false if it was interrupted instead. */
+  /** Gives a sequence a block for its last token; false if the sequence was preempted instead. */
   private boolean grow(Sequence sequence, StepPlan plan) {
     if (config.blocksOf(sequence.length) <= sequence.held) {
       return true;
@@ -200,7 +199,7 @@ final class Scheduler {
     interruptions++;
   }
 
-  /** Starts a sequence, if there is room. */
+  /** Starts a sequence if there is room. */
   private boolean start(Sequence sequence, StepPlan plan) {
     int best = -1;
     int most = 0;
@@ -241,7 +240,7 @@ final class Scheduler {
     return true;
   }
 
-  /** Blocks that running sequences were promised and do not have yet. */
+  /** Blocks that running sequences have reserved but not yet taken. */
   private int promised(int rank) {
     return running.stream()
         .filter(sequence -> sequence.rank == rank)
@@ -249,12 +248,12 @@ final class Scheduler {
         .sum();
   }
 
-  /** Says that the next {@code count} tokens of a running sequence were computed. */
+  /** Marks the next {@code count} tokens of a running sequence as computed. */
   void computed(Sequence sequence, int count) {
     caches[sequence.rank].computed(sequence, count);
   }
 
-  /** Lets a running sequence's blocks and slot go. */
+  /** Releases a running sequence's blocks and slot. */
   private void stop(Sequence sequence) {
     caches[sequence.rank].release(sequence);
     slots[sequence.rank].clear(sequence.slot);
@@ -263,14 +262,14 @@ final class Scheduler {
     running.remove(sequence);
   }
 
-  /** Takes the last {@code kept} tokens of a running sequence for the whole of it. */
+  /** Drops all but the last {@code kept} tokens of a running sequence. */
   void slide(Sequence sequence, int kept) {
     stop(sequence);
     sequence.slide(kept);
     waiting.addFirst(sequence);
   }
 
-  /** Ends a sequence, which runs or waits. */
+  /** Ends a running or waiting sequence. */
   void end(Sequence sequence) {
     if (sequence.running()) {
       stop(sequence);

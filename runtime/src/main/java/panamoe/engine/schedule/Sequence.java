@@ -12,9 +12,8 @@ import panamoe.engine.sample.SamplerState;
 import panamoe.engine.sample.TokenConstraint;
 
 /**
- * A text that an engine writes, from its request to its end: its tokens, the blocks that hold their
- * keys and values, and what has been told of it. Used by the engine's thread; others may {@link
- * #cancel} it.
+ * A sequence from its request to its end: its tokens, the blocks with their keys and values, and
+ * what its listener has got. Used by the engine's thread; other threads may {@link #cancel} it.
  */
 final class Sequence implements GenerationHandle {
   private static final int NONE = -1;
@@ -24,52 +23,52 @@ final class Sequence implements GenerationHandle {
   final long arrival;
   final long submitted;
   final SamplerState sampler;
-  // null where the text is free.
+  // null without a constraint
   final TokenConstraint constraint;
   final Detokenizer text;
-  // Experts of its rows in each MoE layer; null: as many as gates choose.
+  // Experts per row in each MoE layer; null for the gates' own K.
   final int[] topK;
-  // null where nothing is told of its routes.
+  // null if no routes are reported
   final RouteLayout routes;
   final RouteCounts counts;
   volatile boolean cancelled;
-  // What an encoder reads of it, when its first token is computed; null without an encoder.
+  // What an encoder reads when the first token is computed; null without an encoder.
   final int[] source;
 
   int[] tokens;
   int length;
-  // How many of the tokens have their keys and values in the cache.
+  // Tokens whose keys and values are in the cache.
   int computed;
-  // How many of the tokens have their routes in the counts.
+  // Tokens whose routes are counted.
   int counted;
   int[] blocks = new int[0];
   int held;
-  // The first of them that has its block of layers with a window, and the one behind the last.
+  // The first block that has a block of layers with a window, and the end of that range.
   int windowFirst;
   int windowEnd;
-  // The name of the text of the first `named` blocks.
+  // The name of the tokens in the first `named` blocks.
   Prefix prefix;
   int named;
-  // Where it runs; NONE while it waits.
+  // Its data rank; NONE while it waits.
   int rank = NONE;
   int slot = NONE;
   int written;
   int shared = NONE;
-  // Blocks that it was promised when it started.
+  // Blocks that were reserved when it started.
   int promised;
   long started;
   long first;
-  // The row of the step's logits from which its next token is drawn, and these logits as the model
-  // gave them, if their probabilities are told.
+  // The row of the step's logits from which its next token is sampled, and a copy of the model's
+  // logits if log probabilities are reported.
   int logitsRow;
   float[] logits;
 
   /**
-   * @param arrival its number among all sequences
-   * @param layers the model's MoE layers, as its routing has them
-   * @param topK experts of its rows in each; null: as many as gates choose
-   * @param source what an encoder reads; null: the text goes on with its prompt
-   * @param startToken begins it behind a source
+   * @param arrival its number in order of arrival
+   * @param layers the model's MoE layers with its top-k
+   * @param topK experts per row in each MoE layer; null for the gates' own K
+   * @param source what an encoder reads; null if the sequence continues its prompt
+   * @param startToken first token of the decoder
    */
   Sequence(
       GenerationRequest request,
@@ -86,7 +85,7 @@ final class Sequence implements GenerationHandle {
     this.arrival = arrival;
     this.submitted = System.nanoTime();
     this.topK = topK;
-    this.routes = request.routing().told() ? new RouteLayout(layers) : null;
+    this.routes = request.routing().reported() ? new RouteLayout(layers) : null;
     this.counts = request.routing().statistics() ? new RouteCounts(layers) : null;
     this.constraint = request.constraint() == null ? null : request.constraint().get();
     this.sampler = new SamplerState(request.sampling());
@@ -102,7 +101,7 @@ final class Sequence implements GenerationHandle {
     cancelled = true;
   }
 
-  /** Whether its deadline is over at {@code now}, by {@link System#nanoTime}. */
+  /** Whether its deadline has passed at {@code now}, by {@link System#nanoTime}. */
   boolean late(long now) {
     long deadline = request.terms().deadline();
     return deadline != GenerationRequest.Terms.NEVER && deadline - now <= 0;
@@ -112,12 +111,12 @@ final class Sequence implements GenerationHandle {
     return slot != NONE;
   }
 
-  /** Tokens whose keys and values are to be computed, the last one's among them. */
+  /** Tokens whose keys and values are still to be computed, the last token included. */
   int left() {
     return length - computed;
   }
 
-  /** Most tokens that it may still write. */
+  /** Most tokens that it may still generate. */
   int growth(int context) {
     return Math.min(request.stop().maxTokens() - written, context - length);
   }
@@ -141,7 +140,7 @@ final class Sequence implements GenerationHandle {
     blocks[held++] = block;
   }
 
-  /** Forgets all but the last {@code kept} tokens; nothing of them is computed. */
+  /** Drops all but the last {@code kept} tokens; all of them must be computed again. */
   void slide(int kept) {
     System.arraycopy(tokens, length - kept, tokens, 0, kept);
     counted = Math.max(0, counted - (length - kept));

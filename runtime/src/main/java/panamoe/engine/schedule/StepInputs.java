@@ -8,15 +8,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * What kernels read of a step's plan, in one tensor, so that a card gets it by one copy: the table
- * of blocks, which stays from step to step, and behind it the step's rows. The host fills it in
- * place, or a copy of a card's. Of a large table only what changes crosses.
+ * The inputs of a step's kernels, in one tensor so that a GPU gets them by one copy: the block
+ * table, which stays from step to step, and the step's rows. The host writes to the tensor itself,
+ * or to a copy of a GPU's. Of the table only changes are copied.
  */
 final class StepInputs {
-  /** Elements in 64 bytes, to which parts are aligned. */
+  /** Elements in 64 bytes, the alignment of parts. */
   private static final int ALIGNED = 16;
 
-  /** Elements in 16 KiB: changes so close before the rows cross with them, others on their own. */
+  /** Elements in 16 KiB: table changes this close to the rows are copied with them. */
   private static final int NEAR = 4096;
 
   private final int perSequence;
@@ -24,7 +24,7 @@ final class StepInputs {
   private final Tensor all;
   private final Tensor table;
   private final HostView host;
-  // The first element that the kernels do not have as the host has it.
+  // The first element in which the kernels' copy differs from the host's.
   private int changed;
 
   /**
@@ -79,10 +79,10 @@ final class StepInputs {
     return all.part(start * Integer.BYTES, DType.INT32, shape);
   }
 
-  /** Changes the table, for the next {@link #fill} to give to the kernels. */
+  /** Changes the table; the next {@link #fill} copies the changes. */
   void changeTable(StepRows rows) {
     MemorySegment to = host.memory();
-    int start = 0; // of a run of places
+    int start = 0; // of a run of consecutive elements
     int end = 0;
     for (int i = 0; i < rows.changedSlots.size(); i++) {
       int place = rows.changedSlots.get(i) * perSequence + rows.changedIndices.get(i);
@@ -106,7 +106,7 @@ final class StepInputs {
     }
   }
 
-  /** Gives the kernels a step's rows and the changes of the table. */
+  /** Copies a step's rows and the table's changes to the kernels' tensor. */
   void fill(StepRows rows) {
     int count = rows.count;
     copy(rows.tokens, count, start(0, count));

@@ -4,19 +4,16 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/**
- * What a step computes of which sequences. Made once and filled for each step. Used by the engine's
- * thread.
- */
+/** The rows of a step by sequence; filled for each step. Used by the engine's thread. */
 final class StepPlan {
   /**
    * A sequence's part of the step.
    *
-   * @param count its rows, guesses behind its last token among them
-   * @param guesses how many of them
-   * @param row the first of them among the rows of its rank
-   * @param wanted the number of its last token's row among the rows whose logits are asked for; the
-   *     rows of guesses follow; -1: the step does not come to it
+   * @param count its rows, with those of guesses after its last token
+   * @param guesses how many of them are guesses
+   * @param row index of the first among the rows of its rank
+   * @param wanted index of its last token's row among the wanted rows, followed by those of
+   *     guesses; -1 if the step does not reach the last token
    */
   record Part(Sequence sequence, int count, int guesses, int row, int wanted) {}
 
@@ -54,8 +51,8 @@ final class StepPlan {
   }
 
   /**
-   * Adds the next {@code count} tokens of a sequence, {@code guesses} behind its last one among
-   * them; asks for the logits of the last one and of guesses.
+   * Adds the next {@code count} tokens of a sequence, with {@code guesses} after its last one, and
+   * asks for the logits of the last token and the guesses.
    */
   void add(Sequence sequence, int count, int guesses) {
     StepRows rows = ranks[sequence.rank];
@@ -74,7 +71,7 @@ final class StepPlan {
     }
     parts.add(new Part(sequence, count, guesses, row, wanted));
     for (StepRows each : ranks) {
-      each.tellsRoutes |= sequence.request.routing().told();
+      each.reportsRoutes |= sequence.request.routing().reported();
       each.topK = sequence.topK;
     }
   }
@@ -89,7 +86,7 @@ final class StepPlan {
     return true;
   }
 
-  /** The first part of each top-k: a step computes rows of one alone. */
+  /** The first part of each top-k; one pass of a step computes rows of one top-k. */
   List<Part> kinds() {
     List<Part> kinds = new ArrayList<>();
     for (Part part : parts) {
@@ -101,8 +98,8 @@ final class StepPlan {
   }
 
   /**
-   * Takes the parts of {@code mixed} that have the top-k of {@code kind}, in place of what is here.
-   * All changes of tables come with the first kind.
+   * Replaces this plan by the parts of {@code mixed} that have the top-k of {@code kind}. The first
+   * kind brings all changes of tables.
    */
   void take(Part kind, StepPlan mixed) {
     clear();
@@ -120,7 +117,7 @@ final class StepPlan {
     return Arrays.equals(one.sequence().topK, other.sequence().topK);
   }
 
-  /** A sequence has another block. */
+  /** Notes that a sequence has another block. */
   void changed(Sequence sequence, int index) {
     ranks[sequence.rank].change(sequence.slot, index, sequence.blocks[index]);
   }

@@ -7,7 +7,7 @@ import java.util.List;
 import panamoe.io.IntList;
 
 /**
- * The rows of a step on one data rank, and what changes in its table of blocks before it. Made once
+ * The rows of a step on one data rank, and the changes of its block table before it. Created once
  * and filled for each step. Used by one thread.
  */
 public final class StepRows {
@@ -15,18 +15,18 @@ public final class StepRows {
   final int[] slots;
   final int[] positions;
   int count;
-  // Whether somebody asks for the routes of these rows, or of others in the step.
-  boolean tellsRoutes;
-  // Experts of a row in each MoE layer; null: as many as gates choose. Not to be changed.
+  // Whether routes of this step are reported, of these or other rows.
+  boolean reportsRoutes;
+  // Experts per row in each MoE layer; null for the gates' own K. Not to be changed.
   int[] topK;
   // The rows whose logits are asked for, in order.
   final int[] wanted;
   int wantedCount;
-  // Block changedBlocks[i] now is number changedIndices[i] of slot changedSlots[i].
+  // changedBlocks[i] becomes block number changedIndices[i] of slot changedSlots[i].
   final IntList changedSlots = new IntList();
   final IntList changedIndices = new IntList();
   final IntList changedBlocks = new IntList();
-  // sources.get(i) is to be read for slot sourceSlots.get(i) before the rows are computed.
+  // sources.get(i) is encoded for slot sourceSlots.get(i) before the rows are computed.
   final IntList sourceSlots = new IntList();
   final List<int[]> sources = new ArrayList<>();
 
@@ -44,7 +44,7 @@ public final class StepRows {
   public void clear() {
     count = 0;
     wantedCount = 0;
-    tellsRoutes = false;
+    reportsRoutes = false;
     topK = null;
     changedSlots.clear();
     changedIndices.clear();
@@ -68,14 +68,14 @@ public final class StepRows {
   /**
    * Asks for the logits of the row that was added last.
    *
-   * @return its number among those that are asked for
+   * @return its index among the wanted rows
    */
   public int want() {
     wanted[wantedCount] = count - 1;
     return wantedCount++;
   }
 
-  /** Bytes of {@link #write}. */
+  /** The size of {@link #write} in bytes. */
   int bytes() {
     return Integer.BYTES * (5 + limits() + 3 * count + wantedCount + 3 * changedSlots.size());
   }
@@ -84,9 +84,9 @@ public final class StepRows {
     return topK == null ? 0 : topK.length;
   }
 
-  /** Writes them for {@link #read}. */
+  /** Writes the step for {@link #read}. */
   void write(ByteBuffer to) {
-    to.putInt(tellsRoutes ? 1 : 0).putInt(limits());
+    to.putInt(reportsRoutes ? 1 : 0).putInt(limits());
     for (int i = 0; i < limits(); i++) {
       to.putInt(topK[i]);
     }
@@ -102,10 +102,10 @@ public final class StepRows {
     }
   }
 
-  /** Takes what another rank wrote in place of what is here. */
+  /** Replaces this step by one that another rank wrote. */
   void read(ByteBuffer from) {
     clear();
-    tellsRoutes = from.getInt() != 0;
+    reportsRoutes = from.getInt() != 0;
     int limits = from.getInt();
     if (limits > 0) {
       topK = new int[limits];
@@ -132,13 +132,13 @@ public final class StepRows {
     }
   }
 
-  /** Has the encoder read a text for a slot; of a model with an encoder, on one rank. */
+  /** Has the encoder read a sequence for a slot; for a model with an encoder, on one rank. */
   public void encode(int slot, int[] text) {
     sourceSlots.add(slot);
     sources.add(text);
   }
 
-  /** Makes {@code block} the one that holds number {@code index} of the blocks of a slot. */
+  /** Sets block number {@code index} of a slot to {@code block}. */
   public void change(int slot, int index, int block) {
     changedSlots.add(slot);
     changedIndices.add(index);

@@ -10,14 +10,14 @@ import panamoe.tensor.Tensor;
 
 /** Computes planned steps. Used by the engine's thread. */
 interface StepRunner extends AutoCloseable {
-  /** In place of a start token: a text goes on with its prompt. */
+  /** The start token of a model without an encoder, which continues the prompt. */
   int GOES_ON = -1;
 
   /**
    * Computes a step.
    *
-   * @throws RuntimeException if it fails; whether other steps can be computed then, {@link
-   *     #recovers} says
+   * @throws RuntimeException if it fails; {@link #recovers} then returns whether further steps can
+   *     be computed
    */
   void run(StepPlan plan);
 
@@ -25,32 +25,32 @@ interface StepRunner extends AutoCloseable {
   Backend backend();
 
   /**
-   * The logits FLOAT32 [wanted rows of all data ranks, V] of the latest step, valid until the next
-   * one. The caller may change them.
+   * The logits FLOAT32 [wanted rows of all data ranks, V], valid until the next step. The caller
+   * may change them.
    */
   Tensor logits();
 
   /**
-   * Which row of {@link #logits} a wanted row has.
+   * The row of {@link #logits} of a wanted row.
    *
    * @param rank the data rank
-   * @param wanted which of its wanted rows
+   * @param wanted index among its wanted rows
    */
   default int row(int rank, int wanted) {
     return wanted;
   }
 
   /**
-   * The window of layers whose keys and values have blocks of their own, which {@link
-   * EngineConfig#windowBlocks} counts; 0: there are none.
+   * The attention window of layers with their own blocks, which {@link EngineConfig#windowBlocks}
+   * counts; 0 if there are none.
    */
   default int window() {
     return 0;
   }
 
   /**
-   * The token that begins a text whose prompt an encoder reads, at {@link StepRows#encode}; {@link
-   * #GOES_ON} without an encoder.
+   * The token that begins a sequence whose prompt an encoder reads, at {@link StepRows#encode};
+   * {@link #GOES_ON} without an encoder.
    */
   default int startToken() {
     return GOES_ON;
@@ -62,15 +62,15 @@ interface StepRunner extends AutoCloseable {
   }
 
   /**
-   * Copies routes of the latest step, if its rows were {@link StepRows#tellsRoutes}.
+   * Copies routes of the latest step, whose rows must be {@link StepRows#reportsRoutes}.
    *
    * @param rank the data rank
    * @param row of the step on that rank
-   * @param into as {@link RouteLayout} says
+   * @param into in the layout of {@link RouteLayout}
    */
   default void routes(int rank, int row, float[] into) {}
 
-  /** The routes of all rows that were computed so far, those that were computed again as well. */
+  /** Routes of all rows computed so far; rows that were computed again count again. */
   default RouteStatistics statistics() {
     return RouteStatistics.NONE;
   }
@@ -82,15 +82,15 @@ interface StepRunner extends AutoCloseable {
 
   /**
    * The first layer whose output is not finite for the first {@code count} of {@code tokens}; -1 if
-   * every one is finite, or this runner cannot tell.
+   * all are finite, or if this runner cannot find it.
    *
-   * @param topK experts of a row in each MoE layer; null: as many as gates choose
+   * @param topK experts per row in each MoE layer; null for the gates' own K
    */
   default int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
     return -1;
   }
 
-  /** Nothing is to be computed for now; called every few seconds. */
+  /** Called every few seconds while there is no work. */
   default void idle() {}
 
   @Override

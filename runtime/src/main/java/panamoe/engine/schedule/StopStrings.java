@@ -3,7 +3,7 @@ package panamoe.engine.schedule;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** Emits text up to the first stop text, and holds back a suffix that may become one. */
+/** Emits text up to the first stop string, and holds back a suffix that may begin one. */
 final class StopStrings {
   private final List<String> stops;
   private final Consumer<String> onText;
@@ -38,7 +38,7 @@ final class StopStrings {
     held = stopped ? "" : text.substring(end);
   }
 
-  /** Ends the text: emits the held-back suffix. */
+  /** Emits the held-back suffix at the end of the text. */
   void finish() {
     pass(held);
     held = "";
@@ -59,7 +59,7 @@ final class StopStrings {
     }
   }
 
-  /** Length of the longest suffix of {@code text} that is a prefix of a stop text. */
+  /** Length of the longest suffix of {@code text} that is a prefix of a stop string. */
   private int longestBeginning(String text) {
     int longest = 0;
     for (String stop : stops) {

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Sequences that wait to run: the highest priority first; among them users take turns, and a user's
- * own come in order of arrival. Used by the engine's thread.
+ * Sequences that wait to run: the highest priority first; within a priority users take turns, and a
+ * user's sequences come in order of arrival. Used by the engine's thread.
  */
 final class WaitingQueue {
   private final TreeMap<Integer, LinkedHashMap<String, Deque<Sequence>>> lines =
@@ -24,7 +24,7 @@ final class WaitingQueue {
         .addLast(sequence);
   }
 
-  /** Adds a sequence that was running: it is next of its priority. */
+  /** Adds a preempted sequence at the head of its priority. */
   void addFirst(Sequence sequence) {
     LinkedHashMap<String, Deque<Sequence>> line = lineOf(sequence);
     String user = sequence.request.terms().user();
@@ -37,14 +37,14 @@ final class WaitingQueue {
     return lines.computeIfAbsent(sequence.request.terms().priority(), _ -> new LinkedHashMap<>());
   }
 
-  /** Who is next; null if nobody waits. */
+  /** The next sequence; null if the queue is empty. */
   Sequence next() {
     return lines.isEmpty()
         ? null
         : lines.firstEntry().getValue().firstEntry().getValue().peekFirst();
   }
 
-  /** Takes a sequence out; if it was next, another user's turn comes. */
+  /** Removes a sequence; if it was the next one, another user is next. */
   void remove(Sequence sequence) {
     LinkedHashMap<String, Deque<Sequence>> line = lineOf(sequence);
     String user = sequence.request.terms().user();

@@ -4,14 +4,14 @@ import java.util.Arrays;
 import panamoe.engine.EngineConfig;
 
 /**
- * The blocks of the layers with an attention window, on one data rank; of none if no layer has one.
- * Each belongs to a block of the other layers, its owner, and holds the same positions. A sequence
- * uses it until all its positions lie before the window of the sequence's next row.
+ * The blocks of layers with an attention window, on one data rank. Each belongs to a block of the
+ * other layers, its owner, and holds the same positions. A sequence uses it until all its positions
+ * lie before the window of the sequence's next row.
  *
- * <p>One is free whenever one is taken: {@link EngineConfig#windowBlocks} are as many as the
- * others, and a block is used only while its owner is; or they are more than running sequences can
- * use. So only the other blocks decide who starts, and who is interrupted. Used by the engine's
- * thread.
+ * <p>A free block exists whenever one is taken: {@link EngineConfig#windowBlocks} are either as
+ * many as the other layers have, and a block is used only while its owner is, or more than running
+ * sequences can use. The other layers' blocks alone therefore decide which sequences start and
+ * which are preempted. Used by the engine's thread.
  */
 final class WindowBlocks {
   private final EngineConfig config;
@@ -22,7 +22,7 @@ final class WindowBlocks {
   private final int[] owners;
 
   /**
-   * @param window positions that a row reads, its own included; 0: no layer has a window
+   * @param window positions that a row reads, with its own; 0 if no layer has a window
    */
   WindowBlocks(EngineConfig config, int window) {
     this.config = config;
@@ -33,24 +33,24 @@ final class WindowBlocks {
     Arrays.fill(owners, -1);
   }
 
-  /** Blocks that running sequences use. */
+  /** The number of blocks in use. */
   int used() {
     return pool.size() - pool.unused();
   }
 
-  /** The index of the first block that a row at {@code position} needs; none is before it. */
+  /** The index of the first block that a row at {@code position} reads. */
   int first(int position) {
     return window == 0
         ? config.blocksOf(position)
         : Math.max(0, position - window + 1) / config.blockSize();
   }
 
-  /** Whether the text in {@code owner} is here too. */
+  /** Whether {@code owner}'s positions are in a block here too. */
   boolean holds(int owner) {
     return window > 0 && owners[blocks[owner]] == owner;
   }
 
-  /** Uses what the next row of a sequence reads of the owners that were found for it. */
+  /** Uses the blocks that a sequence's next row reads, of the owners that were found. */
   void share(Sequence sequence, StepPlan plan) {
     sequence.windowFirst = first(sequence.computed);
     for (int i = sequence.windowFirst; i < sequence.held; i++) {
@@ -60,13 +60,13 @@ final class WindowBlocks {
     sequence.windowEnd = sequence.held;
   }
 
-  /** Gives a sequence the blocks of its next {@code count} rows, and none behind them. */
+  /** Gives a sequence the blocks for its next {@code count} rows, and releases later ones. */
   void extend(Sequence sequence, int count, StepPlan plan) {
     if (window == 0) {
       return;
     }
     int end = config.blocksOf(sequence.computed + count);
-    while (sequence.windowEnd > end) { // of guesses that were wrong
+    while (sequence.windowEnd > end) { // of rejected guesses
       release(sequence, --sequence.windowEnd);
     }
     while (sequence.windowEnd < end) {
@@ -83,9 +83,9 @@ final class WindowBlocks {
   }
 
   /**
-   * Lets go what no later row of a sequence reads. Guesses that were wrong are computed again, so
-   * the next row is the one after what is computed. Entries of the table stay: kernels read none
-   * before a row's window.
+   * Releases the blocks that no later row of a sequence reads. The next row is the one after the
+   * computed ones, because rejected guesses are computed again. The table's entries stay: kernels
+   * read none before a row's window.
    */
   void slide(Sequence sequence) {
     int first = first(sequence.computed);
@@ -94,9 +94,9 @@ final class WindowBlocks {
     }
   }
 
-  /** Lets all blocks of a sequence go. */
+  /** Releases all blocks of a sequence. */
   void release(Sequence sequence) {
-    while (sequence.windowEnd > sequence.windowFirst) { // the start of a window is kept the longest
+    while (sequence.windowEnd > sequence.windowFirst) { // a window's start stays cached longest
       release(sequence, --sequence.windowEnd);
     }
   }

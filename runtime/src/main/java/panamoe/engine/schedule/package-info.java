@@ -1,5 +1,5 @@
 /**
- * The engine: many texts, a step at a time, over a paged key/value cache. A sequence's place in a
- * step and its blocks of the cache are decided together, so both are here.
+ * The engine: continuous batching over a paged key/value cache. A sequence's rows of a step and its
+ * blocks are decided together, so both are in this package.
  */
 package panamoe.engine.schedule;

@@ -20,7 +20,7 @@ class CallReaderTest {
     return ReplyForm.HERMES.reply(new ByteTokenizer(), false, false, true);
   }
 
-  /** What was read: the content, then each call; the pieces told the same. */
+  /** The content, then each call; checks that streamed pieces give the same. */
   private static String read(List<String> pieces) {
     Reply reply = reply();
     StringBuilder content = new StringBuilder();
@@ -99,6 +99,26 @@ class CallReaderTest {
     assertTrue(reader.called());
     reader.next("</tool_call><tool_call>{\"name\":\"f\",\"arguments\":{\"a\"");
     assertTrue(!reader.called());
+  }
+
+  /** Openers have several bytes per character: a limit on tokens may cut within one. */
+  @ParameterizedTest
+  @CsvSource({
+    "HERMES, ' <tool_c', ''",
+    "HERMES, 'a <tool_c', 'a '",
+    "HERMES, 'a \uFFFD', 'a \uFFFD'",
+    "DEEPSEEK_V31, 'a<｜tool\uFFFD', 'a'",
+    "DEEPSEEK_V31, '\n<\uFFFD', ''"
+  })
+  void aCutOpenerIsNoContent(ReplyForm form, String written, String content) {
+    for (int cut = 0; cut <= written.length(); cut++) {
+      Reply reply = form.reply(new ByteTokenizer(), false, false, true);
+      String said =
+          reply.next(written.substring(0, cut)).content()
+              + reply.next(written.substring(cut)).content()
+              + reply.end(true).content();
+      assertEquals(content, said);
+    }
   }
 
   @Test

@@ -6,7 +6,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.ByteTokenizer;
 
-/** Thoughts are told apart from the answer, whatever the pieces are in which a text comes. */
+/** Thoughts are separated from the answer, however the text is split into pieces. */
 class ReasoningReaderTest {
   @ParameterizedTest
   @CsvSource(

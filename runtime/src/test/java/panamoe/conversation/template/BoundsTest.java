@@ -14,12 +14,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.testkit.CpuTime;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/**
- * A template can neither run for ever nor fill the memory or the stack, and says where it failed.
- */
+/** A template cannot run for ever or exhaust memory or stack, and reports its line. */
 class BoundsTest {
   private static final String STEPS = "the template takes more than 10 million steps";
-  private static final String LONG = "the text grows beyond 16 Mi characters";
+  private static final String LONG = "the string grows beyond 16 Mi characters";
   private static final String DEEP = "more than 500 parts lie within each other";
   private static final String NESTED = "more than 100 parts lie within each other";
 
@@ -101,7 +99,7 @@ class BoundsTest {
     assertEquals(line, e.line());
   }
 
-  /** 2^36 characters would be looked at, if each tag sought the beginning of its line. */
+  /** 2^36 characters would be read if each tag searched the beginning of its line. */
   @Test
   void readingTakesLinearTime() {
     String template = "{% if 0 %}" + "{%elif 0%}".repeat(104_800) + "{% endif %}";
@@ -116,7 +114,7 @@ class BoundsTest {
         "the template has 1048577 characters, but at most 1048576 are read", e.getMessage());
   }
 
-  /** 2^46 comparisons, if each character were sought among the others. */
+  /** 2^46 comparisons would be made if each character were searched among the others. */
   @Test
   @Timeout(20)
   void strippingManyCharactersTakesLinearTime() {
@@ -125,7 +123,7 @@ class BoundsTest {
 
   @Test
   void theDeepestTemplateThatIsAllowedFitsOnASmallStack() throws InterruptedException {
-    // 100 macros within each other, each call in as many parts as the bound of depth allows.
+    // 100 nested macros, each with calls nested up to the depth limit.
     String template =
         "{% macro m(n) %}{% if n %}{% if n %}{{ ((m(n - 1))) }}{% endif %}{% endif %}{% endmacro %}"
             + "{{ m(98) }}{{ "

@@ -32,7 +32,7 @@ class ChatTemplateTest {
     return JSON.readTree(text.replace('\'', '"'));
   }
 
-  /** The prompt, with given characters between angle quotes. */
+  /** The prompt, with the conversation's characters in angle quotes. */
   private static String marked(Prompt prompt) {
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < prompt.text().length(); i++) {
@@ -95,7 +95,7 @@ class ChatTemplateTest {
     assertEquals(257, tokens[tokens.length - 1]);
     assertEquals(1, Arrays.stream(tokens).filter(token -> token == 257).count());
     assertEquals("usera<|end|>|", tokenizer.decode(tokens));
-    // A marker of which the user gave a half is text, too.
+    // A marker of which the user wrote one half is text, too.
     assertArrayEquals(
         tokenizer.encode("<|en" + "d|>"),
         ChatTemplate.of("<|en{{ c }}", "t", Map.of())

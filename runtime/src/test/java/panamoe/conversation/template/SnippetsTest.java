@@ -13,7 +13,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Small templates for every part of the language give what was recorded of Jinja2 3.1.6. */
+/** Small templates for every part of the language render like recorded Jinja2 3.1.6. */
 class SnippetsTest {
   private static final LocalDateTime NOW = LocalDateTime.of(2026, 1, 2, 15, 4, 5);
 

@@ -46,7 +46,7 @@ class RegexTest {
     }
   }
 
-  /** Patterns of all the parts that both engines have, on texts over the same few characters. */
+  /** Random patterns of the features of both engines, on texts of a few characters. */
   @Test
   void findsWhatJavaFindsByRandomPatterns() {
     Random random = new Random(2);
@@ -57,7 +57,7 @@ class RegexTest {
     }
   }
 
-  /** Each is a pattern, a text and the first match. */
+  /** A pattern, a text and its first match. */
   @Test
   void knowsOnigurumasWays() {
     String[][] cases = {
@@ -160,7 +160,7 @@ class RegexTest {
     assertEquals(List.of("0-0"), ours("", ""));
   }
 
-  /** One text in many parts gives what its parts give, and a block's end is no end of the text. */
+  /** A text of many parts gives the matches of its parts, and a block's end is not the text's. */
   @Test
   void longTextsAreReadInBlocks() {
     String unit = "It's 12345 🦙 times,  \n\n (ab)*c\t";
@@ -171,10 +171,7 @@ class RegexTest {
     assertEquals(javas(QWEN, spaces), ours(QWEN, spaces));
   }
 
-  /**
-   * The states of the backwards automaton of the first pattern are as many as there are texts of 16
-   * letters.
-   */
+  /** The reverse automaton of the first pattern has a state for each text of 16 letters. */
   @Test
   void manyStatesDoNotChangeTheResult() {
     Random random = new Random(3);
@@ -274,7 +271,7 @@ class RegexTest {
       case 8, 9 -> "(?:" + pattern(random, depth - 1) + "|" + pattern(random, depth - 1) + ")";
       case 10 -> "(?" + "=!".charAt(random.nextInt(2)) + pattern(random, depth - 1) + ")";
       case 11 -> "(?i:" + pattern(random, depth - 1) + ")";
-      // Java ends a counted loop at a round that takes nothing, be the rounds enough or not.
+      // Java ends a counted loop at an empty round, whatever the count.
       case 12 ->
           "(?:"
               + pattern(random, depth - 1)
@@ -302,7 +299,7 @@ class RegexTest {
   }
 
   private static List<String> found(Matcher matcher, String text) {
-    // What stands around the part must not be seen.
+    // Text around the range must not be seen.
     matcher.reset(("a " + text + "\nb").toCharArray(), 2, 2 + text.length());
     List<String> found = new ArrayList<>();
     while (matcher.find()) {
@@ -311,9 +308,9 @@ class RegexTest {
     return found;
   }
 
-  /** Java's matches, without the empty ones behind a match. */
+  /** Java's matches, without empty ones directly after a match. */
   private static List<String> javas(String pattern, String text) {
-    // Java's . stops at more line ends, its \s knows ASCII alone, as does (?i).
+    // Java's . stops at more line ends; its \s and (?i) are ASCII only.
     String translated =
         pattern
             .replace(".", "[^\\n]")

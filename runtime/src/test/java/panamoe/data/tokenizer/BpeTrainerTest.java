@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.JsonTokenizer;
 import panamoe.io.DataException;
 
-/** Merges are those of a trainer that counts every pair again for each merge. */
+/** Merges equal those of a trainer that recounts all pairs for each merge. */
 class BpeTrainerTest {
   private static final BpeTrainer.Progress SILENT = (_, _, _) -> {};
 
@@ -45,7 +45,7 @@ class BpeTrainerTest {
 
   @Test
   void ofEquallyFrequentPairsTheOneWithTheLowerIdsIsFirst() throws InterruptedException {
-    // Each pair occurs twice; the ids of bytes are in the order of their characters.
+    // Each pair occurs twice; ids of bytes are in the order of their characters.
     List<String> texts = List.of("zy\nBC\nBA", "BA\nBC\nzy");
     assertEquals(List.of("B A", "B C", "z y"), BpeTrainer.train(texts, 260, 1, SILENT).merges());
   }
@@ -85,7 +85,7 @@ class BpeTrainerTest {
     }
     assertEquals(trained.textTokens(), tokens);
     assertEquals(trained.textBytes(), bytes);
-    // A text that spells the special token has no way to become it.
+    // Text that spells the special token never becomes it.
     assertTrue(tokenizer.encode("<|endoftext|>").length > 1);
   }
 

@@ -24,7 +24,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.EveryBackend;
 
-/** Draws follow the distribution that the settings describe. */
+/** Sampled tokens follow the distribution that the settings describe. */
 class SamplerTest {
   private static final float[] LOGITS = {0f, 2f, 1f, -1f, 1.5f};
   private static final int DRAWS = 10_000;
@@ -42,7 +42,7 @@ class SamplerTest {
     return counts;
   }
 
-  /** Draws a token of each row. */
+  /** Samples a token of each row. */
   private static int[] draw(Backend backend, float[][] rows, IntFunction<SamplerState> states) {
     int vocabulary = rows[0].length;
     try (TensorScope scope = TensorScope.confined(backend);
@@ -53,7 +53,7 @@ class SamplerTest {
         logits.rows(row, row + 1).set(rows[row]);
         sampler.ask(row, states.apply(row));
       }
-      sampler.draw();
+      sampler.sample();
       return IntStream.range(0, rows.length).map(sampler::token).toArray();
     }
   }
@@ -88,7 +88,7 @@ class SamplerTest {
     assertDistribution(3, all, frequencies(config(3, 0, 1)));
   }
 
-  /** Also where a number divided by it is infinite. */
+  /** Even if dividing by it gives infinity. */
   @Test
   void theLeastTemperatureTakesTheBest() {
     for (double temperature : new double[] {Double.MIN_VALUE, 1e-310, Double.MIN_NORMAL, 1e-30}) {
@@ -97,7 +97,7 @@ class SamplerTest {
     }
   }
 
-  /** The penalty of a token of the prompt makes its logit the greatest float. */
+  /** The penalty of a prompt's token makes its logit the greatest float. */
   @ParameterizedTest
   @ValueSource(doubles = {1e-37, 1e-50, Double.MIN_VALUE})
   void theLeastPenaltyTakesWhatWasThere(double penalty) {
@@ -143,7 +143,7 @@ class SamplerTest {
     assertEquals(0, next(state, -1, -2, -3));
   }
 
-  /** Tokens of the prompt are not counted. */
+  /** Tokens of the prompt do not count. */
   @Test
   void presenceAndFrequencyArePenalised() {
     SamplerState state =
@@ -160,7 +160,7 @@ class SamplerTest {
 
   @Test
   void minPLeavesOutWhatIsFarBelowTheBest() {
-    // Relative to token 1, the others have 0.135, 0.368, 0.050, 0.607.
+    // Probabilities relative to token 1: 0.135, 0.368, 0.050, 0.607.
     SamplingConfig config = new SamplingConfig(1, 0, 1, 0.3, Penalties.NONE, Map.of(), 4);
     assertDistribution(1, new boolean[] {false, true, true, false, true}, frequencies(config));
     SamplingConfig best = new SamplingConfig(1, 0, 1, 1, Penalties.NONE, Map.of(), 4);
@@ -201,7 +201,7 @@ class SamplerTest {
             .contains("stop"));
   }
 
-  /** A bias or penalty makes no number of what is not one. */
+  /** Biases and penalties keep NaN and infinity. */
   @Test
   void drawsNothingFromLogitsThatAreNotFinite() {
     SamplingConfig config =
@@ -215,7 +215,7 @@ class SamplerTest {
     }
   }
 
-  /** As sorting all tokens and adding their weights one after the other. */
+  /** The reference sorts all tokens and adds their weights in order. */
   @EveryBackend
   void drawsWhatASortedListGives(Backend backend) {
     Random random = new Random(1);

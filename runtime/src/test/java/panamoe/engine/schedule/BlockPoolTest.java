@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 
-/** Blocks are given out once, kept by name, and given away in the order in which they came back. */
+/** Blocks are taken once, found by name, and reused in the order of their release. */
 class BlockPoolTest {
   private static Prefix prefix(int token) {
     return Prefix.none("").then(new int[] {token}, 0, 1);

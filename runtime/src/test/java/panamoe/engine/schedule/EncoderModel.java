@@ -17,7 +17,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 
-/** A small model of bytes in the form of Switch Transformers. */
+/** A small byte-level model in the form of Switch Transformers. */
 public final class EncoderModel {
   private static final NormConfig NORM = new NormConfig(NormConfig.Kind.RMS, 1e-6);
 

@@ -41,11 +41,11 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/** Texts that answer another, which an encoder reads, are the same in any company. */
+/** Completions of a model with an encoder do not depend on other sequences. */
 class EncoderModelTest {
   private static final int CONTEXT = 40;
 
-  /** Blocks for a part of the texts, and guesses: texts are interrupted, and read again. */
+  /** Too few blocks for all sequences, and guesses: sequences are preempted and encoded again. */
   private static final EngineConfig STORM = new EngineConfig(10, 4, 4, 16, 0, true, 3);
 
   private static final EngineConfig ALONE = new EngineConfig(10, 4, 1, 1, 1, false, 0);
@@ -57,12 +57,12 @@ class EncoderModelTest {
     return model;
   }
 
-  /** Answers the same texts together, or each after the one before. */
-  private static List<Recorder> write(Engine engine, boolean together) {
+  /** Generates the completions together, or one after the other. */
+  private static List<ListenerLog> write(Engine engine, boolean together) {
     Random random = new Random(4);
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     for (int i = 0; i < 6; i++) {
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       engine.submit(
           GenerationRequest.of(
                   random.ints(1 + random.nextInt(20), 0, 256).toArray(),
@@ -88,20 +88,20 @@ class EncoderModelTest {
         LanguageModel model = model(backend, dtype);
         Engine alone = new Engine(backend, model, new ByteTokenizer(), ALONE.withInt8Cache(int8));
         Engine storm = new Engine(backend, model, new ByteTokenizer(), STORM.withInt8Cache(int8))) {
-      List<Recorder> expected = write(alone, false);
-      List<Recorder> found = write(storm, true);
+      List<ListenerLog> expected = write(alone, false);
+      List<ListenerLog> found = write(storm, true);
       assertTrue(storm.interruptions() > 0);
       for (int i = 0; i < expected.size(); i++) {
         assertTrue(expected.get(i).tokens.size() > 5);
         assertEquals(expected.get(i).tokens, found.get(i).tokens);
         assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);
       }
-      // Both are greedy, and differ by the text that was read.
+      // Both are greedy, and differ by the encoded prompt.
       assertNotEquals(expected.get(0).logprobBits, expected.get(3).logprobBits);
     }
   }
 
-  /** Experts of both parts of the model are read when they are needed, to the same bits. */
+  /** Experts of encoder and decoder are read from the disk on demand, with equal bits. */
   @Test
   void expertsOnTheDiskChangeNoAnswer(@TempDir Path folder) {
     ModelConfig config = EncoderModel.of(CONTEXT);
@@ -121,10 +121,10 @@ class EncoderModelTest {
                     Map.of()));
       }
       ModelFolder saved = ModelFolder.open(folder.resolve("run"));
-      // Room for two or three of eight experts of 24 x 32 x 2 floats, with what packing adds.
+      // Room for two or three of eight experts of 24 x 32 x 2 floats, with packing.
       long memory = InferenceMemory.of(config, types).weights() - 4 * 4096;
       InferenceSettings little = new InferenceSettings(types, memory, folder, List.of());
-      List<List<Recorder>> answers = new ArrayList<>();
+      List<List<ListenerLog>> answers = new ArrayList<>();
       for (InferenceSettings settings : List.of(InferenceSettings.of(types), little)) {
         try (LanguageModel model =
                 saved.load(backend, settings, Ranks.alone(), new ArrayList<>(), _ -> {});
@@ -151,7 +151,7 @@ class EncoderModelTest {
     }
   }
 
-  /** The cache holds what is written; what the encoder reads has a place of its own. */
+  /** The cache holds the decoder's tokens only; the encoder has separate memory. */
   @Test
   void aPromptMayHaveMoreTokensThanTheCache() {
     try (Backend backend = Backends.open("cpu", 1);
@@ -159,7 +159,7 @@ class EncoderModelTest {
         Engine engine =
             new Engine(
                 backend, model, new ByteTokenizer(), new EngineConfig(2, 4, 1, 4, 0, false, 0))) {
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       SamplingConfig greedy = SamplingConfig.of(0, 0, 1, 0);
       StopConfig seven = new StopConfig(7, 0, List.of(), Set.of(), true, false);
       engine.submit(GenerationRequest.of(new int[20], greedy, seven), recorder);
@@ -170,7 +170,7 @@ class EncoderModelTest {
       StopConfig eight = StopConfig.of(8, List.of());
       refused(
           "up to 9 tokens, more than the cache's 8",
-          () -> engine.submit(GenerationRequest.of(new int[2], greedy, eight), new Recorder()));
+          () -> engine.submit(GenerationRequest.of(new int[2], greedy, eight), new ListenerLog()));
     }
   }
 
@@ -189,12 +189,12 @@ class EncoderModelTest {
               new int[CONTEXT], SamplingConfig.of(0, 0, 1, 0), StopConfig.of(1, List.of()));
       refused(
           "the prompt has 41 tokens, more than the model's context of 40",
-          () -> engine.submit(full, new Recorder())); // its end counts
-      refused("answers a text", () -> ModelRunner.nextLogits(backend, model, 1, 2));
+          () -> engine.submit(full, new ListenerLog())); // its end token counts
+      refused("does not continue its prompt", () -> ModelRunner.nextLogits(backend, model, 1, 2));
       StepRows rows = new StepRows(1);
       rows.add(1, 0, 0);
       try (ModelRunner runner = new ModelRunner(backend, model, ALONE)) {
-        refused("the encoder has read no text for slot 0", () -> runner.run(rows));
+        refused("the encoder has read nothing for slot 0", () -> runner.run(rows));
       }
       refused(
           "neither trained nor given a loss",

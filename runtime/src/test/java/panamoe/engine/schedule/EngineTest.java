@@ -40,7 +40,7 @@ import panamoe.engine.sample.TokenConstraint;
 import panamoe.engine.sample.TokenLogprobs;
 import panamoe.tensor.Tensor;
 
-/** Plans, blocks and ends of many texts, over a model that is a hash of what its cache holds. */
+/** Scheduling of many sequences, over a model whose logits are a hash of its cache. */
 class EngineTest {
   private static final int CONTEXT = 40;
   private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true, 0);
@@ -87,8 +87,8 @@ class EngineTest {
     assertEquals(0, engine.usage(), "blocks are lost");
   }
 
-  private static Recorder alone(GenerationRequest request) {
-    Recorder recorder = new Recorder();
+  private static ListenerLog alone(GenerationRequest request) {
+    ListenerLog recorder = new ListenerLog();
     EngineTest test = new EngineTest();
     Engine engine = test.engine(new EngineConfig(40, 1, 1, 1, 1, false, 0), 1);
     engine.submit(request, recorder);
@@ -122,7 +122,7 @@ class EngineTest {
         random.nextInt(3) == 0 ? new Routing(false, false, List.of(1)) : Routing.USUAL);
   }
 
-  /** Whatever runs beside a text, whatever it shares, wherever it is interrupted. */
+  /** With any other sequences, shared prefixes and preemptions. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8})
   void aTextIsTheSameAloneAndInAStorm(int seed) {
@@ -143,16 +143,16 @@ class EngineTest {
     storm(engine(config, ranks), random, EngineTest::drain, EngineTest::alone);
   }
 
-  /** Many texts, some of them cancelled; each is what it is alone. */
+  /** Many sequences, some cancelled; each equals its single run. */
   static void storm(
       Engine engine,
       Random random,
       Consumer<Engine> drain,
-      Function<GenerationRequest, Recorder> alone) {
-    Map<Recorder, GenerationRequest> asked = new HashMap<>();
+      Function<GenerationRequest, ListenerLog> alone) {
+    Map<ListenerLog, GenerationRequest> asked = new HashMap<>();
     for (int i = 0; i < 60; i++) {
       GenerationRequest request = random(random);
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       GenerationHandle handle = engine.submit(request, recorder);
       if (random.nextInt(5) == 0) {
         for (int step = random.nextInt(10); step > 0; step--) {
@@ -169,7 +169,7 @@ class EngineTest {
     drain.accept(engine);
     asked.forEach(
         (found, request) -> {
-          Recorder expected = alone.apply(request);
+          ListenerLog expected = alone.apply(request);
           assertEquals(expected.tokens, found.tokens, request::toString);
           assertEquals(expected.logprobBits, found.logprobBits, request::toString);
           assertEquals(expected.text.toString(), found.text.toString());
@@ -181,13 +181,13 @@ class EngineTest {
   @Test
   void roomRunsOutAndTheYoungestIsInterrupted() {
     Engine engine = engine(new EngineConfig(10, 4, 4, 16, 0, false, 0), 1);
-    List<Recorder> recorders = new ArrayList<>();
+    List<ListenerLog> recorders = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
       recorders.add(submit(engine, request("ABCDEF" + (char) ('G' + i), 20)));
     }
     drain(engine);
     assertTrue(engine.interruptions() > 0);
-    for (Recorder recorder : recorders) {
+    for (ListenerLog recorder : recorders) {
       assertEquals(20, recorder.tokens.size());
     }
   }
@@ -209,8 +209,8 @@ class EngineTest {
         new StopConfig(tokens, 0, List.of(), Set.of(), true, false));
   }
 
-  private static Recorder submit(Engine engine, GenerationRequest request) {
-    Recorder recorder = new Recorder();
+  private static ListenerLog submit(Engine engine, GenerationRequest request) {
+    ListenerLog recorder = new ListenerLog();
     engine.submit(request, recorder);
     return recorder;
   }
@@ -218,17 +218,17 @@ class EngineTest {
   @Test
   void whatAnEarlierTextBeganWithIsNotComputedAgain() {
     Engine engine = engine(ROOMY, 1);
-    Recorder first = submit(engine, request("ABCDEFGHIJKLM", 3));
+    ListenerLog first = submit(engine, request("ABCDEFGHIJKLM", 3));
     drain(engine);
     long before = runner.rows;
-    Recorder second = submit(engine, request("ABCDEFGHIJKLM", 3));
+    ListenerLog second = submit(engine, request("ABCDEFGHIJKLM", 3));
     drain(engine);
     assertEquals(0, first.generation.sharedTokens());
     assertEquals(12, second.generation.sharedTokens());
     assertEquals(1 + 2, runner.rows - before);
     assertEquals(first.tokens, second.tokens);
     GenerationRequest again = request("ABCDEFGHIJKLM", 3);
-    Recorder third = submit(engine, again.with(new Terms(0, "", "salt", Terms.NEVER)));
+    ListenerLog third = submit(engine, again.with(new Terms(0, "", "salt", Terms.NEVER)));
     drain(engine);
     assertEquals(0, third.generation.sharedTokens());
     assertEquals(first.tokens, third.tokens);
@@ -237,15 +237,15 @@ class EngineTest {
   @Test
   void aPromptIsComputedInPartsBesideWriting() {
     Engine engine = engine(new EngineConfig(40, 4, 4, 6, 0.25, true, 0), 1);
-    Recorder writer = submit(engine, request("AB", 30));
+    ListenerLog writer = submit(engine, request("AB", 30));
     engine.step();
-    Recorder reader = submit(engine, request("CDEFGHIJKLMNOPQRSTUVWXYZ", 2));
+    ListenerLog reader = submit(engine, request("CDEFGHIJKLMNOPQRSTUVWXYZ", 2));
     int steps = 0;
     while (reader.tokens.isEmpty()) {
       engine.step();
       steps++;
     }
-    assertEquals(5, steps, "24 tokens, 5 a step beside the one that is written");
+    assertEquals(5, steps, "24 tokens, 5 per step with the decoding one");
     assertEquals(1 + steps, writer.tokens.size());
   }
 
@@ -281,7 +281,7 @@ class EngineTest {
     assertEquals(End.DEADLINE, none.end());
     assertEquals(0, none.tokens());
     assertEquals(0, none.times().started());
-    Recorder recorder = new Recorder();
+    ListenerLog recorder = new ListenerLog();
     GenerationHandle handle = engine.submit(request("ABC", 9), recorder);
     engine.step();
     handle.cancel();
@@ -290,7 +290,7 @@ class EngineTest {
     assertEquals(1, recorder.generation.tokens());
   }
 
-  /** Only even letters; the text may end after four. */
+  /** Only even letters; may end after four. */
   private static final class Even implements TokenConstraint {
     private int accepted;
 
@@ -312,7 +312,7 @@ class EngineTest {
   void aConstraintIsKept() {
     Engine engine = engine(ROOMY, 1);
     for (int seed = 0; seed < 20; seed++) {
-      Recorder recorder =
+      ListenerLog recorder =
           submit(
               engine,
               new GenerationRequest(
@@ -328,7 +328,7 @@ class EngineTest {
     }
   }
 
-  /** Allows the one token whose logit is a number behind {@link HashRunner#NAN}. */
+  /** Allows only the token whose logit is NaN, {@link HashRunner#NAN}. */
   private static final class OnlyNumber implements TokenConstraint {
     @Override
     public BitSet allowed() {
@@ -344,7 +344,7 @@ class EngineTest {
   @Test
   void aConstraintHidesNoLogitThatIsNotFinite() {
     Engine engine = engine(ROOMY, 1);
-    Recorder recorder =
+    ListenerLog recorder =
         submit(
             engine,
             new GenerationRequest(
@@ -359,12 +359,12 @@ class EngineTest {
     assertTrue(recorder.failure.getMessage().contains("not finite"), recorder.failure::toString);
   }
 
-  /** Where a text repeats itself, guesses are right. */
+  /** Guesses are right where a sequence repeats itself. */
   @Test
   void guessesSaveStepsAndChangeNothing() {
     GenerationRequest request = request("ABCABCABCABC", 20);
     Engine engine = engine(new EngineConfig(40, 4, 4, 16, 0.25, true, 4), 1);
-    Recorder found = submit(engine, request);
+    ListenerLog found = submit(engine, request);
     drain(engine);
     assertEquals(alone(request).tokens, found.tokens);
     Map<Integer, Float> bias = Map.of(3, 90f);
@@ -374,7 +374,7 @@ class EngineTest {
             new SamplingConfig(0, 0, 1, 0, SamplingConfig.Penalties.NONE, bias, 0),
             request.stop());
     int before = runner.steps;
-    Recorder same = submit(engine, repeating);
+    ListenerLog same = submit(engine, repeating);
     drain(engine);
     assertEquals(Collections.nCopies(20, 3), same.tokens);
     assertTrue(runner.steps - before < 10, "steps: " + (runner.steps - before));
@@ -383,9 +383,9 @@ class EngineTest {
   @Test
   void closingCancelsWhatIsLeft() {
     Engine engine = engine(ROOMY, 1);
-    Recorder running = submit(engine, request("ABC", 9));
+    ListenerLog running = submit(engine, request("ABC", 9));
     engine.step();
-    Recorder waiting = submit(engine, request("ABC", 9));
+    ListenerLog waiting = submit(engine, request("ABC", 9));
     engine.close();
     assertEquals(End.CANCELLED, running.generation.end());
     assertEquals(End.CANCELLED, waiting.generation.end());
@@ -394,9 +394,9 @@ class EngineTest {
   @Test
   void oneTextFailsAlone() {
     Engine engine = engine(ROOMY, 1);
-    Recorder good = submit(engine, request("ABC", 9));
-    Recorder nan = submit(engine, request("AB" + (char) ('A' + HashRunner.NAN), 9));
-    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    ListenerLog good = submit(engine, request("ABC", 9));
+    ListenerLog nan = submit(engine, request("AB" + (char) ('A' + HashRunner.NAN), 9));
+    ListenerLog refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
     drain(engine);
     assertEquals(alone(request("ABC", 9)).tokens, good.tokens);
     assertNull(nan.generation);
@@ -406,7 +406,7 @@ class EngineTest {
     assertEquals("token 59 is refused", refused.failure.getMessage());
   }
 
-  /** As on ranks, which do not meet again after a failure. */
+  /** Like ranks, which cannot continue after a failure. */
   @Test
   void whereNothingCanBeComputedAgainAllTextsFail() {
     HashRunner lost =
@@ -417,8 +417,8 @@ class EngineTest {
           }
         };
     Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
-    Recorder good = submit(engine, request("ABC", 9));
-    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    ListenerLog good = submit(engine, request("ABC", 9));
+    ListenerLog refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
     assertThrows(IllegalArgumentException.class, engine::step);
     assertEquals("token 59 is refused", good.failure.getMessage());
     assertSame(good.failure, refused.failure);
@@ -427,7 +427,7 @@ class EngineTest {
 
   @Test
   void whereTokensCannotBeDrawnAllTextsFail() {
-    IllegalStateException gone = new IllegalStateException("the card is gone");
+    IllegalStateException gone = new IllegalStateException("the GPU is gone");
     HashRunner lost =
         new HashRunner(ROOMY, 1, CONTEXT) {
           @Override
@@ -436,7 +436,7 @@ class EngineTest {
           }
         };
     Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
-    Recorder text = submit(engine, request("ABC", 9));
+    ListenerLog text = submit(engine, request("ABC", 9));
     assertSame(gone, assertThrows(IllegalStateException.class, engine::step));
     assertSame(gone, text.failure);
     assertEquals(0, engine.usage());
@@ -463,13 +463,13 @@ class EngineTest {
     assertTrue(failed.await(30, TimeUnit.SECONDS));
     assertSame(gone, thread.failure());
     assertThrows(
-        IllegalStateException.class, () -> thread.submit(request("ABC", 1), new Recorder()));
+        IllegalStateException.class, () -> thread.submit(request("ABC", 1), new ListenerLog()));
   }
 
   @Test
   void aListenerThatThrowsEndsItsTextAlone() {
     Engine engine = engine(ROOMY, 1);
-    Recorder other = submit(engine, request("ABC", 9));
+    ListenerLog other = submit(engine, request("ABC", 9));
     IllegalStateException thrown = new IllegalStateException("nobody listens");
     assertSame(
         thrown,
@@ -501,7 +501,8 @@ class EngineTest {
 
   private static void assertRefused(Engine engine, GenerationRequest request, String why) {
     String message =
-        assertThrows(IllegalArgumentException.class, () -> engine.submit(request, new Recorder()))
+        assertThrows(
+                IllegalArgumentException.class, () -> engine.submit(request, new ListenerLog()))
             .getMessage();
     assertTrue(message.contains(why), message);
   }

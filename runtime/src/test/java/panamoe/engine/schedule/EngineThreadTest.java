@@ -126,7 +126,7 @@ class EngineThreadTest {
     assertNotNull(thread.status());
   }
 
-  /** Asleep, while a text is written, and for the last time. */
+  /** While asleep, during generation, and at the end. */
   @Test
   void tellsRoutesAtAnyTime() throws Exception {
     EngineThread thread = thread(EngineThreadTest::pause);

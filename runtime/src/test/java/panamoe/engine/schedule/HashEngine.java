@@ -10,9 +10,9 @@ import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.tensor.Tensor;
 
-/** Engines over {@link HashRunner}, for tests of what is above them. */
+/** Engines over {@link HashRunner}, for tests of higher layers. */
 public final class HashEngine {
-  /** A character of a prompt after which a text fails. */
+  /** A prompt's character after which a sequence fails. */
   public static final char FAILS = '~';
 
   /** Tokens of {@link #TOKENIZER}: a letter, and the halves of é. */
@@ -25,7 +25,7 @@ public final class HashEngine {
   private static final String LETTERS =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ :\n\u00c3\u00a9.~!";
 
-  /** A token for each byte that it knows; others become a dot. */
+  /** A token for each known byte; others become a dot. */
   public static final Tokenizer TOKENIZER =
       new Tokenizer() {
         @Override
@@ -62,7 +62,7 @@ public final class HashEngine {
   private HashEngine() {}
 
   /**
-   * @param beforeStep is called before each step is computed
+   * @param beforeStep runs before each step
    */
   public static Engine of(EngineConfig config, int context, Runnable beforeStep) {
     HashRunner runner = new HashRunner(config, 1, context);

@@ -17,18 +17,17 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A model whose logits are random numbers drawn from a hash of the whole sequence, which it reads
- * through its table of blocks: a wrong block, or one that was given away too early, changes them.
- * Its routes depend on a row's token and position. With a window, logits also depend on the last
- * tokens as layers with a window read them, from their own blocks or from other layers' blocks.
+ * A model whose logits are pseudo-random: a hash of the whole sequence, read through its block
+ * table, so that a wrong or reused block changes them. Routes depend on a row's token and position.
+ * With a window, logits also depend on the last tokens, read from the windows' blocks.
  */
 class HashRunner implements StepRunner {
   static final int VOCABULARY = 61;
 
-  /** A prompt token after which the logits are not numbers. */
+  /** A prompt token after which the logits are NaN. */
   static final int NAN = 58;
 
-  /** Where they begin. */
+  /** The first layer with NaN. */
   static final int NAN_LAYER = 3;
 
   /** A token that the model refuses. */
@@ -37,7 +36,7 @@ class HashRunner implements StepRunner {
   static final List<RoutedLayer> LAYERS =
       List.of(new RoutedLayer(1, 4, 2), new RoutedLayer(3, 6, 1));
 
-  // Above all tokens: where top-k is limited, the keys and values of a token are others.
+  // Above all tokens: with limited top-k a token has other keys and values.
   private static final int LIMITED = 64;
 
   private final EngineConfig config;
@@ -61,8 +60,8 @@ class HashRunner implements StepRunner {
   }
 
   /**
-   * @param window of some of its layers; 0: there are none
-   * @param ownBlocks whether these have blocks of their own
+   * @param window of some layers; 0 for none
+   * @param ownBlocks whether these layers have their own blocks
    */
   HashRunner(EngineConfig config, int ranks, int context, int window, boolean ownBlocks) {
     this.config = config;
@@ -154,7 +153,7 @@ class HashRunner implements StepRunner {
     for (int token = 0; token < VOCABULARY; token++) {
       drawn[token] = number ? (float) (4 * random.nextDouble()) : Float.NaN;
     }
-    drawn[NAN] = -100; // never written by itself
+    drawn[NAN] = -100; // never sampled
     drawn[REFUSED] = -100;
     return drawn;
   }
@@ -180,7 +179,7 @@ class HashRunner implements StepRunner {
         : new Routing(false, false, Arrays.stream(step.topK).boxed().toList()).of(LAYERS);
   }
 
-  /** The routes of a row: of two choices the second has the larger weight where tokens are even. */
+  /** The routes of a row: for even tokens the second choice has the larger weight. */
   static float[] routes(int token, int position, List<RoutedLayer> layers) {
     RouteLayout layout = new RouteLayout(layers);
     float[] row = new float[layout.width()];
@@ -203,7 +202,7 @@ class HashRunner implements StepRunner {
   @Override
   public void routes(int rank, int row, float[] into) {
     StepRows step = latest.rank(rank);
-    if (!step.tellsRoutes) {
+    if (!step.reportsRoutes) {
       throw new AssertionError("nobody asked for routes");
     }
     float[] routes = routes(step.tokens[row], step.positions[row], layers(step));

@@ -26,13 +26,11 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-/**
- * Texts of a PR-MoE over an int8 cache: near those of a float cache, and the same in any company.
- */
+/** A PR-MoE over an int8 cache: near a float cache, and independent of other sequences. */
 class Int8CacheTest {
   private static final int CONTEXT = 48;
 
-  /** Blocks for a third of the texts, and prefixes and guesses that change how rows come. */
+  /** Blocks for a third of the sequences, with shared prefixes and guesses. */
   private static final EngineConfig STORM =
       new EngineConfig(14, 4, 5, 16, 0, true, 3).withInt8Cache(true);
 
@@ -76,10 +74,10 @@ class Int8CacheTest {
         .getFirst();
   }
 
-  /** Writes the texts together, or each after the one before. */
-  private static List<Recorder> write(
+  /** Generates the sequences together, or one after the other. */
+  private static List<ListenerLog> write(
       Backend backend, LanguageModel model, EngineConfig config, boolean together) {
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     try {
       Engine.onRanks(
           backend,
@@ -88,7 +86,7 @@ class Int8CacheTest {
           config,
           engine -> {
             for (GenerationRequest request : requests()) {
-              Recorder recorder = new Recorder();
+              ListenerLog recorder = new ListenerLog();
               engine.submit(request, recorder);
               texts.add(recorder);
               do {
@@ -111,9 +109,9 @@ class Int8CacheTest {
   void aTextIsTheSameAloneAndInAStorm(int ranks, int experts, int tensor, int slices, int threads) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     Topology alone = new Topology(tensor, 1, tensor, slices);
-    List<Recorder> expected =
+    List<ListenerLog> expected =
         on(alone, 1, DType.FLOAT32, (backend, model) -> write(backend, model, ALONE, false));
-    List<Recorder> found =
+    List<ListenerLog> found =
         on(
             topology,
             threads,
@@ -128,7 +126,7 @@ class Int8CacheTest {
 
   /**
    * A byte is off by up to 1/254 of the head's largest element. Activations in bfloat16 then round
-   * to neighbours, which are 1/128 apart, layer after layer.
+   * to neighbours, 1/128 apart, layer after layer.
    */
   @ParameterizedTest
   @CsvSource({"FLOAT32, 0.02", "BFLOAT16, 0.08"})

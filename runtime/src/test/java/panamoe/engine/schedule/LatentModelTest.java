@@ -30,12 +30,12 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.testkit.EveryNativeBackend;
 
-/** Texts of a model with latent attention are the same in any company. */
+/** With latent attention, sequences do not depend on each other. */
 class LatentModelTest {
   private static final int CONTEXT = 40;
   private static final int TEXTS = 4;
 
-  /** Blocks for a part of the texts, and prefixes and guesses that change how rows come. */
+  /** Blocks for a part of the sequences, with shared prefixes and guesses. */
   private static final EngineConfig STORM = new EngineConfig(12, 4, 4, 16, 0, true, 3);
 
   private static final EngineConfig ALONE = new EngineConfig(10, 4, 1, 1, 1, false, 0);
@@ -63,14 +63,14 @@ class LatentModelTest {
             .toList());
   }
 
-  /** Writes the texts together, or each after the one before. */
-  private static List<Recorder> write(Engine engine, int count, boolean together) {
+  /** Generates the sequences together, or one after the other. */
+  private static List<ListenerLog> write(Engine engine, int count, boolean together) {
     Random random = new Random(4);
     int[] shared = random.ints(17, 0, 256).toArray();
-    List<Recorder> texts = new ArrayList<>();
+    List<ListenerLog> texts = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       int[] prompt = i % 2 == 0 ? shared : random.ints(1 + random.nextInt(20), 0, 256).toArray();
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       engine.submit(
           GenerationRequest.of(
                   prompt,
@@ -89,13 +89,13 @@ class LatentModelTest {
     return texts;
   }
 
-  private static List<Recorder> texts(
+  private static List<ListenerLog> texts(
       Topology topology, DType dtype, EngineConfig config, boolean together) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
               Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
-              List<Recorder> texts = new ArrayList<>();
+              List<ListenerLog> texts = new ArrayList<>();
               try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = model(backend, ranks, dtype)) {
                 Engine.onRanks(
@@ -118,7 +118,7 @@ class LatentModelTest {
     return model;
   }
 
-  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
+  private static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertTrue(expected.get(i).tokens.size() > 5);
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
@@ -126,16 +126,16 @@ class LatentModelTest {
     }
   }
 
-  /** Tensor ranks divide sums, and so are compared with themselves. */
+  /** Tensor ranks split sums, so they are compared among themselves. */
   @ParameterizedTest
   @CsvSource({"1, FLOAT32, false", "1, BFLOAT16, true", "2, FLOAT32, false"})
   void aTextIsThatOfOneAloneInAStorm(int tensor, DType dtype, boolean int8) {
     Topology topology = new Topology(tensor, 1, tensor, 1);
-    List<Recorder> alone = texts(topology, dtype, ALONE.withInt8Cache(int8), false);
+    List<ListenerLog> alone = texts(topology, dtype, ALONE.withInt8Cache(int8), false);
     assertSame(alone, texts(topology, dtype, STORM.withInt8Cache(int8), true));
   }
 
-  /** Steps that repeat are recorded: what they look up was made before. */
+  /** Repeated steps are captured: what they look up was created before. */
   @EveryNativeBackend
   void everyBackendRecordsItsSteps(Backend backend) {
     try (LanguageModel model = model(backend, Ranks.alone(), DType.FLOAT32);

@@ -32,8 +32,8 @@ import panamoe.testkit.BackendsUnderTest;
 import panamoe.testkit.ScarceMemory;
 
 /**
- * Decoding with a cache: the logits of a whole forward, and bits that no neighbour and no thread
- * changes.
+ * Decoding with a cache gives the logits of a full forward, with bits that depend on no other row
+ * and no thread.
  */
 class ModelRunnerTest {
   private static final int VOCABULARY = 37;
@@ -80,7 +80,7 @@ class ModelRunnerTest {
     return new Random(seed).ints(count, 0, VOCABULARY).toArray();
   }
 
-  /** Steps of a runner whose slots have the blocks of the cache in turn, the last one first. */
+  /** A runner whose slots have the cache's blocks in reverse order. */
   private static final class Run implements AutoCloseable {
     private static final int BLOCK = 4;
     private static final int WIDTH = Math.ceilDiv(CONTEXT, BLOCK);
@@ -102,7 +102,7 @@ class ModelRunnerTest {
     }
 
     /**
-     * The logits after the last of {@code tokens}, which go on in {@code slot} at {@code start}.
+     * The logits after the last of {@code tokens}, which start at {@code start} in {@code slot}.
      */
     float[] after(int slot, int start, int... tokens) {
       for (int i = 0; i < tokens.length; i++) {
@@ -133,7 +133,7 @@ class ModelRunnerTest {
     return model;
   }
 
-  /** Where memory ends in the middle of a constructor, nobody has anything to close. */
+  /** If memory ends within a constructor, the caller has nothing to close. */
   @Test
   void givesBackWhatItHasWhenMemoryEnds() {
     ModelConfig config = models().findFirst().orElseThrow();
@@ -165,7 +165,7 @@ class ModelRunnerTest {
         int[] tokens = tokens(1, 9);
         float[] whole = run.after(0, 0, tokens);
         float[] stepwise = null;
-        for (int i = 0; i < tokens.length; i++) { // the first unrecorded, the others replayed
+        for (int i = 0; i < tokens.length; i++) { // the first directly, the others by replay
           stepwise = run.after(1, i, tokens[i]);
         }
         assertArrayEquals(whole, stepwise, 0f, dtype.toString());
@@ -212,7 +212,7 @@ class ModelRunnerTest {
         for (int slot = 0; slot < 9; slot++) {
           run.after(slot, 0, slot == 4 ? tokens(5, 7) : tokens(50 + slot, 3 + slot));
         }
-        for (int turn = 0; turn < 3; turn++) { // computed, recorded, replayed: the same place again
+        for (int turn = 0; turn < 3; turn++) { // computed, captured, replayed
           int wanted = -1;
           for (int slot = 0; slot < 9; slot++) {
             run.rows.add(slot == 4 ? 11 : slot, slot, slot == 4 ? 7 : 3 + slot);
@@ -222,7 +222,7 @@ class ModelRunnerTest {
           results.add(run.logits(wanted));
         }
         int[] chunk = tokens(70, 5);
-        for (int i = 0; i < 5; i++) { // a prompt beside it, of which nothing is asked
+        for (int i = 0; i < 5; i++) { // another prompt, without wanted logits
           run.rows.add(chunk[i], 1, 4 + i);
         }
         results.add(run.after(4, 7, 11));

@@ -26,7 +26,7 @@ import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** A model with one NaN among its weights, in an expert that some texts use and others do not. */
+/** A model with one NaN among its weights, in an expert that only some sequences use. */
 class NonFiniteLayerTest {
   private static final int CONTEXT = 48;
   private static final ModelConfig CONFIG =
@@ -60,14 +60,14 @@ class NonFiniteLayerTest {
     return model;
   }
 
-  /** Texts that are written beside each other. */
-  private static List<Recorder> write(Backend backend, int layer, EngineConfig config) {
-    List<Recorder> texts = new ArrayList<>();
+  /** Sequences that run together. */
+  private static List<ListenerLog> write(Backend backend, int layer, EngineConfig config) {
+    List<ListenerLog> texts = new ArrayList<>();
     try (LanguageModel model = model(backend, layer);
         Engine engine = new Engine(backend, model, new ByteTokenizer(), config)) {
       for (int i = 0; i < 24; i++) {
         int[] prompt = new Random(i).ints(1 + i % 3, 0, 256).toArray();
-        Recorder text = new Recorder();
+        ListenerLog text = new ListenerLog();
         engine.submit(
             GenerationRequest.of(
                     prompt, SamplingConfig.of(1, 0, 1, i), StopConfig.of(1 + i % 4, List.of()))
@@ -86,11 +86,11 @@ class NonFiniteLayerTest {
   void theLayerIsNamedAndOtherTextsGoOn(int layer) {
     EngineConfig config = EngineConfig.of(8, CONTEXT).withGuesses(0);
     try (Backend backend = Backends.open("cpu", 2)) {
-      List<Recorder> healthy = write(backend, -1, config);
-      List<Recorder> texts = write(backend, layer, config);
+      List<ListenerLog> healthy = write(backend, -1, config);
+      List<ListenerLog> texts = write(backend, layer, config);
       int failed = 0;
       for (int i = 0; i < texts.size(); i++) {
-        Recorder text = texts.get(i);
+        ListenerLog text = texts.get(i);
         if (text.failure == null) {
           assertEquals(healthy.get(i).logprobBits, text.logprobBits);
           assertEquals(healthy.get(i).text.toString(), text.text.toString());
@@ -107,7 +107,7 @@ class NonFiniteLayerTest {
     }
   }
 
-  /** The first tokens of the prompt use the expert; its last ones are computed in later steps. */
+  /** The prompt's first tokens use the expert; its last ones come in later steps. */
   @Test
   void theLayerIsThatOfTheFirstTokenThatWentWrong() {
     try (Backend backend = Backends.open("cpu", 2);

@@ -8,12 +8,12 @@ import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 import panamoe.data.ByteTokenizer;
 
-/** A small model of bytes for tests of the engine: hidden 32, four heads, rotary positions. */
+/** A small byte-level model for the engine's tests: hidden 32, four heads, rotary positions. */
 public final class RotaryModel {
   private RotaryModel() {}
 
   /**
-   * @param experts of each layer; 0: a dense one
+   * @param experts of each layer; 0 for a dense one
    */
   public static ModelConfig of(
       int context, int keyValueHeads, List<Integer> experts, GateConfig gate) {

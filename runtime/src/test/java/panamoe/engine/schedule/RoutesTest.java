@@ -52,7 +52,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.BackendsUnderTest;
 
-/** The routes that an engine tells are those of its model's gates. */
+/** The engine reports the routes of its model's gates. */
 class RoutesTest {
   private static final int CONTEXT = 48;
   private static final Routing ALL = new Routing(true, true, List.of());
@@ -69,7 +69,7 @@ class RoutesTest {
     return model;
   }
 
-  /** Its MoE layers have a shared expert with a gate. */
+  /** With a gated shared expert in MoE layers. */
   private static ModelConfig withSharedExperts() {
     return new ModelConfig(
         MODEL.vocabulary(),
@@ -110,10 +110,10 @@ class RoutesTest {
         .with(routing);
   }
 
-  private static List<Recorder> write(Engine engine, List<GenerationRequest> requests) {
-    List<Recorder> texts = new ArrayList<>();
+  private static List<ListenerLog> write(Engine engine, List<GenerationRequest> requests) {
+    List<ListenerLog> texts = new ArrayList<>();
     for (GenerationRequest request : requests) {
-      texts.add(new Recorder());
+      texts.add(new ListenerLog());
       engine.submit(request, texts.getLast());
       engine.step();
     }
@@ -121,7 +121,7 @@ class RoutesTest {
     return texts;
   }
 
-  /** For each MoE layer the experts and weights that its gate gives to the rows of a text. */
+  /** For each MoE layer, the experts and weights that its gate gives to the rows of a sequence. */
   private static final class Gates {
     final Map<Integer, int[]> choice = new LinkedHashMap<>();
     final Map<Integer, float[]> weight = new LinkedHashMap<>();
@@ -146,13 +146,13 @@ class RoutesTest {
     }
   }
 
-  private static int[] all(GenerationRequest request, Recorder text) {
+  private static int[] all(GenerationRequest request, ListenerLog text) {
     return IntStream.concat(
             Arrays.stream(request.prompt()), text.tokens.stream().mapToInt(token -> token))
         .toArray();
   }
 
-  /** A shared expert's gate has that expert alone. */
+  /** A shared expert's gate has only that expert. */
   @ParameterizedTest
   @MethodSource("panamoe.testkit.BackendsUnderTest#all")
   void leaveTheGatesOfSharedExpertsOut(Backend backend) {
@@ -184,10 +184,10 @@ class RoutesTest {
         Engine engine = new Engine(backend, model, new ByteTokenizer(), ROOMY.withGuesses(3))) {
       List<GenerationRequest> requests =
           IntStream.range(0, 4).mapToObj(seed -> request(seed, ALL)).toList();
-      List<Recorder> texts = write(engine, requests);
+      List<ListenerLog> texts = write(engine, requests);
       for (int i = 0; i < texts.size(); i++) {
         GenerationRequest request = requests.get(i);
-        Recorder text = texts.get(i);
+        ListenerLog text = texts.get(i);
         int rows = request.prompt().length + text.tokens.size() - 1;
         Gates gates = new Gates(backend, model, Arrays.copyOf(all(request, text), rows));
         List<RouteStatistics.Layer> layers = text.generation.routes().layers();
@@ -222,7 +222,7 @@ class RoutesTest {
   void changeNoBitOfATextAndAreToldOnlyIfAskedFor() {
     try (Backend backend = Backends.open("cpu", 2);
         LanguageModel model = model(backend, MODEL, Ranks.alone())) {
-      List<List<Recorder>> runs = new ArrayList<>();
+      List<List<ListenerLog>> runs = new ArrayList<>();
       for (Routing routing : List.of(ALL, Routing.USUAL, new Routing(true, false, List.of()))) {
         try (Engine engine = new Engine(backend, model, new ByteTokenizer(), ROOMY)) {
           runs.add(
@@ -231,7 +231,7 @@ class RoutesTest {
         }
       }
       for (int i = 0; i < 5; i++) {
-        for (List<Recorder> run : runs) {
+        for (List<ListenerLog> run : runs) {
           assertEquals(runs.getFirst().get(i).tokens, run.get(i).tokens);
           assertEquals(runs.getFirst().get(i).logprobBits, run.get(i).logprobBits);
         }
@@ -255,7 +255,7 @@ class RoutesTest {
     }
   }
 
-  /** Recomputed rows, refused guesses and neighbours on any rank change no text's statistics. */
+  /** Recomputed rows, rejected guesses and other sequences change no statistics. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2})
   void countEachRowOfATextOnce(int ranks) {
@@ -276,11 +276,11 @@ class RoutesTest {
           GenerationRequest.of(prompt, SamplingConfig.GREEDY, StopConfig.of(25, List.of()))
               .with(i % 3 == 2 ? Routing.USUAL : ALL));
     }
-    List<Recorder> texts = write(engine, requests);
+    List<ListenerLog> texts = write(engine, requests);
     assertTrue(engine.interruptions() > 0);
     long counted = 0;
     for (int i = 0; i < texts.size(); i++) {
-      Recorder text = texts.get(i);
+      ListenerLog text = texts.get(i);
       if (i % 3 == 2) {
         continue;
       }
@@ -303,7 +303,7 @@ class RoutesTest {
     assertTrue(all.join().layers().getLast().routes() > counted);
   }
 
-  /** What a text shares with an earlier one is not computed for it. */
+  /** Shared prefixes are not computed again. */
   @Test
   void leaveOutSharedRows() {
     Engine engine = HashEngine.of(new EngineConfig(40, 4, 4, 16, 1, true, 0), 64, () -> {});
@@ -347,9 +347,9 @@ class RoutesTest {
   }
 
   /**
-   * With a top-k of k - 1 a model writes what a model of the same weights and that k writes, beside
-   * texts of its own k, recorded and not, with guesses and shared blocks; and the others go on as
-   * they would.
+   * A request with top-k k - 1 gives the completion of a model with the same weights and that k,
+   * next to sequences with its own k, captured or not, with guesses and shared blocks; the others
+   * are unchanged.
    */
   @ParameterizedTest
   @MethodSource("gates")
@@ -357,7 +357,7 @@ class RoutesTest {
     List<Integer> experts = List.of(8, 0, 8);
     Routing fewer = new Routing(true, true, List.of(gate.topK() - 1));
     EngineConfig sharing = new EngineConfig(200, 4, 8, 32, 0.25, true, 2);
-    List<List<Recorder>> expected = new ArrayList<>();
+    List<List<ListenerLog>> expected = new ArrayList<>();
     for (int topK : new int[] {gate.topK(), gate.topK() - 1}) {
       try (LanguageModel model =
               model(
@@ -374,16 +374,16 @@ class RoutesTest {
             model(backend, RotaryModel.of(CONTEXT, 4, experts, gate), Ranks.alone());
         Engine engine = new Engine(backend, model, new ByteTokenizer(), sharing)) {
       List<GenerationRequest> requests = new ArrayList<>();
-      for (int turn = 0; turn < 2; turn++) { // each prompt has been there with the other top-k
+      for (int turn = 0; turn < 2; turn++) { // each prompt was cached with the other top-k
         for (int seed = 0; seed < 4; seed++) {
           requests.add(request(seed, seed % 2 == turn ? ALL : fewer));
         }
       }
-      List<Recorder> texts = write(engine, requests);
-      texts.addAll(write(engine, List.of(requests.get(0), requests.get(1)))); // one by one
+      List<ListenerLog> texts = write(engine, requests);
+      texts.addAll(write(engine, List.of(requests.get(0), requests.get(1)))); // one at a time
       for (int i = 0; i < texts.size(); i++) {
         int kind = requests.get(i % 8).routing() == ALL ? 0 : 1;
-        Recorder want = expected.get(kind).get(i % 4);
+        ListenerLog want = expected.get(kind).get(i % 4);
         assertEquals(want.tokens, texts.get(i).tokens);
         assertEquals(want.logprobBits, texts.get(i).logprobBits);
         if (i < 4) { // nothing is shared yet
@@ -394,15 +394,15 @@ class RoutesTest {
     }
   }
 
-  /** What is kept is the gate's weight of the experts that are left, by the whole gate. */
+  /** Kept is the gate's weight of the remaining experts divided by all of it. */
   private static void assertKept(
-      Backend backend, LanguageModel model, GenerationRequest request, Recorder text) {
+      Backend backend, LanguageModel model, GenerationRequest request, ListenerLog text) {
     List<RouteStatistics.Layer> layers = text.generation.routes().layers();
     if (request.routing() == ALL) {
       layers.forEach(layer -> assertEquals(1, layer.kept()));
       return;
     }
-    // Only the first MoE layer sees the same rows as in the unlimited model.
+    // Only the first MoE layer sees the rows of the unlimited model.
     RouteStatistics.Layer first = layers.getFirst();
     int topK = first.topK();
     int rows = Math.toIntExact(first.routes() / topK);
@@ -422,7 +422,7 @@ class RoutesTest {
     assertTrue(first.kept() < 1);
   }
 
-  /** Rows with another top-k are other rows, though their tokens are the same. */
+  /** The same tokens with another top-k have other keys and values. */
   @Test
   void textsOfAnotherTopKShareNothing() {
     Engine engine = HashEngine.of(new EngineConfig(40, 4, 4, 16, 1, true, 0), 64, () -> {});
@@ -455,11 +455,12 @@ class RoutesTest {
     GenerationRequest request = request(1, new Routing(false, false, numbers));
     assertEquals(
         message,
-        assertThrows(IllegalArgumentException.class, () -> engine.submit(request, new Recorder()))
+        assertThrows(
+                IllegalArgumentException.class, () -> engine.submit(request, new ListenerLog()))
             .getMessage());
   }
 
-  private record OverRanks(List<Recorder> texts, RouteStatistics all) {}
+  private record OverRanks(List<ListenerLog> texts, RouteStatistics all) {}
 
   private static OverRanks over(Topology topology) {
     return ThreadWorld.of(topology.ranks())
@@ -475,7 +476,7 @@ class RoutesTest {
                     new ByteTokenizer(),
                     ROOMY,
                     engine -> {
-                      List<Recorder> texts =
+                      List<ListenerLog> texts =
                           write(
                               engine,
                               IntStream.range(0, 7)
@@ -497,7 +498,7 @@ class RoutesTest {
   void areAlikeOverRanks() {
     OverRanks expected = over(Topology.ONE);
     long rows = 0;
-    for (Recorder text : expected.texts) {
+    for (ListenerLog text : expected.texts) {
       rows += text.generation.routes().layers().getFirst().routes();
     }
     assertEquals(rows, expected.all.layers().getFirst().routes());
@@ -509,8 +510,8 @@ class RoutesTest {
       assertEquals(
           expected.all.layers().getLast().kept(), found.all.layers().getLast().kept(), 1e-5);
       for (int i = 0; i < expected.texts.size(); i++) {
-        Recorder want = expected.texts.get(i);
-        Recorder have = found.texts.get(i);
+        ListenerLog want = expected.texts.get(i);
+        ListenerLog have = found.texts.get(i);
         assertAlike(want.generation.routes(), have.generation.routes());
         for (int token = 0; token < want.tokens.size(); token++) {
           assertArrayEquals(want.experts.get(token), have.experts.get(token));
@@ -531,7 +532,7 @@ class RoutesTest {
       String message =
           assertThrows(
                   IllegalArgumentException.class,
-                  () -> engine.submit(request(1, ALL), new Recorder()))
+                  () -> engine.submit(request(1, ALL), new ListenerLog()))
               .getMessage();
       assertTrue(message.contains("no MoE layers"), message);
       var statistics = engine.routeStatistics();

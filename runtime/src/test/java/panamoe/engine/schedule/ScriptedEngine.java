@@ -11,8 +11,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Engines over a model that wants to write a given text: its next byte is by far the most probable
- * one, then the end of the text; all other bytes have random logits. One text at a time.
+ * Engines over a model that generates a given text: its next byte is by far the most probable, then
+ * the end of text; all other bytes have random logits. One sequence at a time.
  */
 public final class ScriptedEngine {
   private static final float CERTAIN = 100;
@@ -24,7 +24,7 @@ public final class ScriptedEngine {
     return of(config, context, tokenizer, tokenizer.encode(script));
   }
 
-  /** As above, with other tokens. */
+  /** With another tokenizer. */
   public static Engine of(EngineConfig config, int context, Tokenizer tokenizer, int[] text) {
     Backend backend = new ReferenceBackend();
     StepRunner runner =

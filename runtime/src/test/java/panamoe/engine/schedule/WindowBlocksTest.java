@@ -17,8 +17,8 @@ import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 
 /**
- * Layers with a window have few blocks of their own, and texts are those of layers that keep all:
- * over a model that is a hash of what its cache holds.
+ * Layers with a window have few blocks, and sequences equal those of layers that keep all, over a
+ * model whose logits are a hash of its cache.
  */
 class WindowBlocksTest {
   private static final int CONTEXT = 40;
@@ -38,20 +38,17 @@ class WindowBlocksTest {
     assertEquals(0, engine.windowBlocks(), "blocks of windows are lost");
   }
 
-  /** Alone, with one block of a token for each of its positions in all layers. */
-  private static Recorder alone(GenerationRequest request, int window) {
+  /** A single sequence, with a block of one token for each position in all layers. */
+  private static ListenerLog alone(GenerationRequest request, int window) {
     EngineConfig config = new EngineConfig(CONTEXT, 1, 1, 1, 1, false, 0);
     Engine engine = engine(new HashRunner(config, 1, CONTEXT, window, false), config, 1, CONTEXT);
-    Recorder recorder = new Recorder();
+    ListenerLog recorder = new ListenerLog();
     engine.submit(request, recorder);
     while (engine.step()) {}
     return recorder;
   }
 
-  /**
-   * Whatever runs beside a text, whatever it shares, wherever it is interrupted or cancelled, and
-   * whatever it guesses.
-   */
+  /** With any other sequences, shared prefixes, preemptions, cancellations and guesses. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
   void aTextIsTheSameAloneAndInAStorm(int seed) {
@@ -76,8 +73,8 @@ class WindowBlocksTest {
         request -> alone(request, window));
   }
 
-  private static Recorder submit(Engine engine, int[] prompt, int tokens) {
-    Recorder recorder = new Recorder();
+  private static ListenerLog submit(Engine engine, int[] prompt, int tokens) {
+    ListenerLog recorder = new ListenerLog();
     StopConfig until = new StopConfig(tokens, 0, List.of(), Set.of(), true, false);
     engine.submit(GenerationRequest.of(prompt, SamplingConfig.GREEDY, until), recorder);
     return recorder;
@@ -87,7 +84,9 @@ class WindowBlocksTest {
     return new Random(seed).ints(length, 0, HashRunner.NAN).toArray();
   }
 
-  /** Few blocks for long texts, yet all that the next rows read, also behind wrong guesses. */
+  /**
+   * Few blocks for long sequences, but all that the next rows read, also after rejected guesses.
+   */
   @Test
   void aLongTextUsesTheBlocksOfItsWindow() {
     int window = 10;
@@ -95,13 +94,13 @@ class WindowBlocksTest {
     EngineConfig config = new EngineConfig(3 * 250, 4, 3, 16, 1, true, guesses);
     assertEquals(2 * (3 * (3 + 2) + 4), config.windowBlocks(window));
     Engine engine = windowed(config, 1, 1000, window);
-    List<Recorder> texts =
+    List<ListenerLog> texts =
         IntStream.range(0, 3).mapToObj(text -> submit(engine, prompt(text, 400), 600)).toList();
     double usage = 0;
     while (engine.step()) {
       int least = 0;
-      int most = config.blocksOf(16); // of prompts in this step
-      for (Recorder text : texts) {
+      int most = config.blocksOf(16); // prompts in this step
+      for (ListenerLog text : texts) {
         int computed = text.over() || text.tokens.isEmpty() ? 0 : 400 + text.tokens.size() - 1;
         int first = Math.max(0, computed - window + 1) / 4;
         least += config.blocksOf(computed) - first;
@@ -116,14 +115,14 @@ class WindowBlocksTest {
     assertEquals(0, engine.interruptions());
   }
 
-  /** The row after wrong guesses reads a window that begins before theirs. */
+  /** The row after rejected guesses reads a window that begins before theirs. */
   @Test
   void wrongGuessesLetNothingGo() {
     CacheBlocks cache = new CacheBlocks(new EngineConfig(20, 1, 1, 16, 1, true, 4), 3);
     StepPlan plan = new StepPlan(1, 16);
     GenerationRequest request =
         GenerationRequest.of(prompt(5, 6), SamplingConfig.GREEDY, StopConfig.of(9, List.of()));
-    Sequence text = new Sequence(request, new Recorder(), null, 0, List.of(), null, null, 0);
+    Sequence text = new Sequence(request, new ListenerLog(), null, 0, List.of(), null, null, 0);
     text.rank = 0;
     text.slot = 0;
     cache.find(text);
@@ -145,7 +144,7 @@ class WindowBlocksTest {
     assertEquals(20, cache.unused());
   }
 
-  /** Of texts that guess in turn, each holds blocks of its latest guesses alone. */
+  /** Sequences that guess alternately hold blocks of their latest guesses only. */
   @Test
   void oldGuessesHoldNothing() {
     int guesses = 16;
@@ -157,7 +156,8 @@ class WindowBlocksTest {
     for (int slot = 0; slot < 8; slot++) {
       GenerationRequest request =
           GenerationRequest.of(prompt(slot, 1), SamplingConfig.GREEDY, StopConfig.of(9, List.of()));
-      Sequence text = new Sequence(request, new Recorder(), null, slot, List.of(), null, null, 0);
+      Sequence text =
+          new Sequence(request, new ListenerLog(), null, slot, List.of(), null, null, 0);
       text.rank = 0;
       text.slot = slot;
       cache.find(text);
@@ -182,41 +182,41 @@ class WindowBlocksTest {
     assertEquals(0, cache.windowsUsed());
   }
 
-  /** What a later text shares ends where a whole window of it is still there. */
+  /** A shared prefix ends where its whole last window is still cached. */
   @Test
   void aTextGoesOnBehindAWindowThatIsThere() {
     EngineConfig config = new EngineConfig(100, 4, 1, 4, 1, true, 0);
     assertEquals(10, config.windowBlocks(8));
     Engine engine = windowed(config, 1, CONTEXT, 8);
-    Recorder first = submit(engine, prompt(1, 29), 3);
+    ListenerLog first = submit(engine, prompt(1, 29), 3);
     drain(engine);
-    submit(engine, prompt(2, 15), 2); // takes two blocks that were never used, and the first two
+    submit(engine, prompt(2, 15), 2); // takes two unused blocks, and the first two
     drain(engine);
-    Recorder second = submit(engine, prompt(1, 29), 3);
+    ListenerLog second = submit(engine, prompt(1, 29), 3);
     drain(engine);
     assertEquals(28, second.generation.sharedTokens());
     submit(engine, prompt(3, 36), 4); // takes all
     drain(engine);
-    Recorder third = submit(engine, prompt(1, 29), 3);
+    ListenerLog third = submit(engine, prompt(1, 29), 3);
     drain(engine);
     assertEquals(0, third.generation.sharedTokens());
     assertEquals(first.tokens, second.tokens);
     assertEquals(first.tokens, third.tokens);
-    Recorder fourth = submit(engine, prompt(1, 29), 3);
+    ListenerLog fourth = submit(engine, prompt(1, 29), 3);
     drain(engine);
     assertEquals(28, fourth.generation.sharedTokens(), "the third has computed the window again");
     assertEquals(first.tokens, fourth.tokens);
   }
 
-  /** Texts of one beginning read one window of it, which stays until the last has passed it. */
+  /** Sequences with one prefix share its window until the last has passed it. */
   @Test
   void textsOfOneBeginningShareItsWindow() {
     int[] prompt = prompt(4, 25);
     EngineConfig config = new EngineConfig(100, 4, 8, 64, 0.25, true, 0);
     Engine engine = windowed(config, 1, CONTEXT, 8);
-    Recorder first = submit(engine, prompt, 4);
+    ListenerLog first = submit(engine, prompt, 4);
     drain(engine);
-    Recorder[] texts = new Recorder[8];
+    ListenerLog[] texts = new ListenerLog[8];
     for (int i = 0; i < texts.length; i++) {
       texts[i] = submit(engine, prompt, i);
     }

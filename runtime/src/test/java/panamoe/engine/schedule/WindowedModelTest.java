@@ -30,19 +30,16 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-/**
- * Texts of a PR-MoE with windows in some of its layers: in any company those of a model whose
- * layers all keep every token.
- */
+/** A PR-MoE with windows in some layers: sequences equal those of layers that keep every token. */
 class WindowedModelTest {
   private static final int CONTEXT = 64;
 
-  /** Blocks for a third of the texts, and prefixes and guesses that change how rows come. */
+  /** Blocks for a third of the sequences, with shared prefixes and guesses. */
   private static final EngineConfig STORM = new EngineConfig(18, 4, 5, 16, 0, true, 3);
 
   private static final EngineConfig ALONE = new EngineConfig(16, 4, 1, 1, 1, false, 0);
 
-  /** Of each layer; 0: none, as is one beyond the context. */
+  /** By layer; 0 for none, and one beyond the context counts as none. */
   private static final int[] WINDOWS = {7, 0, 3, CONTEXT};
 
   private static final ModelConfig MODEL = withWindows();
@@ -80,11 +77,11 @@ class WindowedModelTest {
     return requests;
   }
 
-  /** Writes the texts together, or each after the one before. */
-  private static List<Recorder> write(Engine engine, int count, boolean together) {
-    List<Recorder> texts = new ArrayList<>();
+  /** Generates the sequences together, or one after the other. */
+  private static List<ListenerLog> write(Engine engine, int count, boolean together) {
+    List<ListenerLog> texts = new ArrayList<>();
     for (GenerationRequest request : requests(count)) {
-      Recorder recorder = new Recorder();
+      ListenerLog recorder = new ListenerLog();
       engine.submit(request, recorder);
       texts.add(recorder);
       do {
@@ -107,7 +104,7 @@ class WindowedModelTest {
   }
 
   /** With the same blocks in all layers. */
-  private static List<Recorder> expected(
+  private static List<ListenerLog> expected(
       Backend backend, DType dtype, EngineConfig config, int count, boolean together) {
     try (LanguageModel model = model(backend, Ranks.alone(), dtype);
         Engine engine =
@@ -122,13 +119,13 @@ class WindowedModelTest {
     }
   }
 
-  private static List<Recorder> texts(
+  private static List<ListenerLog> texts(
       Topology topology, DType dtype, EngineConfig config, boolean together) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
               Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
-              List<Recorder> texts = new ArrayList<>();
+              List<ListenerLog> texts = new ArrayList<>();
               try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = model(backend, ranks, dtype)) {
                 Engine.onRanks(
@@ -147,7 +144,7 @@ class WindowedModelTest {
         .getFirst();
   }
 
-  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
+  private static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertTrue(expected.get(i).tokens.size() > 5);
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
@@ -158,7 +155,7 @@ class WindowedModelTest {
   @ParameterizedTest
   @CsvSource({"1, FLOAT32, false", "1, BFLOAT16, true", "2, FLOAT32, true"})
   void aTextIsThatOfAWholeCacheInAStorm(int ranks, DType dtype, boolean int8) {
-    List<Recorder> expected;
+    List<ListenerLog> expected;
     try (Backend backend = Backends.open("cpu", 1)) {
       expected = expected(backend, dtype, ALONE.withInt8Cache(int8), 12, false);
     }
@@ -167,21 +164,21 @@ class WindowedModelTest {
     assertSame(expected, texts(topology, dtype, storm, true));
   }
 
-  /** Tensor ranks divide sums, and so are compared with themselves. */
+  /** Tensor ranks split sums, so they are compared among themselves. */
   @ParameterizedTest
   @CsvSource({"2, 1"})
   void tensorRanksHoldWindowsToo(int tensor, int slices) {
     Topology topology = new Topology(tensor, 1, tensor, slices);
-    List<Recorder> expected = texts(topology, DType.FLOAT32, ALONE, false);
+    List<ListenerLog> expected = texts(topology, DType.FLOAT32, ALONE, false);
     assertSame(expected, texts(topology, DType.FLOAT32, STORM, true));
   }
 
-  /** What a released block holds by now reaches no kernel's result. */
+  /** The later content of a released block changes no result. */
   @ParameterizedTest
   @MethodSource("panamoe.testkit.BackendsUnderTest#natives")
   void everyBackendReadsWindowsAlone(Backend backend) {
     EngineConfig config = new EngineConfig(32, 4, 2, 8, 1, false, 0);
-    List<Recorder> expected = expected(backend, DType.FLOAT32, config, 2, true);
+    List<ListenerLog> expected = expected(backend, DType.FLOAT32, config, 2, true);
     try (LanguageModel model = model(backend, Ranks.alone(), DType.FLOAT32);
         Engine engine = new Engine(backend, model, new ByteTokenizer(), config)) {
       assertSame(expected, write(engine, 2, true));

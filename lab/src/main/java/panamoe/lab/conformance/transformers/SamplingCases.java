@@ -65,7 +65,7 @@ public final class SamplingCases {
         }
         sampler.ask(row, state);
       }
-      sampler.draw(); // gives the changed logits to a card
+      sampler.sample(); // gives the changed logits to a card
       replay.close("out.repetition_penalty", penalised.toFloats());
     }
   }
@@ -113,7 +113,7 @@ public final class SamplingCases {
         rows.rows(row, row + 1).set(logits);
         sampler.ask(row, state);
       }
-      sampler.draw();
+      sampler.sample();
       for (int row = 0; row < draws; row++) {
         drawn[sampler.token(row)]++;
       }

@@ -23,8 +23,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Ranks that would compute something else than the others. */
-class UnlikeRanksTest {
+/** Ranks that would compute different things. */
+class RankMismatchTest {
   private static final Duration PATIENCE = Duration.ofMinutes(1);
   private static final LayerSettings LAYER = LayerSettings.of(16, 32, 4, 2);
   private static final ModelSettings MODEL = ModelSettings.of(32, 8, 8, 2, List.of(0, 4));
@@ -85,7 +85,7 @@ class UnlikeRanksTest {
         refused);
   }
 
-  /** A rank's program, for the place that it has. */
+  /** The program of a given rank. */
   private interface OfRank {
     Object run(TcpRank self, int rank) throws Exception;
   }
@@ -118,7 +118,7 @@ class UnlikeRanksTest {
     return assertThrows(CompletionException.class, rank::join).getCause();
   }
 
-  /** As processes: each has a world of its own, and all throw the one sentence. */
+  /** In processes: each has its own world, and all throw the same sentence. */
   @Test
   void everyRankByTcpSaysTheSame() throws Exception {
     List<CompletableFuture<Object>> ranks =
@@ -179,7 +179,7 @@ class UnlikeRanksTest {
     }
   }
 
-  /** One training step of a rank, then the optimizer's. */
+  /** One training step of a rank and its optimizer. */
   private static void step(TrainableModel model, AdamW optimizer, double rate) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment tokens = arena.allocate(ValueLayout.JAVA_INT, 8);
@@ -216,7 +216,7 @@ class UnlikeRanksTest {
     }
   }
 
-  /** A rate that changes later, and a parameter that an optimizer of the caller's has changed. */
+  /** A rate that changes later, and a parameter changed by the caller's optimizer. */
   @Test
   void laterStepsAreComparedToo() {
     String refused =

@@ -10,26 +10,26 @@ import panamoe.comm.CommunicationException;
 import panamoe.engine.Generation;
 import panamoe.engine.schedule.EngineThread;
 
-/** Answers a request with its texts as the engine writes them. Used by its connection's thread. */
-final class TextResponse {
+/** Sends the response of a request while the engine generates. Used by its connection's thread. */
+final class CompletionResponse {
   private static final byte[] COMMENT = ":\n\n".getBytes(StandardCharsets.UTF_8);
   private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.UTF_8);
   private static final byte[] SPACE = {'\n'};
   private static final byte[] NOTHING = {};
 
   private final HttpExchange call;
-  private final TextRequest request;
+  private final CompletionRequest request;
   private final ResponseForm form;
   private final EngineThread engine;
   private final Connection connection;
   private final Duration ping;
-  private final List<StreamedText> texts = new ArrayList<>();
-  private OutputStream out; // null until the answer has begun
+  private final List<StreamedChoice> texts = new ArrayList<>();
+  private OutputStream out; // null until the response has begun
   private boolean anyToken;
 
-  TextResponse(
+  CompletionResponse(
       HttpExchange call,
-      TextRequest request,
+      CompletionRequest request,
       ResponseForm form,
       EngineThread engine,
       Connection connection,
@@ -40,21 +40,21 @@ final class TextResponse {
     this.engine = engine;
     this.connection = connection;
     this.ping = ping;
-    for (int choice = 0; choice < request.texts(); choice++) {
-      texts.add(new StreamedText());
+    for (int choice = 0; choice < request.choices(); choice++) {
+      texts.add(new StreamedChoice());
     }
   }
 
   /**
-   * Answers when all texts are written. A client that waits for long is sent white space from the
-   * first token on, which shows whether it is there.
+   * Sends one response when all choices have ended. From the first token on, a waiting client is
+   * sent white space, which fails if it has gone.
    *
-   * @throws ApiError if a text failed; if the answer has begun, it cannot be sent any more
+   * @throws ApiError if a choice failed; it cannot be sent if the response has begun
    * @throws IOException if the client has gone
    */
   void whole() throws IOException, InterruptedException {
     for (int open = texts.size(); open > 0; ) {
-      TextEvent event = connection.events().take(ping);
+      ChoiceEvent event = connection.events().take(ping);
       switch (event) {
         case null -> {
           requireEngine();
@@ -62,19 +62,19 @@ final class TextResponse {
             space();
           }
         }
-        case TextEvent.Piece piece -> add(piece);
-        case TextEvent.Ended(int choice, Generation text) -> {
+        case ChoiceEvent.Piece piece -> add(piece);
+        case ChoiceEvent.Ended(int choice, Generation text) -> {
           end(choice, text);
           open--;
         }
-        case TextEvent.Failed(_, ApiError error) -> throw error;
+        case ChoiceEvent.Failed(_, ApiError error) -> throw error;
       }
     }
-    byte[] answer = Json.bytes(form.whole(texts, usage()));
+    byte[] response = Json.bytes(form.whole(texts, usage()));
     if (out == null) {
-      connection.send(() -> call.answerJson(answer));
+      connection.send(() -> call.respondJson(response));
     } else {
-      write(answer, false);
+      write(response, false);
       connection.send(out::close);
     }
   }
@@ -87,7 +87,7 @@ final class TextResponse {
   }
 
   /**
-   * Answers in events, each as soon as there is something to tell.
+   * Sends server-sent events, each as soon as possible.
    *
    * @throws IOException if the client has gone
    */
@@ -97,32 +97,32 @@ final class TextResponse {
     try {
       boolean[] begun = new boolean[texts.size()];
       for (int open = texts.size(); open > 0; ) {
-        TextEvent event = connection.events().take(ping);
+        ChoiceEvent event = connection.events().take(ping);
         switch (event) {
           case null -> {
             requireEngine();
             write(COMMENT, true);
           }
-          case TextEvent.Piece piece -> {
+          case ChoiceEvent.Piece piece -> {
             begin(begun, piece.choice());
             anyToken = true;
-            Object told = form.piece(piece);
-            if (told != null) {
-              chunk(told);
+            Object json = form.piece(piece);
+            if (json != null) {
+              chunk(json);
             } else {
               write(NOTHING, connection.events().isEmpty());
             }
           }
-          case TextEvent.Ended(int choice, Generation text) -> {
+          case ChoiceEvent.Ended(int choice, Generation text) -> {
             end(choice, text);
             begin(begun, choice);
             chunk(form.end(choice, texts.get(choice)));
             open--;
           }
-          case TextEvent.Failed(_, ApiError error) -> throw error;
+          case ChoiceEvent.Failed(_, ApiError error) -> throw error;
         }
       }
-      if (request.answer().usage()) {
+      if (request.delivery().usage()) {
         chunk(form.usage(usage()));
       }
       write(DONE, false);
@@ -167,7 +167,7 @@ final class TextResponse {
         });
   }
 
-  private void add(TextEvent.Piece piece) {
+  private void add(ChoiceEvent.Piece piece) {
     anyToken = true;
     texts.get(piece.choice()).add(piece);
   }
@@ -189,26 +189,26 @@ final class TextResponse {
     }
   }
 
-  /** The error of a text that waited for its first step when the engine failed. */
+  /** The error of a sequence that had not started when the engine failed. */
   private static ApiError failed(Throwable failure) {
     return ApiError.unavailable(
-        "the server stopped before the text was written: " + reason(failure),
+        "the server stopped before the completion ended: " + reason(failure),
         ServerState.FAILED.word());
   }
 
-  /** What clients are told of a failure. */
+  /** The reason of a failure, for clients. */
   static String reason(Throwable failure) {
     return failure instanceof IllegalArgumentException || failure instanceof CommunicationException
         ? failure.getMessage()
         : failure.getClass().getSimpleName();
   }
 
-  /** The error of a text that the server cannot end. */
+  /** The error of an unfinished sequence. */
   static ApiError stopped(ServerState state) {
-    return ApiError.unavailable("the server stopped before the text was written", state.word());
+    return ApiError.unavailable("the server stopped before the completion ended", state.word());
   }
 
   private Usage usage() {
-    return Usage.of(texts.stream().map(StreamedText::generation).toList(), request.n());
+    return Usage.of(texts.stream().map(StreamedChoice::generation).toList(), request.n());
   }
 }

@@ -19,10 +19,10 @@ import tools.jackson.databind.node.JsonNodeFactory;
 /**
  * Chat completions and completions. Thread-safe.
  *
- * @param engine gives the engine; throws an ApiError while the server has none
- * @param log keeps the texts; null: nobody does
+ * @param engine the engine; throws an ApiError while there is none
+ * @param log logs completions; null for no log
  */
-record TextEndpoint(
+record CompletionEndpoint(
     ServedModel model,
     Limits limits,
     Admission admission,
@@ -43,13 +43,14 @@ record TextEndpoint(
     fields.refuseExcept("modalities", JsonNodeFactory.instance.arrayNode().add("text"));
     fields.ignore("verbosity");
     List<int[]> prompts = List.of(chat.tokens(prompt));
-    TextRequest request = read(call, fields, prompts, tools, logprobs ? top : -1, chat.ends());
-    boolean free = !tools.required() && !Constraints.isFormat(fields);
+    CompletionRequest request =
+        read(call, fields, prompts, tools, logprobs ? top : -1, chat.ends());
+    boolean json = Constraints.isFormat(fields);
     List<Reply> replies =
-        chat.repliesPlainly(tools.any())
+        chat.repliesPlainly(tools)
             ? List.of()
-            : Stream.generate(() -> chat.reply(prompt, free, tools.any()))
-                .limit(request.texts())
+            : Stream.generate(() -> chat.reply(prompt, json, tools))
+                .limit(request.choices())
                 .toList();
     ChatForm form = new ChatForm(head("chatcmpl-"), request, model.tokenizer(), replies);
     write(call, fields, request, form);
@@ -68,11 +69,12 @@ record TextEndpoint(
     if (fields.take("tools") != null) {
       throw ApiError.unsupported("tools belong to chat: ask /v1/chat/completions", "tools");
     }
-    TextRequest request = read(call, fields, prompts, Tools.NONE, logprobs, ChatFormat.Ends.NONE);
+    CompletionRequest request =
+        read(call, fields, prompts, Tools.NONE, logprobs, ChatFormat.Ends.NONE);
     write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
   }
 
-  private TextRequest read(
+  private CompletionRequest read(
       HttpExchange call,
       Fields fields,
       List<int[]> prompts,
@@ -81,7 +83,7 @@ record TextEndpoint(
       ChatFormat.Ends ends)
       throws InterruptedException {
     try {
-      return new TextFields(fields, model)
+      return new CompletionFields(fields, model)
           .read(prompts, tools, logprobs, limits.defaultMaxTokens(), call, ends);
     } catch (InterruptedException e) {
       metrics.cancelled("disconnect");
@@ -97,43 +99,43 @@ record TextEndpoint(
         model.fingerprint());
   }
 
-  private void write(HttpExchange call, Fields fields, TextRequest request, ResponseForm form)
+  private void write(HttpExchange call, Fields fields, CompletionRequest request, ResponseForm form)
       throws IOException, InterruptedException {
     EngineThread ready = engine.get();
     RequestLog.Request logged = log == null ? null : log.request(form.head(), fields);
-    try (Admission.Place place = admission.admit(request)) {
+    try (Admission.Slots slots = admission.admit(request)) {
       Connection connection = connections.open(call::cut);
-      RunningSequences texts =
-          new RunningSequences(ready, request, connection.events(), place, metrics, logged);
+      RunningSequences sequences =
+          new RunningSequences(ready, request, connection.events(), slots, metrics, logged);
       try {
-        start(texts, request);
-        TextResponse answer =
-            new TextResponse(call, request, form, ready, connection, limits.ping());
-        if (request.answer().stream()) {
-          answer.stream();
+        start(sequences, request);
+        CompletionResponse response =
+            new CompletionResponse(call, request, form, ready, connection, limits.http().ping());
+        if (request.delivery().stream()) {
+          response.stream();
         } else {
-          answer.whole();
+          response.whole();
         }
       } catch (IOException | InterruptedException e) {
         metrics.cancelled(connection.slow() ? "slow_reader" : "disconnect");
         throw e;
       } finally {
-        texts.cancel();
+        sequences.cancel();
         connections.closed(connection);
       }
     }
   }
 
-  private static void start(RunningSequences texts, TextRequest request) {
+  private static void start(RunningSequences sequences, CompletionRequest request) {
     try {
-      texts.start();
+      sequences.start();
     } catch (RoutingException e) {
       String param = request.routing().topK().isEmpty() ? "moe" : "moe.top_k";
       throw ApiError.invalid(e.getMessage(), param);
     } catch (IllegalArgumentException e) {
       throw ApiError.invalid(e.getMessage(), null);
     } catch (IllegalStateException _) {
-      throw TextResponse.stopped(ServerState.FAILED);
+      throw CompletionResponse.stopped(ServerState.FAILED);
     }
   }
 }

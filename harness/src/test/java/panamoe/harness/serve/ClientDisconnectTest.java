@@ -18,9 +18,9 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
 
-/** Clients of whose schemas a grammar is made when they leave, or do not. */
+/** Clients that leave, or stay, while a grammar is made for them. */
 @Timeout(60)
-class LeavingClientTest {
+class ClientDisconnectTest {
   private static final int CONTEXT = 200;
   private static final String PATH = "/v1/completions";
   private static final String BODY =
@@ -32,7 +32,7 @@ class LeavingClientTest {
   private final CountDownLatch end = new CountDownLatch(1);
   private final CountDownLatch interrupted = new CountDownLatch(1);
 
-  /** Bytes, for which a grammar's thread waits until the {@link #end}. */
+  /** Bytes; a grammar's thread waits until {@link #end}. */
   private final Tokenizer slow =
       new Tokenizer() {
         private final Tokenizer bytes = new ByteTokenizer();
@@ -95,7 +95,7 @@ class LeavingClientTest {
     }
   }
 
-  /** Also after the client has sent its next request, which is answered then. */
+  /** Also after the client has sent its next request, which is then answered. */
   @Test
   void aClientThatWaitsIsAnswered() throws Exception {
     try (TestServer server = server();
@@ -103,7 +103,7 @@ class LeavingClientTest {
       begun.await();
       OutputStream out = client.getOutputStream();
       out.write(LAST.replace("Connection: close\r\n", "").getBytes(StandardCharsets.US_ASCII));
-      Thread.sleep(200); // so that it is looked for
+      Thread.sleep(200); // so that the server checks the connection
       end.countDown();
       for (int answers = 1; answers <= 2; answers++) {
         readAnswer(client);

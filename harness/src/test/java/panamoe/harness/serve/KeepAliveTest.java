@@ -14,11 +14,9 @@ import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/**
- * A connection can be asked again after each answer: the server closes none that a client keeps.
- */
+/** Connections can be reused after every response: the server closes none that a client keeps. */
 @Timeout(60)
-class KeptConnectionsTest {
+class KeepAliveTest {
   private static final int CLIENTS = 300;
   private static final String LIVE = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -38,7 +36,7 @@ class KeptConnectionsTest {
       socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
     }
 
-    /** Reads an answer to its end, and returns its status: -1 if the connection is closed. */
+    /** Reads a response, and returns its status: -1 if the connection is closed. */
     int answer(boolean head) throws IOException {
       String line = in.readLine();
       if (line == null) {
@@ -106,8 +104,36 @@ class KeptConnectionsTest {
         assertEquals(200, client.answer(false));
         client.send(post(completions, "{'prompt':"));
         assertEquals(400, client.answer(false));
-        client.send(post(completions, " ".repeat(TestServer.LIMITS.bodyBytes() + 1)));
+        client.send(post(completions, " ".repeat(TestServer.LIMITS.http().bodyBytes() + 1)));
         assertEquals(413, client.answer(false));
+      }
+    }
+  }
+
+  /** Whether a new connection gets a response: while all are open, it may wait or be reset. */
+  private static boolean isAnswered(TestServer server) {
+    try (Kept client = new Kept(server)) {
+      client.socket.setSoTimeout(1000);
+      client.send(LIVE);
+      return client.answer(false) == 200;
+    } catch (IOException _) {
+      return false;
+    }
+  }
+
+  /** If all connections are open, idle ones are closed long before their own timeout. */
+  @Test
+  void idleConnectionsMakeRoom() throws Exception {
+    try (TestServer server = new TestServer(TestServer.limits(4), ApiKeys.NONE, () -> {})) {
+      List<Kept> idle = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        idle.add(new Kept(server));
+        idle.getLast().send(LIVE);
+        assertEquals(200, idle.getLast().answer(false));
+      }
+      TestServer.await(() -> isAnswered(server));
+      for (Kept one : idle) {
+        one.close();
       }
     }
   }

@@ -16,23 +16,23 @@ import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** The options of a text that is written: {@code @Mixin TextOptions text}. */
-@OptionGroup("What is written")
-public final class TextOptions {
+/** The options of a completion: {@code @Mixin GenerationOptions text}. */
+@OptionGroup("Generation")
+public final class GenerationOptions {
   @Option(
       names = {"-n", "--max-tokens"},
       paramLabel = "N",
       defaultValue = "200",
       description =
-          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
+          "Most tokens to generate; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
   private int maxTokens;
 
   @Option(
       names = "--temperature",
       paramLabel = "T",
       description =
-          "0 takes the most probable token, 1 samples the model's distribution. Default: what the model's "
-              + "makers say, else 0.8.")
+          "0 takes the most probable token, 1 samples the model's distribution. Default: what the"
+              + " model's makers say, else 0.8.")
   private Double temperature;
 
   @Option(
@@ -63,20 +63,20 @@ public final class TextOptions {
       names = "--presence-penalty",
       paramLabel = "A",
       defaultValue = "0",
-      description = "Taken off the logits of tokens that the text has already.")
+      description = "Subtracted from the logits of tokens that the completion has already.")
   private double presencePenalty;
 
   @Option(
       names = "--frequency-penalty",
       paramLabel = "A",
       defaultValue = "0",
-      description = "The same for each time that the text has them.")
+      description = "Subtracted from them once for each occurrence.")
   private double frequencyPenalty;
 
   @Option(
       names = "--stop",
       paramLabel = "TEXT",
-      description = "Ends the text before TEXT; may be given several times.")
+      description = "Stop string: ends the completion before TEXT; may be given several times.")
   private List<String> stop = List.of();
 
   @Mixin private Precision precision;
@@ -88,10 +88,10 @@ public final class TextOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
+          "Tokens to guess by prompt lookup, where a text repeats itself; changes no bit of it.")
   private int guesses;
 
-  /** Tokens to guess at once. */
+  /** Tokens to guess by prompt lookup. */
   int guesses() {
     return guesses;
   }
@@ -100,17 +100,17 @@ public final class TextOptions {
     return maxTokens;
   }
 
-  /** Texts that end the text. */
+  /** Stop strings. */
   public List<String> stop() {
     return stop;
   }
 
-  /** Of activations. */
+  /** The dtype of activations. */
   public DType dtype() {
     return precision.dtype().dtype();
   }
 
-  /** How the model is held. */
+  /** The settings for loading a model. */
   public InferenceSettings held(ModelFolder folder) {
     return experts.settings(precision.weights().types(folder));
   }
@@ -118,13 +118,13 @@ public final class TextOptions {
   /**
    * Checks the experts per token.
    *
-   * @throws IllegalArgumentException if they do not fit a model
+   * @throws IllegalArgumentException if they do not fit the model
    */
   public void requireExperts(ModelFolder folder) {
     experts.requireFit(folder);
   }
 
-  /** Takes what the options do not say from a model's makers. */
+  /** Completes the options by the publisher's sampling defaults. */
   public void complete(ModelFolder folder) {
     SamplingDefaults defaults = makers.of(folder);
     temperature = or(temperature, defaults.temperature());
@@ -143,7 +143,7 @@ public final class TextOptions {
   }
 
   /**
-   * How tokens are drawn.
+   * The sampling of these options.
    *
    * @throws IllegalArgumentException if an option is out of range
    */
@@ -151,7 +151,7 @@ public final class TextOptions {
     return sampling(temperature(), seed);
   }
 
-  /** How tokens are drawn at another temperature. */
+  /** The sampling at another temperature. */
   public SamplingConfig sampling(double temperature, long seed) {
     return new SamplingConfig(
         temperature,
@@ -164,7 +164,7 @@ public final class TextOptions {
   }
 
   /**
-   * For one text at a time.
+   * The engine's configuration for one sequence at a time.
    *
    * @throws IllegalArgumentException if an option is out of range
    */

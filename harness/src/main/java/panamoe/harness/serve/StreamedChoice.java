@@ -4,17 +4,17 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.engine.Generation;
 
-/** A text of a request as far as it was told. */
-final class StreamedText {
+/** The events of one choice so far. */
+final class StreamedChoice {
   private final StringBuilder text = new StringBuilder();
-  private final List<TextEvent.Piece> pieces = new ArrayList<>();
-  private final List<TextEvent.Drawn> drawn = new ArrayList<>();
+  private final List<ChoiceEvent.Piece> pieces = new ArrayList<>();
+  private final List<ChoiceEvent.Sampled> sampled = new ArrayList<>();
   private Generation generation;
 
-  void add(TextEvent.Piece piece) {
+  void add(ChoiceEvent.Piece piece) {
     text.append(piece.text());
     pieces.add(piece);
-    drawn.addAll(piece.drawn());
+    sampled.addAll(piece.sampled());
   }
 
   void end(Generation ended) {
@@ -25,12 +25,12 @@ final class StreamedText {
     return text.toString();
   }
 
-  List<TextEvent.Piece> pieces() {
+  List<ChoiceEvent.Piece> pieces() {
     return pieces;
   }
 
-  List<TextEvent.Drawn> drawn() {
-    return drawn;
+  List<ChoiceEvent.Sampled> sampled() {
+    return sampled;
   }
 
   Generation generation() {

@@ -13,11 +13,11 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.testkit.SmallRun;
 
 /**
- * Concurrent misuse never ends the JVM: 64 threads for 10 seconds, or for as many seconds as {@code
- * -Dpanamoe.storm.seconds=60} says.
+ * Concurrent misuse never crashes the JVM: 64 threads for 10 seconds, or for the seconds of {@code
+ * -Dpanamoe.storm.seconds=60}.
  */
 @Tag("slow")
-class StormTest {
+class StressRunTest {
   private static final String THREADS = "64";
 
   @TempDir private Path folder;
@@ -36,7 +36,7 @@ class StormTest {
             "-XX:-CreateCoredumpOnCrash",
             "-cp",
             System.getProperty("java.class.path"),
-            Storm.class.getName(),
+            StressRun.class.getName(),
             folder.toString(),
             THREADS,
             System.getProperty("panamoe.storm.seconds", "10"));

@@ -6,8 +6,8 @@ import panamoe.engine.Generation;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.sample.TokenLogprobs;
 
-/** Keeps all that is told of a text. */
-public final class Recorder implements GenerationListener {
+/** Keeps all events of a sequence. */
+public final class ListenerLog implements GenerationListener {
   public final List<Integer> tokens = new ArrayList<>();
   public final List<int[]> experts = new ArrayList<>();
   public final List<Long> logprobBits = new ArrayList<>();
@@ -16,7 +16,7 @@ public final class Recorder implements GenerationListener {
   public RuntimeException failure;
 
   @Override
-  public void drew(int token, TokenLogprobs logprobs, int[] routed) {
+  public void sampled(int token, TokenLogprobs logprobs, int[] routed) {
     tokens.add(token);
     experts.add(routed);
     if (logprobs != null) {

@@ -7,19 +7,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.Tools;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.GenerationRequest.Terms;
 import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenConstraint;
 import panamoe.io.Words;
 import panamoe.open.SamplingDefaults;
 import tools.jackson.databind.JsonNode;
 
-/** The fields that chat completions and completions have in common. */
-record TextFields(Fields fields, ServedModel model) {
-  private static final int MOST_TEXTS = 128;
+/** The fields that chat completions and completions share. */
+record CompletionFields(Fields fields, ServedModel model) {
+  private static final int MOST_CHOICES = 128;
   private static final int MOST_TEMPERATURE = 100;
   private static final int MOST_PENALTY = 100;
   private static final int MOST_STOPS = 64;
@@ -29,18 +32,17 @@ record TextFields(Fields fields, ServedModel model) {
   private static final long MOST_MILLIS = Duration.ofDays(1).toMillis();
 
   /**
-   * Reads them, and refuses those that nobody has read.
+   * Parses the fields, and refuses unknown ones.
    *
-   * @param tools what the texts may call
-   * @param logprobs most probable tokens to tell; -1 for none
-   * @param defaultMaxTokens most tokens where a request does not say
-   * @param call whose fields they are
-   * @param ends what ends a text beside the request's own stops
-   * @throws ApiError if one is wrong
-   * @throws InterruptedException while a grammar is made, whose end it is, also if the client
-   *     leaves
+   * @param tools that completions may call
+   * @param logprobs most probable tokens to report; -1 for none
+   * @param defaultMaxTokens most tokens of a request that gives no number
+   * @param call the exchange of the request
+   * @param ends stop strings and tokens in addition to the request's
+   * @throws ApiError if a field is wrong
+   * @throws InterruptedException if interrupted while a grammar is made, also if the client leaves
    */
-  TextRequest read(
+  CompletionRequest read(
       List<int[]> prompts,
       Tools tools,
       int logprobs,
@@ -57,19 +59,20 @@ record TextFields(Fields fields, ServedModel model) {
       }
     }
     try {
-      Terms terms = terms(call.user()); // its time runs while a grammar is made
-      int texts = fields.integer("n", 1, 1, MOST_TEXTS);
-      TextRequest request =
-          new TextRequest(
-              prompts,
-              texts,
-              sampling(texts),
-              stops(prompts, defaultMaxTokens, ends),
-              logprobs,
-              model.constraints().ofRequest(fields, tools, model.chat().form(), call),
-              terms,
-              routing(),
-              delivery());
+      Terms terms = terms(call.user()); // making a grammar counts toward its deadline
+      int n = fields.integer("n", 1, 1, MOST_CHOICES);
+      SamplingConfig sampling = sampling(n);
+      List<StopConfig> stops = stops(prompts, defaultMaxTokens, ends);
+      Supplier<TokenConstraint> constraint =
+          model.constraints().ofRequest(fields, tools, model.chat().form(), call);
+      Routing routing = routing();
+      List<GenerationRequest> requests = new ArrayList<>();
+      for (int i = 0; i < prompts.size(); i++) {
+        requests.add(
+            new GenerationRequest(
+                prompts.get(i), sampling, stops.get(i), logprobs, constraint, terms, routing));
+      }
+      CompletionRequest request = new CompletionRequest(requests, n, delivery());
       fields.ignore(
           "store",
           "metadata",
@@ -85,19 +88,19 @@ record TextFields(Fields fields, ServedModel model) {
     }
   }
 
-  /** For {@code texts} of a prompt: without a seed, none that another request's texts have. */
+  /** For {@code texts} choices; without a seed in the request, a seed that no other request has. */
   private SamplingConfig sampling(int texts) {
-    SamplingDefaults makers = model.defaults().sampling();
-    int topK = fields.integer("top_k", or(makers.topK(), 0), -1, Integer.MAX_VALUE);
+    SamplingDefaults defaults = model.defaults().sampling();
+    int topK = fields.integer("top_k", or(defaults.topK(), 0), -1, Integer.MAX_VALUE);
     JsonNode seed = fields.take("seed");
     return new SamplingConfig(
-        fields.number("temperature", or(makers.temperature(), 1.0), 0, MOST_TEMPERATURE),
-        Math.max(0, topK), // -1 is all, too
-        fields.positive("top_p", or(makers.topP(), 1.0), 1),
-        fields.number("min_p", or(makers.minP(), 0.0), 0, 1),
+        fields.number("temperature", or(defaults.temperature(), 1.0), 0, MOST_TEMPERATURE),
+        Math.max(0, topK), // -1 also means all
+        fields.positive("top_p", or(defaults.topP(), 1.0), 1),
+        fields.number("min_p", or(defaults.minP(), 0.0), 0, 1),
         new SamplingConfig.Penalties(
             fields.positive(
-                "repetition_penalty", or(makers.repetitionPenalty(), 1.0), MOST_PENALTY),
+                "repetition_penalty", or(defaults.repetitionPenalty(), 1.0), MOST_PENALTY),
             fields.number("presence_penalty", 0, -MOST_PENALTY, MOST_PENALTY),
             fields.number("frequency_penalty", 0, -MOST_PENALTY, MOST_PENALTY)),
         biases(),
@@ -106,8 +109,8 @@ record TextFields(Fields fields, ServedModel model) {
             : fields.integer("seed", 0L, Long.MIN_VALUE, Long.MAX_VALUE));
   }
 
-  private static <T> T or(T makers, T otherwise) {
-    return makers == null ? otherwise : makers;
+  private static <T> T or(T defaults, T otherwise) {
+    return defaults == null ? otherwise : defaults;
   }
 
   private Map<Integer, Float> biases() {
@@ -155,7 +158,7 @@ record TextFields(Fields fields, ServedModel model) {
         .toList();
   }
 
-  /** The most tokens that are asked for; -1 if the request does not say. */
+  /** The request's maximum of tokens; -1 if not given. */
   private int maxTokens() {
     int before = fields.integer("max_tokens", -1, 0, Integer.MAX_VALUE);
     int most = fields.integer("max_completion_tokens", before, 0, Integer.MAX_VALUE);
@@ -175,10 +178,10 @@ record TextFields(Fields fields, ServedModel model) {
             "stop",
             "is not a string of at most " + MOST_STOP_LENGTH + " characters, or an array of them");
       }
-      fields.require(!text.stringValue().isEmpty(), "stop", "has an empty text");
+      fields.require(!text.stringValue().isEmpty(), "stop", "has an empty string");
       texts.add(text.stringValue());
     }
-    fields.require(texts.size() <= MOST_STOPS, "stop", "has more than %s texts", MOST_STOPS);
+    fields.require(texts.size() <= MOST_STOPS, "stop", "has more than %s strings", MOST_STOPS);
     return texts;
   }
 
@@ -218,7 +221,7 @@ record TextFields(Fields fields, ServedModel model) {
     return topK;
   }
 
-  private TextRequest.Delivery delivery() {
+  private CompletionRequest.Delivery delivery() {
     boolean stream = fields.flag("stream");
     boolean usage = false;
     Fields options = fields.inner("stream_options");
@@ -228,6 +231,6 @@ record TextFields(Fields fields, ServedModel model) {
       options.requireNoOthers();
       fields.require(stream, "stream_options", "is for streams only");
     }
-    return new TextRequest.Delivery(stream, usage, fields.flag("return_token_ids"));
+    return new CompletionRequest.Delivery(stream, usage, fields.flag("return_token_ids"));
   }
 }

@@ -11,8 +11,8 @@ import panamoe.conversation.template.Prompt;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.schedule.Engine;
 
-/** Begins the texts of a model. Used inside calls of the device. */
-final class Texts {
+/** Begins the sequences of a model. Used inside calls of the device. */
+final class Sessions {
   private final Engine engine;
   private final ModelSource origin;
   private final Lifetime model;
@@ -21,39 +21,36 @@ final class Texts {
   /**
    * @param model the lifetime of the model
    */
-  Texts(Engine engine, ModelSource origin, Lifetime model) {
+  Sessions(Engine engine, ModelSource origin, Lifetime model) {
     this.engine = engine;
     this.origin = origin;
     this.model = model;
     this.constraints = new ReplyConstraints(origin.tokenizer());
   }
 
-  /** Begins a text. */
   TextSession begin(int[] prompt, GenerationOptions options) {
     GenerationOptions wanted = Argument.notNull("options", options);
     return begin(prompt, wanted, ChatFormat.Ends.NONE, ReplyForm.HERMES, Tools.NONE);
   }
 
-  /** Begins a reply. */
   ChatSession chat(List<ChatMessage> messages, ChatOptions options) {
     Prompt prompt = origin.conversations().prompt(messages, options);
     ChatFormat format = origin.conversations().format();
     Tools tools = options.toTools();
-    boolean free = !tools.required() && options.text().schema() == null;
     return new ChatSession(
         begin(format.tokens(prompt), options.text(), format.ends(), format.form(), tools),
-        format.reply(prompt, free, tools.any()));
+        format.reply(prompt, options.text().schema() != null, tools));
   }
 
   /**
-   * Begins a text.
+   * Begins a sequence.
    *
-   * @param ends where it ends as well
-   * @param form of calls, and of what keeps to a schema
+   * @param ends further ends
+   * @param form the markup of calls, and of constrained output
    */
   private TextSession begin(
       int[] prompt, GenerationOptions options, ChatFormat.Ends ends, ReplyForm form, Tools tools) {
-    origin.weights().get(); // as the caller has changed them
+    origin.weights().get(); // with the caller's latest changes
     GenerationRequest request =
         new GenerationRequest(
             prompt,

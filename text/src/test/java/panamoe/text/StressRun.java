@@ -38,10 +38,10 @@ import panamoe.testkit.Floats;
 /**
  * Many threads make random public calls on shared objects and shared memory, and concurrently
  * close, free, change and truncate them. Bystander threads compute on their own devices and must
- * always get the same bits. {@link StormTest} runs it in a separate JVM: {@code Storm MODEL-FOLDER
- * THREADS SECONDS}. Exits with 0 if nothing but the documented exceptions was thrown.
+ * always get the same bits. {@link StressRunTest} runs it in a separate JVM: {@code StressRun
+ * MODEL-FOLDER THREADS SECONDS}. Exits with 0 if nothing but the documented exceptions was thrown.
  */
-final class Storm {
+final class StressRun {
   private static final int HIDDEN = 32;
   private static final int MOST_TOKENS = 96;
   private static final int CONTEXT = 16;
@@ -81,7 +81,7 @@ final class Storm {
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
   private volatile boolean over;
 
-  private Storm(Path folder) {
+  private StressRun(Path folder) {
     this.folder = folder;
     kind(3, "open a device", random -> replace(devices, random, () -> openDevice(random)));
     kind(1, "close a device", random -> pick(devices, random).close());
@@ -178,7 +178,7 @@ final class Storm {
     kind(2, "truncate a file", this::truncate);
   }
 
-  /** A kind of call that is made {@code weight} times as often as one of weight 1. */
+  /** A kind of call, made {@code weight} times as often as one of weight 1. */
   private void kind(int weight, String name, Consumer<SplittableRandom> call) {
     kinds.addAll(
         Collections.nCopies(
@@ -186,7 +186,7 @@ final class Storm {
   }
 
   public static void main(String[] arguments) throws InterruptedException {
-    Storm storm = new Storm(Path.of(arguments[0]));
+    StressRun storm = new StressRun(Path.of(arguments[0]));
     int threads = Integer.parseInt(arguments[1]);
     long seconds = Long.parseLong(arguments[2]);
     System.exit(storm.blow(threads, seconds));
@@ -230,7 +230,7 @@ final class Storm {
     return 0;
   }
 
-  /** Checks that every kind of call can succeed: a single thread repeats each until it does. */
+  /** Checks that every kind of call can succeed: one thread repeats each until it does. */
   private boolean rehearse() {
     SplittableRandom random = new SplittableRandom(0);
     for (Kind kind : kinds) {
@@ -246,7 +246,7 @@ final class Storm {
     return true;
   }
 
-  /** Random calls, until the storm is over. */
+  /** Random calls until the end of the run. */
   private void rage(int number, List<Thread> threads) {
     SplittableRandom random = new SplittableRandom(number);
     try {
@@ -264,7 +264,7 @@ final class Storm {
         }
       }
     } catch (InterruptedException e) {
-      rage(number + threads.size(), threads); // anew, with other numbers
+      rage(number + threads.size(), threads); // again, with other numbers
     }
   }
 
@@ -318,7 +318,7 @@ final class Storm {
   private static ModelOptions options(SplittableRandom random) {
     return ModelOptions.USUAL
         .withPrecision(random.nextBoolean() ? Precision.FLOAT32 : Precision.BFLOAT16)
-        .withTexts(1 + random.nextInt(3));
+        .withSequences(1 + random.nextInt(3));
   }
 
   private Device openDevice(SplittableRandom random) {
@@ -427,7 +427,7 @@ final class Storm {
     return random.nextInt(30) == 0 ? random.nextInt() : 1 + random.nextInt(CONTEXT);
   }
 
-  /** An object of the pool does not exist yet; an error of the storm, not of the tested code. */
+  /** An object of the pool does not exist yet: an error of this run, not of the tested code. */
   private static final class Missing extends RuntimeException {
     private static final long serialVersionUID = 1;
   }

@@ -51,17 +51,17 @@ import panamoe.train.LayerLoad;
 import panamoe.train.LoadMeter;
 
 /**
- * How often the host gives a card work, waits for it and copies to and from its memory, as the
- * emulation of CUDA counts it. The bounds are what is needed today; they may only fall.
+ * Counts kernel launches, waits and copies between host and GPU, in the emulation of CUDA. The
+ * bounds are today's numbers; they may only fall.
  */
 @SuppressWarnings(
     "restricted") // Calls functions of the emulation and of libc, which no binding has.
-class CardWorkTest {
+class GpuWorkTest {
   private static final int TOKENS = 12;
   private static final int VOCABULARY = 37;
 
   /**
-   * @param copies between the host and the card's memory
+   * @param copies between host and GPU memory
    */
   private record Work(long launches, long waits, long copies) {
     Work since(Work before) {
@@ -74,7 +74,9 @@ class CardWorkTest {
     assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
   }
 
-  /** Router, gate (2), dispatch, experts (2) and combine; float32 experts are two launches each. */
+  /**
+   * Router, gate (2), dispatch, experts (2) and combine; float32 experts take two launches each.
+   */
   @ParameterizedTest
   @CsvSource({"BFLOAT16, 7", "FLOAT32, 9"})
   void anInferenceForwardOfAMoeLayerNeverWaits(DType dtype, int launches) throws Throwable {
@@ -96,7 +98,7 @@ class CardWorkTest {
     }
   }
 
-  /** Gates write them to the meter's memory, which is read when the step's loads are taken. */
+  /** Gates write them to the meter's memory, which is read when the step's loads are. */
   @Test
   void loadStatisticsOfALayerWaitForNothing() throws Throwable {
     MoeConfig config = MoeConfig.of(4, 16, Activation.GELU_TANH, true, GateConfig.dropless(2));
@@ -160,7 +162,7 @@ class CardWorkTest {
     }
   }
 
-  /** Waits of a forward and a backward of a layer whose loads are measured. */
+  /** Waits in a forward and backward of a layer with measured loads. */
   private static long waitsOfTraining(GateConfig config) throws Throwable {
     MoeConfig moe = MoeConfig.of(8, 16, Activation.GELU_TANH, true, config);
     try (Backend backend = asynchronous();
@@ -189,7 +191,7 @@ class CardWorkTest {
     decode((runner, rows, _) -> runner.run(rows), new Work(1, 1, 2));
   }
 
-  /** A run of changes far from the rows is one copy; those close to them are part of theirs. */
+  /** Changes far from the rows take one copy for each run; close ones are copied with the rows. */
   @Test
   void ofALargeTableWhatChangesCrosses() throws Throwable {
     int blocks = 1 << 16;
@@ -216,7 +218,7 @@ class CardWorkTest {
     }
   }
 
-  /** Settings go in and the token comes out beside what the step itself takes and gives. */
+  /** Settings and tokens take one copy each, in addition to the step\'s. */
   @Test
   void drawingAddsOneOfEach() throws Throwable {
     SamplerState state = new SamplerState(SamplingConfig.GREEDY);
@@ -225,13 +227,13 @@ class CardWorkTest {
           runner.run(rows);
           sampler.take(runner.logits());
           sampler.ask(0, state);
-          sampler.draw();
+          sampler.sample();
           assertTrue(sampler.token(0) >= 0);
         },
         new Work(2, 2, 4));
   }
 
-  /** One copy more where a row's logits are looked at, and another where they are changed. */
+  /** One more copy if the host reads a row's logits, and another if it changes them. */
   @ParameterizedTest
   @CsvSource({"false, 5", "true, 6"})
   void logitsCrossOnlyWhereTheHostNeedsThem(boolean changes, int copies) throws Throwable {
@@ -246,7 +248,7 @@ class CardWorkTest {
             logits.fill((byte) 0).setAtIndex(ValueLayout.JAVA_FLOAT, 5, Math.abs(kept) + 1);
           }
           sampler.ask(0, state);
-          sampler.draw();
+          sampler.sample();
           assertTrue(!changes || sampler.token(0) == 5);
         },
         new Work(2, 3, copies));
@@ -290,7 +292,7 @@ class CardWorkTest {
     }
   }
 
-  /** A backend that does not wait after every kernel, as the emulation else does. */
+  /** A backend that does not wait after every kernel, unlike the emulation's default. */
   private static Backend asynchronous() throws Throwable {
     setSynchronous("0");
     try {
