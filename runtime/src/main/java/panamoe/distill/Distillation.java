@@ -26,7 +26,7 @@ public final class Distillation implements Objective {
 
   Distillation(RunConfig run, TeacherStates teacher) {
     this.config = run.distillation();
-    this.steps = run.training().steps();
+    this.steps = run.training().schedule().steps();
     this.teacher = teacher;
   }
 
@@ -63,7 +63,8 @@ public final class Distillation implements Objective {
       RunConfig run, ModelFolder folder, Backend backend, String text, long windows, Path cache)
       throws IOException {
     TeacherCache.Content content = content(run, folder, backend, text);
-    double sequences = (double) run.training().steps() * run.training().batch();
+    double sequences =
+        (double) run.training().schedule().steps() * run.training().batch().sequences();
     double asked = Math.ceil(sequences * run.distillation().stage().until());
     long bytes = (long) Math.min(asked, windows) * content.windowBytes();
     Path above = cache.toAbsolutePath().normalize();
@@ -109,7 +110,7 @@ public final class Distillation implements Objective {
     return new TeacherCache.Content(
         folder.checkpoint().sha256(),
         text,
-        run.training().sequence(),
+        run.training().batch().length(),
         folder.config().hidden(),
         run.training().dtype(),
         backend.name());

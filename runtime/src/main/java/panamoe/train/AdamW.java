@@ -37,6 +37,9 @@ public final class AdamW {
    */
   public record Settings(
       double beta1, double beta2, double epsilon, double weightDecay, double clip) {
+    /** The defaults of a run. */
+    public static final Settings USUAL = new Settings(0.9, 0.95, 1e-8, 0.1, 1);
+
     // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
     public Settings {
       requireDecay("beta1", beta1);

@@ -39,15 +39,15 @@ public record RunConfig(
         !model.head().bias(),
         "model.head.bias is true, but a head with a bias has no backward and cannot be trained");
     Require.that(
-        training.sequence() <= model.context(),
+        training.batch().length() <= model.context(),
         "training.sequence is %s, more than model.context = %s",
-        training.sequence(),
+        training.batch().length(),
         model.context());
   }
 
   /** Whether a teacher is asked in step {@code step} (from 0) or later. */
   public boolean asksTeacher(long step) {
-    return distillation != null && distillation.alpha(step, training.steps()) > 0;
+    return distillation != null && distillation.alpha(step, training.schedule().steps()) > 0;
   }
 
   /** This run with another number of steps, over which the learning rate falls. */
@@ -61,7 +61,7 @@ public record RunConfig(
    * @throws IllegalArgumentException that names the value which does not divide
    */
   public void requireFits(Topology topology) {
-    int sequences = training.batch() / training.microBatches();
+    int sequences = training.batch().microSequences();
     requireDivides(sequences, "sequences of a micro-batch", topology.dataDegree(), "data ranks");
     for (BlockConfig block : model.blocks()) {
       block.attention().requireShared(topology.tensorDegree());

@@ -105,10 +105,10 @@ public final class Trainer {
     this.meter = new LoadMeter(backend);
     config.requireFits(ranks.topology());
     Require.that(
-        data.length() == config.training().sequence(),
+        data.length() == config.training().batch().length(),
         "the data has sequences of %s tokens, the config asks for %s",
         data.length(),
-        config.training().sequence());
+        config.training().batch().length());
   }
 
   /** The number of steps done. */
@@ -117,7 +117,7 @@ public final class Trainer {
   }
 
   public boolean finished() {
-    return step >= config.training().steps();
+    return step >= config.training().schedule().steps();
   }
 
   public LanguageModel model() {
@@ -140,11 +140,11 @@ public final class Trainer {
     model.parameters().forgetGradients();
     meter.clear();
     Sum sum = Sum.ZERO;
-    for (int micro = 0; micro < training.microBatches(); micro++) {
+    for (int micro = 0; micro < training.batch().microBatches(); micro++) {
       sum = sum.plus(accumulate(micro));
     }
     model.parameters().completeGradients();
-    double loss = sum.nats / training.tokensPerStep();
+    double loss = sum.nats / training.batch().tokens();
     ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);
     double norm = optimizer.norm();
     requireHealthy(loss, norm);
@@ -159,16 +159,16 @@ public final class Trainer {
     double seconds = (System.nanoTime() - start) / 1e9;
     return new StepMetrics(
         step,
-        step * training.tokensPerStep(),
+        step * training.batch().tokens(),
         loss,
         sum.bitsPerByte(),
         norm,
         rate,
         seconds,
-        training.tokensPerStep() / seconds,
+        training.batch().tokens() / seconds,
         loads,
         asked
-            ? OptionalDouble.of(sum.divergence / training.tokensPerStep())
+            ? OptionalDouble.of(sum.divergence / training.batch().tokens())
             : OptionalDouble.empty(),
         OptionalDouble.empty());
   }
@@ -189,16 +189,18 @@ public final class Trainer {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tape tape = new Tape(backend);
       model.parameters().watch(tape);
-      long seed = config.seed() * 0x9E3779B97F4A7C15L + step * training.microBatches() + micro;
+      long seed =
+          config.seed() * 0x9E3779B97F4A7C15L + step * training.batch().microBatches() + micro;
       Pass pass =
-          Pass.training(backend, scope, tape, seed, 1f / training.microBatches())
+          Pass.training(backend, scope, tape, seed, 1f / training.batch().microBatches())
               .partOf(ranks.data())
               .observedBy(meter);
       Tensor ids = scope.allocate(DType.INT32, tokensOfRank());
       Tensor targets = scope.allocate(DType.INT32, ids.shape());
-      long first = step * training.batch() + (long) micro * sequencesOfBatch() + firstSequence();
+      long first =
+          step * training.batch().sequences() + (long) micro * sequencesOfBatch() + firstSequence();
       long bytes = data.fillTraining(first, ids, targets);
-      Sequences sequences = Sequences.Whole.of(scope, ids.count(), training.sequence());
+      Sequences sequences = Sequences.Whole.of(scope, ids.count(), training.batch().length());
       Objective.Losses losses = losses(pass, new Objective.Batch(first, ids, sequences, targets));
       double divergence = losses.divergence() == null ? 0 : losses.divergence().sum();
       Sum sum = new Sum(losses.crossEntropy().sum(), divergence, bytes).over(ranks.data());
@@ -217,7 +219,7 @@ public final class Trainer {
   private Objective.Losses losses(Pass pass, Objective.Batch batch) {
     try {
       Tensor hidden = hidden(pass, batch.ids(), batch.sequences());
-      float dloss = 1f / config.training().tokensPerStep();
+      float dloss = 1f / config.training().batch().tokens();
       return objective.losses(pass, model, hidden, batch, step, dloss);
     } catch (IllegalArgumentException e) {
       // A gate throws on a NaN logit before any other check, and only on the ranks that have one.
@@ -231,7 +233,7 @@ public final class Trainer {
 
   /** The number of sequences in a micro-batch, over all ranks. */
   private int sequencesOfBatch() {
-    return config.training().batch() / config.training().microBatches();
+    return config.training().batch().microSequences();
   }
 
   /** The number of this rank's first sequence. */
@@ -240,7 +242,7 @@ public final class Trainer {
   }
 
   private long tokensOfRank() {
-    return (long) sequencesOfBatch() / ranks.data().size() * config.training().sequence();
+    return (long) sequencesOfBatch() / ranks.data().size() * config.training().batch().length();
   }
 
   private Tensor hidden(Pass pass, Tensor ids, Sequences sequences) {
@@ -253,11 +255,15 @@ public final class Trainer {
       throw new TrainingFailure(
           "step " + (step + 1) + ": the gradient of " + name + " has no finite norm");
     }
-    if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
+    if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().checkpoints().spike()) {
       throw new TrainingFailure(
           Words.of(
               "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)%s",
-              step + 1, loss, runningLoss, config.training().spike(), optimizer.norms().growth()));
+              step + 1,
+              loss,
+              runningLoss,
+              config.training().checkpoints().spike(),
+              optimizer.norms().growth()));
     }
   }
 

@@ -35,7 +35,8 @@ public final class Validation {
       long first = part * sequences + (long) mine * ranks.rank();
       score =
           score.plus(
-              evaluator.batch(data::fillValidation, first, mine, training.sequence(), observer));
+              evaluator.batch(
+                  data::fillValidation, first, mine, training.batch().length(), observer));
     }
     return ranks.allReduce(score.nats())
         / Math.log(2)
@@ -48,11 +49,12 @@ public final class Validation {
   }
 
   private static int sequencesOfPart(TrainConfig training) {
-    return training.batch() / training.microBatches();
+    return training.batch().microSequences();
   }
 
   private static long parts(TrainConfig training, TokenSequences data) {
-    long wanted = (long) training.validationBatches() * training.microBatches();
+    long wanted =
+        (long) training.checkpoints().validationBatches() * training.batch().microBatches();
     return Math.min(wanted, Math.ceilDiv(data.validationSequences(), sequencesOfPart(training)));
   }
 }

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static panamoe.train.TrainerBench.steps;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -30,7 +29,6 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
-import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
@@ -53,9 +51,10 @@ class BiasBalancingTest {
   }
 
   private static RunConfig config(Double biasRate, int steps, int microBatches, boolean recompute) {
-    ObjectNode json = (ObjectNode) ConfigJson.tree(steps(steps).withRecompute(recompute));
     TrainConfig training =
-        ConfigJson.read(json.put("microBatches", microBatches), TrainConfig.class, "training");
+        steps(steps)
+            .withRecompute(recompute)
+            .with(new TrainConfig.Batch(TrainerBench.BATCH, TrainerBench.SEQUENCE, microBatches));
     return TrainerBench.config(Architecture.MOE, gate(biasRate), training);
   }
 

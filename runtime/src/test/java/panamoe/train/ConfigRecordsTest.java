@@ -49,6 +49,7 @@ class ConfigRecordsTest {
   void aKeyIsThereUnlessItsPartIsOmittable() {
     walk(
         CONFIG,
+        true,
         List.of(),
         place -> {
           if (place.omittable()) {
@@ -65,6 +66,7 @@ class ConfigRecordsTest {
     JsonNodeFactory json = JsonNodeFactory.instance;
     walk(
         CONFIG,
+        true,
         List.of(),
         place -> {
           Class<?> type = place.component.getType();
@@ -94,7 +96,7 @@ class ConfigRecordsTest {
   @Test
   void inJavaNullIsRefusedWithItsName() throws ReflectiveOperationException {
     List<Place> places = new ArrayList<>();
-    walk(CONFIG, List.of(), places::add);
+    walk(CONFIG, false, List.of(), places::add);
     int refusals = 0;
     for (Place place : places) {
       if (place.component.getType().isPrimitive() || place.omittable()) {
@@ -150,17 +152,22 @@ class ConfigRecordsTest {
     ConfigJson.read(whole, RunConfig.class, "config.json");
   }
 
-  /** Every component of a record, and of the records in it. */
-  private static void walk(Record from, List<Object> path, Consumer<Place> each) {
+  /**
+   * Every component of a record, and of the records in it.
+   *
+   * @param json whether to walk the records that JSON has, where others stand in Java
+   */
+  private static void walk(Record from, boolean json, List<Object> path, Consumer<Place> each) {
     for (RecordComponent component : from.getClass().getRecordComponents()) {
       List<Object> here = append(path, component.getName());
       each.accept(new Place(from, component, here));
       switch (valueOf(component, from)) {
+        case TrainConfig training when json -> walk(training.json(), true, here, each);
         // An activation without parameters is a string.
-        case Record inner when !(inner instanceof Activation) -> walk(inner, here, each);
+        case Record inner when !(inner instanceof Activation) -> walk(inner, json, here, each);
         case List<?> list -> {
           for (int i = 0; i < list.size(); i++) {
-            walk((Record) list.get(i), append(here, i), each);
+            walk((Record) list.get(i), json, append(here, i), each);
           }
         }
         case null, default -> {}

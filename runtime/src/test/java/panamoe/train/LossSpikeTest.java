@@ -18,7 +18,6 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.data.TokenSequences;
 import panamoe.parallel.Ranks;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** A loss that jumps stops the run, once there is a running mean to measure it against. */
@@ -53,25 +52,10 @@ class LossSpikeTest {
 
   private static RunConfig config() {
     TrainConfig training =
-        new TrainConfig(
-            STEPS,
-            BATCH,
-            SEQUENCE,
-            1,
-            1e-2,
-            1e-3,
-            0,
-            0.1,
-            0.9,
-            0.95,
-            1e-8,
-            1,
-            DType.FLOAT32,
-            false,
-            0,
-            0,
-            1,
-            1.5);
+        TrainConfig.of(
+                new TrainConfig.Schedule(STEPS, 1e-2, 1e-3, 0),
+                new TrainConfig.Batch(BATCH, SEQUENCE, 1))
+            .with(new TrainConfig.Checkpoints(0, 0, 1, 1.5));
     return TrainerBench.config(Architecture.PR_MOE, GateConfig.dropless(1), training);
   }
 

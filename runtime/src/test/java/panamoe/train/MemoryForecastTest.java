@@ -188,7 +188,8 @@ class MemoryForecastTest {
         LanguageModel model = new LanguageModel(run.model(), ranks)) {
       model.materialize(backend, run.training().dtype(), true, 1);
       Trainer trainer =
-          new Trainer(backend, model, run, new SyntheticSequences(run.training().sequence(), 1));
+          new Trainer(
+              backend, model, run, new SyntheticSequences(run.training().batch().length(), 1));
       trainer.next();
       trainer.next();
       return backend.memoryUsage().peak();

@@ -11,7 +11,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.param.Parameter;
-import panamoe.tensor.DType;
 
 /** Compares a trainer's weight update with one computed by hand from the gradients. */
 class OptimizerStepTest {
@@ -24,25 +23,10 @@ class OptimizerStepTest {
   private static RunConfig config(double clip) {
     long warmup = 4L * BATCH * SEQUENCE; // the first step goes a quarter of the way
     TrainConfig training =
-        new TrainConfig(
-            8,
-            BATCH,
-            SEQUENCE,
-            1,
-            PEAK,
-            0,
-            warmup,
-            DECAY,
-            0.9,
-            0.95,
-            EPSILON,
-            clip,
-            DType.FLOAT32,
-            false,
-            0,
-            0,
-            1,
-            2);
+        TrainConfig.of(
+                new TrainConfig.Schedule(8, PEAK, 0, warmup),
+                new TrainConfig.Batch(BATCH, SEQUENCE, 1))
+            .with(new AdamW.Settings(0.9, 0.95, EPSILON, DECAY, clip));
     return TrainerBench.config(Architecture.PR_MOE, GateConfig.dropless(1), training);
   }
 

@@ -53,25 +53,11 @@ class RankedTrainingTest {
   private static RunConfig tiny(Architecture architecture, int microBatches, DType dtype) {
     ModelConfig model = ModelPresets.of(Size.TINY, architecture, SyntheticSequences.VOCABULARY);
     TrainConfig training =
-        new TrainConfig(
-            5,
-            8,
-            SEQUENCE,
-            microBatches,
-            3e-3,
-            3e-4,
-            0,
-            0.1,
-            0.9,
-            0.95,
-            1e-8,
-            1.0,
-            dtype,
-            false,
-            0,
-            0,
-            1,
-            2.0);
+        TrainConfig.of(
+                new TrainConfig.Schedule(5, 3e-3, 3e-4, 0),
+                new TrainConfig.Batch(8, SEQUENCE, microBatches))
+            .withDType(dtype)
+            .with(new TrainConfig.Checkpoints(0, 0, 1, 2));
     return new RunConfig(model, training, 1);
   }
 

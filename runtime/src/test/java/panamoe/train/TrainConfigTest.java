@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.tensor.DType;
 
 class TrainConfigTest {
   private static final double PEAK = 0.02;
@@ -12,25 +11,8 @@ class TrainConfigTest {
 
   /** 30 steps of 4 sequences of 25 tokens. */
   private static TrainConfig config(long warmupTokens) {
-    return new TrainConfig(
-        30,
-        4,
-        25,
-        2,
-        PEAK,
-        FINAL,
-        warmupTokens,
-        0.1,
-        0.9,
-        0.95,
-        1e-8,
-        1,
-        DType.FLOAT32,
-        false,
-        0,
-        0,
-        1,
-        2);
+    return TrainConfig.of(
+        new TrainConfig.Schedule(30, PEAK, FINAL, warmupTokens), new TrainConfig.Batch(4, 25, 2));
   }
 
   /**

@@ -231,9 +231,7 @@ class TrainerTest {
         };
     List<Double> bits = new ArrayList<>();
     for (int batches : new int[] {3, Integer.MAX_VALUE}) {
-      TrainConfig training = steps(1);
-      ObjectNode json = ((ObjectNode) ConfigJson.tree(training)).put("validationBatches", batches);
-      TrainConfig changed = ConfigJson.read(json, TrainConfig.class, "training");
+      TrainConfig changed = steps(1).with(new TrainConfig.Checkpoints(0, 0, batches, 2));
       RunConfig config = config(Architecture.DENSE, GateConfig.dropless(1), changed);
       try (TrainerBench bench = TrainerBench.open(config, 1, three)) {
         bits.add(bench.trainer().evaluate());
@@ -245,26 +243,7 @@ class TrainerTest {
   @Test
   void microBatchesAddUpToTheBatch() {
     TrainConfig whole = steps(1);
-    TrainConfig parts =
-        new TrainConfig(
-            1,
-            BATCH,
-            SEQUENCE,
-            4,
-            2e-3,
-            2e-4,
-            whole.warmupTokens(),
-            0.1,
-            0.9,
-            0.95,
-            1e-8,
-            1,
-            DType.FLOAT32,
-            false,
-            0,
-            0,
-            8,
-            2);
+    TrainConfig parts = whole.with(new TrainConfig.Batch(BATCH, SEQUENCE, 4));
     try (TrainerBench one = TrainerBench.open(config(Architecture.DENSE, null, whole), 2);
         TrainerBench four = TrainerBench.open(config(Architecture.DENSE, null, parts), 2)) {
       StepMetrics expected = one.trainer().next();

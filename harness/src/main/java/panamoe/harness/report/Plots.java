@@ -100,7 +100,7 @@ final class Plots {
     if (distillation == null || asked.isEmpty()) {
       return List.of();
     }
-    int all = run.config().training().steps();
+    int all = run.config().training().schedule().steps();
     long last = run.steps().getLast().step();
     return List.of(
         curvePlot(

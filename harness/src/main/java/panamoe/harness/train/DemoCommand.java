@@ -121,7 +121,7 @@ public final class DemoCommand implements Subcommand {
 
   private static RunConfig student(RunConfig teacher) {
     KeptLayers kept = KeptLayers.of(teacher.model().layers() - 1, teacher.model());
-    int some = Math.max(1, (int) (STUDENT_STEPS * teacher.training().steps()));
+    int some = Math.max(1, (int) (STUDENT_STEPS * teacher.training().schedule().steps()));
     return new RunConfig(
         kept.config(teacher.model()),
         teacher.training().withSteps(some),

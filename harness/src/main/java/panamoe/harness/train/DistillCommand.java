@@ -212,9 +212,9 @@ public final class DistillCommand extends RunCommand {
         student.model().vocabulary(),
         teacher.vocabulary());
     Require.that(
-        student.training().sequence() <= teacher.context(),
+        student.training().batch().length() <= teacher.context(),
         "training.sequence is %d, but the teacher's context is %d",
-        student.training().sequence(),
+        student.training().batch().length(),
         teacher.context());
     List<Integer> from = student.distillation().layers();
     if (from != null) {

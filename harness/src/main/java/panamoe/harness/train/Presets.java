@@ -85,7 +85,7 @@ public final class Presets {
             size,
             architecture,
             vocabulary,
-            Math.max(training.sequence(), size.context()),
+            Math.max(training.batch().length(), size.context()),
             or(chosen.experts, size.experts())),
         training.withDType(dtype).withRecompute(recompute),
         seed);
@@ -104,7 +104,9 @@ public final class Presets {
   private static TrainConfig settings(
       int steps, int batch, int sequence, double rate, int evaluateEvery) {
     long warmup = (long) Math.min(steps / 10, 100) * batch * sequence;
-    return TrainConfig.of(steps, batch, sequence, rate, rate / 10, warmup, evaluateEvery)
-        .withCheckpointEvery(CHECKPOINT_EVERY);
+    return TrainConfig.of(
+            new TrainConfig.Schedule(steps, rate, rate / 10, warmup),
+            new TrainConfig.Batch(batch, sequence, 1))
+        .with(TrainConfig.Checkpoints.of(evaluateEvery, CHECKPOINT_EVERY));
   }
 }

@@ -202,7 +202,7 @@ abstract class RunCommand implements Subcommand {
   /** The settings of a resumed run, with the requested number of steps. */
   private RunConfig further(RunConfig config, RunProgress progress) {
     RunConfig further = steps == null ? config : shared.checked(() -> config.withSteps(steps));
-    int wanted = further.training().steps();
+    int wanted = further.training().schedule().steps();
     long done = progress.stepsDone();
     if (wanted < done) {
       String refused =

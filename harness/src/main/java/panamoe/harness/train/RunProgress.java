@@ -46,7 +46,7 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
         "the run in %s has lost the weights that it began with, or was ended before it had written them: remove the folder, and begin again with panamoe train --from",
         folder.path());
     long done = metrics.lastStep();
-    int every = config.training().checkpointEvery();
+    int every = config.training().checkpoints().every();
     boolean everSaved =
         Files.notExists(folder.checkpoints())
             || saved.savedBefore()
@@ -76,11 +76,11 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
                     .compareTo(Files.getLastModifiedTime(metrics.path()))
                 >= 0;
     Optional<Checkpoint> last = reported ? latest() : Optional.empty();
-    if (last.isEmpty() || last.get().step() < training.steps()) {
+    if (last.isEmpty() || last.get().step() < training.schedule().steps()) {
       return Optional.empty();
     }
     RunCheckpoints.requireTrainedBy(config, last.get());
-    OptionalDouble bits = metrics.validation(training.steps());
+    OptionalDouble bits = metrics.validation(training.schedule().steps());
     if (bits.isEmpty()) {
       return Optional.empty(); // it stopped at a step that a later call made the last one
     }
@@ -88,9 +88,9 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     return Optional.of(
         new TrainingResult(
             folder.path(),
-            training.steps(),
-            training.steps(),
-            training.tokensPerStep(),
+            training.schedule().steps(),
+            training.schedule().steps(),
+            training.batch().tokens(),
             bits.getAsDouble(),
             0,
             0,

@@ -26,7 +26,8 @@ public record TrainingInputs(
     return new TrainingInputs(
         text,
         tokenizer,
-        new TrainingData(text.tokens(), tokenizer, config.training().sequence(), config.seed()),
+        new TrainingData(
+            text.tokens(), tokenizer, config.training().batch().length(), config.seed()),
         teacher);
   }
 }

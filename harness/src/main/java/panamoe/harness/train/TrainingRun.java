@@ -99,7 +99,7 @@ record TrainingRun(
               folder.path(),
               before,
               trainer.step(),
-              config.training().tokensPerStep(),
+              config.training().batch().tokens(),
               bits.getAsDouble(),
               Validation.tokens(config.training(), material.data()),
               seconds,
@@ -159,10 +159,12 @@ record TrainingRun(
     OptionalDouble bits = OptionalDouble.empty();
     boolean stopped = false;
     try (TrainingProgress progress =
-        ranks.first() ? TrainingProgress.onStandardError(trainer.step(), training.steps()) : null) {
+        ranks.first()
+            ? TrainingProgress.onStandardError(trainer.step(), training.schedule().steps())
+            : null) {
       while (!trainer.finished() && !stopped) {
         StepMetrics metrics = trainer.next();
-        if (trainer.finished() || due(trainer.step(), training.evaluateEvery())) {
+        if (trainer.finished() || due(trainer.step(), training.checkpoints().evaluateEvery())) {
           bits = OptionalDouble.of(trainer.evaluate());
           metrics = metrics.withValidation(bits.getAsDouble());
         }
@@ -172,7 +174,7 @@ record TrainingRun(
               metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
         }
         stopped = ranks.any(stop.getAsBoolean());
-        if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
+        if (trainer.finished() || stopped || due(trainer.step(), training.checkpoints().every())) {
           if (ranks.first()) {
             metrics().force();
           }

@@ -281,8 +281,7 @@ class ExportCommandTest {
             model.head(),
             model.initialWeights());
     TrainConfig training =
-        new TrainConfig(
-            2, 2, 16, 1, 1e-3, 1e-3, 0, 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0, 0, 1, 10);
+        TrainConfig.of(new TrainConfig.Schedule(2, 1e-3, 1e-3, 0), new TrainConfig.Batch(2, 16, 1));
     Path config = runs.resolve("config.json");
     Files.writeString(config, ConfigJson.text(new RunConfig(ours, training, 1)));
     Path run = runs.resolve("run");

@@ -214,10 +214,10 @@ class TrainCommandTest {
             "6");
     assertEquals(0, trained.exitCode(), trained.err());
     RunConfig config = RunConfig.read(run.resolve("config.json"));
-    assertEquals(0.005, config.training().learningRate());
-    assertEquals(0.0005, config.training().finalLearningRate());
-    assertEquals(2, config.training().batch());
-    assertEquals(130, config.training().sequence());
+    assertEquals(0.005, config.training().schedule().learningRate());
+    assertEquals(0.0005, config.training().schedule().finalLearningRate());
+    assertEquals(2, config.training().batch().sequences());
+    assertEquals(130, config.training().batch().length());
     assertEquals(130, config.model().context());
     assertEquals("[0, 12]", config.model().experts().toString());
     assertRefused(
