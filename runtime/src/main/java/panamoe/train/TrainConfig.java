@@ -34,18 +34,16 @@ public record TrainConfig(
   public record Schedule(
       int steps, double learningRate, double finalLearningRate, long warmupTokens) {
     public Schedule {
-      require(steps >= 1, "steps", steps, "1 or more");
-      require(
+      positive("steps", steps);
+      Require.that(
           learningRate > 0 && learningRate < 10,
-          "learningRate",
-          learningRate,
-          "more than 0 and less than 10");
-      require(
+          "learningRate is %s, expected more than 0 and less than 10",
+          learningRate);
+      Require.that(
           finalLearningRate >= 0 && finalLearningRate <= learningRate,
-          "finalLearningRate",
-          finalLearningRate,
-          "0 to learningRate");
-      require(warmupTokens >= 0, "warmupTokens", warmupTokens, "0 or more");
+          "finalLearningRate is %s, expected 0 to learningRate",
+          finalLearningRate);
+      Require.notNegative("warmupTokens", warmupTokens);
     }
   }
 
@@ -57,13 +55,13 @@ public record TrainConfig(
    */
   public record Batch(int sequences, int length, int microBatches) {
     public Batch {
-      require(sequences >= 1, "batch", sequences, "1 or more");
-      require(length >= 1, "sequence", length, "1 or more");
-      require(
+      positive("batch", sequences);
+      positive("sequence", length);
+      Require.that(
           microBatches >= 1 && sequences % microBatches == 0,
-          "microBatches",
+          "microBatches is %s, expected a divisor of batch = %s",
           microBatches,
-          "a divisor of batch = " + sequences);
+          sequences);
     }
 
     /** Sequences of a micro-batch, over all ranks. */
@@ -71,7 +69,6 @@ public record TrainConfig(
       return sequences / microBatches;
     }
 
-    /** Tokens per step. */
     public long tokens() {
       return (long) sequences * length;
     }
@@ -87,10 +84,10 @@ public record TrainConfig(
    */
   public record Checkpoints(int evaluateEvery, int every, int validationBatches, double spike) {
     public Checkpoints {
-      require(evaluateEvery >= 0, "evaluateEvery", evaluateEvery, "0 or more");
-      require(every >= 0, "checkpointEvery", every, "0 or more");
-      require(validationBatches >= 1, "validationBatches", validationBatches, "1 or more");
-      require(spike > 0, "spike", spike, "more than 0");
+      Require.notNegative("evaluateEvery", evaluateEvery);
+      Require.notNegative("checkpointEvery", every);
+      positive("validationBatches", validationBatches);
+      Require.that(spike > 0, "spike is %s, expected more than 0", spike);
     }
 
     /** Eight batches per validation, and a stop at a spike of 2 nats. */
@@ -107,11 +104,12 @@ public record TrainConfig(
     Require.present("schedule", schedule);
     Require.present("batch", batch);
     Require.present("adamW", adamW);
-    require(dtype != null && dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
+    boolean trains = dtype != null && dtype.isFloating();
+    Require.that(trains, "dtype is %s, expected FLOAT32 or BFLOAT16", dtype);
     Require.present("checkpoints", checkpoints);
   }
 
-  /** Sensible settings for a small model on one machine. */
+  /** Settings for a small model on one machine. */
   public static TrainConfig of(int steps, int batch, int sequence) {
     return of(
         new Schedule(steps, 2e-3, 2e-4, (long) steps * batch * sequence / 20),
@@ -135,10 +133,6 @@ public record TrainConfig(
     return new TrainConfig(schedule, other, adamW, dtype, recompute, checkpoints);
   }
 
-  public TrainConfig with(AdamW.Settings other) {
-    return new TrainConfig(schedule, batch, other, dtype, recompute, checkpoints);
-  }
-
   public TrainConfig withDType(DType other) {
     return new TrainConfig(schedule, batch, adamW, other, recompute, checkpoints);
   }
@@ -158,10 +152,7 @@ public record TrainConfig(
     return new Work(true, recompute, sequences, 0, batch.length, tokens, dtype, topology);
   }
 
-  /**
-   * The learning rate of step {@code step} (from 0): linear warm-up, then a cosine to the final
-   * rate.
-   */
+  /** The learning rate of step {@code step} (from 0). */
   public double learningRate(long step) {
     double peak = schedule.learningRate;
     double last = schedule.finalLearningRate;
@@ -175,13 +166,11 @@ public record TrainConfig(
     return last + (peak - last) * 0.5 * (1 + Math.cos(Math.PI * progress));
   }
 
-  static void require(boolean holds, String name, Object given, String expected) {
-    if (!holds) {
-      throw new IllegalArgumentException(name + " is " + given + ", expected " + expected);
-    }
+  private static void positive(String name, int value) {
+    Require.that(value >= 1, "%s is %s, expected 1 or more", name, value);
   }
 
-  /** The settings as JSON has them. */
+  /** The settings in JSON. */
   record Json(
       int steps,
       int batch,

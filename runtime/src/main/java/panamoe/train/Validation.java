@@ -16,7 +16,7 @@ public final class Validation {
   /**
    * Bits per byte over the validation batches; deterministic. Collective over the model's ranks.
    *
-   * @param training length and number of the batches
+   * @param training gives length and number of the batches
    * @param observer receives every gate's routes
    */
   public static double bitsPerByte(
@@ -26,7 +26,7 @@ public final class Validation {
       TokenSequences data,
       RouteObserver observer) {
     Communicator ranks = model.parameters().ranks().data();
-    int sequences = sequencesOfPart(training);
+    int sequences = training.batch().microSequences();
     int mine = sequences / ranks.size();
     long parts = parts(training, data);
     TextEvaluator evaluator = new TextEvaluator(backend, model);
@@ -43,18 +43,14 @@ public final class Validation {
         / Math.round(ranks.allReduce((double) score.bytes()));
   }
 
-  /** The number of tokens of the text that are predicted. */
+  /** The number of predicted tokens. */
   public static long tokens(TrainConfig training, TrainingData data) {
-    return data.validationTokens(parts(training, data) * sequencesOfPart(training));
-  }
-
-  private static int sequencesOfPart(TrainConfig training) {
-    return training.batch().microSequences();
+    return data.validationTokens(parts(training, data) * training.batch().microSequences());
   }
 
   private static long parts(TrainConfig training, TokenSequences data) {
-    long wanted =
-        (long) training.checkpoints().validationBatches() * training.batch().microBatches();
-    return Math.min(wanted, Math.ceilDiv(data.validationSequences(), sequencesOfPart(training)));
+    TrainConfig.Batch batch = training.batch();
+    long wanted = (long) training.checkpoints().validationBatches() * batch.microBatches();
+    return Math.min(wanted, Math.ceilDiv(data.validationSequences(), batch.microSequences()));
   }
 }

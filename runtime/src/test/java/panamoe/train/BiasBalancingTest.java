@@ -35,7 +35,7 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.Tensor;
 
-/** The correction bias moves against the load, and by nothing else. */
+/** {@link BiasBalancing}: the correction bias moves against the load, and only by it. */
 class BiasBalancingTest {
   private static final double RATE = 0.01;
 

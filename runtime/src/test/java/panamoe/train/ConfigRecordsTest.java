@@ -22,7 +22,10 @@ import panamoe.config.EveryPart;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 
-/** Every component of every record of a configuration that has every part. */
+/**
+ * Every component of every record in a {@link RunConfig} with every part: its JSON, and its
+ * refusals.
+ */
 class ConfigRecordsTest {
   private static final RunConfig CONFIG =
       new RunConfig(EveryPart.model(), TrainConfig.of(10, 4, 16), 1);
@@ -70,7 +73,8 @@ class ConfigRecordsTest {
         List.of(),
         place -> {
           Class<?> type = place.component.getType();
-          assertRefused(place.path, json.textNode("none of these")); // no name of an enum either
+          assertRefused(
+              place.path, json.textNode("none of these")); // also not the name of an enum constant
           assertRefused(place.path, json.objectNode().put("a", 1));
           assertRefused(place.path, json.arrayNode().addNull());
           if (type != double.class && type != Double.class) {
@@ -129,12 +133,12 @@ class ConfigRecordsTest {
 
   private void assertRefused(List<Object> path, JsonNode value) {
     asked++;
-    String told = path + " is " + value;
+    String given = path + " is " + value;
     String message =
-        assertThrows(IllegalArgumentException.class, () -> read(path, value), told).getMessage();
+        assertThrows(IllegalArgumentException.class, () -> read(path, value), given).getMessage();
     assertTrue(
         message.startsWith("config.json: ") && message.contains(path.getLast().toString()),
-        told + ": " + message);
+        given + ": " + message);
     assertEquals(1, message.lines().count(), message);
   }
 
@@ -155,7 +159,7 @@ class ConfigRecordsTest {
   /**
    * Every component of a record, and of the records in it.
    *
-   * @param json whether to walk the records that JSON has, where others stand in Java
+   * @param json whether to walk the record that TrainConfig has in JSON
    */
   private static void walk(Record from, boolean json, List<Object> path, Consumer<Place> each) {
     for (RecordComponent component : from.getClass().getRecordComponents()) {

@@ -20,7 +20,7 @@ import panamoe.data.TokenSequences;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.Tensor;
 
-/** A loss that jumps stops the run, once there is a running mean to measure it against. */
+/** {@link Trainer} stops when the loss jumps above its running mean. */
 class LossSpikeTest {
   private static final int STEPS = 60;
   private static final Pattern SENTENCE =
@@ -28,7 +28,7 @@ class LossSpikeTest {
           "step (\\d+): the loss jumped to (\\S+) from a running mean of (\\S+) \\(more than spike = 1.5\\); "
               + "the gradient grew most in layer [01], from (\\S+) to (\\S+)");
 
-  /** Text whose rule for the next token changes at one step. */
+  /** Sequences whose rule for the next token changes at one step. */
   private record Turning(SyntheticSequences before, long step) implements TokenSequences {
     @Override
     public int length() {
@@ -96,7 +96,7 @@ class LossSpikeTest {
         assertArrayEquals(weights.get(i), bench.weights().get(i), "parameter " + i);
       }
     }
-    try (TrainerBench bench = open(55)) { // the mean goes on with the run
+    try (TrainerBench bench = open(55)) { // the checkpoint holds the running mean
       Checkpoint latest = RunCheckpoints.latest(directory, config(), Ranks.alone()).orElseThrow();
       new RunCheckpoints(bench.trainer(), directory).restore(latest);
       trainUpTo(bench.trainer(), 54);

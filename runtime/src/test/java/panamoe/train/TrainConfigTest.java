@@ -16,8 +16,8 @@ class TrainConfigTest {
   }
 
   /**
-   * A step's rate depends on the tokens trained on, its own included: a share of the warm-up, then
-   * of the cosine from 1 to -1.
+   * A step's rate depends on the tokens up to its end: linear over the warm-up, then a cosine from
+   * 1 to -1.
    */
   @ParameterizedTest
   @CsvSource({
@@ -30,7 +30,7 @@ class TrainConfigTest {
     "1000, 24, 1.0, -0.7071067811865476",
     "1000, 29, 1.0, -1", // the last step
     "1000, 40, 1.0, -1", // after the last step
-    "150, 0, 0.6666666666666666, 1", // a warm-up that ends within the second step
+    "150, 0, 0.6666666666666666, 1", // the warm-up ends within the second step
     "150, 1, 1.0, 0.9984815164333162", // 50 of the 2850 tokens that are left
     "0, 14, 1.0, 0",
     "0, 29, 1.0, -1",

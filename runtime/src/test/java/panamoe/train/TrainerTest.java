@@ -34,10 +34,7 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/**
- * Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had
- * happened.
- */
+/** {@link Trainer} on the CPU backend: it learns, is deterministic, and resumes bit for bit. */
 class TrainerTest {
   private static void assertSameBits(List<float[]> expected, List<float[]> actual) {
     for (int i = 0; i < expected.size(); i++) {
@@ -129,7 +126,7 @@ class TrainerTest {
     }
   }
 
-  /** Weights alone, as an edited model has them, are a run before its first step. */
+  /** Weights without moments (an edited model) are a run before its first step. */
   @Test
   void weightsAtStep0BeginARunAndLaterOnesNeedTheirMoments(@TempDir Path directory) {
     RunConfig config = config(Architecture.MOE, GateConfig.dropless(1), steps(4));
@@ -168,7 +165,7 @@ class TrainerTest {
     new RunCheckpoints(bench.trainer(), directory).restore(latest);
   }
 
-  /** Without a backend, so that nothing can be allocated. */
+  /** Without a backend: nothing can be allocated. */
   @Test
   void whatACheckpointDoesNotHoldIsRefusedBeforeThereIsATrainer(@TempDir Path directory) {
     RunConfig held = config(Architecture.MOE, GateConfig.dropless(1), steps(8));

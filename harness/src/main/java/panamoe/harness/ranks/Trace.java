@@ -19,7 +19,7 @@ import panamoe.io.WholeOrNothing;
 
 /**
  * A trace of computing and exchanges for chrome://tracing and Perfetto: one process per rank, with
- * one lane for computing and one for exchanges. Its source are the flight-recorder events {@code
+ * one lane for computing and one for exchanges. Its sources are the flight-recorder events {@code
  * panamoe.Compute} and {@code panamoe.Exchange}; the event's thread name gives the rank.
  */
 record Trace(Recording recording) implements AutoCloseable {
@@ -65,7 +65,7 @@ record Trace(Recording recording) implements AutoCloseable {
     }
   }
 
-  /** Writes the events of all ranks, each list of them a JSON array, into one file. */
+  /** Writes the ranks' events, a JSON array per rank, into one file. */
   static void write(Path file, List<byte[]> events) throws IOException {
     ObjectNode all = JSON.createObjectNode();
     ArrayNode merged = all.putArray("traceEvents");

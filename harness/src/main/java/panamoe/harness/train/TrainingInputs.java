@@ -7,9 +7,9 @@ import panamoe.open.ModelFolder;
 import panamoe.train.RunConfig;
 
 /**
- * A run's text, tokenizer, training data and teacher; all ranks of a process share it.
+ * A run's text, tokenizer, training data and teacher; shared by all ranks of a process.
  *
- * @param teacher null without one
+ * @param teacher null: none
  */
 public record TrainingInputs(
     TrainingText text, Tokenizer tokenizer, TrainingData data, ModelFolder teacher) {

@@ -28,7 +28,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** edit --reshape as a user runs it; Megatron's files were made by torch, see make.py. */
+/** {@code edit --reshape} as a user runs it; torch made Megatron's files, see make.py. */
 class ReshapeTest {
   private static final Path MEGATRON = Path.of("src/test/resources/megatron");
 

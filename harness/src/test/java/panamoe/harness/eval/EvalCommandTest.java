@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 import panamoe.harness.SpoiledWeights;
 
-/** eval as a user runs it, on a model of a few steps. */
+/** {@code eval} as a user runs it, on a model of a few steps. */
 class EvalCommandTest {
   private static final String LINE = "The committee thanks the members for the vote.\n";
 

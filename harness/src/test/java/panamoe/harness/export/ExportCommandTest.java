@@ -38,7 +38,10 @@ import panamoe.tensor.HostView;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
-/** export as a user runs it, on recorded models: what is read back is the same model. */
+/**
+ * {@code export} as a user runs it, on recorded models: the exported model is read back and
+ * compared.
+ */
 class ExportCommandTest {
   private static final String WORDS = "one and two and three, é and 4 ";
 
@@ -72,7 +75,7 @@ class ExportCommandTest {
     }
   }
 
-  /** Of the bytes of every parameter: models with the same ones compute the same logits. */
+  /** A hash of every parameter's bytes: models with equal hashes compute equal logits. */
   private static Map<String, String> loaded(Path path) {
     try (Backend backend = new ReferenceBackend();
         LanguageModel model = ModelFolder.open(path).load(backend, DType.FLOAT32)) {
@@ -256,7 +259,7 @@ class ExportCommandTest {
     }
   }
 
-  /** Trains a family's model from scratch, and lets it leave. */
+  /** Trains a family's model from scratch and exports it. */
   @ParameterizedTest
   @CsvSource({
     "mixtral_b_bf16_sharded, , hf",
@@ -318,9 +321,9 @@ class ExportCommandTest {
     String model = recorded("hf/deepseek_v3_a").toString();
     refused("--out must end in .gguf", "export", model, "--to", "gguf", "--out", "x");
     String out = folder.resolve("out").toString();
-    refused("is of GGUF", "export", model, "--to", "hf", "--dtype", "q8_0", "--out", out);
+    refused("is for GGUF", "export", model, "--to", "hf", "--dtype", "q8_0", "--out", out);
     Path taken = Files.createDirectory(folder.resolve("model"));
     Files.writeString(taken.resolve("file"), "mine");
-    refused("is there already", "export", model, "--to", "hf", "--out", taken.toString());
+    refused("already exists", "export", model, "--to", "hf", "--out", taken.toString());
   }
 }

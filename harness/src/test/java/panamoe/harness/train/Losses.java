@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The losses of a run's steps, as its metrics tell. */
+/** The losses of a run's steps, from its metrics. */
 final class Losses {
   private static final ObjectMapper JSON = new ObjectMapper();
 
