@@ -79,7 +79,6 @@ public abstract class GroupMember implements Communicator {
     return ranks[rank];
   }
 
-  /** Counts a call that this member has made. */
   protected final void count(CollectiveCall call) {
     traffic.count(call);
   }

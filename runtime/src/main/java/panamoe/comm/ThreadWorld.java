@@ -23,7 +23,6 @@ public final class ThreadWorld {
 
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
 
-  /** The program of a rank. */
   @FunctionalInterface
   public interface Body<T> {
     T run(ThreadCommunicator world) throws Exception;

@@ -19,7 +19,6 @@ public record VirtualSpan(int rank, String what, double start, double end, LinkT
    * @param farIn from other nodes
    */
   public record LinkTimes(double nearOut, double nearIn, double farOut, double farIn) {
-    /** For computing. */
     public static final LinkTimes NONE = new LinkTimes(0, 0, 0, 0);
 
     public LinkTimes plus(LinkTimes other) {

@@ -23,7 +23,6 @@ final class WorldFailure {
     this.timeout = timeout;
   }
 
-  /** How long a member waits for the others. */
   Duration timeout() {
     return timeout;
   }

@@ -10,7 +10,6 @@ import panamoe.io.Require;
 
 /** A question with one right answer. Strings are used unchanged, blanks included. */
 public sealed interface Task {
-  /** The kind of question. */
   enum Kind {
     /** The last word of a passage (LAMBADA). */
     LAST_WORD,

@@ -28,7 +28,6 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
    */
   private record Answer(double nats, boolean greedy) {}
 
-  /** Running sums over the tasks of one kind. */
   private static final class Sums {
     private long tasks;
     private long correct;

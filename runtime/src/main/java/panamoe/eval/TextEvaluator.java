@@ -23,7 +23,6 @@ import panamoe.tensor.TensorScope;
 public record TextEvaluator(Backend backend, LanguageModel model) {
   private static final int TOKENS_AT_A_TIME = 2048;
 
-  /** Where batches come from. */
   @FunctionalInterface
   public interface Source {
     /**

@@ -101,7 +101,6 @@ public final class AdamW {
       return shares.length == 1;
     }
 
-    /** The number of elements of this rank's share. */
     long count() {
       return first.count();
     }

@@ -87,7 +87,6 @@ final class Bucket {
     return moments.size() == 1 ? 0 : elements;
   }
 
-  /** The number of elements of this rank's share. */
   long share() {
     return shares[replicas.rank()];
   }

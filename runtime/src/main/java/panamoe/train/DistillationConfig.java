@@ -20,13 +20,10 @@ import panamoe.model.KeptLayers;
 public record DistillationConfig(
     double alpha, double temperature, Stage stage, @Omittable List<Integer> layers) {
 
-  /** How alpha falls to 0. */
   public enum Fall {
     /** A step to 0 at the end of the stage. */
     STOP,
-    /** Linear. */
     LINEAR,
-    /** Half a cosine. */
     COSINE
   }
 

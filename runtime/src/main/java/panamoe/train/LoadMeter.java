@@ -87,7 +87,6 @@ public final class LoadMeter implements RouteObserver {
     tables.getLast().observe(backend, scope, layer, routes);
   }
 
-  /** Resets the sums. */
   void clear() {
     tables.clear();
     if (scope != null) {

@@ -148,7 +148,6 @@ public final class RunFolder implements AutoCloseable {
     return path;
   }
 
-  /** The files of the folder. */
   public SafeFolder files() {
     return files;
   }

@@ -80,7 +80,6 @@ final class TaskMaker {
     return shuffled(tasks);
   }
 
-  /** The last word of a sentence. */
   List<Task> lastWords() {
     List<Task> tasks = new ArrayList<>();
     sentences().values().forEach(tasks::addAll);

@@ -52,7 +52,6 @@ import picocli.CommandLine.Parameters;
       "--device, --threads and --seed, common to all commands, do not change the output."
     })
 public final class ExportCommand implements Subcommand {
-  /** The output layouts. */
   enum Format {
     HF,
     GGUF

@@ -30,7 +30,6 @@ import picocli.CommandLine.Spec;
  */
 @OptionGroup("Ranks")
 public final class RankOptions {
-  /** The kind of ranks. */
   enum Kind {
     /** Threads of this process. */
     THREADS,
@@ -300,7 +299,6 @@ public final class RankOptions {
     return kind == Kind.THREADS || gpus() && count != null;
   }
 
-  /** Whether ranks are processes that connect by TCP. */
   private boolean overTcp() {
     return kind == Kind.TCP || gpus() && !oneProcess() && LauncherVariables.byTcp();
   }

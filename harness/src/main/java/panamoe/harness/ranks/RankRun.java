@@ -18,7 +18,6 @@ import panamoe.parallel.Topology;
 
 /** Runs the ranks of this process: all ranks as threads, or its single rank. */
 public record RankRun(RankOptions options, SharedOptions shared, Topology topology) {
-  /** The program of a rank. */
   @FunctionalInterface
   public interface Body<T> {
     /**

@@ -10,7 +10,6 @@ import java.util.function.BooleanSupplier;
  * that is being written. The calling thread waits and turns its interrupt into that request.
  */
 public final class Stoppable {
-  /** Work that can be stopped. */
   @FunctionalInterface
   public interface Work<T> {
     /**

@@ -26,7 +26,6 @@ record Trace(Recording recording) implements AutoCloseable {
   private static final Pattern THREAD = Pattern.compile("rank (\\d+)( .*)?");
   private static final JsonMapper JSON = new JsonMapper();
 
-  /** The lanes of a rank. */
   private enum Lane {
     COMPUTE,
     EXCHANGE
@@ -41,7 +40,6 @@ record Trace(Recording recording) implements AutoCloseable {
     return new Trace(recording);
   }
 
-  /** The name of a rank's own thread. */
   static String threadOf(int rank) {
     return "rank " + rank;
   }

@@ -35,7 +35,6 @@ record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
           new Prompt("es", "Señor Presidente,"),
           new Prompt("it", "Signor Presidente,"));
 
-  /** Tokens of a completion. */
   private static final class Draft extends GenerationOutcome {
     private final IntStream.Builder sampled = IntStream.builder();
 

@@ -43,7 +43,6 @@ import picocli.CommandLine.Option;
       "DIR then holds the files of train, and teacher.json: the checkpoint that the student learns from."
     })
 public final class DistillCommand extends RunCommand {
-  /** The settings of a student. */
   private static final List<String> OF_A_STUDENT =
       List.of(
           "--layers", "--keep", "--from-scratch", "--alpha", "--temperature", "--until", "--fall");

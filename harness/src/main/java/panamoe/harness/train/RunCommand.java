@@ -159,7 +159,6 @@ abstract class RunCommand implements Subcommand {
         folder, err, () -> onRanks(err).train(folder, config, material, tokenizer));
   }
 
-  /** Resumes a run. */
   private Optional<TrainingResult> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
     try (RunFolder folder = rankOptions.leads() ? RunPath.open(out) : RunFolder.follow(out)) {

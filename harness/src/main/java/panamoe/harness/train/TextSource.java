@@ -24,7 +24,6 @@ public final class TextSource {
         "--languages chooses from the default corpus and does not go with --text");
   }
 
-  /** Whether the options name either. */
   boolean isNamed() {
     return text != null || !languages.isEmpty();
   }

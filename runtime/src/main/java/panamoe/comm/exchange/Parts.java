@@ -51,12 +51,10 @@ public final class Parts {
     return views;
   }
 
-  /** Copies blocks to parts. */
   public void cut(TensorDevice device, Tensor blocks, Tensor parts) {
     device.copyBlocks(layout.inverse(), blocks, parts);
   }
 
-  /** Copies parts back to blocks. */
   public void join(TensorDevice device, Tensor parts, Tensor blocks) {
     device.copyBlocks(layout, parts, blocks);
   }

@@ -257,7 +257,6 @@ public final class TcpRendezvous {
     return all;
   }
 
-  /** Waits for all ranks. */
   void barrier() {
     allGather(new byte[0]);
   }
