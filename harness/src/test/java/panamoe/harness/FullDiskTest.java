@@ -39,7 +39,9 @@ class FullDiskTest {
             "data tasks --languages en --count 9 --out " + folder.resolve("new/tasks"),
             "plan serve 1.3B+MoE-128 --cluster dgx-a100:8 --html " + folder.resolve("plan.html"),
             "twin 1.3B+MoE-128 --cluster dgx-a100:8 --trace " + folder.resolve("twin.json"),
-            "train --preset tiny --steps 1 --text " + text + " --out " + folder.resolve("run"));
+            "train --preset tiny --steps 1 --text " + text + " --out " + folder.resolve("run"),
+            "export ../lab/golden/hf/qwen3_moe_b_bf16 --to hf --out " + folder.resolve("model"),
+            "demo --steps 1 --out " + folder.resolve("new/demo"));
     List<String> line = new ArrayList<>(List.of("sh", "-c", "ulimit -f 0; exec \"$@\"", "sh"));
     line.addAll(SmallJvm.command(Commands.class, commands.toArray(String[]::new)));
     Process process =

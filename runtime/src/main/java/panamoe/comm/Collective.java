@@ -19,7 +19,6 @@ public enum Collective {
     this.words = words;
   }
 
-  /** The name in messages. */
   String words() {
     return words;
   }

@@ -17,7 +17,7 @@ import panamoe.tensor.Tensor;
  *     reduce-scatter), or the number of elements
  * @param expected rows this member expects from each member of an all-to-all, otherwise empty
  * @param root of a broadcast, otherwise 0
- * @param place in the model, as last given to {@link Communicator#at}
+ * @param location in the model, as last set by {@link Communicator#at}
  */
 public record CollectiveCall(
     Collective collective,
@@ -26,7 +26,7 @@ public record CollectiveCall(
     long[] sizes,
     long[] expected,
     int root,
-    String place) {
+    String location) {
   private static final long[] NONE = {};
 
   /**
@@ -35,7 +35,7 @@ public record CollectiveCall(
    */
   public static CollectiveCall allToAll(
       Communicator group,
-      String place,
+      String location,
       Tensor send,
       long[] sendRows,
       Tensor receive,
@@ -50,23 +50,23 @@ public record CollectiveCall(
         sendRows.clone(),
         receiveRows.clone(),
         0,
-        place);
+        location);
   }
 
-  public static CollectiveCall allToAll(Communicator group, String place, long[] send) {
+  public static CollectiveCall allToAll(Communicator group, String location, long[] send) {
     if (send.length % group.size() != 0) {
       throw Require.refusal(
-          "%s numbers cannot be dealt out evenly to %s ranks of %s",
+          "%s numbers do not divide evenly among %s ranks of %s",
           send.length, group.size(), group.name());
     }
     return new CollectiveCall(
-        Collective.ALL_TO_ALL_NUMBERS, null, Long.BYTES, count(send.length), NONE, 0, place);
+        Collective.ALL_TO_ALL_NUMBERS, null, Long.BYTES, count(send.length), NONE, 0, location);
   }
 
   /**
    * @throws IllegalArgumentException if the tensor is not of floating point
    */
-  public static CollectiveCall allReduce(Communicator group, String place, Tensor tensor) {
+  public static CollectiveCall allReduce(Communicator group, String location, Tensor tensor) {
     requireFloating(tensor);
     return new CollectiveCall(
         Collective.ALL_REDUCE,
@@ -75,43 +75,43 @@ public record CollectiveCall(
         count(tensor.count()),
         NONE,
         0,
-        place);
+        location);
   }
 
-  public static CollectiveCall allReduceNumber(String place) {
+  public static CollectiveCall allReduceNumber(String location) {
     return new CollectiveCall(
-        Collective.ALL_REDUCE_NUMBER, null, Double.BYTES, count(1), NONE, 0, place);
+        Collective.ALL_REDUCE_NUMBER, null, Double.BYTES, count(1), NONE, 0, location);
   }
 
   public static CollectiveCall allGather(
-      Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
+      Communicator group, String location, Tensor send, Tensor receive, long[] rows) {
     requireSameRows(send, receive);
     requireRows("rows", group.size(), rows, receive);
     requireOwnRows(group, send, rows);
     return new CollectiveCall(
-        Collective.ALL_GATHER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
+        Collective.ALL_GATHER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, location);
   }
 
-  public static CollectiveCall allGatherNumbers(String place, long[] values) {
+  public static CollectiveCall allGatherNumbers(String location, long[] values) {
     return new CollectiveCall(
-        Collective.ALL_GATHER_NUMBERS, null, Long.BYTES, count(values.length), NONE, 0, place);
+        Collective.ALL_GATHER_NUMBERS, null, Long.BYTES, count(values.length), NONE, 0, location);
   }
 
   public static CollectiveCall reduceScatter(
-      Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
+      Communicator group, String location, Tensor send, Tensor receive, long[] rows) {
     requireFloating(send);
     requireSameRows(send, receive);
     requireRows("rows", group.size(), rows, send);
     requireOwnRows(group, receive, rows);
     return new CollectiveCall(
-        Collective.REDUCE_SCATTER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
+        Collective.REDUCE_SCATTER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, location);
   }
 
   /**
-   * @param bytes of the root; the others do not know their number yet
+   * @param bytes of the root; the other members do not know their number yet
    */
   public static CollectiveCall broadcastBytes(
-      Communicator group, String place, byte[] bytes, int root) {
+      Communicator group, String location, byte[] bytes, int root) {
     requireRoot(group, root);
     if (group.rank() == root && bytes == null) {
       throw new IllegalArgumentException(
@@ -124,15 +124,15 @@ public record CollectiveCall(
         NONE,
         NONE,
         root,
-        place);
+        location);
   }
 
-  public static CollectiveCall barrier(String place) {
-    return new CollectiveCall(Collective.BARRIER, null, 0, NONE, NONE, 0, place);
+  public static CollectiveCall barrier(String location) {
+    return new CollectiveCall(Collective.BARRIER, null, 0, NONE, NONE, 0, location);
   }
 
-  public static CollectiveCall split(String place) {
-    return new CollectiveCall(Collective.SPLIT, null, 0, NONE, NONE, 0, place);
+  public static CollectiveCall split(String location) {
+    return new CollectiveCall(Collective.SPLIT, null, 0, NONE, NONE, 0, location);
   }
 
   /**
@@ -182,7 +182,7 @@ public record CollectiveCall(
     digest =
         digest * 0x9e3779b97f4a7c15L + (collective == Collective.BROADCAST_BYTES ? 0 : rowBytes);
     digest = digest * 0x9e3779b97f4a7c15L + root;
-    digest = digest * 0x9e3779b97f4a7c15L + place.hashCode();
+    digest = digest * 0x9e3779b97f4a7c15L + location.hashCode();
     if (collective != Collective.ALL_TO_ALL) {
       for (long size : sizes) {
         digest = digest * 0x9e3779b97f4a7c15L + size;
@@ -191,7 +191,7 @@ public record CollectiveCall(
     return digest ^ digest >>> 32;
   }
 
-  /** The content of {@link #digest} in words: {@code allReduce FLOAT32 sizes [12] at layer 3}. */
+  /** What {@link #digest} covers, in words: {@code allReduce FLOAT32 sizes [12] at layer 3}. */
   public String describe() {
     String what =
         switch (collective) {
@@ -203,7 +203,7 @@ public record CollectiveCall(
           case BROADCAST_BYTES -> " from member " + root;
           case ALL_REDUCE_NUMBER, BARRIER, SPLIT -> "";
         };
-    return collective.words() + what + (place.isEmpty() ? "" : " at " + place);
+    return collective.words() + what + (location.isEmpty() ? "" : " at " + location);
   }
 
   /** The bytes of these rows, member by member. */

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import panamoe.io.Words;
 
-/** The sentence for collective calls of a group's members that do not match. */
+/** The error message when a group's members make collective calls that do not match. */
 public final class CollectiveMismatch {
   private CollectiveMismatch() {}
 
@@ -34,7 +34,7 @@ public final class CollectiveMismatch {
           if (calls[from].sizes()[to] != calls[to].expected()[from]) {
             return ofRows(
                 group,
-                calls[from].place(),
+                calls[from].location(),
                 ranks[from],
                 calls[from].sizes()[to],
                 ranks[to],
@@ -46,12 +46,12 @@ public final class CollectiveMismatch {
     return null;
   }
 
-  /** The message for one pair of an all-to-all whose rows differ. Ranks are those in the world. */
+  /** The message for a pair of an all-to-all whose rows differ. Ranks are numbered in the world. */
   public static String ofRows(
-      String group, String place, int from, long sent, int to, long expected) {
+      String group, String location, int from, long sent, int to, long expected) {
     return Words.of(
         "%s: rank %s sends %s rows to rank %s, which expects %s",
-        group + (place.isEmpty() ? "" : " at " + place), from, sent, to, expected);
+        group + (location.isEmpty() ? "" : " at " + location), from, sent, to, expected);
   }
 
   /**

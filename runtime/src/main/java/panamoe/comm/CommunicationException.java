@@ -3,8 +3,8 @@ package panamoe.comm;
 import panamoe.io.Words;
 
 /**
- * A collective failed: ranks disagree, a rank is gone, or the library underneath failed. The
- * message names the rank.
+ * A collective failed: the ranks' calls do not match, a rank is lost, or the underlying library
+ * failed. The message names the rank.
  */
 public class CommunicationException extends RuntimeException {
   /**

@@ -9,9 +9,9 @@ import panamoe.tensor.TensorDevice;
  *
  * <p>Reductions add in rank order, bfloat16 in float32, so that every rank gets the same bits.
  *
- * <p>Before a collective the members agree on what they are about to do. Where they disagree, and
- * when a member dies or aborts, every call on every member fails with a {@link
- * CommunicationException} that names the rank: nobody hangs.
+ * <p>Before a collective the members compare their calls. If the calls do not match, or a member
+ * dies or aborts, every call on every member throws a {@link CommunicationException} that names the
+ * rank: no member hangs.
  *
  * <p>Used by one thread of each rank at a time.
  */
@@ -86,9 +86,9 @@ public interface Communicator extends AutoCloseable {
 
   /**
    * Sets where in the model the next calls happen, such as {@code layer 3 dispatch}. The members
-   * compare it as they compare sizes, and messages quote it. Not collective; empty at first.
+   * compare it like sizes, and error messages quote it. Not collective; empty at first.
    */
-  void at(String place);
+  void at(String location);
 
   /**
    * A communicator of the members that gave the same color, ordered by key, then by rank.
@@ -98,22 +98,22 @@ public interface Communicator extends AutoCloseable {
   Communicator split(int color, int key, String name);
 
   /**
-   * The number of the machine that this member runs on, from 0. Members that share memory have the
-   * same number.
+   * The number of the machine that this member runs on, from 0. Members on one machine share memory
+   * and have the same number.
    */
   int node();
 
   /**
-   * Whether collectives of tensors are work of the device's stream: they come in order with its
-   * kernels, and the host does not wait for them. Otherwise they are done when a call returns.
+   * Whether collectives of tensors are enqueued in the device's stream, in order with its kernels,
+   * without the host waiting. Otherwise they are complete when a call returns.
    */
   default boolean enqueues() {
     return false;
   }
 
   /**
-   * Lets the collectives of this group and of those that are split from it be work of another
-   * stream of the device, if they are work of one. The same on all members, before the first
+   * Enqueues the collectives of this group, and of groups split from it, in another stream of the
+   * device; does nothing if they use no stream. Call it on all members, before the first
    * collective.
    */
   default void enqueueOn(TensorDevice stream) {}
@@ -127,24 +127,21 @@ public interface Communicator extends AutoCloseable {
   Traffic traffic();
 
   /**
-   * Makes every pending and later call of every rank in the world fail with {@code reason}. Any
-   * thread may call it. If the world has failed before, the first reason stays.
+   * Makes every pending and later call of every rank in the world fail with {@code reason}. The
+   * first reason stays. Any thread may call it.
    */
   void abort(String reason);
 
-  /**
-   * Why the world has failed; null as long as this rank knows of no failure. Any thread may ask.
-   */
+  /** Why the world has failed; null while this rank knows of no failure. Any thread may call it. */
   String failure();
 
   /**
-   * Makes every pending and later call of every rank in the world fail with a sentence about a
-   * disagreement, which each member has found; throw what this returns. If the world has failed
-   * before, it has the first reason.
+   * Makes every pending and later call of every rank in the world fail, after each member has found
+   * the same mismatch. Returns the exception to throw; its reason is the world's first.
    */
-  CommunicationException disagreement(String sentence);
+  CommunicationException mismatch(String sentence);
 
-  /** Idempotent. A rank that closes the world before the others are done with it counts as gone. */
+  /** Idempotent. A rank that closes the world while others still use it counts as lost. */
   @Override
   void close();
 }

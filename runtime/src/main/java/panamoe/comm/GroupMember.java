@@ -5,7 +5,7 @@ import java.util.Comparator;
 import java.util.stream.IntStream;
 
 /**
- * The state of a group's member that does not depend on the transport: ranks, nodes, place and
+ * The state of a group's member that does not depend on the transport: ranks, nodes, location and
  * traffic.
  */
 public abstract class GroupMember implements Communicator {
@@ -13,15 +13,16 @@ public abstract class GroupMember implements Communicator {
   private final int[] ranks;
   private final int[] nodes;
   private final TrafficCounter traffic;
-  private String place = "";
+  private String location = "";
 
   /**
-   * Those of a group who gave the same color when it was split, ordered by key, then by rank.
+   * The members of a group that gave the same color when it was split, ordered by key, then by
+   * rank.
    *
-   * @param members their ranks in the group that was split
+   * @param members ranks in the group that was split
    * @param rank of this member among them
-   * @param ranks of theirs in the world
-   * @param nodes of theirs
+   * @param ranks of the members in the world
+   * @param nodes of the members
    */
   protected record Part(int[] members, int rank, int[] ranks, int[] nodes) {}
 
@@ -29,7 +30,7 @@ public abstract class GroupMember implements Communicator {
    * @param rank of this member in the group
    * @param ranks of the members in the world
    * @param nodes of the members
-   * @param parent whose part the group is, or null
+   * @param parent the group that this one was split from, or null
    */
   protected GroupMember(int rank, int[] ranks, int[] nodes, GroupMember parent) {
     this.rank = rank;
@@ -59,13 +60,13 @@ public abstract class GroupMember implements Communicator {
   }
 
   @Override
-  public void at(String place) {
-    this.place = place;
+  public void at(String location) {
+    this.location = location;
   }
 
   /** Where in the model the next call happens. */
-  protected final String place() {
-    return place;
+  protected final String location() {
+    return location;
   }
 
   /** The rank in the world of each member. */
@@ -78,15 +79,14 @@ public abstract class GroupMember implements Communicator {
     return ranks[rank];
   }
 
-  /** Counts a call that this member has made. */
   protected final void count(CollectiveCall call) {
     traffic.count(call);
   }
 
   /**
-   * The members that go with this one.
+   * The members with this one's color.
    *
-   * @param wishes the color and the key of each member, one member behind the other
+   * @param wishes color and key of each member, concatenated by member
    */
   protected final Part part(long[] wishes) {
     int[] members =

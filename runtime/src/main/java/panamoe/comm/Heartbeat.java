@@ -17,9 +17,9 @@ import panamoe.io.Words;
 
 /**
  * Failure detection for ranks that are processes: a TCP connection from every rank to rank 0. Over
- * it a rank learns that another has died, is frozen, has left or aborts the world, which the
- * collective it waits in would not report. Rank 0 decides which failure came first, so that all
- * ranks give the same reason. Thread-safe.
+ * it a rank learns that another has died, is frozen, has left or aborts the world; a collective
+ * that waits for that rank would not report it. Rank 0 decides which failure came first, so that
+ * all ranks report the same reason. Thread-safe.
  */
 public final class Heartbeat {
   private static final int LONGEST_REASON = 10_000;
@@ -36,39 +36,39 @@ public final class Heartbeat {
   private final int size;
   private final Duration timeout;
   private final Map<Integer, Line> lines = new ConcurrentHashMap<>();
-  // Whether rank 0 says when everyone has left, before it ends its connections.
+  // Whether rank 0 reports that all ranks have left before it closes its connections.
   private final boolean goodbye;
   private final Set<Integer> left = ConcurrentHashMap.newKeySet();
   private final AtomicReference<String> failure = new AtomicReference<>();
   private final CountDownLatch failed = new CountDownLatch(1);
-  private final Witness witness;
+  private final Listener listener;
   private final CountDownLatch ended = new CountDownLatch(1);
-  private final Thread atExit = new Thread(this::hearWhy, "lifeline end");
+  private final Thread atExit = new Thread(this::awaitReason, "heartbeat end");
   private volatile boolean noticed;
   private volatile boolean done;
 
   /**
-   * Receives failures on the lifeline's own thread, for the case that the rank's thread cannot
-   * react in time.
+   * Receives failures on the heartbeat's own thread, in case the rank's thread cannot react in
+   * time.
    */
-  public interface Witness {
+  public interface Listener {
     /**
-     * Another rank is lost. Called at once, because the launcher may end this process within a
+     * Another rank is lost. Called immediately, because the launcher may kill this process within a
      * second.
      */
     void lost(String reason);
 
     /**
      * The world failed one timeout ago and the rank has not noticed: it may be stuck in a call that
-     * nothing wakes.
+     * cannot be interrupted.
      */
-    void unheard(String reason);
+    void unnoticed(String reason);
   }
 
   private static final class Line {
     private final Socket socket;
     private final DataOutputStream out;
-    private volatile long heard = System.nanoTime();
+    private volatile long lastMessage = System.nanoTime();
     private volatile Thread ear;
 
     Line(Socket socket) {
@@ -103,32 +103,32 @@ public final class Heartbeat {
       }
     }
 
-    /** Closes the connection, after the other side has; waits for that. */
+    /** Waits until the other side has closed the connection, then closes it. */
     void close(Duration most) {
       try (socket) {
         ear.join(most);
       } catch (IOException _) {
-        // Nothing was sent over it that could be lost.
+        // No data in flight can be lost.
       } catch (InterruptedException _) {
         Thread.currentThread().interrupt();
       }
     }
   }
 
-  private Heartbeat(int rank, int size, Duration timeout, Witness witness, boolean goodbye) {
+  private Heartbeat(int rank, int size, Duration timeout, Listener listener, boolean goodbye) {
     this.goodbye = goodbye;
     this.rank = rank;
     this.size = size;
     this.timeout = timeout;
-    this.witness = witness;
+    this.listener = listener;
   }
 
   /**
-   * Over connections that there are.
+   * Over existing connections.
    *
    * @param star by rank: rank 0 has all others, the others have rank 0; this object closes them
-   * @param timeout after which a silent rank is taken for frozen
-   * @param goodbye whether its ranks call {@link #end} when they are done
+   * @param timeout after which a silent rank counts as frozen
+   * @param goodbye whether the ranks call {@link #end} when they are done
    */
   public static Heartbeat over(
       Map<Integer, Socket> star,
@@ -136,15 +136,15 @@ public final class Heartbeat {
       int size,
       Duration timeout,
       boolean goodbye,
-      Witness witness) {
-    Heartbeat lifeline = new Heartbeat(rank, size, timeout, witness, goodbye);
-    return size == 1 ? lifeline : lifeline.over(star);
+      Listener listener) {
+    Heartbeat heartbeat = new Heartbeat(rank, size, timeout, listener, goodbye);
+    return size == 1 ? heartbeat : heartbeat.over(star);
   }
 
   private Heartbeat over(Map<Integer, Socket> star) {
     star.forEach((peer, socket) -> lines.put(peer, new Line(socket)));
     lines.forEach((peer, line) -> line.ear = Thread.startVirtualThread(() -> hear(peer, line)));
-    Thread.ofPlatform().daemon().name("lifeline").start(this::beat);
+    Thread.ofPlatform().daemon().name("heartbeat").start(this::beat);
     Runtime.getRuntime().addShutdownHook(atExit);
     return this;
   }
@@ -183,10 +183,7 @@ public final class Heartbeat {
     return failure();
   }
 
-  /**
-   * Waits until the world has failed, for {@code most} at the longest; an interrupt does not end
-   * the wait.
-   */
+  /** Waits until the world has failed, at most {@code most}; an interrupt does not end the wait. */
   public void awaitFailure(Duration most) {
     long end = System.nanoTime() + most.toNanos();
     boolean interrupted = Thread.interrupted();
@@ -202,15 +199,15 @@ public final class Heartbeat {
     }
   }
 
-  /** Tells the others that this rank is done with the world. */
+  /** Reports to the others that this rank is done with the world. */
   public void leave() {
     done = true;
     lines.values().forEach(line -> line.say(LEFT, rank, ""));
   }
 
   /**
-   * Closes the connections of a process that goes on. Everyone has left, or the world has failed.
-   * Rank 0 is the last, because it tells the others.
+   * Closes the connections of a process that continues, after all ranks have left or the world has
+   * failed. Rank 0 closes last, because the others learn through it that all have left.
    */
   public void end() {
     done = true;
@@ -244,16 +241,16 @@ public final class Heartbeat {
       }
       failed.countDown();
       if (kind == LOST) {
-        witness.lost(reason);
+        listener.lost(reason);
       }
     }
   }
 
   /**
-   * On SIGTERM this rank waits until it has heard which rank died: a launcher ends all ranks when
-   * one dies, and a rank that ended at once would be blamed for the failure.
+   * On SIGTERM this rank waits until it knows which rank died: a launcher ends all ranks when one
+   * dies, and a rank that exits immediately would be blamed for the failure.
    */
-  private void hearWhy() {
+  private void awaitReason() {
     if (!done) {
       awaitFailure(LAST_MOMENT);
     }
@@ -266,10 +263,11 @@ public final class Heartbeat {
         int kind = in.readByte();
         int number = in.readInt();
         String words = in.readUTF();
-        line.heard = System.nanoTime();
+        line.lastMessage = System.nanoTime();
         switch (kind) {
           case LEFT -> {
-            // First told, then known: a rank 0 that knows of all closes its connections.
+            // Reports to the others first: rank 0 closes its connections once it knows that all
+            // have left.
             lines.forEach(
                 (other, to) -> {
                   if (rank == 0 && other != number) {
@@ -305,7 +303,7 @@ public final class Heartbeat {
         lines.forEach(
             (peer, line) -> {
               line.say(ALIVE, rank, "");
-              if (now - line.heard > timeout.toNanos() && !left.contains(peer)) {
+              if (now - line.lastMessage > timeout.toNanos() && !left.contains(peer)) {
                 decide(
                     LOST,
                     Words.of(
@@ -315,7 +313,7 @@ public final class Heartbeat {
             });
       }
       if (!ended.await(timeout.toMillis(), TimeUnit.MILLISECONDS) && !noticed) {
-        witness.unheard(failure.get());
+        listener.unnoticed(failure.get());
       }
     } catch (InterruptedException e) {
       throw new AssertionError("nobody interrupts this thread", e);

@@ -6,22 +6,22 @@ import java.util.OptionalInt;
 import java.util.stream.Stream;
 
 /**
- * The rank of this process as its launcher (mpirun, Slurm's srun, or whoever starts ranks that meet
- * by TCP) set it in environment variables. Known before any communicator is open.
+ * This process's rank in the environment variables of its launcher: mpirun, Slurm's srun, or any
+ * starter of ranks that connect by TCP. Known before a communicator is open.
  */
 public final class LauncherVariables {
-  /** This process's rank, for ranks that meet by TCP. */
+  /** This process's rank, for ranks that connect by TCP. */
   public static final String RANK = "PANAMOE_RANK";
 
-  /** How many ranks meet by TCP. */
+  /** How many ranks connect by TCP. */
   public static final String RANKS = "PANAMOE_RANKS";
 
-  /** How many of them are on this machine. */
+  /** How many ranks of a TCP world are on this machine. */
   public static final String RANKS_HERE = "PANAMOE_RANKS_HERE";
 
   private LauncherVariables() {}
 
-  /** Whether this process is one of ranks that meet by TCP. */
+  /** Whether this process is a rank of a TCP world. */
   public static boolean byTcp() {
     return number(System.getenv(), RANKS).isPresent();
   }
@@ -34,8 +34,8 @@ public final class LauncherVariables {
   }
 
   /**
-   * How many processes were started together; empty when no launcher started this one. A batch
-   * script of Slurm has a number of tasks too, but starts alone, so that the step's counts.
+   * How many processes were started together; empty when no launcher started this one. Slurm sets a
+   * number of tasks for a batch script too, which is a single process; so the step's number counts.
    */
   public static OptionalInt size() {
     return number(System.getenv(), RANKS, "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS");
@@ -63,14 +63,14 @@ public final class LauncherVariables {
         System.getenv(), "PANAMOE_RANK_HERE", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID");
   }
 
-  /** Whether this process was started beside others. */
+  /** Whether this process was started together with others. */
   public static boolean amongOthers() {
     return size().orElse(1) > 1;
   }
 
   /**
-   * srun lists the ranks of a machine; a number of its own exists only for some of its options.
-   * Ranks that meet by TCP are often alone in a container.
+   * srun lists the ranks of a machine, but sets their number only with some options. A TCP rank is
+   * often the only one in a container.
    */
   static OptionalInt sizeHere(Map<String, String> environment) {
     if (number(environment, RANKS).isPresent()) {

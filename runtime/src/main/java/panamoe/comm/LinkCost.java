@@ -3,12 +3,12 @@ package panamoe.comm;
 import panamoe.io.Require;
 
 /**
- * The α–β cost of messages over links of one kind. A rank gives a message to its link in {@code
+ * The α–β cost of messages over links of one kind. Posting a message takes {@code
  * secondsPerMessage}; n bytes take {@code n / bytesPerSecond}, and arrive {@code latency} later.
  *
- * @param latency s, once for messages that are under way at the same time
+ * @param latency s, once for messages in flight at the same time
  * @param secondsPerMessage α
- * @param bytesPerSecond β, of a rank, in each direction
+ * @param bytesPerSecond 1/β, per rank, in each direction
  */
 public record LinkCost(double latency, double secondsPerMessage, double bytesPerSecond) {
   /** A link that takes no time. */

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.PriorityQueue;
 
 /**
- * The messages of one collective over links of one kind, event by event. A member sends one message
+ * Event simulation of one collective's messages over links of one kind. A member sends one message
  * at a time and receives one at a time. A member that is free to send takes the next of its
  * messages whose receiver is free. Used once.
  */
@@ -16,7 +16,8 @@ final class LinkSimulation {
 
   private final int[][] order;
   private final double[][] seconds;
-  private final int[] firstReceiver; // of each member's order, the first that may be left
+  private final int[]
+      firstReceiver; // for each member, index of the first message in its order that may be unsent
   private final int[] firstSender;
   private final boolean[] maySend;
   private final boolean[] mayReceive;
@@ -30,8 +31,8 @@ final class LinkSimulation {
   /**
    * @param order in which each member looks for another to send to, or to receive from
    * @param ready when each member can begin
-   * @param seconds of the message from each member to each; 0 where no message is sent. The
-   *     constructor sets an entry to 0 when its message begins
+   * @param seconds duration of the message from each member to each; 0 for no message. The
+   *     simulation sets an entry to 0 when its message begins
    */
   LinkSimulation(int[][] order, double[] ready, double[][] seconds) {
     int members = ready.length;
@@ -74,7 +75,9 @@ final class LinkSimulation {
     return receiving;
   }
 
-  /** All events of one time: who is free then is known before any message begins. */
+  /**
+   * Collects all events of one time before a message begins, so that every free member is known.
+   */
   private void step() {
     double now = events.peek().time();
     List<Integer> senders = new ArrayList<>();
@@ -96,7 +99,7 @@ final class LinkSimulation {
         }
       }
     }
-    // Whoever was free to send before found nobody who could receive.
+    // Senders that were already free had no free receiver.
     for (int to : receivers) {
       if (mayReceive[to]) {
         findSender(now, to);

@@ -7,13 +7,13 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 
-/** Under which addresses other ranks may reach this machine. */
+/** The addresses under which other ranks may reach this machine. */
 public final class MachineAddresses {
   private MachineAddresses() {}
 
   /**
-   * All but link-local ones. The loopback comes first: it is the fastest, and no other machine
-   * answers there.
+   * All addresses except link-local ones. The loopback comes first: it is the fastest, and no other
+   * machine answers there.
    */
   public static List<String> all() throws IOException {
     List<String> addresses = new ArrayList<>();
@@ -21,7 +21,7 @@ public final class MachineAddresses {
       if (device.isUp()) {
         for (InetAddress address : Collections.list(device.getInetAddresses())) {
           if (!address.isLinkLocalAddress()) {
-            // The name of this machine's network card is of no use elsewhere.
+            // The scope (%eth0) has a meaning on this machine only.
             String plain = address.getHostAddress().replaceFirst("%.*", "");
             addresses.add(device.isLoopback() ? 0 : addresses.size(), plain);
           }

@@ -6,8 +6,8 @@ import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
 /**
- * Sums of arrays of equal length. Each element adds its terms in the given order, so the bits
- * depend on nothing else. bfloat16 is added in float32 and rounded once.
+ * Sums of arrays of equal length. Each element adds its terms in the given order, which alone
+ * decides the bits. bfloat16 is added in float32 and rounded once.
  */
 public final class Reduction {
   private static final int BLOCK = 2048;

@@ -3,11 +3,11 @@ package panamoe.comm;
 import panamoe.tensor.Tensor;
 
 /**
- * A world of one rank: every exchange is a copy to itself, every sum has one term. Serves runs
- * without other ranks.
+ * A world of one rank, for runs without other ranks: every exchange is a local copy, every sum has
+ * one term.
  */
 public final class SelfCommunicator implements Communicator {
-  /** Stateless, so any thread may use it. */
+  /** Stateless and thread-safe. */
   public static final Communicator WORLD = new SelfCommunicator();
 
   private SelfCommunicator() {}
@@ -69,7 +69,7 @@ public final class SelfCommunicator implements Communicator {
   public void barrier() {}
 
   @Override
-  public void at(String place) {}
+  public void at(String location) {}
 
   @Override
   public Communicator split(int color, int key, String name) {
@@ -95,7 +95,7 @@ public final class SelfCommunicator implements Communicator {
   }
 
   @Override
-  public CommunicationException disagreement(String sentence) {
+  public CommunicationException mismatch(String sentence) {
     return new CommunicationException(sentence);
   }
 

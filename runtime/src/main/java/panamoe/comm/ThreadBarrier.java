@@ -15,15 +15,15 @@ import java.util.stream.IntStream;
 /**
  * The barrier at which the threads of one group exchange their arguments for each collective. The
  * last thread to arrive compares all calls; then either all continue or all fail. Until every
- * member has called {@link #part}, each may read the others' memory (and write it where the
- * collective says so). That second wait always ends, because copying waits for nobody.
+ * member has called {@link #part}, each may read the others' memory (and write it if the collective
+ * does). That second wait always ends, because no member waits while it copies.
  */
 final class ThreadBarrier {
   /**
    * A member's arguments.
    *
-   * @param memory that the others may touch, or null
-   * @param numbers that the others may read, or null; not written any more
+   * @param memory that the others may access, or null
+   * @param numbers that the others may read, or null; not modified after the offer
    */
   record Offer(CollectiveCall call, MemorySegment memory, long[] numbers) {}
 
@@ -34,7 +34,7 @@ final class ThreadBarrier {
 
   private final String name;
   private final int[] ranks;
-  private final WorldFailure liveness;
+  private final WorldFailure failure;
   private final VirtualClock clock;
   // Indexed by the phase's parity: a fast member may write its next offer while others still read
   // this one.
@@ -51,10 +51,10 @@ final class ThreadBarrier {
   /**
    * @param ranks of the members in the world
    */
-  ThreadBarrier(String name, int[] ranks, WorldFailure liveness, VirtualClock clock) {
+  ThreadBarrier(String name, int[] ranks, WorldFailure failure, VirtualClock clock) {
     this.name = name;
     this.ranks = ranks;
-    this.liveness = liveness;
+    this.failure = failure;
     this.clock = clock;
     this.offers = new Offer[2][ranks.length];
     this.came = new AtomicIntegerArray(ranks.length);
@@ -69,7 +69,7 @@ final class ThreadBarrier {
             return false;
           }
         };
-    liveness.add(this);
+    failure.add(this);
   }
 
   String name() {
@@ -81,24 +81,24 @@ final class ThreadBarrier {
   }
 
   /**
-   * The group that splits off in the current phase with {@code color}: the same object for all its
+   * The group that is split off in the current phase with {@code color}: one object for all its
    * members.
    */
   ThreadBarrier child(int phase, int color, String childName, int[] childRanks) {
     return children.computeIfAbsent(
-        List.of(phase, color), key -> new ThreadBarrier(childName, childRanks, liveness, clock));
+        List.of(phase, color), key -> new ThreadBarrier(childName, childRanks, failure, clock));
   }
 
   /**
    * Waits until every member has arrived.
    *
-   * @return their offers, by member
+   * @return the members' offers, by member
    * @throws CommunicationException on every member, or on none
    */
   Offer[] meet(int member, Offer offer) {
     int phase = arrival.getPhase();
     if (phase < 0) {
-      throw liveness.exception();
+      throw failure.exception();
     }
     Offer[] round = offers[phase & 1];
     round[member] = offer;
@@ -109,17 +109,17 @@ final class ThreadBarrier {
     }
     spin(arrival, phase);
     try {
-      arrival.awaitAdvanceInterruptibly(phase, liveness.timeout().toNanos(), TimeUnit.NANOSECONDS);
+      arrival.awaitAdvanceInterruptibly(phase, failure.timeout().toNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
       blameTheMissing(phase);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      liveness.fail("rank " + ranks[member] + " was interrupted in " + where(offer.call()), null);
+      failure.fail("rank " + ranks[member] + " was interrupted in " + where(offer.call()), null);
     }
-    // A failure can coincide with the last arrival. The phase then decides for all members: all
-    // continue or none does.
+    // A failure can coincide with the last arrival. The phase then decides: all members continue or
+    // none does.
     if ((arrival.getPhase() & PHASES) == phase) {
-      throw liveness.exception();
+      throw failure.exception();
     }
     return round;
   }
@@ -130,8 +130,8 @@ final class ThreadBarrier {
   }
 
   /**
-   * Waits until no member reads another's memory any more. Must follow every {@link #meet}, also a
-   * failed one.
+   * Waits until no member reads another's memory. Must follow every {@link #meet}, even a failed
+   * one.
    */
   void part() {
     int phase = departure.arrive();
@@ -145,7 +145,7 @@ final class ThreadBarrier {
     }
   }
 
-  /** Marks that this member will not arrive any more. */
+  /** Marks that this member will not arrive again. */
   void leave(int member, String why) {
     if (gone.compareAndSet(member, null, why)) {
       anyoneGone = true;
@@ -198,12 +198,12 @@ final class ThreadBarrier {
   }
 
   private void blameTheMissing(int phase) {
-    String blame = liveness.blame(this);
+    String blame = failure.blame(this);
     if (missing().isEmpty()) {
       // The last member has just arrived, so all continue.
       arrival.awaitAdvance(phase);
     } else {
-      liveness.fail(blame, null);
+      failure.fail(blame, null);
     }
   }
 
@@ -215,7 +215,7 @@ final class ThreadBarrier {
     for (int i = 0; i < ranks.length; i++) {
       String why = gone.get(i);
       if (why != null && came.get(i) != phase + 1) {
-        liveness.fail("rank " + ranks[i] + " " + why + ", but " + waiting(), null);
+        failure.fail("rank " + ranks[i] + " " + why + ", but " + waiting(), null);
       }
     }
   }
@@ -223,9 +223,9 @@ final class ThreadBarrier {
   private void compare(int phase) {
     CollectiveCall[] calls =
         Arrays.stream(offers[phase & 1]).map(Offer::call).toArray(CollectiveCall[]::new);
-    String disagreement = CollectiveMismatch.among(name, ranks, calls);
-    if (disagreement != null) {
-      liveness.fail(disagreement, null);
+    String mismatch = CollectiveMismatch.among(name, ranks, calls);
+    if (mismatch != null) {
+      failure.fail(mismatch, null);
     } else {
       clock.advance(name, ranks, calls);
     }

@@ -13,16 +13,16 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks as threads of one process. Each reads what it receives directly from its peers' memory: one
- * copy. What lies on a card crosses by copies on the host.
+ * Ranks as threads of one process. A rank receives by one copy from its peer's memory. Tensors on a
+ * GPU go through copies on the host.
  */
 public final class ThreadCommunicator extends GroupMember {
-  // Never started: stands for any other thread in the question whether a tensor may be read from
+  // Never started: represents any other thread when checking whether a tensor may be read from
   // other threads.
   private static final Thread ANOTHER_THREAD = new Thread(() -> {});
 
   private final ThreadBarrier group;
-  private final WorldFailure liveness;
+  private final WorldFailure failure;
   private final VirtualClock clock;
   private final List<ThreadCommunicator> children = new ArrayList<>();
   private volatile boolean closed;
@@ -34,12 +34,12 @@ public final class ThreadCommunicator extends GroupMember {
       ThreadBarrier group,
       int rank,
       int[] nodes,
-      WorldFailure liveness,
+      WorldFailure failure,
       VirtualClock clock,
       ThreadCommunicator parent) {
     super(rank, group.ranks(), nodes, parent);
     this.group = group;
-    this.liveness = liveness;
+    this.failure = failure;
     this.clock = clock;
   }
 
@@ -51,14 +51,14 @@ public final class ThreadCommunicator extends GroupMember {
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
     CollectiveCall call =
-        CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows);
+        CollectiveCall.allToAll(this, location(), send, sendRows, receive, receiveRows);
     HostView received = HostView.of(receive);
     MemorySegment into = received.memory();
     Offer[] offers = meet(call, shared(send), starts(sendRows, call.rowBytes()));
     try {
       long[] from = starts(receiveRows, call.rowBytes());
-      // Each member starts with itself and goes round, so that they do not all read from one member
-      // at the same time.
+      // Each member starts with itself, so that they do not all read from one member at the same
+      // time.
       for (int i = 0; i < size(); i++) {
         int source = (rank() + i) % size();
         Offer offer = offers[source];
@@ -77,7 +77,7 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public long[] allToAll(long[] send) {
-    Offer[] offers = meet(CollectiveCall.allToAll(this, place(), send), null, send.clone());
+    Offer[] offers = meet(CollectiveCall.allToAll(this, location(), send), null, send.clone());
     int each = send.length / size();
     long[] received = new long[send.length];
     for (int source = 0; source < size(); source++) {
@@ -88,11 +88,11 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public void allReduce(Tensor tensor) {
-    CollectiveCall call = CollectiveCall.allReduce(this, place(), tensor);
+    CollectiveCall call = CollectiveCall.allReduce(this, location(), tensor);
     HostView sums = view(tensor);
     Offer[] offers = meet(call, sums.memory(), null);
     try {
-      // Each element is read and written by one member only, so the sum needs no buffer.
+      // One member reads and writes each element, so the sum needs no buffer.
       long count = CollectiveCall.share(tensor.count(), rank(), size());
       long from =
           IntStream.range(0, rank())
@@ -112,7 +112,7 @@ public final class ThreadCommunicator extends GroupMember {
   public double allReduce(double value) {
     Offer[] offers =
         meet(
-            CollectiveCall.allReduceNumber(place()),
+            CollectiveCall.allReduceNumber(location()),
             null,
             new long[] {Double.doubleToRawLongBits(value)});
     double sum = Double.longBitsToDouble(offers[0].numbers()[0]);
@@ -124,7 +124,7 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    CollectiveCall call = CollectiveCall.allGather(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.allGather(this, location(), send, receive, rows);
     HostView received = HostView.of(receive);
     MemorySegment into = received.memory();
     Offer[] offers = meet(call, shared(send), null);
@@ -143,13 +143,14 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public long[] allGather(long... values) {
-    Offer[] offers = meet(CollectiveCall.allGatherNumbers(place(), values), null, values.clone());
+    Offer[] offers =
+        meet(CollectiveCall.allGatherNumbers(location(), values), null, values.clone());
     return Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray();
   }
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    CollectiveCall call = CollectiveCall.reduceScatter(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.reduceScatter(this, location(), send, receive, rows);
     HostView received = HostView.of(receive);
     long bytes = rows[rank()] * call.rowBytes();
     Offer[] offers = meet(call, shared(send), null);
@@ -165,43 +166,43 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
+    CollectiveCall call = CollectiveCall.broadcastBytes(this, location(), bytes, root);
     Offer[] offers = meet(call, rank() == root ? MemorySegment.ofArray(bytes.clone()) : null, null);
     return rank() == root ? bytes : offers[root].memory().toArray(ValueLayout.JAVA_BYTE);
   }
 
   @Override
   public void barrier() {
-    meet(CollectiveCall.barrier(place()), null, null);
+    meet(CollectiveCall.barrier(location()), null, null);
   }
 
   @Override
   public Communicator split(int color, int key, String name) {
-    Offer[] offers = meet(CollectiveCall.split(place()), null, new long[] {color, key});
+    Offer[] offers = meet(CollectiveCall.split(location()), null, new long[] {color, key});
     Part part =
         part(
             Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray());
-    ThreadBarrier meeting = group.child(group.phase(rank()), color, name, part.ranks());
+    ThreadBarrier barrier = group.child(group.phase(rank()), color, name, part.ranks());
     ThreadCommunicator child =
-        new ThreadCommunicator(meeting, part.rank(), part.nodes(), liveness, clock, this);
+        new ThreadCommunicator(barrier, part.rank(), part.nodes(), failure, clock, this);
     children.add(child);
     return child;
   }
 
   @Override
   public void abort(String reason) {
-    liveness.fail("rank " + rankInWorld() + " aborted: " + reason, null);
+    failure.fail("rank " + rankInWorld() + " aborted: " + reason, null);
   }
 
   @Override
   public String failure() {
-    return liveness.failed() ? liveness.exception().getMessage() : null;
+    return failure.failed() ? failure.exception().getMessage() : null;
   }
 
   @Override
-  public CommunicationException disagreement(String sentence) {
-    liveness.fail(sentence, null);
-    return liveness.exception();
+  public CommunicationException mismatch(String sentence) {
+    failure.fail(sentence, null);
+    return failure.exception();
   }
 
   @Override
@@ -210,7 +211,7 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   /**
-   * This rank's virtual time if the world's links have a cost: its communication's time plus that
+   * If the world's links have a cost, this rank's virtual time: that of its communication plus that
    * passed to {@link #compute}. Otherwise the machine's clock.
    */
   @Override
@@ -219,7 +220,7 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   /**
-   * Lets virtual time pass while this rank computes.
+   * Advances this rank's virtual time by computing.
    *
    * @param what it computes
    */
@@ -247,7 +248,7 @@ public final class ThreadCommunicator extends GroupMember {
     return view(tensor).memory();
   }
 
-  /** The elements as other ranks read them: of a card's tensor, a copy on the host. */
+  /** The elements as other ranks read them: a host copy if the tensor is on a GPU. */
   private static HostView view(Tensor tensor) {
     HostView view = HostView.of(tensor);
     Require.that(

@@ -18,12 +18,11 @@ import panamoe.io.Words;
  * few cores.
  */
 public final class ThreadWorld {
-  /** More than this, {@link java.util.concurrent.Phaser} cannot count. */
+  /** The limit of {@link java.util.concurrent.Phaser}. */
   private static final int MOST_RANKS = 65_535;
 
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
 
-  /** The program of a rank. */
   @FunctionalInterface
   public interface Body<T> {
     T run(ThreadCommunicator world) throws Exception;
@@ -75,16 +74,16 @@ public final class ThreadWorld {
   }
 
   /**
-   * Lets each byte of a tensor count as {@code scale} bytes on the virtual clock, so that short
-   * rows stand for long ones.
+   * Counts each byte of a tensor as {@code scale} bytes on the virtual clock, so that short rows
+   * simulate long ones.
    */
   public ThreadWorld scaled(double scale) {
     return with(new VirtualClock.Links(links.near(), links.far(), scale, links.watcher()));
   }
 
   /**
-   * Tells {@code watcher} what each rank does on the virtual clock, in the rank's order. It is
-   * called by many threads.
+   * Passes each rank's spans of virtual time to {@code watcher}, in the rank's order, from many
+   * threads.
    */
   public ThreadWorld watchedBy(Consumer<VirtualSpan> watcher) {
     return with(new VirtualClock.Links(links.near(), links.far(), links.scale(), watcher));
@@ -96,45 +95,47 @@ public final class ThreadWorld {
 
   /**
    * Runs every rank on its own thread and waits for all of them. A rank that does not end within a
-   * timeout after another failed is interrupted; if it still does not end, it is left behind as a
-   * daemon thread.
+   * timeout after another failed is interrupted; if it still does not end, it remains as a daemon
+   * thread.
    *
    * @return the ranks' results, by rank
    * @throws CommunicationException that names the first rank that failed, with its exception as the
    *     cause
    */
   public <T> List<T> run(Body<T> body) {
-    WorldFailure liveness = new WorldFailure(timeout);
+    WorldFailure failure = new WorldFailure(timeout);
     VirtualClock clock = new VirtualClock(nodes, links);
     ThreadBarrier group =
-        new ThreadBarrier("world", IntStream.range(0, nodes.length).toArray(), liveness, clock);
+        new ThreadBarrier("world", IntStream.range(0, nodes.length).toArray(), failure, clock);
     List<T> results = new ArrayList<>();
     List<Thread> threads = new ArrayList<>();
     for (int rank = 0; rank < nodes.length; rank++) {
       results.add(null);
-      ThreadCommunicator world = new ThreadCommunicator(group, rank, nodes, liveness, clock, null);
+      ThreadCommunicator world = new ThreadCommunicator(group, rank, nodes, failure, clock, null);
       threads.add(
           Thread.ofPlatform()
               .daemon()
               .name("rank " + rank)
-              .unstarted(() -> play(body, world, results, liveness)));
+              .unstarted(() -> play(body, world, results, failure)));
     }
-    join(start(threads, liveness), liveness);
-    if (liveness.failed()) {
-      throw liveness.exception();
+    join(start(threads, failure), failure);
+    if (failure.failed()) {
+      throw failure.exception();
     }
     return results;
   }
 
-  /** Starts the threads; fails the world if the system gives no more, and returns those it gave. */
-  private static List<Thread> start(List<Thread> threads, WorldFailure liveness) {
+  /**
+   * Starts the threads; if the system refuses one, fails the world. Returns the threads that run.
+   */
+  private static List<Thread> start(List<Thread> threads, WorldFailure failure) {
     for (int rank = 0; rank < threads.size(); rank++) {
       try {
         threads.get(rank).start();
-      } catch (OutOfMemoryError e) { // the system's limit of threads, or memory for a stack
-        liveness.fail(
+      } catch (OutOfMemoryError e) { // limit of threads, or no memory for a stack
+        failure.fail(
             Words.of(
-                "the system gave only %s of %s ranks a thread: %s",
+                "the system started threads for only %s of %s ranks: %s",
                 rank, threads.size(), e.getMessage()),
             e);
         return threads.subList(0, rank);
@@ -144,21 +145,21 @@ public final class ThreadWorld {
   }
 
   private static <T> void play(
-      Body<T> body, ThreadCommunicator world, List<T> results, WorldFailure liveness) {
+      Body<T> body, ThreadCommunicator world, List<T> results, WorldFailure failure) {
     try {
       results.set(world.rank(), body.run(world));
     } catch (Throwable e) {
       String what = e instanceof CommunicationException ? e.getMessage() : e.toString();
-      liveness.fail("rank " + world.rank() + " failed: " + what, e);
+      failure.fail("rank " + world.rank() + " failed: " + what, e);
     } finally {
       world.leave("has ended");
     }
   }
 
-  private void join(List<Thread> threads, WorldFailure liveness) {
+  private void join(List<Thread> threads, WorldFailure failure) {
     try {
       for (Thread thread : threads) {
-        while (!liveness.failed() && !thread.join(Duration.ofMillis(100))) {}
+        while (!failure.failed() && !thread.join(Duration.ofMillis(100))) {}
       }
       long deadline = System.nanoTime() + timeout.toNanos();
       for (Thread thread : threads) {
@@ -168,7 +169,7 @@ public final class ThreadWorld {
         }
       }
     } catch (InterruptedException e) {
-      liveness.fail("the thread that runs the ranks was interrupted", e);
+      failure.fail("the thread that runs the ranks was interrupted", e);
       threads.forEach(Thread::interrupt);
       Thread.currentThread().interrupt();
     }

@@ -1,9 +1,9 @@
 package panamoe.comm;
 
 /**
- * Counts what one member of a group sends, for {@link Communicator#traffic}; groups split off count
- * into their parent too. It counts the messages of {@link CollectiveCall#messages}, which the
- * library underneath may split or merge. Thread-safe.
+ * Counts what one member of a group sends, for {@link Communicator#traffic}; a group that was split
+ * off counts into its parent too. Messages are those of {@link CollectiveCall#messages}; the
+ * underlying library may split or merge them. Thread-safe.
  */
 public final class TrafficCounter {
   private final TrafficCounter parent;
@@ -12,7 +12,7 @@ public final class TrafficCounter {
   private Traffic sent = Traffic.NONE;
 
   /**
-   * @param parent counter of the group this one was split off, or null
+   * @param parent counter of the group that this one was split from, or null
    * @param member the rank that sends, in this group
    * @param nodes of the members
    */
@@ -22,7 +22,7 @@ public final class TrafficCounter {
     this.nodes = nodes.clone();
   }
 
-  /** Counts what this member sends in its own call. */
+  /** Counts what this member sends in {@code call}. */
   public void count(CollectiveCall call) {
     int[] messages = new int[2];
     long[] bytes = new long[2];

@@ -6,10 +6,9 @@ import panamoe.comm.VirtualSpan.LinkTimes;
 
 /**
  * Simulated communication time on links of given cost, for many ranks on few cores. In a collective
- * a member first gives all of its messages to its links, one after the other. Then its links within
- * the node and between nodes move bytes, side by side ({@link LinkSimulation}). Members need not
- * end at the same time: each ends with the last of its own messages. Thread-safe, and deterministic
- * if each rank uses one thread.
+ * a member first posts all of its messages to its links, one after the other. Then its links within
+ * the node and those between nodes move bytes in parallel ({@link LinkSimulation}). A member ends
+ * with the last of its own messages. Thread-safe, and deterministic if each rank uses one thread.
  */
 final class VirtualClock {
   /**
@@ -18,7 +17,7 @@ final class VirtualClock {
    * @param near within a node
    * @param far between nodes
    * @param scale bytes that each byte of a tensor stands for
-   * @param watcher is told of every span, by any thread
+   * @param watcher receives every span, on any thread
    */
   record Links(LinkCost near, LinkCost far, double scale, Consumer<VirtualSpan> watcher) {
     static final Links FREE = new Links(LinkCost.FREE, LinkCost.FREE, 1, _ -> {});
@@ -83,9 +82,12 @@ final class VirtualClock {
       end[i] = Math.max(end[i], arrived(farEvents, i, links.far()));
     }
     set(ranks, end);
-    String place = calls[0].place();
+    String location = calls[0].location();
     String what =
-        calls[0].collective().words() + " of " + group + (place.isEmpty() ? "" : " at " + place);
+        calls[0].collective().words()
+            + " of "
+            + group
+            + (location.isEmpty() ? "" : " at " + location);
     for (int i = 0; i < ranks.length; i++) {
       LinkTimes busy =
           new LinkTimes(
@@ -100,7 +102,7 @@ final class VirtualClock {
   /**
    * Seconds of the bytes from each member to each over links of one kind; 0: no message.
    *
-   * @param given when each member has given its messages to its links; these are added
+   * @param given when each member has posted its messages
    */
   private double[][] seconds(
       int[] nodesOf, CollectiveCall[] calls, LinkCost link, boolean within, double[] given) {
@@ -113,7 +115,7 @@ final class VirtualClock {
         if (from != to && (nodesOf[from] == nodesOf[to]) == within) {
           long bytes = calls[from].bytes(from, to, members);
           messages += calls[from].messages(from, to, members);
-          // A message is one even if its bytes take no time.
+          // A message counts even if its bytes take no time.
           seconds[from][to] =
               bytes == 0 ? 0 : Math.max(scale * bytes / link.bytesPerSecond(), Double.MIN_NORMAL);
         }

@@ -4,10 +4,10 @@ package panamoe.comm;
  * What a rank did on the virtual clock: its part of a collective, or computing.
  *
  * @param rank in the world
- * @param what it was: a collective, its group and its place in the model, or what was computed
- * @param start s, when the rank began; it may have waited for others since
+ * @param what a collective, its group and location in the model, or what was computed
+ * @param start s, when the rank began; includes waiting for others
  * @param end s
- * @param busy how long the rank's links moved bytes meanwhile
+ * @param busy how long the rank's links moved bytes in this span
  */
 public record VirtualSpan(int rank, String what, double start, double end, LinkTimes busy) {
   /**
@@ -19,7 +19,6 @@ public record VirtualSpan(int rank, String what, double start, double end, LinkT
    * @param farIn from other nodes
    */
   public record LinkTimes(double nearOut, double nearIn, double farOut, double farIn) {
-    /** Of computing. */
     public static final LinkTimes NONE = new LinkTimes(0, 0, 0, 0);
 
     public LinkTimes plus(LinkTimes other) {

@@ -11,7 +11,7 @@ import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicReference;
 
-/** The first failure of a world of threads, and the groups whose waits it ends. Thread-safe. */
+/** The first failure of a world of threads; ends the waits of all its groups. Thread-safe. */
 final class WorldFailure {
   private record Failure(String reason, Throwable cause) {}
 
@@ -23,7 +23,6 @@ final class WorldFailure {
     this.timeout = timeout;
   }
 
-  /** How long a member waits for the others. */
   Duration timeout() {
     return timeout;
   }
@@ -39,14 +38,14 @@ final class WorldFailure {
     return failure.get() != null;
   }
 
-  /** Keeps the first failure; later ones are its consequences. */
+  /** Keeps the first failure; later ones are consequences. */
   void fail(String reason, Throwable cause) {
     if (failure.compareAndSet(null, new Failure(reason, cause))) {
       groups.forEach(ThreadBarrier::wake);
     }
   }
 
-  /** A new exception with the calling thread's stack trace. Call it only after a failure. */
+  /** A new exception with the calling thread's stack trace; requires a failure. */
   CommunicationException exception() {
     Failure first = failure.get();
     return new CommunicationException(first.reason, first.cause);

@@ -17,7 +17,7 @@ import panamoe.train.RunConfig;
 
 /**
  * The objective of a student: cross-entropy plus alpha T^2 KL(teacher || student), as {@link
- * DistillationConfig} says. Once alpha is 0 the teacher is let go. Used by one thread.
+ * DistillationConfig} says. Once alpha is 0 the teacher is closed. Used by one thread.
  */
 public final class Distillation implements Objective {
   private final DistillationConfig config;
@@ -26,7 +26,7 @@ public final class Distillation implements Objective {
 
   Distillation(RunConfig run, TeacherStates teacher) {
     this.config = run.distillation();
-    this.steps = run.training().steps();
+    this.steps = run.training().schedule().steps();
     this.teacher = teacher;
   }
 
@@ -49,13 +49,13 @@ public final class Distillation implements Objective {
   }
 
   /**
-   * Begins a cache of what a teacher says, for all students of it on one text; does nothing where
-   * it is begun.
+   * Creates a cache of a teacher's states, for all its students on one text; does nothing if it
+   * exists.
    *
    * @param text SHA-256 of the run's text
    * @param windows of the text
-   * @param backend that the teacher will be asked on
-   * @param cache a folder with such a cache, empty or not there
+   * @param backend that the teacher will run on
+   * @param cache a folder that has this cache, is empty or does not exist
    * @return the most bytes that it takes for this run
    * @throws IllegalArgumentException if the folder holds something else, or the disk has no room
    */
@@ -63,7 +63,8 @@ public final class Distillation implements Objective {
       RunConfig run, ModelFolder folder, Backend backend, String text, long windows, Path cache)
       throws IOException {
     TeacherCache.Content content = content(run, folder, backend, text);
-    double sequences = (double) run.training().steps() * run.training().batch();
+    double sequences =
+        (double) run.training().schedule().steps() * run.training().batch().sequences();
     double asked = Math.ceil(sequences * run.distillation().stage().until());
     long bytes = (long) Math.min(asked, windows) * content.windowBytes();
     Path above = cache.toAbsolutePath().normalize();
@@ -81,10 +82,11 @@ public final class Distillation implements Objective {
   }
 
   /**
-   * A distillation whose teacher is asked only for what a cache does not have; the same bits.
+   * A distillation whose teacher computes only states that the cache lacks; the bits are those
+   * without a cache.
    *
    * @param data of the run
-   * @param text SHA-256 of the text that {@code data} is of
+   * @param text SHA-256 of the text of {@code data}
    * @param cache from {@link #beginCache}
    */
   public static Distillation cached(
@@ -109,7 +111,7 @@ public final class Distillation implements Objective {
     return new TeacherCache.Content(
         folder.checkpoint().sha256(),
         text,
-        run.training().sequence(),
+        run.training().batch().length(),
         folder.config().hidden(),
         run.training().dtype(),
         backend.name());

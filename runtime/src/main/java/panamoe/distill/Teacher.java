@@ -7,8 +7,8 @@ import panamoe.tensor.TensorScope;
 import panamoe.train.Objective;
 
 /**
- * A teacher that is asked at every step. It runs in evaluation mode: deterministic, without
- * dropping tokens, without gradients. Each rank has it whole, and asks it about its own tokens.
+ * A teacher that runs in every step. It runs in evaluation mode: deterministic, without dropping
+ * tokens, without gradients. Each rank has a whole copy and runs it on its own tokens.
  *
  * @param model loaded for inference; closed with this
  */

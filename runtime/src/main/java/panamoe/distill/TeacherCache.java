@@ -25,15 +25,15 @@ import panamoe.train.Objective;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A teacher's final hidden states on disk, for all students that learn from it on one text. What is
- * not there yet the teacher is asked for, and it is written. The states are exact: a student has
- * the same bits with a cache and without. Used by one thread; ranks and processes may share a
- * folder, because they write the same bytes.
+ * A teacher's final hidden states on disk, for all students that learn from it on one text. States
+ * that are missing are computed by the teacher and written. They are exact: a student has the same
+ * bits with a cache and without. Used by one thread; ranks and processes may share a folder,
+ * because they write the same bytes.
  *
  * <pre>
- * cache.json   whose states these are
+ * cache.json   which teacher, text and backend
  * hidden.bin   for each window of the text L rows of M values, then 8 bytes: 1, and the CRC-32C of the rows;
- *              a window that nobody has asked for is a hole in the file
+ *              a window that was not needed yet is a hole in the file
  * </pre>
  */
 final class TeacherCache implements TeacherStates {
@@ -42,13 +42,13 @@ final class TeacherCache implements TeacherStates {
   private static final int WRITTEN = 1;
 
   /**
-   * What a cache holds.
+   * The key of a cache.
    *
    * @param teacher SHA-256 of its checkpoint
    * @param text SHA-256 of the text
    * @param sequence L
    * @param hidden M
-   * @param backend that asked the teacher: others round otherwise
+   * @param backend that ran the teacher: others round differently
    */
   record Content(
       String teacher, String text, int sequence, int hidden, DType dtype, String backend) {
@@ -65,7 +65,7 @@ final class TeacherCache implements TeacherStates {
   private final ByteBuffer seal = ByteBuffer.allocateDirect(Long.BYTES);
 
   /**
-   * Begins a cache in a folder that is not there or empty; does nothing where it is begun.
+   * Creates a cache in a folder that is empty or does not exist; does nothing if it has this cache.
    *
    * @throws IllegalArgumentException if the folder holds something else
    */
@@ -95,10 +95,10 @@ final class TeacherCache implements TeacherStates {
   }
 
   /**
-   * Opens a cache that was begun.
+   * Opens a cache.
    *
-   * @param teacher asked for what is missing; closed with this
-   * @param windows the window of the text that a training sequence is, by its number
+   * @param teacher computes missing states; closed with this
+   * @param windows maps the number of a training sequence to its window of the text
    */
   TeacherCache(Path folder, Content content, TeacherStates teacher, LongUnaryOperator windows) {
     this.content = content;
@@ -156,7 +156,7 @@ final class TeacherCache implements TeacherStates {
   }
 
   /**
-   * Whether the window is there.
+   * Whether the window is in the cache.
    *
    * @throws CheckpointException if it is damaged
    */
@@ -179,17 +179,17 @@ final class TeacherCache implements TeacherStates {
   }
 
   private void fill(ByteBuffer bytes, long at) throws IOException {
-    long place = at;
+    long offset = at;
     while (bytes.hasRemaining()) {
-      int read = states.read(bytes, place);
+      int read = states.read(bytes, offset);
       if (read < 0) {
         throw new CheckpointException(file + " became shorter while it was read");
       }
-      place += read;
+      offset += read;
     }
   }
 
-  /** The seal comes last, so that a window that was cut short counts as not there. */
+  /** Writes the seal last, so that a window that is cut short counts as missing. */
   private void write(long window, MemorySegment rows) throws IOException {
     ByteBuffer bytes = rows.asByteBuffer();
     long at = window * content.windowBytes();
@@ -199,9 +199,9 @@ final class TeacherCache implements TeacherStates {
   }
 
   private void drain(ByteBuffer bytes, long at) throws IOException {
-    long place = at;
+    long offset = at;
     while (bytes.hasRemaining()) {
-      place += states.write(bytes, place);
+      offset += states.write(bytes, offset);
     }
   }
 

@@ -4,7 +4,7 @@ import panamoe.op.Pass;
 import panamoe.tensor.Tensor;
 import panamoe.train.Objective;
 
-/** Where a teacher's final hidden states come from: its forward, or a cache of it. */
+/** The source of a teacher's final hidden states: its forward, or a cache. */
 interface TeacherStates extends AutoCloseable {
   /**
    * @param batch of a training step

@@ -1,8 +1,8 @@
 package panamoe.eval;
 
-/** How many of a number of tasks were answered correctly. */
+/** The number of tasks and of correct answers. */
 public record Accuracy(long correct, long tasks) {
-  /** The quantile of the normal distribution that 95 % lie within, on both sides. */
+  /** The 97.5 % quantile of the normal distribution: 95 % lie within it on both sides. */
   private static final double Z = 1.959963984540054;
 
   /** The fraction, 0 to 1. */

@@ -8,19 +8,18 @@ import java.util.regex.Pattern;
 import panamoe.io.Require;
 import tools.jackson.databind.node.JsonNodeFactory;
 
-/** A question with one right answer. The texts are taken as they are, blanks included. */
+/** A question with one right answer. Strings are used unchanged, blanks included. */
 public sealed interface Task {
-  /** Which question is asked. */
   enum Kind {
-    /** The last word of a text, as LAMBADA asks it. */
+    /** The last word of a passage (LAMBADA). */
     LAST_WORD,
-    /** One of several continuations, as PIQA and RACE ask it. */
+    /** One of several continuations (PIQA, RACE). */
     CHOICE
   }
 
   Kind kind();
 
-  /** A text as JSON has it, for messages. */
+  /** A string as JSON quotes it, for messages. */
   private static String quoted(String text) {
     return text == null ? "null" : JsonNodeFactory.instance.stringNode(text).toString();
   }
@@ -40,12 +39,12 @@ public sealed interface Task {
       }
     }
 
-    /** The text before the last word and the white space in front of it. */
+    /** The context: all before the last word and its leading white space. */
     public String context() {
       return part(1);
     }
 
-    /** The last word, with the white space in front of it. */
+    /** The last word, with its leading white space. */
     public String word() {
       return part(2);
     }
@@ -64,24 +63,24 @@ public sealed interface Task {
   /**
    * Correct if the right choice is the most probable continuation of the context.
    *
-   * @param context empty for the beginning of a text
+   * @param context empty if the choices begin a document
    * @param choices at least two, all different, none empty
    * @param answer index of the right choice, from 0
    */
   record Choice(String context, List<String> choices, int answer) implements Task {
     public Choice {
-      Require.that(context != null, "context is null, expected a text");
+      Require.that(context != null, "context is null, expected a string");
       if (choices == null
           || choices.size() < 2
           || choices.stream()
               .anyMatch(choice -> Objects.requireNonNullElse(choice, "").isEmpty())) {
         throw Require.refusal(
-            "choices is %s, expected two texts or more, none of them empty",
+            "choices is %s, expected two strings or more, none of them empty",
             choices == null ? null : choices.stream().map(Task::quoted).toList());
       }
       if (Set.copyOf(choices).size() < choices.size()) {
         throw Require.refusal(
-            "choices is %s, expected different texts: of equal ones none is the best",
+            "choices is %s, expected different strings: of equal ones none is the best",
             choices.stream().map(Task::quoted).toList());
       }
       if (answer < 0 || answer >= choices.size()) {

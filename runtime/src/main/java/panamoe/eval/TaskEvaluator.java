@@ -18,17 +18,16 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Asks a model tasks and counts the right answers. Deterministic. Used by one thread. */
+/** Runs tasks on a model and counts the right answers. Deterministic. Used by one thread. */
 public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
   /**
-   * A continuation as the model sees it.
+   * A continuation's score.
    *
    * @param nats its log-likelihood
    * @param greedy whether each of its tokens is the most probable one
    */
   private record Answer(double nats, boolean greedy) {}
 
-  /** Running sums over the tasks of one kind. */
   private static final class Sums {
     private long tasks;
     private long correct;
@@ -49,7 +48,7 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
   }
 
   /**
-   * The scores by kind. Of a context longer than the model's, the end is asked.
+   * The scores by kind. A context that is too long for the model loses its beginning.
    *
    * @throws IllegalArgumentException with the number of the task, from 1, if an answer alone is
    *     longer than the model's context, or its likelihood is not a finite number
@@ -95,10 +94,10 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
   private Answer answer(String context, String continuation) {
     int[] before = tokenizer.encode(context);
     int[] whole = tokenizer.encode(context + continuation);
-    // Merges may reach over the border: the answer begins with the first token that they change.
+    // Merges may cross the boundary: the answer begins with the first token that differs.
     int common = Arrays.mismatch(before, whole);
     int from = Math.min(common < 0 ? whole.length : common, whole.length - 1);
-    if (from < 1) { // nothing comes before: it begins a text
+    if (from < 1) { // no context: the answer begins a document
       whole = Arrays.copyOf(whole, whole.length + 1);
       System.arraycopy(whole, 0, whole, 1, whole.length - 1);
       whole[0] = tokenizer.endOfText();
@@ -146,7 +145,7 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
     return logits[token] - most - Math.log(sum);
   }
 
-  /** The first of equals, as greedy decoding takes it. */
+  /** The first of equals, like greedy decoding. */
   private static int mostProbable(float[] logits) {
     int best = 0;
     for (int token = 1; token < logits.length; token++) {
@@ -157,7 +156,7 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
     return best;
   }
 
-  /** Whether one value is above all others: a model without a preference knows no answer. */
+  /** Whether one value is above all others: a model without a preference has no answer. */
   private static boolean isBest(double[] values, int one) {
     return IntStream.range(0, values.length).allMatch(i -> i == one || values[i] < values[one]);
   }

@@ -18,7 +18,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Tasks as JSON, one object a line: a {@link Task}'s components and its {@code kind}. */
+/** Tasks as JSON lines: a {@link Task}'s components and its {@code kind}. */
 public final class TaskFile {
   private static final String EXPECTED =
       ": expected a task as a JSON object whose \"kind\" is \"last_word\" or \"choice\"";
@@ -26,7 +26,7 @@ public final class TaskFile {
   private TaskFile() {}
 
   /**
-   * Reads all tasks of a file; task n stands on line n.
+   * Reads all tasks of a file; task n is line n.
    *
    * @throws DataException with the line and what is wrong in it, or if the file has no task
    */
@@ -44,7 +44,7 @@ public final class TaskFile {
     return tasks;
   }
 
-  /** Without the byte-order mark with which some editors begin a file. */
+  /** Without the byte-order mark that some editors write. */
   private static String text(Path file) {
     try {
       byte[] bytes = Files.readAllBytes(file);
@@ -78,7 +78,7 @@ public final class TaskFile {
     }
   }
 
-  /** A task as a line of a file, without the line's end. */
+  /** A task as a line of a file, without the line break. */
   public static String line(Task task) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("kind", task.kind().name().toLowerCase(Locale.ROOT));

@@ -1,11 +1,11 @@
 package panamoe.eval;
 
 /**
- * The answers to all tasks of one kind.
+ * The score of all tasks of one kind.
  *
- * @param plain by the likelihood of the whole answer
- * @param perByte by the likelihood per byte, which does not favour short choices; null for last
- *     words, of which none is compared
+ * @param plain accuracy by the likelihood of the whole answer
+ * @param perByte accuracy by the likelihood per byte, which does not favour short choices; null for
+ *     last words, which are not compared
  * @param logLikelihood of the right answer in nats, mean over the tasks
  */
 public record TaskScore(Accuracy plain, Accuracy perByte, double logLikelihood) {}

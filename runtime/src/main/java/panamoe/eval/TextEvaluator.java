@@ -18,13 +18,11 @@ import panamoe.tensor.TensorScope;
  * Measures how well a model predicts text: the cross-entropy of each token, given the tokens before
  * it in its sequence. Deterministic. Used by one thread.
  *
- * @param model to train or packed for inference; one with gates that drop tokens drops them here
- *     too
+ * @param model for training or packed for inference; gates with a capacity drop tokens here too
  */
 public record TextEvaluator(Backend backend, LanguageModel model) {
   private static final int TOKENS_AT_A_TIME = 2048;
 
-  /** Where batches come from. */
   @FunctionalInterface
   public interface Source {
     /**
@@ -62,8 +60,8 @@ public record TextEvaluator(Backend backend, LanguageModel model) {
   }
 
   /**
-   * The score of one batch of {@code sequences} of L tokens. If several ranks hold the model, all
-   * call this at the same time, each with its own sequences.
+   * The score of one batch of {@code sequences} of L tokens. Collective over the model's ranks,
+   * each with its own sequences.
    *
    * @param observer receives every gate's routes
    */

@@ -5,10 +5,10 @@ package panamoe.eval;
  *
  * @param nats summed cross-entropy of the tokens
  * @param tokens that were predicted
- * @param bytes of those tokens in UTF-8; an end-of-text token has none
+ * @param bytes of the predicted tokens in UTF-8; an end-of-text token has none
  */
 public record TextScore(double nats, long tokens, long bytes) {
-  /** The score of no text. */
+  /** The score of an empty text. */
   public static final TextScore NONE = new TextScore(0, 0, 0);
 
   public TextScore plus(TextScore other) {
@@ -24,7 +24,7 @@ public record TextScore(double nats, long tokens, long bytes) {
     return nats / tokens;
   }
 
-  /** Of a token: e to the power of {@link #natsPerToken}. */
+  /** e to the power of {@link #natsPerToken}. */
   public double perplexity() {
     return Math.exp(natsPerToken());
   }

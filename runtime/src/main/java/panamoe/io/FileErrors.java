@@ -62,12 +62,13 @@ public final class FileErrors {
     }
   }
 
-  /** The same failure with the file's name, which the exception for a full disk lacks. */
+  /** The failure, or its cause, with a file's name, which the exception for a full disk lacks. */
   public static FileSystemException naming(Path file, IOException failure) {
     if (failure instanceof FileSystemException named) {
       return named;
     }
-    FileSystemException naming = new FileSystemException(file.toString(), null, reason(failure));
+    IOException cause = failure.getCause() instanceof IOException inner ? inner : failure;
+    FileSystemException naming = new FileSystemException(file.toString(), null, reason(cause));
     naming.initCause(failure);
     return naming;
   }

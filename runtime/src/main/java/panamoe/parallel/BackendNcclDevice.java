@@ -9,13 +9,13 @@ import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
-/** The card of a backend. NCCL's work goes into the backend's stream, in order with its kernels. */
+/** The GPU of a backend. NCCL's work goes into the backend's stream, in order with its kernels. */
 public record BackendNcclDevice(Backend backend) implements NcclDevice {
   /**
-   * Sets the calling thread's current card to the backend's. NCCL uses the current card, so the
-   * same thread must open the communicator.
+   * Makes the backend's GPU the calling thread's current device. NCCL uses the current device, so
+   * the same thread must open the communicator.
    *
-   * @throws UnsupportedOperationException if the backend computes on no card
+   * @throws UnsupportedOperationException if the backend is not a GPU
    */
   public BackendNcclDevice {
     backend.nativeStream();

@@ -7,34 +7,34 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * The experts that each member of an expert group holds: an even part of the layer's, and at
+ * The experts that each rank of an expert group holds: an even share of the layer's experts, and at
  * inference copies of others. An expert's rows are split evenly over its copies.
  *
  * @param total E, experts of the layer
- * @param held for each place of the group the numbers of its experts, in the order of their weights
+ * @param held for each rank of the group the indices of its experts, in the order of their weights
  */
 public record ExpertPlacement(int total, List<List<Integer>> held) {
-  /** Every expert once: experts are split in order, as evenly as possible. */
-  public static ExpertPlacement even(int total, int places) {
+  /** One copy of every expert: experts are split in order, as evenly as possible. */
+  public static ExpertPlacement even(int total, int ranks) {
     return new ExpertPlacement(
         total,
-        IntStream.range(0, places)
+        IntStream.range(0, ranks)
             .mapToObj(
-                place ->
+                rank ->
                     IntStream.range(
-                            Topology.firstExpert(total, places, place),
-                            Topology.firstExpert(total, places, place + 1))
+                            Topology.firstExpert(total, ranks, rank),
+                            Topology.firstExpert(total, ranks, rank + 1))
                         .boxed()
                         .toList())
             .toList());
   }
 
   /**
-   * Adds copies of the experts with most rows: the next copy is of the expert with most rows for
-   * each copy it has, at the place with fewest rows that has room and lacks it.
+   * Adds copies of the experts with most rows: each time of the expert with most rows per copy, on
+   * the rank with fewest rows that has room and no copy of it.
    *
    * @param rows of each expert, as measured
-   * @param room copies that each place may get
+   * @param room copies that each rank may get
    */
   public ExpertPlacement withCopies(long[] rows, int room) {
     ExpertPlacement placement = this;
@@ -58,27 +58,27 @@ public record ExpertPlacement(int total, List<List<Integer>> held) {
   private Optional<ExpertPlacement> withCopy(
       int expert, long[] rows, List<List<Integer>> own, int room) {
     return IntStream.range(0, held.size())
-        .filter(place -> held.get(place).size() < own.get(place).size() + room)
-        .filter(place -> !held.get(place).contains(expert))
+        .filter(rank -> held.get(rank).size() < own.get(rank).size() + room)
+        .filter(rank -> !held.get(rank).contains(expert))
         .boxed()
-        .min(Comparator.comparingDouble(place -> rowsAt(place, rows)))
+        .min(Comparator.comparingDouble(rank -> rowsOf(rank, rows)))
         .map(
-            place -> {
+            rank -> {
               List<List<Integer>> more = new ArrayList<>(held);
-              List<Integer> here = new ArrayList<>(held.get(place));
+              List<Integer> here = new ArrayList<>(held.get(rank));
               here.add(expert);
-              more.set(place, List.copyOf(here));
+              more.set(rank, List.copyOf(here));
               return new ExpertPlacement(total, List.copyOf(more));
             });
   }
 
-  /** Rows that a place computes, of {@code rows} of each expert. */
-  public double rowsAt(int place, long[] rows) {
+  /** The rows that a rank computes, for {@code rows} of each expert. */
+  public double rowsOf(int rank, long[] rows) {
     int[] copies = copies();
-    return held.get(place).stream().mapToDouble(e -> (double) rows[e] / copies[e]).sum();
+    return held.get(rank).stream().mapToDouble(e -> (double) rows[e] / copies[e]).sum();
   }
 
-  /** For each expert the number of places that hold it. */
+  /** The number of copies of each expert. */
   public int[] copies() {
     int[] copies = new int[total];
     held.forEach(here -> here.forEach(expert -> copies[expert]++));
@@ -90,7 +90,7 @@ public record ExpertPlacement(int total, List<List<Integer>> held) {
     return held.stream().mapToInt(List::size).sum() > total;
   }
 
-  /** Experts of the place that holds most. */
+  /** Experts of the rank that holds most. */
   public int most() {
     return held.stream().mapToInt(List::size).max().orElseThrow();
   }

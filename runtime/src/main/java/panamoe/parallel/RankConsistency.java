@@ -18,11 +18,11 @@ import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 
 /**
- * Compares what all ranks must have the same, such as their settings: ranks that differ would
- * compute in silence what nobody asked for. A comparison costs an all-gather of two numbers.
+ * Compares values that must be equal on all ranks, such as settings: ranks with different settings
+ * would silently compute a wrong result. A comparison costs an all-gather of two numbers.
  */
 public final class RankConsistency {
-  /** The most differences, and the most kinds of ranks, that a message quotes. */
+  /** Limit of the differences, and of the kinds of ranks, in a message. */
   private static final int QUOTED = 4;
 
   private static final String SEPARATOR = "\0";
@@ -32,10 +32,10 @@ public final class RankConsistency {
   /**
    * Compares named values. Collective over the group.
    *
-   * @param world whose numbers of ranks the message says
+   * @param world the message numbers ranks in this group
    * @param mine this rank's values by name; not called in a group of one
-   * @throws CommunicationException on every rank of the world, if a member has other values than
-   *     most have, or in a tie than the first. It says who differs in what
+   * @throws CommunicationException on every rank of the world, if a member's values differ from the
+   *     majority's, or in a tie from the first member's; names the ranks and the values
    */
   public static void require(
       Communicator world, Communicator group, Supplier<Map<String, String>> mine) {
@@ -45,43 +45,43 @@ public final class RankConsistency {
     byte[] values = bytes(new TreeMap<>(mine.get()));
     CRC32C digest = new CRC32C();
     digest.update(values);
-    long[] told = group.allGather(digest.getValue(), world.rank());
+    long[] gathered = group.allGather(digest.getValue(), world.rank());
     Map<Long, List<Integer>> members = new LinkedHashMap<>(); // by digest, in order of members
     for (int member = 0; member < group.size(); member++) {
-      members.computeIfAbsent(told[2 * member], _ -> new ArrayList<>()).add(member);
+      members.computeIfAbsent(gathered[2 * member], _ -> new ArrayList<>()).add(member);
     }
     if (members.size() > 1) {
-      throw world.disagreement(sentence(group, told, values, List.copyOf(members.values())));
+      throw world.mismatch(sentence(group, gathered, values, List.copyOf(members.values())));
     }
   }
 
   /**
-   * @param told digest and rank of each member
+   * @param gathered digest and rank of each member
    * @param kinds members with the same values
    */
   private static String sentence(
-      Communicator group, long[] told, byte[] mine, List<List<Integer>> kinds) {
+      Communicator group, long[] gathered, byte[] mine, List<List<Integer>> kinds) {
     List<Integer> most = kinds.getFirst();
     for (List<Integer> kind : kinds) {
       most = kind.size() > most.size() ? kind : most;
     }
     Map<String, String> expected = values(group.broadcast(mine, most.getFirst()));
     boolean two = kinds.size() == 2 && most.size() > 1;
-    String others = two ? "the others have" : have(told, most);
+    String others = two ? "the others have" : have(gathered, most);
     List<String> clauses = new ArrayList<>();
     for (List<Integer> kind : kinds) {
       if (kind != most && clauses.size() < QUOTED) {
         Map<String, String> given = values(group.broadcast(mine, kind.getFirst()));
-        clauses.add(have(told, kind) + difference(given, expected, others));
+        clauses.add(have(gathered, kind) + difference(given, expected, others));
       }
     }
     int more = kinds.size() - 1 - clauses.size();
     return String.join("; ", clauses) + (more > 0 ? "; " + more + " more differ" : "");
   }
 
-  private static String have(long[] told, List<Integer> members) {
+  private static String have(long[] gathered, List<Integer> members) {
     List<Integer> ranks =
-        members.stream().map(member -> Math.toIntExact(told[2 * member + 1])).toList();
+        members.stream().map(member -> Math.toIntExact(gathered[2 * member + 1])).toList();
     return CollectiveMismatch.words(ranks) + (ranks.size() == 1 ? " has" : " have");
   }
 

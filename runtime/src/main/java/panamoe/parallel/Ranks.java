@@ -14,20 +14,19 @@ import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Strategy;
 
 /**
- * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are
- * first asked for, which all ranks must do in the same order. Used by the rank's thread.
+ * One rank of a {@link Topology}, and its groups. A group is created on first use; all ranks must
+ * use them in the same order. Used by the rank's thread.
  *
  * <p>Not {@link AutoCloseable} on purpose: closing groups is collective, and a failed rank must
  * neither wait for the others nor be blamed because it left a group. See {@link #close}.
  */
 public final class Ranks {
   /**
-   * The ranks around the experts of a layer.
+   * The groups of a layer's experts.
    *
    * @param placement of the layer's experts in the group
-   * @param group the ranks that together hold all experts; a rank's number in it is its place
-   * @param replicas the ranks that hold the same experts as this one and compute them for other
-   *     rows
+   * @param group the ranks that together hold all experts
+   * @param replicas the ranks that hold this rank's experts and compute them for other rows
    */
   public record ExpertGroups(ExpertPlacement placement, Communicator group, Communicator replicas) {
     /** E, experts of the layer. */
@@ -35,7 +34,7 @@ public final class Ranks {
       return placement.total();
     }
 
-    /** The numbers of this rank's experts. */
+    /** The indices of this rank's experts. */
     public List<Integer> held() {
       return placement.held().get(group.rank());
     }
@@ -51,21 +50,21 @@ public final class Ranks {
   private final Communicator data;
   private final Map<Integer, Communicator> expert = new HashMap<>();
   private final Map<Integer, Communicator> expertData = new HashMap<>();
-  // In order of creation, which is the same on all ranks, because closing them is collective.
+  // In order of creation, equal on all ranks, because closing them is collective.
   private final Map<Communicator, Exchange> exchanges = new LinkedHashMap<>();
   private final List<Communicator> groups = new ArrayList<>();
   private Map<Integer, long[]> expertRows = Map.of();
   private int copiesEach;
-  // Of the device, for exchanges that overlap with computing; null before the first.
+  // A second stream for exchanges that overlap with computing; null before the first.
   private Backend second;
 
   /**
-   * Finds this rank's groups together with all others.
+   * Creates this rank's first groups. Collective.
    *
    * @param strategy of exchanges with the ranks that hold experts
-   * @param overlap of these exchanges with computing; the same on all ranks
+   * @param overlap of these exchanges with computing; equal on all ranks
    * @throws IllegalArgumentException if the world's size is not the topology's
-   * @throws panamoe.comm.CommunicationException if a rank was given others than the other ranks
+   * @throws panamoe.comm.CommunicationException if the ranks' arguments differ
    */
   public Ranks(Topology topology, Communicator world, Strategy strategy, Overlap overlap) {
     if (world.size() != topology.ranks()) {
@@ -87,18 +86,18 @@ public final class Ranks {
     this.strategy = strategy;
     this.overlap = overlap;
     this.background =
-        overlap.beside() && !world.enqueues()
+        overlap.concurrent() && !world.enqueues()
             ? new Background("rank " + world.rank() + " communication")
             : Background.none();
     this.world = world;
-    int dataPlace = topology.data(world.rank());
-    int tensorPlace = topology.tensor(world.rank());
-    this.tensor = split(world, dataPlace, world.rank(), "tensor[" + dataPlace + "]");
-    this.data = split(world, tensorPlace, world.rank(), "data[" + tensorPlace + "]");
+    int dataRank = topology.data(world.rank());
+    int tensorRank = topology.tensor(world.rank());
+    this.tensor = split(world, dataRank, world.rank(), "tensor[" + dataRank + "]");
+    this.data = split(world, tensorRank, world.rank(), "data[" + tensorRank + "]");
     int sub = topology.sub(world.rank());
     this.slices =
         topology.sharesRows()
-            ? split(tensor, sub, tensorPlace, "slices[" + dataPlace + "," + sub + "]")
+            ? split(tensor, sub, tensorRank, "slices[" + dataRank + "," + sub + "]")
             : tensor;
   }
 
@@ -115,32 +114,32 @@ public final class Ranks {
     return world;
   }
 
-  /** The ranks that share this one's tokens and slice heads and MLPs among them. */
+  /** The tensor group: ranks with this one's tokens, each with a slice of heads and MLPs. */
   public Communicator tensor() {
     return tensor;
   }
 
-  /** The tensor ranks that slice this one's experts among them. */
+  /** The tensor ranks that slice this one's experts. */
   public Communicator slices() {
     return slices;
   }
 
-  /** The ranks that hold the same dense parameters as this one and have other tokens. */
+  /** The ranks that hold this one's dense parameters and have other tokens. */
   public Communicator data() {
     return data;
   }
 
-  /** Whether this rank writes what all ranks know: metrics, progress, reports. */
+  /** Whether this rank writes metrics, progress and reports for all. */
   public boolean first() {
     return world.rank() == 0;
   }
 
   /**
-   * Lets every rank hold copies of experts beside its own, for models that are then loaded for
-   * inference. The same on all ranks.
+   * Adds copies of experts to every rank, for models that are then loaded for inference. Call it on
+   * all ranks with equal arguments.
    *
-   * @param rows of each expert, as measured, by the index of its layer; other layers get no copies
-   * @param each copies that a rank may hold of a layer's experts
+   * @param rows of each expert, as measured, by layer index; other layers get no copies
+   * @param each copies of a layer's experts that a rank may hold
    */
   public void copyExperts(Map<Integer, long[]> rows, int each) {
     expertRows = Map.copyOf(rows);
@@ -161,16 +160,16 @@ public final class Ranks {
   public ExpertGroups experts(int experts) {
     int degree = topology.expertDegree(experts);
     int block = topology.expertData(world.rank(), degree);
-    int place = topology.expert(world.rank(), degree);
+    int expertRank = topology.expert(world.rank(), degree);
     Communicator group =
-        expert.computeIfAbsent(degree, _ -> splitSlices(block, place, "expert" + degree));
+        expert.computeIfAbsent(degree, _ -> splitSlices(block, expertRank, "expert" + degree));
     Communicator replicas =
         expertData.computeIfAbsent(
-            degree, _ -> splitSlices(place, world.rank(), "expert-data" + degree));
+            degree, _ -> splitSlices(expertRank, world.rank(), "expert-data" + degree));
     return new ExpertGroups(ExpertPlacement.even(experts, degree), group, replicas);
   }
 
-  /** The ranks that hold the same slice and give the same number. */
+  /** The ranks with this rank's slice that pass the same number. */
   private Communicator splitSlices(int number, int key, String kind) {
     int slice = slices.rank();
     return split(
@@ -194,8 +193,8 @@ public final class Ranks {
           if (topology.tensorDegree() == 1) {
             return Exchange.of(group, strategy, stream);
           }
-          // Second communicators of the tensor ranks and of the slices: rows are gathered over them
-          // while the first ones are in use for sums.
+          // Separate communicators of the tensor ranks and of the slices: rows are gathered over
+          // them while sums use the first ones.
           Communicator tensorAgain = again(tensor, group, stream);
           Communicator slicesAgain = slices == tensor ? tensorAgain : again(slices, group, stream);
           return Exchange.coordinated(group, tensorAgain, slicesAgain, strategy, stream);
@@ -209,17 +208,17 @@ public final class Ranks {
   }
 
   private void move(Communicator group, Backend stream) {
-    if (overlap.beside()) {
+    if (overlap.concurrent()) {
       group.enqueueOn(stream);
     }
   }
 
   /**
-   * The stream that exchanges of a backend's tensors are work of: a second one if they overlap with
-   * computing, otherwise the backend itself.
+   * The stream of a backend's exchanges: a second one if they overlap with computing, otherwise the
+   * backend's own.
    */
   public Backend exchangeStream(Backend backend) {
-    if (!overlap.beside()) {
+    if (!overlap.concurrent()) {
       return backend;
     }
     if (second == null) {
@@ -234,7 +233,7 @@ public final class Ranks {
     return group;
   }
 
-  /** The thread that moves rows; without overlap the calling thread does. */
+  /** The thread that moves rows; without overlap the calling thread. */
   public Background background() {
     return background;
   }
@@ -244,9 +243,10 @@ public final class Ranks {
   }
 
   /**
-   * Compares what all ranks must have the same; see {@link RankConsistency#require}. Collective.
+   * Compares values that must be equal on all ranks; see {@link RankConsistency#require}.
+   * Collective.
    *
-   * @param mine this rank's values by name; not called by a rank that is alone
+   * @param mine this rank's values by name; not called in a world of one rank
    */
   public void requireSame(Supplier<Map<String, String>> mine) {
     RankConsistency.require(world, world, mine);
@@ -258,7 +258,7 @@ public final class Ranks {
   }
 
   /**
-   * Frees the memory of exchanges, which a later exchange takes again. Not collective: call it
+   * Frees the memory of exchanges; a later exchange allocates it again. Not collective: call it
    * before a device is closed.
    */
   public void freeBuffers() {

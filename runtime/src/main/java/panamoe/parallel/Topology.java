@@ -8,16 +8,16 @@ import panamoe.io.Words;
  * W = expert-data x expert x slice} (DeepSpeed-MoE §4.1.3, §5.2).
  *
  * <p>{@code rank = data * TP + tensor}, and {@code tensor = sub * S + slice}. Every data rank has
- * tokens of its own; tensor ranks share theirs. The S ranks of a sub-group slice the same experts
- * and compute the same rows; the TP / S sub-groups of a tensor group share out its rows. Sub-groups
- * of the world are numbered {@code sub * D + data}, and so are spread over expert groups: {@code
+ * its own tokens; the ranks of a tensor group share theirs. The S ranks of a sub-group slice the
+ * same experts and compute the same rows; the TP / S sub-groups of a tensor group split its rows.
+ * Sub-groups of the world are numbered {@code sub * D + data} and spread over expert groups: {@code
  * sub * D + data = expertData * EP + expert}.
  *
  * @param ranks W
- * @param expertDegree EP, the most ways that the experts of a layer are spread: a divisor of the
+ * @param expertDegree EP, most ranks that the experts of a layer are spread over: a divisor of the
  *     data degree D, or a multiple of D that divides W / S
- * @param tensorDegree TP, the ways that attention heads and MLPs are sliced
- * @param expertSlices S, the ways that an expert is sliced; divides TP
+ * @param tensorDegree TP, slices of attention heads and MLPs
+ * @param expertSlices S, slices of an expert; divides TP
  */
 public record Topology(int ranks, int expertDegree, int tensorDegree, int expertSlices) {
   /** One rank that holds everything. */
@@ -41,14 +41,14 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, int expert
     }
     int data = ranks / tensorDegree;
     if (!isDegree(expertDegree, data, ranks / expertSlices)) {
-      String beside = tensorDegree == 1 ? "" : " beside a tensor degree of " + tensorDegree;
+      String suffix = tensorDegree == 1 ? "" : " with a tensor degree of " + tensorDegree;
       String larger =
           "; a larger expert degree is a multiple of %s that divides %s (ranks / expert slices)";
       throw Require.refusal(
           "a world of %s ranks has %s data ranks%s, which do not divide into expert groups of %s%s",
           ranks,
           data,
-          beside,
+          suffix,
           expertDegree,
           tensorDegree == expertSlices ? "" : Words.of(larger, data, ranks / expertSlices));
     }
@@ -58,10 +58,7 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, int expert
     return data % degree == 0 || degree % data == 0 && most % degree == 0;
   }
 
-  /**
-   * Data parallelism over all ranks, with experts spread over all of them, as DeepSpeed-MoE trains
-   * (§4.1.3).
-   */
+  /** Data parallelism over all ranks, with experts spread over all ranks (DeepSpeed-MoE §4.1.3). */
   public static Topology of(int ranks) {
     requirePositive("ranks", ranks);
     return new Topology(ranks, ranks, 1, 1);
@@ -84,7 +81,10 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, int expert
     return degree;
   }
 
-  /** The expert groups of degree {@code degree}: each sub-group of S ranks is in one of them. */
+  /**
+   * The number of expert groups of degree {@code degree}: each sub-group of S ranks is in one of
+   * them.
+   */
   public int expertDataDegree(int degree) {
     return ranks / expertSlices / degree;
   }
@@ -114,9 +114,11 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, int expert
     return tensor(rank) % expertSlices;
   }
 
-  /** The place of a rank among the {@code degree} ranks that together hold all experts. */
+  /**
+   * The expert rank: a rank's index among the {@code degree} ranks that together hold all experts.
+   */
   public int expert(int rank, int degree) {
-    return place(rank) % degree;
+    return subGroup(rank) % degree;
   }
 
   /**
@@ -124,24 +126,24 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, int expert
    * all experts.
    */
   public int expertData(int rank, int degree) {
-    return place(rank) / degree;
+    return subGroup(rank) / degree;
   }
 
-  private int place(int rank) {
+  private int subGroup(int rank) {
     return sub(rank) * dataDegree() + data(rank);
   }
 
-  /** Whether the ranks of a tensor group share out its rows: it has several sub-groups. */
+  /** Whether the ranks of a tensor group split its rows: it has several sub-groups. */
   public boolean sharesRows() {
     return tensorDegree > expertSlices;
   }
 
   /**
-   * The first expert of place {@code place} among {@code degree}: experts are split in order, as
+   * The first expert of expert rank {@code rank} of {@code degree}: experts are split in order, as
    * evenly as possible.
    */
-  public static int firstExpert(int experts, int degree, int place) {
-    return (int) ((long) experts * place / degree);
+  public static int firstExpert(int experts, int degree, int rank) {
+    return (int) ((long) experts * rank / degree);
   }
 
   private static void requirePositive(String name, int value) {

@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
 import panamoe.io.Words;
 
 /**
- * A topology as text: what each rank holds, and the groups by their names in messages.
+ * Prints a topology: what each rank holds, and the groups by their names in messages.
  *
  * @param nodes of the ranks, equally many on each, in order
  * @param experts of each layer, 0 for a dense one

@@ -71,7 +71,8 @@ public final class NamedModels {
     double tokens = (double) steps * batch * sequence;
     long warmup = (long) Math.min(375e6, tokens / 20);
     return TrainConfig.of(
-            steps, batch, sequence, narrow ? 2e-4 : 1.2e-4, narrow ? 2e-6 : 1e-6, warmup, 0)
+            new TrainConfig.Schedule(steps, narrow ? 2e-4 : 1.2e-4, narrow ? 2e-6 : 1e-6, warmup),
+            new TrainConfig.Batch(batch, sequence, 1))
         .withDType(DType.BFLOAT16);
   }
 }

@@ -38,7 +38,7 @@ public record Plan(
   public double seconds() {
     return training == null
         ? time.seconds()
-        : training.steps() * time.seconds() * (1 + (loss == null ? 0 : loss.share()));
+        : training.schedule().steps() * time.seconds() * (1 + (loss == null ? 0 : loss.share()));
   }
 
   /** Of all sequences together, without failures. */
@@ -70,7 +70,9 @@ public record Plan(
   public RunConfig run(RunConfig wanted) {
     return new RunConfig(
         wanted.model(),
-        loss == null ? training : training.withCheckpointEvery((int) checkpointEvery()),
+        loss == null
+            ? training
+            : training.with(training.checkpoints().withEvery((int) checkpointEvery())),
         wanted.seed());
   }
 
@@ -97,7 +99,7 @@ public record Plan(
       json.put("tokens_per_s", tokensPerSecond());
       json.put("card_seconds_per_token", cardSeconds());
     } else {
-      json.put("micro_batches", training.microBatches());
+      json.put("micro_batches", training.batch().microBatches());
       json.put("recompute", training.recompute());
       json.put("days", days());
       json.put("card_hours", cardHours());

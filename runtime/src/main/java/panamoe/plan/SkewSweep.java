@@ -82,7 +82,7 @@ public record SkewSweep(ModelConfig config, Skew given, long tokens, int ranks) 
     ExpertPlacement placement =
         ExpertPlacement.even(chosen.length, places).withCopies(rows, copies);
     return IntStream.range(0, places)
-            .mapToDouble(place -> placement.rowsAt(place, rows))
+            .mapToDouble(rank -> placement.rowsOf(rank, rows))
             .max()
             .orElseThrow()
         * places

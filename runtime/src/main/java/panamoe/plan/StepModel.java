@@ -70,7 +70,7 @@ public record StepModel(Node node, Efficiency efficiency, Optimizations optimiza
     Work work = training.withRecompute(false).work(topology);
     int hidden = model.config().hidden();
     Step step = Step.of(model, () -> new TrainingStep(this, work, hidden, training.recompute()));
-    step.terms.replaceAll((_, seconds) -> seconds * training.microBatches());
+    step.terms.replaceAll((_, seconds) -> seconds * training.batch().microBatches());
     step.add(
         Term.GRADIENTS,
         new GradientTime(node, topology).seconds(GradientMessage.of(model, topology)));

@@ -16,6 +16,7 @@ import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
+import panamoe.train.TrainConfig.Batch;
 
 /**
  * Training a model with all degrees of data, experts, tensors and slices that its batch allows,
@@ -58,12 +59,12 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
 
   @Override
   public long batch() {
-    return run.training().batch();
+    return run.training().batch().sequences();
   }
 
   @Override
   public int context() {
-    return run.training().sequence();
+    return run.training().batch().length();
   }
 
   @Override
@@ -96,7 +97,7 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
                 : checkpoints.loss(part, model.parameters().count(), time.seconds());
         return Optional.of(
             new Plan(
-                topology, Strategy.AUTO, training.tokensPerStep(), memory, time, training, loss));
+                topology, Strategy.AUTO, training.batch().tokens(), memory, time, training, loss));
       }
     }
     return Optional.empty();
@@ -120,7 +121,7 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
   }
 
   private List<Integer> microBatches(Topology topology) {
-    int batch = run.training().batch();
+    int batch = run.training().batch().sequences();
     return IntStream.rangeClosed(1, batch)
         .filter(micro -> batch % micro == 0 && batch / micro % topology.dataDegree() == 0)
         .boxed()
@@ -128,7 +129,10 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
   }
 
   private TrainConfig training(int micro, boolean recompute) {
-    return run.training().withBatch(run.training().batch(), micro).withRecompute(recompute);
+    Batch whole = run.training().batch();
+    return run.training()
+        .with(new Batch(whole.sequences(), whole.length(), micro))
+        .withRecompute(recompute);
   }
 
   @Override

@@ -27,16 +27,19 @@ import panamoe.tensor.TensorScope;
  */
 public final class AdamW {
   /**
-   * What does not change from step to step.
+   * Settings that are constant over all steps.
    *
    * @param beta1 decay of the gradient's moving mean
-   * @param beta2 decay of its square's
-   * @param epsilon beside the root of the latter
+   * @param beta2 decay of the squared gradient's moving mean
+   * @param epsilon added to the root of the latter mean
    * @param weightDecay of matrices
-   * @param clip the norm that gradients are scaled down to
+   * @param clip global norm that larger gradients are scaled down to
    */
   public record Settings(
       double beta1, double beta2, double epsilon, double weightDecay, double clip) {
+    /** The defaults of a run. */
+    public static final Settings USUAL = new Settings(0.9, 0.95, 1e-8, 0.1, 1);
+
     // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
     public Settings {
       requireDecay("beta1", beta1);
@@ -87,7 +90,7 @@ public final class AdamW {
           new Views(masters, masters.rows(from, to), gradients, gradients.rows(from, to)));
     }
 
-    /** Gives each state with what its name in a checkpoint begins with. */
+    /** Passes each state with the prefix of its name in a checkpoint. */
     void forEach(BiConsumer<String, Tensor> each) {
       each.accept(FIRST, first);
       each.accept(SECOND, second);
@@ -98,7 +101,6 @@ public final class AdamW {
       return shares.length == 1;
     }
 
-    /** The number of elements of this rank's share. */
     long count() {
       return first.count();
     }
@@ -110,7 +112,7 @@ public final class AdamW {
   private final Backend backend;
   private final Settings settings;
   private final ParameterStore store;
-  private long taken; // by this object
+  private long taken; // steps of this object
   private final List<Moments> moments = new ArrayList<>();
   private final List<Bucket> buckets;
   private final GradientNorms norms;
@@ -137,7 +139,7 @@ public final class AdamW {
     this.norms = new GradientNorms(backend, store.ranks(), moments, scope);
   }
 
-  /** The elements of this rank's shares, about. */
+  /** Approximate number of elements of this rank's shares. */
   private static double elementsOf(ParameterStore store) {
     return store.parameters().stream()
         .mapToDouble(each -> (double) each.count() / each.replicas().size())
@@ -172,8 +174,8 @@ public final class AdamW {
    * @param step from 0
    * @param rate of learning
    * @param norm global norm of the gradients
-   * @throws panamoe.comm.CommunicationException if a rank has another step, rate or settings, or
-   *     other values of a replicated parameter: found in the first step, then every 64
+   * @throws panamoe.comm.CommunicationException if the ranks differ in step, rate, settings, or
+   *     values of a replicated parameter; compared in the first step, then every 64
    */
   public void step(long step, double rate, double norm) {
     if (taken++ % ParameterStore.COMPARED_EVERY == 0) {

@@ -11,9 +11,9 @@ import panamoe.tensor.Tensor;
 /**
  * Balances the experts without a loss (arXiv 2408.15664): after a step, the correction bias of an
  * expert rises by the gate's {@code loss.biasRate} if the expert got fewer routes than the mean of
- * its layer, and falls by it if it got more. The host moves the E numbers of a layer, once a step:
- * the loads are there already, summed over the ranks. AdamW leaves the bias as it is, because its
- * gradient is 0.
+ * its layer, and falls by it if it got more. The host updates the E numbers of a layer, once per
+ * step: it already has the loads, summed over the ranks. AdamW does not change the bias, because
+ * its gradient is 0.
  */
 final class BiasBalancing {
   private record Bias(Parameter parameter, float rate) {}
@@ -34,9 +34,9 @@ final class BiasBalancing {
   }
 
   /**
-   * Moves the biases, by the same bits on all ranks.
+   * Updates the biases; all ranks get the same bits.
    *
-   * @param loads of the step, over all its micro-batches and all ranks
+   * @param loads of the step, over all micro-batches and ranks
    */
   void update(List<LayerLoad> loads) {
     for (LayerLoad load : loads) {

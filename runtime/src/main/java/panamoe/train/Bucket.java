@@ -31,13 +31,13 @@ final class Bucket {
   private final long elements;
   private final long[] shares;
   private final List<Moments> moments = new ArrayList<>();
-  // All elements to send: the single parameter's own memory, or a buffer that `wholes` divides
-  // among the parameters.
+  // All elements to send: the single parameter's own memory, or a buffer with a view for each
+  // parameter in `wholes`.
   private Tensor gradients;
   private Tensor masters;
   private final List<Tensor> wholes = new ArrayList<>();
-  // A buffer for this rank's share (a collective may not read and write the same memory), and each
-  // parameter's part of it.
+  // A buffer for this rank's share, because a collective may not read and write the same memory;
+  // and each parameter's part of it.
   private Tensor share;
   private final List<Tensor> parts = new ArrayList<>();
 
@@ -87,7 +87,6 @@ final class Bucket {
     return moments.size() == 1 ? 0 : elements;
   }
 
-  /** The number of elements of this rank's share. */
   long share() {
     return shares[replicas.rank()];
   }

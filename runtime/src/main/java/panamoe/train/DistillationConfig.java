@@ -8,8 +8,8 @@ import panamoe.model.KeptLayers;
 /**
  * Distillation of a student from a teacher (DeepSpeed-MoE §4.2): a token's loss is its
  * cross-entropy plus {@code alpha T^2 KL(teacher || student)}, both softmaxes at temperature T. It
- * is staged: the second term ends before training does, because a student is too small to follow
- * its teacher to the end.
+ * is staged: the second term ends before training, because a small student cannot match its teacher
+ * to the end.
  *
  * @param alpha weight of the second term at the beginning
  * @param temperature T
@@ -20,13 +20,10 @@ import panamoe.model.KeptLayers;
 public record DistillationConfig(
     double alpha, double temperature, Stage stage, @Omittable List<Integer> layers) {
 
-  /** How alpha falls to 0. */
   public enum Fall {
-    /** At once, at the end of the stage. */
+    /** A step to 0 at the end of the stage. */
     STOP,
-    /** Along a line. */
     LINEAR,
-    /** Along half a cosine. */
     COSINE
   }
 
@@ -37,13 +34,14 @@ public record DistillationConfig(
   public record Stage(Fall fall, double until) {
     public Stage {
       Require.that(fall != null, "fall is null, expected STOP, LINEAR or COSINE");
-      TrainConfig.require(until > 0 && until <= 1, "until", until, "more than 0, at most 1");
+      boolean holds = until > 0 && until <= 1;
+      Require.that(holds, "until is %s, expected more than 0, at most 1", until);
     }
 
     /**
-     * The part of alpha that is left.
+     * The remaining fraction of alpha.
      *
-     * @param progress the fraction of the run's tokens that are trained on
+     * @param progress fraction of the run's tokens
      */
     double left(double progress) {
       if (progress >= until) {
@@ -58,9 +56,11 @@ public record DistillationConfig(
   }
 
   public DistillationConfig {
-    TrainConfig.require(alpha >= 0 && alpha <= 1e6, "alpha", alpha, "0 to 1e6");
-    TrainConfig.require(
-        temperature >= 0.01 && temperature <= 100, "temperature", temperature, "0.01 to 100");
+    Require.that(alpha >= 0 && alpha <= 1e6, "alpha is %s, expected 0 to 1e6", alpha);
+    Require.that(
+        temperature >= 0.01 && temperature <= 100,
+        "temperature is %s, expected 0.01 to 100",
+        temperature);
     Require.that(stage != null, "stage is null, expected an object");
     layers = layers == null ? null : new KeptLayers(layers).layers();
   }
@@ -68,7 +68,7 @@ public record DistillationConfig(
   /**
    * The paper's settings: alpha and temperature 1, until 70 % of the tokens are trained on.
    *
-   * @param layers the teacher's that the student starts from; null: none
+   * @param layers the teacher's layers that the student starts from; null: none
    */
   public static DistillationConfig staged(List<Integer> layers) {
     return new DistillationConfig(1, 1, new Stage(Fall.STOP, 0.7), layers);

@@ -9,17 +9,17 @@ import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 
 /**
- * A reduce-scatter of FLOAT32 gradients, and the all-gather of FLOAT32 weights after the optimizer,
- * of one {@link Bucket}, on the rank that holds most.
+ * The reduce-scatter of FLOAT32 gradients and the all-gather of FLOAT32 weights of one {@link
+ * Bucket}, on the rank that holds most. For the planner.
  *
- * @param experts whether it is of experts, which the ranks that hold the same ones reduce
- * @param replicas ranks that take part
- * @param elements of all of them together
+ * @param experts whether it reduces experts, over the ranks that hold the same experts
+ * @param replicas number of ranks
+ * @param elements over all ranks
  */
 public record GradientMessage(boolean experts, int replicas, long elements) {
   private record Kind(boolean experts, int replicas) {}
 
-  /** The messages of one step; a model without memory will do. */
+  /** The messages of one step; the model needs no memory. */
   public static List<GradientMessage> of(LanguageModel model, Topology topology) {
     List<GradientMessage> messages = new ArrayList<>();
     Map<Kind, Long> open = new HashMap<>();

@@ -26,9 +26,9 @@ final class GradientNorms {
   private final Tensor squareSums;
   private final List<Tensor> squareSum = new ArrayList<>(); // of each parameter
   private float[] measured = {};
-  private final int[] layers; // of each parameter; -1 where it is of none
-  // By layer, squared, over this rank's share of the elements: sums over ranks are made only when
-  // somebody asks.
+  private final int[] layers; // of each parameter; -1 outside of layers
+  // By layer, squared, over this rank's share of the elements; summed over ranks only for a
+  // message.
   private double[] latest;
   private double[] before;
 

@@ -15,9 +15,9 @@ public record History(SafeFolder run) {
   private static final JsonMapper JSON = JsonMapper.shared();
 
   /**
-   * Processes until now; none before the first.
+   * All processes so far; empty for a new run.
    *
-   * @throws IllegalArgumentException if the file is there and is no history
+   * @throws IllegalArgumentException if the file exists but holds no history
    */
   public List<TrainingProcess> processes() throws IOException {
     if (!run.has(NAME)) {
@@ -29,7 +29,7 @@ public record History(SafeFolder run) {
   /**
    * Adds a process.
    *
-   * @throws IllegalArgumentException as {@link #processes} throws it
+   * @throws IllegalArgumentException if the file exists but holds no history
    */
   public void add(TrainingProcess process) throws IOException {
     List<TrainingProcess> processes = new ArrayList<>(processes());

@@ -13,7 +13,7 @@ import panamoe.tensor.TensorScope;
 
 /**
  * Sums the gates' loads and losses over the micro-batches of a step and over the ranks. Gates write
- * them to memory of the meter, which the host reads after the step: no forward waits for them.
+ * to the meter's memory, which the host reads after the step, so that no forward waits.
  */
 public final class LoadMeter implements RouteObserver {
   private static final class Sums {
@@ -28,7 +28,7 @@ public final class LoadMeter implements RouteObserver {
       this.counts = new long[experts];
     }
 
-    /** All sums as numbers, to be sent. */
+    /** All sums as numbers, for a collective. */
     long[] pack() {
       long[] packed = Arrays.copyOf(counts, counts.length + 5);
       packed[counts.length] = kept;
@@ -81,13 +81,12 @@ public final class LoadMeter implements RouteObserver {
     return tables.getLast().with(Routes.allocate(others, tokens, experts, topK));
   }
 
-  /** Takes the routes of the last {@link #tables}. */
+  /** Adds the routes of the last {@link #tables}. */
   @Override
   public void observe(int layer, Routes routes) {
     tables.getLast().observe(backend, scope, layer, routes);
   }
 
-  /** Resets the sums. */
   void clear() {
     tables.clear();
     if (scope != null) {

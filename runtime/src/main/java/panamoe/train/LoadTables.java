@@ -16,14 +16,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The loads and losses of up to {@link #GATES} gates, as kernels wrote them: a tensor for each
- * dtype, so that the host reads three places, after the step.
+ * The loads and losses of up to {@link #GATES} gates, written by kernels: one tensor per dtype, so
+ * that the host reads three tensors after the step.
  */
 final class LoadTables {
-  /** Receives what a gate said about a batch. */
+  /** Receives a gate's statistics of a batch. */
   interface Reader {
     /**
-     * @param counts routes asked for, of each expert
+     * @param counts routes to each expert, before dropping
      * @param kept routes kept
      * @param tokens of the batch
      * @param entropy of the normalised scores, summed over used tokens, in nats
@@ -32,7 +32,7 @@ final class LoadTables {
         int layer, int[] counts, int kept, long tokens, double entropy, float auxiliary, float z);
   }
 
-  /** What the loads do not depend on: of the sums only the entropy is read. */
+  /** For a kernel of which only the entropy is read; the loads do not depend on it. */
   private static final Balance ALL_TOKENS = new Balance(Score.SOFTMAX, 1, false);
 
   private static final int GATES = 64;
@@ -41,29 +41,29 @@ final class LoadTables {
   private static final int ALIGNED = 16;
 
   /**
-   * A gate's places.
+   * Offsets of a gate's values.
    *
    * @param counts of its counts among the routes
    * @param losses of its losses and its entropy
    */
-  private record Place(int counts, int losses, int experts) {
+  private record Slot(int counts, int losses, int experts) {
     int offsets() {
       return counts + aligned(experts);
     }
   }
 
-  private record Gate(int layer, long tokens, Place place) {}
+  private record Gate(int layer, long tokens, Slot slot) {}
 
   private final Tensor routes;
   private final Tensor losses;
   private final Tensor entropies;
   private final List<Gate> gates = new ArrayList<>();
-  private Place place = new Place(0, 0, 0);
+  private Slot slot = new Slot(0, 0, 0);
   private int next;
   private int taken;
 
   /**
-   * @param experts of the first gate; if others have more, there is room for fewer
+   * @param experts of the first gate; there is room for fewer gates with more experts
    */
   LoadTables(TensorScope scope, int experts) {
     this.routes = scope.allocate(DType.INT32, (long) GATES * elements(experts));
@@ -75,25 +75,27 @@ final class LoadTables {
     return taken < GATES && next + elements(experts) <= routes.count();
   }
 
-  /** {@code others} with tables here, of a gate that {@link #observe} may get. */
+  /**
+   * {@code others} with tables in this memory, for a gate that is then passed to {@link #observe}.
+   */
   Routes with(Routes others) {
-    place = new Place(next, taken++ * ALIGNED, others.experts());
-    next += elements(place.experts);
+    slot = new Slot(next, taken++ * ALIGNED, others.experts());
+    next += elements(slot.experts);
     return new Routes(
         others.scores(),
         others.expert(),
         others.position(),
         others.weight(),
         others.choice(),
-        routes.rows(place.counts, place.counts + place.experts),
-        routes.rows(place.offsets(), place.offsets() + place.experts + 1),
-        losses.rows(place.losses, place.losses + 2));
+        routes.rows(slot.counts, slot.counts + slot.experts),
+        routes.rows(slot.offsets(), slot.offsets() + slot.experts + 1),
+        losses.rows(slot.losses, slot.losses + 2));
   }
 
   /** Keeps the loads of the last gate of {@link #with}. */
   void observe(Backend backend, TensorScope scope, int layer, Routes decided) {
     BalanceKernels.Sums sums = BalanceKernels.Sums.allocate(scope, 1, decided.experts());
-    Tensor entropy = entropies.rows(place.losses, place.losses + 1);
+    Tensor entropy = entropies.rows(slot.losses, slot.losses + 1);
     backend.balanceForward(
         ALL_TOKENS,
         decided.scores(),
@@ -102,7 +104,7 @@ final class LoadTables {
     sums.used().release();
     sums.chosen().release();
     sums.scores().release();
-    gates.add(new Gate(layer, decided.tokens(), place));
+    gates.add(new Gate(layer, decided.tokens(), slot));
   }
 
   /** Reads all gates, in the order in which they were observed. */
@@ -111,7 +113,7 @@ final class LoadTables {
     float[] ofLosses = losses.toFloats();
     MemorySegment ofEntropies = HostView.elements(entropies);
     for (Gate gate : gates) {
-      Place at = gate.place;
+      Slot at = gate.slot;
       reader.read(
           gate.layer,
           Arrays.copyOfRange(ofRoutes, at.counts, at.counts + at.experts),

@@ -23,11 +23,10 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param weights FLOAT32 masters, and BFLOAT16 copies of matrices when computing in bfloat16
  * @param gradients of the parameters
- * @param moments of AdamW, and the room through which ranks exchange gradients and updates
+ * @param moments of AdamW, and buffers through which ranks exchange gradients and updates
  * @param activations that a micro-batch's forward keeps for its backward
  * @param inFlight gradients of activations at the deepest point of the backward
- * @param teacher weights of a teacher, which each rank has whole, and the activations of its
- *     forward
+ * @param teacher weights of a teacher, whole on each rank, and the activations of its forward
  */
 public record MemoryForecast(
     long weights, long gradients, long moments, long activations, long inFlight, long teacher)
@@ -41,7 +40,7 @@ public record MemoryForecast(
     }
   }
 
-  /** The forecast for a model, which need not have memory. */
+  /** The forecast for a model; the model needs no memory. */
   public static MemoryForecast of(LanguageModel model, TrainConfig training, Topology topology) {
     long held = 0;
     long copied = 0;
@@ -70,7 +69,7 @@ public record MemoryForecast(
         .withActivations(model, training, topology);
   }
 
-  /** The same state with activations of other micro-batches, or recomputed ones. */
+  /** This forecast with activations for other micro-batches or recomputation. */
   public MemoryForecast withActivations(
       LanguageModel model, TrainConfig training, Topology topology) {
     Work work = training.work(topology);
@@ -84,7 +83,7 @@ public record MemoryForecast(
         teacher);
   }
 
-  /** The same training, which a teacher takes part in. */
+  /** This forecast with a teacher. */
   public MemoryForecast with(ModelConfig teacher, TrainConfig training, Topology topology) {
     try (LanguageModel model = new LanguageModel(teacher)) {
       double held =
@@ -102,7 +101,7 @@ public record MemoryForecast(
     return (double) parameter.count() * parameter.valueDType(compute).bytes();
   }
 
-  /** Limits a count, so that sums do not overflow for absurd settings. */
+  /** Limits a count, so that sums do not overflow. */
   private static long bytes(double count) {
     return (long) Math.min(count, 1e18);
   }

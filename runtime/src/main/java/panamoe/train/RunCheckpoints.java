@@ -75,11 +75,11 @@ public final class RunCheckpoints {
         ranks.first()
             ? new CheckpointStore(directory, KEPT).openLatest().map(Checkpoint::directory)
             : Optional.empty();
-    byte[] told = ranks.world().broadcast(seen.map(Path::toString).orElse("").getBytes(UTF_8), 0);
-    if (told.length == 0) {
+    byte[] latest = ranks.world().broadcast(seen.map(Path::toString).orElse("").getBytes(UTF_8), 0);
+    if (latest.length == 0) {
       return Optional.empty();
     }
-    Checkpoint checkpoint = Checkpoint.open(Path.of(new String(told, UTF_8)));
+    Checkpoint checkpoint = Checkpoint.open(Path.of(new String(latest, UTF_8)));
     requireTrainedBy(config, checkpoint);
     state(checkpoint);
     checkpoint.requireHolds(ModelTensors.shapes(config.model()));
@@ -146,7 +146,7 @@ public final class RunCheckpoints {
         || !step.canConvertToLong()
         || step.asLong() != checkpoint.step()) {
       throw new CheckpointException(
-          "%s has %s, but the manifest beside it has %s",
+          "%s has %s, but its manifest has %s",
           file, step.isMissingNode() ? "no step" : "the step " + step, checkpoint.step());
     }
     JsonNode runningLoss = state.path("running_loss"); // absent before the first step

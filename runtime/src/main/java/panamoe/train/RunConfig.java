@@ -14,7 +14,7 @@ import panamoe.parallel.Topology;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A run: the model and its training, as {@code config.json} holds it.
+ * The {@code config.json} of a run: the model and its training.
  *
  * @param seed of weights, data order and noise
  * @param distillation how the model learns from a teacher; null: it has none
@@ -25,7 +25,7 @@ public record RunConfig(
     long seed,
     @Omittable DistillationConfig distillation) {
 
-  /** The key of the training, which a model that a framework saved does not have. */
+  /** The key of the training; missing if a framework saved the model. */
   public static final String TRAINING = "training";
 
   /** A run without a teacher. */
@@ -39,29 +39,29 @@ public record RunConfig(
         !model.head().bias(),
         "model.head.bias is true, but a head with a bias has no backward and cannot be trained");
     Require.that(
-        training.sequence() <= model.context(),
+        training.batch().length() <= model.context(),
         "training.sequence is %s, more than model.context = %s",
-        training.sequence(),
+        training.batch().length(),
         model.context());
   }
 
-  /** Whether a teacher is asked in step {@code step} (from 0) or later. */
+  /** Whether a teacher is needed in step {@code step} (from 0) or later. */
   public boolean asksTeacher(long step) {
-    return distillation != null && distillation.alpha(step, training.steps()) > 0;
+    return distillation != null && distillation.alpha(step, training.schedule().steps()) > 0;
   }
 
-  /** This run with another number of steps, over which the learning rate falls. */
+  /** This run with another number of steps; the learning rate falls over that number. */
   public RunConfig withSteps(int steps) {
     return new RunConfig(model, training.withSteps(steps), seed, distillation);
   }
 
   /**
-   * Refuses a topology over which this run cannot be divided.
+   * Checks that this run divides over a topology.
    *
    * @throws IllegalArgumentException that names the value which does not divide
    */
   public void requireFits(Topology topology) {
-    int sequences = training.batch() / training.microBatches();
+    int sequences = training.batch().microSequences();
     requireDivides(sequences, "sequences of a micro-batch", topology.dataDegree(), "data ranks");
     for (BlockConfig block : model.blocks()) {
       block.attention().requireShared(topology.tensorDegree());
@@ -105,7 +105,8 @@ public record RunConfig(
     }
     if (tree.has(Checkpoint.QUANTIZATION)) {
       throw new IllegalArgumentException(
-          file + " describes a quantized model, which is not trained; train what it was made of");
+          file
+              + " describes a quantized model, which cannot be trained; train the model that it was made of");
     }
     return ConfigJson.read(tree, RunConfig.class, file.toString());
   }

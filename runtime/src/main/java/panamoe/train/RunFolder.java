@@ -22,21 +22,21 @@ import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 
 /**
- * The folder of one run, held by a lock against a second process:
+ * The folder of one run, locked against a second process:
  *
  * <pre>
  * config.json     model, training, seed
- * tokenizer.json  unless the run works on bytes; of a released model with what lay beside it
- * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
- * teacher.json    the same of the checkpoint that a student learns from
+ * tokenizer.json  unless the run works on bytes; a released model's with the files next to it
+ * text.json       path and SHA-256 of the text, so that a run is not resumed on another
+ * teacher.json    path and SHA-256 of the checkpoint that a student learns from
  * history.json    which processes trained the run, by which commands
  * metrics.jsonl   one line per step, forced to the disk before each checkpoint
  * checkpoints/    step-00000200/ ..., latest; created before the first step, so that a removed one is noticed
- * .lock           empty; never deleted, because a lock on a deleted file does not exclude a process that creates it again
+ * .lock           empty; never deleted: a lock on a deleted file does not exclude a process that creates it again
  * </pre>
  *
- * <p>Everything is written by {@link SafeFolder}: never through a link, and each file durably or
- * not at all.
+ * <p>{@link SafeFolder} writes all files: never through a link, and each file durably or not at
+ * all.
  */
 public final class RunFolder implements AutoCloseable {
   public static final String CONFIG = "config.json";
@@ -65,20 +65,20 @@ public final class RunFolder implements AutoCloseable {
   private final Path path;
   private final SafeFolder files;
   private final FileChannel lockFile;
-  private final boolean made;
+  private final List<Path> made;
 
   /**
-   * @param lockFile null if another process holds the lock for this one
-   * @param made whether the folder was created
+   * @param lockFile null if rank 0, another process, holds the lock
+   * @param made folders that this process created, the deepest first
    */
-  private RunFolder(Path path, FileChannel lockFile, boolean made) {
+  private RunFolder(Path path, FileChannel lockFile, List<Path> made) {
     this.path = path;
     this.files = new SafeFolder(path);
     this.lockFile = lockFile;
     this.made = made;
   }
 
-  private static RunFolder locked(Path path, boolean made) throws IOException {
+  private static RunFolder locked(Path path, List<Path> made) throws IOException {
     SafeFolder files = requirePlain(path);
     for (Path needed : List.of(path, path.resolve(LOCK), path.resolve(ModelFolder.CHECKPOINTS))) {
       if (Files.exists(needed) && !Files.isWritable(needed)) {
@@ -104,7 +104,7 @@ public final class RunFolder implements AutoCloseable {
       if (Files.isSymbolicLink(path.resolve(name))) {
         throw Require.refusal(
             "%s is a symbolic link, not a directory: to keep a run on another disk, make %s itself"
-                + " the link, or move the directory to the place of its link",
+                + " the link, or replace the link by the directory",
             path.resolve(name), path);
       }
       files.folder(name);
@@ -117,9 +117,9 @@ public final class RunFolder implements AutoCloseable {
     return files;
   }
 
-  /** Makes the folder of a new run, in a place that was found free. */
+  /** Creates the folder of a new run, at a path that was checked. */
   public static RunFolder create(Path path) throws IOException {
-    boolean made = Files.notExists(path);
+    List<Path> made = SafeFolder.missing(path);
     new SafeFolder(path).make();
     return locked(path, made);
   }
@@ -131,24 +131,23 @@ public final class RunFolder implements AutoCloseable {
         "there is no run to resume in %s: it has no %s",
         path,
         CONFIG);
-    // Before a file is written: it may be a released or a quantized model, or damaged.
+    // Checked before a file is written: it may be a released or a quantized model, or damaged.
     config(path);
-    return locked(path, false);
+    return locked(path, List.of());
   }
 
   /**
-   * Opens the folder of a run whose rank 0 is another process; this one reads and saves its shards
-   * there.
+   * Opens the folder of a run whose rank 0 is another process; this process reads and saves its
+   * shards.
    */
   public static RunFolder follow(Path path) {
-    return new RunFolder(path, null, false);
+    return new RunFolder(path, null, List.of());
   }
 
   public Path path() {
     return path;
   }
 
-  /** What is in it. */
   public SafeFolder files() {
     return files;
   }
@@ -170,18 +169,20 @@ public final class RunFolder implements AutoCloseable {
     return TokenizerFiles.of(path).tokenizer().orElseThrow();
   }
 
-  /** Whether the run trains a released model further, by the files that come with the weights. */
+  /**
+   * Whether the run trains a released model further: it has the files that come with the weights.
+   */
   public boolean isFurther() throws IOException {
     return TokenizerFiles.of(path).released() && !files.has(TEACHER);
   }
 
   /**
-   * Writes the initial files of a run, replacing those of one that was killed while it began. The
-   * config, which makes it a run, is the last.
+   * Writes the initial files of a run, replacing those of a run that was killed while it began. The
+   * config is the last: it makes the folder a run.
    *
-   * @param tokenizer the contents of its files by name; empty for bytes
+   * @param tokenizer contents of the tokenizer's files by name; empty for bytes
    * @param text null if it is unknown; such a run is not resumed
-   * @param teacher null without one
+   * @param teacher null: none
    */
   public void begin(
       RunConfig config, Map<String, byte[]> tokenizer, TextRecord text, TeacherRecord teacher)
@@ -195,7 +196,7 @@ public final class RunFolder implements AutoCloseable {
     replace(CONFIG, config.toJson());
   }
 
-  /** Replaces a record, unless another process holds the folder for this one. */
+  /** Replaces a file, unless another process holds the lock. */
   public void update(String name, Record content) {
     if (lockFile != null) {
       replace(name, ConfigJson.text(content));
@@ -211,20 +212,19 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Removes what a new run has written, be it only its first files, unless a step was saved: so
-   * another can begin here.
+   * Removes the files of a failed new run, unless a step was saved, so that another can begin here.
    *
-   * @param failure of the run, to which trouble with the files is added
+   * @param failure of the run; errors while removing are added to it
    * @return whether anything was removed
    */
   public boolean discard(Exception failure) {
     try {
       if (lockFile == null
-          || Files.notExists(checkpoints()) // which it makes first
+          || Files.notExists(checkpoints()) // created first
           || !files.names(ModelFolder.CHECKPOINTS).isEmpty()) {
         return false;
       }
-      Files.delete(checkpoints()); // first: it fails if another rank saves meanwhile
+      Files.delete(checkpoints()); // first: it fails while another rank saves
       deleteFiles();
       return true;
     } catch (IOException e) {
@@ -242,10 +242,10 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Removes a new run that was not written whole, with its checkpoints.
+   * Removes an incomplete new run with its checkpoints.
    *
-   * @param other a file that is not one of a run's own
-   * @param failure to which trouble with the files is added
+   * @param other a file that does not belong to a run
+   * @param failure errors while removing are added to it
    */
   public void remove(String other, Throwable failure) {
     try {
@@ -270,7 +270,7 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
-  /** Which processes trained the run. */
+  /** The processes that trained the run. */
   public History history() {
     return new History(files);
   }
@@ -294,9 +294,9 @@ public final class RunFolder implements AutoCloseable {
       return;
     }
     try (lockFile) {
-      if (made && List.of(LOCK).containsAll(files.names(""))) {
+      if (!made.isEmpty() && List.of(LOCK).containsAll(files.names(""))) {
         Files.delete(path.resolve(LOCK));
-        Files.delete(path);
+        SafeFolder.removeEmpty(made);
       }
     }
   }

@@ -17,7 +17,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param gradientNorm before clipping
  * @param seconds the step's duration
  * @param layers the MoE layers' loads
- * @param divergence mean KL(teacher || model) per token, nats; only where a teacher was asked
+ * @param divergence mean KL(teacher || model) per token, nats; only with a teacher
  * @param validationBitsPerByte only after evaluation steps
  */
 public record StepMetrics(

@@ -6,13 +6,13 @@ import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 
 /**
- * The content of a run's {@code teacher.json}: which checkpoint it learns from.
+ * The content of a run's {@code teacher.json}: the checkpoint that it learns from.
  *
  * @param path of the checkpoint, absolute
  * @param sha256 of its manifest, which has a checksum of each file
  */
 public record TeacherRecord(String path, String sha256) {
-  /** Of a teacher; null of none. */
+  /** For a teacher; null for none. */
   public static TeacherRecord of(ModelFolder teacher) {
     return teacher == null
         ? null
@@ -24,20 +24,20 @@ public record TeacherRecord(String path, String sha256) {
   /**
    * Opens the teacher again.
    *
-   * @param moved its new place; null if it has not moved
-   * @throws IllegalArgumentException if it is no longer there, or has become another
+   * @param moved its new path; null if it has not moved
+   * @throws IllegalArgumentException if it does not exist or has changed
    */
   public ModelFolder open(Path moved) {
-    Path place = moved != null ? moved : Path.of(path);
-    if (Files.notExists(place)) {
+    Path folder = moved != null ? moved : Path.of(path);
+    if (Files.notExists(folder)) {
       throw Require.refusal(
           moved != null
               ? "there is no teacher at %s"
-              : "the run's teacher is no longer at %s; if it was moved, name its new place by distill"
+              : "the run's teacher is no longer at %s; if it was moved, give its new path to distill"
                   + " --resume --teacher",
-          place);
+          folder);
     }
-    ModelFolder teacher = ModelFolder.open(place);
+    ModelFolder teacher = ModelFolder.open(folder);
     Require.that(
         teacher.checkpoint().sha256().equals(sha256),
         "the teacher in %s is another checkpoint than the one that the run learns from",

@@ -12,10 +12,10 @@ import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 
 /**
- * The content of a run's {@code text.json}: which text it trains on.
+ * The content of a run's {@code text.json}: the text that it trains on.
  *
  * @param path of a file or a folder, absolute; null for the default corpus
- * @param prepared whether path is a folder of its tokens; null for no
+ * @param prepared whether path is a folder of its tokens; null: no
  * @param languages kept of the default corpus; empty for all
  * @param sha256 of the text, so that a run is not resumed on another
  */
@@ -30,7 +30,7 @@ public record TextRecord(
     languages = List.copyOf(languages);
   }
 
-  /** Of the run that a model is from; empty if the model's folder does not say. */
+  /** From the folder of a model's run; empty if the folder has none. */
   public static Optional<TextRecord> of(ModelFolder model) {
     if (!(model.weights() instanceof StoredWeights.Saved)) {
       return Optional.empty();

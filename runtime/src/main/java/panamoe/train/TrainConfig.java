@@ -1,206 +1,227 @@
 package panamoe.train;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonValue;
+import panamoe.io.Require;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /**
  * The settings of training. All of them affect the result; the number of threads or ranks does not
- * (except by rounding).
+ * (except by rounding). In JSON they are the keys of one object: {@code training.steps}.
  *
- * @param steps optimizer steps
- * @param batch sequences per step, over all ranks and micro-batches
- * @param sequence tokens per sequence
- * @param microBatches number of parts that the batch is computed in, one after the other; divides
- *     batch
- * @param learningRate peak
- * @param finalLearningRate at the end of the cosine
- * @param warmupTokens tokens over which the rate rises linearly to its peak
- * @param weightDecay decoupled, on matrices only
- * @param beta1 decay of the first moment
- * @param beta2 decay of the second moment
- * @param epsilon of AdamW
- * @param clip largest global gradient norm
  * @param dtype dtype of activations and computed weights; masters and moments are FLOAT32
  * @param recompute whether the backward computes a layer's forward again instead of keeping its
  *     activations
- * @param evaluateEvery steps between validations; 0 for the last step only
- * @param checkpointEvery steps between checkpoints; 0 for the last step only
- * @param validationBatches batches per validation, fewer if the validation text is shorter
- * @param spike nats by which a step's loss may exceed the running mean before the run stops
  */
 public record TrainConfig(
-    int steps,
-    int batch,
-    int sequence,
-    int microBatches,
-    double learningRate,
-    double finalLearningRate,
-    long warmupTokens,
-    double weightDecay,
-    double beta1,
-    double beta2,
-    double epsilon,
-    double clip,
+    Schedule schedule,
+    Batch batch,
+    AdamW.Settings adamW,
     DType dtype,
     boolean recompute,
-    int evaluateEvery,
-    int checkpointEvery,
-    int validationBatches,
-    double spike) {
+    Checkpoints checkpoints) {
 
-  public TrainConfig {
-    require(steps >= 1, "steps", steps, "1 or more");
-    require(batch >= 1, "batch", batch, "1 or more");
-    require(sequence >= 1, "sequence", sequence, "1 or more");
-    require(
-        microBatches >= 1 && batch % microBatches == 0,
-        "microBatches",
-        microBatches,
-        "a divisor of batch = " + batch);
-    require(
-        learningRate > 0 && learningRate < 10,
-        "learningRate",
-        learningRate,
-        "more than 0 and less than 10");
-    require(
-        finalLearningRate >= 0 && finalLearningRate <= learningRate,
-        "finalLearningRate",
-        finalLearningRate,
-        "0 to learningRate");
-    require(warmupTokens >= 0, "warmupTokens", warmupTokens, "0 or more");
-    new AdamW.Settings(beta1, beta2, epsilon, weightDecay, clip); // refuses wrong ones
-    require(dtype != null && dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
-    require(evaluateEvery >= 0, "evaluateEvery", evaluateEvery, "0 or more");
-    require(checkpointEvery >= 0, "checkpointEvery", checkpointEvery, "0 or more");
-    require(validationBatches >= 1, "validationBatches", validationBatches, "1 or more");
-    require(spike > 0, "spike", spike, "more than 0");
-  }
-
-  /** Sensible settings for a small model on one machine. */
-  public static TrainConfig of(int steps, int batch, int sequence) {
-    return of(steps, batch, sequence, 2e-3, 2e-4, (long) steps * batch * sequence / 20, 0);
-  }
-
-  /** The same with other learning rates, and validation every {@code evaluateEvery} steps. */
-  public static TrainConfig of(
-      int steps,
-      int batch,
-      int sequence,
-      double learningRate,
-      double finalLearningRate,
-      long warmupTokens,
-      int evaluateEvery) {
-    return new TrainConfig(
-        steps,
-        batch,
-        sequence,
-        1,
-        learningRate,
-        finalLearningRate,
-        warmupTokens,
-        0.1,
-        0.9,
-        0.95,
-        1e-8,
-        1.0,
-        DType.FLOAT32,
-        false,
-        evaluateEvery,
-        0,
-        8,
-        2.0);
-  }
-
-  public TrainConfig withSteps(int newSteps) {
-    return with(newSteps, batch, sequence, microBatches, dtype, recompute, checkpointEvery);
-  }
-
-  public TrainConfig withDType(DType newDType) {
-    return with(steps, batch, sequence, microBatches, newDType, recompute, checkpointEvery);
-  }
-
-  public TrainConfig withRecompute(boolean newRecompute) {
-    return with(steps, batch, sequence, microBatches, dtype, newRecompute, checkpointEvery);
+  /**
+   * Linear warm-up of the learning rate, then a cosine.
+   *
+   * @param steps optimizer steps
+   * @param learningRate peak
+   * @param finalLearningRate at the end of the cosine
+   * @param warmupTokens tokens over which the rate rises linearly to its peak
+   */
+  public record Schedule(
+      int steps, double learningRate, double finalLearningRate, long warmupTokens) {
+    public Schedule {
+      positive("steps", steps);
+      Require.that(
+          learningRate > 0 && learningRate < 10,
+          "learningRate is %s, expected more than 0 and less than 10",
+          learningRate);
+      Require.that(
+          finalLearningRate >= 0 && finalLearningRate <= learningRate,
+          "finalLearningRate is %s, expected 0 to learningRate",
+          finalLearningRate);
+      Require.notNegative("warmupTokens", warmupTokens);
+    }
   }
 
   /**
-   * @param newBatch sequences per step
+   * @param sequences per step, over all ranks and micro-batches
+   * @param length tokens per sequence
+   * @param microBatches number of parts that the batch is computed in, one after the other; divides
+   *     sequences
    */
-  public TrainConfig withBatch(int newBatch, int newMicroBatches) {
-    return with(steps, newBatch, sequence, newMicroBatches, dtype, recompute, checkpointEvery);
+  public record Batch(int sequences, int length, int microBatches) {
+    public Batch {
+      positive("batch", sequences);
+      positive("sequence", length);
+      Require.that(
+          microBatches >= 1 && sequences % microBatches == 0,
+          "microBatches is %s, expected a divisor of batch = %s",
+          microBatches,
+          sequences);
+    }
+
+    /** Sequences of a micro-batch, over all ranks. */
+    public int microSequences() {
+      return sequences / microBatches;
+    }
+
+    public long tokens() {
+      return (long) sequences * length;
+    }
   }
 
-  public TrainConfig withSequence(int newSequence) {
-    return with(steps, batch, newSequence, microBatches, dtype, recompute, checkpointEvery);
+  /**
+   * When a run is validated and saved, and when it stops by itself.
+   *
+   * @param evaluateEvery steps between validations; 0 for the last step only
+   * @param every steps between checkpoints; 0 for the last step only
+   * @param validationBatches batches per validation, fewer if the validation text is shorter
+   * @param spike nats by which a step's loss may exceed the running mean before the run stops
+   */
+  public record Checkpoints(int evaluateEvery, int every, int validationBatches, double spike) {
+    public Checkpoints {
+      Require.notNegative("evaluateEvery", evaluateEvery);
+      Require.notNegative("checkpointEvery", every);
+      positive("validationBatches", validationBatches);
+      Require.that(spike > 0, "spike is %s, expected more than 0", spike);
+    }
+
+    /** Eight batches per validation, and a stop at a spike of 2 nats. */
+    public static Checkpoints of(int evaluateEvery, int every) {
+      return new Checkpoints(evaluateEvery, every, 8, 2.0);
+    }
+
+    public Checkpoints withEvery(int steps) {
+      return new Checkpoints(evaluateEvery, steps, validationBatches, spike);
+    }
   }
 
-  public TrainConfig withCheckpointEvery(int newCheckpointEvery) {
-    return with(steps, batch, sequence, microBatches, dtype, recompute, newCheckpointEvery);
+  public TrainConfig {
+    Require.present("schedule", schedule);
+    Require.present("batch", batch);
+    Require.present("adamW", adamW);
+    boolean trains = dtype != null && dtype.isFloating();
+    Require.that(trains, "dtype is %s, expected FLOAT32 or BFLOAT16", dtype);
+    Require.present("checkpoints", checkpoints);
   }
 
-  private TrainConfig with(
-      int newSteps,
-      int newBatch,
-      int newSequence,
-      int newMicroBatches,
-      DType newDType,
-      boolean newRecompute,
-      int newCheckpointEvery) {
+  /** Settings for a small model on one machine. */
+  public static TrainConfig of(int steps, int batch, int sequence) {
+    return of(
+        new Schedule(steps, 2e-3, 2e-4, (long) steps * batch * sequence / 20),
+        new Batch(batch, sequence, 1));
+  }
+
+  /** In FLOAT32, with the usual AdamW; validated and saved after the last step. */
+  public static TrainConfig of(Schedule schedule, Batch batch) {
     return new TrainConfig(
-        newSteps,
-        newBatch,
-        newSequence,
-        newMicroBatches,
-        learningRate,
-        finalLearningRate,
-        warmupTokens,
-        weightDecay,
-        beta1,
-        beta2,
-        epsilon,
-        clip,
-        newDType,
-        newRecompute,
-        evaluateEvery,
-        newCheckpointEvery,
-        validationBatches,
-        spike);
+        schedule, batch, AdamW.Settings.USUAL, DType.FLOAT32, false, Checkpoints.of(0, 0));
+  }
+
+  public TrainConfig withSteps(int steps) {
+    Schedule other =
+        new Schedule(
+            steps, schedule.learningRate, schedule.finalLearningRate, schedule.warmupTokens);
+    return new TrainConfig(other, batch, adamW, dtype, recompute, checkpoints);
+  }
+
+  public TrainConfig with(Batch other) {
+    return new TrainConfig(schedule, other, adamW, dtype, recompute, checkpoints);
+  }
+
+  public TrainConfig withDType(DType other) {
+    return new TrainConfig(schedule, batch, adamW, other, recompute, checkpoints);
+  }
+
+  public TrainConfig withRecompute(boolean other) {
+    return new TrainConfig(schedule, batch, adamW, dtype, other, checkpoints);
+  }
+
+  public TrainConfig with(Checkpoints other) {
+    return new TrainConfig(schedule, batch, adamW, dtype, recompute, other);
   }
 
   /** A micro-batch as one rank computes it. */
   public Work work(Topology topology) {
-    long sequences = Math.ceilDiv(batch / microBatches, topology.dataDegree());
-    return new Work(true, recompute, sequences, 0, sequence, sequences * sequence, dtype, topology);
+    long sequences = Math.ceilDiv(batch.microSequences(), topology.dataDegree());
+    long tokens = sequences * batch.length;
+    return new Work(true, recompute, sequences, 0, batch.length, tokens, dtype, topology);
   }
 
-  public long tokensPerStep() {
-    return (long) batch * sequence;
-  }
-
-  /**
-   * The learning rate of step {@code step} (from 0): linear warm-up, then a cosine to the final
-   * rate.
-   */
+  /** The learning rate of step {@code step} (from 0). */
   public double learningRate(long step) {
-    double tokens = (double) (step + 1) * tokensPerStep();
-    if (tokens < warmupTokens) {
-      return learningRate * tokens / warmupTokens;
+    double peak = schedule.learningRate;
+    double last = schedule.finalLearningRate;
+    double warmup = schedule.warmupTokens;
+    double tokens = (double) (step + 1) * batch.tokens();
+    if (tokens < warmup) {
+      return peak * tokens / warmup;
     }
-    double total = (double) steps * tokensPerStep();
-    double progress = Math.min(1, (tokens - warmupTokens) / Math.max(1, total - warmupTokens));
-    return finalLearningRate
-        + (learningRate - finalLearningRate) * 0.5 * (1 + Math.cos(Math.PI * progress));
+    double total = (double) schedule.steps * batch.tokens();
+    double progress = Math.min(1, (tokens - warmup) / Math.max(1, total - warmup));
+    return last + (peak - last) * 0.5 * (1 + Math.cos(Math.PI * progress));
   }
 
-  static void require(boolean holds, String name, Object given, String expected) {
-    if (!holds) {
-      throw new IllegalArgumentException(name + " is " + given + ", expected " + expected);
-    }
+  private static void positive(String name, int value) {
+    Require.that(value >= 1, "%s is %s, expected 1 or more", name, value);
   }
 
-  /** What the optimizer does alike in every step. */
-  AdamW.Settings adamW() {
-    return new AdamW.Settings(beta1, beta2, epsilon, weightDecay, clip);
+  /** The settings in JSON. */
+  record Json(
+      int steps,
+      int batch,
+      int sequence,
+      int microBatches,
+      double learningRate,
+      double finalLearningRate,
+      long warmupTokens,
+      double weightDecay,
+      double beta1,
+      double beta2,
+      double epsilon,
+      double clip,
+      DType dtype,
+      boolean recompute,
+      int evaluateEvery,
+      int checkpointEvery,
+      int validationBatches,
+      double spike) {}
+
+  @JsonValue
+  Json json() {
+    return new Json(
+        schedule.steps,
+        batch.sequences,
+        batch.length,
+        batch.microBatches,
+        schedule.learningRate,
+        schedule.finalLearningRate,
+        schedule.warmupTokens,
+        adamW.weightDecay(),
+        adamW.beta1(),
+        adamW.beta2(),
+        adamW.epsilon(),
+        adamW.clip(),
+        dtype,
+        recompute,
+        checkpoints.evaluateEvery,
+        checkpoints.every,
+        checkpoints.validationBatches,
+        checkpoints.spike);
+  }
+
+  @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+  static TrainConfig of(Json of) {
+    return new TrainConfig(
+        new Schedule(of.steps, of.learningRate, of.finalLearningRate, of.warmupTokens),
+        new Batch(of.batch, of.sequence, of.microBatches),
+        new AdamW.Settings(of.beta1, of.beta2, of.epsilon, of.weightDecay, of.clip),
+        of.dtype,
+        of.recompute,
+        new Checkpoints(of.evaluateEvery, of.checkpointEvery, of.validationBatches, of.spike));
   }
 }

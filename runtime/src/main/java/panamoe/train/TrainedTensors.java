@@ -20,20 +20,20 @@ import panamoe.tensor.TensorScope;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The weights and the optimizer's moments of a model in training, as checkpoints hold them. With
- * several ranks, all methods are collective.
+ * Saves and reads the weights and the optimizer's moments of a model in training. With several
+ * ranks, all methods are collective.
  */
 public final class TrainedTensors {
   private final Backend backend;
   private final LanguageModel model;
   private final List<AdamW.Moments> all;
-  // Views of the tensors that this rank writes and has whole, created once.
+  // Views of the unsharded tensors that this rank writes, created once.
   private final Map<String, Tensor> weights = new LinkedHashMap<>();
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
 
   /**
    * @param model materialized for training on {@code backend}
-   * @param optimizer of the model; null: there are no moments
+   * @param optimizer of the model; null: no moments
    */
   public TrainedTensors(Backend backend, LanguageModel model, AdamW optimizer) {
     this.backend = backend;
@@ -62,22 +62,22 @@ public final class TrainedTensors {
   /**
    * Saves a checkpoint.
    *
-   * @param config of the model, and of what trains it
-   * @param state of what trains it, beside tensors
-   * @param beside tensors of another optimizer that this rank writes, by name
-   * @throws CheckpointException if it could not be written; the checkpoints before it are intact
+   * @param config of the model and its training
+   * @param state of the training other than tensors
+   * @param others tensors of another optimizer that this rank writes, by name
+   * @throws CheckpointException if it could not be written; earlier checkpoints are intact
    */
   public SaveReport save(
       CheckpointStore store,
       long step,
       ObjectNode config,
       ObjectNode state,
-      Map<String, Tensor> beside) {
+      Map<String, Tensor> others) {
     backend.synchronize();
     try (TensorScope scope = TensorScope.shared(backend)) {
       Map<String, Tensor> model = new LinkedHashMap<>(weights);
       Map<String, Tensor> optimizer = new LinkedHashMap<>(moments);
-      optimizer.putAll(beside);
+      optimizer.putAll(others);
       gather(new RankTensors(scope), model, optimizer);
       List<Integer> experts = this.model.config().experts();
       return store.save(
@@ -86,7 +86,7 @@ public final class TrainedTensors {
     }
   }
 
-  /** Gathers tensors that are spread over ranks on the rank that writes them. */
+  /** Gathers sharded tensors on the rank that writes them. */
   private void gather(
       RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
     for (Parameter parameter : this.model.parameters().parameters()) {
@@ -126,8 +126,7 @@ public final class TrainedTensors {
   private static boolean writes(Parameter parameter) {
     Communicator replicas = parameter.replicas();
     Communicator slices = parameter.slice().ranks();
-    // By a hash of the name, because a parameter's index differs between tensor ranks, of which not
-    // all hold the biases.
+    // By a hash of the name, because tensor ranks without the biases number parameters differently.
     int turn = Math.floorMod(parameter.name().hashCode(), replicas.size() * slices.size());
     return parameter.counted() && turn == replicas.rank() * slices.size() + slices.rank();
   }
@@ -174,8 +173,7 @@ public final class TrainedTensors {
   }
 
   /**
-   * Refuses what {@link #readMoments} would, as far as names and shapes tell, before there is
-   * memory for moments.
+   * Checks names and shapes for {@link #readMoments}, before memory for moments is allocated.
    *
    * @throws CheckpointException if the checkpoint holds other tensors than this model's moments
    */
@@ -187,7 +185,7 @@ public final class TrainedTensors {
     }
   }
 
-  /** An edited model is at step 0 and has no moments yet: they stay zero. */
+  /** An edited model is at step 0 without moments: they stay zero. */
   private static boolean hasNone(Checkpoint checkpoint, Shards shards) {
     return checkpoint.step() == 0 && shards.isEmpty();
   }

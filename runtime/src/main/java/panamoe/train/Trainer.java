@@ -27,7 +27,7 @@ import panamoe.tensor.TensorScope;
  * Used by one thread.
  *
  * <p>With several ranks, each has a trainer and all methods are collective. The configured batch is
- * the total: every data rank takes its part of each micro-batch, and the topology changes only
+ * the total: every data rank takes its part of each micro-batch. The topology changes only
  * rounding.
  */
 public final class Trainer {
@@ -41,7 +41,7 @@ public final class Trainer {
 
   /**
    * @param nats summed cross-entropy
-   * @param divergence of the teacher, summed; 0 where none was asked
+   * @param divergence summed KL(teacher || model); 0 without a teacher
    * @param bytes of the text
    */
   private record Sum(double nats, double divergence, long bytes) {
@@ -51,7 +51,7 @@ public final class Trainer {
       return new Sum(nats + other.nats, divergence + other.divergence, bytes + other.bytes);
     }
 
-    /** The sum over all data ranks. */
+    /** Sums over all data ranks. */
     Sum over(Communicator data) {
       return new Sum(
           data.allReduce(nats),
@@ -76,16 +76,16 @@ public final class Trainer {
   private long step;
   private double runningLoss = Double.NaN;
 
-  /** A trainer that minimises the next token's cross-entropy; throws as below. */
+  /** A trainer that minimises the next token's cross-entropy. */
   public Trainer(Backend backend, LanguageModel model, RunConfig config, TokenSequences data) {
     this(backend, model, config, data, Objective.LANGUAGE_MODELLING);
   }
 
   /**
    * @param model materialized for training on {@code backend}
-   * @param objective stays the caller's to close
-   * @throws IllegalArgumentException if the batch does not divide among the ranks, or the data has
-   *     sequences of another length
+   * @param objective closed by the caller
+   * @throws IllegalArgumentException if the batch does not divide among the ranks, or the data's
+   *     sequences have another length
    */
   public Trainer(
       Backend backend,
@@ -105,10 +105,10 @@ public final class Trainer {
     this.meter = new LoadMeter(backend);
     config.requireFits(ranks.topology());
     Require.that(
-        data.length() == config.training().sequence(),
+        data.length() == config.training().batch().length(),
         "the data has sequences of %s tokens, the config asks for %s",
         data.length(),
-        config.training().sequence());
+        config.training().batch().length());
   }
 
   /** The number of steps done. */
@@ -117,7 +117,7 @@ public final class Trainer {
   }
 
   public boolean finished() {
-    return step >= config.training().steps();
+    return step >= config.training().schedule().steps();
   }
 
   public LanguageModel model() {
@@ -137,14 +137,15 @@ public final class Trainer {
   public StepMetrics next() {
     long start = System.nanoTime();
     TrainConfig training = config.training();
+    long tokens = training.batch().tokens();
     model.parameters().forgetGradients();
     meter.clear();
     Sum sum = Sum.ZERO;
-    for (int micro = 0; micro < training.microBatches(); micro++) {
+    for (int micro = 0; micro < training.batch().microBatches(); micro++) {
       sum = sum.plus(accumulate(micro));
     }
     model.parameters().completeGradients();
-    double loss = sum.nats / training.tokensPerStep();
+    double loss = sum.nats / tokens;
     ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);
     double norm = optimizer.norm();
     requireHealthy(loss, norm);
@@ -159,17 +160,15 @@ public final class Trainer {
     double seconds = (System.nanoTime() - start) / 1e9;
     return new StepMetrics(
         step,
-        step * training.tokensPerStep(),
+        step * tokens,
         loss,
         sum.bitsPerByte(),
         norm,
         rate,
         seconds,
-        training.tokensPerStep() / seconds,
+        tokens / seconds,
         loads,
-        asked
-            ? OptionalDouble.of(sum.divergence / training.tokensPerStep())
-            : OptionalDouble.empty(),
+        asked ? OptionalDouble.of(sum.divergence / tokens) : OptionalDouble.empty(),
         OptionalDouble.empty());
   }
 
@@ -185,20 +184,24 @@ public final class Trainer {
 
   /** Runs one micro-batch: forward, then backward, which adds to the gradients. */
   private Sum accumulate(int micro) {
-    TrainConfig training = config.training();
+    TrainConfig.Batch batch = config.training().batch();
+    long mine = batch.microSequences() / ranks.data().size(); // sequences of this rank
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tape tape = new Tape(backend);
       model.parameters().watch(tape);
-      long seed = config.seed() * 0x9E3779B97F4A7C15L + step * training.microBatches() + micro;
+      long seed = config.seed() * 0x9E3779B97F4A7C15L + step * batch.microBatches() + micro;
       Pass pass =
-          Pass.training(backend, scope, tape, seed, 1f / training.microBatches())
+          Pass.training(backend, scope, tape, seed, 1f / batch.microBatches())
               .partOf(ranks.data())
               .observedBy(meter);
-      Tensor ids = scope.allocate(DType.INT32, tokensOfRank());
+      Tensor ids = scope.allocate(DType.INT32, mine * batch.length());
       Tensor targets = scope.allocate(DType.INT32, ids.shape());
-      long first = step * training.batch() + (long) micro * sequencesOfBatch() + firstSequence();
+      long first =
+          step * batch.sequences()
+              + (long) micro * batch.microSequences()
+              + mine * ranks.data().rank();
       long bytes = data.fillTraining(first, ids, targets);
-      Sequences sequences = Sequences.Whole.of(scope, ids.count(), training.sequence());
+      Sequences sequences = Sequences.Whole.of(scope, ids.count(), batch.length());
       Objective.Losses losses = losses(pass, new Objective.Batch(first, ids, sequences, targets));
       double divergence = losses.divergence() == null ? 0 : losses.divergence().sum();
       Sum sum = new Sum(losses.crossEntropy().sum(), divergence, bytes).over(ranks.data());
@@ -217,30 +220,16 @@ public final class Trainer {
   private Objective.Losses losses(Pass pass, Objective.Batch batch) {
     try {
       Tensor hidden = hidden(pass, batch.ids(), batch.sequences());
-      float dloss = 1f / config.training().tokensPerStep();
+      float dloss = 1f / config.training().batch().tokens();
       return objective.losses(pass, model, hidden, batch, step, dloss);
     } catch (IllegalArgumentException e) {
-      // A gate throws on a NaN logit before any other check, and only on the ranks that have one.
+      // A gate throws on a NaN logit before any other check, only on the ranks that have one.
       int layer = model.firstNonFiniteLayer(backend);
       String bad = layer < 0 ? BAD_TEACHER : badLayer(ranks.world().rank(), layer);
       Throwable refusal = e.getCause() == null ? e : e.getCause();
       throw new TrainingFailure(
           "step " + (step + 1) + ": " + bad + " (" + refusal.getMessage() + ")", e);
     }
-  }
-
-  /** The number of sequences in a micro-batch, over all ranks. */
-  private int sequencesOfBatch() {
-    return config.training().batch() / config.training().microBatches();
-  }
-
-  /** The number of this rank's first sequence. */
-  private long firstSequence() {
-    return (long) sequencesOfBatch() / ranks.data().size() * ranks.data().rank();
-  }
-
-  private long tokensOfRank() {
-    return (long) sequencesOfBatch() / ranks.data().size() * config.training().sequence();
   }
 
   private Tensor hidden(Pass pass, Tensor ids, Sequences sequences) {
@@ -253,18 +242,16 @@ public final class Trainer {
       throw new TrainingFailure(
           "step " + (step + 1) + ": the gradient of " + name + " has no finite norm");
     }
-    if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
+    double spike = config.training().checkpoints().spike();
+    if (step >= SPIKE_FIRST_STEP && loss > runningLoss + spike) {
       throw new TrainingFailure(
           Words.of(
               "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)%s",
-              step + 1, loss, runningLoss, config.training().spike(), optimizer.norms().growth()));
+              step + 1, loss, runningLoss, spike, optimizer.norms().growth()));
     }
   }
 
-  /**
-   * The bad parameter by name, the same on all ranks: the first rank that has one decides.
-   * Collective.
-   */
+  /** The name of a non-finite parameter, from the first rank that has one. Collective. */
   private String firstBadGradient() {
     String name = optimizer.norms().firstBad();
     long[] knows = ranks.world().allGather(name.isEmpty() ? 0 : 1);
@@ -276,8 +263,8 @@ public final class Trainer {
   }
 
   /**
-   * The bad layer by name, the same on all ranks. Collective, after all ranks have seen a bad
-   * value.
+   * The name of the first non-finite layer, equal on all ranks. Collective, after a non-finite
+   * value on any rank.
    */
   private String badLayerOfAnyRank() {
     long[] layers = ranks.world().allGather(model.firstNonFiniteLayer(backend));
@@ -299,7 +286,7 @@ public final class Trainer {
     return backend;
   }
 
-  /** The state to save besides tensors. */
+  /** The state to save in addition to tensors. */
   TrainerState state() {
     return new TrainerState(step, runningLoss);
   }

@@ -1,15 +1,15 @@
 package panamoe.train;
 
 /**
- * A process that trained a run, an entry of its {@code history.json}.
+ * An entry of a run's {@code history.json}: a process that trained it.
  *
- * @param date of its beginning, ISO 8601 in UTC, to the second
- * @param command as a shell takes it
+ * @param date of its start, ISO 8601 in UTC, to the second
+ * @param command quoted for a shell
  * @param version of Panamoe, with its commit
  * @param machine processor and threads of rank 0's machine
  * @param device the backend's name
- * @param ranks in all
- * @param text that it trained on, with its authors and terms where they are known
+ * @param ranks number of ranks
+ * @param text that it trained on, with authors and licence if known
  */
 public record TrainingProcess(
     String date,

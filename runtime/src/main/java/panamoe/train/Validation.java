@@ -16,7 +16,7 @@ public final class Validation {
   /**
    * Bits per byte over the validation batches; deterministic. Collective over the model's ranks.
    *
-   * @param training length and number of the batches
+   * @param training gives length and number of the batches
    * @param observer receives every gate's routes
    */
   public static double bitsPerByte(
@@ -26,7 +26,7 @@ public final class Validation {
       TokenSequences data,
       RouteObserver observer) {
     Communicator ranks = model.parameters().ranks().data();
-    int sequences = sequencesOfPart(training);
+    int sequences = training.batch().microSequences();
     int mine = sequences / ranks.size();
     long parts = parts(training, data);
     TextEvaluator evaluator = new TextEvaluator(backend, model);
@@ -35,24 +35,22 @@ public final class Validation {
       long first = part * sequences + (long) mine * ranks.rank();
       score =
           score.plus(
-              evaluator.batch(data::fillValidation, first, mine, training.sequence(), observer));
+              evaluator.batch(
+                  data::fillValidation, first, mine, training.batch().length(), observer));
     }
     return ranks.allReduce(score.nats())
         / Math.log(2)
         / Math.round(ranks.allReduce((double) score.bytes()));
   }
 
-  /** The number of tokens of the text that are predicted. */
+  /** The number of predicted tokens. */
   public static long tokens(TrainConfig training, TrainingData data) {
-    return data.validationTokens(parts(training, data) * sequencesOfPart(training));
-  }
-
-  private static int sequencesOfPart(TrainConfig training) {
-    return training.batch() / training.microBatches();
+    return data.validationTokens(parts(training, data) * training.batch().microSequences());
   }
 
   private static long parts(TrainConfig training, TokenSequences data) {
-    long wanted = (long) training.validationBatches() * training.microBatches();
-    return Math.min(wanted, Math.ceilDiv(data.validationSequences(), sequencesOfPart(training)));
+    TrainConfig.Batch batch = training.batch();
+    long wanted = (long) training.checkpoints().validationBatches() * batch.microBatches();
+    return Math.min(wanted, Math.ceilDiv(data.validationSequences(), batch.microSequences()));
   }
 }

@@ -22,8 +22,7 @@ import panamoe.tensor.TensorScope;
 
 /**
  * The contract of every {@link Communicator}, for all transports. Each rank checks its result
- * against an oracle that it computes alone: a formula gives element i of the block from one rank to
- * another.
+ * against a formula for element i of the block from one rank to another.
  */
 public abstract class CommunicatorContract {
   /** The program of one rank. */
@@ -32,7 +31,7 @@ public abstract class CommunicatorContract {
     void run(Communicator world) throws Exception;
   }
 
-  /** Runs the body on each of {@code ranks} ranks; fails if it fails on one. */
+  /** Runs the body on {@code ranks} ranks; fails if it fails on any. */
   protected abstract void run(int ranks, Body body);
 
   /** The memory of the ranks' tensors. */
@@ -57,7 +56,7 @@ public abstract class CommunicatorContract {
   @EnumSource(
       value = DType.class,
       mode = EnumSource.Mode.MATCH_NONE,
-      names = "Q.*|MXFP.*") // weights in blocks, which ranks do not exchange
+      names = "Q.*|MXFP.*") // quantized weights, which ranks do not exchange
   void rowsGoToTheirRanksWhateverTheCounts(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
@@ -180,7 +179,7 @@ public abstract class CommunicatorContract {
   @EnumSource(
       value = DType.class,
       mode = EnumSource.Mode.MATCH_NONE,
-      names = "Q.*|MXFP.*") // weights in blocks, which ranks do not exchange
+      names = "Q.*|MXFP.*") // quantized weights, which ranks do not exchange
   void aGatherPutsTheRowsBehindEachOther(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
@@ -251,11 +250,11 @@ public abstract class CommunicatorContract {
         4,
         world -> {
           Communicator other = world.split(0, 0, "other");
-          CompletableFuture<Void> beside =
+          CompletableFuture<Void> concurrent =
               CompletableFuture.runAsync(
                   () -> exchangeOften(other, 40, 1), work -> Thread.ofPlatform().start(work));
           exchangeOften(world, 40, 2);
-          beside.join();
+          concurrent.join();
         });
   }
 
@@ -322,7 +321,7 @@ public abstract class CommunicatorContract {
     }
   }
 
-  /** One all-to-all of {@code rows[from][to]} rows, checked; {@code shape[0]} is ignored. */
+  /** Runs and checks an all-to-all of {@code rows[from][to]} rows; {@code shape[0]} is ignored. */
   private void exchange(Communicator group, DType dtype, long[] shape, long[][] rows) {
     int me = group.rank();
     long[] sendRows = rows[me];

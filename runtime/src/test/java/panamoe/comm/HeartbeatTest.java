@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.comm.tcp.TcpRendezvous;
 
-/** Lifelines of ranks in this process. Real processes under mpirun test deaths. */
+/** {@link Heartbeat} of ranks in this process; MpiFailureTest kills real processes. */
 @Timeout(300)
 class HeartbeatTest {
   private static final Duration PATIENCE = Duration.ofMinutes(1);
@@ -32,7 +32,7 @@ class HeartbeatTest {
 
   private final CompletableFuture<byte[]> address = new CompletableFuture<>();
   private final BlockingQueue<String> lost = new LinkedBlockingQueue<>();
-  private final BlockingQueue<String> unheard = new LinkedBlockingQueue<>();
+  private final BlockingQueue<String> unnoticed = new LinkedBlockingQueue<>();
 
   @Test
   void allRanksGiveTheReasonThatRank0HeardFirst() {
@@ -63,11 +63,11 @@ class HeartbeatTest {
   }
 
   @Test
-  void whoNeverAsksHasAWitness() throws InterruptedException {
+  void aRankThatNeverAsksHasAListener() throws InterruptedException {
     List<Heartbeat> ranks = open(2);
     ranks.get(1).fail("over");
-    assertEquals("over", unheard.take());
-    assertTrue(unheard.isEmpty(), "rank 1 knows it from its own call");
+    assertEquals("over", unnoticed.take());
+    assertTrue(unnoticed.isEmpty(), "rank 1 knows it from its own call");
   }
 
   @Test
@@ -108,10 +108,10 @@ class HeartbeatTest {
       for (int rank = 1; rank < 3; rank++) {
         Socket toRank0 = new Socket(server.getInetAddress(), server.getLocalPort());
         ofRank0.put(rank, server.accept());
-        others.add(Heartbeat.over(Map.of(0, toRank0), rank, 3, TIMEOUT, true, witness()));
+        others.add(Heartbeat.over(Map.of(0, toRank0), rank, 3, TIMEOUT, true, listener()));
       }
     }
-    Heartbeat rank0 = Heartbeat.over(ofRank0, 0, 3, TIMEOUT, true, witness());
+    Heartbeat rank0 = Heartbeat.over(ofRank0, 0, 3, TIMEOUT, true, listener());
     rank0.leave();
     while (!others.stream().allMatch(other -> other.hasLeft(0))) {
       Thread.sleep(1);
@@ -161,19 +161,19 @@ class HeartbeatTest {
 
   private Heartbeat rank(int rank, int size) {
     Map<Integer, Socket> star = TcpRendezvous.connect(rank, size, PATIENCE, this::share);
-    return Heartbeat.over(star, rank, size, TIMEOUT, false, witness());
+    return Heartbeat.over(star, rank, size, TIMEOUT, false, listener());
   }
 
-  private Heartbeat.Witness witness() {
-    return new Heartbeat.Witness() {
+  private Heartbeat.Listener listener() {
+    return new Heartbeat.Listener() {
       @Override
       public void lost(String reason) {
         lost.add(reason);
       }
 
       @Override
-      public void unheard(String reason) {
-        unheard.add(reason);
+      public void unnoticed(String reason) {
+        unnoticed.add(reason);
       }
     };
   }

@@ -9,7 +9,7 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** Messages of one collective, against schedules made by hand. */
+/** {@link LinkSimulation} against schedules made by hand. */
 class LinkSimulationTest {
   private static final int[] TWO_NODES = {0, 0, 1, 1};
 
@@ -42,8 +42,8 @@ class LinkSimulationTest {
   void aReceiverTakesOneMessageAtATimeAndOthersDoNotWait() {
     double[][] seconds = {{0, 0, 5, 1}, {0, 0, 5, 0}, {0, 0, 0, 0}, {0, 0, 5, 0}};
     LinkSimulation events = of(new double[] {0, 0, 0, 1}, seconds);
-    // 0 and 1 want to send to 2 at 0, in the order of their ranks; 3 is late, and in 2's order, its
-    // own node first, it comes before 1.
+    // At time 0, ranks 0 and 1 want to send to 2, in rank order. Rank 3 is late, but on 2's node,
+    // so it comes before 1.
     assertArrayEquals(new double[] {6, 15, 0, 10}, events.sent());
     assertArrayEquals(new double[] {0, 0, 15, 6}, events.received());
     assertArrayEquals(new double[] {6, 5, 0, 5}, events.sending());
@@ -60,7 +60,7 @@ class LinkSimulationTest {
     assertEquals(0, events.received()[3]);
   }
 
-  /** Nobody idles while there is something to do, so the end is near the least that is possible. */
+  /** No link idles while it could send, so the end is near the lower bound. */
   @Test
   void anyMessagesEndNotMuchLaterThanTheBusiestMemberNeeds() {
     int members = 24;

@@ -24,9 +24,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * 500 random schedules of collectives over a world and its splits. In most of them one rank fails
- * at a random step. All must end: healthy ones successfully, the others with one message that names
- * the rank.
+ * 500 random schedules of collectives over a {@link ThreadWorld} and its splits. In most of them
+ * one rank fails at a random step. All must end: healthy ones successfully, the others with one
+ * message that names the rank.
  */
 class RandomFaultsTest {
   private static final int SCHEDULES = 500;
@@ -66,7 +66,7 @@ class RandomFaultsTest {
     }
   }
 
-  /** One world, drawn from a seed. */
+  /** A world, random by seed. */
   private static final class Schedule {
     final int seed;
     final int ranks;
@@ -83,9 +83,9 @@ class RandomFaultsTest {
       this.steps = 5 + random.nextInt(15);
       this.culprit = random.nextInt(ranks);
       this.faultyStep = random.nextInt(steps);
-      Fault drawn = Fault.values()[random.nextInt(Fault.values().length)];
-      // Silent faults take a whole timeout, so they are rarer.
-      this.fault = drawn.silent() && random.nextInt(4) > 0 ? Fault.SIZE : drawn;
+      Fault chosen = Fault.values()[random.nextInt(Fault.values().length)];
+      // Silent faults take a whole timeout, so there are fewer.
+      this.fault = chosen.silent() && random.nextInt(4) > 0 ? Fault.SIZE : chosen;
     }
 
     void play() {

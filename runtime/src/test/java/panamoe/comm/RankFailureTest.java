@@ -21,7 +21,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
-/** When one rank fails, all ranks report the same message. */
+/** When one rank of a {@link ThreadWorld} fails, all ranks report one message. */
 @Timeout(300)
 class RankFailureTest {
   private static final ThreadWorld THREE = ThreadWorld.of(3).timeout(Duration.ofMinutes(1));
@@ -212,8 +212,8 @@ class RankFailureTest {
   }
 
   /**
-   * An abort during copying: a member that returns from the call has complete rows, although others
-   * free theirs at once.
+   * An abort during copying: a member that returns from the call has complete rows, although the
+   * others free theirs immediately.
    */
   @Test
   void noRankReadsMemoryThatAnotherHasFreed() {
@@ -276,9 +276,7 @@ class RankFailureTest {
     }
   }
 
-  /**
-   * Asserts that all ranks that fail because of another, and the world, report the same message.
-   */
+  /** Asserts that the world and all ranks that fail because of another report one message. */
   private static CommunicationException assertFails(
       String expected, ThreadWorld ranks, CommunicatorContract.Body body, String... orElse) {
     var said = new ConcurrentHashMap<String, Integer>();

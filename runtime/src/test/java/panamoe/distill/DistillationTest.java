@@ -35,7 +35,7 @@ import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 import panamoe.train.TrainingFailure;
 
-/** Trainers with a teacher, without a command around them. */
+/** {@link Distillation} and {@link TeacherCache} as the objective of a trainer. */
 class DistillationTest {
   private static final ModelConfig DEEP =
       new UniformModel(

@@ -26,7 +26,10 @@ import panamoe.op.RouteObserver;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 
-/** Scores of a model that is loaded for inference, beside those of its trainer. */
+/**
+ * {@link TextEvaluator} and {@link TaskEvaluator}: scores of a model loaded for inference, compared
+ * with its trainer's.
+ */
 class EvaluatorTest {
   @TempDir private static Path folder;
   private static final ByteTokenizer TOKENIZER = new ByteTokenizer();
@@ -36,7 +39,7 @@ class EvaluatorTest {
 
   @BeforeAll
   static void load() {
-    ofTrainer = TrainedOnLines.save(folder);
+    ofTrainer = MemorizedLines.save(folder);
     backend = NativeBackend.open("cpu", 2);
     model = ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>());
   }
@@ -51,13 +54,13 @@ class EvaluatorTest {
   void aTextScoresAsInTraining() {
     TokenWindows windows =
         new TokenWindows(
-            TrainedOnLines.CORPUS.tokens(Corpus.Part.VALIDATION, TOKENIZER),
+            MemorizedLines.CORPUS.tokens(Corpus.Part.VALIDATION, TOKENIZER),
             TOKENIZER,
-            TrainedOnLines.LENGTH);
+            MemorizedLines.LENGTH);
     TextScore score = new TextEvaluator(backend, model).measure(windows);
     assertEquals(ofTrainer, score.bitsPerByte(), 1e-12);
     assertEquals(score, new TextEvaluator(backend, model).measure(windows));
-    long tokens = TrainedOnLines.CORPUS.tokens(Corpus.Part.VALIDATION, TOKENIZER).size();
+    long tokens = MemorizedLines.CORPUS.tokens(Corpus.Part.VALIDATION, TOKENIZER).size();
     assertEquals(tokens - 1, score.tokens());
     assertTrue(score.bitsPerByte() < 1, score.toString());
     assertEquals(Math.exp(score.nats() / score.tokens()), score.perplexity(), 1e-12);
@@ -65,11 +68,11 @@ class EvaluatorTest {
 
   @Test
   void tasksAreAnsweredByWhatWasLearnt() {
-    Map<Task.Kind, TaskScore> scores = evaluator().measure(TrainedOnLines.tasks());
+    Map<Task.Kind, TaskScore> scores = evaluator().measure(MemorizedLines.tasks());
     assertEquals(new Accuracy(1, 2), scores.get(Task.Kind.LAST_WORD).plain());
     assertEquals(new Accuracy(1, 2), scores.get(Task.Kind.CHOICE).plain());
     assertEquals(new Accuracy(1, 2), scores.get(Task.Kind.CHOICE).perByte());
-    assertEquals(scores, evaluator().measure(TrainedOnLines.tasks()));
+    assertEquals(scores, evaluator().measure(MemorizedLines.tasks()));
   }
 
   @Test
@@ -77,7 +80,7 @@ class EvaluatorTest {
     Task task = new Task.Choice("The old cat", List.of(" sat on", " ran to"), 0);
     try (LanguageModel even =
         ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>())) {
-      even.head().weight().data().fill((byte) 0); // every token is as likely
+      even.head().weight().data().fill((byte) 0); // all tokens are equally likely
       TaskScore score =
           new TaskEvaluator(backend, even, TOKENIZER).measure(List.of(task)).get(Task.Kind.CHOICE);
       assertEquals(new Accuracy(0, 1), score.plain());
@@ -91,7 +94,7 @@ class EvaluatorTest {
         ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>())) {
       broken.head().weight().data().fill((byte) 0xff); // not a number
       TaskEvaluator evaluator = new TaskEvaluator(backend, broken, TOKENIZER);
-      for (Task task : TrainedOnLines.tasks()) {
+      for (Task task : MemorizedLines.tasks()) {
         String message =
             assertThrows(IllegalArgumentException.class, () -> evaluator.measure(List.of(task)))
                 .getMessage();
@@ -117,7 +120,7 @@ class EvaluatorTest {
     assertEquals(new Accuracy(1, 1), score.plain());
   }
 
-  /** The likelihood of an answer is the difference of two texts' scores. */
+  /** The likelihood of an answer is the difference of two scores. */
   @Test
   void anAnswerHasTheLikelihoodOfItsTokens() {
     Task.Choice task = new Task.Choice("The old cat", List.of(" sat on", " ran"), 0);

@@ -21,7 +21,7 @@ class TaskFileTest {
 
   @Test
   void readsWhatItWrites() throws IOException {
-    List<Task> tasks = TrainedOnLines.tasks();
+    List<Task> tasks = MemorizedLines.tasks();
     List<String> lines = tasks.stream().map(TaskFile::line).toList();
     assertEquals(tasks, TaskFile.read(Files.write(folder.resolve("tasks"), lines)));
   }
@@ -51,8 +51,8 @@ class TaskFileTest {
         "{\"text\":\"a b\"}                             | kind is missing, expected",
         "[]                                             | expected a task as a JSON object",
         "{\"kind\":                                     | it ends too early",
-        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\"],\"answer\":0} | choices is [\"a\"], expected two texts or more",
-        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"a\"],\"answer\":0} | choices is [\"a\", \"a\"], expected different texts",
+        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\"],\"answer\":0} | choices is [\"a\"], expected two strings or more",
+        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"a\"],\"answer\":0} | choices is [\"a\", \"a\"], expected different strings",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"\"],\"answer\":0} | none of them empty",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",null],\"answer\":0} | none of them empty",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"b\"],\"answer\":2} | answer is 2, expected 0 to 1",

@@ -21,7 +21,7 @@ class ExpertPlacementTest {
   void theNextCopyIsOfTheHottestAtThePlaceWithFewestRows() {
     long[] rows = {80, 1, 2, 30, 4, 5, 6, 7};
     ExpertPlacement placement = ExpertPlacement.even(8, 4).withCopies(rows, 1);
-    // 0 goes to place 2 (9 rows), again to place 3 (13), then 3 to place 0 and 0, at 80 / 3, to 1.
+    // Copies: 0 to rank 2 (9 rows), 0 to rank 3 (13), 3 to rank 0, and 0, at 80 / 3, to rank 1.
     assertEquals(
         List.of(List.of(0, 1, 3), List.of(2, 3, 0), List.of(4, 5, 0), List.of(6, 7, 0)),
         placement.held());
@@ -48,7 +48,7 @@ class ExpertPlacementTest {
 
   private static double busiest(ExpertPlacement placement, long[] rows) {
     return IntStream.range(0, placement.held().size())
-        .mapToDouble(place -> placement.rowsAt(place, rows))
+        .mapToDouble(rank -> placement.rowsOf(rank, rows))
         .max()
         .orElseThrow();
   }

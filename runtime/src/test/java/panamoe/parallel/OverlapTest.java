@@ -34,8 +34,8 @@ import panamoe.tensor.TensorScope;
 
 /**
  * Tests without a clock that communication overlaps with computing: an exchange on the simulated
- * link does not end before its rank has begun the computation that should overlap it. A rank that
- * waited for the exchange first would time out.
+ * link ends only after its rank has begun the computation that should overlap it. A rank that waits
+ * for the exchange first times out.
  */
 class OverlapTest {
   private static final int TOKENS = 32;
@@ -56,21 +56,22 @@ class OverlapTest {
    * For each exchange of two parts, forward and backward: the computation that must have begun
    * before it ends.
    */
-  private static final List<Predicate<List<String>>> BESIDE =
+  private static final List<Predicate<List<String>>> OVERLAPPED =
       List.of(
           kernels ->
               after(
                   kernels,
                   "gemm",
-                  "dispatchForward"), // the residual branch, beside part 1's way there
+                  "dispatchForward"), // the residual branch, during the dispatch of part 1
           kernels ->
               count(kernels, "expertForward")
-                  >= 1, // the experts' work on part 1, beside part 2's way there
-          kernels -> count(kernels, "expertForward") >= 3, // on part 2, beside part 1's way back
+                  >= 1, // the experts on part 1, during the dispatch of part 2
+          kernels ->
+              count(kernels, "expertForward") >= 3, // on part 2, during the combine of part 1
           _ -> true,
           _ -> true,
           kernels ->
-              count(kernels, "expertBackwardInput") >= 1, // the backward comes last part first
+              count(kernels, "expertBackwardInput") >= 1, // the backward starts with the last part
           kernels -> count(kernels, "expertBackwardInput") >= 3,
           kernels -> after(kernels, "gemm", "expertBackwardInput"));
 
@@ -82,7 +83,7 @@ class OverlapTest {
     return kernels.lastIndexOf(last) >= 0 && kernels.lastIndexOf(name) > kernels.lastIndexOf(last);
   }
 
-  /** One rank's kernels as they begin, and its exchanges, which wait for them. */
+  /** One rank's kernels, reported as they begin, and its exchanges, which wait for them. */
   private static final class SlowLink {
     private final List<String> kernels = new ArrayList<>();
     private final Duration patience;
@@ -98,7 +99,7 @@ class OverlapTest {
     }
 
     synchronized void cross() throws InterruptedException {
-      Predicate<List<String>> begun = BESIDE.get(exchanges++);
+      Predicate<List<String>> begun = OVERLAPPED.get(exchanges++);
       long deadline = System.nanoTime() + patience.toNanos();
       while (!begun.test(kernels)) {
         if (System.nanoTime() > deadline) {

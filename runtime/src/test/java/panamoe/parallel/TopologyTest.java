@@ -25,7 +25,7 @@ class TopologyTest {
         "a world of 8 ranks has 8 data ranks, which do not divide into expert groups of 3",
         refusal(8, 3, 1, 1));
     assertEquals(
-        "a world of 8 ranks has 4 data ranks beside a tensor degree of 2, which do not divide into expert groups of 8",
+        "a world of 8 ranks has 4 data ranks with a tensor degree of 2, which do not divide into expert groups of 8",
         refusal(8, 8, 2, 2));
     assertEquals("ranks is 0, expected 1 or more", refusal(0, 1, 1, 1));
     assertEquals("the number of expert slices is 0, expected 1 or more", refusal(2, 1, 2, 0));
@@ -33,14 +33,14 @@ class TopologyTest {
         "experts are sliced over tensor ranks, but the tensor degree is 4, which 3 expert slices do not divide",
         refusal(8, 1, 4, 3));
     String among12 =
-        "a world of 24 ranks has 6 data ranks beside a tensor degree of 4, which do not divide into expert groups of %d; a larger expert degree is a multiple of 6 that divides 12 (ranks / expert slices)";
+        "a world of 24 ranks has 6 data ranks with a tensor degree of 4, which do not divide into expert groups of %d; a larger expert degree is a multiple of 6 that divides 12 (ranks / expert slices)";
     assertEquals(among12.formatted(4), refusal(24, 4, 4, 2));
     assertEquals(among12.formatted(24), refusal(24, 24, 4, 2));
   }
 
   /**
-   * The worked example of DeepSpeed-MoE §4.1.3: on 128 ranks layers of 32, 64 and 128 experts, each
-   * rank with one.
+   * The example of DeepSpeed-MoE §4.1.3: layers of 32, 64 and 128 experts on 128 ranks, one expert
+   * per rank.
    */
   @Test
   void everyLayerHasItsOwnDegree() {

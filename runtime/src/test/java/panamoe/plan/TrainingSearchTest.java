@@ -89,7 +89,7 @@ class TrainingSearchTest {
 
   private static Plan plan(TrainConfig training, StepTime time, FailureCost.Loss loss) {
     return new Plan(
-        Topology.of(8), Strategy.AUTO, training.tokensPerStep(), null, time, training, loss);
+        Topology.of(8), Strategy.AUTO, training.batch().tokens(), null, time, training, loss);
   }
 
   /** Against all degrees, micro-batches and both recomputations on one node. */
@@ -107,7 +107,11 @@ class TrainingSearchTest {
             if (8 / tensor % degree == 0) {
               Topology topology = new Topology(8, degree, tensor, 1);
               TrainConfig training =
-                  run(search).training().withBatch(32, micro).withRecompute(again);
+                  run(search)
+                      .training()
+                      .with(
+                          new TrainConfig.Batch(32, run(search).training().batch().length(), micro))
+                      .withRecompute(again);
               MemoryForecast memory = MemoryForecast.of(run(search).model(), training, topology);
               if (memory.total() <= search.objective().times().room()) {
                 double seconds = time(search, training, topology);

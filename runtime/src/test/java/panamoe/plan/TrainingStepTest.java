@@ -111,7 +111,7 @@ class TrainingStepTest {
     Efficiency efficiency =
         new Efficiency(null, null, layer, null, activation, share(0.8), share(0.5), share(0.9));
     StepModel times = new StepModel(NODE, efficiency, Optimizations.PANAMOE, Skew.EVEN);
-    TrainConfig two = TRAINING.withBatch(16, 2);
+    TrainConfig two = TRAINING.with(new TrainConfig.Batch(16, 2048, 2));
     StepTime time = time(times, DENSE, two, Topology.ONE);
     double kept;
     try (LanguageModel model = new LanguageModel(DENSE)) {
@@ -141,7 +141,7 @@ class TrainingStepTest {
   void microBatchesRepeatAllButGradientsAndOptimizer() {
     Topology topology = Topology.of(8);
     StepTime one = time(EXPERTS, TRAINING, topology);
-    StepTime two = time(EXPERTS, TRAINING.withBatch(16, 2), topology);
+    StepTime two = time(EXPERTS, TRAINING.with(new TrainConfig.Batch(16, 2048, 2)), topology);
     assertEquals(term(one, Term.FORWARD), term(two, Term.FORWARD), 1e-2 * one.seconds());
     assertEquals(term(one, Term.GRADIENTS), term(two, Term.GRADIENTS), 0);
     assertTrue(term(two, Term.EXCHANGE) > term(one, Term.EXCHANGE));

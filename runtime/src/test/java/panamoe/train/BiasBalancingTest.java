@@ -29,15 +29,13 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
-import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.Tensor;
-import tools.jackson.databind.node.ObjectNode;
 
-/** The correction bias moves against the load, and by nothing else. */
+/** {@link BiasBalancing}: the correction bias moves against the load, and only by it. */
 class BiasBalancingTest {
   private static final double RATE = 0.01;
 
@@ -53,9 +51,10 @@ class BiasBalancingTest {
   }
 
   private static RunConfig config(Double biasRate, int steps, int microBatches, boolean recompute) {
-    ObjectNode json = (ObjectNode) ConfigJson.tree(steps(steps).withRecompute(recompute));
     TrainConfig training =
-        ConfigJson.read(json.put("microBatches", microBatches), TrainConfig.class, "training");
+        steps(steps)
+            .withRecompute(recompute)
+            .with(new TrainConfig.Batch(TrainerBench.BATCH, TrainerBench.SEQUENCE, microBatches));
     return TrainerBench.config(Architecture.MOE, gate(biasRate), training);
   }
 

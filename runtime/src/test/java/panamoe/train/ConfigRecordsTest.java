@@ -22,7 +22,10 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.NullNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Every component of every record of a configuration that has every part. */
+/**
+ * Every component of every record in a {@link RunConfig} with every part: its JSON, and its
+ * refusals.
+ */
 class ConfigRecordsTest {
   private static final RunConfig CONFIG =
       new RunConfig(EveryPart.model(), TrainConfig.of(10, 4, 16), 1);
@@ -49,6 +52,7 @@ class ConfigRecordsTest {
   void aKeyIsThereUnlessItsPartIsOmittable() {
     walk(
         CONFIG,
+        true,
         List.of(),
         place -> {
           if (place.omittable()) {
@@ -65,10 +69,13 @@ class ConfigRecordsTest {
     JsonNodeFactory json = JsonNodeFactory.instance;
     walk(
         CONFIG,
+        true,
         List.of(),
         place -> {
           Class<?> type = place.component.getType();
-          assertRefused(place.path, json.stringNode("none of these")); // no name of an enum either
+          assertRefused(
+              place.path,
+              json.stringNode("none of these")); // also not the name of an enum constant
           assertRefused(place.path, json.objectNode().put("a", 1));
           assertRefused(place.path, json.arrayNode().addNull());
           if (type != double.class && type != Double.class) {
@@ -94,7 +101,7 @@ class ConfigRecordsTest {
   @Test
   void inJavaNullIsRefusedWithItsName() throws ReflectiveOperationException {
     List<Place> places = new ArrayList<>();
-    walk(CONFIG, List.of(), places::add);
+    walk(CONFIG, false, List.of(), places::add);
     int refusals = 0;
     for (Place place : places) {
       if (place.component.getType().isPrimitive() || place.omittable()) {
@@ -127,12 +134,12 @@ class ConfigRecordsTest {
 
   private void assertRefused(List<Object> path, JsonNode value) {
     asked++;
-    String told = path + " is " + value;
+    String given = path + " is " + value;
     String message =
-        assertThrows(IllegalArgumentException.class, () -> read(path, value), told).getMessage();
+        assertThrows(IllegalArgumentException.class, () -> read(path, value), given).getMessage();
     assertTrue(
         message.startsWith("config.json: ") && message.contains(path.getLast().toString()),
-        told + ": " + message);
+        given + ": " + message);
     assertEquals(1, message.lines().count(), message);
   }
 
@@ -150,17 +157,22 @@ class ConfigRecordsTest {
     ConfigJson.read(whole, RunConfig.class, "config.json");
   }
 
-  /** Every component of a record, and of the records in it. */
-  private static void walk(Record from, List<Object> path, Consumer<Place> each) {
+  /**
+   * Every component of a record, and of the records in it.
+   *
+   * @param json whether to walk the record that TrainConfig has in JSON
+   */
+  private static void walk(Record from, boolean json, List<Object> path, Consumer<Place> each) {
     for (RecordComponent component : from.getClass().getRecordComponents()) {
       List<Object> here = append(path, component.getName());
       each.accept(new Place(from, component, here));
       switch (valueOf(component, from)) {
+        case TrainConfig training when json -> walk(training.json(), true, here, each);
         // An activation without parameters is a string.
-        case Record inner when !(inner instanceof Activation) -> walk(inner, here, each);
+        case Record inner when !(inner instanceof Activation) -> walk(inner, json, here, each);
         case List<?> list -> {
           for (int i = 0; i < list.size(); i++) {
-            walk((Record) list.get(i), append(here, i), each);
+            walk((Record) list.get(i), json, append(here, i), each);
           }
         }
         case null, default -> {}

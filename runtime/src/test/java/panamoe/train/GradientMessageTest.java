@@ -16,7 +16,7 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 
-/** Against the parameters that ranks on threads hold. */
+/** {@link GradientMessage} against the parameters that ranks on threads hold. */
 class GradientMessageTest {
   static Stream<Topology> topologies() {
     return Stream.of(

@@ -18,10 +18,9 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.data.TokenSequences;
 import panamoe.parallel.Ranks;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** A loss that jumps stops the run, once there is a running mean to measure it against. */
+/** {@link Trainer} stops when the loss jumps above its running mean. */
 class LossSpikeTest {
   private static final int STEPS = 60;
   private static final Pattern SENTENCE =
@@ -29,7 +28,7 @@ class LossSpikeTest {
           "step (\\d+): the loss jumped to (\\S+) from a running mean of (\\S+) \\(more than spike = 1.5\\); "
               + "the gradient grew most in layer [01], from (\\S+) to (\\S+)");
 
-  /** Text whose rule for the next token changes at one step. */
+  /** Sequences whose rule for the next token changes at one step. */
   private record Turning(SyntheticSequences before, long step) implements TokenSequences {
     @Override
     public int length() {
@@ -53,25 +52,10 @@ class LossSpikeTest {
 
   private static RunConfig config() {
     TrainConfig training =
-        new TrainConfig(
-            STEPS,
-            BATCH,
-            SEQUENCE,
-            1,
-            1e-2,
-            1e-3,
-            0,
-            0.1,
-            0.9,
-            0.95,
-            1e-8,
-            1,
-            DType.FLOAT32,
-            false,
-            0,
-            0,
-            1,
-            1.5);
+        TrainConfig.of(
+                new TrainConfig.Schedule(STEPS, 1e-2, 1e-3, 0),
+                new TrainConfig.Batch(BATCH, SEQUENCE, 1))
+            .with(new TrainConfig.Checkpoints(0, 0, 1, 1.5));
     return TrainerBench.config(Architecture.PR_MOE, GateConfig.dropless(1), training);
   }
 
@@ -112,7 +96,7 @@ class LossSpikeTest {
         assertArrayEquals(weights.get(i), bench.weights().get(i), "parameter " + i);
       }
     }
-    try (TrainerBench bench = open(55)) { // the mean goes on with the run
+    try (TrainerBench bench = open(55)) { // the checkpoint holds the running mean
       Checkpoint latest = RunCheckpoints.latest(directory, config(), Ranks.alone()).orElseThrow();
       new RunCheckpoints(bench.trainer(), directory).restore(latest);
       trainUpTo(bench.trainer(), 54);

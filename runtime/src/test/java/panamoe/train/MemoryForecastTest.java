@@ -30,11 +30,11 @@ import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
-/** Compares a step's memory, as the device counts it, with the forecast. */
+/** Compares a step's memory, measured by the device, with {@link MemoryForecast}. */
 class MemoryForecastTest {
   private static final int BATCH = 8;
   private static final int SEQUENCE = 64;
-  // As long as EveryPart's context.
+  // The length of EveryPart's context.
   private static final TrainConfig MANY = TrainConfig.of(2, 64, 24);
 
   static Stream<Arguments> runs() {
@@ -104,7 +104,7 @@ class MemoryForecastTest {
         new Topology(8, 4, 4, 2));
   }
 
-  /** Biases, sinks and norms of queries and keys among them. */
+  /** Includes biases, sinks and norms of queries and keys. */
   @ParameterizedTest
   @MethodSource("everySharing")
   void countsOfEveryParameterAreThoseOfTheRankThatHoldsMost(Topology topology) {
@@ -182,7 +182,8 @@ class MemoryForecastTest {
         LanguageModel model = new LanguageModel(run.model(), ranks)) {
       model.materialize(backend, run.training().dtype(), true, 1);
       Trainer trainer =
-          new Trainer(backend, model, run, new SyntheticSequences(run.training().sequence(), 1));
+          new Trainer(
+              backend, model, run, new SyntheticSequences(run.training().batch().length(), 1));
       trainer.next();
       trainer.next();
       return backend.memoryUsage().peak();

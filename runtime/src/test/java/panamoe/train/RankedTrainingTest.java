@@ -40,8 +40,8 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /**
- * Training over ranks equals training on one rank: the same losses, norms and loads, and
- * checkpoints that any topology reads.
+ * {@link Trainer} and {@link RunCheckpoints} over ranks: losses, norms and loads are those of one
+ * rank, and any topology reads the checkpoints.
  */
 class RankedTrainingTest {
   private static final int SEQUENCE = 64;
@@ -49,29 +49,15 @@ class RankedTrainingTest {
   /** 16 ranks, 8 experts, tensor degree 4, 2 slices of each expert. */
   private static final Topology FIGURE_7 = new Topology(16, 8, 4, 2);
 
-  /** The settings of the preset "tiny", on synthetic text. */
+  /** The preset "tiny" on synthetic sequences. */
   private static RunConfig tiny(Architecture architecture, int microBatches, DType dtype) {
     ModelConfig model = ModelPresets.of(Size.TINY, architecture, SyntheticSequences.VOCABULARY);
     TrainConfig training =
-        new TrainConfig(
-            5,
-            8,
-            SEQUENCE,
-            microBatches,
-            3e-3,
-            3e-4,
-            0,
-            0.1,
-            0.9,
-            0.95,
-            1e-8,
-            1.0,
-            dtype,
-            false,
-            0,
-            0,
-            1,
-            2.0);
+        TrainConfig.of(
+                new TrainConfig.Schedule(5, 3e-3, 3e-4, 0),
+                new TrainConfig.Batch(8, SEQUENCE, microBatches))
+            .withDType(dtype)
+            .with(new TrainConfig.Checkpoints(0, 0, 1, 2));
     return new RunConfig(model, training, 1);
   }
 
@@ -231,7 +217,7 @@ class RankedTrainingTest {
         refused.getMessage());
   }
 
-  /** One rank's weights become NaN: neither other ranks nor later gates may be blamed. */
+  /** One rank's weights become NaN: the message blames no other rank and no later gate. */
   @ParameterizedTest
   @CsvSource({"DENSE,1", "PR_MOE,1", "MOE,0", "MOE,1"})
   void aBadNumberNamesStepRankAndLayer(Architecture architecture, int layer) {
@@ -302,17 +288,17 @@ class RankedTrainingTest {
   }
 
   /**
-   * Freshly drawn weights are the same on every topology, so their checkpoint is too: tensor by
-   * tensor, bit by bit.
+   * Random weights have equal bits on every topology, and so have their checkpoints, tensor by
+   * tensor.
    */
   @Test
   void aCheckpointOfAnyTopologyIsThatOfOneRank(@TempDir Path folder) {
     RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
     train(config, FIGURE_7, 0, folder);
     try (Backend backend = Backends.open("cpu", 1);
-        LanguageModel drawn = new LanguageModel(config.model());
+        LanguageModel fresh = new LanguageModel(config.model());
         LanguageModel loaded = new LanguageModel(config.model())) {
-      drawn.materialize(backend, DType.FLOAT32, false, config.seed());
+      fresh.materialize(backend, DType.FLOAT32, false, config.seed());
       loaded.materialize(backend, DType.FLOAT32, false, config.seed() + 1);
       Map<String, LoadTarget> masters = new LinkedHashMap<>();
       ModelTensors.masters(loaded)
@@ -326,7 +312,7 @@ class RankedTrainingTest {
                           LoadTarget.Share.WHOLE,
                           List.of(tensor))));
       Checkpoint.open(folder).loadModel(masters, backend, false, true, _ -> {});
-      List<Parameter> expected = drawn.parameters().parameters();
+      List<Parameter> expected = fresh.parameters().parameters();
       for (int i = 0; i < expected.size(); i++) {
         assertArrayEquals(
             expected.get(i).master().toFloats(),

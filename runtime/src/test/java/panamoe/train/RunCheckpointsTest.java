@@ -22,7 +22,7 @@ import panamoe.parallel.Ranks;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A state with a valid checksum that does not match its step is refused before it has any effect.
+ * A state with a valid checksum that does not match its step is refused before anything changes.
  */
 class RunCheckpointsTest {
   @TempDir private Path directory;
@@ -31,10 +31,10 @@ class RunCheckpointsTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "{\"step\": -1} | has the step -1, but the manifest beside it has 3",
-        "{\"step\": 4} | has the step 4, but the manifest beside it has 3",
-        "{\"step\": 3.0} | has the step 3.0, but the manifest beside it has 3",
-        "{} | has no step, but the manifest beside it has 3",
+        "{\"step\": -1} | has the step -1, but its manifest has 3",
+        "{\"step\": 4} | has the step 4, but its manifest has 3",
+        "{\"step\": 3.0} | has the step 3.0, but its manifest has 3",
+        "{} | has no step, but its manifest has 3",
         "{\"step\": 3, \"running_loss\": \"low\"} | has the running_loss \"low\", expected a finite number",
         "{\"step\": 3, \"running_loss\": \"NaN\"} | has the running_loss \"NaN\", expected a finite number",
         "{\"step\": 3, \"running_loss\": null} | has the running_loss null, expected a finite number",

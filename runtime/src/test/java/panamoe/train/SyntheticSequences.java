@@ -4,7 +4,7 @@ import java.util.Random;
 import panamoe.data.TokenSequences;
 import panamoe.tensor.Tensor;
 
-/** Sequences over 16 tokens in which a token nearly always decides the next: something to learn. */
+/** Learnable sequences over 16 tokens: a token nearly always decides the next. */
 record SyntheticSequences(int length, long seed) implements TokenSequences {
   static final int VOCABULARY = 16;
 

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.tensor.DType;
 
 class TrainConfigTest {
   private static final double PEAK = 0.02;
@@ -12,30 +11,13 @@ class TrainConfigTest {
 
   /** 30 steps of 4 sequences of 25 tokens. */
   private static TrainConfig config(long warmupTokens) {
-    return new TrainConfig(
-        30,
-        4,
-        25,
-        2,
-        PEAK,
-        FINAL,
-        warmupTokens,
-        0.1,
-        0.9,
-        0.95,
-        1e-8,
-        1,
-        DType.FLOAT32,
-        false,
-        0,
-        0,
-        1,
-        2);
+    return TrainConfig.of(
+        new TrainConfig.Schedule(30, PEAK, FINAL, warmupTokens), new TrainConfig.Batch(4, 25, 2));
   }
 
   /**
-   * A step's rate depends on the tokens trained on, its own included: a share of the warm-up, then
-   * of the cosine from 1 to -1.
+   * A step's rate depends on the tokens up to its end: linear over the warm-up, then a cosine from
+   * 1 to -1.
    */
   @ParameterizedTest
   @CsvSource({
@@ -48,7 +30,7 @@ class TrainConfigTest {
     "1000, 24, 1.0, -0.7071067811865476",
     "1000, 29, 1.0, -1", // the last step
     "1000, 40, 1.0, -1", // after the last step
-    "150, 0, 0.6666666666666666, 1", // a warm-up that ends within the second step
+    "150, 0, 0.6666666666666666, 1", // the warm-up ends within the second step
     "150, 1, 1.0, 0.9984815164333162", // 50 of the 2850 tokens that are left
     "0, 14, 1.0, 0",
     "0, 29, 1.0, -1",

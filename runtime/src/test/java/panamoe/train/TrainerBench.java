@@ -12,7 +12,7 @@ import panamoe.config.UniformModel;
 import panamoe.data.TokenSequences;
 import panamoe.model.LanguageModel;
 
-/** A trainer of two small layers with everything under it. */
+/** A trainer of two small layers with its backend and model. */
 record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
     implements AutoCloseable {
   static final int BATCH = 8;

@@ -34,10 +34,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import tools.jackson.databind.node.ObjectNode;
 
-/**
- * Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had
- * happened.
- */
+/** {@link Trainer} on the CPU backend: it learns, is deterministic, and resumes bit for bit. */
 class TrainerTest {
   private static void assertSameBits(List<float[]> expected, List<float[]> actual) {
     for (int i = 0; i < expected.size(); i++) {
@@ -129,7 +126,7 @@ class TrainerTest {
     }
   }
 
-  /** Weights alone, as an edited model has them, are a run before its first step. */
+  /** Weights without moments (an edited model) are a run before its first step. */
   @Test
   void weightsAtStep0BeginARunAndLaterOnesNeedTheirMoments(@TempDir Path directory) {
     RunConfig config = config(Architecture.MOE, GateConfig.dropless(1), steps(4));
@@ -168,7 +165,7 @@ class TrainerTest {
     new RunCheckpoints(bench.trainer(), directory).restore(latest);
   }
 
-  /** Without a backend, so that nothing can be allocated. */
+  /** Without a backend: nothing can be allocated. */
   @Test
   void whatACheckpointDoesNotHoldIsRefusedBeforeThereIsATrainer(@TempDir Path directory) {
     RunConfig held = config(Architecture.MOE, GateConfig.dropless(1), steps(8));
@@ -231,9 +228,7 @@ class TrainerTest {
         };
     List<Double> bits = new ArrayList<>();
     for (int batches : new int[] {3, Integer.MAX_VALUE}) {
-      TrainConfig training = steps(1);
-      ObjectNode json = ((ObjectNode) ConfigJson.tree(training)).put("validationBatches", batches);
-      TrainConfig changed = ConfigJson.read(json, TrainConfig.class, "training");
+      TrainConfig changed = steps(1).with(new TrainConfig.Checkpoints(0, 0, batches, 2));
       RunConfig config = config(Architecture.DENSE, GateConfig.dropless(1), changed);
       try (TrainerBench bench = TrainerBench.open(config, 1, three)) {
         bits.add(bench.trainer().evaluate());
@@ -245,26 +240,7 @@ class TrainerTest {
   @Test
   void microBatchesAddUpToTheBatch() {
     TrainConfig whole = steps(1);
-    TrainConfig parts =
-        new TrainConfig(
-            1,
-            BATCH,
-            SEQUENCE,
-            4,
-            2e-3,
-            2e-4,
-            whole.warmupTokens(),
-            0.1,
-            0.9,
-            0.95,
-            1e-8,
-            1,
-            DType.FLOAT32,
-            false,
-            0,
-            0,
-            8,
-            2);
+    TrainConfig parts = whole.with(new TrainConfig.Batch(BATCH, SEQUENCE, 4));
     try (TrainerBench one = TrainerBench.open(config(Architecture.DENSE, null, whole), 2);
         TrainerBench four = TrainerBench.open(config(Architecture.DENSE, null, parts), 2)) {
       StepMetrics expected = one.trainer().next();

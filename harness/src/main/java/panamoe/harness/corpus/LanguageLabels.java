@@ -19,19 +19,19 @@ import opennlp.tools.langdetect.ThreadSafeLanguageDetectorME;
  * sentence or more; for a few words it is a guess. Thread-safe.
  */
 public final class LanguageLabels {
-  /** The label of a text in another language, or too short to decide. */
+  /** The label of a text in another language, or of one that is too short. */
   public static final String UNKNOWN = "unknown";
 
   private static final String MODEL = "/langdetect-183.bin";
 
-  // Characters that are read. Twice as many change the label of 2 of 4398 documents.
+  // Characters to detect from. Twice as many change the label of 2 of 4398 documents.
   private static final int CHARACTERS_READ = 300;
 
-  // The detector shares 1 among its 103 languages. What is written in none gives each 0.0097, a
-  // sentence gives its language 0.06 and more.
+  // The detector shares 1 among its 103 languages. Text in no language gives each 0.0097; a
+  // sentence gives its language 0.06 or more.
   private static final double LEAST_CONFIDENCE = 0.02;
 
-  // By the detector's names, ISO 639-3. It tells two standards of Estonian and Latvian apart.
+  // The detector's names, ISO 639-3. It distinguishes two standards of Estonian and Latvian.
   private static final Map<String, String> CODES =
       Map.ofEntries(
           Map.entry("bul", "bg"),
@@ -64,7 +64,7 @@ public final class LanguageLabels {
     try (InputStream resource = LanguageLabels.class.getResourceAsStream(MODEL)) {
       return new LanguageDetectorModel(resource);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot read the model that tells languages apart", e);
+      throw new UncheckedIOException("cannot read the language detection model", e);
     }
   }
 
@@ -79,7 +79,7 @@ public final class LanguageLabels {
    */
   public String label(String text) {
     String beginning = text.substring(0, Math.min(text.length(), CHARACTERS_READ));
-    // The likeliest comes first.
+    // The most probable comes first.
     for (Language language : detector.predictLanguages(beginning)) {
       if (language.getConfidence() < LEAST_CONFIDENCE) {
         break;
@@ -92,7 +92,7 @@ public final class LanguageLabels {
     return UNKNOWN;
   }
 
-  /** The texts in one of the languages, in their order. */
+  /** The texts in one of the languages, in order. */
   public List<String> keep(Collection<String> texts, Set<String> languages) {
     return texts.parallelStream().filter(text -> languages.contains(label(text))).toList();
   }

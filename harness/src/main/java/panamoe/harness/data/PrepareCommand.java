@@ -25,8 +25,8 @@ import tools.jackson.databind.node.ObjectNode;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Encodes a text once, into files of tokens that train --data maps instead of holding them in memory.",
-      "A run on them has the bits of a run on the text. Without --text it takes the default corpus."
+      "Encodes a text once, into token files that train --data maps instead of loading them.",
+      "A run on them has the bits of a run on the text. Default text: the default corpus."
     },
     footer = {
       "",
@@ -34,7 +34,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe data prepare --text ~/novels --tokenizer tokenizer.json --out tokens",
       "  panamoe train --data tokens --out novels",
       "",
-      "The text may be larger than memory. --device, --threads and --seed change nothing here."
+      "The text may be larger than memory. --device, --threads and --seed have no effect."
     })
 public final class PrepareCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
@@ -50,13 +50,13 @@ public final class PrepareCommand implements Callable<Integer> {
       names = {"-o", "--out"},
       paramLabel = "DIR",
       required = true,
-      description = "Where the tokens go: a new or empty folder.")
+      description = "New or empty folder for the tokens.")
   private Path out;
 
   @Override
   public Integer call() throws IOException {
     source.requireOne(shared);
-    EmptyFolder.at(out);
+    OutputFolder.at(out);
     Tokenizer tokens =
         tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(RegularFile.named(tokenizer));
     TrainingText read = source.read(shared);
@@ -74,7 +74,7 @@ public final class PrepareCommand implements Callable<Integer> {
     json.put("bytes_per_token", content.tokenBytes());
     String words =
         Words.of(
-            "%s: %s to train on and %s to validate on, of %s of text; %d bytes a token",
+            "%s: %s to train on and %s to validate on, of %s of text; %d bytes per token",
             out,
             Count.of(content.trainingTokens(), "token"),
             Count.of(content.validationTokens(), "token"),

@@ -11,30 +11,29 @@ import java.util.regex.Pattern;
 import panamoe.eval.Task;
 import panamoe.harness.corpus.LanguageLabels;
 
-/** Makes tasks from texts in several languages. The same texts and seed give the same tasks. */
+/** Makes tasks from texts in several languages; deterministic for a seed. */
 final class TaskMaker {
   private static final int CHOICES = 4;
 
-  /** Characters of a context, and of what follows, in a task on languages. */
+  /** Characters of a context and of a continuation in a language task. */
   private static final int CONTEXT = 200;
 
   private static final int CONTINUATION = 60;
 
   private static final Pattern SENTENCE_END = Pattern.compile("(?<=[.!?])\\s+");
 
-  /** A sentence that begins with a capital, ends with a word of letters, and is no heading. */
+  /** A sentence that begins with a capital, ends with a word of letters, and is not a heading. */
   private static final Predicate<String> SENTENCE =
       Pattern.compile("\\p{Lu}[^\\n]{40,240}\\s\\p{L}{3,}[.!?]").asMatchPredicate();
 
-  /** A text cut at the border of two words; the blank belongs to what follows. */
+  /** A passage split between two words; the blank belongs to the continuation. */
   private record Cut(String before, String after) {}
 
   private final Map<String, List<String>> passages = new TreeMap<>();
   private final Random random;
 
   /**
-   * @param passages in any of {@link LanguageLabels}' languages; those in no language it knows are
-   *     left out
+   * @param passages in languages of {@link LanguageLabels}; others are left out
    */
   TaskMaker(List<String> passages, long seed) {
     LanguageLabels labels = new LanguageLabels();
@@ -47,7 +46,7 @@ final class TaskMaker {
     this.random = new Random(seed);
   }
 
-  /** Which continuation is in the language of the text; none if there is one language only. */
+  /** Which continuation is in the context's language; none if there is only one language. */
   List<Task> languages() {
     Map<String, List<Cut>> cuts = new TreeMap<>();
     passages.forEach(
@@ -71,7 +70,7 @@ final class TaskMaker {
             List<String> wrong =
                 others.stream()
                     .limit(CHOICES - 1)
-                    .map(other -> drawn(cuts.get(other)).after())
+                    .map(other -> pick(cuts.get(other)).after())
                     .toList();
             if (!wrong.isEmpty()) {
               tasks.add(choice(cut.before(), cut.after(), wrong));
@@ -81,14 +80,13 @@ final class TaskMaker {
     return shuffled(tasks);
   }
 
-  /** The last word of a sentence. */
   List<Task> lastWords() {
     List<Task> tasks = new ArrayList<>();
     sentences().values().forEach(tasks::addAll);
     return shuffled(tasks);
   }
 
-  /** Which word ends a sentence, among words that end others in its language. */
+  /** Which word ends a sentence; the wrong words end other sentences of its language. */
   List<Task> words() {
     List<Task> tasks = new ArrayList<>();
     for (List<Task.LastWord> ofLanguage : sentences().values()) {
@@ -105,7 +103,7 @@ final class TaskMaker {
     return shuffled(tasks);
   }
 
-  /** By language, without the mark at the end. */
+  /** Last words by language, without the final mark. */
   private Map<String, List<Task.LastWord>> sentences() {
     Map<String, List<Task.LastWord>> sentences = new TreeMap<>();
     passages.forEach(
@@ -126,7 +124,7 @@ final class TaskMaker {
         text.substring(0, middle), text.substring(middle, border(text, middle + CONTINUATION)));
   }
 
-  /** The first blank from {@code from} on; {@code from} itself where none comes soon. */
+  /** The first blank from {@code from} on; {@code from} itself if none is near. */
   private static int border(String text, int from) {
     int blank = text.indexOf(' ', from);
     return blank < 0 || blank > from + CONTINUATION / 2 ? from : blank;
@@ -139,7 +137,7 @@ final class TaskMaker {
     return new Task.Choice(context, choices, answer);
   }
 
-  private <T> T drawn(List<T> list) {
+  private <T> T pick(List<T> list) {
     return list.get(random.nextInt(list.size()));
   }
 

@@ -40,7 +40,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe data tasks --out tasks",
       "  panamoe data tasks --languages en,de --count 100 --out tasks",
       "",
-      "For a model that was trained on some languages, name the same: they decide what the validation part is."
+      "Give the languages that the model was trained on: they decide the validation part."
     })
 public final class TasksCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
@@ -49,7 +49,7 @@ public final class TasksCommand implements Callable<Integer> {
       names = {"-o", "--out"},
       paramLabel = "DIR",
       required = true,
-      description = "Where the files go: a new or empty folder.")
+      description = "New or empty folder for the files.")
   private Path out;
 
   @Option(
@@ -63,13 +63,13 @@ public final class TasksCommand implements Callable<Integer> {
       names = "--count",
       paramLabel = "N",
       defaultValue = "500",
-      description = "Most tasks of a file. Default: ${DEFAULT-VALUE}.")
+      description = "Most tasks per file. Default: ${DEFAULT-VALUE}.")
   private int count;
 
   @Override
   public Integer call() throws IOException {
     shared.require(count >= 1, "--count is %s, expected 1 or more", count);
-    SafeFolder folder = EmptyFolder.at(out);
+    SafeFolder folder = OutputFolder.at(out);
     shared.checked(() -> TrainingText.requireKnown(languages));
     shared.err().println("reading the default corpus");
     TrainingText text = TrainingText.europarl(languages);
@@ -88,12 +88,12 @@ public final class TasksCommand implements Callable<Integer> {
 
   private List<Task> some(String name, List<Task> all) {
     if (all.isEmpty()) {
-      shared.err().println(name + " is left out: the text gives no such task");
+      shared.err().println(name + " is left out: the text has no such task");
     }
     return all.subList(0, Math.min(count, all.size()));
   }
 
-  /** Writes all files, or deletes what it wrote if one fails. */
+  /** Writes all files; deletes them if one fails. */
   private void write(Map<String, List<Task>> files, SafeFolder folder) throws IOException {
     List<Path> missing = SafeFolder.missing(out);
     try {

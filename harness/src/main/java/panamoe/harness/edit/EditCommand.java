@@ -45,9 +45,9 @@ import tools.jackson.databind.node.ObjectNode;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Changes a trained model: drops layers, or makes, grows, merges or prunes experts. One operation a call.",
+      "Changes a trained model: drops layers, or adds, grows, merges or prunes experts. One operation per call.",
       "Prints validation bits per byte and sizes before and after.",
-      "--reshape writes it into other files instead, also from a checkpoint of DeepSpeed-MoE."
+      "--reshape instead writes its weights into other files, also from a checkpoint of DeepSpeed-MoE."
     },
     footer = {
       "",
@@ -62,7 +62,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe train --out moe --resume                        trains the edited model",
       "",
       "DIR is then a run at step 0 that generate, inspect, train --resume and distill --teacher read, and holds",
-      "edit.json, the report. docs/surgery.md says what each operation keeps."
+      "edit.json, the report. docs/surgery.md describes what each operation keeps."
     })
 public final class EditCommand implements Subcommand {
   private static final double USUAL_NOISE = 0.01;
@@ -86,7 +86,7 @@ public final class EditCommand implements Subcommand {
       names = "--upcycle",
       paramLabel = "E",
       description =
-          "Give a dense model experts: E in every second layer, each a copy of the MLP with noise of its own.")
+          "Give a dense model experts: E in every second layer, each a copy of the MLP plus its own noise.")
   private Integer upcycle;
 
   @Option(
@@ -94,13 +94,14 @@ public final class EditCommand implements Subcommand {
       paramLabel = "E",
       split = ",",
       description =
-          "Let MoE layers grow to these numbers of experts, from the first layer to the last, by copies with noise.")
+          "Grow the MoE layers, first to last, to these numbers of experts, by copies plus noise.")
   private List<Integer> pyramid;
 
   @Option(
       names = "--merge-experts",
       paramLabel = "N",
-      description = "Merge each MoE layer down to N experts: means of similar ones, by load.")
+      description =
+          "Merge each MoE layer down to N experts: load-weighted means of similar experts.")
   private Integer mergeExperts;
 
   @Option(
@@ -111,13 +112,13 @@ public final class EditCommand implements Subcommand {
 
   @Option(
       names = "--reshape",
-      description = "Write the same weights into other files, without measuring the model.")
+      description = "Write the weights unchanged into other files, without measuring the model.")
   private boolean reshape;
 
   @Option(
       names = "--files",
       paramLabel = "N",
-      description = "With --reshape: files that the weights are cut into. Default: 1.")
+      description = "With --reshape: number of files for the weights. Default: 1.")
   private Integer files;
 
   @Option(
@@ -131,34 +132,34 @@ public final class EditCommand implements Subcommand {
       names = "--moe-layers",
       paramLabel = "LAYER",
       split = ",",
-      description = "With --upcycle: the layers that get experts, in place of every second one.")
+      description = "With --upcycle: the layers that get experts, instead of every second one.")
   private List<Integer> moeLayers;
 
   @Option(
       names = "--top-k",
       paramLabel = "K",
-      description = "With --upcycle: experts that a token is sent to. Default: 2.")
+      description = "With --upcycle: experts per token. Default: 2.")
   private Integer topK;
 
   @Option(
       names = "--noise",
       paramLabel = "F",
       description =
-          "With --upcycle and --pyramid: deviation of a copy's noise, as a fraction of its weights'. Default: 0.01.")
+          "With --upcycle and --pyramid: deviation of a copy's noise, relative to that of its weights. Default: 0.01.")
   private Double noise;
 
   @Option(
       names = "--text",
       paramLabel = "PATH",
       description =
-          "A UTF-8 file, or a folder of them, to measure on, and of the run in DIR. Default: the model's own.")
+          "A UTF-8 file, or a folder of them, to measure on, and for the run in DIR. Default: the model's own.")
   private Path text;
 
   @Option(
       names = {"-o", "--out"},
       paramLabel = "DIR",
       required = true,
-      description = "Where the edited model goes.")
+      description = "Folder of the edited model.")
   private Path out;
 
   @Override
@@ -278,7 +279,7 @@ public final class EditCommand implements Subcommand {
     return Upcycling.of(before, layers, upcycle, topK == null ? 2 : topK, added);
   }
 
-  /** What was asked for, as options. */
+  /** The operation, as options. */
   private String operation() {
     Map<String, Object> options = new TreeMap<>();
     shared.command().commandLine().getParseResult().matchedOptions().stream()

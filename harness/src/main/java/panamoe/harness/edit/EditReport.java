@@ -12,7 +12,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param model the checkpoint that was edited
  * @param edit the operation as options
  * @param text that both were measured on
- * @param tokens of it on which they were
+ * @param tokens of the text that were measured
  */
 record EditReport(
     Path model, String edit, String text, long tokens, Quality before, Quality after) {

@@ -13,9 +13,9 @@ import panamoe.train.TextRecord;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The run that an edit makes.
+ * The run folder that an edit writes.
  *
- * @param out its folder
+ * @param out the folder
  * @param text null if it is unknown
  * @param err receives warnings
  */
@@ -23,15 +23,15 @@ record EditedRun(
     Path out, RunConfig run, RunTokenizer tokenizer, TextRecord text, PrintWriter err) {
   private static final String REPORT = "edit.json";
 
-  /** Saves the model as a run's checkpoint of step 0. */
+  /** Saves the model as the run's checkpoint of step 0. */
   @FunctionalInterface
   interface Saving {
     SaveReport save(ObjectNode run, Path checkpoints);
   }
 
   /**
-   * Writes the run; its config.json, which makes it one, is the last file. If that fails, it
-   * removes what it wrote.
+   * Writes the run, config.json last, which makes the folder a run. On failure, removes the written
+   * files.
    */
   void write(Saving model, ObjectNode report) throws IOException {
     try (RunFolder folder = RunPath.create(out)) {

@@ -15,11 +15,11 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * How good a model is, and how large.
+ * Quality and size of a model.
  *
  * @param bitsPerByte on the validation text
- * @param parameters in all
- * @param activated parameters that one token uses
+ * @param parameters in total
+ * @param activated parameters per token
  * @param bytes of the weights in a checkpoint
  * @param experts of each layer, 0 for a dense one
  */
@@ -27,7 +27,7 @@ record Quality(
     double bitsPerByte, long parameters, long activated, long bytes, List<Integer> experts) {
   /**
    * @param observer receives every gate's routes
-   * @throws IllegalArgumentException if the model gives numbers that are not finite
+   * @throws IllegalArgumentException if the model's outputs are not finite
    */
   static Quality of(
       LanguageModel model,

@@ -25,14 +25,14 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * {@code edit --reshape}: the same model in other files, tensor by tensor.
+ * {@code edit --reshape}: copies a model into other files, tensor by tensor.
  *
  * @param out folder of the new run
- * @param files of its weights
+ * @param files number of files for the weights
  * @param shared options of the command
  */
 record Reshaping(Path out, int files, SharedOptions shared) {
-  /** What was written. */
+  /** Summary of the new run. */
   record Report(Path model, StreamedModel written, int files) {
     private long parameters() {
       return ModelTensors.shapes(written.config()).values().stream().mapToLong(Tensor::count).sum();
@@ -62,7 +62,7 @@ record Reshaping(Path out, int files, SharedOptions shared) {
     }
   }
 
-  /** A model of ours: its weights stay bit for bit. */
+  /** Reshapes a Panamoe checkpoint; its weights keep their bits. */
   Report own(Path model) throws IOException {
     ModelFolder folder = ModelFolder.open(model);
     Checkpoint checkpoint = folder.checkpoint();
@@ -83,10 +83,10 @@ record Reshaping(Path out, int files, SharedOptions shared) {
   }
 
   /**
-   * A checkpoint of Megatron-DeepSpeed.
+   * Reshapes a checkpoint of Megatron-DeepSpeed.
    *
    * @param folder of its files
-   * @param tokenizer the model's tokenizer.json; null: it works on bytes
+   * @param tokenizer the model's tokenizer.json; null: bytes
    */
   Report megatron(Path folder, Path tokenizer) throws IOException {
     RunPath.requireFree(out);

@@ -41,8 +41,8 @@ import tools.jackson.databind.node.ObjectNode;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Measures a trained model: how well it predicts a text, or how many tasks it answers.",
-      "Without --text and --tasks it takes the validation part of the text that the model was trained on."
+      "Measures a trained model: how well it predicts a text, or how many tasks it solves.",
+      "Without --text and --tasks it uses the validation part of the text that the model was trained on."
     },
     footer = {
       "",
@@ -51,7 +51,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe eval novels --text ~/other.txt     another text, all of it",
       "  panamoe eval novels --tasks lambada.jsonl --json",
       "",
-      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes nothing here."
+      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed has no effect."
     })
 public final class EvalCommand implements Subcommand {
   @Mixin private SharedOptions shared;
@@ -69,7 +69,7 @@ public final class EvalCommand implements Subcommand {
       names = "--window",
       paramLabel = "N",
       description =
-          "Tokens that a text is cut into at a time; the first of each is predicted from one token alone. "
+          "Tokens per window of the text; the first is predicted from one token only. "
               + "Default: the model's context.")
   private Integer window;
 
@@ -78,9 +78,9 @@ public final class EvalCommand implements Subcommand {
 
   @Mixin private WeightPrecision weights;
   @Mixin private ExpertOptions experts;
-  private TextScore asTrained; // beside a score with fewer experts per token
+  private TextScore asTrained; // next to a score with fewer experts per token
 
-  /** What is measured, once the model is loaded. */
+  /** A measurement of a loaded model. */
   private interface Measurement {
     void run(Backend backend, LanguageModel model);
   }
@@ -117,12 +117,12 @@ public final class EvalCommand implements Subcommand {
     }
   }
 
-  /** Experts of a token in each MoE layer. */
+  /** Experts per token of each MoE layer. */
   private static List<Integer> perToken(LanguageModel model) {
     return RoutedLayer.of(model.config()).stream().map(RoutedLayer::topK).toList();
   }
 
-  /** Says which of two measurements follows, where there are two. */
+  /** Prints which of two measurements follows. */
   private void head(LanguageModel model) {
     if (!experts.topK().isEmpty() && !shared.json()) {
       shared.out().println("experts per token: " + perToken(model));
@@ -157,7 +157,7 @@ public final class EvalCommand implements Subcommand {
       TextScore score = new TextEvaluator(backend, loaded).measure(windows);
       if (score.bytes() == 0) {
         throw new IllegalArgumentException(
-            name + " is too short to measure: no byte of it follows its first token");
+            name + " is too short to measure: it has no byte after its first token");
       }
       print(loaded, name, length, score);
     };

@@ -46,13 +46,12 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out qwen3-moe.gguf",
       "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
       "",
-      "Tensor by tensor, so that a model larger than the memory is written too. What is not written whole is not there.",
-      "Of train's --arch, mixtral is of such a family; models of the others stay in Panamoe's own layout.",
-      "docs/released-models.md tells more.",
-      "--device, --threads and --seed, which every command takes, change nothing that is written."
+      "It works tensor by tensor, so the model may be larger than memory. An export that fails leaves no file.",
+      "Of train's --arch, only mixtral is such a family; the others stay in Panamoe's own layout.",
+      "docs/released-models.md has more.",
+      "--device, --threads and --seed, common to all commands, do not change the output."
     })
 public final class ExportCommand implements Subcommand {
-  /** The layouts. */
   enum Format {
     HF,
     GGUF
@@ -76,19 +75,19 @@ public final class ExportCommand implements Subcommand {
       names = "--dtype",
       paramLabel = "TYPE",
       description =
-          "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights as they are, others as f32.")
+          "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights unchanged, others as f32.")
   private StoredType dtype;
 
   @Option(
       names = "--without-tokenizer",
-      description = "Leave the tokenizer out, where the layout has no form for it.")
+      description = "Leave the tokenizer out if the layout cannot hold it.")
   private boolean withoutTokenizer;
 
   @Option(
       names = {"-o", "--out"},
       paramLabel = "PATH",
       required = true,
-      description = "The folder, or the .gguf file, which is not there yet.")
+      description = "The new folder or .gguf file; must not exist.")
   private Path out;
 
   @Override
@@ -98,13 +97,13 @@ public final class ExportCommand implements Subcommand {
     }
     if (to == Format.HF && dtype != null && dtype != StoredType.F32 && dtype != StoredType.BF16) {
       throw shared.usage(
-          "--dtype %s is of GGUF; a Hugging Face folder has f32 or bf16",
+          "--dtype %s is for GGUF; a Hugging Face folder has f32 or bf16",
           dtype.name().toLowerCase(Locale.ROOT));
     }
     try {
       WholeOrNothing.requireFree(out);
     } catch (FileAlreadyExistsException e) {
-      throw new IllegalArgumentException(out + " is there already; choose another --out", e);
+      throw new IllegalArgumentException(out + " already exists; choose another --out", e);
     }
     OutputPlace.requireFolder(out, "--out");
     long bytes = ModelFolder.read(model, this::export);
@@ -116,7 +115,7 @@ public final class ExportCommand implements Subcommand {
   }
 
   private long export(ModelFolder folder) {
-    Optional<ObjectNode> makers =
+    Optional<ObjectNode> defaults =
         folder.weights() instanceof StoredWeights.Released(ReleasedModel released)
             ? released.publishedConfig()
             : Optional.empty();
@@ -124,22 +123,25 @@ public final class ExportCommand implements Subcommand {
     try (TensorFiles files = checked(folder.weights());
         PartBar bar = PartBar.onStandardError("writing")) {
       ExportedModel exported =
-          ExportedModel.of(model.toString(), config, folder.weights().rows(files, config), makers);
+          ExportedModel.of(
+              model.toString(), config, folder.weights().rows(files, config), defaults);
       return to == Format.HF ? huggingFace(exported, folder, bar) : gguf(exported, folder, bar);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  /** The tensors of a run only if they are what was saved. */
+  /** Reads a run's tensors only if they match their checksums. */
   private static TensorFiles checked(StoredWeights weights) {
     return weights instanceof StoredWeights.Saved saved
         ? saved.checkpoint().model()
         : weights.open();
   }
 
-  private Tokens tokens(ModelFolder folder) {
-    return withoutTokenizer ? new Tokens(folder, Map.of()) : Tokens.of(folder, shared.err());
+  private ExportedTokenizer tokenizer(ModelFolder folder) {
+    return withoutTokenizer
+        ? new ExportedTokenizer(folder, Map.of())
+        : ExportedTokenizer.of(folder, shared.err());
   }
 
   private long huggingFace(ExportedModel exported, ModelFolder folder, PartBar bar)
@@ -150,14 +152,14 @@ public final class ExportCommand implements Subcommand {
             ? StoredType.BF16
             : StoredType.F32;
     ObjectNode config = exported.config(most);
-    Tokens tokens = tokens(folder);
-    tokens.putInto(config);
+    ExportedTokenizer tokenizer = tokenizer(folder);
+    tokenizer.putInto(config);
     WholeOrNothing.make(
         out,
         hidden -> {
           Files.createDirectory(hidden);
           HuggingFaceWriter.write(hidden, tensors, bar);
-          tokens.writeTo(hidden);
+          tokenizer.writeTo(hidden);
           Files.writeString(hidden.resolve("config.json"), config.toPrettyString() + "\n");
         });
     return tensors.values().stream().mapToLong(EncodedRows::bytes).sum();
@@ -168,7 +170,7 @@ public final class ExportCommand implements Subcommand {
     exported.addTo(writer, dtype);
     writer.put("general.name", model.toAbsolutePath().normalize().getFileName().toString());
     writer.put("general.quantization_version", 2);
-    tokens(folder).putInto(writer);
+    tokenizer(folder).putInto(writer);
     WholeOrNothing.make(out, hidden -> writer.write(hidden, bar));
     return Files.size(out);
   }

@@ -41,7 +41,7 @@ final class TrainProbe implements Probe {
               backend,
               model,
               new RunConfig(model.config(), training, SEED),
-              new RandomTokens(model.config().vocabulary(), training.sequence(), SEED));
+              new RandomTokens(model.config().vocabulary(), training.batch().length(), SEED));
     }
     double[] seconds = new double[STEPS];
     for (int step = 0; step < STEPS; step++) {

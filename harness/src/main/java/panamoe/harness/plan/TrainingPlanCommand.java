@@ -172,8 +172,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
           options.model.name() + " has a distillation; training with a teacher is not planned");
     }
     TrainConfig settings = given == null ? null : given.training();
-    long sequences = batch != null ? batch : settings == null ? BATCH : settings.batch();
-    int length = options.context(settings == null ? model.context() : settings.sequence());
+    long sequences =
+        batch != null ? batch : settings == null ? BATCH : settings.batch().sequences();
+    int length = options.context(settings == null ? model.context() : settings.batch().length());
     Search.requireSizes(sequences, length, model);
     double steps = Math.ceil(tokens / ((double) sequences * length));
     if (steps > Integer.MAX_VALUE) {
@@ -184,7 +185,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
     TrainConfig training =
         settings == null
             ? NamedModels.training(model, (int) steps, (int) sequences, length)
-            : settings.withSteps((int) steps).withBatch((int) sequences, 1).withSequence(length);
+            : settings
+                .withSteps((int) steps)
+                .with(new TrainConfig.Batch((int) sequences, length, 1));
     return new RunConfig(
         model,
         training.withDType(options.dtype(training.dtype())),
@@ -193,7 +196,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
 
   /** A run that is written saves now and then, also where nobody says how often cards fail. */
   private Training.Checkpoints checkpoints(TrainConfig training) {
-    if (mtbf == null && (config == null || training.checkpointEvery() > 0)) {
+    if (mtbf == null && (config == null || training.checkpoints().every() > 0)) {
       return null;
     }
     return new Training.Checkpoints(

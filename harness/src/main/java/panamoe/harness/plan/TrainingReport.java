@@ -36,7 +36,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
         "%s trained on %s, predicted: %s of %s of %s, in %s",
         search.name(),
         search.cluster(),
-        Count.of(training().run().training().steps(), "step"),
+        Count.of(training().run().training().schedule().steps(), "step"),
         Count.of(objective().batch(), "sequence"),
         Count.of(objective().context(), "token"),
         dtype());
@@ -44,7 +44,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
 
   @Override
   public void addSettings(ObjectNode json) {
-    json.put("steps", training().run().training().steps());
+    json.put("steps", training().run().training().schedule().steps());
   }
 
   @Override
@@ -84,7 +84,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   @Override
   public List<Column<Plan>> columns() {
     List<Column<Plan>> columns = new ArrayList<>();
-    columns.add(Column.of("micro", "%d", plan -> plan.training().microBatches()));
+    columns.add(Column.of("micro", "%d", plan -> plan.training().batch().microBatches()));
     columns.add(Column.of("recompute", "%s", plan -> plan.training().recompute() ? "yes" : "no"));
     columns.add(Column.of("days", "%.2f", Plan::days));
     columns.add(Column.of("card-hours", "%,.0f", Plan::cardHours));

@@ -18,11 +18,11 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What became of a model.
+ * The result of a quantization.
  *
  * @param text that it was calibrated and measured on
  * @param bytesBefore of the source's tensors
- * @param divergence null if it was not measured
+ * @param divergence null if not measured
  */
 record QuantizationReport(
     QuantizedModel model,
@@ -75,7 +75,7 @@ record QuantizationReport(
       ExpertMatrix first = model.unfit().getFirst();
       line(
           text,
-          "kept, because rows are no whole blocks of 32: %s of %d columns, and %d more",
+          "kept, because their rows do not divide into blocks of 32: %s of %d columns, and %d more",
           first.name(),
           first.columns(),
           model.unfit().size() - 1);

@@ -51,30 +51,30 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Writes a model whose experts are rounded to 4 to 8 bits, and says what that costs.",
-      "It runs the model over a text to see which inputs each expert gets, and rounds so that errors fall where they matter least. "
-          + "Experts that the text never reaches stay int8. All else of the model stays as it is."
+      "Rounds a model's experts to 4 to 8 bits, and measures the loss of quality.",
+      "It runs the model over a text to measure each expert's inputs, and rounds so that the output error is small. "
+          + "Experts that get no token of the text become int8. All other weights stay unchanged."
     },
     footer = {
       "",
       "Examples:",
-      "  panamoe quantize novels --to int4 --out small     on the text of its training",
+      "  panamoe quantize novels --to int4 --out small     calibrated on its training text",
       "  panamoe quantize ~/Qwen3-30B-A3B --to q4_k --text eval.txt --out qwen-q4",
       "  panamoe quantize novels --to q4_k --plan plan.json --out mixed",
       "  panamoe generate small -p \"The\"  also chat, serve, eval, inspect",
       "",
-      "A plan has other formats for some matrices, by name, layer or expert:",
+      "A plan sets other formats for some matrices, by name, layer or expert:",
       "  {\"rules\": [{\"names\": \"*.down.weight\", \"layers\": \"0-3,7\", \"to\": \"q6_k\"},",
       "             {\"experts\": \"0-15\", \"layers\": \"9\", \"to\": \"int8\"}]}",
       "",
-      "Of every 50 passages of the text one is held out, to measure on.",
-      "docs/quantization.md has more. --seed changes nothing here."
+      "One of 50 passages of the text is held out for measuring.",
+      "docs/quantization.md has more. --seed has no effect."
     })
 public final class QuantizeCommand implements Subcommand {
-  /** Tokens that a text is cut into at a time, where the context is longer. */
+  /** Tokens per window, if the context is not shorter. */
   private static final int WINDOW = 512;
 
-  /** What {@code --to} takes, as its help shows it. */
+  /** The values of {@code --to} in its help. */
   static final class Formats extends ArrayList<String> {
     Formats() {
       super(ExpertFormat.all().stream().map(ExpertFormat::described).toList());
@@ -94,7 +94,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "FORMAT",
       completionCandidates = Formats.class,
       description =
-          "Format of experts' matrices, with bits an element: ${COMPLETION-CANDIDATES}. Rows that its blocks do not divide get smaller ones with as many bits or more. Default: keep, with --plan.")
+          "Format of experts' matrices, with bits per element: ${COMPLETION-CANDIDATES}. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
   private ExpertFormat to;
 
   @Option(
@@ -107,7 +107,7 @@ public final class QuantizeCommand implements Subcommand {
       names = "--text",
       paramLabel = "PATH",
       description =
-          "A UTF-8 file, or a folder of them, like what the model will read. Default: that of the model's training.")
+          "A UTF-8 file, or a folder of them, similar to the model's later inputs. Default: the model's training text.")
   private Path text;
 
   @Option(
@@ -122,7 +122,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "TYPE",
       defaultValue = "f32",
       description =
-          "f32 or bf16: what the model computes in while it is calibrated and measured. Default: ${DEFAULT-VALUE}.")
+          "f32 or bf16: compute dtype while calibrating and measuring. Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
   @Option(
@@ -130,7 +130,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "N",
       defaultValue = "131072",
       description =
-          "Tokens to calibrate on, at most, in windows of 512 or the context. Default: ${DEFAULT-VALUE}.")
+          "Most tokens to calibrate on, in windows of 512 or the context. Default: ${DEFAULT-VALUE}.")
   private long calibrate;
 
   @Option(
@@ -138,7 +138,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "N",
       defaultValue = "200000",
       description =
-          "Held-out tokens to measure on, up to the end of a window of 512 or the context; both models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
+          "Held-out tokens to measure on, rounded up to windows of 512 or the context; needs both models in memory. 0: none. Default: ${DEFAULT-VALUE}.")
   private long measure;
 
   @Override
@@ -207,7 +207,7 @@ public final class QuantizeCommand implements Subcommand {
             at -> {
               quantized.write(
                   out,
-                  beside(folder),
+                  otherFiles(folder),
                   shared.threadCount(),
                   at,
                   written ->
@@ -235,7 +235,7 @@ public final class QuantizeCommand implements Subcommand {
     }
   }
 
-  /** Before hours of work, not behind them. */
+  /** Checked before hours of work. */
   private void requireRoom(ModelFolder folder, QuantizedModel quantized, Backend backend) {
     Map<String, DType> blocks = new HashMap<>();
     quantized.blocks().forEach((matrix, type) -> blocks.put(matrix.name(), type));
@@ -245,14 +245,13 @@ public final class QuantizeCommand implements Subcommand {
           .requireFits(out, backend.memoryAvailable());
     } catch (CheckpointException e) {
       throw new IllegalArgumentException(
-          "the quantized model does not fit beside its source; --measure 0 writes it without"
-              + " measuring it",
+          "the quantized model does not fit into memory with its source; --measure 0 writes it without measuring it",
           e);
     }
   }
 
-  /** So that eval knows the text of a run. */
-  private static Map<String, byte[]> beside(ModelFolder folder) {
+  /** Lets eval find the text of a run. */
+  private static Map<String, byte[]> otherFiles(ModelFolder folder) {
     return TextRecord.of(folder)
         .map(record -> Map.of(RunFolder.TEXT, StrictJson.bytes(ConfigJson.tree(record))))
         .orElse(Map.of());

@@ -23,15 +23,15 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * A model that a command opens on its ranks to write texts.
+ * A model that a command loads on its ranks for inference.
  *
- * @param settings how the model is held
- * @param err receives the loader's warnings, and what was read of experts on the disk
- * @param stop whether the user wants an end, while the model is loaded
+ * @param settings how the weights are held
+ * @param err receives the loader's warnings, and statistics of experts on disk
+ * @param stop whether the user has cancelled loading
  */
 public record EngineRun(
     ModelFolder folder, InferenceSettings settings, PrintWriter err, BooleanSupplier stop) {
-  /** A smaller load takes a second or two, and needs no word before. */
+  /** A smaller load takes a second or two and needs no progress message. */
   private static final long SAID_BYTES = 1L << 30;
 
   /**
@@ -63,7 +63,7 @@ public record EngineRun(
   /**
    * Compares the ranks' native libraries and models. Collective.
    *
-   * @throws CommunicationException on every rank if they are not the same
+   * @throws CommunicationException on every rank if they differ
    */
   public static void requireSameModel(Ranks ranks, ModelFolder folder) {
     ranks.requireSame(
@@ -74,10 +74,10 @@ public record EngineRun(
   }
 
   /**
-   * Loads what this rank holds of the model. Rank 0 shows how far it is, and tells warnings.
+   * Loads this rank's part of the model. Rank 0 prints progress and warnings.
    *
-   * @param progress is told too which part is loaded, 0 to 1, by any thread
-   * @throws CancellationException if the user wants an end before it is loaded
+   * @param progress receives the loaded fraction, 0 to 1, on any thread
+   * @throws CancellationException if the user cancels
    * @throws Exception if the model does not fit into memory or cannot be loaded, or a rank has
    *     another model or native library
    */
@@ -93,7 +93,7 @@ public record EngineRun(
     LanguageModel loaded;
     try (PartBar bar = PartBar.onStandardError("loading")) {
       DoubleConsumer shown = ranks.first() ? progress.andThen(bar) : progress;
-      loaded = folder.load(backend, settings, ranks, warnings, part -> told(part, shown));
+      loaded = folder.load(backend, settings, ranks, warnings, part -> report(part, shown));
     }
     if (ranks.first()) {
       warnings.forEach(warning -> err.println("warning: " + warning));
@@ -101,7 +101,7 @@ public record EngineRun(
     return loaded;
   }
 
-  private void told(double part, DoubleConsumer shown) {
+  private void report(double part, DoubleConsumer shown) {
     if (stop.getAsBoolean()) {
       throw new CancellationException();
     }

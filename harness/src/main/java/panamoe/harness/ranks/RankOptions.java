@@ -30,24 +30,23 @@ import picocli.CommandLine.Spec;
  */
 @OptionGroup("Ranks")
 public final class RankOptions {
-  /** The kind of ranks. */
   enum Kind {
     /** Threads of this process. */
     THREADS,
     /** Processes that mpirun or srun started. */
     MPI,
-    /** Processes that anything started. */
+    /** Processes of any launcher. */
     TCP,
-    /** Processes, or threads if {@code --ranks} is given, with one card each. */
+    /** Processes, or threads if {@code --ranks} is given, with one GPU each. */
     NCCL
   }
 
   private static final int MOST_PARTS = 64;
 
-  /** Each of these threads has a backend, and a share of the cores. */
+  /** Each thread has a backend and a share of the cores. */
   private static final int MOST_THREADS = 64;
 
-  /** Seconds that ranks wait for the one that measures what the machine can do. */
+  /** Seconds that ranks wait for the rank that measures the machine. */
   private static final int MEASURING_TIMEOUT = 60;
 
   @Spec(Spec.Target.MIXEE)
@@ -59,8 +58,7 @@ public final class RankOptions {
       names = "--help-all",
       usageHelp = true,
       description =
-          "Show this help message with the options for several ranks, as threads, processes or on"
-              + " cards: --ranks, --comm, --ep, --tp and others.")
+          "Show this help message with the options for several ranks, as threads, processes or on GPUs: --ranks, --comm, --ep, --tp and others.")
   private boolean helpAll;
 
   @Option(
@@ -72,7 +70,8 @@ public final class RankOptions {
   @Option(
       names = "--nodes",
       paramLabel = "N",
-      description = "Play ranks that are threads as if on N machines, as many on each. Default: 1.")
+      description =
+          "Simulate N machines for ranks that are threads, equally many ranks on each. Default: 1.")
   private Integer nodes;
 
   @Option(
@@ -81,10 +80,8 @@ public final class RankOptions {
       defaultValue = "threads",
       description = {
         "threads of this process; mpi: one rank in each process that mpirun or srun starts;",
-        "tcp: one in each process that PANAMOE_RANK, PANAMOE_RANKS, PANAMOE_RENDEZVOUS and "
-            + "PANAMOE_SECRET tell of the others;",
-        "nccl: either of these with a card for each rank, or with --ranks threads with a card "
-            + "each. Default: ${DEFAULT-VALUE}."
+        "tcp: one in each process, by PANAMOE_RANK, PANAMOE_RANKS, PANAMOE_RENDEZVOUS and PANAMOE_SECRET;",
+        "nccl: either of these with a GPU for each rank, or with --ranks threads with a GPU each. Default: ${DEFAULT-VALUE}."
       })
   private Kind kind;
 
@@ -92,8 +89,7 @@ public final class RankOptions {
       names = "--ep",
       paramLabel = "N",
       description = {
-        "Most ranks that a layer's experts are spread over. Default: all that have tokens of their"
-            + " own.",
+        "Most ranks that a layer's experts are spread over. Default: all that have tokens of their own.",
         "More, up to ranks / expert slices: tensor ranks hold different experts, too."
       })
   private Integer expertDegree;
@@ -130,8 +126,8 @@ public final class RankOptions {
       names = "--overlap",
       paramLabel = "N",
       description = {
-        "Rows travel in N parts while their rank computes; 0: it waits for them.",
-        "Default: 2 where ranks are on several machines, otherwise and with cards 0."
+        "Send rows in N parts while their rank computes; 0: it waits for them.",
+        "Default: 2 if ranks are on several machines, otherwise and on GPUs 0."
       })
   private void setParts(int parts) {
     boolean holds = parts >= 0 && parts <= MOST_PARTS;
@@ -142,7 +138,8 @@ public final class RankOptions {
   @Option(
       names = "--trace",
       paramLabel = "FILE",
-      description = "Write what each rank computed and exchanged, and when, for chrome://tracing.")
+      description =
+          "Write a timeline of each rank's computing and exchanges, for chrome://tracing.")
   private Path trace;
 
   @Option(
@@ -150,12 +147,12 @@ public final class RankOptions {
       paramLabel = "SECONDS",
       defaultValue = "60",
       description = {
-        "How long a rank waits for a late one. Default: ${DEFAULT-VALUE}.",
-        "A process that ends is noticed at once, one that is frozen or cut off within 10 s."
+        "How long a rank waits for another. Default: ${DEFAULT-VALUE}.",
+        "A process that ends is noticed immediately, one that is frozen or unreachable within 10 s."
       })
   private int timeout;
 
-  /** Ranks of this machine without options: processes where a launcher has started several. */
+  /** Ranks of this machine without options: processes if a launcher started several. */
   public static RankOptions threadsOrProcesses(int count) {
     RankOptions options = new RankOptions();
     options.kind = Kind.THREADS;
@@ -177,7 +174,7 @@ public final class RankOptions {
    * @throws IllegalArgumentException if the degrees do not divide the ranks
    */
   public Topology topology() {
-    if (count != null && (!oneProcess() || cards() && LauncherVariables.amongOthers())) {
+    if (count != null && (!oneProcess() || gpus() && LauncherVariables.amongOthers())) {
       throw usage(
           "--ranks is for threads; %s says how many processes",
           overTcp() ? LauncherVariables.RANKS : "-n of mpirun or srun");
@@ -186,7 +183,7 @@ public final class RankOptions {
       throw usage(
           LauncherVariables.byTcp()
               ? LauncherVariables.RANKS
-                  + " says that there are several processes: --comm tcp makes them ranks of one run"
+                  + " is set for several processes: --comm tcp makes them ranks of one run"
               : "mpirun or srun started several processes: --comm mpi makes them ranks of one run");
     }
     require(timeout >= 1, "--timeout is %s s, expected 1 or more", timeout);
@@ -204,7 +201,7 @@ public final class RankOptions {
         expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
     if (ranks == 1 && (experts > 1 || tensorDegree > 1)) {
       throw usage(
-          "--ep and --tp spread a model over ranks, but there is one: "
+          "--ep and --tp spread a model over ranks, but there is only one: "
               + (oneProcess()
                   ? "--ranks N makes N of them"
                   : overTcp()
@@ -235,8 +232,8 @@ public final class RankOptions {
    * Checks the run's requirements before anything is written.
    *
    * @throws CommunicationException with a one-sentence message, if MPI or NCCL is missing
-   * @throws ParameterException if there are too many threads, or the environment does not say what
-   *     a rank over TCP must know
+   * @throws ParameterException if there are too many threads, or the environment lacks a variable
+   *     of a TCP rank
    * @throws IllegalArgumentException if the trace cannot be written to its path
    */
   public void requireAvailable() {
@@ -250,7 +247,7 @@ public final class RankOptions {
     } else if (!oneProcess()) {
       MpiWorld.requireLibrary();
     }
-    if (cards()) {
+    if (gpus()) {
       NcclCommunicator.requireLibrary();
     }
     if (trace != null) {
@@ -262,33 +259,33 @@ public final class RankOptions {
    * Free bytes of the device of this process's last rank, without opening a backend.
    *
    * @throws ParameterException with a one-sentence message, if the device is not available; with
-   *     NCCL also if there are fewer cards than ranks
+   *     NCCL also if there are fewer GPUs than ranks
    */
   public long memoryAvailable(SharedOptions shared) {
-    if (!cards()) {
+    if (!gpus()) {
       return shared.memoryAvailable();
     }
-    try (Backend card = open(shared, oneProcess() ? topology().ranks() - 1 : placeHere())) {
-      return card.memoryAvailable();
+    try (Backend gpu = open(shared, oneProcess() ? topology().ranks() - 1 : localRank())) {
+      return gpu.memoryAvailable();
     }
   }
 
   /**
    * Opens a rank's device; the caller closes it.
    *
-   * @param place of the rank among those on this machine
+   * @param localRank of the rank on this machine
    */
-  Backend open(SharedOptions shared, int place) {
-    return cards() ? shared.openGpu(place) : shared.open(here());
+  Backend open(SharedOptions shared, int localRank) {
+    return gpus() ? shared.openGpu(localRank) : shared.open(here());
   }
 
-  /** The place of this process among those on this machine. */
-  static int placeHere() {
+  /** The local rank of this process on its machine. */
+  static int localRank() {
     return LauncherVariables.rankHere().orElse(0);
   }
 
-  /** Whether each rank has its own card and NCCL moves the tensors. */
-  public boolean cards() {
+  /** Whether each rank has its own GPU and NCCL moves the tensors. */
+  public boolean gpus() {
     return kind == Kind.NCCL;
   }
 
@@ -299,12 +296,11 @@ public final class RankOptions {
 
   /** Whether all ranks are threads of this process. */
   public boolean oneProcess() {
-    return kind == Kind.THREADS || cards() && count != null;
+    return kind == Kind.THREADS || gpus() && count != null;
   }
 
-  /** Whether ranks are processes that meet by TCP. */
   private boolean overTcp() {
-    return kind == Kind.TCP || cards() && !oneProcess() && LauncherVariables.byTcp();
+    return kind == Kind.TCP || gpus() && !oneProcess() && LauncherVariables.byTcp();
   }
 
   private TcpRank self() {
@@ -349,12 +345,12 @@ public final class RankOptions {
 
   /**
    * The overlap of exchange and computing. Ranks on one machine exchange through memory: there is
-   * little to hide, and no core to spare. What cards gain by it nobody has measured.
+   * little to hide, and no core to spare. The gain on GPUs is not measured.
    *
    * @param machines number of machines of the ranks
    */
   Overlap overlap(long machines) {
-    int wanted = parts != null ? parts : machines > 1 && !cards() ? 2 : 0;
+    int wanted = parts != null ? parts : machines > 1 && !gpus() ? 2 : 0;
     return wanted == 0 ? Overlap.NONE : new Overlap(true, wanted);
   }
 

@@ -16,11 +16,8 @@ import panamoe.parallel.BackendNcclDevice;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 
-/**
- * Runs the ranks of this process: all ranks as threads, or the single rank that this process is.
- */
+/** Runs the ranks of this process: all ranks as threads, or its single rank. */
 public record RankRun(RankOptions options, SharedOptions shared, Topology topology) {
-  /** The program of a rank. */
   @FunctionalInterface
   public interface Body<T> {
     /**
@@ -41,7 +38,7 @@ public record RankRun(RankOptions options, SharedOptions shared, Topology topolo
    * Runs {@code body} on every rank of this process.
    *
    * @return the result of rank 0, or of this process's rank
-   * @throws InterruptedException if work ended because this rank was asked to stop
+   * @throws InterruptedException if the work ended because this rank was asked to stop
    * @throws Exception of the first rank that failed
    */
   public <T> T run(Body<T> body) throws Exception {
@@ -81,11 +78,11 @@ public record RankRun(RankOptions options, SharedOptions shared, Topology topolo
         };
     try {
       return Stoppable.run(
-          Trace.threadOf(met.rank()), stop -> play(met, RankOptions.placeHere(), traced, stop));
+          Trace.threadOf(met.rank()), stop -> runRank(met, RankOptions.localRank(), traced, stop));
     } catch (CommunicationException e) {
       throw e;
     } catch (Throwable e) {
-      // Only rank 0 prints errors: tell it why this rank ends.
+      // Only rank 0 prints errors: report to it why this rank ends.
       met.abort(e.getMessage() == null ? e.toString() : e.getMessage());
       throw e;
     }
@@ -102,29 +99,25 @@ public record RankRun(RankOptions options, SharedOptions shared, Topology topolo
   }
 
   /**
-   * @param place of this rank among those on this machine
+   * @param localRank of this rank on its machine
    */
-  private <T> T play(Communicator met, int place, Body<T> body, BooleanSupplier stop)
+  private <T> T runRank(Communicator met, int localRank, Body<T> body, BooleanSupplier stop)
       throws Exception {
-    try (Backend backend = options.open(shared, place)) {
+    try (Backend backend = options.open(shared, localRank)) {
       Communicator world = join(met, backend);
       long machines = LongStream.of(world.allGather(world.node())).distinct().count();
       Ranks ranks = new Ranks(topology, world, options.strategy(), options.overlap(machines));
       T result = body.run(ranks, backend, stop);
-      // Closes the groups after success only: closing waits for the others, who would not come
-      // after a failure.
+      // Closes the groups after success only: after a failure closing would wait forever.
       ranks.close();
       world.close();
       return result;
     }
   }
 
-  /**
-   * The communicator for tensors: with cards NCCL on top of {@code met}, otherwise {@code met}
-   * itself.
-   */
+  /** The communicator for tensors: on GPUs NCCL over {@code met}, otherwise {@code met} itself. */
   private Communicator join(Communicator met, Backend backend) {
-    return options.cards()
+    return options.gpus()
         ? NcclCommunicator.open(met, new BackendNcclDevice(backend), options.timeout())
         : met;
   }
@@ -134,7 +127,8 @@ public record RankRun(RankOptions options, SharedOptions shared, Topology topolo
         ThreadWorld.of(options.nodes(), topology.ranks() / options.nodes())
             .timeout(options.timeout());
     try {
-      return Stoppable.run("ranks", stop -> world.run(rank -> play(rank, rank.rank(), body, stop)))
+      return Stoppable.run(
+              "ranks", stop -> world.run(rank -> runRank(rank, rank.rank(), body, stop)))
           .getFirst();
     } catch (CommunicationException e) {
       throw e.getCause() instanceof Exception first ? first : e;

@@ -6,12 +6,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 
 /**
- * Runs work on a separate thread that is asked to stop instead of interrupted, because an interrupt
- * would break a file that is being written. The calling thread waits and turns its interrupt into
- * that request.
+ * Runs work on a separate thread that is asked to stop, because an interrupt would break a file
+ * that is being written. The calling thread waits and turns its interrupt into that request.
  */
 public final class Stoppable {
-  /** Work that can be stopped. */
   @FunctionalInterface
   public interface Work<T> {
     /**
@@ -24,7 +22,7 @@ public final class Stoppable {
 
   /**
    * @param name of the work's thread
-   * @return the work's result, stopped or not
+   * @return the work's result, even if it was stopped
    * @throws Exception of the work
    */
   public static <T> T run(String name, Work<T> work) throws Exception {

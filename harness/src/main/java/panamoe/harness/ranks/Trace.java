@@ -19,14 +19,13 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A trace of computing and exchanges for chrome://tracing and Perfetto: one process per rank, with
- * one lane for computing and one for exchanges. Its source are the flight-recorder events {@code
+ * one lane for computing and one for exchanges. Its sources are the flight-recorder events {@code
  * panamoe.Compute} and {@code panamoe.Exchange}; the event's thread name gives the rank.
  */
 record Trace(Recording recording) implements AutoCloseable {
   private static final Pattern THREAD = Pattern.compile("rank (\\d+)( .*)?");
   private static final JsonMapper JSON = JsonMapper.shared();
 
-  /** The lanes of a rank. */
   private enum Lane {
     COMPUTE,
     EXCHANGE
@@ -41,7 +40,6 @@ record Trace(Recording recording) implements AutoCloseable {
     return new Trace(recording);
   }
 
-  /** The name of a rank's own thread. */
   static String threadOf(int rank) {
     return "rank " + rank;
   }
@@ -65,7 +63,7 @@ record Trace(Recording recording) implements AutoCloseable {
     }
   }
 
-  /** Writes the events of all ranks, each list of them a JSON array, into one file. */
+  /** Writes the ranks' events, a JSON array per rank, into one file. */
   static void write(Path file, List<byte[]> events) throws IOException {
     ObjectNode all = JSON.createObjectNode();
     ArrayNode merged = all.putArray("traceEvents");

@@ -64,7 +64,7 @@ record Plots(RunDirectory run) {
   /** Divergence from the teacher and its weight in the loss; nothing without a teacher. */
   List<Plot> distillation() {
     DistillationConfig distillation = run.config().distillation();
-    int total = run.config().training().steps();
+    int total = run.config().training().schedule().steps();
     return distillation == null
         ? List.of()
         : Stream.of(

@@ -20,7 +20,7 @@ import panamoe.train.ConfigDifference;
 /**
  * A released model that a run trains further.
  *
- * @param config of the run's model: the released one with the losses of training
+ * @param config of the run's model: the released one plus the gates' training losses
  */
 record BaseModel(ModelFolder folder, ModelConfig config) {
   /**
@@ -42,7 +42,7 @@ record BaseModel(ModelFolder folder, ModelConfig config) {
   }
 
   /**
-   * Refuses the model of a configuration that is another.
+   * Checks that a configuration describes this model.
    *
    * @param file of the configuration
    */
@@ -53,7 +53,7 @@ record BaseModel(ModelFolder folder, ModelConfig config) {
         differs.isEmpty(), "%s describes another model than %s: %s", file, folder.path(), differs);
   }
 
-  /** A model without what may differ while it trains. */
+  /** The model without settings that training may change. */
   private static ModelConfig shape(ModelConfig model) {
     ModelConfig plain =
         model.withGates(
@@ -72,13 +72,13 @@ record BaseModel(ModelFolder folder, ModelConfig config) {
         plain.encoder());
   }
 
-  /** Refuses tokens that another tokenizer made. */
+  /** Checks that prepared tokens are of this model's tokenizer. */
   void requireTokensOf(Path data) throws IOException {
     Optional<Path> theirs = PreparedText.open(data).tokenizerFile();
     byte[] own = folder.tokenizerFiles().contents().get(TokenizerFiles.TOKENIZER);
     Require.that(
         theirs.isPresent() && Arrays.equals(Files.readAllBytes(theirs.get()), own),
-        "the tokens in %s are of another tokenizer than that of %s; panamoe data prepare --tokenizer makes some of its tokenizer.json",
+        "the tokens in %s are of another tokenizer than that of %s; encode the text with the model's by panamoe data prepare --tokenizer",
         data,
         folder.path());
   }

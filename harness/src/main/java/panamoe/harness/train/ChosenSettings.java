@@ -5,7 +5,7 @@ import panamoe.config.ModelPresets.Architecture;
 import panamoe.io.Require;
 import picocli.CommandLine.Option;
 
-/** The options in the place of a preset's settings: {@code @Mixin ChosenSettings settings}. */
+/** The options that replace settings of a preset: {@code @Mixin ChosenSettings settings}. */
 final class ChosenSettings {
   static final List<String> NAMES = List.of("--lr", "--batch", "--context", "--experts");
 
@@ -46,7 +46,7 @@ final class ChosenSettings {
   }
 
   /**
-   * Refuses experts of a model without them.
+   * Refuses {@code --experts} for a dense model.
    *
    * @throws IllegalArgumentException that names the option
    */

@@ -16,7 +16,7 @@ final class CorpusOptions {
           "Tokens of panamoe data prepare, instead of --text, --languages, --tokenizer and --vocabulary.")
   private Path data;
 
-  /** Refuses options that name more than one text. */
+  /** Refuses options that name several texts. */
   void requireOne(SharedOptions shared) {
     source.requireOne(shared);
     shared.require(
@@ -24,7 +24,7 @@ final class CorpusOptions {
         "--data holds the tokens of a text and does not go with --text and --languages");
   }
 
-  /** The text that the options name; null if they name none. */
+  /** The text that the options name; null: none. */
   TrainingText named(SharedOptions shared) {
     if (data != null) {
       return TrainingText.prepared(data);
@@ -32,7 +32,7 @@ final class CorpusOptions {
     return source.isNamed() ? source.read(shared) : null;
   }
 
-  /** The folder of tokens to train on; null for a text. */
+  /** The folder of prepared tokens to train on; null: a text. */
   Path data() {
     return data;
   }

@@ -1,10 +1,13 @@
 package panamoe.harness.train;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
@@ -36,11 +39,10 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains a small PR-MoE for a few minutes, distils a student from it, lets both "
-          + "write, and shows what their experts learnt.",
+      "Trains a small PR-MoE for a few minutes, distils a student from it, generates text with both, and shows what their experts learnt.",
       "",
-      "The text is speeches of the European Parliament in five languages, the pages at "
-          + "the end say which experts each language uses. All 21 languages: panamoe train."
+      "The text is speeches of the European Parliament in five languages; the reports at "
+          + "the end show which experts each language uses. All 21 languages: panamoe train."
     },
     footer = {
       "",
@@ -51,13 +53,13 @@ import picocli.CommandLine.Option;
       "DIR then holds the runs teacher and student, each with its report.html, as train and distill write them."
     })
 public final class DemoCommand implements Subcommand {
-  /** As many languages as a model learns to spell in a few minutes. */
+  /** Few enough that a model learns to spell them in minutes. */
   private static final Set<String> LANGUAGES = Set.of("en", "de", "fr", "es", "it");
 
-  /** The student's steps as a part of the teacher's: it starts from the teacher's layers. */
+  /** The student's steps as a fraction of the teacher's: it starts from the teacher's layers. */
   private static final double STUDENT_STEPS = 0.3;
 
-  /** A model of the demo: how it was trained, and how fast it writes. */
+  /** A model of the demo, with its training result and sampled completions. */
   private record Trained(
       String name, ModelFolder model, TrainingResult outcome, double tokensPerSecond) {}
 
@@ -67,14 +69,14 @@ public final class DemoCommand implements Subcommand {
       names = {"-o", "--out"},
       paramLabel = "DIR",
       description =
-          "Where both runs go. Default: panamoe-demo in this folder, with a number if that is taken.")
+          "Folder of both runs. Default: panamoe-demo in the working directory, with a number if that exists.")
   private Path out;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       description =
-          "Optimizer steps of the teacher; the student has three tenths. Default: a few minutes' worth.")
+          "Optimizer steps of the teacher; the student takes three tenths. Default: a few minutes' worth.")
   private Integer steps;
 
   @Override
@@ -94,16 +96,16 @@ public final class DemoCommand implements Subcommand {
     MemoryForecast.of(config.model(), config.training(), Topology.ONE)
         .with(config.model(), config.training(), Topology.ONE) // the student's teacher
         .requireFits(shared.memoryAvailable(), 1);
-    Path place = out == null ? freeFolder() : out;
-    RunPath.requireFree(place);
+    Path runs = out == null ? freeFolder() : out;
+    RunPath.requireFree(runs);
     TrainingText text = TrainingText.europarl(LANGUAGES);
     PrintWriter err = shared.err();
     RunTokenizer tokenizer =
         RunTokenizer.of(text, Presets.VOCABULARY, shared.threadCount(), shared.err());
     err.println("the teacher");
-    Trained teacher = train("teacher", place, config, text, tokenizer, null);
+    Trained teacher = train("teacher", runs, config, text, tokenizer, null);
     err.println("the student, with one layer less");
-    Trained student = train("student", place, student(config), text, tokenizer, teacher.model());
+    Trained student = train("student", runs, student(config), text, tokenizer, teacher.model());
     if (shared.json()) {
       print.println(teacher.outcome().toJson());
       print.println(student.outcome().toJson());
@@ -121,7 +123,7 @@ public final class DemoCommand implements Subcommand {
 
   private static RunConfig student(RunConfig teacher) {
     KeptLayers kept = KeptLayers.of(teacher.model().layers() - 1, teacher.model());
-    int some = Math.max(1, (int) (STUDENT_STEPS * teacher.training().steps()));
+    int some = Math.max(1, (int) (STUDENT_STEPS * teacher.training().schedule().steps()));
     return new RunConfig(
         kept.config(teacher.model()),
         teacher.training().withSteps(some),
@@ -129,10 +131,10 @@ public final class DemoCommand implements Subcommand {
         DistillationConfig.staged(kept.layers()));
   }
 
-  /** Trains a model in a folder of its own and lets it write. */
+  /** Trains a model in its own folder and samples completions. */
   private Trained train(
       String name,
-      Path place,
+      Path runs,
       RunConfig config,
       TrainingText text,
       RunTokenizer tokenizer,
@@ -140,31 +142,30 @@ public final class DemoCommand implements Subcommand {
       throws Exception {
     PrintWriter err = shared.err();
     TrainingInputs material = TrainingInputs.of(text, tokenizer.tokenizer(), config, teacher);
-    try (RunFolder folder = RunPath.create(place.resolve(name))) {
-      folder.begin(config, tokenizer.files(), text.record(), TeacherRecord.of(teacher));
-      TrainingResult outcome =
-          Stoppable.run(
-                  "demo",
-                  stop -> {
-                    try (Backend backend = shared.open()) {
-                      return new TrainingRun(
-                              Ranks.alone(),
-                              backend,
-                              folder,
-                              config,
-                              material,
-                              null,
-                              true,
-                              Invocation.of(shared, err))
-                          .run(stop);
-                    }
-                  })
-              .orElseThrow(InterruptedException::new);
-      ModelFolder model = ModelFolder.open(folder.path());
-      DemoSamples samples = write(name, model);
-      folder.replace(RunFolder.SAMPLES, RoutedText.toJson(samples.texts()));
-      Report.write(folder.path());
-      return new Trained(name, model, outcome, samples.tokensPerSecond());
+    RunFolder folder = RunPath.create(runs.resolve(name));
+    return RunPath.inNew(
+        folder,
+        err,
+        () -> {
+          folder.begin(config, tokenizer.files(), text.record(), TeacherRecord.of(teacher));
+          TrainingResult outcome =
+              Stoppable.run("demo", stop -> trained(folder, config, material, stop))
+                  .orElseThrow(InterruptedException::new);
+          ModelFolder model = ModelFolder.open(folder.path());
+          DemoSamples samples = write(name, model);
+          folder.replace(RunFolder.SAMPLES, RoutedText.toJson(samples.texts()));
+          Report.write(folder.path());
+          return new Trained(name, model, outcome, samples.tokensPerSecond());
+        });
+  }
+
+  private Optional<TrainingResult> trained(
+      RunFolder folder, RunConfig config, TrainingInputs material, BooleanSupplier stop)
+      throws IOException {
+    Invocation caller = Invocation.of(shared, shared.err());
+    try (Backend backend = shared.open()) {
+      return new TrainingRun(Ranks.alone(), backend, folder, config, material, null, true, caller)
+          .run(stop);
     }
   }
 

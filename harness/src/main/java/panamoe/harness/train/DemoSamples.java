@@ -17,9 +17,9 @@ import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 
 /**
- * What a model of the demo writes.
+ * Completions that a model of the demo generates.
  *
- * @param tokensPerSecond without reading the texts again
+ * @param tokensPerSecond generated, without scoring
  */
 record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
   private static final int TOKENS = 60;
@@ -35,17 +35,16 @@ record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
           new Prompt("es", "Señor Presidente,"),
           new Prompt("it", "Signor Presidente,"));
 
-  /** The tokens of a text that is written. */
   private static final class Draft extends GenerationOutcome {
-    private final IntStream.Builder drawn = IntStream.builder();
+    private final IntStream.Builder sampled = IntStream.builder();
 
     @Override
     public void sampled(int token, TokenLogprobs logprobs, int[] experts) {
-      drawn.add(token);
+      sampled.add(token);
     }
   }
 
-  /** Lets a model write, and read what it wrote. */
+  /** Generates a completion of each prompt. */
   static DemoSamples write(ModelFolder folder, Backend backend, long seed) {
     try (LanguageModel model = folder.load(backend, DType.BFLOAT16);
         Engine engine = Engine.forOne(backend, model, folder.tokenizer())) {
@@ -64,7 +63,7 @@ record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
         Draft draft = new Draft();
         String text = engine.run(request, draft).text();
         nanos += System.nanoTime() - start;
-        int[] written = draft.drawn.build().toArray();
+        int[] written = draft.sampled.build().toArray();
         tokens += written.length;
         int[] all = IntStream.concat(Arrays.stream(prompt), Arrays.stream(written)).toArray();
         TokenRoutes routes = reading.routes(all, prompt.length);

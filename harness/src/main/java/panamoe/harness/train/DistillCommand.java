@@ -27,9 +27,8 @@ import picocli.CommandLine.Option;
     description = {
       "Trains a shallower student from a trained teacher: Mixture-of-Students (DeepSpeed-MoE, section 4.2).",
       "A token's loss is its cross-entropy + alpha T^2 KL(teacher || student), the second part in a first stage only.",
-      "The student has the teacher's first layer and its last N - 1, in shape and, unless --from-scratch, in its"
-          + " first weights."
-          + " It is trained as the teacher was, on the same text, unless options say otherwise."
+      "The student has the teacher's first layer and its last N - 1: their shapes and, unless --from-scratch, their"
+          + " weights. It trains with the teacher's settings and text, except for options."
     },
     footer = {
       "",
@@ -39,12 +38,11 @@ import picocli.CommandLine.Option;
       "  panamoe distill --teacher demo --keep 0,1,3 --out kept    these layers of the teacher, counted from 0",
       "  panamoe distill --teacher demo --fall cosine --until 1 --out smooth",
       "  panamoe distill --teacher demo --ranks 4 --ep 2 --out student",
-      "  panamoe distill --out student --resume    goes on after the last checkpoint, in whichever stage that is",
+      "  panamoe distill --out student --resume    continues after the last checkpoint, in its stage",
       "",
-      "DIR then holds what train writes, and teacher.json: which checkpoint the student learns from."
+      "DIR then holds the files of train, and teacher.json: the checkpoint that the student learns from."
     })
 public final class DistillCommand extends RunCommand {
-  /** The settings of a student. */
   private static final List<String> OF_A_STUDENT =
       List.of(
           "--layers", "--keep", "--from-scratch", "--alpha", "--temperature", "--until", "--fall");
@@ -53,7 +51,7 @@ public final class DistillCommand extends RunCommand {
       names = "--teacher",
       paramLabel = "MODEL",
       description = {
-        "A run's folder, or one of its checkpoints. Required; with --resume, the new place of a teacher that was"
+        "A run's folder, or one of its checkpoints. Required; with --resume, the new path of a teacher that was"
             + " moved."
       })
   private Path teacher;
@@ -69,12 +67,12 @@ public final class DistillCommand extends RunCommand {
       names = "--keep",
       paramLabel = "LAYER",
       split = ",",
-      description = "The teacher's layers to keep, counted from 0, in place of these.")
+      description = "The teacher's layers to keep, counted from 0; replaces --layers.")
   private List<Integer> keep;
 
   @Option(
       names = "--from-scratch",
-      description = "The student starts from random weights, not from the teacher's.")
+      description = "Start from random weights, not from the teacher's.")
   private boolean fromScratch;
 
   @Option(
@@ -82,41 +80,41 @@ public final class DistillCommand extends RunCommand {
       paramLabel = "FILE",
       description = {
         "A config.json of the student: model, training and seed, and perhaps distillation. Any shape with the"
-            + " teacher's vocabulary. Goes with no other setting."
+            + " teacher's vocabulary. Excludes all other settings."
       })
   private Path configFile;
 
   @Option(
       names = "--alpha",
       paramLabel = "A",
-      description = "Weight of the teacher's part of the loss. Default: 1.")
+      description = "Weight of the KL term of the loss. Default: 1.")
   private Double alpha;
 
   @Option(
       names = "--temperature",
       paramLabel = "T",
-      description = "Of both softmaxes in the teacher's part. Default: 1.")
+      description = "Temperature of both softmaxes in the KL term. Default: 1.")
   private Double temperature;
 
   @Option(
       names = "--until",
       paramLabel = "F",
       description =
-          "The fraction of the tokens after which the teacher's part is 0. Default: 0.7; 1: the whole run.")
+          "Fraction of the tokens after which the KL term is 0. Default: 0.7; 1: the whole run.")
   private Double until;
 
   @Option(
       names = "--fall",
       paramLabel = "WAY",
-      description = "How alpha falls to 0: stop (at once; the default), linear or cosine.")
+      description = "How alpha falls to 0: stop (a step; the default), linear or cosine.")
   private Fall fall;
 
   @Option(
       names = "--teacher-cache",
       paramLabel = "DIR",
       description = {
-        "Keep what the teacher says in DIR, for other students of it on the same text: they need not ask again."
-            + " It changes no bit. With --resume name it again."
+        "Cache the teacher's states in DIR, for all its students on one text."
+            + " Changes no bit. Repeat it with --resume."
       })
   private Path teacherCache;
 
@@ -156,7 +154,7 @@ public final class DistillCommand extends RunCommand {
                 kept.config(folder.config()), training, shared.seed(), distillation(kept)));
   }
 
-  /** The paper's settings, with the options' changes. */
+  /** The paper's settings, changed by the options. */
   private DistillationConfig distillation(KeptLayers kept) {
     DistillationConfig paper = DistillationConfig.staged(fromScratch ? null : kept.layers());
     return new DistillationConfig(
@@ -168,10 +166,10 @@ public final class DistillCommand extends RunCommand {
         paper.layers());
   }
 
-  /** The layers that the options ask for. */
+  /** The teacher's layers that the options select. */
   private KeptLayers kept(ModelConfig deep) {
     if (keep != null && layers != null) {
-      throw shared.usage("--keep names the layers, --layers counts them: give one of them");
+      throw shared.usage("--keep lists layers, --layers counts them: give one of the two");
     }
     if (keep != null) {
       return new KeptLayers(keep);
@@ -181,7 +179,7 @@ public final class DistillCommand extends RunCommand {
     return KeptLayers.of(wanted, deep);
   }
 
-  /** The teacher's training, with the options' changes. */
+  /** The teacher's training, changed by the options. */
   private TrainConfig training(Checkpoint checkpoint) {
     TrainConfig training = RunConfig.trainingOf(checkpoint);
     if (dtype() != null) {
@@ -203,18 +201,18 @@ public final class DistillCommand extends RunCommand {
             read.model(), read.training(), read.seed(), DistillationConfig.staged(null));
   }
 
-  /** Refuses a student that this teacher cannot teach. */
+  /** Checks that this teacher fits the student. */
   private static void requireTeaches(ModelConfig teacher, RunConfig student) {
     teacher.requireLoss();
     Require.that(
         student.model().vocabulary() == teacher.vocabulary(),
-        "the student has a vocabulary of %d, the teacher one of %d: they must be the same",
+        "the student has a vocabulary of %d, the teacher one of %d: they must be equal",
         student.model().vocabulary(),
         teacher.vocabulary());
     Require.that(
-        student.training().sequence() <= teacher.context(),
+        student.training().batch().length() <= teacher.context(),
         "training.sequence is %d, but the teacher's context is %d",
-        student.training().sequence(),
+        student.training().batch().length(),
         teacher.context());
     List<Integer> from = student.distillation().layers();
     if (from != null) {

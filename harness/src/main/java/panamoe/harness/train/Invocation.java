@@ -11,12 +11,12 @@ import picocli.CommandLine.Model.CommandSpec;
 /**
  * The command that trains a run.
  *
- * @param command as a shell takes it
+ * @param command quoted for a shell
  * @param err for messages
  */
 record Invocation(String command, PrintWriter err) {
   /**
-   * @param err for messages, where it is not the command's own
+   * @param err for messages, instead of the command's own
    */
   static Invocation of(SharedOptions shared, PrintWriter err) {
     CommandSpec root = shared.command().root();

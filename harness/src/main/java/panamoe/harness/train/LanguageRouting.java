@@ -10,11 +10,9 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/**
- * Runs texts of known language through a model and counts which experts their tokens are sent to.
- */
+/** Runs documents of known language through a model and counts the experts of their tokens. */
 record LanguageRouting(RouteProbe reading) {
-  /** The number of texts per language, enough for a resolution of about a percent. */
+  /** Documents per language, enough for a resolution of about a percent. */
   private static final int TEXTS_PER_LANGUAGE = 24;
 
   /** The content of {@code routing.json}: for each MoE layer, tokens by language and expert. */

@@ -29,14 +29,14 @@ record MetricsFile(SafeFolder run) {
     return run.path().resolve(NAME);
   }
 
-  /** Appends a step's line; it is durable after {@link #force}. */
+  /** Appends a step's line; durable after {@link #force}. */
   void append(StepMetrics metrics) throws IOException {
     run.append(NAME, (metrics.toJson() + "\n").getBytes(StandardCharsets.UTF_8));
   }
 
   /**
-   * Forces all lines to the disk. Call it before the checkpoint of the last line's step is saved,
-   * so that no line of a saved step is lost.
+   * Forces all lines to the disk. Call it before saving the checkpoint of the last line's step, so
+   * that no line of a saved step is lost.
    */
   void force() throws IOException {
     if (run.has(NAME)) {
@@ -54,7 +54,7 @@ record MetricsFile(SafeFolder run) {
   }
 
   /**
-   * Bits per byte of the validation after {@code step}; empty if none was run, or its line is
+   * Bits per byte of the validation after {@code step}; empty if there was none, or its line is
    * damaged or missing.
    */
   OptionalDouble validation(long step) throws IOException {
@@ -85,7 +85,7 @@ record MetricsFile(SafeFolder run) {
     return kept.toByteArray();
   }
 
-  /** As bytes, so that a line that is not UTF-8 does not prevent reading the others. */
+  /** As bytes: a line that is not UTF-8 must not prevent reading the others. */
   private List<byte[]> lines() throws IOException {
     byte[] all = run.has(NAME) ? run.read(NAME) : new byte[0];
     List<byte[]> lines = new ArrayList<>();
@@ -98,7 +98,7 @@ record MetricsFile(SafeFolder run) {
     return lines;
   }
 
-  /** The step of a line; 0 if it has no valid step. */
+  /** The step of a line; 0 if it has none. */
   private static long step(JsonNode line) {
     JsonNode step = line.path("step");
     return step.isIntegralNumber() ? step.asLong(0) : 0;

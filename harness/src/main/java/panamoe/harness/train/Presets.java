@@ -4,13 +4,14 @@ import panamoe.config.ModelPresets;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
-/** The training settings of the presets. */
+/** The presets' training settings. */
 public final class Presets {
-  /** Tokens of the tokenizer that runs of the sizes from small on train on their text. */
+  /** Vocabulary of the tokenizer that runs of size small or base train on their text. */
   static final int VOCABULARY = 4096;
 
   private static final int BATCH = 8;
@@ -21,29 +22,21 @@ public final class Presets {
   private Presets() {}
 
   /**
-   * Settings in the place of a preset's; null for the preset's own. What is out of range is refused
-   * by an IllegalArgumentException that names the option.
+   * Settings that replace a preset's; null keeps the preset's. A value out of range throws an
+   * IllegalArgumentException that names the option.
    */
   record Chosen(Integer steps, Integer batch, Integer context, Double rate, Integer experts) {
     Chosen {
-      require(steps == null || steps >= 1, "--steps", steps, "1 or more");
-      require(batch == null || batch >= 1, "--batch", batch, "1 or more");
-      require(context == null || context >= 1, "--context", context, "1 or more");
-      require(
-          experts == null || experts >= 1 && experts <= MoeConfig.MAX_EXPERTS,
-          "--experts",
-          experts,
-          "1 to " + MoeConfig.MAX_EXPERTS);
-      require(rate == null || rate > 0 && rate < 10, "--lr", rate, "more than 0 and less than 10");
+      Require.that(steps == null || steps >= 1, "--steps is %s, expected 1 or more", steps);
+      Require.that(batch == null || batch >= 1, "--batch is %s, expected 1 or more", batch);
+      Require.that(context == null || context >= 1, "--context is %s, expected 1 or more", context);
+      boolean some = experts == null || experts >= 1 && experts <= MoeConfig.MAX_EXPERTS;
+      Require.that(some, "--experts is %s, expected 1 to %s", experts, MoeConfig.MAX_EXPERTS);
+      boolean usable = rate == null || rate > 0 && rate < 10;
+      Require.that(usable, "--lr is %s, expected more than 0 and less than 10", rate);
     }
 
-    private static void require(boolean holds, String option, Object given, String expected) {
-      if (!holds) {
-        throw new IllegalArgumentException(option + " is " + given + ", expected " + expected);
-      }
-    }
-
-    /** The preset's settings, except for the number of steps. */
+    /** The preset's settings with another number of steps. */
     static Chosen steps(Integer steps) {
       return new Chosen(steps, null, null, null, null);
     }
@@ -85,7 +78,7 @@ public final class Presets {
             size,
             architecture,
             vocabulary,
-            Math.max(training.sequence(), size.context()),
+            Math.max(training.batch().length(), size.context()),
             or(chosen.experts, size.experts())),
         training.withDType(dtype).withRecompute(recompute),
         seed);
@@ -96,7 +89,7 @@ public final class Presets {
     return settings(BASE_STEPS, BATCH, Math.min(256, context), 1e-3, 100);
   }
 
-  /** Settings to train a released model further: its weights are moved little. */
+  /** Settings to train a released model further: small updates. */
   static TrainConfig further(Chosen chosen, int context) {
     return chosen.training(FURTHER_STEPS, Math.min(256, context), 2e-5, 100);
   }
@@ -104,7 +97,9 @@ public final class Presets {
   private static TrainConfig settings(
       int steps, int batch, int sequence, double rate, int evaluateEvery) {
     long warmup = (long) Math.min(steps / 10, 100) * batch * sequence;
-    return TrainConfig.of(steps, batch, sequence, rate, rate / 10, warmup, evaluateEvery)
-        .withCheckpointEvery(CHECKPOINT_EVERY);
+    return TrainConfig.of(
+            new TrainConfig.Schedule(steps, rate, rate / 10, warmup),
+            new TrainConfig.Batch(batch, sequence, 1))
+        .with(TrainConfig.Checkpoints.of(evaluateEvery, CHECKPOINT_EVERY));
   }
 }

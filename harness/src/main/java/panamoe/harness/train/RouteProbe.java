@@ -20,12 +20,12 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** A trained model reads a text, and its gates are observed. Collective on ranks. */
+/** Runs a trained model on text and observes its gates. Collective on ranks. */
 record RouteProbe(Backend backend, LanguageModel model, Tokenizer tokenizer) {
-  /** The experts of a token that a report tells of. */
-  private static final int TOLD = 2;
+  /** Experts per token in a report. */
+  private static final int SHOWN = 2;
 
-  /** Reads tokens, as many as the model's context has. */
+  /** Runs the model on tokens, at most a context. */
   void read(int[] tokens, RouteObserver observer) {
     int length = Math.min(tokens.length, model.config().context());
     try (TensorScope scope = TensorScope.confined(backend)) {
@@ -36,11 +36,11 @@ record RouteProbe(Backend backend, LanguageModel model, Tokenizer tokenizer) {
   }
 
   /**
-   * Where a text's tokens are sent.
+   * The experts of a sequence's tokens.
    *
-   * @param tokens no more than the model's context
-   * @param first the first token that is told of; those before are a prompt
-   * @return null of a dense model
+   * @param tokens at most the model's context
+   * @param first the first reported token; earlier ones are a prompt
+   * @return null for a dense model
    */
   TokenRoutes routes(int[] tokens, int first) {
     List<TokenRoutes.Layer> layers = new ArrayList<>();
@@ -59,29 +59,29 @@ record RouteProbe(Backend backend, LanguageModel model, Tokenizer tokenizer) {
     float[][] weights = new float[tokens][];
     for (int token = 0; token < tokens; token++) {
       int row = first + token;
-      Map<Integer, Float> told = new LinkedHashMap<>();
+      Map<Integer, Float> shown = new LinkedHashMap<>();
       IntStream.range(row * topK, (row + 1) * topK)
           .boxed()
-          .sorted(Comparator.comparingDouble(place -> -weight[place]))
-          .limit(TOLD)
-          .forEach(place -> told.put(choice[place], weight[place]));
+          .sorted(Comparator.comparingDouble(slot -> -weight[slot]))
+          .limit(SHOWN)
+          .forEach(slot -> shown.put(choice[slot], weight[slot]));
       IntStream.range(0, experts)
-          .filter(expert -> !told.containsKey(expert))
+          .filter(expert -> !shown.containsKey(expert))
           .boxed()
           .sorted(Comparator.comparingDouble(expert -> -score[row * experts + expert]))
-          .limit(Math.max(0, TOLD - topK))
-          .forEach(expert -> told.put(expert, score[row * experts + expert]));
-      best[token] = told.keySet().stream().mapToInt(Integer::intValue).toArray();
-      weights[token] = new float[told.size()];
+          .limit(Math.max(0, SHOWN - topK))
+          .forEach(expert -> shown.put(expert, score[row * experts + expert]));
+      best[token] = shown.keySet().stream().mapToInt(Integer::intValue).toArray();
+      weights[token] = new float[shown.size()];
       int at = 0;
-      for (float value : told.values()) {
+      for (float value : shown.values()) {
         weights[token][at++] = Math.round(1e3f * value) / 1e3f;
       }
     }
-    return new TokenRoutes.Layer(layer, experts, Math.min(topK, TOLD), best, weights);
+    return new TokenRoutes.Layer(layer, experts, Math.min(topK, SHOWN), best, weights);
   }
 
-  /** A character whose bytes are spread over tokens is one piece with all of them. */
+  /** A character whose bytes are spread over tokens forms one piece with all of them. */
   private TokenRoutes inPieces(int[] tokens, int first, List<TokenRoutes.Layer> layers) {
     Utf8Stream characters = first == 0 ? tokenizer.decoding() : new Utf8Stream();
     List<String> pieces = new ArrayList<>();

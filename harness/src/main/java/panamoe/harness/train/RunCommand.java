@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import panamoe.comm.CommunicationException;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
@@ -28,21 +27,21 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 
 /**
- * A command that trains into a folder, begins or resumes, alone or on ranks. What it trains, its
- * subclass says.
+ * A command that trains into a folder: a new or a resumed run, on one rank or several. The subclass
+ * chooses what to train.
  */
 abstract class RunCommand implements Subcommand {
   /**
-   * What a new run starts from.
+   * The start of a new run.
    *
-   * @param teacher null without one
+   * @param teacher null: none
    */
   record Start(RunConfig config, ModelFolder teacher) {}
 
-  /** Options for what a run computes, that every such command has. */
+  /** Options of every command that change what a run computes. */
   static final List<String> SETTINGS = List.of("--steps", "--dtype", "--recompute", "--seed");
 
-  /** How the refusal of options beside {@code --config} begins. */
+  /** Begins the message that refuses options with {@code --config}. */
   static final String CONFIG_HOLDS = "--config holds every setting; leave out ";
 
   @Mixin SharedOptions shared;
@@ -52,19 +51,19 @@ abstract class RunCommand implements Subcommand {
   @Option(
       names = {"-o", "--out"},
       paramLabel = "DIR",
-      description = "Where the run goes. Required.")
+      description = "Folder of the run. Required.")
   private Path out;
 
   @Option(
       names = "--resume",
-      description = "Go on after the last checkpoint in DIR, on the same text.")
+      description = "Continue after the last checkpoint in DIR, on the same text.")
   private boolean resume;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       description =
-          "Optimizer steps in all. Default: the preset's or the teacher's; with --resume, as many as before.")
+          "Optimizer steps in total. Default: the preset's or the teacher's; with --resume, as many as before.")
   Integer steps; // null for the default
 
   @Option(
@@ -75,10 +74,10 @@ abstract class RunCommand implements Subcommand {
 
   @Option(
       names = "--recompute",
-      description = "Keep less memory: compute each layer again in the backward.")
+      description = "Use less memory: compute each layer again in the backward.")
   boolean recompute;
 
-  @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
+  @Option(names = "--explain-topology", description = "Print what each rank would hold, and exit.")
   private boolean explain;
 
   @Override
@@ -102,14 +101,14 @@ abstract class RunCommand implements Subcommand {
   }
 
   /**
-   * What a new run starts from; read before its folder is created.
+   * The start of a new run; read before its folder is created.
    *
    * @throws ParameterException if options contradict each other
    */
   abstract Start start() throws IOException;
 
   /**
-   * The text of a new run where none is named.
+   * The text of a new run if no option names one.
    *
    * @param start of the run
    */
@@ -118,31 +117,31 @@ abstract class RunCommand implements Subcommand {
   /**
    * The tokenizer of a new run.
    *
-   * @param read the run's text, on which it may be trained
+   * @param read the run's text, to train a tokenizer on
    * @param err for messages
    */
   abstract RunTokenizer tokenizer(Start start, TrainingText read, PrintWriter err)
       throws IOException, InterruptedException;
 
-  /** The command's own options for what a resumed run has in its folder. */
+  /** The command's own options whose values a resumed run has in its folder. */
   abstract List<String> settings();
 
-  /** The teacher that the options name; null if they name none. */
+  /** The teacher that the options name; null: none. */
   Path teacher() {
     return null;
   }
 
-  /** The folder that keeps what the teacher says; null for none. */
+  /** The folder of the teacher's cache; null: none. */
   Path teacherCache() {
     return null;
   }
 
-  /** The released model whose weights a new run starts with; null: random ones. */
+  /** The released model whose weights a new run starts with; null: random weights. */
   ModelFolder origin() {
     return null;
   }
 
-  /** Starts a new run. Everything that could refuse it is checked before its folder is created. */
+  /** Starts a new run. All checks come before its folder is created. */
   private Optional<TrainingResult> begin(Topology topology, PrintWriter err) throws Exception {
     Start start = start();
     RunConfig config = start.config();
@@ -155,21 +154,11 @@ abstract class RunCommand implements Subcommand {
     RunTokenizer tokenizer = tokenizer(start, read, err);
     TrainingInputs material =
         TrainingInputs.of(read, tokenizer.tokenizer(), config, start.teacher());
-    try (RunFolder folder = rankOptions.leads() ? RunPath.create(out) : RunFolder.follow(out)) {
-      try {
-        return onRanks(err).train(folder, config, material, tokenizer);
-      } catch (CommunicationException e) {
-        throw e; // the run is sound, and may be resumed when the lost rank is back
-      } catch (Exception e) {
-        if (folder.discard(e)) {
-          err.println("no checkpoint was saved: what the run wrote into " + out + " is removed");
-        }
-        throw e;
-      }
-    }
+    RunFolder folder = rankOptions.leads() ? RunPath.create(out) : RunFolder.follow(out);
+    return RunPath.inNew(
+        folder, err, () -> onRanks(err).train(folder, config, material, tokenizer));
   }
 
-  /** Resumes a run. */
   private Optional<TrainingResult> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
     try (RunFolder folder = rankOptions.leads() ? RunPath.open(out) : RunFolder.follow(out)) {
@@ -177,7 +166,7 @@ abstract class RunCommand implements Subcommand {
       RunSources sources = new RunSources(folder);
       progress.requireCheckpoints(folder.config());
       RunConfig config = further(folder.config(), progress);
-      if (teacher() != null) { // another one is refused, also where none is asked any more
+      if (teacher() != null) { // refuses another teacher, even if the remaining steps need none
         sources.teacher(teacher());
       }
       Optional<TrainingResult> complete = progress.outcome(config);
@@ -193,16 +182,16 @@ abstract class RunCommand implements Subcommand {
     }
   }
 
-  /** Whether a run asks a teacher from a step on, or starts from its layers. */
+  /** Whether a run needs a teacher from a step on, or starts from its layers. */
   private static boolean needsTeacher(RunConfig config, long done) {
     return config.asksTeacher(done)
         || done == 0 && config.distillation() != null && config.distillation().layers() != null;
   }
 
-  /** The settings of a resumed run, with the requested number of steps. */
+  /** The settings of a resumed run with the requested number of steps. */
   private RunConfig further(RunConfig config, RunProgress progress) {
     RunConfig further = steps == null ? config : shared.checked(() -> config.withSteps(steps));
-    int wanted = further.training().steps();
+    int wanted = further.training().schedule().steps();
     long done = progress.stepsDone();
     if (wanted < done) {
       String refused =
@@ -223,12 +212,12 @@ abstract class RunCommand implements Subcommand {
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {
     shared.checked(() -> config.requireFits(topology));
     long available = rankOptions.memoryAvailable(shared);
-    // Ranks of one process share its memory unless each has a card. How several processes share
+    // Ranks of one process share its memory unless each has a GPU. How several processes share
     // memory is unknown here.
     if (rankOptions.oneProcess()) {
       MemoryForecast forecast = MemoryForecast.of(config.model(), config.training(), topology);
       (teacher == null ? forecast : forecast.with(teacher.config(), config.training(), topology))
-          .requireFits(available, rankOptions.cards() ? 1 : topology.ranks());
+          .requireFits(available, rankOptions.gpus() ? 1 : topology.ranks());
     }
   }
 
@@ -249,14 +238,14 @@ abstract class RunCommand implements Subcommand {
     requireNone(
         fixed,
         Words.of(
-            "--resume goes on with the settings in %s, of which --steps alone may change; leave out ",
+            "--resume continues with the settings in %s, of which only --steps may change; leave out ",
             out.resolve(RunFolder.CONFIG)));
   }
 
   /**
    * Refuses options.
    *
-   * @param sentence that their names end
+   * @param sentence begins the message, which the options' names complete
    */
   void requireNone(List<String> options, String sentence) {
     ParseResult words = shared.command().commandLine().getParseResult();
@@ -266,7 +255,7 @@ abstract class RunCommand implements Subcommand {
     }
   }
 
-  /** The requested dtype of computing; null for the default. */
+  /** The requested compute dtype; null for the default. */
   DType dtype() {
     return dtype == null ? null : dtype.dtype();
   }

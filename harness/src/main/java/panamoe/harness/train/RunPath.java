@@ -1,13 +1,16 @@
 package panamoe.harness.train;
 
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import panamoe.comm.CommunicationException;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.report.RunDirectory;
 import panamoe.io.Require;
@@ -34,25 +37,26 @@ public final class RunPath {
   }
 
   /**
-   * As {@link #requireFree}, of a command that trains: a run that is there may go on.
+   * Like {@link #requireFree}, for commands that can resume: the message for an existing run
+   * suggests it.
    *
-   * @throws IllegalArgumentException as {@link #requireFree} throws it
+   * @throws IllegalArgumentException if the path is not free
    */
   static void requireNew(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
       String command = Files.exists(path.resolve(RunFolder.TEACHER)) ? "distill" : "train";
       throw Require.refusal(
-          "%s already holds a run; %s --resume goes on with it, or choose another --out",
+          "%s already holds a run; continue it by %s --resume, or choose another --out",
           path, command);
     }
     requireFree(path);
   }
 
   /**
-   * Throws if a new run must not begin at this path; creates nothing.
+   * Checks that a new run may begin at this path; creates nothing.
    *
    * @throws IllegalArgumentException if the path is a file, or a folder that is not writable or
-   *     holds more than the remains of a run that was killed while it began
+   *     holds anything but the first files of a killed run
    */
   public static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
@@ -72,11 +76,31 @@ public final class RunPath {
   /**
    * Creates the folder of a new run.
    *
-   * @throws IllegalArgumentException as {@link #requireFree} throws it
+   * @throws IllegalArgumentException if the path is not free
    */
   public static RunFolder create(Path path) throws IOException {
     requireFree(path);
     return RunFolder.create(path);
+  }
+
+  /**
+   * Trains in the folder of a new run, and closes it. If that fails before a checkpoint is saved,
+   * removes the run's files and prints that, but not if a rank was lost: the run may be resumed.
+   */
+  static <T> T inNew(RunFolder opened, PrintWriter err, Callable<T> training) throws Exception {
+    try (RunFolder folder = opened) {
+      try {
+        return training.call();
+      } catch (Exception e) {
+        if (!(e instanceof CommunicationException) && folder.discard(e)) {
+          err.println(
+              "no checkpoint was saved: the files that the run wrote into "
+                  + folder.path()
+                  + " are removed");
+        }
+        throw e;
+      }
+    }
   }
 
   /**
@@ -90,8 +114,8 @@ public final class RunPath {
   }
 
   /**
-   * The remains of a run include a lock and the folder for checkpoints, which are created first;
-   * without them the files belong to something else.
+   * A killed run leaves a lock and the folder for checkpoints, which are created first; without
+   * them the files belong to something else.
    */
   private static boolean holdsOnlyBeginnings(Path folder) throws IOException {
     Set<String> names = names(folder);

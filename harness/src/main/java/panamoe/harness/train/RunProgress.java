@@ -13,7 +13,7 @@ import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import panamoe.train.TrainConfig;
 
-/** How far a run has come, by the checkpoints, metrics and report in its folder. */
+/** The progress of a run, from the checkpoints, metrics and report in its folder. */
 record RunProgress(RunFolder folder, MetricsFile metrics) {
   RunProgress(RunFolder folder) {
     this(folder, new MetricsFile(folder.files()));
@@ -31,10 +31,10 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
   /**
    * Refuses a run whose checkpoints were removed, because starting again would overwrite its
    * metrics. A run that was killed before its first checkpoint still has the empty folder, and no
-   * metrics after the step of that checkpoint.
+   * metrics after that checkpoint's step.
    *
-   * @throws IllegalArgumentException if checkpoints were saved but are gone, or a released model's
-   *     weights are, with which the run began
+   * @throws IllegalArgumentException if saved checkpoints, or the released model's weights that the
+   *     run began with, are gone
    */
   void requireCheckpoints(RunConfig config) throws IOException {
     CheckpointStore saved = store();
@@ -43,10 +43,10 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     }
     Require.that(
         !folder.isFurther(),
-        "the run in %s has lost the weights that it began with, or was ended before it had written them: remove the folder, and begin again with panamoe train --from",
+        "the run in %s has lost the weights that it began with, or was killed before they were written: remove the folder, and begin again with panamoe train --from",
         folder.path());
     long done = metrics.lastStep();
-    int every = config.training().checkpointEvery();
+    int every = config.training().checkpoints().every();
     boolean everSaved =
         Files.notExists(folder.checkpoints())
             || saved.savedBefore()
@@ -54,14 +54,14 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
             || every > 0 && done > every;
     if (everSaved && done > 0) {
       throw Require.refusal(
-          "the checkpoints of the run in %s are missing: by its %s it has come to step %s, but"
+          "the checkpoints of the run in %s are missing: its %s ends at step %s, but"
               + " %s holds none; put them back, or start a new run in another --out",
           folder.path(), MetricsFile.NAME, done, folder.checkpoints());
     }
   }
 
   /**
-   * The outcome of a finished run: its last step is saved, and its plots and report are written.
+   * The result of a finished run, whose last step is saved and whose report is written.
    *
    * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
    *     damaged
@@ -70,21 +70,21 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     TrainConfig training = config.training();
     boolean reported = followsMetrics(RunFolder.REPORT) && followsMetrics(RunFolder.PLOTS);
     Optional<Checkpoint> last = reported ? latest() : Optional.empty();
-    if (last.isEmpty() || last.get().step() < training.steps()) {
+    if (last.isEmpty() || last.get().step() < training.schedule().steps()) {
       return Optional.empty();
     }
     RunCheckpoints.requireTrainedBy(config, last.get());
-    OptionalDouble bits = metrics.validation(training.steps());
+    OptionalDouble bits = metrics.validation(training.schedule().steps());
     if (bits.isEmpty()) {
-      return Optional.empty(); // it stopped at a step that a later call made the last one
+      return Optional.empty(); // it was stopped at a step that a later call made the last
     }
     last.get().verify();
     return Optional.of(
         new TrainingResult(
             folder.path(),
-            training.steps(),
-            training.steps(),
-            training.tokensPerStep(),
+            training.schedule().steps(),
+            training.schedule().steps(),
+            training.batch().tokens(),
             bits.getAsDouble(),
             0,
             0,

@@ -9,7 +9,7 @@ import panamoe.train.RunFolder;
 import panamoe.train.TeacherRecord;
 import panamoe.train.TextRecord;
 
-/** What a run was started on, its text and its teacher: it is not resumed on another. */
+/** The text and the teacher that a run was started on; it is not resumed on others. */
 record RunSources(RunFolder folder) {
   /**
    * Reads the text of the run.
@@ -25,7 +25,7 @@ record RunSources(RunFolder folder) {
     if (!found.sha256().equals(record.sha256())) {
       throw moved != null
           ? Require.refusal(
-              "the run in %s was started on another text; without --text, --data and --languages it resumes its own",
+              "the run in %s was started on another text; leave out --text, --data and --languages to resume it",
               folder.path())
           : Require.refusal(
               "the text %s has changed since the run in %s was started on it",
@@ -40,8 +40,8 @@ record RunSources(RunFolder folder) {
   /**
    * Opens the teacher of the run.
    *
-   * @param moved its new place, which is recorded; null if it has not moved
-   * @throws IllegalArgumentException if it is missing or has become another
+   * @param moved its new path, which is recorded; null if it has not moved
+   * @throws IllegalArgumentException if it is missing or has changed
    */
   ModelFolder teacher(Path moved) {
     TeacherRecord record =

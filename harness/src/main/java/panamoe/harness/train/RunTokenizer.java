@@ -20,7 +20,7 @@ import panamoe.open.TokenizerFiles;
 /**
  * A new run's tokenizer.
  *
- * @param files the contents of its files, {@code tokenizer.json} among them; empty for bytes
+ * @param files contents of its files, including {@code tokenizer.json}; empty for bytes
  */
 public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
   private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;
@@ -38,7 +38,7 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
             Map.of(TokenizerFiles.TOKENIZER, Files.readAllBytes(file)));
   }
 
-  /** The tokenizer of a model, with what goes with it. */
+  /** The tokenizer of a model, with all its files. */
   public static RunTokenizer of(ModelFolder model) {
     return new RunTokenizer(model.tokenizer(), model.tokenizerFiles().contents());
   }
@@ -50,7 +50,7 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
   }
 
   /**
-   * Trains a tokenizer on the training part of a text; see below.
+   * Trains a tokenizer on the training part of a text.
    *
    * @throws panamoe.io.DataException if the text gives fewer tokens
    */
@@ -59,7 +59,7 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
     return of(train(text.corpus().passages(Corpus.Part.TRAINING), vocabulary, threads, err));
   }
 
-  /** Trains a tokenizer and prints, every few seconds, how far it is. */
+  /** Trains a tokenizer and prints its progress every few seconds. */
   static TrainedBpe train(List<String> texts, int vocabulary, int threads, PrintWriter err)
       throws InterruptedException {
     err.println("training a tokenizer");

@@ -5,7 +5,7 @@ import java.util.Set;
 import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Option;
 
-/** The options for a text, or a part of the default corpus: {@code @Mixin TextSource source}. */
+/** The options for a text or a part of the default corpus: {@code @Mixin TextSource source}. */
 public final class TextSource {
   @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
   private Path text;
@@ -24,7 +24,6 @@ public final class TextSource {
         "--languages chooses from the default corpus and does not go with --text");
   }
 
-  /** Whether the options name either. */
   boolean isNamed() {
     return text != null || !languages.isEmpty();
   }

@@ -36,7 +36,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  panamoe tokenizer --languages en,de --vocabulary 2048 --out two.json",
       "  panamoe train --tokenizer novels.json --text ~/novels --out novels",
       "",
-      "It reads the whole text; train --vocabulary N trains one on the part that the run trains on."
+      "It trains on the whole text; train --vocabulary N uses only the part that the run trains on."
     })
 public final class TokenizerCommand implements Subcommand {
   @Mixin private SharedOptions shared;
@@ -47,14 +47,14 @@ public final class TokenizerCommand implements Subcommand {
       paramLabel = "N",
       required = true,
       description =
-          "Tokens in all: the end of a text, 256 bytes and the merges; 258 or more. Required.")
+          "Tokens in total: end of text, 256 bytes and the merges; 258 or more. Required.")
   private int vocabulary;
 
   @Option(
       names = {"-o", "--out"},
       paramLabel = "FILE",
       required = true,
-      description = "Where the tokenizer goes: a file that does not exist. Required.")
+      description = "File for the tokenizer; must not exist. Required.")
   private Path out;
 
   @Override

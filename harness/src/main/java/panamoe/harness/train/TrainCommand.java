@@ -37,25 +37,25 @@ import picocli.CommandLine.Option;
       "  panamoe train --preset tiny --out first",
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
-      "  panamoe train --data tokens --out novels   on what panamoe data prepare wrote",
+      "  panamoe train --data tokens --out novels   on tokens of panamoe data prepare",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
       "  panamoe train --text ~/novels --vocabulary 4096 --out words",
       "  panamoe train --text ~/novels --batch 16 --lr 1e-3 --experts 16 --out larger",
-      "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
+      "  panamoe train --out novels --resume   continues after the last checkpoint, bit for bit",
       "  panamoe train --out novels --resume --steps 4000   trains a finished run further, up to step 4000",
       "  panamoe train --from ~/Qwen3-30B-A3B --text ~/novels --steps 200 --out mine   trains a released model further",
-      "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
+      "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology prints them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
       "  PANAMOE_RANK=0 panamoe train --comm tcp --out moe   one of several processes without mpirun",
-      "  mpirun -n 4 panamoe train --comm nccl --device cuda --out moe   a card for each rank",
+      "  mpirun -n 4 panamoe train --comm nccl --device cuda --out moe   a GPU for each rank",
       "  panamoe train --ranks 2 --overlap 2 --trace moe.json --out moe   a timeline of the ranks",
       "",
-      "DIR then holds config.json, metrics.jsonl (one line a step), checkpoints/, report.html and plots/.",
-      "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads, and on",
-      "the number of ranks, or what they hold, only as far as sums round: --resume goes on with any other."
+      "DIR then holds config.json, metrics.jsonl (one line per step), checkpoints/, report.html and plots/.",
+      "A run's result depends on config.json, the text and the tokenizer, not on the number of threads. The ranks and",
+      "their topology change only rounding; --resume may change them."
     })
 public final class TrainCommand extends RunCommand {
-  /** What a released model, or one that a config describes, decides itself. */
+  /** Options that conflict with a released model or a config. */
   private static final List<String> OF_THE_MODEL =
       List.of("--preset", "--arch", "--experts", "--tokenizer", "--vocabulary");
 
@@ -70,16 +70,14 @@ public final class TrainCommand extends RunCommand {
       names = "--config",
       paramLabel = "FILE",
       description =
-          "A config.json, as a run writes it: model, training and seed. Excludes --preset, --arch, --lr, --batch, "
-              + "--context, --experts, --steps, --dtype, --recompute, --seed and --resume.")
+          "A config.json, as a run writes it: model, training and seed. Excludes --preset, --arch, --lr, --batch, --context, --experts, --steps, --dtype, --recompute, --seed and --resume.")
   private Path configFile;
 
   @Option(
       names = "--from",
       paramLabel = "MODEL",
       description = {
-        "Train a released model further: the folder of one of Hugging Face's, or a .gguf file, whose shape, weights and"
-            + " tokenizer the run takes. Default: 200 steps. Goes with --config if that describes the same model; excludes --preset,"
+        "Train a released model further: a Hugging Face folder or a .gguf file; the run has its shape, weights and tokenizer. Default: 200 steps. Goes with --config if that describes the same model; excludes --preset,"
             + " --arch, --experts, --tokenizer and --vocabulary."
       })
   private Path from;
@@ -89,8 +87,7 @@ public final class TrainCommand extends RunCommand {
       paramLabel = "ARCH",
       description =
           "dense, moe (experts in every 2nd layer), pr-moe (pyramid-residual; the default), deepseek"
-              + " (moe with a shared expert and DeepSeek-V3's gate) or mixtral (the best two experts of every layer,"
-              + " SwiGLU, RMSNorm: a model that export writes for transformers and llama.cpp).")
+              + " (moe with a shared expert and DeepSeek-V3's gate) or mixtral (two experts per token in every layer, SwiGLU, RMSNorm: export writes it for transformers and llama.cpp).")
   private Architecture architecture;
 
   @Mixin private ChosenSettings settings;
@@ -105,7 +102,7 @@ public final class TrainCommand extends RunCommand {
       names = "--vocabulary",
       paramLabel = "N",
       description = {
-        "Train a tokenizer of N tokens first, on the text that the run trains on; 257: work on bytes. Not with"
+        "First train a tokenizer of N tokens on the run's training text; 257: work on bytes. Not with"
             + " --tokenizer. Default: 257 with --preset tiny or --config, otherwise 4096."
       })
   private Integer vocabulary;
@@ -115,7 +112,7 @@ public final class TrainCommand extends RunCommand {
   @Override
   Start start() throws IOException {
     if (from != null) {
-      requireNone(OF_THE_MODEL, "--from takes the model's own shape and tokenizer; leave out ");
+      requireNone(OF_THE_MODEL, "--from uses the model's own shape and tokenizer; leave out ");
       origin = BaseModel.open(from);
       return new Start(furtherConfig(), null);
     }
@@ -124,7 +121,7 @@ public final class TrainCommand extends RunCommand {
     }
     shared.require(
         texts.data() == null || tokenizer == null && vocabulary == null,
-        "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
+        "--data has its own tokenizer and does not go with --tokenizer and --vocabulary");
     if (!trainsTokenizer()) {
       return new Start(config(givenTokenizer().tokenizer().vocabularySize()), null);
     }
@@ -137,7 +134,7 @@ public final class TrainCommand extends RunCommand {
     return origin == null ? null : origin.folder();
   }
 
-  /** The settings with which a released model is trained further. */
+  /** The settings of further training of a released model. */
   private RunConfig furtherConfig() throws IOException {
     if (texts.data() != null) {
       origin.requireTokensOf(texts.data());

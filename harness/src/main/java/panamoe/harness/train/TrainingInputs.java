@@ -7,9 +7,9 @@ import panamoe.open.ModelFolder;
 import panamoe.train.RunConfig;
 
 /**
- * A run's text, tokenizer, training data and teacher; all ranks of a process share it.
+ * A run's text, tokenizer, training data and teacher; shared by all ranks of a process.
  *
- * @param teacher null without one
+ * @param teacher null: none
  */
 public record TrainingInputs(
     TrainingText text, Tokenizer tokenizer, TrainingData data, ModelFolder teacher) {
@@ -26,7 +26,8 @@ public record TrainingInputs(
     return new TrainingInputs(
         text,
         tokenizer,
-        new TrainingData(text.tokens(), tokenizer, config.training().sequence(), config.seed()),
+        new TrainingData(
+            text.tokens(), tokenizer, config.training().batch().length(), config.seed()),
         teacher);
   }
 }

@@ -29,10 +29,10 @@ import panamoe.train.TeacherRecord;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Trains a run on every rank of this process, once all ranks have agreed on what they train.
+ * Trains a run on every rank of this process, after all ranks have compared settings and data.
  *
- * @param origin the released model whose weights a new run starts with; null: random ones
- * @param teacherCache the folder that keeps what the teacher says; null for none
+ * @param origin the released model whose weights a new run starts with; null: random weights
+ * @param teacherCache folder of the teacher's cache; null: none
  * @param caller for messages
  */
 record TrainingOnRanks(
@@ -40,7 +40,7 @@ record TrainingOnRanks(
   /**
    * Begins or resumes a run.
    *
-   * @param begun the tokenizer of a new run; null for a resumed one
+   * @param begun tokenizer of a new run; null for a resumed run
    * @return empty if it was interrupted
    */
   Optional<TrainingResult> train(
@@ -76,16 +76,16 @@ record TrainingOnRanks(
         });
   }
 
-  /** Trains nothing: this process finds the run finished, and so must the others. */
+  /** Checks that all processes find the run finished; trains nothing. */
   Optional<TrainingResult> finished(RunConfig config, TrainingResult outcome) throws Exception {
     return agreed(config, true, (_, _, _) -> Optional.of(outcome));
   }
 
   /**
-   * Runs {@code body} after a check that all processes have the same settings and build, and agree
-   * on whether anything is left to train.
+   * Runs {@code body} after a check that all processes have equal settings and builds, and agree
+   * whether the run is finished.
    *
-   * @param complete whether this process finds nothing left to train
+   * @param complete whether this process finds the run finished
    */
   private Optional<TrainingResult> agreed(
       RunConfig config, boolean complete, RankRun.Body<Optional<TrainingResult>> body)
@@ -101,15 +101,14 @@ record TrainingOnRanks(
     Map<String, String> settings = ConfigJson.values(ConfigJson.tree(config));
     settings.put("build of checksum", BuildHash.ofClasses());
     settings.put("native library of checksum", BuildHash.ofLibrary());
-    // Completeness depends on file times, which a network file system may show
-    // differently to each machine for a while.
+    // Completeness depends on file times; over a network file system, machines may see them late.
     settings.put(
         "in the run's folder, which must look the same on all machines,",
         complete ? "a finished run" : "an unfinished run");
     return settings;
   }
 
-  /** The run's checkpoint of step 0, which it goes on from. */
+  /** Saves the checkpoint of step 0. */
   private void saveOrigin(RunFolder folder, RunConfig config, BooleanSupplier stop)
       throws InterruptedException {
     Map<String, long[]> shapes = ModelTensors.shapes(config.model());
@@ -140,9 +139,9 @@ record TrainingOnRanks(
   }
 
   /**
-   * FLOAT32 elements of a large model, whose writing ends when the run is asked to.
+   * The model's tensors in FLOAT32; writing them ends when the run is asked to stop.
    *
-   * @param refusal where a value is not finite: every loss would be NaN
+   * @param refusal message for a value that is not finite: every loss would be NaN
    */
   private record Beginning(String refusal, Elements elements, BooleanSupplier stop)
       implements Elements {

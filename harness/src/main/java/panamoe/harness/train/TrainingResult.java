@@ -9,12 +9,12 @@ import panamoe.io.Words;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The outcome of a run.
+ * The result of a run.
  *
  * @param before steps done before this process began to train
  * @param steps in total
  * @param bitsPerByte on the validation text
- * @param validationTokens of which that is; 0 if unknown
+ * @param validationTokens predicted for that; 0 if unknown
  * @param seconds of training in this process
  */
 record TrainingResult(

@@ -42,9 +42,9 @@ import panamoe.train.Validation;
 /**
  * Trains one run from its first or last saved step to its end, and writes its files.
  *
- * @param teacherCache folder of what the teacher says; null: it is asked at every step
+ * @param teacherCache folder of the teacher's cache; null: the teacher runs in every step
  * @param fresh whether the run is new, not resumed
- * @param caller whose messages are rank 0's
+ * @param caller receives rank 0's messages
  */
 record TrainingRun(
     Ranks ranks,
@@ -62,12 +62,12 @@ record TrainingRun(
    * @return empty if it was stopped
    */
   Optional<TrainingResult> run(BooleanSupplier stop) throws IOException {
-    tell("text: %s", material.text().source());
+    print("text: %s", material.text().source());
     Optional<Checkpoint> latest = RunCheckpoints.latest(folder.checkpoints(), config, ranks);
     try (LanguageModel model = new LanguageModel(config.model(), ranks);
         Objective objective = objective()) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
-      tell(
+      print(
           "model: %,d parameters, experts by layer %s, on %s%s",
           parameters(),
           config.model().experts(),
@@ -78,8 +78,7 @@ record TrainingRun(
       latest
           .map(checkpoints::restore)
           .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), () -> begun(checkpoints));
-      if (ranks
-          .first()) { // only after the restore, so that a run that cannot continue stays unchanged
+      if (ranks.first()) { // only after the restore: a run that cannot continue stays unchanged
         metrics().rewind(trainer.step()); // first: it refuses a damaged file
         folder.reconfigure(config);
         folder.history().add(trainedBy());
@@ -91,7 +90,7 @@ record TrainingRun(
         return Optional.empty();
       }
       double seconds = (System.nanoTime() - start) / 1e9;
-      tellTraffic();
+      printTraffic();
       if (config.model().hasExperts()) {
         read(new RouteProbe(backend, model, material.tokenizer()));
       }
@@ -100,7 +99,7 @@ record TrainingRun(
               folder.path(),
               before,
               trainer.step(),
-              config.training().tokensPerStep(),
+              config.training().batch().tokens(),
               bits.getAsDouble(),
               Validation.tokens(config.training(), material.data()),
               seconds,
@@ -112,7 +111,7 @@ record TrainingRun(
     return new MetricsFile(folder.files());
   }
 
-  private void tell(String pattern, Object... values) {
+  private void print(String pattern, Object... values) {
     if (ranks.first()) {
       caller.err().println(Words.of(pattern, values));
     }
@@ -131,10 +130,10 @@ record TrainingRun(
         material.text().attribution());
   }
 
-  /** Asks where the tokens of texts are sent. */
+  /** Records the experts of validation tokens for the report. */
   private void read(RouteProbe reading) {
     if (material.text().multilingual()) {
-      tell("asking which experts each language uses");
+      print("measuring which experts each language uses");
       List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
       write(RunFolder.ROUTING, new LanguageRouting(reading).of(passages));
     }
@@ -161,10 +160,12 @@ record TrainingRun(
     boolean stopped = false;
     LiveReport report = new LiveReport(folder.path());
     try (TrainingProgress progress =
-        ranks.first() ? TrainingProgress.onStandardError(trainer.step(), training.steps()) : null) {
+        ranks.first()
+            ? TrainingProgress.onStandardError(trainer.step(), training.schedule().steps())
+            : null) {
       while (!trainer.finished() && !stopped) {
         StepMetrics metrics = trainer.next();
-        if (trainer.finished() || due(trainer.step(), training.evaluateEvery())) {
+        if (trainer.finished() || due(trainer.step(), training.checkpoints().evaluateEvery())) {
           bits = OptionalDouble.of(trainer.evaluate());
           metrics = metrics.withValidation(bits.getAsDouble());
         }
@@ -177,7 +178,7 @@ record TrainingRun(
           }
         }
         stopped = ranks.any(stop.getAsBoolean());
-        if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
+        if (trainer.finished() || stopped || due(trainer.step(), training.checkpoints().every())) {
           if (ranks.first()) {
             metrics().force();
           }
@@ -193,9 +194,7 @@ record TrainingRun(
     }
     if (stopped) {
       report.stop();
-      tell(
-          "stopped after step %d, which is saved; train --resume goes on from there",
-          trainer.step());
+      print("stopped after step %d, which is saved; continue it by train --resume", trainer.step());
       return OptionalDouble.empty();
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
@@ -206,20 +205,20 @@ record TrainingRun(
       return new CheckpointStore(folder.checkpoints(), 1)
           .latest()
           .map(checkpoint -> "the last checkpoint, " + checkpoint + ", is kept")
-          .orElse("no checkpoint was saved before");
+          .orElse("no checkpoint was saved");
     } catch (CheckpointException e) {
       return e.getMessage();
     }
   }
 
   /** Prints the traffic of all ranks, counted independently of the communicator. */
-  private void tellTraffic() {
+  private void printTraffic() {
     Communicator world = ranks.world();
     if (world.size() > 1) {
       Traffic mine = world.traffic();
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
-      tell(
+      print(
           "sent: %s, %s within nodes; %s, %s between nodes",
           Count.of(all[0], "message"),
           Count.of(all[1], "byte"),
@@ -230,13 +229,13 @@ record TrainingRun(
 
   private void resumed(long step, List<String> warnings) {
     String start =
-        step == 0 ? "beginning with the weights in " : "going on after step " + step + ", from ";
-    tell("%s%s", start, folder.checkpoints());
+        step == 0 ? "beginning with the weights in " : "continuing after step " + step + ", from ";
+    print("%s%s", start, folder.checkpoints());
     warn(warnings);
   }
 
   private void warn(List<String> warnings) {
-    warnings.forEach(warning -> tell("warning: %s", warning));
+    warnings.forEach(warning -> print("warning: %s", warning));
   }
 
   private Objective objective() {
@@ -244,7 +243,7 @@ record TrainingRun(
       return Objective.LANGUAGE_MODELLING;
     }
     ModelFolder teacher = material.teacher();
-    tell("teacher: %s", teacher.checkpoint().directory());
+    print("teacher: %s", teacher.checkpoint().directory());
     if (teacherCache == null) {
       return Distillation.from(config, teacher, backend);
     }
@@ -252,14 +251,14 @@ record TrainingRun(
     return Distillation.cached(config, teacher, backend, material.data(), text, teacherCache);
   }
 
-  /** Nothing is saved yet: a student starts from its teacher's layers. */
+  /** A new run: a student starts from its teacher's layers. */
   private void begun(RunCheckpoints checkpoints) {
     if (material.teacher() != null && config.distillation().layers() != null) {
       KeptLayers kept = new KeptLayers(config.distillation().layers());
       checkpoints.startFrom(material.teacher().checkpoint(), kept);
     }
     if (!fresh) {
-      tell("there is no checkpoint of the run: it starts again from its first step");
+      print("the run has no checkpoint: it starts again from its first step");
     }
   }
 

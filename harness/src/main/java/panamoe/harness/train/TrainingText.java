@@ -19,7 +19,7 @@ import picocli.CommandLine.ParameterException;
 /**
  * The training text.
  *
- * @param path of its source, a text or the folder of its tokens; null for the default corpus
+ * @param path of the text or of the folder of its tokens; null for the default corpus
  * @param languages kept of the default corpus; empty for all
  */
 public record TrainingText(TokenSource tokens, Path path, Set<String> languages) {
@@ -52,11 +52,11 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
   }
 
   /**
-   * The text that a model was trained on, by the {@code text.json} of its run.
+   * The text that a model was trained on, from the {@code text.json} of its run.
    *
-   * @param shared of the command for which no text was named
-   * @throws ParameterException if the model's folder does not say
-   * @throws IllegalArgumentException if the text is no longer there, or has changed since
+   * @param shared options of a command that was given no text
+   * @throws ParameterException if the model's folder does not name it
+   * @throws IllegalArgumentException if the text is missing or has changed
    */
   public static TrainingText of(ModelFolder model, SharedOptions shared) {
     TextRecord record =
@@ -64,21 +64,21 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
             .orElseThrow(
                 () ->
                     shared.usage(
-                        "%s does not say what it was trained on; name a text by --text",
+                        "%s does not name the text that it was trained on; give one by --text",
                         model.path()));
     TrainingText text = of(record);
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw Require.refusal(
-          "the text %s has changed since %s was trained on it; name a text by --text",
+          "the text %s has changed since %s was trained on it; give one by --text",
           text.source(), model.path());
     }
     return text;
   }
 
   /**
-   * The text of a run again.
+   * Reads the text of a run again.
    *
-   * @throws IllegalArgumentException if it is no longer there
+   * @throws IllegalArgumentException if it is missing
    */
   static TrainingText of(TextRecord record) {
     if (record.path() == null) {
@@ -88,13 +88,13 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
     boolean ofTokens = Boolean.TRUE.equals(record.prepared());
     if (Files.notExists(path)) {
       throw Require.refusal(
-          "the run's text is no longer at %s; if it was moved, name its new place by %s",
+          "the run's text is no longer at %s; if it was moved, give its new path by %s",
           path, ofTokens ? "--data" : "--text");
     }
     return ofTokens ? prepared(path) : read(path);
   }
 
-  /** As a run remembers it. */
+  /** The content of {@code text.json}. */
   public TextRecord record() {
     return new TextRecord(
         path == null ? null : path.toAbsolutePath().normalize().toString(),
@@ -112,7 +112,7 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
     return new TrainingText(PreparedText.open(folder), folder, Set.of());
   }
 
-  /** The text itself; prepared tokens have none. */
+  /** The text itself; null for prepared tokens. */
   public Corpus corpus() {
     return (Corpus) tokens;
   }
@@ -128,7 +128,7 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
             : languages.stream().sorted().collect(Collectors.joining(", ")));
   }
 
-  /** The source with its authors and terms, to keep with results. */
+  /** The source with its authors and licence, to store with results. */
   public String attribution() {
     return path == null ? EuroparlCorpus.ATTRIBUTION : source();
   }

@@ -13,15 +13,15 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Texts of the validation part, for a report to show where their tokens are sent. */
+/** Routed documents of the validation part, for the report. */
 record ValidationTexts(RouteProbe reading) {
-  /** The tokens of a text that a report has room for. */
+  /** Tokens per document in the report. */
   private static final int TOKENS = 200;
 
-  /** The languages that a report has room for. */
+  /** Most languages in the report. */
   private static final int LANGUAGES = 5;
 
-  /** The content of {@code reading.json}: of several languages a text of each, else one. */
+  /** The content of {@code reading.json}: a document per language, or one. */
   String of(TrainingInputs material) {
     return RoutedText.toJson(
         material.text().multilingual()
@@ -42,7 +42,7 @@ record ValidationTexts(RouteProbe reading) {
         .toList();
   }
 
-  /** The tokens with which the validation part begins. */
+  /** The first tokens of the validation part. */
   private int[] beginning(TrainingData data) {
     try (TensorScope scope = TensorScope.confined(reading.backend())) {
       Tensor ids = scope.allocate(DType.INT32, data.length());

@@ -55,7 +55,7 @@ class DataCommandTest {
         "--out",
         onText);
     passes("train", "--out", onText, "--resume", "--steps", "12");
-    Files.delete(text); // which tokens do not need
+    Files.delete(text); // prepared tokens need no text
     passes("train", "--preset", "tiny", "--steps", "6", "--data", tokens, "--out", onTokens);
     Path moved = Files.move(tokens, folder.resolve("moved"));
     refused(1, "by --data", "train", "--out", onTokens, "--resume", "--steps", "12");

@@ -27,7 +27,7 @@ import panamoe.train.RunConfig;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** edit as a user runs it, on models of a few steps. */
+/** {@code edit} as a user runs it, on models of a few steps. */
 class EditCommandTest {
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final int STEPS = 10;
@@ -172,7 +172,8 @@ class EditCommandTest {
     Files.delete(run.resolve("text.json"));
     String command =
         "edit " + run + " --upcycle 2 --moe-layers 0 --out " + folder.resolve("edited");
-    assertRefused(2, "does not say what it was trained on", CommandRun.of(command.split(" ")));
+    assertRefused(
+        2, "does not name the text that it was trained on", CommandRun.of(command.split(" ")));
     run(command + " --text " + text);
     assertTrue(Files.readString(folder.resolve("edited/text.json")).contains(text.toString()));
   }
@@ -245,7 +246,7 @@ class EditCommandTest {
         };
     Class<? extends RuntimeException> expected =
         afterTheSave ? NullPointerException.class : CheckpointException.class;
-    // a report that is missing fails after the save
+    // a missing report fails after the save
     assertThrows(expected, () -> edited.write(saving, null));
     assertFalse(Files.exists(out));
   }

@@ -28,7 +28,7 @@ import panamoe.tensor.TensorScope;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** edit --reshape as a user runs it; Megatron's files were made by torch, see make.py. */
+/** {@code edit --reshape} as a user runs it; torch made Megatron's files, see make.py. */
 class ReshapeTest {
   private static final Path MEGATRON = Path.of("src/test/resources/megatron");
 

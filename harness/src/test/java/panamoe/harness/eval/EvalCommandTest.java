@@ -17,7 +17,7 @@ import panamoe.harness.SpoiledWeights;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** eval as a user runs it, on a model of a few steps. */
+/** {@code eval} as a user runs it, on a model of a few steps. */
 class EvalCommandTest {
   private static final String LINE = "The committee thanks the members for the vote.\n";
 

@@ -38,7 +38,10 @@ import panamoe.train.TrainConfig;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** export as a user runs it, on recorded models: what is read back is the same model. */
+/**
+ * {@code export} as a user runs it, on recorded models: the exported model is read back and
+ * compared.
+ */
 class ExportCommandTest {
   private static final String WORDS = "one and two and three, é and 4 ";
 
@@ -72,7 +75,7 @@ class ExportCommandTest {
     }
   }
 
-  /** Of the bytes of every parameter: models with the same ones compute the same logits. */
+  /** A hash of every parameter's bytes: models with equal hashes compute equal logits. */
   private static Map<String, String> loaded(Path path) {
     try (Backend backend = new ReferenceBackend();
         LanguageModel model = ModelFolder.open(path).load(backend, DType.FLOAT32)) {
@@ -278,7 +281,7 @@ class ExportCommandTest {
     }
   }
 
-  /** Trains a family's model from scratch, and lets it leave. */
+  /** Trains a family's model from scratch and exports it. */
   @ParameterizedTest
   @CsvSource({
     "mixtral_b_bf16_sharded, , hf",
@@ -303,8 +306,7 @@ class ExportCommandTest {
             model.head(),
             model.initialWeights());
     TrainConfig training =
-        new TrainConfig(
-            2, 2, 16, 1, 1e-3, 1e-3, 0, 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0, 0, 1, 10);
+        TrainConfig.of(new TrainConfig.Schedule(2, 1e-3, 1e-3, 0), new TrainConfig.Batch(2, 16, 1));
     Path config = runs.resolve("config.json");
     Files.writeString(config, ConfigJson.text(new RunConfig(ours, training, 1)));
     Path run = runs.resolve("run");
@@ -341,9 +343,9 @@ class ExportCommandTest {
     String model = recorded("hf/deepseek_v3_a").toString();
     refused("--out must end in .gguf", "export", model, "--to", "gguf", "--out", "x");
     String out = folder.resolve("out").toString();
-    refused("is of GGUF", "export", model, "--to", "hf", "--dtype", "q8_0", "--out", out);
+    refused("is for GGUF", "export", model, "--to", "hf", "--dtype", "q8_0", "--out", out);
     Path taken = Files.createDirectory(folder.resolve("model"));
     Files.writeString(taken.resolve("file"), "mine");
-    refused("is there already", "export", model, "--to", "hf", "--out", taken.toString());
+    refused("already exists", "export", model, "--to", "hf", "--out", taken.toString());
   }
 }

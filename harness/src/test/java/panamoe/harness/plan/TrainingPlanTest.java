@@ -63,10 +63,10 @@ class TrainingPlanTest {
     }
     JsonNode fastest = json.get("front").get(json.get("fastest").asInt());
     RunConfig written = RunConfig.read(config);
-    assertEquals(fastest.get("micro_batches").asInt(), written.training().microBatches());
+    assertEquals(fastest.get("micro_batches").asInt(), written.training().batch().microBatches());
     assertEquals(
         fastest.get("failures").get("interval_steps").asInt(),
-        written.training().checkpointEvery());
+        written.training().checkpoints().every());
     Topology topology =
         new Topology(
             fastest.get("cards").asInt(),
@@ -118,7 +118,8 @@ class TrainingPlanTest {
                     + config)
                 .split(" "));
     assertEquals(0, plan.exitCode(), plan.err());
-    String batch = run.training().batch() + " sequences of " + run.training().sequence();
+    String batch =
+        run.training().batch().sequences() + " sequences of " + run.training().batch().length();
     assertTrue(plan.out().contains(batch), plan.out());
     assertTrue(plan.out().contains(" float32"), plan.out());
     assertTrue(plan.out().contains("  100 "), plan.out());
@@ -154,8 +155,9 @@ class TrainingPlanTest {
     assertEquals(
         "note: without --mtbf, checkpoints are planned for cards that fail once in 50,000 hours\n",
         run.err());
-    int every = RunConfig.read(config).training().checkpointEvery();
-    assertTrue(every > 1 && every < RunConfig.read(config).training().steps(), "" + every);
+    int every = RunConfig.read(config).training().checkpoints().every();
+    assertTrue(
+        every > 1 && every < RunConfig.read(config).training().schedule().steps(), "" + every);
     assertTrue(Files.exists(page));
   }
 

@@ -31,7 +31,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 
-/** quantize as a user runs it, on a model of a few steps and on small released ones. */
+/** {@code quantize} as a user runs it, on a model of a few steps and on small released ones. */
 class QuantizeCommandTest {
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final Path GOLDEN = Path.of("../lab/golden");
@@ -69,7 +69,7 @@ class QuantizeCommandTest {
     return folder.resolve("quantized");
   }
 
-  /** A sentence, and nothing in the folder that was not there before. */
+  /** Expects one sentence, and no new file in the folder. */
   private void refused(String part, Path source, String options) throws IOException {
     List<Path> before = files();
     CommandRun run =
@@ -122,7 +122,7 @@ class QuantizeCommandTest {
     assertEquals(before, after, most * before);
     assertTrue(
         report.get("kl").asDouble() > 0 && report.get("kl").asDouble() < kl, report::toString);
-    // What was measured is what others find: eval on the run's own text, by default.
+    // The measured score is that of eval on the run's own text, the default.
     assertEquals(before, bits("eval " + model), 1e-6);
     assertEquals(after, bits("eval " + out()), 1e-6);
     assertTrue(
@@ -159,7 +159,7 @@ class QuantizeCommandTest {
     assertTrue(
         words.out().contains(unreached.size() + " experts never reached, in int8: layer 1: "),
         words.out());
-    // Kernels take one dtype a layer.
+    // Kernels take one dtype per layer.
     assertEquals(
         "layers.1.moe.experts.up.weight", report.at("/mixed/0").asString(), report::toString);
     assertTrue(words.out().contains("\nexperts' matrices: "), words.out());
@@ -280,7 +280,7 @@ class QuantizeCommandTest {
         ModelFolder.open(source).tokenizerFiles().sampling(), after.tokenizerFiles().sampling());
     assertEquals(7, after.tokenizerFiles().sampling().topK());
     assertEquals(prompt(ModelFolder.open(source)), prompt(after));
-    assertEquals(2, after.tokenizer().ends().length, "of the makers' config.json");
+    assertEquals(2, after.tokenizer().ends().length, "of the publisher's config.json");
     sameWords(ModelFolder.open(source).tokenizer(), after.tokenizer());
     assertEquals("[BF16]", types(out(), "embedding"), "bfloat16 stays");
     ran("generate --model " + out() + " --prompt the --max-tokens 3 --dtype bf16");

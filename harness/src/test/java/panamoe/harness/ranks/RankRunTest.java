@@ -14,7 +14,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.ParameterException;
 
-/** How ranks end: together after success, without waiting for each other after a failure. */
+/**
+ * {@link RankRun}: ranks end together after success, without waiting for each other after a
+ * failure.
+ */
 class RankRunTest {
   private static final int RANKS = 4;
   private static final int FAILING = 3;

@@ -34,7 +34,7 @@ class SlurmTest {
   @TempDir private Path folder;
   private Path said;
 
-  /** What a script said, and its status. */
+  /** A script's output and exit status. */
   private record Outcome(int status, String text) {}
 
   @BeforeEach
@@ -59,7 +59,7 @@ class SlurmTest {
     try {
       return new Outcome(process.waitFor(), Files.readString(said));
     } finally {
-      process.destroy(); // with SIGTERM it takes its nodes down
+      process.destroy(); // SIGTERM also ends its nodes
     }
   }
 
@@ -69,7 +69,7 @@ class SlurmTest {
     return onNodes("--slurm", "timeout", "300", "bash", file.toString());
   }
 
-  /** The batch script of the page, for a model of seconds. */
+  /** The batch script of docs/processes.md, for a model that trains in seconds. */
   private static String batchScript() throws IOException {
     String script =
         Files.readAllLines(ROOT.resolve("docs/parallelism.md")).stream()
@@ -104,7 +104,7 @@ class SlurmTest {
               scontrol show job 1 | grep -o 'JobState=[A-Z]*'
             }
             until [[ $(state) == *PENDING ]]; do sleep 0.1; done
-            # A node refuses a start in the seconds after it was told of the first one's end.
+            # A node refuses a start in the seconds after the first job ends.
             until [[ $(sinfo --noheader --states=idle --format=%D) == 2 ]]; do sleep 0.1; done
             sleep 5
             scontrol update JobId=1 StartTime=now   # Slurm would wait two minutes
@@ -113,8 +113,8 @@ class SlurmTest {
             """);
     String out = Files.readString(folder.resolve("job.out"));
     assertEquals(0, job.status(), () -> job.text() + out);
-    assertTrue(out.contains("which is saved; train --resume goes on from there"), out);
-    assertTrue(out.contains("going on after step"), out);
+    assertTrue(out.contains("which is saved; continue it by train --resume"), out);
+    assertTrue(out.contains("continuing after step"), out);
     trainByMpirun("mpirun", "100");
     assertEquals(sha256("mpirun"), sha256("moe"));
   }

@@ -19,20 +19,20 @@ class DemoCommandTest {
 
   @Test
   void aShortDemoTrainsWritesAndShowsWhichExpertsEachLanguageUses() throws IOException {
-    Path place = folder.resolve("demo");
-    CommandRun demo = CommandRun.of("demo", "--steps", "4", "--out", place.toString());
+    Path runs = folder.resolve("demo");
+    CommandRun demo = CommandRun.of("demo", "--steps", "4", "--out", runs.toString());
     assertEquals(0, demo.exitCode(), demo.err());
     assertTrue(demo.out().contains("Herr Präsident,"), demo.out());
     assertTrue(demo.out().contains("trained 1 step"), demo.out());
     assertTrue(demo.out().contains("trained tokens/s"), demo.out());
     String typed = demo.out().lines().toList().getLast();
     assertEquals(
-        "more text: panamoe generate " + place.resolve("student") + " -p \"Mr President,\"", typed);
+        "more text: panamoe generate " + runs.resolve("student") + " -p \"Mr President,\"", typed);
     String[] words = typed.replaceFirst("^more text: panamoe ", "").split(" (?!President)");
     assertEquals(0, CommandRun.of(words).exitCode(), typed);
-    Path run = place.resolve("teacher");
+    Path run = runs.resolve("teacher");
     for (String name : new String[] {"teacher", "student"}) {
-      String closing = ": " + place.resolve(name).resolve("report.html");
+      String closing = ": " + runs.resolve(name).resolve("report.html");
       assertTrue(demo.out().contains(closing), demo.out());
     }
     RoutedText french = RunDirectory.read(run).samples().get(2);
@@ -47,7 +47,7 @@ class DemoCommandTest {
     assertTrue(routing.startsWith("{\"languages\":[\"de\",\"en\",\"es\",\"fr\",\"it\"]"), routing);
     String report = Files.readString(run.resolve("report.html"));
     assertTrue(report.contains("<svg") && report.contains("Signor Presidente,"));
-    Path student = place.resolve("student");
+    Path student = runs.resolve("student");
     assertTrue(Files.readString(student.resolve("report.html")).contains("KL(teacher || student)"));
     assertTrue(Files.readString(student.resolve("samples.json")).contains("Herr Präsident,"));
   }

@@ -24,7 +24,7 @@ import panamoe.harness.SpoiledWeights;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** distill as a user runs it, from a teacher of a few steps. */
+/** {@code distill} as a user runs it, from a teacher of a few steps. */
 class DistillCommandTest {
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final int STEPS = 10;
@@ -125,7 +125,7 @@ class DistillCommandTest {
     delete(student.resolve("checkpoints/step-000000" + STEPS));
     Files.writeString(student.resolve("checkpoints/latest"), "step-0000000" + saved + "\n");
     if (saved > 7) {
-      delete(teacher); // which is asked no more
+      delete(teacher); // the teacher is not needed now
     }
     CommandRun resumed = CommandRun.of("distill", "--out", student.toString(), "--resume");
     assertEquals(0, resumed.exitCode(), resumed.err());
@@ -203,14 +203,14 @@ class DistillCommandTest {
     assertRefused(
         1,
         "is another checkpoint than the one that the run learns from",
-        CommandRun.of((resume + other).split(" "))); // though it asks none any more
+        CommandRun.of((resume + other).split(" "))); // although the remaining steps need no teacher
     delete(student);
     Files.move(left, student);
     run(resume + moved);
     assertTrue(Files.readString(student.resolve("teacher.json")).contains(moved.toString()));
   }
 
-  /** Alpha 0 asks no teacher, but the student still starts from its layers. */
+  /** Alpha 0 needs no teacher, but the student still starts from its layers. */
   @Test
   void aStudentKilledBeforeItsFirstCheckpointStartsFromItsTeacherAgain() throws IOException {
     assertEquals(0, distill("student", "--alpha 0").exitCode());
@@ -253,7 +253,7 @@ class DistillCommandTest {
   void aPlaceThatIsTakenSaysHowItsRunGoesOn() {
     assertEquals(0, distill("student", "--steps 1").exitCode());
     assertRefused(
-        1, "already holds a run; distill --resume goes on with it", distill("student", ""));
+        1, "already holds a run; continue it by distill --resume", distill("student", ""));
   }
 
   @Test
@@ -287,7 +287,7 @@ class DistillCommandTest {
           --layers 0 | 2 | 0 layers to keep
           --keep 0,2 | 2 | layer 2 cannot be kept: the model's layers are 0 to 1
           --keep 1,0 | 2 | expected numbers from 0 in ascending order
-          --keep 1 --layers 1 | 2 | give one of them
+          --keep 1 --layers 1 | 2 | give one of the two
           --alpha -1 | 2 | alpha is -1.0, expected 0 to 1e6
           --temperature 0 | 2 | temperature is 0.0, expected 0.01 to 100
           --until 0 | 2 | until is 0.0, expected more than 0, at most 1
@@ -321,7 +321,7 @@ class DistillCommandTest {
     Files.writeString(config, json.replace("\"vocabulary\" : 257", "\"vocabulary\" : 300"));
     assertRefused(
         1,
-        "the student has a vocabulary of 300, the teacher one of 257: they must be the same",
+        "the student has a vocabulary of 300, the teacher one of 257: they must be equal",
         distill("student", "--config " + config));
     Files.writeString(
         config,

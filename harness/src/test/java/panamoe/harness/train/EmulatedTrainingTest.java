@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
-/** A whole model on CUDA's kernels, by emulation, as a user runs it: trained and written with. */
+/** {@code train} and {@code generate} as a user runs them, on CUDA's kernels by emulation. */
 @Tag("slow")
 class EmulatedTrainingTest {
   @TempDir private Path folder;
@@ -46,7 +46,7 @@ class EmulatedTrainingTest {
     return Losses.of(run).stream().mapToDouble(loss -> loss).toArray();
   }
 
-  /** What the CPU's model writes on this device, always choosing the likeliest token. */
+  /** The greedy completion of the CPU's model on this device. */
   private String written(String device) {
     CommandRun run =
         CommandRun.of(

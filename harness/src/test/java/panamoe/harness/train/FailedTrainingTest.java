@@ -20,8 +20,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
 /**
- * A run whose values become infinite or NaN names the place, ends, and keeps its checkpoints;
- * exploding weights provoke it.
+ * A run whose values become infinite or NaN ends, names the first such layer, and keeps its
+ * checkpoints; exploding weights provoke it.
  */
 class FailedTrainingTest {
   private static final int STEPS = 40;
@@ -70,12 +70,12 @@ class FailedTrainingTest {
     CommandRun inspected = CommandRun.of("inspect", run.toString(), "--verify");
     assertEquals(0, inspected.exitCode(), inspected.err());
 
-    // Bit for bit it comes to the same end; what is saved stays so.
+    // It fails again with the same bits, and the checkpoints stay.
     byte[] weights = weights(last);
     CommandRun resumed =
         CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
     assertEquals(sentence.group(), failure(resumed).group());
-    assertTrue(resumed.err().contains("going on after step " + saved + ", "), resumed.err());
+    assertTrue(resumed.err().contains("continuing after step " + saved + ", "), resumed.err());
     assertArrayEquals(weights, weights(last));
     assertEquals(step - 1, Losses.of(run).size());
   }
@@ -89,8 +89,9 @@ class FailedTrainingTest {
     Path config = exploding(0);
     CommandRun failed = train(config, "1");
     Matcher sentence = failure(failed);
-    assertEquals("no checkpoint was saved before", sentence.group(2));
-    String removed = "no checkpoint was saved: what the run wrote into " + run + " is removed";
+    assertEquals("no checkpoint was saved", sentence.group(2));
+    String removed =
+        "no checkpoint was saved: the files that the run wrote into " + run + " are removed";
     assertTrue(failed.err().contains(removed), failed.err());
     assertEquals(given, Files.exists(run));
     assertEquals(sentence.group(), failure(train(config, "1")).group());

@@ -15,8 +15,8 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
 /**
- * A run's folder from somebody else: nothing outside of it is written or waited for, whatever its
- * entries are.
+ * {@code train} on a run folder from another person: it writes nothing outside and never blocks,
+ * whatever the entries are.
  */
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
 class ForeignRunFolderTest {
@@ -98,13 +98,13 @@ class ForeignRunFolderTest {
           run.resolve(name)
               + " is a symbolic link, not a directory: to keep a run on another disk, make "
               + run
-              + " itself the link, or move the directory to the place of its link");
+              + " itself the link, or replace the link by the directory");
       back(name, held);
     }
     assertGoesOn();
   }
 
-  /** A killed process may leave anything under the names of temporary files. */
+  /** A killed process may leave any temporary files. */
   @Test
   void whatLiesWhereAFileIsWrittenFirstGivesWay() throws IOException {
     for (String name :

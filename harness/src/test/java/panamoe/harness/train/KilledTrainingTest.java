@@ -22,15 +22,16 @@ import panamoe.harness.SmallJvm;
 import panamoe.testkit.Faults;
 
 /**
- * A run that is killed at a system call resumes bit for bit, and saved data was forced to the disk.
+ * A training run that is killed at a system call resumes bit for bit, and saved data was forced to
+ * the disk.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at all of the about 1,500 places of its system
- * calls on its folder, which takes an hour or two; a number selects as many places, evenly spread;
- * see {@link Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it at each of its about 1,500 system calls on its
+ * folder, which takes an hour or two; a number selects that many, evenly spread; see {@link
+ * Faults#kills}.
  */
 @Tag("slow")
 class KilledTrainingTest {
-  private static final int STEPS = 4; // saved after every second
+  private static final int STEPS = 4; // saved after every second step
   private static final int FEW_KILLS = 8;
   private static final int SIGKILL = 128 + 9;
   private static final int EIO = 5;
@@ -77,8 +78,8 @@ class KilledTrainingTest {
   }
 
   /**
-   * What a checkpoint needs is forced to the disk before it becomes the latest, and whole files
-   * before they appear.
+   * A checkpoint's data is forced to the disk before it becomes the latest, and a file's before it
+   * gets its name.
    */
   private static void assertDurable(List<String> calls) {
     int[] saves =
@@ -103,7 +104,7 @@ class KilledTrainingTest {
       assertTrue(0 < written && written < forced && forced < moved, name + ": " + calls);
       assertTrue(
           calls.subList(moved, calls.size()).contains("f"),
-          name + ": " + calls); // the folder, for its name
+          name + ": " + calls); // the folder, for the file's name
     }
   }
 
@@ -167,7 +168,7 @@ class KilledTrainingTest {
     }
   }
 
-  /** And moments, of the last step. */
+  /** The weights and moments of the last step. */
   private byte[] weights() throws IOException {
     try (Stream<Path> files = Files.list(run.resolve("checkpoints/step-0000000" + STEPS))) {
       ByteArrayOutputStream all = new ByteArrayOutputStream();

@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The losses of a run's steps, as its metrics tell. */
+/** The losses of a run's steps, from its metrics. */
 final class Losses {
   private static final JsonMapper JSON = JsonMapper.shared();
 

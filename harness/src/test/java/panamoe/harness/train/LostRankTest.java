@@ -19,7 +19,7 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses.TrainingResult;
 
 /**
- * When a rank of a real training run is killed, the others end, and the run resumes from its last
+ * When a rank of a training run is killed, the others end, and the run resumes from its last
  * checkpoint.
  */
 @Tag("slow")
@@ -37,7 +37,7 @@ class LostRankTest {
     Path undisturbed = folder.resolve("undisturbed");
     Path run = folder.resolve("run");
     try (RankProcesses ranks = new RankProcesses(folder)) {
-      // Threads or processes, the bits are the same.
+      // Threads and processes compute equal bits.
       CommandRun threads =
           CommandRun.of(
               "train",
@@ -102,7 +102,7 @@ class LostRankTest {
               "--out",
               run.toString());
       assertEquals(0, resumed.status(), resumed.said());
-      assertTrue(resumed.said().contains("going on after step "), resumed.said());
+      assertTrue(resumed.said().contains("continuing after step "), resumed.said());
       assertEquals(STEPS, Losses.of(undisturbed).size());
       assertEquals(Losses.of(undisturbed), Losses.of(run));
     }

@@ -83,7 +83,7 @@ class MetricsFileTest {
         lines, new String(new MetricsFile(new SafeFolder(run)).upTo(step), StandardCharsets.UTF_8));
   }
 
-  /** As Latin-1, in which any byte can be said. */
+  /** As Latin-1, which has a character for every byte. */
   private void write(String lines) throws IOException {
     Files.write(run.resolve("metrics.jsonl"), lines.getBytes(StandardCharsets.ISO_8859_1));
   }

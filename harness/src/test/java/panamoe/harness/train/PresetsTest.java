@@ -11,7 +11,7 @@ import panamoe.config.ModelPresets.Size;
 import panamoe.harness.CommandRun;
 import panamoe.tensor.DType;
 
-/** What {@code --experts} makes of a preset is what its help says. */
+/** {@code --experts} changes a preset as its help describes. */
 class PresetsTest {
   @ParameterizedTest
   @EnumSource

@@ -23,7 +23,7 @@ import panamoe.harness.ranks.BuildHash;
 import panamoe.harness.train.RankProcesses.TrainingResult;
 import tools.jackson.databind.json.JsonMapper;
 
-/** train as processes of a real mpirun. */
+/** {@code train} as processes of a real mpirun. */
 @Tag("slow")
 class ProcessTrainCommandTest {
   private static final JsonMapper JSON = JsonMapper.shared();
@@ -193,8 +193,7 @@ class ProcessTrainCommandTest {
   }
 
   /**
-   * As where a network's file system still shows one machine the folder as it was before the run's
-   * end.
+   * Simulates a network file system that still shows one machine the folder before the run's end.
    */
   @Test
   void aRunThatIsFinishedForOneRankAloneIsOneSentence() throws IOException, InterruptedException {

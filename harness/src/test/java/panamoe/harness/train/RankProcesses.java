@@ -13,12 +13,13 @@ import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
 /**
- * A command as ranks of a real mpirun: {@code panamoe train} on the text of its folder, or another.
+ * Runs a command as ranks of a real mpirun: {@code panamoe train} on the text of a folder, or
+ * another.
  */
 public final class RankProcesses implements AutoCloseable {
   private static final int LIMIT_SECONDS = 600;
 
-  /** Rank 1 is as the others. */
+  /** Rank 1 has no special settings. */
   public static final String ALIKE = ":";
 
   private final Path folder;
@@ -29,13 +30,13 @@ public final class RankProcesses implements AutoCloseable {
   private Process mpirun;
 
   /**
-   * @param status what mpirun ended with
-   * @param said by it and the ranks
+   * @param status exit status of mpirun
+   * @param said output of mpirun and the ranks
    */
   public record TrainingResult(int status, String said) {}
 
   /**
-   * @param folder for the text and what the ranks say
+   * @param folder for the text and the ranks' output
    */
   RankProcesses(Path folder) throws IOException {
     this.folder = folder;
@@ -45,7 +46,7 @@ public final class RankProcesses implements AutoCloseable {
   }
 
   /**
-   * @param folder for what the ranks say
+   * @param folder for the ranks' output
    * @param arguments of the command, before those of a start
    */
   public RankProcesses(Path folder, String... arguments) {
@@ -61,8 +62,8 @@ public final class RankProcesses implements AutoCloseable {
   /**
    * Starts the ranks.
    *
-   * @param rank1 what a shell does first for rank 1 alone, such as {@code export} a setting or
-   *     {@code set} its options
+   * @param rank1 shell commands that only rank 1 runs first, such as {@code export} of a variable
+   *     or {@code set} of options
    */
   public void start(int ranks, String rank1, String... options) throws IOException {
     for (int rank = 0; rank < ranks; rank++) {
@@ -85,7 +86,7 @@ public final class RankProcesses implements AutoCloseable {
     output = Files.createTempFile(folder, "said", ".txt");
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
-    builder.environment().put("PANAMOE_NCCL_PATH", CardTrainCommandTest.LIBRARY.toString());
+    builder.environment().put("PANAMOE_NCCL_PATH", GpuTrainCommandTest.LIBRARY.toString());
     mpirun = builder.start();
   }
 
@@ -93,7 +94,7 @@ public final class RankProcesses implements AutoCloseable {
     return mpirun.isAlive();
   }
 
-  /** The rank's JVM; empty when it has ended. Once the rank has begun to train. */
+  /** The rank's JVM, after the rank has begun to train; empty when it has ended. */
   public Optional<ProcessHandle> jvm(int rank) {
     return ProcessHandle.of(Long.parseLong(read(pidFile(rank)).strip()));
   }
@@ -107,7 +108,7 @@ public final class RankProcesses implements AutoCloseable {
     return new TrainingResult(mpirun.exitValue(), said());
   }
 
-  /** Both of the above. */
+  /** Starts the ranks and waits for them. */
   TrainingResult run(int ranks, String rank1, String... options)
       throws IOException, InterruptedException {
     start(ranks, rank1, options);
@@ -130,7 +131,7 @@ public final class RankProcesses implements AutoCloseable {
     }
   }
 
-  /** mpirun takes its ranks with it, if it is asked and not killed. */
+  /** mpirun ends its ranks on SIGTERM, but not on SIGKILL. */
   @Override
   public void close() {
     if (mpirun != null) {

@@ -24,7 +24,7 @@ import panamoe.harness.CommandRun;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** train over several ranks, as a user runs it. */
+/** {@code train} over several ranks, as a user runs it. */
 class RankedTrainCommandTest {
   private static final JsonMapper JSON = JsonMapper.shared();
 
@@ -127,8 +127,8 @@ class RankedTrainCommandTest {
       assertTrue(
           names(lanes.get(rank + "/0"))
               .containsAll(Set.of("layer 1 experts", "layer 1 experts backward")));
-      // Two parts of each direction of the one MoE layer, in forward and backward, and once more in
-      // each validation.
+      // Two parts per direction of the single MoE layer, in forward and backward, and in each
+      // validation.
       List<JsonNode> exchanges = lanes.get(rank + "/1");
       assertEquals(
           Set.of(
@@ -154,8 +154,7 @@ class RankedTrainCommandTest {
   }
 
   /**
-   * Rows of 8 ranks on 2 nodes: within a node, then a message to the one rank of the same place on
-   * the other.
+   * Rows of 8 ranks on 2 nodes: within a node, then a message to the other node's equal local rank.
    */
   @Test
   void nodesThatArePlayedShowHierarchicalExchange() throws IOException {

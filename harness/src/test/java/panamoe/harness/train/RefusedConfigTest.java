@@ -11,10 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
-/**
- * A config with a key that holds nothing is refused in one sentence, and no run's folder is left
- * behind.
- */
+/** {@code train} refuses a config with a null key in one sentence, and leaves no run folder. */
 class RefusedConfigTest {
   @TempDir private Path folder;
 

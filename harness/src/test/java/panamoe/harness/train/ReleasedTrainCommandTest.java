@@ -23,7 +23,7 @@ import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
-/** train --from, on a recorded model with a tokenizer of fewer tokens than its head. */
+/** {@code train --from}, on a recorded model whose tokenizer has fewer tokens than its head. */
 class ReleasedTrainCommandTest {
   @TempDir private Path folder;
   private Path released;
@@ -91,7 +91,7 @@ class ReleasedTrainCommandTest {
     }
     assertTrue(moved > 1e-6 && moved < 1e-3, "the largest step is " + moved);
 
-    // It is a run with the model's tokenizer and ends, which every command opens.
+    // The run has the model's tokenizer and end-of-text tokens, and every command opens it.
     ModelFolder mine = ModelFolder.open(run);
     assertArrayEquals(ModelFolder.open(released).tokenizer().ends(), mine.tokenizer().ends());
     assertTrue(mine.tokenizer().vocabularySize() < mine.config().vocabulary());
@@ -103,7 +103,7 @@ class ReleasedTrainCommandTest {
     loaded(run).forEach((name, values) -> assertArrayEquals(values, exported.get(name), name));
     assertNotEquals(0, Files.size(out.resolve("tokenizer.json")));
 
-    // Its settings may be changed, its shape may not.
+    // Settings may change, the shape may not.
     String config = Files.readString(run.resolve("config.json"));
     Path faster = folder.resolve("faster.json");
     Files.writeString(
@@ -120,7 +120,7 @@ class ReleasedTrainCommandTest {
     refused(run + " is a run; panamoe train --resume", "--from " + run);
   }
 
-  /** Its metadata become the files of the run. */
+  /** The GGUF metadata become files of the run. */
   @Test
   void aGgufFileIsTrainedFurther() throws IOException {
     Path gguf = Path.of("../lab/golden/gguf/mixtral_text_f16.gguf");
@@ -143,7 +143,9 @@ class ReleasedTrainCommandTest {
     refused(run + " is a run; panamoe train --resume", "--from " + run);
   }
 
-  /** A run that was killed while it wrote the model's weights does not go on with random ones. */
+  /**
+   * A run that was killed while it wrote the model's weights does not continue with random ones.
+   */
   @Test
   void aRunWithoutTheModelsWeightsIsNotResumed() throws IOException {
     Path run = folder.resolve("run");

@@ -33,7 +33,7 @@ class RunFolderTest {
   }
 
   /**
-   * The second has opened the lock's file while the first trained, and locks it when the first has
+   * The second process opens the lock file while the first trains, and locks it when the first has
    * ended.
    */
   @Test
@@ -60,7 +60,7 @@ class RunFolderTest {
     assertFalse(Files.exists(run.resolve(".lock")));
   }
 
-  /** Nobody can make a folder in a kernel's file system, not even root. */
+  /** Not even root can create a folder in /proc. */
   @Test
   void aPlaceThatCannotBeWrittenToIsRefusedAtOnce() throws IOException {
     Path file = Files.createFile(folder.resolve("file"));
@@ -72,12 +72,12 @@ class RunFolderTest {
         refusal(file.resolve("run")));
   }
 
-  private static String refusal(Path place) {
-    return assertThrows(IllegalArgumentException.class, () -> RunPath.requireFree(place))
+  private static String refusal(Path path) {
+    return assertThrows(IllegalArgumentException.class, () -> RunPath.requireFree(path))
         .getMessage();
   }
 
-  /** As a full disk ends it: the last of its first files cannot be written. */
+  /** Simulates a full disk: the last of the run's first files cannot be written. */
   @Test
   void aRunThatCouldNotBeginLeavesNoFolderOfItsOwn() throws IOException {
     RunConfig config = new RunConfig(EveryPart.model(), TrainConfig.of(10, 4, 16), 1);
@@ -122,7 +122,7 @@ class RunFolderTest {
       Files.createFile(run.resolve(name));
     }
     String refused = run + " is not empty and holds no run; choose another --out";
-    assertEquals(refused, refusal(run)); // it may be anybody's
+    assertEquals(refused, refusal(run)); // it may belong to anything
     Files.createFile(run.resolve(".lock"));
     Path saved = Files.createDirectory(checkpoints.resolve("step-00000002"));
     assertEquals(refused, refusal(run));
@@ -131,7 +131,7 @@ class RunFolderTest {
     assertEquals(refused, refusal(run));
     Files.delete(notes);
 
-    Files.delete(checkpoints); // which a run makes first
+    Files.delete(checkpoints); // a run creates it first
     assertEquals(refused, refusal(run));
     Files.createDirectory(checkpoints);
 

@@ -19,8 +19,7 @@ import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
 /**
- * Ctrl-C ends a run after the step that is under way; it is saved, and the run goes on as if
- * nothing had happened.
+ * Ctrl-C ends a training run after the current step, which is saved; the run resumes bit for bit.
  */
 @Tag("slow")
 class StoppedTrainingTest {
@@ -29,7 +28,7 @@ class StoppedTrainingTest {
   private static final int CTRL_C = 130;
   private static final Pattern STOPPED =
       Pattern.compile(
-          "(?m)^stopped after step (\\d+), which is saved; train --resume goes on from there$");
+          "(?m)^stopped after step (\\d+), which is saved; continue it by train --resume$");
 
   @TempDir private Path folder;
 
@@ -75,7 +74,7 @@ class StoppedTrainingTest {
         CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
     assertEquals(0, resumed.exitCode(), resumed.err());
     assertTrue(
-        resumed.err().contains("going on after step " + stopped.group(1) + ", "), resumed.err());
+        resumed.err().contains("continuing after step " + stopped.group(1) + ", "), resumed.err());
     assertFalse(read(run.resolve("report.html")).contains("<p role=\"status\">"), "finished");
     assertEquals(Losses.of(undisturbed), Losses.of(run));
   }

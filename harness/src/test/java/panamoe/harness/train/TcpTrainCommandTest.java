@@ -22,7 +22,7 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
-/** train as processes that this test starts, without a launcher. */
+/** {@code train} as processes that this test starts, without a launcher. */
 @Tag("slow")
 @Timeout(300)
 class TcpTrainCommandTest {

@@ -9,7 +9,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 
-/** A run that is over soon, for tests that disturb it. */
+/** A short run, for tests that disturb it. */
 final class TinyRun {
   private TinyRun() {}
 

@@ -25,9 +25,9 @@ import panamoe.io.Sha256;
 
 class TokenizerCommandTest {
   /**
-   * SHA-256 of the first 3,839 merges, a line each, that Hugging Face's tokenizers 0.23.2 (npm)
+   * SHA-256 of the first 3,839 merges, one per line, that Hugging Face's tokenizers 0.23.2 (npm)
    * finds in the default corpus: {@code Tokenizer.train} of an empty BPE with the ByteLevel
-   * pre-tokenizer, without a prefix of a space.
+   * pre-tokenizer, without a space prefix.
    */
   private static final String MERGES_OF_HUGGING_FACE =
       "823ab3253861b626b1525ca5330ad371cd3c81dcc9c7dda240f06424ada5e994";
@@ -43,7 +43,7 @@ class TokenizerCommandTest {
 
   @Test
   void mergesOfTheDefaultCorpusAreThoseOfHuggingFace() throws InterruptedException {
-    // Theirs reads a file by lines.
+    // Hugging Face's trainer reads a file by lines.
     String corpus = String.join("\n", EuroparlCorpus.documents()) + "\n";
     List<String> lines = Arrays.asList(corpus.split("(?<=\n)"));
     TrainedBpe trained = BpeTrainer.train(lines, 4096, 2, (_, _, _) -> {});

@@ -32,7 +32,10 @@ import panamoe.harness.report.TokenRoutes;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainingProcess;
 
-/** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
+/**
+ * {@code train}, {@code inspect} and {@code generate} as a user runs them, on a text of a few
+ * kilobytes.
+ */
 class TrainCommandTest {
   @TempDir private Path folder;
   private Path text;
@@ -112,9 +115,9 @@ class TrainCommandTest {
     assertRefused(2, "--prompt and --prompt-file are two prompts; give one", fromFile);
     String[] routes = Arrays.copyOf(generate, generate.length + 1);
     routes[generate.length] = "--moe-stats";
-    CommandRun told = CommandRun.of(routes);
-    assertEquals(written.out(), told.out());
-    assertTrue(told.err().contains(" experts, 1 for each token; entropy "), told.err());
+    CommandRun routed = CommandRun.of(routes);
+    assertEquals(written.out(), routed.out());
+    assertTrue(routed.err().contains(" experts, 1 for each token; entropy "), routed.err());
   }
 
   @ParameterizedTest
@@ -123,7 +126,7 @@ class TrainCommandTest {
     Path whole = folder.resolve("whole");
     assertEquals(0, train(whole, "--steps", "12", "--arch", architecture).exitCode());
 
-    // The same run, of which only a checkpoint of its middle is left.
+    // A copy of the run with only its middle checkpoint.
     Path halves = folder.resolve("halves");
     String config = Files.readString(whole.resolve("config.json"));
     Path more = folder.resolve("halves.json");
@@ -158,7 +161,7 @@ class TrainCommandTest {
   void aFinishedRunSaysSoAndIsTrainedFurtherWhenAsked() throws IOException {
     String run = folder.resolve("run").toString();
     assertEquals(0, train(Path.of(run), "--steps", "4").exitCode());
-    Files.delete(text); // which a finished run has no need of
+    Files.delete(text); // a finished run needs none
     CommandRun finished = CommandRun.of("train", "--out", run, "--resume");
     assertEquals(0, finished.exitCode(), finished.err());
     assertTrue(
@@ -214,15 +217,15 @@ class TrainCommandTest {
             "6");
     assertEquals(0, trained.exitCode(), trained.err());
     RunConfig config = RunConfig.read(run.resolve("config.json"));
-    assertEquals(0.005, config.training().learningRate());
-    assertEquals(0.0005, config.training().finalLearningRate());
-    assertEquals(2, config.training().batch());
-    assertEquals(130, config.training().sequence());
+    assertEquals(0.005, config.training().schedule().learningRate());
+    assertEquals(0.0005, config.training().schedule().finalLearningRate());
+    assertEquals(2, config.training().batch().sequences());
+    assertEquals(130, config.training().batch().length());
     assertEquals(130, config.model().context());
     assertEquals("[0, 12]", config.model().experts().toString());
     assertRefused(
         2,
-        "of which --steps alone may change; leave out --experts, --lr, --batch, --context (",
+        "of which only --steps may change; leave out --experts, --lr, --batch, --context (",
         ("train --out " + run + " --resume --lr 1 --batch 1 --context 1 --experts 1").split(" "));
   }
 
@@ -236,7 +239,7 @@ class TrainCommandTest {
         2, "leave out --seed", "train", "--out", run.toString(), "--resume", "--seed", "9");
     CommandRun again = CommandRun.of("train", "--out", run.toString(), "--resume");
     assertEquals(0, again.exitCode(), again.err());
-    assertTrue(again.err().contains("there is no checkpoint of the run"), again.err());
+    assertTrue(again.err().contains("the run has no checkpoint"), again.err());
     assertArrayEquals(expected, weights(run));
   }
 
@@ -260,11 +263,11 @@ class TrainCommandTest {
     String expected =
         "the checkpoints of the run in "
             + run
-            + " are missing: by its metrics.jsonl it has come to step 5, but "
+            + " are missing: its metrics.jsonl ends at step 5, but "
             + run.resolve("checkpoints")
             + " holds none; put them back, or start a new run in another --out";
 
-    forgetCheckpoints(run); // it was to be saved after step 2
+    forgetCheckpoints(run); // its metrics end at step 2
     assertRefused(1, expected, resume);
     Files.writeString(
         run.resolve("config.json"), Files.readString(config).replaceAll("(Every\" : )\\d+", "$10"));
@@ -272,7 +275,7 @@ class TrainCommandTest {
     assertRefused(1, expected, resume);
     Files.delete(run.resolve("plots"));
     Path latest =
-        Files.createFile(run.resolve("checkpoints/latest")); // which names one that was saved
+        Files.createFile(run.resolve("checkpoints/latest")); // it names an existing checkpoint
     assertRefused(1, expected, resume);
     Files.delete(latest);
     Files.delete(run.resolve("checkpoints"));
@@ -511,7 +514,7 @@ class TrainCommandTest {
     assertFalse(Files.exists(run));
   }
 
-  /** What --config excludes is what its help says. */
+  /** --config excludes the options that its help lists. */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -557,7 +560,7 @@ class TrainCommandTest {
     }
   }
 
-  /** The weights are damaged: were they read first, that would be said. */
+  /** The weights are damaged: reading them first would report that. */
   @Test
   void whatCannotBeWrittenIsRefusedBeforeTheModelIsLoaded() throws IOException {
     Path run = folder.resolve("run");
@@ -600,7 +603,7 @@ class TrainCommandTest {
     return Files.readAllBytes(run.resolve("checkpoints/step-00000012/model.safetensors"));
   }
 
-  /** Leaves the run as it would be, had it been killed before it was first saved. */
+  /** Puts the run into the state of a kill before its first checkpoint. */
   private static void forgetCheckpoints(Path run) throws IOException {
     delete(run.resolve("checkpoints"));
     Files.createDirectory(run.resolve("checkpoints"));

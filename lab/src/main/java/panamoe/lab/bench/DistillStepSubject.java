@@ -47,7 +47,7 @@ record DistillStepSubject(Backend backend, DType dtype, long seed) implements Su
 
     Step(int tokens) {
       training = TrainStepSubject.training(tokens, dtype);
-      data = new RandomTokens(TrainStepSubject.VOCABULARY, training.sequence(), seed);
+      data = new RandomTokens(TrainStepSubject.VOCABULARY, training.batch().length(), seed);
       teacher.materialize(backend, DType.FLOAT32, false, seed);
       teacher.pack(backend, dtype);
       student.materialize(backend, dtype, true, seed);
@@ -73,11 +73,11 @@ record DistillStepSubject(Backend backend, DType dtype, long seed) implements Su
       alone.next();
       try (TensorScope scope = TensorScope.confined(backend)) {
         Pass pass = Pass.inference(backend, scope);
-        long rows = training.tokensPerStep();
+        long rows = training.batch().tokens();
         Tensor ids = scope.allocate(DType.INT32, rows);
         Tensor targets = scope.allocate(DType.INT32, rows);
         data.fillTraining(0, ids, targets);
-        Sequences sequences = Sequences.Whole.of(scope, rows, training.sequence());
+        Sequences sequences = Sequences.Whole.of(scope, rows, training.batch().length());
         teacher.head().losses(pass, teacher.forward(pass, ids, sequences, null, false), targets, 0);
       }
       backend.synchronize();
@@ -90,10 +90,10 @@ record DistillStepSubject(Backend backend, DType dtype, long seed) implements Su
           new Work(
               false,
               false,
-              training.batch(),
+              training.batch().sequences(),
               0,
-              training.sequence(),
-              training.tokensPerStep(),
+              training.batch().length(),
+              training.batch().tokens(),
               dtype,
               Topology.ONE);
       Cost step = TrainStepSubject.stepCost(student, training);

@@ -149,7 +149,7 @@ public final class OverlapTimes {
       for (int i = 0; i < times.length; i++) {
         Overlap overlap = OVERLAPS.get(i);
         String how =
-            overlap.beside()
+            overlap.concurrent()
                 ? "beside computing, in parts: " + overlap.parts()
                 : "while the rank waits";
         double median = Timing.median(times[i]);

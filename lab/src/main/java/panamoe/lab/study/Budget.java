@@ -3,7 +3,6 @@ package panamoe.lab.study;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
-import panamoe.tensor.DType;
 import panamoe.train.DistillationConfig;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -60,24 +59,14 @@ record Budget(int steps, int seeds, long firstSeed) {
 
   private TrainConfig training() {
     long warmup = (long) Math.min(steps / 10, 100) * BATCH * SEQUENCE;
-    return new TrainConfig(
-        steps,
-        BATCH,
-        SEQUENCE,
-        1,
-        LEARNING_RATE,
-        LEARNING_RATE / 10,
-        warmup,
-        0.1,
-        0.9,
-        0.95,
-        1e-8,
-        1.0,
-        DType.FLOAT32,
-        false,
-        Math.max(1, steps / EVALUATIONS),
-        Math.max(1, steps / CHECKPOINTS),
-        VALIDATION_BATCHES,
-        2.0);
+    return TrainConfig.of(
+            new TrainConfig.Schedule(steps, LEARNING_RATE, LEARNING_RATE / 10, warmup),
+            new TrainConfig.Batch(BATCH, SEQUENCE, 1))
+        .with(
+            new TrainConfig.Checkpoints(
+                Math.max(1, steps / EVALUATIONS),
+                Math.max(1, steps / CHECKPOINTS),
+                VALIDATION_BATCHES,
+                2.0));
   }
 }

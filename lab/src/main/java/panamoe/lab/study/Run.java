@@ -19,7 +19,7 @@ record Run(String name, RunConfig config, Run teacher) {
   private static final double UPDATES_PER_SECOND = 400e6;
 
   long tokens() {
-    return config.training().steps() * config.training().tokensPerStep();
+    return config.training().schedule().steps() * config.training().batch().tokens();
   }
 
   long parameters() {
@@ -31,7 +31,8 @@ record Run(String name, RunConfig config, Run teacher) {
   /** FLOPs of the student's or only model, forward and backward, for each token of training. */
   double flopsPerToken() {
     TrainConfig training = config.training();
-    Work work = Work.training(training.batch(), training.sequence(), training.dtype());
+    Work work =
+        Work.training(training.batch().sequences(), training.batch().length(), training.dtype());
     try (LanguageModel model = new LanguageModel(config.model())) {
       return model.cost(work).flops() / work.tokens();
     }
@@ -44,6 +45,6 @@ record Run(String name, RunConfig config, Run teacher) {
     double teacherFlops = teacher == null ? 0 : asked * teacher.flopsPerToken() / 3;
     return SECONDS_BESIDE_TRAINING
         + tokens() * (flopsPerToken() + teacherFlops) / FLOPS_PER_SECOND
-        + config.training().steps() * (double) parameters() / UPDATES_PER_SECOND;
+        + config.training().schedule().steps() * (double) parameters() / UPDATES_PER_SECOND;
   }
 }

@@ -17,7 +17,7 @@ record RunList(Collection<Run> runs, ToLongFunction<Run> done) {
     long tokens = 0;
     double left = 0;
     for (Run run : runs) {
-      double share = (double) done.applyAsLong(run) / run.config().training().steps();
+      double share = (double) done.applyAsLong(run) / run.config().training().schedule().steps();
       double seconds = share >= 1 ? 0 : (1 - share) * run.seconds();
       line(
           text,

@@ -49,8 +49,8 @@ final class SyntheticStudy {
     List<StepRecord> steps = new ArrayList<>();
     for (int i = 1; i <= EVALUATIONS; i++) {
       double now = bits + 0.1 * (EVALUATIONS - i);
-      long step = (long) i * run.config().training().steps() / EVALUATIONS;
-      long tokens = step * run.config().training().tokensPerStep();
+      long step = (long) i * run.config().training().schedule().steps() / EVALUATIONS;
+      long tokens = step * run.config().training().batch().tokens();
       steps.add(
           new StepRecord(
               step,

@@ -7,18 +7,15 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * A second thread of a rank that communicates while the rank computes, such as the residual branch
- * of its layer. It runs communications in the order they were started, so all ranks that start them
+ * A second thread of a rank: it communicates while the rank computes, such as the residual branch
+ * of a layer. Communications run in the order in which they were started, so ranks that start them
  * in the same order run them in the same order.
  *
  * <p>Until a communication is awaited, the rank's own thread must not use its communicators and
  * tensors.
  */
 public final class Background implements AutoCloseable {
-  /**
-   * A communication that was started. Closing it waits for its end, so that no tensor in use is
-   * freed.
-   */
+  /** A started communication. Closing it waits for its end, so that no tensor in use is freed. */
   public static final class Pending implements AutoCloseable {
     private final Future<?> future;
 
@@ -37,7 +34,7 @@ public final class Background implements AutoCloseable {
       }
     }
 
-    /** Waits for its end, successful or not. */
+    /** Waits for the end, successful or not. */
     public void settle() {
       Background.settle(future);
     }
@@ -48,7 +45,7 @@ public final class Background implements AutoCloseable {
     }
   }
 
-  // Null: communications run on the thread that starts them, at once.
+  // Null: a communication runs on the thread that starts it.
   private final ExecutorService thread;
 
   /**
@@ -62,7 +59,7 @@ public final class Background implements AutoCloseable {
     this.thread = thread;
   }
 
-  /** Without a thread: a communication is complete when {@link #start} returns. */
+  /** No second thread: a communication is complete when {@link #start} returns. */
   public static Background none() {
     return new Background((ExecutorService) null);
   }
@@ -91,8 +88,7 @@ public final class Background implements AutoCloseable {
           future.get();
           return;
         } catch (InterruptedException e) {
-          // The tensors are in use until the end, which comes at the latest after the
-          // communicator's timeout.
+          // The tensors are in use until the end, at the latest after the communicator's timeout.
           interrupted = true;
         } catch (ExecutionException _) {
           return;

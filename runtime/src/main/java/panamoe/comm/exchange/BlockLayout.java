@@ -6,15 +6,15 @@ import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import panamoe.tensor.RowBlocks;
 
-/** The layout transforms of exchanges: arrangements of blocks before and after. */
+/** A layout transform of an exchange: rearranges contiguous blocks of rows. */
 final class BlockLayout {
   private BlockLayout() {}
 
   /**
    * A permutation of contiguous blocks.
    *
-   * @param rows of each block, in the order before
-   * @param order for each place after the transform, the block's index before it
+   * @param rows of each block, in the order before the transform
+   * @param order for each position after the transform, the block's index before it
    */
   static RowBlocks of(long[] rows, IntUnaryOperator order) {
     long[] after = new long[rows.length];

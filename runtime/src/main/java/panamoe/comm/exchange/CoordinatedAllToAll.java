@@ -9,16 +9,16 @@ import panamoe.tensor.TensorScope;
 
 /**
  * The parallelism-coordinated all-to-all (DeepSpeed-MoE §5.3), for rows that are replicated over a
- * tensor group. Each rank sends its part of every block to ranks of its slice, the ranks that slice
- * the same experts gather the parts that came to them, and on the way back they sum their terms of
- * each part. The result is gathered over the tensor group. Parts may differ by one row, so no size
- * must be divisible.
+ * tensor group. Each rank sends its part of every block to ranks with its slice index. The ranks
+ * that slice the same experts gather the parts that arrived; on the way back they sum their terms
+ * of each part. The result is gathered over the tensor group. Parts may differ by one row, so no
+ * size needs to be divisible.
  *
  * @param tensor the ranks that have the same rows
- * @param slices those of them that slice the same experts
+ * @param slices the ranks of {@code tensor} that slice the same experts
  * @param parts the all-to-all of this rank's part
- * @param sent rows of each tensor rank's part of each block that is sent, by destination
- * @param received rows of each slice's part of each block that comes, by source
+ * @param sent rows of each tensor rank's part of each outgoing block, by destination
+ * @param received rows of each slice's part of each incoming block, by source
  */
 record CoordinatedAllToAll(
     Communicator tensor,

@@ -14,10 +14,10 @@ import panamoe.tensor.TensorDevice;
 
 /**
  * The uneven all-to-all of a dropless MoE layer, and its inverse. Ranks first exchange counts, then
- * exactly the rows there are, without padding to a capacity. All strategies give the same bits.
+ * exactly that many rows, without padding to a capacity. All strategies give the same bits.
  *
  * <p>All members create, use and close it in the same order. Used by one thread of each rank at a
- * time. Rows stay on the device of their tensors, which does the layout transforms.
+ * time. Rows stay on the device of their tensors; the device runs the layout transforms.
  */
 public final class Exchange implements AutoCloseable {
   private final Communicator group;
@@ -27,7 +27,7 @@ public final class Exchange implements AutoCloseable {
   private final Optional<Levels> levels;
   private final Optional<SwitchTable> table;
   private final Workspace workspace;
-  private String place = "";
+  private String location = "";
 
   private Exchange(
       Communicator group,
@@ -48,11 +48,11 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * Creates an exchange. Every strategy is flat where two levels cannot help (one node, or one rank
-   * per node), and where nodes have different numbers of ranks, which is logged.
+   * Creates an exchange. Every strategy is flat if two levels cannot help (one node, or one rank
+   * per node) or nodes have different numbers of ranks; the latter is logged.
    *
    * @param group the ranks that hold the experts together
-   * @param device of the rows, and of memory for those on their way
+   * @param device of the rows and of the buffers for rows in transit
    */
   public static Exchange of(Communicator group, Strategy strategy, TensorDevice device) {
     return new Exchange(group, SelfCommunicator.WORLD, SelfCommunicator.WORLD, strategy, device);
@@ -82,15 +82,15 @@ public final class Exchange implements AutoCloseable {
    *
    * @param counts rows of each block, by destination rank; each rank has equally many blocks, such
    *     as one per expert
-   * @param rowBytes bytes of a row, for the choice of the strategy
+   * @param rowBytes bytes of a row, to choose the strategy
    */
   public ExchangePlan plan(long[] counts, long rowBytes) {
     return plan(counts, rowBytes, 1).getFirst();
   }
 
   /**
-   * Like {@link #plan(long[], long)}, for rows that are sent in parts, one after the other: every
-   * block is cut evenly.
+   * Like {@link #plan(long[], long)}, for rows that are sent in parts, one after the other. Every
+   * block is split evenly.
    *
    * @param parts the number of parts, the same on all ranks
    * @return a plan for each part, see {@link Parts}
@@ -103,7 +103,7 @@ public final class Exchange implements AutoCloseable {
           size, Arrays.toString(counts));
     }
     int blocks = counts.length / size;
-    // Each rank sends its total with its counts, so that all choose the same strategy.
+    // Each rank sends its total with its counts, so that all ranks choose the same strategy.
     long total = LongStream.of(counts).sum();
     long[] numbers = new long[size * (blocks + 1)];
     for (int rank = 0; rank < size; rank++) {
@@ -143,12 +143,12 @@ public final class Exchange implements AutoCloseable {
    * Sets where in the model the next plans are used, such as {@code layer 3 dispatch}; messages
    * quote it.
    */
-  public void at(String place) {
-    this.place = place;
-    group.at(place);
-    levels.ifPresent(found -> found.at(place));
-    tensor.at(place);
-    slices.at(place);
+  public void at(String location) {
+    this.location = location;
+    group.at(location);
+    levels.ifPresent(found -> found.at(location));
+    tensor.at(location);
+    slices.at(location);
   }
 
   /** The measured table of {@link Strategy#AUTO}; empty if there is only one strategy to choose. */
@@ -161,7 +161,7 @@ public final class Exchange implements AutoCloseable {
     workspace.close();
   }
 
-  /** Closes the groups that the exchange opened; the given group stays open. Idempotent. */
+  /** Closes the groups that the exchange opened; the caller's group stays open. Idempotent. */
   @Override
   public void close() {
     levels.ifPresent(Levels::close);
@@ -169,7 +169,7 @@ public final class Exchange implements AutoCloseable {
   }
 
   private ExchangePlan plan(long[] counts, long[] between, long[] received, Strategy strategy) {
-    // The group's members are of this rank's slice, but of any place in their tensor groups.
+    // The group's members have this rank's slice index, but may have any tensor rank.
     long[][] sending = cut(counts, tensor.size(), _ -> 0);
     long[][] coming = cut(received, slices.size(), rank -> tensorRank(rank) - slices.rank());
     long[] sends = sums(sending[tensor.rank()]);
@@ -184,7 +184,7 @@ public final class Exchange implements AutoCloseable {
     long[] arriving = new long[received.length];
     Arrays.setAll(arriving, i -> Arrays.stream(coming).mapToLong(part -> part[i]).sum());
     return new ExchangePlan(
-        () -> place,
+        () -> location,
         strategy,
         allToAll,
         LongStream.of(counts).sum(),

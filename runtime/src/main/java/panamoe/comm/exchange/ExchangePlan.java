@@ -6,13 +6,12 @@ import panamoe.io.Require;
 import panamoe.tensor.Tensor;
 
 /**
- * The row counts that the ranks agreed on in one {@link Exchange#plan}. It may be used any number
- * of times in both directions, by all ranks alike. The backward of one direction is the other
- * direction.
+ * The row counts that the ranks agreed on in one {@link Exchange#plan}. Reusable in both
+ * directions, if all ranks use it equally. The backward of one direction is the other direction.
  *
  * <p>Used by one thread at a time, and not after the exchange is closed.
  *
- * @param place where in the model it is used; called at each use
+ * @param location in the model, for events; called at each use
  * @param strategy FLAT or HIERARCHICAL
  * @param rows R, the number of rows that this rank sends
  * @param received rows of each block that this rank receives, by source; equally many blocks from
@@ -20,7 +19,7 @@ import panamoe.tensor.Tensor;
  * @param arrived R', the number of rows that this rank receives: the sum of {@link #received}
  */
 public record ExchangePlan(
-    Supplier<String> place,
+    Supplier<String> location,
     Strategy strategy,
     AllToAll allToAll,
     long rows,
@@ -47,8 +46,8 @@ public record ExchangePlan(
   }
 
   /**
-   * Sends rows back to their sources: the combine. Arguments as in {@link #forward}; where experts
-   * are sliced, each slice's {@code arrived} is a term of what goes back.
+   * Sends rows back to their sources: the combine. Arguments are those of {@link #forward}. If
+   * experts are sliced, the {@code arrived} rows of the slices are summed.
    */
   public void reverse(Tensor arrived, Tensor rows) {
     requireRows(rows, arrived);
@@ -60,7 +59,7 @@ public record ExchangePlan(
 
   private void commit(ExchangeEvent event, String direction, long rows, long rowBytes) {
     if (event.shouldCommit()) {
-      event.place = place.get();
+      event.place = location.get();
       event.direction = direction;
       event.strategy = strategy.name();
       event.rows = rows;

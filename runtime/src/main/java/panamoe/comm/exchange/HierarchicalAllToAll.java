@@ -9,15 +9,15 @@ import panamoe.tensor.TensorScope;
 
 /**
  * The two-level all-to-all of DeepSpeed-MoE §5.3, for uneven counts. A row for rank (m, k), node m
- * and place k in it, goes first to this node's rank k, then from there to node m.
+ * and local rank k, goes first to local rank k of this node, then from there to node m.
  *
  * <ol>
  *   <li>pack: [destination] to [k][m]
- *   <li>within the node: a message to each rank k; what comes is [source's place][m]
- *   <li>regroup: to [m][source's place]
- *   <li>between the nodes, among ranks of equal place: a message to each node m; what comes is
- *       [source's node][place]
- *   <li>sort: to [source]; nothing to do where ranks are numbered node by node
+ *   <li>within the node: a message to each local rank k; arrives as [source's local rank][m]
+ *   <li>regroup: to [m][source's local rank]
+ *   <li>between nodes, among equal local ranks: a message to each node m; arrives as [source's
+ *       node][local rank]
+ *   <li>sort: to [source]; the identity if ranks are numbered node by node
  * </ol>
  */
 final class HierarchicalAllToAll implements AllToAll {
@@ -34,7 +34,7 @@ final class HierarchicalAllToAll implements AllToAll {
 
   /**
    * @param sends rows for each rank
-   * @param between rows that each rank of this node has for each rank of this one's place:
+   * @param between rows that each rank of this node has for each rank with this local rank:
    *     [local][node]
    * @param receives rows from each rank
    */
@@ -47,12 +47,12 @@ final class HierarchicalAllToAll implements AllToAll {
     this.pack = BlockLayout.of(sends, levels::byLocal);
     this.regroup = BlockLayout.of(between, levels::byNode);
     long[] byNode = Arrays.stream(levels.rank()).mapToLong(rank -> receives[rank]).toArray();
-    int[] place = new int[receives.length];
-    Arrays.setAll(place, i -> i);
-    for (int i = 0; i < place.length; i++) {
-      place[levels.rank()[i]] = i;
+    int[] position = new int[receives.length];
+    Arrays.setAll(position, i -> i);
+    for (int i = 0; i < position.length; i++) {
+      position[levels.rank()[i]] = i;
     }
-    this.sort = BlockLayout.of(byNode, rank -> place[rank]);
+    this.sort = BlockLayout.of(byNode, rank -> position[rank]);
     this.sorted = Arrays.equals(sort.from(), sort.to());
     this.intraSends = new long[local];
     this.intraReceives = new long[local];

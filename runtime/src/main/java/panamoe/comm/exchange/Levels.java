@@ -6,10 +6,10 @@ import java.util.stream.IntStream;
 import panamoe.comm.Communicator;
 
 /**
- * The ranks of a group as a grid of N nodes with G ranks each, however the ranks are numbered.
+ * The ranks of a group as a grid of N nodes with G ranks each, for any numbering of the ranks.
  *
  * @param intra the G ranks of this rank's node
- * @param inter the N ranks with this rank's number in their nodes
+ * @param inter the N ranks with this rank's local rank
  * @param rank the group's rank at {@code node * G + local}
  */
 record Levels(Communicator intra, Communicator inter, int[] rank) implements AutoCloseable {
@@ -17,7 +17,7 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
   /**
    * Splits the group by its nodes; all members call it.
    *
-   * @return empty where two levels cannot help: all ranks on one node, one rank per node, or nodes
+   * @return empty if two levels cannot help: all ranks on one node, one rank per node, or nodes
    *     with different numbers of ranks
    */
   static Optional<Levels> of(Communicator group) {
@@ -47,13 +47,13 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
       return Optional.empty();
     }
     int[] rank = Arrays.stream(ranks).flatMapToInt(Arrays::stream).toArray();
-    int place =
+    int position =
         IntStream.range(0, rank.length)
             .filter(i -> rank[i] == group.rank())
             .findFirst()
             .orElseThrow();
-    int node = place / local;
-    int index = place % local;
+    int node = position / local;
+    int index = position % local;
     return Optional.of(
         new Levels(
             group.split(node, index, group.name() + " node " + node),
@@ -69,17 +69,12 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
     return intra.size();
   }
 
-  /**
-   * The rank of the i-th block when blocks are ordered by a rank's number in its node, then by
-   * node.
-   */
+  /** The rank of the i-th block when blocks are ordered by local rank, then by node. */
   int byLocal(int i) {
     return rank[i % nodes() * local() + i / nodes()];
   }
 
-  /**
-   * The rank that the i-th block comes from when it has come to this rank's place: [local][node].
-   */
+  /** The source of the i-th block after the first half: [local][node]. */
   int source(int i) {
     return rank[inter.rank() * local() + i / nodes()];
   }
@@ -93,8 +88,7 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
    * The first half of an all-to-all of numbers: within the node.
    *
    * @param numbers by destination, equally many for each rank
-   * @return the numbers that this node's ranks have for the ranks of this rank's place:
-   *     [local][node]
+   * @return the numbers that this node's ranks have for ranks with this local rank: [local][node]
    */
   long[] toNode(long[] numbers) {
     int each = numbers.length / rank.length;
@@ -124,9 +118,9 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
     return sorted;
   }
 
-  void at(String place) {
-    intra.at(place);
-    inter.at(place);
+  void at(String location) {
+    intra.at(location);
+    inter.at(location);
   }
 
   @Override

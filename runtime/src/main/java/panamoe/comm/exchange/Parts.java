@@ -10,8 +10,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
 
 /**
- * Rows that are sent in parts, so that one part is computed while the next is under way. Every
- * block is cut evenly; a part holds its share of each block, in the order of the blocks.
+ * Rows that are sent in parts, so that one part is computed while the next is in transit. A part
+ * holds an even share of each block, in the order of the blocks.
  */
 public final class Parts {
   private final RowBlocks layout;
@@ -43,7 +43,7 @@ public final class Parts {
     return starts[starts.length - 1];
   }
 
-  /** Views of the parts of a tensor [R or more, ...] that holds them one after the other. */
+  /** Views of the parts of a tensor [R or more, ...] that holds them contiguously. */
   public List<Tensor> of(Tensor parts) {
     List<Tensor> views = new ArrayList<>();
     IntStream.range(1, starts.length)
@@ -51,12 +51,10 @@ public final class Parts {
     return views;
   }
 
-  /** Copies whole blocks to parts. */
   public void cut(TensorDevice device, Tensor blocks, Tensor parts) {
     device.copyBlocks(layout.inverse(), blocks, parts);
   }
 
-  /** Copies parts back to whole blocks. */
   public void join(TensorDevice device, Tensor parts, Tensor blocks) {
     device.copyBlocks(layout, parts, blocks);
   }

@@ -14,7 +14,7 @@ import panamoe.tensor.TensorScope;
 /**
  * Measured times of both strategies for a few message sizes; all ranks have the same table.
  *
- * @param rows by growing size, at least one
+ * @param rows by increasing size, at least one
  */
 public record SwitchTable(List<Row> rows) {
   private static final long[] SIZES = {4 << 10, 32 << 10, 256 << 10, 1 << 20};

@@ -43,7 +43,7 @@ final class Workspace implements AutoCloseable {
     long bytes = Math.multiplyExact(rows, CollectiveCall.rowBytes(like));
     MemorySegment block = blocks[slot.ordinal()];
     if (block == null || block.byteSize() < bytes) {
-      device.synchronize(); // work that is under way still uses it, and others may get it
+      device.synchronize(); // enqueued work still uses it, and the allocator may reuse it
       free(slot);
       block = device.allocate(Math.max(64, bytes + bytes / 4));
       blocks[slot.ordinal()] = block;
@@ -53,7 +53,7 @@ final class Workspace implements AutoCloseable {
     return scope.over(block, like.dtype(), shape);
   }
 
-  /** A layout transform. The tensors may belong to another thread, which waits. */
+  /** A layout transform. The tensors may belong to another thread that is waiting. */
   void copy(RowBlocks blocks, Tensor from, Tensor to) {
     try (TensorScope scope = scope()) {
       device.copyBlocks(blocks, here(scope, from), here(scope, to));

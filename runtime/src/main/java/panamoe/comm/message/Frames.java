@@ -58,12 +58,12 @@ final class Frames {
     return frame(member).get(ValueLayout.JAVA_LONG, BYTES);
   }
 
-  /** Copies out the data of a frame that holds it. */
+  /** Copies the data out of a frame that holds it. */
   void read(int member, MemorySegment target) {
     MemorySegment.copy(frame(member), HEADER, target, 0, target.byteSize());
   }
 
-  /** A text as bytes, cut to the size of a frame. */
+  /** A string as bytes, truncated to the size of a frame. */
   static MemorySegment words(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     return MemorySegment.ofArray(Arrays.copyOf(bytes, Math.min(bytes.length, ROOM)));

@@ -4,9 +4,8 @@ import java.lang.foreign.Arena;
 import java.util.function.Function;
 
 /**
- * Native memory that messages read and write during one call. It is freed after the call, when they
- * are done with it. If messages may still arrive in it after a failure it is kept: the process is
- * about to end.
+ * Native memory that messages read and write during one call. It is freed after the call. If
+ * messages may still arrive in it after a failure, it is kept: the process is about to end.
  */
 public final class InFlightMemory {
   private InFlightMemory() {}
@@ -14,7 +13,7 @@ public final class InFlightMemory {
   /**
    * Runs {@code call} with an arena that is closed when the call returns.
    *
-   * @param kept whether it stays open when the call throws
+   * @param kept whether the arena stays open when the call throws
    */
   public static <T> T lend(boolean kept, Function<Arena, T> call) {
     Arena memory = Arena.ofConfined();

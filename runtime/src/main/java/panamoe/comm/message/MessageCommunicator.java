@@ -18,39 +18,38 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks that are processes, over messages between every two of them. Collectives are made of
- * messages instead of a library's own, because those do not tell which rank is missing, cannot be
- * cancelled and do not add in rank order.
+ * Ranks that are processes, over messages between every two of them. A library's own collectives do
+ * not report which rank is missing, cannot be cancelled and do not add in rank order.
  */
 public final class MessageCommunicator extends GroupMember {
-  // Larger sums are computed in parts, which bounds the buffer for the other ranks' terms.
+  // Larger sums are split, which bounds the buffer for the other ranks' terms.
   private static final long SUM_BYTES = 8 << 20;
 
   private final MessageWorld world;
   private final Messages messages;
   private final Arena arena;
-  private final MessageGroup meeting;
-  // Of a card's tensors. After a failure they are kept: messages may still arrive in them.
+  private final MessageGroup group;
+  // Host copies of a GPU's tensors. Kept after a failure: messages may still arrive in them.
   private final List<HostView> copies = new ArrayList<>();
   private final boolean root;
   private boolean closed;
 
   /**
-   * @param arena of the messages and the meeting
+   * @param arena of the messages and the group
    */
   private MessageCommunicator(
       MessageWorld world,
       Messages messages,
       Arena arena,
-      MessageGroup meeting,
+      MessageGroup group,
       int rank,
       int[] nodes,
       MessageCommunicator parent) {
-    super(rank, meeting.ranks(), nodes, parent);
+    super(rank, group.ranks(), nodes, parent);
     this.world = world;
     this.messages = messages;
     this.arena = arena;
-    this.meeting = meeting;
+    this.group = group;
     this.root = parent == null;
   }
 
@@ -58,18 +57,17 @@ public final class MessageCommunicator extends GroupMember {
    * All ranks of the world; collective.
    *
    * @param messages between them
-   * @param nodeName a number that is the same for all ranks on one machine; all learn it
+   * @param nodeName a number that all ranks on one machine share
    * @param arena of the messages, shared; the communicator closes it, unless messages may still
    *     arrive in it
    */
   public static Communicator of(
       MessageWorld world, Messages messages, int rank, int size, int nodeName, Arena arena) {
     int[] ranks = IntStream.range(0, size).toArray();
-    MessageGroup meeting = new MessageGroup(world, messages, "world", rank, ranks, arena);
-    long[] names =
-        gather(meeting, CollectiveCall.allGatherNumbers("", new long[1]), rank, nodeName);
+    MessageGroup group = new MessageGroup(world, messages, "world", rank, ranks, arena);
+    long[] names = gather(group, CollectiveCall.allGatherNumbers("", new long[1]), rank, nodeName);
     int[] nodes = Arrays.stream(names).mapToInt(name -> number(name, names)).toArray();
-    return new MessageCommunicator(world, messages, arena, meeting, rank, nodes, null);
+    return new MessageCommunicator(world, messages, arena, group, rank, nodes, null);
   }
 
   /** The number of distinct names below this one. */
@@ -79,15 +77,15 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public String name() {
-    return meeting.name();
+    return group.name();
   }
 
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
     CollectiveCall call =
-        CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows);
+        CollectiveCall.allToAll(this, location(), send, sendRows, receive, receiveRows);
     HostView received = view(receive);
-    meeting.exchange(
+    group.exchange(
         call,
         Blocks.adjoining(elements(send), call.bytes(sendRows)),
         Blocks.adjoining(received.memory(), call.bytes(receiveRows)));
@@ -97,13 +95,13 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public long[] allToAll(long[] send) {
-    CollectiveCall call = CollectiveCall.allToAll(this, place(), send);
+    CollectiveCall call = CollectiveCall.allToAll(this, location(), send);
     long[] bytes = new long[size()];
     Arrays.fill(bytes, (long) send.length / size() * Long.BYTES);
-    return meeting.lend(
+    return group.lend(
         memory -> {
           MemorySegment received = memory.allocate(ValueLayout.JAVA_LONG, send.length);
-          meeting.exchange(
+          group.exchange(
               call,
               Blocks.adjoining(memory.allocateFrom(ValueLayout.JAVA_LONG, send), bytes),
               Blocks.adjoining(received, bytes));
@@ -114,17 +112,16 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public void allReduce(Tensor tensor) {
-    CollectiveCall call = CollectiveCall.allReduce(this, place(), tensor);
+    CollectiveCall call = CollectiveCall.allReduce(this, location(), tensor);
     HostView view = view(tensor);
     view.read();
     MemorySegment data = view.memory();
-    // An element's terms are added in rank order, independent of its part and of the rank that adds
-    // them.
+    // An element's terms are added in rank order, whichever rank adds them.
     long part = Math.max(1, SUM_BYTES / call.rowBytes());
     for (long from = 0; from == 0 || from < tensor.count(); from += part) {
       long count = Math.min(part, tensor.count() - from);
       MemorySegment summed = data.asSlice(from * call.rowBytes(), count * call.rowBytes());
-      meeting.lend(memory -> sum(call, tensor, summed, memory));
+      group.lend(memory -> sum(call, tensor, summed, memory));
     }
     view.write();
     done(call);
@@ -141,7 +138,7 @@ public final class MessageCommunicator extends GroupMember {
     if (small(part)) {
       Blocks all = Blocks.same(part, size());
       Blocks received = Blocks.adjoining(terms, all.bytes());
-      meeting.exchange(call, all, received);
+      group.exchange(call, all, received);
       Reduction.sum(tensor.dtype(), count, segments(received), part);
       return part;
     }
@@ -151,10 +148,10 @@ public final class MessageCommunicator extends GroupMember {
     long[] mine = new long[size()];
     Arrays.fill(mine, shares[rank()]);
     Blocks received = Blocks.adjoining(terms, mine);
-    meeting.exchange(call, parts, received);
+    group.exchange(call, parts, received);
     MemorySegment sum = parts.of(rank());
     Reduction.sum(tensor.dtype(), shares[rank()] / call.rowBytes(), segments(received), sum);
-    meeting.exchange(call, Blocks.same(sum, size()), parts);
+    group.exchange(call, Blocks.same(sum, size()), parts);
     return part;
   }
 
@@ -164,9 +161,9 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public double allReduce(double value) {
-    CollectiveCall call = CollectiveCall.allReduceNumber(place());
+    CollectiveCall call = CollectiveCall.allReduceNumber(location());
     double sum = -0.0;
-    for (long bits : gather(meeting, call, rank(), Double.doubleToRawLongBits(value))) {
+    for (long bits : gather(group, call, rank(), Double.doubleToRawLongBits(value))) {
       sum += Double.longBitsToDouble(bits);
     }
     count(call);
@@ -175,9 +172,9 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    CollectiveCall call = CollectiveCall.allGather(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.allGather(this, location(), send, receive, rows);
     HostView received = view(receive);
-    meeting.exchange(
+    group.exchange(
         call,
         Blocks.same(elements(send).asSlice(0, rows[rank()] * call.rowBytes()), size()),
         Blocks.adjoining(received.memory(), call.bytes(rows)));
@@ -187,24 +184,24 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public long[] allGather(long... values) {
-    CollectiveCall call = CollectiveCall.allGatherNumbers(place(), values);
-    long[] gathered = gather(meeting, call, rank(), values);
+    CollectiveCall call = CollectiveCall.allGatherNumbers(location(), values);
+    long[] gathered = gather(group, call, rank(), values);
     count(call);
     return gathered;
   }
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    CollectiveCall call = CollectiveCall.reduceScatter(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.reduceScatter(this, location(), send, receive, rows);
     long bytes = rows[rank()] * call.rowBytes();
     long[] mine = new long[size()];
     Arrays.fill(mine, bytes);
     MemorySegment terms = elements(send);
     HostView sum = view(receive);
-    meeting.lend(
+    group.lend(
         memory -> {
           Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
-          meeting.exchange(call, Blocks.adjoining(terms, call.bytes(rows)), received);
+          group.exchange(call, Blocks.adjoining(terms, call.bytes(rows)), received);
           Reduction.sum(
               send.dtype(), bytes / send.dtype().bytes(), segments(received), sum.memory());
           return receive;
@@ -215,8 +212,8 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
-    return meeting.lend(
+    CollectiveCall call = CollectiveCall.broadcastBytes(this, location(), bytes, root);
+    return group.lend(
         memory -> {
           MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_LONG, call.rowBytes());
           fromRoot(call, length);
@@ -230,23 +227,23 @@ public final class MessageCommunicator extends GroupMember {
         });
   }
 
-  /** Copies root's data into the same memory on every member. */
+  /** Copies root's data into {@code data} on every member. */
   private void fromRoot(CollectiveCall call, MemorySegment data) {
     Blocks nothing = new Blocks(data, new long[size()], new long[size()]);
     long[] ofRoot = new long[size()];
     if (rank() == call.root()) {
       Blocks all = Blocks.same(data, size());
       all.bytes()[rank()] = 0;
-      meeting.exchange(call, all, nothing);
+      group.exchange(call, all, nothing);
     } else {
       ofRoot[call.root()] = data.byteSize();
-      meeting.exchange(call, nothing, new Blocks(data, new long[size()], ofRoot));
+      group.exchange(call, nothing, new Blocks(data, new long[size()], ofRoot));
     }
   }
 
   @Override
   public void barrier() {
-    meeting.exchange(CollectiveCall.barrier(place()), nothing(), nothing());
+    group.exchange(CollectiveCall.barrier(location()), nothing(), nothing());
   }
 
   private Blocks nothing() {
@@ -255,30 +252,31 @@ public final class MessageCommunicator extends GroupMember {
 
   @Override
   public Communicator split(int color, int key, String name) {
-    long[] wishes = gather(meeting, CollectiveCall.split(place()), rank(), color, key);
+    long[] wishes = gather(group, CollectiveCall.split(location()), rank(), color, key);
     Part part = part(wishes);
     Arena partArena = Arena.ofShared();
-    // All members have met above: a split that is collective in a library finds them there.
+    // Every member has reached this line: gather() above is a barrier, which a library's collective
+    // split needs.
     Messages ofPart = messages.split(part.members(), part.rank(), partArena);
-    MessageGroup partMeeting =
+    MessageGroup partGroup =
         new MessageGroup(world, ofPart, name, part.rank(), part.ranks(), partArena);
     return new MessageCommunicator(
-        world, ofPart, partArena, partMeeting, part.rank(), part.nodes(), this);
+        world, ofPart, partArena, partGroup, part.rank(), part.nodes(), this);
   }
 
   @Override
   public void abort(String reason) {
-    world.lifeline().fail("rank " + rankInWorld() + " aborted: " + reason);
+    world.heartbeat().fail("rank " + rankInWorld() + " aborted: " + reason);
   }
 
   @Override
   public String failure() {
-    return world.lifeline().failure();
+    return world.heartbeat().failure();
   }
 
   @Override
-  public CommunicationException disagreement(String sentence) {
-    return meeting.failure(sentence);
+  public CommunicationException mismatch(String sentence) {
+    return group.failure(sentence);
   }
 
   @Override
@@ -287,7 +285,7 @@ public final class MessageCommunicator extends GroupMember {
       return;
     }
     closed = true;
-    boolean over = world.lifeline().failure() != null || world.isClosed();
+    boolean over = world.heartbeat().failure() != null || world.isClosed();
     try {
       if (root) {
         world.close();
@@ -301,15 +299,14 @@ public final class MessageCommunicator extends GroupMember {
     }
   }
 
-  private static long[] gather(
-      MessageGroup meeting, CollectiveCall call, int rank, long... values) {
-    int members = meeting.ranks().length;
-    return meeting.lend(
+  private static long[] gather(MessageGroup group, CollectiveCall call, int rank, long... values) {
+    int members = group.ranks().length;
+    return group.lend(
         memory -> {
           Blocks mine = Blocks.same(memory.allocateFrom(ValueLayout.JAVA_LONG, values), members);
           MemorySegment all =
               memory.allocate(ValueLayout.JAVA_LONG, (long) members * values.length);
-          meeting.exchange(call, mine, Blocks.adjoining(all, mine.bytes()));
+          group.exchange(call, mine, Blocks.adjoining(all, mine.bytes()));
           return all.toArray(ValueLayout.JAVA_LONG);
         });
   }

@@ -16,18 +16,18 @@ import panamoe.io.Words;
 
 /**
  * A group's collectives over messages: every two members exchange a frame, then the data that did
- * not fit into it. All sends and receives are in flight at the same time; the wait for them has a
+ * not fit into it. All sends and receives are in flight at the same time; waiting for them has a
  * timeout and ends when the world fails. Used by one thread at a time.
  */
 final class MessageGroup {
   private static final int FRAME_TAG = 1;
   private static final int DATA_TAG = 2;
   private static final Duration MOMENT = Duration.ofMillis(500);
-  // A wait polls at first, then yields the core between polls, then sleeps between them.
+  // A wait first polls, then yields between polls, then sleeps between them.
   private static final int EAGER_TESTS = 200;
   private static final long YIELDING_NANOS = 2_000_000;
   private static final long SLEEP_NANOS = 50_000;
-  // A slower transfer counts as a failure.
+  // A transfer below this rate counts as a failure.
   private static final long SLOWEST_BYTES_PER_SECOND = 4 << 20;
 
   /**
@@ -38,7 +38,7 @@ final class MessageGroup {
    * @param bytes of each member's block
    */
   record Blocks(MemorySegment memory, long[] starts, long[] bytes) {
-    /** Blocks that lie one after the other. */
+    /** Contiguous blocks. */
     static Blocks adjoining(MemorySegment memory, long[] bytes) {
       long[] starts = new long[bytes.length];
       for (int i = 1; i < starts.length; i++) {
@@ -93,12 +93,12 @@ final class MessageGroup {
     return ranks;
   }
 
-  /** Runs {@code call} with memory for messages of its own. */
+  /** Runs {@code call} with temporary memory for messages. */
   <T> T lend(Function<Arena, T> call) {
     return InFlightMemory.lend(world.writesAfterFailure(), call);
   }
 
-  /** Moves one block from every member to every member, itself included. */
+  /** Sends one block from every member to every member, including itself. */
   void exchange(CollectiveCall call, Blocks send, Blocks receive) {
     requireWorld(call);
     boolean moved = false;
@@ -106,9 +106,10 @@ final class MessageGroup {
       move(call, send, receive);
       moved = true;
     } catch (MessageException e) {
-      // A message may fail before the lifeline notices a death, but it does not know the reason.
+      // A message may fail before the heartbeat notices a dead rank, but only the heartbeat knows
+      // the reason.
       requireUninterrupted(call);
-      world.lifeline().awaitFailure(MOMENT);
+      world.heartbeat().awaitFailure(MOMENT);
       throw failure("rank " + ranks[rank] + ": " + e.getMessage() + " in " + where(call));
     } catch (CommunicationException e) {
       throw e;
@@ -158,11 +159,9 @@ final class MessageGroup {
     messages.clear();
   }
 
-  /**
-   * Fails the world for {@code reason}, unless it failed before; returns the exception to throw.
-   */
+  /** Fails the world for {@code reason}, unless it has failed; returns the exception to throw. */
   CommunicationException failure(String reason) {
-    return new CommunicationException(world.lifeline().fail(reason));
+    return new CommunicationException(world.heartbeat().fail(reason));
   }
 
   private int next(int member) {
@@ -170,12 +169,12 @@ final class MessageGroup {
   }
 
   private void requireWorld(CollectiveCall call) {
-    String failure = world.lifeline().failure();
+    String failure = world.heartbeat().failure();
     if (failure != null) {
       throw new CommunicationException(failure);
     }
     if (world.isClosed()) {
-      throw new IllegalStateException("the world is closed; too late for " + where(call));
+      throw new IllegalStateException("the world is closed and cannot run " + where(call));
     }
   }
 
@@ -197,7 +196,7 @@ final class MessageGroup {
         throw failure(
             CollectiveMismatch.ofRows(
                 name,
-                call.place(),
+                call.location(),
                 ranks[peer],
                 incoming.bytes(peer) / call.rowBytes(),
                 ranks[rank],
@@ -240,16 +239,16 @@ final class MessageGroup {
     }
   }
 
-  /** Called between two polls of a longer wait: throws if the wait cannot succeed any more. */
+  /** Called between two polls of a longer wait: throws if the wait cannot succeed. */
   private void lookUp(long waited, long limit, CollectiveCall call) {
-    String failure = world.lifeline().failure();
+    String failure = world.heartbeat().failure();
     if (failure != null) {
       throw new CommunicationException(failure);
     }
     requireUninterrupted(call);
     if (waited > MOMENT.toNanos()) {
       // Data that a rank sent before it left has had time to arrive.
-      List<Integer> gone = missing().stream().filter(world.lifeline()::hasLeft).toList();
+      List<Integer> gone = missing().stream().filter(world.heartbeat()::hasLeft).toList();
       if (!gone.isEmpty()) {
         throw failure(
             Words.of(
@@ -277,8 +276,8 @@ final class MessageGroup {
 
   private void requireUninterrupted(CollectiveCall call) {
     if (Thread.currentThread().isInterrupted()) {
-      // The launcher ends all ranks when one dies; then that death is the reason.
-      world.lifeline().awaitFailure(MOMENT);
+      // The launcher ends all ranks when one dies; the dead rank is then the reason.
+      world.heartbeat().awaitFailure(MOMENT);
       throw failure("rank " + ranks[rank] + " was interrupted in " + where(call));
     }
   }

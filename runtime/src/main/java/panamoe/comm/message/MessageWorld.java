@@ -3,12 +3,12 @@ package panamoe.comm.message;
 import java.time.Duration;
 import panamoe.comm.Heartbeat;
 
-/** What the groups of one world share. Thread-safe. */
+/** The state that the groups of one world share. Thread-safe. */
 public interface MessageWorld {
-  /** How long a rank waits for a late one before the world fails. */
+  /** How long a rank waits for another before the world fails. */
   Duration timeout();
 
-  Heartbeat lifeline();
+  Heartbeat heartbeat();
 
   boolean isClosed();
 
@@ -16,8 +16,8 @@ public interface MessageWorld {
   boolean writesAfterFailure();
 
   /**
-   * Ends the world together with the others. Waits for ranks that are alive and not done; after a
-   * failure it does not wait. Idempotent.
+   * Ends the world together with the other ranks: waits for those that are still working, but not
+   * after a failure. Idempotent.
    *
    * @throws panamoe.comm.CommunicationException if the world fails meanwhile
    */

@@ -4,13 +4,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Messages between the members of one group that are under way together. Those from one member to
- * another with one tag arrive in the order in which they were sent. Used by one thread at a time;
- * other groups of the same ranks are used by other threads meanwhile.
+ * Concurrent messages between the members of one group. Messages from one member to another with
+ * one tag arrive in the order in which they were sent. Used by one thread at a time; other threads
+ * may use other groups of the same ranks.
  */
 public interface Messages {
   /**
-   * Starts to send. The memory stays as it is until {@link #finished}.
+   * Starts to send. Do not modify the memory until {@link #finished}.
    *
    * @param member of the group, not this one
    * @throws MessageException if the transport fails
@@ -39,14 +39,14 @@ public interface Messages {
   void clear();
 
   /**
-   * After the world has failed: lets no message arrive in the caller's memory any more, if the
-   * transport can promise that.
+   * After the world has failed: stops messages from arriving in the caller's memory, if the
+   * transport can guarantee that.
    */
   void cancel();
 
   /**
-   * The messages of a part of this group; all members of the group split it at the same time, those
-   * of a part with the same arguments but the rank.
+   * The messages of a part of this group. Collective; the members of a part pass equal arguments
+   * except the rank.
    *
    * @param members of the part, by their numbers in this group
    * @param rank of this member in the part
@@ -54,6 +54,6 @@ public interface Messages {
    */
   Messages split(int[] members, int rank, Arena arena);
 
-  /** Ends the group, whose messages are complete. */
+  /** Ends the group; its messages must be complete. */
   void close();
 }

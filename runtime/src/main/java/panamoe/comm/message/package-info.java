@@ -1,2 +1,2 @@
-/** Communicators over messages between every two ranks, whatever carries them. */
+/** Communicators over messages between every two ranks, for any transport. */
 package panamoe.comm.message;

@@ -19,8 +19,7 @@ final class MpiMessages implements Messages {
 
   /**
    * @param group an MPI_Comm
-   * @param chunk bytes that one message of MPI may have: it counts in int. Longer ones go as
-   *     several
+   * @param chunk most bytes of one MPI message, whose count is an int. Longer ones are split
    */
   MpiMessages(MemorySegment group, long chunk, Arena arena) {
     this.group = group;
@@ -58,7 +57,7 @@ final class MpiMessages implements Messages {
     return count;
   }
 
-  /** Lets MPI make progress, too. */
+  /** Also makes MPI progress. */
   @Override
   public boolean finished(int from, int to) {
     check(
@@ -76,14 +75,14 @@ final class MpiMessages implements Messages {
     count = 0;
   }
 
-  /** MPI can cancel, but not promise it: the process is about to end. */
+  /** MPI_Cancel guarantees nothing, and the process is about to end. */
   @Override
   public void cancel() {}
 
   @Override
   public Messages split(int[] members, int rank, Arena partArena) {
     MemorySegment part = partArena.allocate(ValueLayout.ADDRESS);
-    // A part is numbered by its first member, because MPI takes no negative color.
+    // The first member's number is the color, because MPI refuses negative colors.
     check(Mpi.MPI_Comm_split(group, members[0], rank, part), "MPI_Comm_split");
     return new MpiMessages(part.get(ValueLayout.ADDRESS, 0), chunk, partArena);
   }

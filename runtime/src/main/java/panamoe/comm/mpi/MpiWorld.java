@@ -25,13 +25,13 @@ public final class MpiWorld implements MessageWorld {
   // A separate thread of each rank sends heartbeats, so a slow rank still counts as alive; a silent
   // one is lost.
   private static final Duration SILENCE = Duration.ofSeconds(10);
-  // MPI counts in int; a power of two below its end keeps chunks aligned.
+  // MPI counts in int; a power of two keeps chunks aligned.
   private static final long CHUNK = 1L << 30;
 
   private final Duration timeout;
   private final long chunk;
   private final AtomicBoolean closed = new AtomicBoolean();
-  private Heartbeat lifeline;
+  private Heartbeat heartbeat;
 
   private MpiWorld(Duration timeout, long chunk) {
     this.timeout = timeout;
@@ -40,25 +40,25 @@ public final class MpiWorld implements MessageWorld {
 
   /**
    * Connects all processes that mpirun or srun started; without a launcher, a world of one rank.
-   * Each process calls it once, early. {@link LauncherVariables#rank} tells the rank even before.
+   * Each process calls it once, early. {@link LauncherVariables#rank} knows the rank before that.
    * After success close the world, which waits for the others; after a failure exit with a status
    * other than 0.
    *
-   * <p>A run has succeeded when rank 0 says so at its end. The launcher's exit status is not
-   * enough: mpirun may end with 0 when a whole node is lost.
+   * <p>A run has succeeded when rank 0 reports it at its end. The launcher's exit status is not
+   * enough: mpirun may return 0 when a whole node is lost.
    *
-   * @param timeout how long a rank waits for a late one before the world fails; a rank whose
-   *     process ends is noticed at once, one that is frozen or cut off within 10 s. Starting may
+   * @param timeout how long a rank waits for another before the world fails; a rank whose process
+   *     ends is noticed immediately, one that is frozen or unreachable within 10 s. Starting may
    *     take six times this long
-   * @throws CommunicationException in one sentence: Open MPI 5 is not there, or the others did not
-   *     come
+   * @throws CommunicationException in one sentence: Open MPI 5 is not installed, or the others did
+   *     not start
    */
   public static Communicator open(Duration timeout) {
     return open(timeout, CHUNK);
   }
 
   /**
-   * @param chunk bytes of the longest message; longer blocks go as several
+   * @param chunk bytes of the longest message; longer blocks are split
    */
   static Communicator open(Duration timeout, long chunk) {
     requireLibrary();
@@ -103,14 +103,14 @@ public final class MpiWorld implements MessageWorld {
       check(Mpi.MPI_Comm_size(world, number), "MPI_Comm_size");
       int size = number.get(ValueLayout.JAVA_INT, 0);
       Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
-      lifeline =
+      heartbeat =
           Heartbeat.over(
               TcpRendezvous.connect(rank, size, patience, this::broadcastFromRank0),
               rank,
               size,
               silence,
               false,
-              new Speaker(rank));
+              new StderrListener(rank));
       Arena messages = Arena.ofShared();
       return MessageCommunicator.of(
           this,
@@ -128,8 +128,8 @@ public final class MpiWorld implements MessageWorld {
   }
 
   @Override
-  public Heartbeat lifeline() {
-    return lifeline;
+  public Heartbeat heartbeat() {
+    return heartbeat;
   }
 
   @Override
@@ -144,13 +144,13 @@ public final class MpiWorld implements MessageWorld {
 
   @Override
   public void close() {
-    if (!closed.compareAndSet(false, true) || lifeline.failure() != null) {
+    if (!closed.compareAndSet(false, true) || heartbeat.failure() != null) {
       return;
     }
-    lifeline.leave();
+    heartbeat.leave();
     finish();
-    if (lifeline.failure() != null) {
-      throw new CommunicationException(lifeline.failure());
+    if (heartbeat.failure() != null) {
+      throw new CommunicationException(heartbeat.failure());
     }
     sayDone();
   }
@@ -175,11 +175,11 @@ public final class MpiWorld implements MessageWorld {
     Thread end = Thread.ofPlatform().daemon().name("MPI_Finalize").start(Mpi::MPI_Finalize);
     long othersLeft = Long.MAX_VALUE;
     try {
-      while (!end.join(Duration.ofMillis(10)) && lifeline.failure() == null) {
+      while (!end.join(Duration.ofMillis(10)) && heartbeat.failure() == null) {
         long now = System.nanoTime();
-        othersLeft = lifeline.allLeft() ? Math.min(othersLeft, now) : Long.MAX_VALUE;
+        othersLeft = heartbeat.allLeft() ? Math.min(othersLeft, now) : Long.MAX_VALUE;
         if (now - othersLeft > timeout.toNanos()) {
-          return; // all work is done: a hang in the library's own end is no reason to fail
+          return; // all work is done: a hang in MPI_Finalize does not make the run fail
         }
       }
     } catch (InterruptedException e) {
@@ -196,7 +196,7 @@ public final class MpiWorld implements MessageWorld {
     }
   }
 
-  /** Used before the lifeline exists: blocks, within the limit of {@link StartLimit}. */
+  /** Used before the heartbeat exists; blocks at most as long as {@link StartLimit} allows. */
   private byte[] broadcastFromRank0(byte[] bytes) {
     return InFlightMemory.lend(
         true,
@@ -236,16 +236,16 @@ public final class MpiWorld implements MessageWorld {
   }
 
   /** Prints a failure that this rank's thread might report too late, or never. */
-  private record Speaker(int rank) implements Heartbeat.Witness {
+  private record StderrListener(int rank) implements Heartbeat.Listener {
     @Override
     public void lost(String reason) {
       System.err.println("rank " + rank + ": " + reason);
     }
 
     @Override
-    public void unheard(String reason) {
-      // The rank is stuck in the library: its thread cannot be woken, and no exception can reach
-      // its caller.
+    public void unnoticed(String reason) {
+      // The rank is stuck in the library: its thread cannot be interrupted, so no exception can
+      // reach its caller.
       if (rank == 0) {
         System.err.println("panamoe: " + reason);
       }

@@ -7,9 +7,9 @@ import panamoe.comm.LauncherVariables;
 import panamoe.io.Words;
 
 /**
- * Ends the process when starting takes too long: MPI_Init waits for all ranks, and nothing else
- * ends that wait when one never comes. Rank 0 prints the reason and exits; the others wait 3 s
- * longer, so that mpirun can end them first.
+ * Ends the process when starting takes too long: MPI_Init waits for all ranks, without a timeout.
+ * Rank 0 prints the reason and exits; the others wait 3 s longer, so that mpirun can end them
+ * first.
  */
 final class StartLimit implements AutoCloseable {
   private static final Duration AFTER_RANK_0 = Duration.ofSeconds(10);
@@ -27,7 +27,7 @@ final class StartLimit implements AutoCloseable {
                 .orElse("");
     String sentence =
         Words.of(
-            "%s waited %d s for the others to start: a rank never came to MPI_Init",
+            "%s waited %d s for the others to start: a rank never called MPI_Init",
             who, limit.toSeconds());
     Duration mine = rank == 0 ? limit : limit.plus(AFTER_RANK_0);
     Thread.ofPlatform().daemon().name("start limit").start(() -> watch(mine, sentence));

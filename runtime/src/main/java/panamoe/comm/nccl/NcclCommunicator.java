@@ -17,15 +17,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
 
 /**
- * Ranks with one card each. NCCL moves their tensors, as work of the device's stream that the host
- * does not wait for; a second communicator, the control, carries NCCL's unique id, numbers, bytes
- * and the agreement before each collective, and notices lost ranks.
+ * Ranks with one GPU each. NCCL moves their tensors in the device's stream, and the host does not
+ * wait. A second communicator, the control, carries NCCL's unique id, numbers, bytes and the
+ * comparison before each collective, and notices lost ranks.
  *
  * <p>If the ranks' parts are equal, NCCL adds FLOAT32 itself: every rank gets the same bits, but in
  * NCCL's order instead of rank order. BFLOAT16, which NCCL would round at every hop, is added by
  * the device in float32.
  *
- * <p>Tested without cards against a stand-in library that implements NCCL's functions between
+ * <p>Tested without GPUs against a stand-in library that implements NCCL's functions between
  * threads ({@code native/test/nccl_threads}).
  */
 public final class NcclCommunicator extends GroupMember {
@@ -45,12 +45,13 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   /**
-   * Joins the ranks of {@code control} by NCCL; collective. Closing the world closes {@code
+   * Connects the ranks of {@code control} by NCCL; collective. Closing the world closes {@code
    * control} too.
    *
-   * @param device the calling thread's card, which no other rank uses
+   * @param device the calling thread's GPU, which no other rank uses
    * @param timeout of work that the host waits for
-   * @throws CommunicationException in one sentence: NCCL is not there, or cannot join the ranks
+   * @throws CommunicationException in one sentence: NCCL is not installed, or cannot connect the
+   *     ranks
    */
   public static Communicator open(Communicator control, NcclDevice device, Duration timeout) {
     requireLibrary();
@@ -84,13 +85,13 @@ public final class NcclCommunicator extends GroupMember {
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
     CollectiveCall call =
-        agreed(CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows));
+        agreed(CollectiveCall.allToAll(this, location(), send, sendRows, receive, receiveRows));
     long[] sent = control.allToAll(sendRows);
     for (int from = 0; from < size(); from++) {
       if (sent[from] != receiveRows[from]) {
-        throw disagreement(
+        throw mismatch(
             CollectiveMismatch.ofRows(
-                name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
+                name(), location(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
     }
     operations.exchange(
@@ -101,7 +102,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public long[] allToAll(long[] send) {
-    CollectiveCall call = CollectiveCall.allToAll(this, place(), send);
+    CollectiveCall call = CollectiveCall.allToAll(this, location(), send);
     long[] received = control.allToAll(send);
     count(call);
     return received;
@@ -109,7 +110,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void allReduce(Tensor tensor) {
-    CollectiveCall call = agreed(CollectiveCall.allReduce(this, place(), tensor));
+    CollectiveCall call = agreed(CollectiveCall.allReduce(this, location(), tensor));
     MemorySegment data = tensor.address();
     long count = tensor.count();
     if (tensor.dtype() == DType.FLOAT32) {
@@ -129,13 +130,13 @@ public final class NcclCommunicator extends GroupMember {
   @Override
   public double allReduce(double value) {
     double sum = control.allReduce(value);
-    count(CollectiveCall.allReduceNumber(place()));
+    count(CollectiveCall.allReduceNumber(location()));
     return sum;
   }
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    CollectiveCall call = agreed(CollectiveCall.allGather(this, place(), send, receive, rows));
+    CollectiveCall call = agreed(CollectiveCall.allGather(this, location(), send, receive, rows));
     MemorySegment own = send.address().asSlice(0, rows[rank()] * call.rowBytes());
     MemorySegment all = receive.address();
     if (equal(rows)) {
@@ -150,7 +151,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public long[] allGather(long... values) {
-    CollectiveCall call = CollectiveCall.allGatherNumbers(place(), values);
+    CollectiveCall call = CollectiveCall.allGatherNumbers(location(), values);
     long[] gathered = control.allGather(values);
     count(call);
     return gathered;
@@ -158,7 +159,8 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    CollectiveCall call = agreed(CollectiveCall.reduceScatter(this, place(), send, receive, rows));
+    CollectiveCall call =
+        agreed(CollectiveCall.reduceScatter(this, location(), send, receive, rows));
     long bytes = rows[rank()] * call.rowBytes();
     if (equal(rows) && send.dtype() == DType.FLOAT32) {
       operations.reduceScatter(send.address(), receive.address(), bytes / Float.BYTES);
@@ -173,7 +175,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
+    CollectiveCall call = CollectiveCall.broadcastBytes(this, location(), bytes, root);
     byte[] received = control.broadcast(bytes, root);
     count(call);
     return received;
@@ -185,16 +187,16 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   @Override
-  public void at(String place) {
-    super.at(place);
-    control.at(place);
+  public void at(String location) {
+    super.at(location);
+    control.at(location);
   }
 
   @Override
   public Communicator split(int color, int key, String name) {
     Part part = part(control.allGather(color, key));
     Communicator childControl = control.split(color, key, name);
-    // A color is numbered by its first member, because NCCL takes no negative color.
+    // The first member's number is the color, because NCCL refuses negative colors.
     NcclOperations child = operations.split(part.members()[0], part.rank(), childControl);
     return new NcclCommunicator(childControl, child, part.ranks(), part.nodes(), this);
   }
@@ -222,9 +224,9 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   @Override
-  public CommunicationException disagreement(String sentence) {
+  public CommunicationException mismatch(String sentence) {
     operations.stop(sentence);
-    return control.disagreement(sentence);
+    return control.mismatch(sentence);
   }
 
   @Override
@@ -248,7 +250,7 @@ public final class NcclCommunicator extends GroupMember {
         descriptions[member] =
             new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
       }
-      throw disagreement(CollectiveMismatch.ofCalls(name(), ranks(), descriptions));
+      throw mismatch(CollectiveMismatch.ofCalls(name(), ranks(), descriptions));
     }
     return call;
   }

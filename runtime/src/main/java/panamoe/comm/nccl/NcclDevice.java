@@ -12,7 +12,7 @@ import panamoe.tensor.TensorMemory;
 public interface NcclDevice {
   /**
    * The {@code cudaStream_t} for NCCL's work; a null pointer means the device's default stream.
-   * Asked for whenever NCCL is about to enqueue work.
+   * Called whenever NCCL is about to enqueue work.
    */
   MemorySegment stream();
 
@@ -20,13 +20,13 @@ public interface NcclDevice {
   boolean finished();
 
   /**
-   * Lets {@code wait} run whenever the host is about to wait for the device: it throws what became
-   * of NCCL's work, for which the host would wait forever if a rank is lost.
+   * Runs {@code wait} whenever the host is about to wait for the device. It throws if NCCL's work
+   * has failed; without it the host would wait forever for a lost rank.
    */
   void beforeWaiting(Runnable wait);
 
   /**
-   * The same card with another stream.
+   * This GPU with another stream.
    *
    * @param stream a device of the same memory
    */
@@ -40,7 +40,7 @@ public interface NcclDevice {
    * once.
    *
    * @param terms arrays of {@code count} elements on the device; the target may alias one of them
-   * @param scratch room for {@code count} float32 on the device, aligned as the terms are
+   * @param scratch room for {@code count} float32 on the device, with the terms' alignment
    */
   void sum(
       DType dtype, long count, MemorySegment[] terms, MemorySegment scratch, MemorySegment target);

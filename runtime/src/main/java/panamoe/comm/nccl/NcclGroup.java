@@ -19,7 +19,7 @@ import panamoe.io.Words;
 /**
  * One non-blocking ncclComm_t: every wait polls the communicator's asynchronous error and the
  * clock. After a failure the ncclComm_t is aborted and must not be used any more. One thread at a
- * time calls and waits; any may {@link #stop}.
+ * time calls and waits; any thread may {@link #stop}.
  */
 final class NcclGroup {
   // The oldest version of the config struct that has `blocking`; every NCCL since 2.14 accepts it.
@@ -66,7 +66,7 @@ final class NcclGroup {
 
   /** Collective; {@code childControl} has the same color, key and members. */
   NcclGroup split(int color, int key, Communicator childControl) {
-    // A thread of NCCL stores the child here, perhaps after this call has given up: never freed.
+    // Never freed: a thread of NCCL may store the child here after this call has timed out.
     MemorySegment child = Arena.global().allocate(ValueLayout.ADDRESS);
     String function = "ncclCommSplit";
     call(
@@ -93,7 +93,7 @@ final class NcclGroup {
   }
 
   /**
-   * Enqueues work by a call of NCCL and waits until NCCL has it.
+   * Enqueues work by a call of NCCL and waits until NCCL has enqueued it.
    *
    * @throws CommunicationException if NCCL refuses it, or the group has failed
    */
@@ -131,7 +131,7 @@ final class NcclGroup {
   }
 
   /**
-   * Waits until NCCL has nothing under way that the host can see, and {@code finished}.
+   * Waits until NCCL reports no operation in progress, and {@code finished} is true.
    *
    * @throws CommunicationException if NCCL fails, or does not end in time
    */
@@ -159,7 +159,7 @@ final class NcclGroup {
   }
 
   /**
-   * Whether NCCL has enqueued all it was given.
+   * Whether NCCL has enqueued all calls.
    *
    * @throws CommunicationException if the group has failed
    */
@@ -176,7 +176,7 @@ final class NcclGroup {
     }
   }
 
-  /** Gives NCCL's group up, because another one of the same stream has failed. */
+  /** Aborts the communicator, because another one of the same stream has failed. */
   void abandon(String reason) {
     if (!over) {
       over = true;
@@ -191,7 +191,7 @@ final class NcclGroup {
     }
   }
 
-  /** All members abort, because NCCL cannot use a failed group any more. */
+  /** All members abort, because NCCL cannot reuse a failed communicator. */
   private CommunicationException fail(String what) {
     String sentence = Words.of("rank %d of %s: %s", control.rank(), control.name(), what);
     if (!over) {
@@ -201,9 +201,9 @@ final class NcclGroup {
     return new CommunicationException(sentence);
   }
 
-  /** What NCCL has stored at a place by now, NULL before. */
-  private static MemorySegment stored(MemorySegment place) {
-    return (MemorySegment) HANDLE.getAcquire(place, 0L);
+  /** The pointer that NCCL has stored in a cell; NULL before that. */
+  private static MemorySegment stored(MemorySegment cell) {
+    return (MemorySegment) HANDLE.getAcquire(cell, 0L);
   }
 
   private static MemorySegment config(Arena arena) {

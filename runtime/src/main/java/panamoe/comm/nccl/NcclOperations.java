@@ -11,16 +11,16 @@ import panamoe.tensor.DType;
 import panamoe.tensor.TensorDevice;
 
 /**
- * A member's share in the moves and sums of one group: work in the stream of its device, by NCCL
- * and by the device's own sum, which nobody awaits here. Used by the rank's thread; all members
- * make the same calls.
+ * A member's part in the transfers and sums of one group: work in its device's stream, by NCCL and
+ * by the device's own sum, without waiting. Used by the rank's thread; all members make the same
+ * calls.
  */
 final class NcclOperations {
   private final NcclWork work;
   private final NcclGroup group;
   private NcclDevice device;
-  // Device memory for the terms of sums, and for a sum in float32; kept, because the work that uses
-  // it is not awaited.
+  // Device memory for the terms of sums, and for a sum in float32; kept, because enqueued work uses
+  // it.
   private MemorySegment terms = MemorySegment.NULL;
 
   NcclOperations(NcclWork work, NcclDevice device, NcclGroup group) {
@@ -29,12 +29,12 @@ final class NcclOperations {
     this.group = group;
   }
 
-  /** Those of the members with this color, which is not negative. */
+  /** The operations of the members with this color, which is not negative. */
   NcclOperations split(int color, int key, Communicator childControl) {
     return new NcclOperations(work, device, group.split(color, key, childControl));
   }
 
-  /** Later work goes to the stream of this device, which has the same memory. */
+  /** Enqueues later work in the stream of this device, which has the same memory. */
   void enqueueOn(TensorDevice stream) {
     device = work.on(stream, device);
   }
@@ -54,7 +54,7 @@ final class NcclOperations {
                 stream));
   }
 
-  /** Sums float32 as {@link #allReduce}; each member receives as many as the others. */
+  /** Sums float32 like {@link #allReduce}; all members receive equally many elements. */
   void reduceScatter(MemorySegment send, MemorySegment receive, long count) {
     run(
         "ncclReduceScatter",
@@ -69,7 +69,7 @@ final class NcclOperations {
                 stream));
   }
 
-  /** Puts the members' blocks, all of the size of {@code own}, one after the other. */
+  /** Concatenates the members' blocks, all of the size of {@code own}. */
   void allGather(MemorySegment own, MemorySegment all) {
     run(
         "ncclAllGather",

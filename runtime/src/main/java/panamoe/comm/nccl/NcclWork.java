@@ -9,30 +9,30 @@ import panamoe.comm.CommunicationException;
 import panamoe.tensor.TensorDevice;
 
 /**
- * The work of all of a rank's groups in the streams of its card. It is enqueued and not awaited, in
- * order with the streams' kernels; whoever waits for a stream waits here first, so that a lost rank
- * becomes a failure instead of a wait without end. The rank's thread enqueues, any thread waits.
+ * The work of all groups of a rank in the streams of its GPU, enqueued in order with the streams'
+ * kernels. A wait for a stream waits here first, so that a lost rank becomes a failure instead of
+ * an endless wait. The rank's thread enqueues, any thread waits.
  */
 final class NcclWork {
-  /** A group's last work that nobody has waited for. */
+  /** A group's last work that no thread has waited for. */
   private record Running(NcclDevice stream, String function) {}
 
   private final Map<NcclGroup, Running> running = new ConcurrentHashMap<>();
   private final Map<TensorDevice, NcclDevice> others = new HashMap<>();
 
-  /** Lets whoever waits for the stream wait here first. */
+  /** Makes waits for the stream wait here first. */
   NcclDevice watch(NcclDevice stream) {
     stream.beforeWaiting(() -> await(stream));
     return stream;
   }
 
-  /** Another stream of the same card. */
-  NcclDevice on(TensorDevice stream, NcclDevice card) {
-    return others.computeIfAbsent(stream, other -> watch(card.on(other)));
+  /** Another stream of the same GPU. */
+  NcclDevice on(TensorDevice stream, NcclDevice gpu) {
+    return others.computeIfAbsent(stream, other -> watch(gpu.on(other)));
   }
 
   /**
-   * Enqueues work of a group by a call of NCCL, which gets the stream.
+   * Enqueues work of a group by a call of NCCL with the stream.
    *
    * @throws CommunicationException if NCCL refuses it, or the group has failed
    */
@@ -43,7 +43,7 @@ final class NcclWork {
   }
 
   /**
-   * Waits until all work in the stream is done, which may wait for another stream.
+   * Waits until all work in the stream is done, including work of other streams that it waits for.
    *
    * @throws CommunicationException if NCCL fails or does not end in time; all groups have failed
    *     then
@@ -56,7 +56,7 @@ final class NcclWork {
       running.keySet().forEach(group -> group.abandon(e.getMessage()));
       throw e;
     }
-    // What another thread has enqueued meanwhile stays.
+    // Work that another thread has enqueued since then stays.
     before.values().removeIf(last -> last.stream != stream);
     before.forEach(
         (group, last) -> running.computeIfPresent(group, (_, now) -> now == last ? null : now));

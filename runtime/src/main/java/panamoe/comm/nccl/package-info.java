@@ -1,2 +1,2 @@
-/** Communication between NVIDIA cards by NCCL. */
+/** Communication between NVIDIA GPUs by NCCL. */
 package panamoe.comm.nccl;

@@ -14,20 +14,20 @@ import java.util.concurrent.locks.ReentrantLock;
 import panamoe.comm.message.MessageException;
 
 /**
- * The connection to one rank. Messages of all groups come over it, one whole message after the
- * other: group, tag and number of bytes (24 bytes together), then the bytes.
+ * The connection to one rank. It carries the messages of all groups, one after the other: group,
+ * tag and number of bytes (24 bytes together), then the bytes.
  *
- * <p>Threads that wait for their messages move the bytes; no thread does it beside them. So a
- * message is read and written by the thread that asked for it, in its own memory, which nothing
- * touches after the wait has failed. A message that comes before it is awaited goes through a
- * buffer. Thread-safe.
+ * <p>Threads that wait for their messages move the bytes; there is no I/O thread. So a message is
+ * read and written by the thread that requested it, in its own memory, which is not accessed after
+ * the wait has failed. A message that arrives before it is awaited goes through a buffer.
+ * Thread-safe.
  */
 final class Connection {
   private static final int HEADER_BYTES = 3 * Long.BYTES;
   private static final long LONGEST_PIECE = 1 << 30; // a ByteBuffer counts in int
   private static final int SMALL_BYTES = 1 << 16;
 
-  /** A message that was started; used by the thread that started it. */
+  /** A started message; used by the thread that started it. */
   abstract static class Message {
     final Thread owner = Thread.currentThread();
     final MemorySegment memory;
@@ -111,14 +111,14 @@ final class Connection {
 
   /**
    * @param rank in the world, at the other end
-   * @param channel that does not block
+   * @param channel non-blocking
    */
   Connection(int rank, SocketChannel channel) {
     this.rank = rank;
     this.channel = channel;
   }
 
-  /** Starts to send; the memory is read while somebody asks whether the message is done. */
+  /** Starts to send; the memory is read whenever a thread polls whether the message is done. */
   Message send(long group, int tag, MemorySegment data) {
     Outgoing message =
         new Outgoing(
@@ -168,7 +168,7 @@ final class Connection {
     void run() throws IOException;
   }
 
-  /** Works on one side of the connection, unless another thread does. */
+  /** Reads or writes the connection, unless another thread is doing so. */
   private void move(ReentrantLock side, Work work) {
     if (!side.tryLock()) {
       return;
@@ -176,7 +176,7 @@ final class Connection {
     try {
       work.run();
     } catch (ClosedChannelException e) {
-      throw new MessageException("the connection to rank " + rank + " was closed here");
+      throw new MessageException("the connection to rank " + rank + " was closed by this rank");
     } catch (IOException e) {
       throw new MessageException("the connection to rank " + rank + " ended: " + e.getMessage());
     } finally {
@@ -203,7 +203,7 @@ final class Connection {
 
   /**
    * Reads messages until this thread's is complete, or one goes into the memory of another thread.
-   * What comes after them stays where it is: its memory may be known when it is read.
+   * Later bytes stay in the socket: their destination may be known when they are read.
    */
   private void read(Awaited mine) throws IOException {
     deliver(mine.box);
@@ -238,12 +238,12 @@ final class Connection {
     return memory.asSlice(from, Math.min(LONGEST_PIECE, memory.byteSize() - from)).asByteBuffer();
   }
 
-  /** Reads what there is; whether the buffer is full. */
+  /** Reads available bytes; returns whether the buffer is full. */
   private boolean fill(ByteBuffer buffer) throws IOException {
     while (buffer.hasRemaining()) {
       int count = channel.read(buffer);
       if (count < 0) {
-        throw new IOException("it was closed there");
+        throw new IOException("the other side closed it");
       }
       if (count == 0) {
         return false;
@@ -252,7 +252,7 @@ final class Connection {
     return true;
   }
 
-  /** Decides where the message goes whose header has been read. */
+  /** Decides where the message goes after its header has been read. */
   private Incoming begin() throws IOException {
     header.flip();
     Address address = new Address(header.getLong(), (int) header.getLong());
@@ -275,8 +275,8 @@ final class Connection {
   }
 
   /**
-   * Copies this thread's messages out of their buffers. One that is longer than expected stays: who
-   * compares the members' calls reports it.
+   * Copies this thread's messages out of their buffers. One that is longer than expected stays: the
+   * comparison of the members' calls reports it.
    */
   private void deliver(Box box) {
     while (!box.early.isEmpty() && !box.awaited.isEmpty()) {

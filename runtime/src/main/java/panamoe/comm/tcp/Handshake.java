@@ -16,13 +16,13 @@ import panamoe.comm.CommunicationException;
 import panamoe.io.Words;
 
 /**
- * What two ranks say when one connects to the other: both prove that they know the secret, without
- * sending it, and tell their ranks. A proof is HMAC-SHA256 of both sides' random numbers, ranks and
- * the world's size. The connecting side proves first, so that strangers who connect get no proof to
- * try words on. Thread-safe.
+ * The handshake when one rank connects to another: both prove that they know the secret, without
+ * sending it, and send their ranks. A proof is the HMAC-SHA256 of both sides' nonces, ranks and the
+ * world's size. The connecting side proves first, so that a stranger who connects gets no proof for
+ * a dictionary attack. Thread-safe.
  */
 final class Handshake {
-  /** A side that does not belong to the world, or a rank that is not expected. */
+  /** The other side does not belong to the world, or its rank is not expected. */
   static final class Refused extends IOException {
     Refused(String sentence) {
       super(sentence);
@@ -32,7 +32,7 @@ final class Handshake {
   private static final long GREETING = 0x50414e414d4f4501L; // PANAMOE, version 1
   private static final int RANDOM_BYTES = 16;
   private static final int PROOF_BYTES = 32;
-  // A side that stays silent for so long is no rank.
+  // A side that is silent this long is not a rank.
   private static final int SILENCE_MILLIS = 5000;
   // What a side answers; the third to a rank whose number another process has.
   private static final int KNOWN = 1;
@@ -90,12 +90,12 @@ final class Handshake {
     return other;
   }
 
-  /** Tells a rank that another process is that rank already. */
+  /** Answers a rank that another process already has its number. */
   static void refuse(Socket socket) throws IOException {
     socket.getOutputStream().write(TAKEN);
   }
 
-  /** Tells a rank that it is expected. */
+  /** Answers a rank that it is expected. */
   static void welcome(Socket socket) throws IOException {
     socket.getOutputStream().write(KNOWN);
   }
@@ -105,9 +105,9 @@ final class Handshake {
    *
    * @param rank of this process
    * @param expected the rank that it connects to
-   * @throws Refused if that one is another rank, or does not expect this one
+   * @throws Refused if another rank answers, or it does not expect this one
    * @throws CommunicationException if the secrets or the numbers of ranks differ, or another
-   *     process is this rank: then there is no use in trying again
+   *     process is this rank: trying again is useless
    */
   void connect(Socket socket, int rank, int expected) throws IOException {
     socket.setSoTimeout(SILENCE_MILLIS);
@@ -122,7 +122,7 @@ final class Handshake {
             .put(mine)
             .array());
     if (in.readLong() != GREETING) {
-      throw new Refused("who answers there is no rank");
+      throw new Refused("the process that answers is not a rank");
     }
     int other = in.readInt();
     int othersSize = in.readInt();
@@ -139,7 +139,7 @@ final class Handshake {
         || !MessageDigest.isEqual(
             in.readNBytes(PROOF_BYTES), proof(ACCEPTING, other, rank, mine, theirs))) {
       throw new CommunicationException(
-          "rank %s has another secret than who answers at %s",
+          "rank %s has another secret than the process that answers at %s",
           rank, socket.getRemoteSocketAddress());
     }
     int answer = in.read();
@@ -156,7 +156,7 @@ final class Handshake {
     try {
       connection.close();
     } catch (IOException _) {
-      // It has failed before.
+      // It has failed already.
     }
   }
 
@@ -174,7 +174,7 @@ final class Handshake {
       mac.update(first);
       return mac.doFinal(second);
     } catch (GeneralSecurityException e) {
-      throw new AssertionError("every Java has HmacSHA256", e);
+      throw new AssertionError("every JDK has HmacSHA256", e);
     }
   }
 }

@@ -21,37 +21,37 @@ import panamoe.comm.CommunicationException;
 import panamoe.comm.MachineAddresses;
 import panamoe.io.Words;
 
-/** Connects every two ranks; each connects to those below it. */
+/** Connects every two ranks; each rank connects to those below it. */
 final class Mesh {
   private static final int CONNECT_MILLIS = 2000;
   private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
 
   /**
-   * What a rank tells the others.
+   * The address data that a rank sends to the others.
    *
    * @param port at which it listens
    * @param machine a name without spaces
-   * @param seen the address under which rank 0 knows it: outside of a container or a private
-   *     network, a machine has addresses that it does not know
-   * @param addresses that it knows, the loopback first
+   * @param seen the address under which rank 0 sees the rank: a container or a private network
+   *     hides a machine's outer addresses from it
+   * @param addresses that the machine itself knows, the loopback first
    */
-  private record Place(int port, String machine, String seen, List<String> addresses) {
+  private record Endpoint(int port, String machine, String seen, List<String> addresses) {
     byte[] bytes() {
       return (port + " " + machine + " " + seen + " " + String.join(" ", addresses))
           .getBytes(StandardCharsets.UTF_8);
     }
 
-    static Place of(byte[] bytes) {
+    static Endpoint of(byte[] bytes) {
       List<String> words = List.of(new String(bytes, StandardCharsets.UTF_8).split(" "));
-      return new Place(
+      return new Endpoint(
           Integer.parseInt(words.get(0)),
           words.get(1),
           words.get(2),
           words.subList(3, words.size()));
     }
 
-    /** The addresses to try from another place, the likely ones first. */
-    List<String> from(Place other) throws IOException {
+    /** The addresses to try from another rank, the most likely first. */
+    List<String> from(Endpoint other) throws IOException {
       if (machine.equals(other.machine)) {
         return addresses;
       }
@@ -92,14 +92,14 @@ final class Mesh {
   /**
    * Connects this rank with all others; collective.
    *
-   * @param patience how long it may take
+   * @param patience how long connecting may take
    * @throws CommunicationException in one sentence, if a rank cannot be reached
    */
   static Mesh connect(
-      TcpRank self, Handshake handshake, TcpRendezvous gathering, Duration patience) {
+      TcpRank self, Handshake handshake, TcpRendezvous rendezvous, Duration patience) {
     Mesh mesh = new Mesh(self, handshake);
     try {
-      mesh.connect(gathering, patience);
+      mesh.connect(rendezvous, patience);
       return mesh;
     } catch (InterruptedException e) {
       mesh.close();
@@ -116,18 +116,18 @@ final class Mesh {
     }
   }
 
-  private void connect(TcpRendezvous gathering, Duration patience)
+  private void connect(TcpRendezvous rendezvous, Duration patience)
       throws IOException, InterruptedException {
     try (ServerSocketChannel server = ServerSocketChannel.open()) {
       boolean near = InetAddress.getByName(self.host()).isLoopbackAddress();
       server.bind(
           near ? new InetSocketAddress(InetAddress.getLoopbackAddress(), 0) : null, self.size());
-      List<Place> places = places(gathering, server.socket().getLocalPort());
-      List<String> machines = places.stream().map(Place::machine).toList();
+      List<Endpoint> endpoints = endpoints(rendezvous, server.socket().getLocalPort());
+      List<String> machines = endpoints.stream().map(Endpoint::machine).toList();
       Arrays.setAll(nodes, rank -> machines.indexOf(machines.get(rank)));
       Thread.startVirtualThread(() -> accept(server));
       for (int rank = 0; rank < self.rank(); rank++) {
-        channels[rank] = connect(rank, places.get(rank), places.get(self.rank()));
+        channels[rank] = connect(rank, endpoints.get(rank), endpoints.get(self.rank()));
       }
       if (!missing.await(patience.toMillis(), TimeUnit.MILLISECONDS)) {
         throw new CommunicationException(late(patience));
@@ -152,33 +152,35 @@ final class Mesh {
         CollectiveMismatch.words(late), self.rank(), patience.toMillis() / 1e3);
   }
 
-  private List<Place> places(TcpRendezvous gathering, int port) throws IOException {
-    Place mine = new Place(port, machine(), self.host(), MachineAddresses.all());
-    List<byte[]> told = gathering.allGather(mine.bytes());
-    List<Place> places = new ArrayList<>();
+  private List<Endpoint> endpoints(TcpRendezvous rendezvous, int port) throws IOException {
+    Endpoint mine = new Endpoint(port, machine(), self.host(), MachineAddresses.all());
+    List<byte[]> data = rendezvous.allGather(mine.bytes());
+    List<Endpoint> endpoints = new ArrayList<>();
     for (int rank = 0; rank < self.size(); rank++) {
-      Place place = Place.of(told.get(rank));
+      Endpoint endpoint = Endpoint.of(data.get(rank));
       if (self.rank() == 0 && rank != 0) {
-        place = new Place(place.port, place.machine, gathering.seenAt(rank), place.addresses);
+        endpoint =
+            new Endpoint(
+                endpoint.port, endpoint.machine, rendezvous.seenAt(rank), endpoint.addresses);
       }
-      places.add(Place.of(gathering.broadcast(place.bytes())));
+      endpoints.add(Endpoint.of(rendezvous.broadcast(endpoint.bytes())));
     }
-    return places;
+    return endpoints;
   }
 
-  /** The same for all processes on a machine, and on no other one. */
+  /** An identifier of the machine: equal for all its processes, different on other machines. */
   private static String machine() throws IOException {
     return Files.isReadable(BOOT)
         ? Files.readString(BOOT).strip()
         : InetAddress.getLocalHost().getHostName();
   }
 
-  private SocketChannel connect(int rank, Place place, Place mine) throws IOException {
-    List<String> tried = place.from(mine);
+  private SocketChannel connect(int rank, Endpoint endpoint, Endpoint mine) throws IOException {
+    List<String> tried = endpoint.from(mine);
     for (String address : tried) {
       SocketChannel channel = SocketChannel.open();
       try {
-        channel.socket().connect(new InetSocketAddress(address, place.port()), CONNECT_MILLIS);
+        channel.socket().connect(new InetSocketAddress(address, endpoint.port()), CONNECT_MILLIS);
         handshake.connect(channel.socket(), self.rank(), rank);
         return channel;
       } catch (IOException | CommunicationException _) {
@@ -188,18 +190,18 @@ final class Mesh {
     }
     throw new CommunicationException(
         "rank %s cannot reach rank %s by TCP at port %s of any of its addresses %s",
-        self.rank(), rank, place.port(), tried);
+        self.rank(), rank, endpoint.port(), tried);
   }
 
   private void accept(ServerSocketChannel server) {
     try {
       while (missing.getCount() > 0) {
         SocketChannel channel = server.accept();
-        // A stranger that says nothing does not keep the others waiting.
+        // A stranger that sends nothing does not delay the others.
         Thread.startVirtualThread(() -> admit(channel));
       }
     } catch (IOException _) {
-      // The others have come, or this rank has given up.
+      // The others are connected, or this rank has given up.
     }
   }
 
@@ -215,7 +217,7 @@ final class Mesh {
     }
   }
 
-  /** Keeps and welcomes a rank that is expected. */
+  /** Accepts a rank that is expected. */
   private synchronized boolean take(int rank, SocketChannel channel) throws IOException {
     if (closed || rank <= self.rank() || rank >= self.size() || channels[rank] != null) {
       return false;

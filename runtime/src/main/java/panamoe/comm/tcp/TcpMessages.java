@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import panamoe.comm.message.Messages;
 
-/** The messages of a group, over the connections of its world. */
+/** The messages of a group over the connections of its world. */
 final class TcpMessages implements Messages {
   private final TcpWorld world;
   private final Connection[] connections; // by member; null for this one
@@ -18,7 +18,7 @@ final class TcpMessages implements Messages {
 
   /**
    * @param ranks of the members in the world
-   * @param group its number; no two groups with two common members have the same one
+   * @param group its number; different for groups with two common members
    */
   TcpMessages(TcpWorld world, int[] ranks, long group) {
     this.world = world;
@@ -42,7 +42,7 @@ final class TcpMessages implements Messages {
     return messages.size();
   }
 
-  /** Moves all messages, because the others may wait for those that nobody asks for here. */
+  /** Moves all messages, because other ranks may wait for those that no thread awaits here. */
   @Override
   public boolean finished(int from, int to) {
     boolean finished = true;
@@ -58,7 +58,7 @@ final class TcpMessages implements Messages {
     messages.clear();
   }
 
-  /** The world has failed: nothing more comes. */
+  /** The world has failed: no more messages arrive. */
   @Override
   public void cancel() {
     world.disconnect();
@@ -66,7 +66,7 @@ final class TcpMessages implements Messages {
 
   @Override
   public Messages split(int[] members, int rank, Arena arena) {
-    // The members count their splits alike. Parts of one split have no common member.
+    // All members count the same splits. Parts of one split have no common member.
     return new TcpMessages(
         world, Arrays.stream(members).map(member -> ranks[member]).toArray(), part(++splits));
   }

@@ -7,14 +7,14 @@ import panamoe.comm.LauncherVariables;
 import panamoe.io.Require;
 
 /**
- * What a process must be told to be a rank. All are told the same, each its own rank.
+ * What a process must know to be a rank. All processes have the same values except their rank.
  *
  * @param rank 0 to {@code size - 1}
  * @param size number of ranks
- * @param host of rank 0, by name or address, as the others reach it
- * @param port at which rank 0 listens until all have come
- * @param secret that the ranks share: at least 16 characters, better random ones. It keeps
- *     strangers out; what the ranks send is neither encrypted nor signed
+ * @param host of rank 0, a name or an address that the others can reach
+ * @param port at which rank 0 listens until all ranks are connected
+ * @param secret that the ranks share: at least 16 characters, preferably random. It authenticates
+ *     ranks; their data is neither encrypted nor signed
  */
 public record TcpRank(int rank, int size, String host, int port, String secret) {
   private static final int SHORTEST_SECRET = 16;
@@ -40,9 +40,9 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
   }
 
   /**
-   * As the environment says: {@code PANAMOE_RANK}, {@code PANAMOE_RANKS}, {@code
-   * PANAMOE_RENDEZVOUS} (host and port of rank 0, such as {@code node0:7777} or {@code
-   * [fd00::1]:7777}) and {@code PANAMOE_SECRET}.
+   * From the environment: {@code PANAMOE_RANK}, {@code PANAMOE_RANKS}, {@code PANAMOE_RENDEZVOUS}
+   * (host and port of rank 0, such as {@code node0:7777} or {@code [fd00::1]:7777}) and {@code
+   * PANAMOE_SECRET}.
    *
    * @throws IllegalArgumentException in one sentence that names the variable
    */
@@ -51,9 +51,9 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
     Require.that(
         here.matches("[1-9]\\d{0,8}"),
         LauncherVariables.RANKS_HERE + " is '" + here + "', expected 1 or more");
-    String place = wanted(environment, RENDEZVOUS, "rank 0's host and port, such as node0:7777");
-    Matcher parts = HOST_AND_PORT.matcher(place);
-    Require.that(parts.matches(), RENDEZVOUS + " is '" + place + "', expected HOST:PORT");
+    String address = wanted(environment, RENDEZVOUS, "rank 0's host and port, such as node0:7777");
+    Matcher parts = HOST_AND_PORT.matcher(address);
+    Require.that(parts.matches(), RENDEZVOUS + " is '" + address + "', expected HOST:PORT");
     return new TcpRank(
         number(environment, LauncherVariables.RANK, "this process's rank, from 0"),
         number(environment, LauncherVariables.RANKS, "how many ranks there are"),

@@ -27,15 +27,14 @@ import panamoe.comm.MachineAddresses;
 import panamoe.io.Words;
 
 /**
- * The ranks before they know each other: rank 0 listens at the address that all were told, the
- * others connect to it and learn through it what they need to connect to each other. Used by one
- * thread.
+ * How the ranks find each other: rank 0 listens at an address that all ranks know; the others
+ * connect to it and receive from it what they need to connect to each other. Used by one thread.
  */
 public final class TcpRendezvous {
   private static final int SECRET_BITS = 128;
   private static final int CONNECT_MILLIS = 2000;
   private static final int PAUSE_MILLIS = 100;
-  // Beyond the patience: the others wait for the sentence of rank 0, which knows who is missing.
+  // Added to the patience: the others wait for the message of rank 0, which knows who is missing.
   private static final int VERDICT_MILLIS = 2000;
   private static final int LONGEST_SENTENCE = 10_000;
 
@@ -54,13 +53,13 @@ public final class TcpRendezvous {
   /**
    * Waits for all ranks; collective.
    *
-   * @throws CommunicationException in one sentence, if not all have come in time
+   * @throws CommunicationException in one sentence, if not all ranks connect in time
    */
   static TcpRendezvous of(TcpRank self, Handshake handshake, Duration patience) {
     try (ServerSocket server = self.rank() == 0 ? new ServerSocket() : null) {
       if (server != null) {
         InetAddress address = InetAddress.getByName(self.host());
-        // Elsewhere the host may be a name of a balancer, or of an address outside of a container.
+        // The host may name a load balancer, or an address outside of a container.
         server.bind(
             address.isLoopbackAddress()
                 ? new InetSocketAddress(address, self.port())
@@ -75,11 +74,11 @@ public final class TcpRendezvous {
   }
 
   /**
-   * Connects the ranks of a launcher that can tell them where rank 0 listens; collective.
+   * Connects the ranks of a launcher that can broadcast where rank 0 listens; collective.
    *
    * @param broadcast gives every rank rank 0's bytes
    * @return by rank: rank 0 has all others, the others have rank 0
-   * @throws CommunicationException in one sentence, if not all have come in time
+   * @throws CommunicationException in one sentence, if not all ranks connect in time
    */
   public static Map<Integer, Socket> connect(
       int rank, int size, Duration patience, UnaryOperator<byte[]> broadcast) {
@@ -91,10 +90,11 @@ public final class TcpRendezvous {
         String hosts = String.join(" ", MachineAddresses.all());
         mine = (secret + " " + server.getLocalPort() + " " + hosts).getBytes(UTF_8);
       }
-      List<String> told = List.of(new String(broadcast.apply(mine), UTF_8).split(" "));
-      List<String> hosts = told.subList(2, told.size());
+      List<String> offered = List.of(new String(broadcast.apply(mine), UTF_8).split(" "));
+      List<String> hosts = offered.subList(2, offered.size());
       TcpRank self =
-          new TcpRank(rank, size, hosts.getFirst(), Integer.parseInt(told.get(1)), told.get(0));
+          new TcpRank(
+              rank, size, hosts.getFirst(), Integer.parseInt(offered.get(1)), offered.get(0));
       TcpRendezvous all =
           new TcpRendezvous(self, patience).open(new Handshake(self), server, hosts);
       all.barrier();
@@ -105,7 +105,7 @@ public final class TcpRendezvous {
   }
 
   /**
-   * @param server of rank 0; null on the others, which look for it at {@code hosts}
+   * @param server of rank 0; null on the others, which connect to {@code hosts}
    */
   private TcpRendezvous open(Handshake handshake, ServerSocket server, List<String> hosts)
       throws IOException {
@@ -132,7 +132,7 @@ public final class TcpRendezvous {
       requireUninterrupted();
       try {
         Socket socket = server.accept();
-        // A stranger that says nothing does not keep the others waiting.
+        // A stranger that sends nothing does not delay the others.
         Thread.ofVirtual().start(() -> admit(socket, handshake));
       } catch (SocketTimeoutException _) {
         // Time to look at the clock.
@@ -146,7 +146,7 @@ public final class TcpRendezvous {
       socket.setSoTimeout(patienceMillis());
       if (rank < 1 || rank >= self.size() || !claimed.add(rank)) {
         Handshake.refuse(socket);
-        throw new Handshake.Refused("a process says that it is rank " + rank + ", too");
+        throw new Handshake.Refused("a process claims to be rank " + rank + ", too");
       }
       try {
         Handshake.welcome(socket);
@@ -185,7 +185,7 @@ public final class TcpRendezvous {
     for (int i = 0; ; i = (i + 1) % hosts.size()) {
       Socket socket = new Socket();
       try {
-        // Looked up each time: a name may come into being with its machine.
+        // Resolved at each try: the name may appear only when its machine starts.
         socket.connect(new InetSocketAddress(hosts.get(i), self.port()), CONNECT_MILLIS);
         handshake.connect(socket, self.rank(), 0);
         socket.setSoTimeout(Math.addExact(patienceMillis(), VERDICT_MILLIS));
@@ -193,7 +193,8 @@ public final class TcpRendezvous {
         return;
       } catch (IOException | CommunicationException e) {
         Handshake.close(socket);
-        // Of several addresses, one may be another machine's, where another world's rank 0 answers.
+        // One of several addresses may belong to another machine, where another world's rank 0
+        // answers.
         if (e instanceof CommunicationException refusal && hosts.size() == 1) {
           throw refusal;
         }
@@ -256,19 +257,16 @@ public final class TcpRendezvous {
     return all;
   }
 
-  /** Waits for all ranks. */
   void barrier() {
     allGather(new byte[0]);
   }
 
-  /** The address from which a rank has connected to rank 0; asked on rank 0 alone. */
+  /** The address from which a rank has connected; known on rank 0 only. */
   String seenAt(int rank) {
     return ranks.get(rank).getInetAddress().getHostAddress();
   }
 
-  /**
-   * The connections, for another use, after the last message: rank 0 has all, the others rank 0.
-   */
+  /** Hands the connections over after the last message: rank 0 has all, the others have rank 0. */
   Map<Integer, Socket> connections() {
     return ranks;
   }
@@ -308,8 +306,8 @@ public final class TcpRendezvous {
   }
 
   /**
-   * Ends the gathering and says why: rank 0 tells all that have come, another rank tells rank 0.
-   * Ranks that only lost the connection would blame the one at its other end.
+   * Ends the rendezvous and reports why: rank 0 to all connected ranks, another rank to rank 0. A
+   * rank that only loses its connection would blame the rank at the other end.
    */
   void fail(Throwable why) {
     closed = true;
@@ -322,7 +320,7 @@ public final class TcpRendezvous {
         out.write(sentence, 0, length);
         socket.shutdownOutput();
       } catch (IOException _) {
-        // It has failed before.
+        // It has failed already.
       }
       Handshake.close(socket);
     }

@@ -13,9 +13,8 @@ import panamoe.comm.message.MessageCommunicator;
 import panamoe.comm.message.MessageWorld;
 
 /**
- * Ranks as processes that anything may have started, over TCP in plain Java: every two ranks are
- * connected. A process may be a rank of several worlds, one after the other or at once.
- * Thread-safe.
+ * Ranks as processes, over TCP in plain Java, with any launcher: every two ranks are connected. A
+ * process may be a rank of several worlds, one after the other or concurrently. Thread-safe.
  */
 public final class TcpWorld implements MessageWorld {
   private static final int START_FACTOR = 6;
@@ -25,45 +24,50 @@ public final class TcpWorld implements MessageWorld {
   private final int rank;
   private final Duration timeout;
   private final Connection[] connections; // by rank; null for this one
-  private final Heartbeat lifeline;
+  private final Heartbeat heartbeat;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private TcpWorld(int self, Duration timeout, SocketChannel[] channels, Heartbeat lifeline) {
+  private TcpWorld(int self, Duration timeout, SocketChannel[] channels, Heartbeat heartbeat) {
     this.rank = self;
     this.timeout = timeout;
     this.connections =
         IntStream.range(0, channels.length)
             .mapToObj(rank -> channels[rank] == null ? null : new Connection(rank, channels[rank]))
             .toArray(Connection[]::new);
-    this.lifeline = lifeline;
+    this.heartbeat = heartbeat;
   }
 
   /**
-   * Connects this process with the other ranks; collective. After success close the world, which
-   * waits for the others; after a failure close it too, which does not wait.
+   * Connects this process with the other ranks; collective. Close the world at the end: after
+   * success closing waits for the others, after a failure it does not.
    *
-   * @param timeout how long a rank waits for a late one before the world fails; a rank whose
-   *     process ends is noticed at once, one that is frozen or cut off within 10 s. Starting may
+   * @param timeout how long a rank waits for another before the world fails; a rank whose process
+   *     ends is noticed immediately, one that is frozen or unreachable within 10 s. Starting may
    *     take six times this long
-   * @param lost hears on another thread, at once, which rank was lost
-   * @throws CommunicationException in one sentence, if the others did not come
+   * @param lost called on another thread, immediately, with the rank that was lost
+   * @throws CommunicationException in one sentence, if the others did not connect
    */
   public static Communicator open(TcpRank self, Duration timeout, Consumer<String> lost) {
     Handshake handshake = new Handshake(self);
     Duration patience = timeout.multipliedBy(START_FACTOR);
     Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
-    TcpRendezvous gathering = TcpRendezvous.of(self, handshake, patience);
+    TcpRendezvous rendezvous = TcpRendezvous.of(self, handshake, patience);
     Mesh mesh = null;
     try {
-      mesh = Mesh.connect(self, handshake, gathering, timeout);
-      gathering.barrier(); // from here on, who is silent is lost
-      Heartbeat lifeline =
+      mesh = Mesh.connect(self, handshake, rendezvous, timeout);
+      rendezvous.barrier(); // from here on, a silent rank is lost
+      Heartbeat heartbeat =
           Heartbeat.over(
-              gathering.connections(), self.rank(), self.size(), silence, true, new Ear(lost));
-      return new TcpWorld(self.rank(), timeout, mesh.channels(), lifeline)
+              rendezvous.connections(),
+              self.rank(),
+              self.size(),
+              silence,
+              true,
+              new LostRankListener(lost));
+      return new TcpWorld(self.rank(), timeout, mesh.channels(), heartbeat)
           .communicator(mesh.node(self.rank()));
     } catch (RuntimeException | Error e) {
-      gathering.fail(e);
+      rendezvous.fail(e);
       if (mesh != null) {
         mesh.close();
       }
@@ -77,22 +81,23 @@ public final class TcpWorld implements MessageWorld {
     try {
       return MessageCommunicator.of(this, messages, rank, size, node, Arena.ofShared());
     } catch (RuntimeException | Error e) {
-      lifeline.end();
+      heartbeat.end();
       throw e;
     }
   }
 
   /**
-   * The rank's own thread waits nowhere without a clock: it hears of a failure at its next call.
+   * Reports a lost rank. Ignores failures that the rank has not noticed: all its waits have a
+   * timeout, and its next call reports the failure.
    */
-  private record Ear(Consumer<String> told) implements Heartbeat.Witness {
+  private record LostRankListener(Consumer<String> listener) implements Heartbeat.Listener {
     @Override
     public void lost(String reason) {
-      told.accept(reason);
+      listener.accept(reason);
     }
 
     @Override
-    public void unheard(String reason) {}
+    public void unnoticed(String reason) {}
   }
 
   @Override
@@ -101,8 +106,8 @@ public final class TcpWorld implements MessageWorld {
   }
 
   @Override
-  public Heartbeat lifeline() {
-    return lifeline;
+  public Heartbeat heartbeat() {
+    return heartbeat;
   }
 
   @Override
@@ -110,7 +115,7 @@ public final class TcpWorld implements MessageWorld {
     return closed.get();
   }
 
-  /** Threads write into their own memory alone, and only while they wait. */
+  /** False: a thread receives into its own memory, only while it waits. */
   @Override
   public boolean writesAfterFailure() {
     return false;
@@ -120,7 +125,7 @@ public final class TcpWorld implements MessageWorld {
     return connections[other];
   }
 
-  /** Ends all connections but the lifeline. */
+  /** Ends all connections but the heartbeat. */
   void disconnect() {
     for (Connection connection : connections) {
       if (connection != null) {
@@ -134,30 +139,30 @@ public final class TcpWorld implements MessageWorld {
     if (!closed.compareAndSet(false, true)) {
       return;
     }
-    boolean failedBefore = lifeline.failure() != null;
+    boolean failedBefore = heartbeat.failure() != null;
     try {
       if (!failedBefore) {
-        lifeline.leave();
+        heartbeat.leave();
         awaitOthers();
       }
     } finally {
       disconnect();
-      lifeline.end();
+      heartbeat.end();
     }
-    if (!failedBefore && lifeline.failure() != null) {
-      throw new CommunicationException(lifeline.failure());
+    if (!failedBefore && heartbeat.failure() != null) {
+      throw new CommunicationException(heartbeat.failure());
     }
   }
 
   private void awaitOthers() {
     try {
-      while (!lifeline.allLeft() && lifeline.failure() == null) {
+      while (!heartbeat.allLeft() && heartbeat.failure() == null) {
         Thread.sleep(PAUSE);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new CommunicationException(
-          lifeline.fail("rank " + rank + " was interrupted while it waited for the others' end"),
+          heartbeat.fail("rank " + rank + " was interrupted while it waited for the others' end"),
           e);
     }
   }

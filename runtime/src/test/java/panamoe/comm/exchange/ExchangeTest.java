@@ -159,7 +159,7 @@ class ExchangeTest {
     }
   }
 
-  /** The experts are spread over the tensor groups alone, or over their sub-groups as well. */
+  /** The experts are spread over tensor groups only, or over their sub-groups too. */
   @ParameterizedTest
   @CsvSource({"1,1", "2,1", "2,2", "3,1", "3,3", "4,1", "4,2", "4,4"})
   void tensorRanksSendTheirPartAndSlicesGatherTheirs(int tensorDegree, int expertSlices) {
@@ -185,9 +185,9 @@ class ExchangeTest {
                       Exchange.coordinated(
                           group, tensor, slices, strategy, new ReferenceBackend())) {
                     for (int seed = 0; seed < 5; seed++) {
-                      int drawn = seed;
+                      int chosen = seed;
                       Counts counts =
-                          (from, to, b) -> drawn == 0 ? 0 : random(drawn, from % data, to, b);
+                          (from, to, b) -> chosen == 0 ? 0 : random(chosen, from % data, to, b);
                       ExchangePlan plan = exchange.plan(sends(group, counts, 2), 12);
                       checkParts(group, data, tensor, slices, plan, counts);
                     }
@@ -199,8 +199,8 @@ class ExchangeTest {
   }
 
   /**
-   * Each rank sends (G - 1) + (N - 1) messages instead of p - 1 in both directions, and the same
-   * bytes between the nodes.
+   * Each rank sends (G - 1) + (N - 1) messages instead of p - 1 in both directions, and equally
+   * many bytes between nodes.
    */
   @ParameterizedTest
   @ValueSource(ints = {2, 4, 8})
@@ -232,8 +232,7 @@ class ExchangeTest {
                 assertEquals(twoRows, sent(world, () -> two.forward(rows, arrived)));
                 assertEquals(twoRows, sent(world, () -> two.reverse(arrived, rows)));
                 assertEquals(flatRows.farBytes(), twoRows.farBytes());
-                // The counts are exchanged by the same strategy: one count and the total for each
-                // rank.
+                // This strategy exchanges the counts too: one count and the total for each rank.
                 Traffic counts = sent(world, () -> hierarchical.plan(even, 20));
                 assertEquals(local - 1 + nodes - 1, counts.nearMessages() + counts.farMessages());
                 assertEquals(
@@ -246,8 +245,8 @@ class ExchangeTest {
   }
 
   /**
-   * The formulae of the alpha-beta model, two levels against one: p - 1 messages, or (G - 1) near
-   * and (N - 1) far. Links within and between nodes move bytes at the same time.
+   * The formulas of the alpha-beta model for one level and two: p - 1 messages, or (G - 1) near and
+   * (N - 1) far. Links within and between nodes move bytes at the same time.
    */
   @ParameterizedTest
   @ValueSource(ints = {64, 1024, 65536})
@@ -521,7 +520,7 @@ class ExchangeTest {
     return sends;
   }
 
-  /** One plan there and back. */
+  /** Runs a plan forward and in reverse. */
   private static void check(
       Communicator group,
       ExchangePlan plan,
@@ -544,7 +543,7 @@ class ExchangeTest {
         rowShape);
   }
 
-  /** Like {@link #check}, but of each block the ranks receive what the source's slices sent. */
+  /** {@link #check} for sliced sources: each block arrives in the parts that the slices sent. */
   private static void checkParts(
       Communicator group,
       int sources,
@@ -571,9 +570,10 @@ class ExchangeTest {
   }
 
   /**
-   * The first of the slices returns what came, the others zeros: the sum is what came.
+   * The first slice returns the arrived rows, the others zeros, so that the sum is the arrived
+   * rows.
    *
-   * @param sources ranks of the group with other rows; the rows of rank i are those of i % sources
+   * @param sources ranks of the group with distinct rows; rank i has the rows of i % sources
    */
   private static void checkTravel(
       Communicator group,

@@ -16,7 +16,10 @@ class InFlightMemoryTest {
     assertFalse(lent.scope().isAlive());
   }
 
-  /** Whether MPI writes into it after a failure depends on the moment; here it does for certain. */
+  /**
+   * {@link InFlightMemory}; MPI may write into it after a failure, the transport of this test
+   * always does.
+   */
   @Test
   void staysWhenTheCallFailed() {
     AtomicReference<MemorySegment> lent = new AtomicReference<>();

@@ -3,7 +3,7 @@ package panamoe.comm.mpi;
 import java.time.Duration;
 import panamoe.comm.Communicator;
 
-/** One process of {@link ClusterTest}: says how long a barrier takes. */
+/** A process of {@link ClusterTest}: prints how long a barrier takes. */
 public final class BarrierTime {
   private static final int BARRIERS = 20;
 

@@ -13,7 +13,10 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import panamoe.testkit.Mpirun;
 
-/** Ranks on several "nodes", which are network namespaces of this machine: {@code ci/cluster}. */
+/**
+ * {@link MpiWorld} and exchanges over several nodes, simulated by network namespaces: {@code
+ * ci/cluster}.
+ */
 @Tag("slow")
 class ClusterTest {
   private static final Path RUN =
@@ -46,7 +49,7 @@ class ClusterTest {
 
   @Test
   void aRankKilledOnItsNodeIsNamedByTheOthers() {
-    Mpirun run = cluster(List.of("--nodes", "3", "--ranks", "1"), TroubledRank.class, "killed");
+    Mpirun run = cluster(List.of("--nodes", "3", "--ranks", "1"), FailingRank.class, "killed");
     for (int rank : new int[] {0, 2}) {
       assertTrue(
           run.lines()
@@ -86,13 +89,13 @@ class ClusterTest {
       Exchanged alike = exchanged(run, rank, "ALIKE");
       Exchanged coordinated = exchanged(run, rank, "COORDINATED");
       assertEquals(alike.bits, coordinated.bits, run::text);
-      // What both tensor ranks of a node would send, they share.
+      // The tensor ranks of a node split the rows that each would send.
       assertEquals(
           alike.farBytes,
           coordinated.farBytes + exchanged(run, rank ^ 1, "COORDINATED").farBytes,
           run::text);
     }
-    // Between the nodes go the same bytes, if not from the same ranks.
+    // Nodes exchange equally many bytes, perhaps from other ranks.
     for (int node = 0; node < 2; node++) {
       long flat =
           exchanged(run, 2 * node, "FLAT").farBytes + exchanged(run, 2 * node + 1, "FLAT").farBytes;

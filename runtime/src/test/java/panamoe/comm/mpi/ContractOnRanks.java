@@ -11,9 +11,8 @@ import panamoe.comm.Communicator;
 import panamoe.comm.CommunicatorContract;
 
 /**
- * One process of {@link MpiCommunicatorTest}: runs its rank of every case of the contract, in
- * JUnit's deterministic order, and prints how many passed. It skips cases for more ranks than this
- * world has.
+ * A process of {@link MpiCommunicatorTest}: runs its rank of every case of the contract, in JUnit's
+ * deterministic order, and prints how many passed. Skips cases for more ranks than this world has.
  */
 public final class ContractOnRanks {
   private static Communicator world;

@@ -18,9 +18,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link ClusterTest}: exchanges the same rows with every strategy in both
- * directions, and prints the number of messages, the bytes to other nodes, and a hash of the
- * received bits.
+ * A process of {@link ClusterTest}: exchanges rows with every strategy in both directions, and
+ * prints the number of messages, the bytes to other nodes, and a hash of the received bits.
  */
 public final class ExchangeOnRanks {
   private static final int WIDTH = 33;
@@ -50,8 +49,8 @@ public final class ExchangeOnRanks {
   }
 
   /**
-   * @param slices return a term each, whose sum goes back
-   * @param source whose rows these are: ranks with the same source have the same
+   * @param slices each returns a term of the sum
+   * @param source number of the rows: ranks with one source have equal rows
    */
   private static void play(
       String name,

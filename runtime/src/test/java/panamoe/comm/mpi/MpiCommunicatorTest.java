@@ -7,10 +7,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.testkit.Mpirun;
 
-/** The contract of communicators, played by real processes under mpirun. */
+/** The communicators' contract, run by real processes under mpirun. */
 @Tag("slow")
 class MpiCommunicatorTest {
-  /** Once with messages so short that blocks and sums go as several. */
+  /** Also with messages so short that blocks and sums are split. */
   @ParameterizedTest
   @CsvSource({"2, 1073741824", "4, 4999", "8, 1073741824"})
   void keepsTheContract(int ranks, long longestMessage) {

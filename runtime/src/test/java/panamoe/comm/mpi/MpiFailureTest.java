@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.testkit.Mpirun;
 
-/** Real processes report a failed rank, and no process stays behind. */
+/** Processes of an {@link MpiWorld} report a failed rank, and no process remains. */
 @Tag("slow")
 class MpiFailureTest {
   private static final int RANKS = 3;
@@ -79,7 +79,7 @@ class MpiFailureTest {
 
   @Test
   void aFrozenRankIsNamedWithinTheTimeout() {
-    Mpirun run = Mpirun.run(RANKS, TroubledRank.class, "frozen");
+    Mpirun run = Mpirun.run(RANKS, FailingRank.class, "frozen");
     assertTrue(
         run.lines().stream()
             .anyMatch(
@@ -92,10 +92,10 @@ class MpiFailureTest {
 
   @Test
   void aRankThatNeverStartsKeepsNobodyWaitingForever() {
-    Mpirun run = Mpirun.run(RANKS, TroubledRank.class, "never starts");
+    Mpirun run = Mpirun.run(RANKS, FailingRank.class, "never starts");
     assertEquals(
         List.of(
-            "panamoe: rank 0 of 3 waited 12 s for the others to start: a rank never came to MPI_Init"),
+            "panamoe: rank 0 of 3 waited 12 s for the others to start: a rank never called MPI_Init"),
         run.linesFrom("panamoe: "),
         run::text);
     assertOver(run);
@@ -107,7 +107,7 @@ class MpiFailureTest {
    */
   @Test
   void nullPointersAreStillExceptionsAfterMpiHasStarted() {
-    Mpirun run = Mpirun.run(RANKS, TroubledRank.class, "nulls");
+    Mpirun run = Mpirun.run(RANKS, FailingRank.class, "nulls");
     assertEquals(0, run.status(), run::text);
     assertEquals(RANKS, run.linesFrom("caught 500").size(), run::text);
     assertEquals(
@@ -118,7 +118,7 @@ class MpiFailureTest {
 
   @Test
   void withoutTheLibraryOneSentenceSaysSo() {
-    List<String> command = new ArrayList<>(Mpirun.java(TroubledRank.class, "nulls"));
+    List<String> command = new ArrayList<>(Mpirun.java(FailingRank.class, "nulls"));
     command.add(1, "-Dpanamoe.mpi.path=/nowhere/libmpi.so.40");
     Mpirun run = Mpirun.run(command, Map.of());
     assertEquals(
@@ -132,14 +132,14 @@ class MpiFailureTest {
 
   @Test
   void aloneItIsAWorldOfOneRank() {
-    Mpirun run = Mpirun.run(Mpirun.java(TroubledRank.class, "nulls"), Map.of());
+    Mpirun run = Mpirun.run(Mpirun.java(FailingRank.class, "nulls"), Map.of());
     assertTrue(run.lines().contains("rank 0 done"), run::text);
   }
 
-  /** The ranks end once {@code speakers} of them have said what they learnt. */
+  /** The ranks end once {@code speakers} of them have printed the failure. */
   private Mpirun run(String trouble, int speakers) {
     return Mpirun.run(
-        RANKS, TroubledRank.class, trouble, folder.toString(), String.valueOf(speakers));
+        RANKS, FailingRank.class, trouble, folder.toString(), String.valueOf(speakers));
   }
 
   private static void assertOver(Mpirun run) {
@@ -155,7 +155,7 @@ class MpiFailureTest {
     }
   }
 
-  /** mpirun may end shortly before the ranks that it ends. */
+  /** mpirun may exit shortly before the ranks that it kills. */
   private static void awaitEnd(ProcessHandle rank) {
     rank.onExit().orTimeout(5, TimeUnit.SECONDS).join();
   }

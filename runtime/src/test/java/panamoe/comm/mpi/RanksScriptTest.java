@@ -20,7 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.testkit.Mpirun;
 
-/** {@code ci/ranks}: mpirun with one sentence where it fails. */
+/** {@code ci/ranks}: mpirun with a one-sentence error. */
 @Tag("slow")
 class RanksScriptTest {
   private static final Path RANKS = Path.of("..", "ci", "ranks").toAbsolutePath().normalize();
@@ -29,7 +29,7 @@ class RanksScriptTest {
 
   @Test
   void ranksThatSayTheyAreDoneAreASuccess() {
-    Mpirun run = ranks(List.of("-n", "2"), Mpirun.java(TroubledRank.class, "nulls"));
+    Mpirun run = ranks(List.of("-n", "2"), Mpirun.java(FailingRank.class, "nulls"));
     assertEquals(0, run.status(), run::text);
     assertEquals(List.of(), run.linesFrom("panamoe: "), run::text);
   }
@@ -43,7 +43,7 @@ class RanksScriptTest {
 
   @Test
   void aKilledRankIsAFailureInOneSentence() {
-    Mpirun run = ranks(List.of("-n", "2"), Mpirun.java(TroubledRank.class, "killed"));
+    Mpirun run = ranks(List.of("-n", "2"), Mpirun.java(FailingRank.class, "killed"));
     assertNotEquals(0, run.status());
     String reason = "panamoe: the ranks did not finish: prterun noticed that process rank 1";
     assertEquals(1, run.linesFrom(reason).size(), run::text);
@@ -51,7 +51,7 @@ class RanksScriptTest {
         run.lines().contains("rank 0: rank 1 is gone: its process ended or was killed"), run::text);
   }
 
-  /** Also where the ranks themselves do not listen. */
+  /** Even if the ranks ignore the signal. */
   @ParameterizedTest
   @ValueSource(strings = {"exec sleep 300", "trap '' TERM; while :; do sleep 1; done"})
   @Timeout(value = 3, unit = TimeUnit.MINUTES)
@@ -91,7 +91,7 @@ class RanksScriptTest {
         Files.writeString(
             folder.resolve("hosts"), "# two\nlocalhost slots=1\nno-such-host.invalid slots=1\n");
     List<String> options = List.of("--hostfile", hosts.toString(), "-n", "2");
-    Mpirun run = ranks(options, Mpirun.java(TroubledRank.class, "nulls"));
+    Mpirun run = ranks(options, Mpirun.java(FailingRank.class, "nulls"));
     assertEquals(1, run.status());
     assertEquals(1, run.lines().size(), run::text);
     assertTrue(

@@ -13,9 +13,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorMemory;
 
-/**
- * The CPU as the device of the test library that stands for NCCL: {@code native/test/nccl_threads}.
- */
+/** The CPU as the device of NCCL's stand-in library {@code native/test/nccl_threads}. */
 final class CpuNcclDevice implements NcclDevice {
   static final Path LIBRARY =
       Path.of(
@@ -28,7 +26,7 @@ final class CpuNcclDevice implements NcclDevice {
   private static final MethodHandle FAIL_NEXT =
       function("nccl_threads_fail_next", FunctionDescriptor.ofVoid());
 
-  /** Makes the next operation of any rank end in an error of its communicator. */
+  /** Makes the next operation of any rank fail with an error of its communicator. */
   static void failNext() {
     try {
       FAIL_NEXT.invokeExact();
@@ -70,7 +68,7 @@ final class CpuNcclDevice implements NcclDevice {
     Reduction.sum(dtype, count, terms, target);
   }
 
-  @SuppressWarnings("restricted") // Calls the stand-in's own functions, which no binding has.
+  @SuppressWarnings("restricted") // The stand-in's own functions, which have no binding.
   private static MethodHandle function(String name, FunctionDescriptor type) {
     SymbolLookup library = SymbolLookup.libraryLookup(LIBRARY, Arena.global());
     return Linker.nativeLinker().downcallHandle(library.findOrThrow(name), type);

@@ -24,8 +24,8 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * The contract and the failures of NCCL's communicator, without a GPU: A stand-in library between
- * threads replaces NCCL, so this tests our use of NCCL, not NCCL itself.
+ * The contract and the failures of {@link NcclCommunicator}, without a GPU: a stand-in library
+ * between threads replaces NCCL, so this tests our use of NCCL, not NCCL itself.
  */
 @Timeout(300)
 class NcclCommunicatorTest extends CommunicatorContract {
@@ -87,7 +87,7 @@ class NcclCommunicatorTest extends CommunicatorContract {
     assertTrue(message.contains("ncclAllReduce did not end within 0.3 s"), message);
   }
 
-  /** Work of a group and of the world it was split from, in two streams of a card. */
+  /** Work of a group and of the world it was split from, in two streams of a GPU. */
   @Test
   void aFailureEndsTheWorkOfAllGroups() {
     StuckDevice[] devices = {new StuckDevice(), new StuckDevice()};
@@ -147,7 +147,7 @@ class NcclCommunicatorTest extends CommunicatorContract {
     void run(Communicator nccl, Tensor tensor) throws Exception;
   }
 
-  /** What two ranks fail with. */
+  /** The messages with which two ranks fail. */
   private static String failure(NcclDevice[] devices, Duration timeout, Rank body) {
     return assertThrows(
             CommunicationException.class,
@@ -169,7 +169,7 @@ class NcclCommunicatorTest extends CommunicatorContract {
   private static final class StuckDevice implements NcclDevice {
     private Runnable beforeWaiting;
 
-    /** What a backend does when the host wants to see its work done. */
+    /** The hook that a backend runs before the host waits. */
     void hostWaits() {
       beforeWaiting.run();
     }

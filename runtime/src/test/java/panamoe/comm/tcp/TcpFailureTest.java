@@ -25,7 +25,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** When a rank fails, or does not belong to the world, all say so. */
+/** When a rank of a {@link TcpWorld} fails, or does not belong to it, all ranks report it. */
 @Timeout(120)
 class TcpFailureTest {
   private static final Duration PATIENT = Duration.ofSeconds(30);
@@ -53,7 +53,7 @@ class TcpFailureTest {
         });
   }
 
-  /** The rows follow their frame, because they do not fit into it, and are more than awaited. */
+  /** The rows follow their frame, because they do not fit into it, and are more than expected. */
   @Test
   void rowsThatAreNotExpectedAreNamed() {
     assertAllSay(
@@ -140,7 +140,9 @@ class TcpFailureTest {
     }
   }
 
-  /** After a failure nothing is left of the world, and the process can be a rank again. */
+  /**
+   * After a failure no thread or socket of the world remains, and the process can be a rank again.
+   */
   @Test
   void anotherWorldComesAfterAFailedOne() {
     assertAllSay(
@@ -180,7 +182,8 @@ class TcpFailureTest {
     CompletableFuture<Void> rank0 = open(TcpRanks.rank(0, 2, port), Duration.ofMillis(300));
     CompletableFuture<Void> rank1 =
         open(new TcpRank(1, 2, "localhost", port, "something else here"), PATIENT);
-    assertTrue(failure(rank1).startsWith("rank 1 has another secret than who answers at "));
+    assertTrue(
+        failure(rank1).startsWith("rank 1 has another secret than the process that answers at "));
     assertTrue(
         failure(rank0)
             .matches(
@@ -188,7 +191,7 @@ class TcpFailureTest {
                     + "refused: a connection from .* has another secret"));
   }
 
-  /** Rank 1 waits at rank 0, which has not failed: somebody else has not come. */
+  /** Rank 1 waits for rank 0, which has not failed: another rank is missing. */
   @ParameterizedTest
   @CsvSource({"false, ''", "true, '; refused: a connection from .* as rank 2 has another secret'"})
   void whoDoesNotComeIsNamedByAll(boolean another, String refused) {
@@ -208,11 +211,11 @@ class TcpFailureTest {
     }
   }
 
-  /** It comes to rank 0, and then cannot connect to it as the others do. */
+  /** The rank reaches rank 0, but cannot connect to its second port. */
   @Test
   void whoFailsWhileAllConnectIsNamedByAll() {
     int port = TcpRanks.freePort();
-    Duration timeout = Duration.ofSeconds(2);
+    Duration timeout = Duration.ofMillis(500);
     List<CompletableFuture<Void>> ranks =
         List.of(
             open(TcpRanks.rank(0, 3, port), timeout),
@@ -248,7 +251,7 @@ class TcpFailureTest {
     List<String> ofRank1 = List.of(failure(first), failure(second));
     assertTrue(ofRank1.contains("another process is rank 1 already"), ofRank1::toString);
     assertTrue(failure(rank0).contains("rank 2 did not connect"), () -> failure(rank0));
-    assertTrue(failure(rank0).endsWith("a process says that it is rank 1, too"));
+    assertTrue(failure(rank0).endsWith("a process claims to be rank 1, too"));
   }
 
   @Test

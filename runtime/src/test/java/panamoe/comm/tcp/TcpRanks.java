@@ -14,7 +14,7 @@ import java.util.stream.Collectors;
 import panamoe.comm.Communicator;
 import panamoe.comm.CommunicatorContract;
 
-/** Ranks of a TCP world in this process, a thread each, as if they were processes. */
+/** Ranks of a {@link TcpWorld} in this process, one thread per rank. */
 final class TcpRanks {
   static final String SECRET = "nobody knows this";
 
@@ -35,7 +35,7 @@ final class TcpRanks {
   /**
    * Runs the body on each rank.
    *
-   * @return what each rank threw, by rank; null where it threw nothing
+   * @return each rank's exception, by rank; null if it threw none
    */
   static List<Throwable> run(int size, Duration timeout, CommunicatorContract.Body body) {
     int port = freePort();

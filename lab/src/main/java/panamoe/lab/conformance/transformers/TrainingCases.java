@@ -27,6 +27,7 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.train.AdamW;
 import panamoe.train.Objective;
 import panamoe.train.RunConfig;
 import panamoe.train.StepMetrics;
@@ -56,9 +57,9 @@ public final class TrainingCases {
       Trainer trainer =
           new Trainer(replay.backend(), model, run, tokens, meanOfPredicted(tokens.length()));
       double weight = golden.setting("router_aux_loss_coef").asDouble();
-      int steps = run.training().steps();
+      int steps = run.training().schedule().steps();
       Map<String, boolean[]> unsteady = new HashMap<>();
-      double small = SMALL * run.training().epsilon();
+      double small = SMALL * run.training().adamW().epsilon();
       float[] loss = new float[steps];
       float[] auxiliary = new float[steps];
       float[] norm = new float[steps];
@@ -69,7 +70,7 @@ public final class TrainingCases {
         auxiliary[step] = (float) balance;
         loss[step] = (float) (predicted + weight * balance);
         norm[step] = (float) metrics.gradientNorm();
-        double scale = Math.min(1, run.training().clip() / (metrics.gradientNorm() + 1e-6));
+        double scale = Math.min(1, run.training().adamW().clip() / (metrics.gradientNorm() + 1e-6));
         Map<String, float[]> gradients = peers(released, model, Parameter::gradient);
         gradients.forEach((name, gradient) -> mark(unsteady, name, gradient, scale, small));
         if (step == 0) {
@@ -135,24 +136,17 @@ public final class TrainingCases {
   private static TrainConfig training(GoldenFile golden) {
     double rate = rate(golden);
     return new TrainConfig(
-        golden.size("input_ids", 0),
-        golden.size("input_ids", 1),
-        golden.size("input_ids", 2),
-        1,
-        rate,
-        rate,
-        0,
-        golden.hyper("weight_decay").asDouble(),
-        golden.hyper("betas").get(0).asDouble(),
-        golden.hyper("betas").get(1).asDouble(),
-        golden.hyper("eps").asDouble(),
-        golden.setting("clip_grad_norm").asDouble(),
+        new TrainConfig.Schedule(golden.size("input_ids", 0), rate, rate, 0),
+        new TrainConfig.Batch(golden.size("input_ids", 1), golden.size("input_ids", 2), 1),
+        new AdamW.Settings(
+            golden.hyper("betas").get(0).asDouble(),
+            golden.hyper("betas").get(1).asDouble(),
+            golden.hyper("eps").asDouble(),
+            golden.hyper("weight_decay").asDouble(),
+            golden.setting("clip_grad_norm").asDouble()),
         DType.FLOAT32,
         false,
-        0,
-        0,
-        1,
-        Double.MAX_VALUE);
+        new TrainConfig.Checkpoints(0, 0, 1, Double.MAX_VALUE));
   }
 
   /** The peer's loss is the mean over the tokens that have a next one. */

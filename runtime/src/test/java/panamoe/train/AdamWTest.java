@@ -13,8 +13,8 @@ import panamoe.config.ModelPresets.Architecture;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
-/** Compares a trainer's weight update with one computed by hand from the gradients. */
-class OptimizerStepTest {
+/** Compares an {@link AdamW} step with one computed by hand from the gradients. */
+class AdamWTest {
   private static final double PEAK = 0.01;
   private static final double DECAY = 0.5;
   private static final double EPSILON =
@@ -25,30 +25,18 @@ class OptimizerStepTest {
     long warmup = 4L * BATCH * SEQUENCE; // the first step goes a quarter of the way
     TrainConfig training =
         new TrainConfig(
-            8,
-            BATCH,
-            SEQUENCE,
-            1,
-            PEAK,
-            0,
-            warmup,
-            DECAY,
-            0.9,
-            0.95,
-            EPSILON,
-            clip,
+            new TrainConfig.Schedule(8, PEAK, 0, warmup),
+            new TrainConfig.Batch(BATCH, SEQUENCE, 1),
+            new AdamW.Settings(0.9, 0.95, EPSILON, DECAY, clip),
             DType.FLOAT32,
             false,
-            0,
-            0,
-            1,
-            2);
+            TrainConfig.Checkpoints.of(0, 0));
     return TrainerBench.config(Architecture.PR_MOE, GateConfig.dropless(1), training);
   }
 
   /**
-   * A limit of a tenth of the norm, at it and above: the gradients are scaled together, and only
-   * ever down.
+   * Clips at a tenth of the norm, at the norm, and above: all gradients are scaled by one factor,
+   * never up.
    */
   @ParameterizedTest
   @ValueSource(doubles = {0.1, 1, 1.5, NO_LIMIT})
@@ -59,8 +47,7 @@ class OptimizerStepTest {
     }
     try (TrainerBench bench = TrainerBench.open(config(limit * norm), 2)) {
       List<float[]> before = bench.weights();
-      assertEquals(
-          norm, bench.trainer().next().gradientNorm(), "told as it was before it was clipped");
+      assertEquals(norm, bench.trainer().next().gradientNorm(), "the norm before clipping");
       List<Parameter> parameters = bench.model().parameters().parameters();
       List<float[]> gradients =
           parameters.stream().map(each -> each.gradient().toFloats()).toList();
@@ -75,15 +62,14 @@ class OptimizerStepTest {
         for (int i = 0; i < after.length; i++) {
           double weight = before.get(p)[i];
           double gradient = scale * gradients.get(p)[i];
-          // Both moments' means of one gradient, their bias corrected, are that gradient and its
-          // square.
+          // The bias-corrected moments of a single gradient are that gradient and its square.
           double step = gradient / (Math.abs(gradient) + EPSILON);
           assertEquals(
               weight - PEAK / 4 * (step + decay * weight), after[i], 1e-6, parameter.name());
           largest = Math.max(largest, PEAK / 4 * Math.abs(step));
         }
       }
-      assertTrue(largest > 1e-4, "steps so small as " + largest + " tell nothing");
+      assertTrue(largest > 1e-4, "steps of " + largest + " are too small to compare");
     }
   }
 

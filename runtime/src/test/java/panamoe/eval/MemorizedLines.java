@@ -18,8 +18,8 @@ import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 
-/** A tiny model that has learnt two sentences, saved in a folder. */
-final class TrainedOnLines {
+/** A tiny model that has memorized two sentences, saved in a folder. */
+final class MemorizedLines {
   static final int LENGTH = 48;
   static final Corpus CORPUS =
       Corpus.of(
@@ -27,7 +27,7 @@ final class TrainedOnLines {
               .mapToObj(i -> i % 2 == 0 ? "The old cat sat on the mat." : "A dog ran to my house.")
               .toList());
 
-  private TrainedOnLines() {}
+  private MemorizedLines() {}
 
   /** Trains and saves; returns the trainer's bits per byte of the validation part. */
   static double save(Path folder) {

@@ -20,17 +20,17 @@ import panamoe.backend.abi.NativeBackend;
 import panamoe.harness.CommandRun;
 
 /**
- * {@code train} with a card for each rank, on emulated hardware: CUDA's kernels on the emulation,
- * which has four cards, and NCCL by a stand-in library between threads ({@code
- * native/test/nccl_threads}). With {@code -Dpanamoe.test.cards=cuda} on the machine's cards, as far
- * as they suffice, and its NCCL.
+ * {@code train} with a GPU for each rank, on emulated hardware: CUDA's kernels on the emulation of
+ * four GPUs, and NCCL by a stand-in library between threads ({@code native/test/nccl_threads}).
+ * With {@code -Dpanamoe.test.cards=cuda} it uses the machine's GPUs and NCCL, for as many ranks as
+ * there are GPUs.
  */
 @Tag("slow")
-class CardTrainCommandTest {
+class GpuTrainCommandTest {
   private static final String PROPERTY = "panamoe.nccl.path";
-  private static final String CARDS = System.getProperty("panamoe.test.cards", "simt");
+  private static final String GPUS = System.getProperty("panamoe.test.cards", "simt");
 
-  /** The second step shows what the first one's gradients have become. */
+  /** The second step's loss depends on the first step's gradients. */
   private static final int STEPS = Boolean.getBoolean("panamoe.test.long") ? 5 : 2;
 
   static final Path LIBRARY =
@@ -46,7 +46,7 @@ class CardTrainCommandTest {
 
   @BeforeEach
   void takeTheTestLibrary() throws IOException {
-    if (CARDS.equals("simt")) {
+    if (GPUS.equals("simt")) {
       System.setProperty(PROPERTY, LIBRARY.toString());
     }
     text =
@@ -70,8 +70,8 @@ class CardTrainCommandTest {
   }
 
   /**
-   * Experts over all ranks, in groups with replicas, sliced with the attention; sums in bfloat16 as
-   * well.
+   * Experts over all ranks, in groups with replicas, and sliced with the attention; also in
+   * bfloat16.
    */
   @ParameterizedTest
   @CsvSource({
@@ -82,7 +82,7 @@ class CardTrainCommandTest {
     "--ranks 2 --tp 2 --slice-experts,bf16,1e-2",
   })
   void theLossesAreThoseOfOneRank(String ranks, String dtype, double tolerance) throws IOException {
-    assumeCard(Integer.parseInt(ranks.split(" ")[1]));
+    assumeGpu(Integer.parseInt(ranks.split(" ")[1]));
     CommandRun one = train("one", "--steps " + STEPS + " --device cpu --dtype " + dtype);
     assertEquals(0, one.exitCode(), one.err());
     Path trace = folder.resolve("trace.json");
@@ -90,7 +90,7 @@ class CardTrainCommandTest {
         train(
             "many",
             "--steps %d --comm nccl --device %s --dtype %s --trace %s %s"
-                .formatted(STEPS, CARDS, dtype, trace, ranks));
+                .formatted(STEPS, GPUS, dtype, trace, ranks));
     assertEquals(0, many.exitCode(), many.err());
     assertEquals(
         ranks.contains("hierarchical"), Files.readString(trace).contains("\"HIERARCHICAL\""));
@@ -103,9 +103,9 @@ class CardTrainCommandTest {
     }
   }
 
-  private static void assumeCard(int number) {
-    try (NativeBackend _ = NativeBackend.open(CARDS, 1, number - 1)) {
-      // There is one.
+  private static void assumeGpu(int number) {
+    try (NativeBackend _ = NativeBackend.open(GPUS, 1, number - 1)) {
+      // GPU 0 exists.
     } catch (IllegalArgumentException e) {
       Assumptions.abort(e.getMessage());
     }

@@ -13,13 +13,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link MpiFailureTest}: rank 1 fails in the named way; all ranks print what they
- * learn of it. Arguments: the trouble; or also a folder, and how many ranks print before any ends.
+ * A process of {@link MpiFailureTest}: rank 1 fails in the given way; all ranks print the failure
+ * that they see. Arguments: the way; optionally a folder, and how many ranks print before any
+ * exits.
  */
-public final class TroubledRank {
+public final class FailingRank {
   private static final Duration TIMEOUT = Duration.ofSeconds(2);
 
-  private TroubledRank() {}
+  private FailingRank() {}
 
   public static void main(String[] args) throws Exception {
     System.out.println("pid " + ProcessHandle.current().pid());
@@ -41,8 +42,7 @@ public final class TroubledRank {
   }
 
   /**
-   * Waits until this many ranks have printed their sentences, because the launcher ends all ranks
-   * when one ends.
+   * Waits until this many ranks have printed, because the launcher ends all ranks when one exits.
    */
   private static void awaitOthers(Path folder, int speakers) throws Exception {
     Files.createFile(folder.resolve(String.valueOf(ProcessHandle.current().pid())));
@@ -51,7 +51,7 @@ public final class TroubledRank {
     }
   }
 
-  @SuppressWarnings("try") // One of the troubles is a rank that closes its communicator early.
+  @SuppressWarnings("try") // One way to fail is to close the communicator early.
   private static void play(String trouble) throws Exception {
     boolean mine = LauncherVariables.rank().orElse(0) == 1;
     if (mine && trouble.equals("never starts")) {
@@ -112,7 +112,7 @@ public final class TroubledRank {
   }
 
   /**
-   * Dereferences null until compiled code does it by a memory fault, which must reach the JVM's
+   * Dereferences null until compiled code raises a memory fault, which must reach the JVM's
    * handler.
    */
   private static void nulls() {

@@ -49,14 +49,13 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Exchanges between cards: four ranks with an emulated card each, and a stand-in for NCCL ({@code
- * native/test/nccl_threads}) whose work is in the cards' streams. Where streams are late, they do
- * their work behind the host's back, so that a wait that is missing shows in the bits.
+ * Exchanges between GPUs: four ranks with an emulated GPU each, and a stand-in for NCCL ({@code
+ * native/test/nccl_threads}) whose work is in the GPUs' streams. Late streams work after the host
+ * has gone on, so that a missing wait changes the bits.
  */
 @Timeout(300)
-@SuppressWarnings(
-    "restricted") // Calls functions of the emulation and of libc, which no binding has.
-class CardExchangeTest {
+@SuppressWarnings("restricted") // Functions of the emulation and of libc that have no binding.
+class GpuExchangeTest {
   private static final String PROPERTY = "panamoe.nccl.path";
   private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final int[] NODE_BY_NODE = {0, 0, 1, 1};
@@ -66,7 +65,7 @@ class CardExchangeTest {
   private static final Topology COORDINATED = new Topology(4, 4, 2, 1);
 
   private interface Body<T> {
-    T run(Communicator nccl, Backend card);
+    T run(Communicator nccl, Backend gpu);
   }
 
   @BeforeEach
@@ -85,7 +84,10 @@ class CardExchangeTest {
     synchronous(true);
   }
 
-  /** Flat, hierarchical and coordinated, in both directions: the rows of a world of threads. */
+  /**
+   * Flat, hierarchical and coordinated exchanges in both directions deliver the rows of a world of
+   * threads.
+   */
   @ParameterizedTest
   @CsvSource({"false", "true"})
   void everyWayMovesTheSameBits(boolean late) throws Throwable {
@@ -100,7 +102,7 @@ class CardExchangeTest {
     streamsAreLate(late);
     for (int[] nodes : new int[][] {NODE_BY_NODE, IN_TURN}) {
       for (Strategy strategy : new Strategy[] {Strategy.FLAT, Strategy.HIERARCHICAL}) {
-        List<float[][]> actual = onCards(nodes, (nccl, card) -> moved(nccl, card, strategy));
+        List<float[][]> actual = onGpus(nodes, (nccl, gpu) -> moved(nccl, gpu, strategy));
         for (int rank = 0; rank < 4; rank++) {
           assertArrayEquals(expected.get(rank), actual.get(rank), strategy + " of rank " + rank);
         }
@@ -115,23 +117,25 @@ class CardExchangeTest {
     byte[] bytes = new byte[1 << 10];
     Arrays.fill(bytes, (byte) 7);
     MemorySegment host = MemorySegment.ofArray(bytes);
-    try (NativeBackend card = NativeBackend.open("simt", 1);
-        Backend second = card.secondStream()) {
-      MemorySegment freed = card.allocate(bytes.length);
-      card.zero(freed);
-      card.free(freed);
+    try (NativeBackend gpu = NativeBackend.open("simt", 1);
+        Backend second = gpu.secondStream()) {
+      MemorySegment freed = gpu.allocate(bytes.length);
+      gpu.zero(freed);
+      gpu.free(freed);
       MemorySegment taken = second.allocate(bytes.length);
       assertEquals(freed.address(), taken.address());
       second.write(host, taken);
       second.synchronize();
-      card.synchronize();
+      gpu.synchronize();
       byte[] seen = new byte[bytes.length];
       second.read(taken, MemorySegment.ofArray(seen));
       assertArrayEquals(bytes, seen);
     }
   }
 
-  /** What arrives and what returns; then the same where ranks 0 and 1, 2 and 3 have equal rows. */
+  /**
+   * The rows that arrive and return; then those when ranks 0 and 1, and 2 and 3, have equal rows.
+   */
   private static float[][] moved(Communicator world, Backend device, Strategy strategy) {
     List<float[]> seen = new ArrayList<>();
     try (Exchange exchange = Exchange.of(world, strategy, device)) {
@@ -167,7 +171,9 @@ class CardExchangeTest {
     }
   }
 
-  /** Losses and gradients of a model with MoE layers, by each way and while the rank computes. */
+  /**
+   * Losses and gradients of a model with MoE layers, for each strategy, with and without overlap.
+   */
   @ParameterizedTest
   @CsvSource({"false", "true"})
   void everyWayGivesTheSameGradients(boolean coordinated) throws Throwable {
@@ -191,21 +197,21 @@ class CardExchangeTest {
         assertThrows(
                 RuntimeException.class,
                 () ->
-                    onCards(
+                    onGpus(
                         NODE_BY_NODE,
-                        (nccl, card) -> {
-                          try (TensorScope scope = TensorScope.confined(card)) {
+                        (nccl, gpu) -> {
+                          try (TensorScope scope = TensorScope.confined(gpu)) {
                             Tensor tensor = scope.zeros(DType.FLOAT32, 4);
                             nccl.allReduce(tensor);
                             if (nccl.rank() == 2) {
-                              throw new IllegalStateException("the card is hot");
+                              throw new IllegalStateException("the GPU is hot");
                             }
                             nccl.allReduce(tensor);
                             return tensor.toFloats();
                           }
                         }))
             .getMessage();
-    assertTrue(message.contains("rank 2 failed") && message.contains("the card is hot"), message);
+    assertTrue(message.contains("rank 2 failed") && message.contains("the GPU is hot"), message);
   }
 
   private static void assertSame(List<float[][]> expected, List<float[][]> actual) {
@@ -227,23 +233,23 @@ class CardExchangeTest {
                 true,
                 0.3)
             .toConfig();
-    return onCards(
+    return onGpus(
         NODE_BY_NODE,
-        (nccl, card) -> {
+        (nccl, gpu) -> {
           Ranks ranks = new Ranks(topology, nccl, strategy, overlap);
-          float[][] seen = gradients(config, ranks, card);
+          float[][] seen = gradients(config, ranks, gpu);
           ranks.close();
           return seen;
         });
   }
 
-  private static float[][] gradients(ModelConfig config, Ranks ranks, Backend card) {
+  private static float[][] gradients(ModelConfig config, Ranks ranks, Backend gpu) {
     try (LanguageModel model = new LanguageModel(config, ranks);
-        TensorScope scope = TensorScope.confined(card)) {
-      model.materialize(card, DType.FLOAT32, true, 7);
-      Tape tape = new Tape(card);
+        TensorScope scope = TensorScope.confined(gpu)) {
+      model.materialize(gpu, DType.FLOAT32, true, 7);
+      Tape tape = new Tape(gpu);
       model.parameters().watch(tape);
-      Pass pass = Pass.training(card, scope, tape, 3, 1).partOf(ranks.data());
+      Pass pass = Pass.training(gpu, scope, tape, 3, 1).partOf(ranks.data());
       int tokens = 2 * LENGTH;
       int[] ids = new Random(ranks.data().rank()).ints(tokens, 0, VOCABULARY).toArray();
       int[] places = new int[tokens];
@@ -262,30 +268,28 @@ class CardExchangeTest {
     }
   }
 
-  private static <T> List<T> onCards(int[] nodes, Body<T> body) {
+  private static <T> List<T> onGpus(int[] nodes, Body<T> body) {
     return ThreadWorld.of(nodes.length)
         .on(nodes)
         .timeout(PATIENCE)
         .run(
             world -> {
-              try (NativeBackend card = NativeBackend.open("simt", 1, world.rank())) {
-                BackendNcclDevice device = new BackendNcclDevice(card);
+              try (NativeBackend gpu = NativeBackend.open("simt", 1, world.rank())) {
+                BackendNcclDevice device = new BackendNcclDevice(gpu);
                 Communicator nccl = NcclCommunicator.open(world, device, PATIENCE);
-                T seen = body.run(nccl, card);
+                T seen = body.run(nccl, gpu);
                 nccl.close();
                 return seen;
               }
             });
   }
 
-  /** Lets the cards' streams do their work behind the host's back, and late. */
+  /** Makes the GPUs' streams work asynchronously and late. */
   private static void streamsAreLate(boolean late) throws Throwable {
     hold(late ? 2 : 0);
   }
 
-  /**
-   * 1 lets the cards' streams do nothing until they are waited for, 2 work late, 0 work at once.
-   */
+  /** 1: streams work only when they are waited for; 2: late; 0: immediately. */
   private static void hold(int how) throws Throwable {
     Path emulation = NativeLibrary.file().orElseThrow().resolveSibling("libpanamoe_simt.so");
     Linker.nativeLinker()
@@ -295,7 +299,7 @@ class CardExchangeTest {
         .invokeExact(how);
   }
 
-  /** What streams made from now on do: wait for each kernel, or not. */
+  /** Whether new streams wait for each kernel. */
   private static void synchronous(boolean waits) throws Throwable {
     try (Arena arena = Arena.ofConfined()) {
       int refused =

@@ -24,13 +24,13 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * How a model's tokenizer, and what ends its texts, go with it.
+ * The tokenizer and the end-of-text tokens of an exported model.
  *
- * @param files of the tokenizer by name; empty to leave it out
+ * @param files of the tokenizer by name; empty: none
  */
-record Tokens(ModelFolder model, Map<String, byte[]> files) {
-  /** Of a model as it was opened; bytes become a byte-pair encoding without merges. */
-  static Tokens of(ModelFolder model, PrintWriter err) {
+record ExportedTokenizer(ModelFolder model, Map<String, byte[]> files) {
+  /** From an opened model; a model on bytes gets a byte-pair encoding without merges. */
+  static ExportedTokenizer of(ModelFolder model, PrintWriter err) {
     Map<String, byte[]> files = model.tokenizerFiles().releasedContents();
     if (files.isEmpty() && isOnBytes(model)) {
       ObjectNode generation = JsonNodeFactory.instance.objectNode();
@@ -46,7 +46,7 @@ record Tokens(ModelFolder model, Map<String, byte[]> files) {
       err.println(
           model.path() + " has no tokenizer.json: the model is written without a tokenizer");
     }
-    return new Tokens(model, files);
+    return new ExportedTokenizer(model, files);
   }
 
   private static boolean isOnBytes(ModelFolder model) {
@@ -57,7 +57,7 @@ record Tokens(ModelFolder model, Map<String, byte[]> files) {
         .isPresent();
   }
 
-  /** Adds to the keys of a {@code config.json} what ends a text, unless they say it. */
+  /** Adds the end-of-text tokens to a {@code config.json}, unless it has them. */
   void putInto(ObjectNode config) {
     if (!files.isEmpty() && !config.has("eos_token_id")) {
       ArrayNode ends = config.putArray("eos_token_id");
@@ -65,14 +65,14 @@ record Tokens(ModelFolder model, Map<String, byte[]> files) {
     }
   }
 
-  /** Writes the files of a folder. */
+  /** Writes the tokenizer's files into a folder. */
   void writeTo(Path folder) throws IOException {
     for (Map.Entry<String, byte[]> file : files.entrySet()) {
       Files.write(folder.resolve(file.getKey()), file.getValue());
     }
   }
 
-  /** Adds a GGUF file's keys; those of another such file are copied. */
+  /** Adds the tokenizer's GGUF keys, copied if the source is a GGUF file. */
   void putInto(GgufWriter writer) throws IOException {
     if (files.isEmpty()) {
       writer.put("tokenizer.ggml.model", "no_vocab");

@@ -7,14 +7,14 @@ import panamoe.harness.OutputPlace;
 import panamoe.io.Require;
 import panamoe.io.SafeFolder;
 
-/** A place for new files, so that none of another kind is replaced. */
-final class EmptyFolder {
-  private EmptyFolder() {}
+/** Checks an output folder, so that no file is replaced. */
+final class OutputFolder {
+  private OutputFolder() {}
 
   /**
-   * A folder that is empty or not there; creates nothing.
+   * Accepts a folder that is empty or does not exist; creates nothing.
    *
-   * @throws IllegalArgumentException if it holds something, is a file, or cannot be made or written
+   * @throws IllegalArgumentException if it is not empty, is a file, or cannot be created or written
    */
   static SafeFolder at(Path path) throws IOException {
     Require.that(
