@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -18,7 +19,8 @@ import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.replay.GoldenFile;
 
 /**
- * The recorded cases of this project, on every backend under test: {@code -Dpanamoe.test.backends}.
+ * The recorded cases of this project, on every backend under test ({@code
+ * -Dpanamoe.test.backends}); {@link EmulatedCasesTest} has the emulation, which is slow.
  */
 class RecordedCasesTest {
   static Path folder() {
@@ -27,9 +29,14 @@ class RecordedCasesTest {
 
   @TestFactory
   Stream<DynamicTest> everyCasePasses() throws IOException {
+    return casesOn(device -> !device.equals("simt"));
+  }
+
+  static Stream<DynamicTest> casesOn(Predicate<String> devices) throws IOException {
     Path folder = folder();
     List<Path> cases = Conformance.cases(folder);
     return Stream.of(System.getProperty("panamoe.test.backends", "reference,cpu,simt").split(","))
+        .filter(devices)
         .flatMap(
             device ->
                 cases.stream()
