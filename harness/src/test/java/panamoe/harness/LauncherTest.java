@@ -112,7 +112,9 @@ class LauncherTest {
         command);
   }
 
-  /** After another command it has hardly anything to do: the native tests take minutes to compile. */
+  /**
+   * After another command it has hardly anything to do: the native tests take minutes to compile.
+   */
   @Test
   void buildLeavesNativeTestsToThoseWhoRunThem() throws IOException, InterruptedException {
     buildAnHourAgo();
