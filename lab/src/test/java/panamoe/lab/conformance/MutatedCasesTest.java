@@ -31,7 +31,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 class MutatedCasesTest {
   private static final JsonMapper JSON = JsonMapper.shared();
-  private static final int MUTATIONS = 3;
+  private static final int MUTATIONS = 6;
   // A null within a setting's JSON is the case's own.
   private static final Pattern RAW =
       Pattern.compile(
