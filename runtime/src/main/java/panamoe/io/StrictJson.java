@@ -17,7 +17,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Parses untrusted JSON: no duplicate keys, bounded depth and numbers, only UTF-8. */
+/** Parses untrusted JSON: no duplicate keys, bounded depth, numbers and strings, only UTF-8. */
 public final class StrictJson {
   private static final JsonMapper MAPPER =
       JsonMapper.builder(
@@ -27,6 +27,7 @@ public final class StrictJson {
                           .maxNestingDepth(64)
                           .maxNumberLength(40)
                           .maxNameLength(10_000)
+                          .maxStringLength(20_000_000)
                           .build())
                   .disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES)
                   .build())

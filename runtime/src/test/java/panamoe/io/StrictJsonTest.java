@@ -41,6 +41,13 @@ class StrictJsonTest {
   }
 
   @Test
+  void refusesATextThatIsTooLong() {
+    byte[] text = ('"' + "a".repeat(20_000_001) + '"').getBytes(UTF_8);
+    JacksonException e = assertThrows(JacksonException.class, () -> StrictJson.tree(text));
+    assertEquals("something in it is too long", StrictJson.reason(e));
+  }
+
+  @Test
   void refusesWhatIsNotUtf8() {
     byte[] latin = {'"', (byte) 0xe9, '"'};
     assertEquals(

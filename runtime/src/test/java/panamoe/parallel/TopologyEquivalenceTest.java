@@ -129,6 +129,7 @@ class TopologyEquivalenceTest {
         composed(topology).withGates(GateConfig::withoutDropping));
   }
 
+  /** The ranks recompute activations; those with padding keep them. */
   @ParameterizedTest
   @MethodSource("topologies")
   void forwardAndGradientsEqualThoseOfOneRank(Topology topology) {

@@ -31,7 +31,8 @@ record Overview(RunDirectory run, long parameters) {
   /** As HTML; nothing if the run is finished. */
   String status(Report.State state) {
     String steps =
-        Words.of("%,d of %,d", run.steps().getLast().step(), run.config().training().schedule().steps());
+        Words.of(
+            "%,d of %,d", run.steps().getLast().step(), run.config().training().schedule().steps());
     return switch (state) {
       case RUNNING ->
           Words.of(

@@ -6,11 +6,11 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
 
-/** The recorded cases of {@link RecordedCasesTest} on the emulation of CUDA. */
+/** {@link RecordedCasesTest} on the emulation of CUDA. */
 @Tag("slow")
 class EmulatedCasesTest {
   @TestFactory
   Stream<DynamicTest> everyCasePasses() throws IOException {
-    return RecordedCasesTest.cases("simt");
+    return RecordedCasesTest.casesOn("simt"::equals);
   }
 }

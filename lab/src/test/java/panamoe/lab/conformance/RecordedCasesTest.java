@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -18,8 +19,8 @@ import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.replay.GoldenFile;
 
 /**
- * The recorded cases of this project, on {@code -Dpanamoe.test.backends}; by default without the
- * emulation of CUDA, which {@link EmulatedCasesTest} runs.
+ * The recorded cases of this project, on every backend under test ({@code
+ * -Dpanamoe.test.backends}); {@link EmulatedCasesTest} has the emulation, which is slow.
  */
 class RecordedCasesTest {
   static Path folder() {
@@ -28,13 +29,14 @@ class RecordedCasesTest {
 
   @TestFactory
   Stream<DynamicTest> everyCasePasses() throws IOException {
-    return cases(System.getProperty("panamoe.test.backends", "reference,cpu").split(","));
+    return casesOn(device -> !device.equals("simt"));
   }
 
-  static Stream<DynamicTest> cases(String... devices) throws IOException {
+  static Stream<DynamicTest> casesOn(Predicate<String> devices) throws IOException {
     Path folder = folder();
     List<Path> cases = Conformance.cases(folder);
-    return Stream.of(devices)
+    return Stream.of(System.getProperty("panamoe.test.backends", "reference,cpu,simt").split(","))
+        .filter(devices)
         .flatMap(
             device ->
                 cases.stream()

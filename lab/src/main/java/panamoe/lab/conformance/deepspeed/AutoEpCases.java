@@ -73,8 +73,8 @@ public final class AutoEpCases {
   private static GateConfig.Choice choice(GoldenFile golden) {
     boolean grouped = !golden.hyper("group").isNull();
     GroupScore groupScore =
-        switch (golden.hyper("group").asString()) {
-          case "max", "" -> GroupScore.MAXIMUM;
+        switch (golden.hyper("group").asString("max")) {
+          case "max" -> GroupScore.MAXIMUM;
           case "top2_sum" -> GroupScore.TOP2_SUM;
           case String other ->
               throw new IllegalArgumentException("unknown group score '" + other + "'");

@@ -1,6 +1,7 @@
 package panamoe.lab.conformance.transformers;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.engine.sample.Sampler;
@@ -21,8 +22,8 @@ import panamoe.tensor.TensorScope;
 public final class SamplingCases {
   private static final int DRAWS = 50_000;
 
-  /** The emulation of CUDA would take minutes for them. */
-  private static final int EMULATED_DRAWS = 2_000;
+  /** On the backends that are slow: the reference and the emulation of CUDA. */
+  private static final int FEW_DRAWS = 2_000;
 
   /**
    * Standard deviations that a frequency may be off; the draws are seeded, so that a case always
@@ -98,7 +99,7 @@ public final class SamplingCases {
   }
 
   private static int draws(Backend backend) {
-    return backend.name().equals("simt") ? EMULATED_DRAWS : DRAWS;
+    return List.of("reference", "simt").contains(backend.name()) ? FEW_DRAWS : DRAWS;
   }
 
   /** How often each token is drawn. */
