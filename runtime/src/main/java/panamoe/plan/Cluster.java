@@ -1,5 +1,6 @@
 package panamoe.plan;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -9,25 +10,25 @@ import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
- * Cards of whole nodes, or some cards of one.
+ * Devices of whole nodes, or some devices of one.
  *
- * @param cards all of them
+ * @param devices all of them
  * @param efficiency that Panamoe was measured to have there; null if it was not
  * @param training the same, of optimizer steps; null if none were timed
  * @param machine that was measured; null if none was
  */
 public record Cluster(
     Node node,
-    int cards,
+    @JsonProperty("cards") int devices,
     @Omittable Efficiency efficiency,
     @Omittable Efficiency training,
     @Omittable Machine machine) {
-  /** Most cards. */
+  /** Most devices. */
   public static final int MOST = 1 << 16;
 
-  /** Cards that nothing was measured on. */
-  public Cluster(Node node, int cards) {
-    this(node, cards, null, null, null);
+  /** Devices that nothing was measured on. */
+  public Cluster(Node node, int devices) {
+    this(node, devices, null, null, null);
   }
 
   public Cluster {
@@ -35,12 +36,12 @@ public record Cluster(
     requireServing(efficiency);
     requireTraining(training);
     Require.that(
-        cards >= 1 && cards <= MOST, "a cluster has %s cards, expected 1 to %s", cards, MOST);
-    if (cards > node.cards() && cards % node.cards() != 0) {
-      int fewer = cards / node.cards() * node.cards();
+        devices >= 1 && devices <= MOST, "a cluster has %s devices, expected 1 to %s", devices, MOST);
+    if (devices > node.devices() && devices % node.devices() != 0) {
+      int fewer = devices / node.devices() * node.devices();
       throw Require.refusal(
-          "%s cards are no whole nodes of %s; take %s or %s",
-          cards, node.cards(), fewer, fewer + node.cards());
+          "%s devices are no whole nodes of %s; take %s or %s",
+          devices, node.devices(), fewer, fewer + node.devices());
     }
   }
 
@@ -68,7 +69,7 @@ public record Cluster(
   }
 
   /**
-   * Reads {@code NODE:CARDS} with a known node, or the JSON file of that name.
+   * Reads {@code NODE:GPUS} with a known node, or the JSON file of that name.
    *
    * @throws IllegalArgumentException that says which nodes there are
    */
@@ -81,7 +82,7 @@ public record Cluster(
     Path file = Path.of(text);
     if (text.isBlank() || !Files.exists(file)) {
       throw Require.refusal(
-          "'%s' is neither a file nor NODE:CARDS with a node of %s",
+          "'%s' is neither a file nor NODE:GPUS with a node of %s",
           text, String.join(", ", Node.KNOWN.keySet()));
     }
     return ConfigJson.read(file, Cluster.class);
@@ -92,21 +93,21 @@ public record Cluster(
       return Integer.parseInt(text);
     } catch (NumberFormatException e) {
       throw new IllegalArgumentException(
-          "'" + text + "' is no number of cards, as in dgx-a100:32", e);
+          "'" + text + "' is no number of devices, as in dgx-a100:32", e);
     }
   }
 
-  /** Other cards of the same node. */
+  /** Other devices of the same node. */
   Cluster with(int others) {
     return new Cluster(node, others, efficiency, training, machine);
   }
 
   /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */
   List<Cluster> larger() {
-    return from(cards < node.cards() ? node.cards() : 2L * cards);
+    return from(devices < node.devices() ? node.devices() : 2L * devices);
   }
 
-  /** Clusters of {@code least} cards and of 2, 4, ... times as many. */
+  /** Clusters of {@code least} devices and of 2, 4, ... times as many. */
   List<Cluster> from(long least) {
     List<Cluster> larger = new ArrayList<>();
     for (long size = least; size <= MOST; size *= 2) {
@@ -116,18 +117,18 @@ public record Cluster(
   }
 
   /**
-   * Parts of the cluster that a plan may take, by size: cards that divide a node, and nodes that
+   * Parts of the cluster that a plan may take, by size: devices that divide a node, and nodes that
    * are a power of two or divide all nodes.
    */
   List<Cluster> parts() {
     List<Cluster> parts = new ArrayList<>();
-    int ofOne = Math.min(cards, node.cards());
+    int ofOne = Math.min(devices, node.devices());
     for (int count = 1; count < ofOne; count++) {
       if (ofOne % count == 0) {
         parts.add(with(count));
       }
     }
-    int nodes = cards / ofOne;
+    int nodes = devices / ofOne;
     for (int count = 1; count <= nodes; count++) {
       if (nodes % count == 0 || Integer.bitCount(count) == 1) {
         parts.add(with(count * ofOne));
@@ -138,6 +139,6 @@ public record Cluster(
 
   @Override
   public String toString() {
-    return node.name() + ":" + cards;
+    return node.name() + ":" + devices;
   }
 }

@@ -29,12 +29,12 @@ record Degrees(ModelConfig config) {
     }
   }
 
-  /** The topologies of all cards of {@code part}; tensor ranks stay within a node. */
+  /** The topologies of all devices of {@code part}; tensor ranks stay within a node. */
   List<Topology> topologies(Cluster part) {
     int experts = config.experts().stream().max(Integer::compare).orElse(0);
     List<Topology> topologies = new ArrayList<>();
-    int ranks = part.cards();
-    int onNode = Math.min(ranks, part.node().cards());
+    int ranks = part.devices();
+    int onNode = Math.min(ranks, part.node().devices());
     for (int tensor = 1; tensor <= onNode; tensor++) {
       if (onNode % tensor != 0 || !divides(tensor)) {
         continue;

@@ -7,17 +7,17 @@ import panamoe.io.Omittable;
 import panamoe.plan.Constant.Kind;
 
 /**
- * How much of a card a system makes use of, in serving or in training. Of seconds, null counts as
+ * How much of a device a system makes use of, in serving or in training. Of seconds, null counts as
  * nothing: others include it, or large micro-batches hide it.
  *
  * @param step s that the engine takes beside a step of the model
  * @param logit s for each logit that the engine draws a token from: one rank draws all of them
  * @param layer s that a layer takes beside all other terms
- * @param expert s that a card takes for each expert that it computes in a layer
+ * @param expert s that a device takes for each expert that it computes in a layer
  * @param activation s for each byte of activations that a forward of training keeps
  * @param bandwidth share of the memory's bandwidth
  * @param flops share of the peak
- * @param memory share of a card's memory that weights and all else may fill
+ * @param memory share of a device's memory that weights and all else may fill
  */
 public record Efficiency(
     @Omittable Constant step,

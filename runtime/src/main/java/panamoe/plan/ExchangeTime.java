@@ -6,11 +6,11 @@ import panamoe.parallel.Topology;
 /**
  * The α–β times of collectives in a step. Ranks are numbered node by node.
  *
- * @param cards of a node that are in use
+ * @param devices of a node that are in use
  */
-public record ExchangeTime(Node node, int cards, Topology topology, Optimizations optimizations) {
+public record ExchangeTime(Node node, int devices, Topology topology, Optimizations optimizations) {
   public ExchangeTime(Node node, Topology topology, Optimizations optimizations) {
-    this(node, Math.min(node.cards(), topology.ranks()), topology, optimizations);
+    this(node, Math.min(node.devices(), topology.ranks()), topology, optimizations);
   }
 
   /**
@@ -130,7 +130,7 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   /** A sum over the tensor ranks. */
   double allReduce(double bytes) {
     int tensor = topology.tensorDegree();
-    return tensor == 1 ? 0 : new Ring(node, tensor, Math.min(cards, tensor)).seconds(2, bytes);
+    return tensor == 1 ? 0 : new Ring(node, tensor, Math.min(devices, tensor)).seconds(2, bytes);
   }
 
   /** Whether the ranks among which experts are spread are several on several nodes each. */
@@ -204,7 +204,7 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   }
 
   private int dataOnNode() {
-    return Math.max(1, cards / topology.tensorDegree());
+    return Math.max(1, devices / topology.tensorDegree());
   }
 
   /** The share of even parts that goes to others. */

@@ -6,14 +6,14 @@ import panamoe.io.Require;
 import panamoe.plan.Constant.Kind;
 
 /**
- * What failing cards cost a training run, which goes on after its last checkpoint (J. T. Daly, A
+ * What failing devices cost a training run, which goes on after its last checkpoint (J. T. Daly, A
  * higher order estimate of the optimum checkpoint interval for restart dumps, Future Generation
- * Computer Systems 22, 2006). Cards fail independently, at a constant rate.
+ * Computer Systems 22, 2006). Devices fail independently, at a constant rate.
  *
- * @param meanHours h between failures of one card
+ * @param meanHours h between failures of one device
  */
 public record FailureCost(double meanHours) {
-  /** Between failures of a card, as in the training of Llama 3 (arXiv 2407.21783, 3.3.4). */
+  /** Between failures of a device, as in the training of Llama 3 (arXiv 2407.21783, 3.3.4). */
   public static final double USUAL_HOURS = 50_000;
 
   private static final double MOST_HOURS = 1e9;
@@ -34,7 +34,7 @@ public record FailureCost(double meanHours) {
               + " (arXiv 2407.21783, section 3.3.1)");
 
   private static final Constant RESTART =
-      Kind.ASSUMED.of(300, "s", "until the run has another card and its processes have started");
+      Kind.ASSUMED.of(300, "s", "until the run has another device and its processes have started");
 
   /** A checkpoint has masters and two moments, FLOAT32. */
   private static final int BYTES_OF_PARAMETER = 12;
@@ -42,7 +42,7 @@ public record FailureCost(double meanHours) {
   public FailureCost {
     Require.that(
         meanHours > 0 && meanHours <= MOST_HOURS,
-        "the mean time between failures of a card is %s h, expected more than 0 and at most 1e9",
+        "the mean time between failures of a device is %s h, expected more than 0 and at most 1e9",
         meanHours);
   }
 
@@ -59,7 +59,7 @@ public record FailureCost(double meanHours) {
       double share = share(interval);
       if (!(share <= MOST_SHARE)) {
         throw Require.refusal(
-            "one of the cards fails every %.3g s, too often to go on by checkpoints %.3g s"
+            "one of the devices fails every %.3g s, too often to go on by checkpoints %.3g s"
                 + " apart: the run would take more than %.0f times as long",
             mean, interval, MOST_SHARE);
       }
@@ -83,7 +83,7 @@ public record FailureCost(double meanHours) {
    * The loss with the interval that is best.
    *
    * @param parameters of the model
-   * @throws IllegalArgumentException if cards fail before a checkpoint is written
+   * @throws IllegalArgumentException if devices fail before a checkpoint is written
    */
   public Loss best(Cluster cluster, long parameters) {
     System system = system(cluster, parameters);
@@ -96,13 +96,13 @@ public record FailureCost(double meanHours) {
   }
 
   private System system(Cluster cluster, long parameters) {
-    int nodes = Math.ceilDiv(cluster.cards(), cluster.node().cards());
+    int nodes = Math.ceilDiv(cluster.devices(), cluster.node().devices());
     double bytes = (double) BYTES_OF_PARAMETER * parameters;
     double checkpoint = bytes / Math.min(nodes * DISK.value(), FILE_SYSTEM.value());
-    double mean = 3600 * meanHours / cluster.cards();
+    double mean = 3600 * meanHours / cluster.devices();
     if (checkpoint >= 2 * mean) {
       throw Require.refusal(
-          "one of the cards of %s fails every %.3g s, but a checkpoint takes %.3g s: the run"
+          "one of the devices of %s fails every %.3g s, but a checkpoint takes %.3g s: the run"
               + " never gets on",
           cluster, mean, checkpoint);
     }

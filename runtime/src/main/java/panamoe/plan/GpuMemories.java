@@ -14,7 +14,7 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * A described model, and the memory of a card that serves it with each of many topologies: it
+ * A described model, and the memory of a device that serves it with each of many topologies: it
  * depends on their slices and on the degrees of their experts, and is counted once for all that
  * have the same ones.
  *

@@ -20,13 +20,13 @@ record GradientTime(Node node, Topology topology) {
 
   /** The ranks on the first node that take part in its first rank's messages. */
   private int onNode(GradientMessage message) {
-    int cards = Math.min(node.cards(), topology.ranks());
+    int devices = Math.min(node.devices(), topology.ranks());
     if (!message.experts()) {
-      return message.replicas() == topology.ranks() ? cards : cards / topology.tensorDegree();
+      return message.replicas() == topology.ranks() ? devices : devices / topology.tensorDegree();
     }
     int degree = topology.ranks() / topology.expertSlices() / message.replicas();
     return (int)
-        IntStream.range(0, cards)
+        IntStream.range(0, devices)
             .filter(rank -> topology.slice(rank) == topology.slice(0))
             .filter(rank -> topology.expert(rank, degree) == topology.expert(0, degree))
             .count();

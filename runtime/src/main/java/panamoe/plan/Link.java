@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param base s
  * @param perPeer s
- * @param bandwidth bytes/s of a card, in one direction
+ * @param bandwidth bytes/s of a device, in one direction
  */
 public record Link(Constant base, Constant perPeer, Constant bandwidth) {
   private static final double LEAST = 1e-12; // noise may make a small part negative

@@ -1,5 +1,6 @@
 package panamoe.plan;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -12,18 +13,18 @@ import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /**
- * A machine of {@code cards} cards that are alike.
+ * A machine of {@code devices} devices that are alike.
  *
- * @param memory bytes of a card
- * @param bandwidth bytes/s of a card's memory
- * @param flops of a card
- * @param near between the cards of a node
+ * @param memory bytes of a device
+ * @param bandwidth bytes/s of a device's memory
+ * @param flops of a device
+ * @param near between the devices of a node
  * @param far between nodes
- * @param copy of a card's memory within it, as an exchange rearranges rows
+ * @param copy of a device's memory within it, as an exchange rearranges rows
  */
 public record Node(
     String name,
-    int cards,
+    @JsonProperty("cards") int devices,
     Constant memory,
     Constant bandwidth,
     Flops flops,
@@ -33,7 +34,7 @@ public record Node(
   /** Those that come with Panamoe, by name. */
   public static final Map<String, Node> KNOWN = known();
 
-  private static final int MOST_CARDS = 1024;
+  private static final int MOST_DEVICES = 1024;
 
   /** FLOPs/s of matrix products. */
   public record Flops(Constant float32, Constant bfloat16) {
@@ -71,9 +72,9 @@ public record Node(
   public Node {
     Require.that(name != null && !name.isBlank(), "a node needs a name");
     Constant.requirePrintable("a node's name", name);
-    if (cards < 1 || cards > MOST_CARDS) {
+    if (devices < 1 || devices > MOST_DEVICES) {
       throw new IllegalArgumentException(
-          "a node has " + cards + " cards, expected 1 to " + MOST_CARDS);
+          "a node has " + devices + " devices, expected 1 to " + MOST_DEVICES);
     }
     if (flops == null || near == null || far == null || copy == null) {
       throw new IllegalArgumentException("a node needs flops, near, far and copy");

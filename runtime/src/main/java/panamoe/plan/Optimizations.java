@@ -16,10 +16,10 @@ public record Optimizations(
     Strategy exchange, boolean coordinated, boolean skipsEmpty, int overlap) {
   private static final int MOST_PARTS = 64;
 
-  /** The paper's: its times fit best if a card reads all of its experts. */
+  /** The paper's: its times fit best if a device reads all of its experts. */
   public static final Optimizations PAPER = new Optimizations(Strategy.AUTO, true, false);
 
-  /** Panamoe's, as it serves between cards unless told otherwise. */
+  /** Panamoe's, as it serves between devices unless told otherwise. */
   public static final Optimizations PANAMOE = new Optimizations(Strategy.AUTO, true, true);
 
   /** Without overlap. */

@@ -43,7 +43,7 @@ public record Paper(Efficiency efficiency) {
    */
   public record Without(String optimization, double seconds) {}
 
-  /** The fewest cards that a model fits on. */
+  /** The fewest GPUs that a model fits on. */
   public record Fewest(String model, int published, int predicted) {}
 
   /** Fits the constants. */
@@ -86,7 +86,7 @@ public record Paper(Efficiency efficiency) {
     return PaperPoint.ALL.stream().map(point -> predict(point, efficiency)).toList();
   }
 
-  /** Of the student on as many cards as its teacher. */
+  /** Of the student on as many GPUs as its teacher. */
   public Prediction student() {
     return predict(PaperPoint.STUDENT, efficiency);
   }
@@ -97,17 +97,17 @@ public record Paper(Efficiency efficiency) {
   }
 
   /** A model and its student. */
-  public List<Fewest> fewestCards() {
+  public List<Fewest> fewestGpus() {
     return List.of(fewest("8B+MoE-128", 32), fewest("8B+PR-MoE-64/128+MoS", 16));
   }
 
   private Fewest fewest(String model, int published) {
     ModelConfig config = NamedModels.of(model);
     StepModel times = new StepModel(PaperPoint.NODE, efficiency, Optimizations.PAPER);
-    Cluster node = new Cluster(PaperPoint.NODE, PaperPoint.NODE.cards());
+    Cluster node = new Cluster(PaperPoint.NODE, PaperPoint.NODE.devices());
     Serving serving =
         new Serving(config, times, DType.BFLOAT16, PaperPoint.BATCH, config.context());
-    int predicted = new Search(model, node, serving).fewestCards().orElseThrow();
+    int predicted = new Search(model, node, serving).fewestDevices().orElseThrow();
     return new Fewest(model, published, predicted);
   }
 

@@ -6,7 +6,7 @@ import panamoe.plan.Paper.Without;
 
 /**
  * What the DeepSpeed-MoE paper claims beside its latencies, by the model: throughput that grows
- * faster than cards, 7.3 times over PyTorch, and cheaper than dense models of the same quality.
+ * faster than GPUs, 7.3 times over PyTorch, and cheaper than dense models of the same quality.
  */
 public final class PaperClaims {
   private final Paper paper;
@@ -23,18 +23,18 @@ public final class PaperClaims {
   }
 
   /**
-   * @param tokens of a card in a second, as the paper's latency has it and as the model has it
+   * @param tokens of a GPU in a second, as the paper's latency has it and as the model has it
    */
-  public record Throughput(int cards, double published, double predicted) {}
+  public record Throughput(int gpus, double published, double predicted) {}
 
-  /** Of 1.3B+MoE-128 on 8 to 64 cards. */
+  /** Of 1.3B+MoE-128 on 8 to 64 GPUs. */
   public List<Throughput> scaling() {
     return PaperPoint.ALL.stream()
         .limit(4)
         .map(
             point ->
                 new Throughput(
-                    point.cards(),
+                    point.gpus(),
                     PaperPoint.BATCH / point.seconds(),
                     PaperPoint.BATCH
                         / point.predict(paper.efficiency(), Optimizations.PAPER).seconds()))
@@ -89,7 +89,7 @@ public final class PaperClaims {
    */
   public record Dense(
       String dense,
-      int denseCards,
+      int denseGpus,
       PaperPoint moe,
       double faster,
       double cheaper,
@@ -99,9 +99,9 @@ public final class PaperClaims {
       return denseSeconds / moeSeconds;
     }
 
-    /** Both write equally many texts in each tensor group, so that cards of it make the price. */
+    /** Both write equally many texts in each tensor group, so that GPUs of it make the price. */
     public double predictedCheaper() {
-      return predictedFaster() * denseCards / moe.tensor();
+      return predictedFaster() * denseGpus / moe.tensor();
     }
   }
 
@@ -112,14 +112,14 @@ public final class PaperClaims {
         dense("6.7B", 1, PaperPoint.STUDENT, 2.4, 2.4), dense("175B", 16, large, 4.5, 9));
   }
 
-  private Dense dense(String dense, int cards, PaperPoint moe, double faster, double cheaper) {
+  private Dense dense(String dense, int gpus, PaperPoint moe, double faster, double cheaper) {
     return new Dense(
         dense,
-        cards,
+        gpus,
         moe,
         faster,
         cheaper,
-        baseline.dense(dense, cards).seconds(),
+        baseline.dense(dense, gpus).seconds(),
         moe.predict(paper.efficiency(), Optimizations.PAPER).seconds());
   }
 }

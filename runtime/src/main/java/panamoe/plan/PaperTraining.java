@@ -9,13 +9,13 @@ import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
 /**
- * The training throughputs that the DeepSpeed-MoE paper shows (Table 3), on 128 A100 cards, beside
+ * The training throughputs that the DeepSpeed-MoE paper shows (Table 3), on 128 A100 GPUs, beside
  * what the model says.
  *
  * @param efficiency whose share of the FLOPs is fitted to the dense model
  */
 public record PaperTraining(Efficiency efficiency) {
-  private static final int CARDS = 128;
+  private static final int GPUS = 128;
   private static final int TOKENS = 2048;
 
   /**
@@ -31,7 +31,7 @@ public record PaperTraining(Efficiency efficiency) {
           TrainConfig.of(1, batch, TOKENS).withDType(DType.BFLOAT16).withRecompute(true);
       StepModel times = new StepModel(PaperPoint.NODE, efficiency, Optimizations.PAPER);
       try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
-        return times.of(described, training, Topology.of(CARDS));
+        return times.of(described, training, Topology.of(GPUS));
       }
     }
   }

@@ -13,11 +13,11 @@ import panamoe.train.TrainConfig;
  * One way to serve or to train a model.
  *
  * @param exchange FLAT or HIERARCHICAL; AUTO in training
- * @param tokens of all cards in a step
- * @param memory of the card that holds most
+ * @param tokens of all devices in a step
+ * @param memory of the device that holds most
  * @param time of the step that writes a token of every sequence, or of a step of the optimizer
  * @param training with the micro-batches and the recomputation of this plan; null: serving
- * @param loss by failing cards; null: none were asked for
+ * @param loss by failing devices; null: none were asked for
  */
 public record Plan(
     Topology topology,
@@ -30,7 +30,7 @@ public record Plan(
   /** s. */
   public static final double DAY = 24 * 3600;
 
-  public int cards() {
+  public int devices() {
     return topology.ranks();
   }
 
@@ -46,9 +46,9 @@ public record Plan(
     return tokens / time.seconds();
   }
 
-  /** Seconds of a card for a token, or for the whole run. */
-  public double cardSeconds() {
-    return training == null ? cards() / tokensPerSecond() : cards() * seconds();
+  /** Seconds of a device for a token, or for the whole run. */
+  public double deviceSeconds() {
+    return training == null ? devices() / tokensPerSecond() : devices() * seconds();
   }
 
   /** Days of the whole run. */
@@ -56,9 +56,9 @@ public record Plan(
     return seconds() / DAY;
   }
 
-  /** The cost of the whole run, in hours of a card. */
-  public double cardHours() {
-    return cards() * days() * 24;
+  /** The cost of the whole run, in hours of a device. */
+  public double deviceHours() {
+    return devices() * days() * 24;
   }
 
   /** Steps between checkpoints; 0 if no failures were asked for. */
@@ -76,17 +76,17 @@ public record Plan(
 
   /** Whether the other is no worse in any respect, and better in one. */
   boolean isBeatenBy(Plan other) {
-    return other.cards() <= cards()
+    return other.devices() <= devices()
         && other.seconds() <= seconds()
-        && other.cardSeconds() <= cardSeconds()
-        && (other.cards() < cards()
+        && other.deviceSeconds() <= deviceSeconds()
+        && (other.devices() < devices()
             || other.seconds() < seconds()
-            || other.cardSeconds() < cardSeconds());
+            || other.deviceSeconds() < deviceSeconds());
   }
 
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("cards", cards());
+    json.put("cards", devices());
     json.put("data", topology.dataDegree());
     json.put("expert", topology.expertDegree());
     json.put("tensor", topology.tensorDegree());
@@ -95,12 +95,12 @@ public record Plan(
       json.put("exchange", exchange.name().toLowerCase(Locale.ROOT));
       json.put("latency_ms", 1e3 * seconds());
       json.put("tokens_per_s", tokensPerSecond());
-      json.put("card_seconds_per_token", cardSeconds());
+      json.put("card_seconds_per_token", deviceSeconds());
     } else {
       json.put("micro_batches", training.microBatches());
       json.put("recompute", training.recompute());
       json.put("days", days());
-      json.put("card_hours", cardHours());
+      json.put("card_hours", deviceHours());
       json.put("tokens_per_s", tokensPerSecond());
       json.put("step_ms", 1e3 * time.seconds());
     }

@@ -20,13 +20,13 @@ public sealed interface PlanObjective permits Serving, Training {
   int context();
 
   /**
-   * All plans on all cards of {@code part} that fit into its cards.
+   * All plans on all devices of {@code part} that fit into its devices.
    *
    * @param memories of one search
    */
   List<Plan> plans(GpuMemories memories, Cluster part);
 
-  /** The memory of the fullest card with the plan that takes least; null if nothing divides. */
+  /** The memory of the fullest device with the plan that takes least; null if nothing divides. */
   MemoryParts least(GpuMemories memories, Cluster part);
 
   Phrases phrases();

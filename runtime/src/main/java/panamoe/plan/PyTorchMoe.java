@@ -16,7 +16,7 @@ import panamoe.plan.Constant.Kind;
 
 /**
  * The DeepSpeed-MoE paper's baseline, experts in PyTorch: one-hot masks [S, E, C] in the place of
- * tables, a flat exchange of every expert's whole capacity among all cards, experts that compute
+ * tables, a flat exchange of every expert's whole capacity among all GPUs, experts that compute
  * all of it, kernels launched one by one.
  *
  * @param efficiency of the paper's own system, whose shares the baseline is taken to have as well
@@ -26,16 +26,16 @@ import panamoe.plan.Constant.Kind;
 record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   private static final Node NODE = PaperPoint.NODE;
   private static final Optimizations NONE = new Optimizations(Strategy.FLAT, false, false);
-  private static final int MOST_CARDS = 128;
+  private static final int MOST_GPUS = 128;
 
-  /** C: the least number of places of an expert on each card, more than 8 tokens ask for. */
+  /** C: the least number of places of an expert on each GPU, more than 8 tokens ask for. */
   private static final Constant CAPACITY =
       Kind.PUBLISHED.of(4, "rows", "min_capacity of DeepSpeed's layer (moe/layer.py)");
 
-  /** The paper's latencies of the baseline, on at most 128 cards (figures 10, 11 and 14). */
+  /** The paper's latencies of the baseline, on at most 128 GPUs (figures 10, 11 and 14). */
   static final Map<PaperPoint, Double> PUBLISHED_MS = published();
 
-  /** 6.7B on a card (figure 14). */
+  /** 6.7B on a GPU (figure 14). */
   private static final double DENSE_MS = 27.8;
 
   private static Map<PaperPoint, Double> published() {
@@ -81,9 +81,9 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     return all;
   }
 
-  /** A dense model's step on cards that all slice it, with PyTorch's layers. */
-  StepTime dense(String model, int cards) {
-    Work work = PaperPoint.work(new Topology(cards, 1, cards, 1));
+  /** A dense model's step on GPUs that all slice it, with PyTorch's layers. */
+  StepTime dense(String model, int gpus) {
+    Work work = PaperPoint.work(new Topology(gpus, 1, gpus, 1));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
       return new StepModel(NODE, efficiency.with("layer", layer), NONE).of(described, work);
     }
@@ -94,12 +94,12 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
    * the last is the paper's own system.
    */
   List<Paper.Without> stages(PaperPoint point) {
-    int cards = Math.min(point.cards(), MOST_CARDS);
-    Topology topology = new Topology(cards, cards, point.tensor(), 1);
+    int gpus = Math.min(point.gpus(), MOST_GPUS);
+    Topology topology = new Topology(gpus, gpus, point.tensor(), 1);
     Efficiency eager = efficiency.with("layer", layer);
     double gates = moeLayers(point.model()) * gate.value();
     double padding = padding(point.model(), PaperPoint.work(topology));
-    double flat = point.predict(eager, NONE, cards, 1).seconds() + gates;
+    double flat = point.predict(eager, NONE, gpus, 1).seconds() + gates;
     Optimizations all = Optimizations.PAPER;
     List<Paper.Without> stages = new ArrayList<>();
     stages.add(new Paper.Without("PyTorch", flat + padding));
@@ -107,13 +107,13 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     stages.add(
         new Paper.Without(
             "hierarchical, coordinated exchange",
-            point.predict(eager, all, cards, 1).seconds() + gates));
+            point.predict(eager, all, gpus, 1).seconds() + gates));
     stages.add(
-        new Paper.Without("fused kernels", point.predict(efficiency, all, cards, 1).seconds()));
+        new Paper.Without("fused kernels", point.predict(efficiency, all, gpus, 1).seconds()));
     if (point.slices() > 1) {
       stages.add(
           new Paper.Without(
-              "expert slicing on twice the cards", point.predict(efficiency, all).seconds()));
+              "expert slicing on twice the GPUs", point.predict(efficiency, all).seconds()));
     }
     return stages;
   }

@@ -2,7 +2,7 @@ package panamoe.plan;
 
 /**
  * Ranks that pass bytes around in a ring, as NCCL counts the time of it. Where several of them are
- * on a node, its rings leave the node through the network cards of all of them.
+ * on a node, its rings leave the node through the NICs of all of them.
  *
  * @param ranks of the ring
  * @param local those that are on one node

@@ -41,7 +41,7 @@ public record Search(String name, Cluster cluster, PlanObjective objective) {
   }
 
   /**
-   * @param front plans that no other plan beats in cards, time and cost, by cards and time
+   * @param front plans that no other plan beats in devices, time and cost, by devices and time
    * @param misfits sizes on which nothing fits
    */
   public record Found(List<Plan> front, List<Misfit> misfits) {
@@ -52,19 +52,19 @@ public record Search(String name, Cluster cluster, PlanObjective objective) {
 
     /** The plan that costs least. */
     public Plan cheapest() {
-      return front.stream().min(Comparator.comparingDouble(Plan::cardSeconds)).orElseThrow();
+      return front.stream().min(Comparator.comparingDouble(Plan::deviceSeconds)).orElseThrow();
     }
 
-    /** The fastest of the plans of fewest cards. */
+    /** The fastest of the plans of fewest devices. */
     public Plan smallest() {
       return front.getFirst();
     }
   }
 
   /**
-   * @param least memory of a card with the plan that takes least; null if the batch does not divide
+   * @param least memory of a device with the plan that takes least; null if the batch does not divide
    */
-  public record Misfit(int cards, MemoryParts least) {}
+  public record Misfit(int devices, MemoryParts least) {}
 
   /**
    * Looks at every plan.
@@ -91,7 +91,7 @@ public record Search(String name, Cluster cluster, PlanObjective objective) {
         List<Plan> plans = objective.plans(memories, part);
         fitting.addAll(plans);
         if (plans.isEmpty()) {
-          misfits.add(new Misfit(part.cards(), objective.least(memories, part)));
+          misfits.add(new Misfit(part.devices(), objective.least(memories, part)));
         }
       }
       if (fitting.isEmpty()) {
@@ -114,19 +114,19 @@ public record Search(String name, Cluster cluster, PlanObjective objective) {
     return new Found(within, found.misfits);
   }
 
-  /** The fewest cards on which the model fits; empty if it fits on none. */
-  public Optional<Integer> fewestCards() {
-    int ofNode = cluster.node().cards();
+  /** The fewest devices on which the model fits; empty if it fits on none. */
+  public Optional<Integer> fewestDevices() {
+    int ofNode = cluster.node().devices();
     try (GpuMemories memories = new GpuMemories(objective.config())) {
-      return fewestCards(memories, new Cluster(cluster.node(), ofNode).parts())
-          .or(() -> fewestCards(memories, cluster.from(2L * ofNode)));
+      return fewestDevices(memories, new Cluster(cluster.node(), ofNode).parts())
+          .or(() -> fewestDevices(memories, cluster.from(2L * ofNode)));
     }
   }
 
-  private Optional<Integer> fewestCards(GpuMemories memories, List<Cluster> clusters) {
+  private Optional<Integer> fewestDevices(GpuMemories memories, List<Cluster> clusters) {
     return clusters.stream()
         .filter(part -> !objective.plans(memories, part).isEmpty())
-        .map(Cluster::cards)
+        .map(Cluster::devices)
         .findFirst();
   }
 
@@ -135,14 +135,14 @@ public record Search(String name, Cluster cluster, PlanObjective objective) {
     List<Plan> front = new ArrayList<>();
     plans.stream()
         .sorted(
-            Comparator.comparingInt(Plan::cards)
+            Comparator.comparingInt(Plan::devices)
                 .thenComparingDouble(Plan::seconds)
-                .thenComparingDouble(Plan::cardSeconds))
+                .thenComparingDouble(Plan::deviceSeconds))
         .filter(plan -> front.stream().noneMatch(plan::isBeatenBy))
         .filter(
             plan ->
                 front.isEmpty()
-                    || front.getLast().cards() < plan.cards()
+                    || front.getLast().devices() < plan.devices()
                     || front.getLast().seconds() < plan.seconds())
         .forEach(front::add);
     return front;
@@ -153,21 +153,21 @@ public record Search(String name, Cluster cluster, PlanObjective objective) {
         misfits.reversed().stream()
             .filter(misfit -> misfit.least != null)
             .findFirst()
-            .orElseThrow(); // a single card has the whole batch
+            .orElseThrow(); // a single device has the whole batch
     return Words.of(
-            "%s %s on %s: a card needs %s, of which %s are %s, and has room for %s; ",
+            "%s %s on %s: a device needs %s, of which %s are %s, and has room for %s; ",
             name,
             objective.phrases().impossible(),
-            cluster.with(largest.cards),
+            cluster.with(largest.devices),
             gigabytes(largest.least.total()),
             gigabytes(largest.least.largest()),
             largest.least.largestName(),
             gigabytes(objective.times().room()))
-        + fewestCards(memories, cluster.larger())
-            .map(cards -> "it fits on " + cluster.with(cards))
+        + fewestDevices(memories, cluster.larger())
+            .map(devices -> "it fits on " + cluster.with(devices))
             .orElse(
                 Words.of(
-                    "take cards of more memory, a %s --batch or a shorter --context",
+                    "take devices of more memory, a %s --batch or a shorter --context",
                     objective.phrases().batch()));
   }
 
@@ -179,16 +179,16 @@ public record Search(String name, Cluster cluster, PlanObjective objective) {
               length(seconds),
               objective.phrases().of(),
               length(fastest.seconds()),
-              Count.of(fastest.cards(), "card"),
+              Count.of(fastest.devices(), "device"),
               objective.spent(fastest.time()))
           + cluster.larger().stream()
               .flatMap(part -> fastest(objective.plans(memories, part)).stream())
               .filter(plan -> plan.seconds() <= seconds)
               .findFirst()
-              .map(plan -> cluster.with(plan.cards()) + " takes " + length(plan.seconds()))
+              .map(plan -> cluster.with(plan.devices()) + " takes " + length(plan.seconds()))
               .orElse(
                   Words.of(
-                      "more of these cards do not help, a %s --batch may",
+                      "more of these devices do not help, a %s --batch may",
                       objective.phrases().batch()));
     }
   }

@@ -89,7 +89,7 @@ public record Serving(ModelConfig config, StepModel times, DType dtype, long bat
 
   @Override
   public Phrases phrases() {
-    String best = "No plan here is beaten by another in cards, latency and cost of a token.";
+    String best = "No plan here is beaten by another in devices, latency and cost of a token.";
     return new Phrases("does not fit", "smaller", "ms", 1e-3, " for a token", "token", best);
   }
 

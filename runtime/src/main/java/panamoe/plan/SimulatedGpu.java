@@ -9,7 +9,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
 
 /**
- * A card whose copies take time on a rank's virtual clock. Its memory is the host's.
+ * A device whose copies take time on a rank's virtual clock. Its memory is the host's.
  *
  * @param world of the rank, whose clock it is
  * @param scale bytes that each byte of a tensor stands for

@@ -106,7 +106,7 @@ public record StepModel(Node node, Efficiency efficiency, Optimizations optimiza
     return new StepModel(node, efficiency, optimizations.with(strategy), skew);
   }
 
-  /** Bytes of a card that a plan may take. */
+  /** Bytes of a device that a plan may take. */
   public double room() {
     return node.memory().value() * efficiency.memory().value();
   }

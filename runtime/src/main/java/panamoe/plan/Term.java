@@ -11,7 +11,7 @@ public enum Term {
   WEIGHTS("weights", "reading the weights that every token passes"),
   KEYS_AND_VALUES("cache", "reading the key/value cache"),
   EXPERTS("experts", "reading experts"),
-  EXPERT_CALLS("calls", "each expert that a card computes, beside its bytes"),
+  EXPERT_CALLS("calls", "each expert that a device computes, beside its bytes"),
   COMPUTE("compute", "FLOPs, where they take longer than the bytes beside them"),
   FORWARD(
       "forward",
@@ -21,9 +21,9 @@ public enum Term {
   RECOMPUTATION(
       "recompute", "layers that the backward computes again, as it kept their inputs alone"),
   IMBALANCE("imbalance", "waiting for the rank whose experts have most rows"),
-  EXCHANGE("exchange", "rows to the experts' cards and back"),
+  EXCHANGE("exchange", "rows to the experts' devices and back"),
   ALL_REDUCE("sums", "sums over tensor ranks"),
-  GRADIENTS("gradients", "gradients and updated weights between the cards that hold the same ones"),
+  GRADIENTS("gradients", "gradients and updated weights between the devices that hold the same ones"),
   OPTIMIZER("optimizer", "weights, gradients and moments that the optimizer reads and writes");
 
   /** Of a step that writes tokens. */

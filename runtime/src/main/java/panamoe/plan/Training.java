@@ -133,7 +133,7 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
 
   @Override
   public Phrases phrases() {
-    String best = "Each plan is the fastest on its cards, and no plan of fewer cards is as fast.";
+    String best = "Each plan is the fastest on its devices, and no plan of fewer devices is as fast.";
     return new Phrases("cannot be trained", "larger", "days", Plan.DAY, "", "step", best);
   }
 

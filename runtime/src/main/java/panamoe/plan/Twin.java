@@ -33,7 +33,7 @@ import panamoe.tensor.TensorScope;
  * with every rank a thread of this process and a virtual clock. Rows are one number each and stand
  * for the model's rows.
  *
- * @param topology of all cards, numbered node by node
+ * @param topology of all devices, numbered node by node
  * @param strategy FLAT or HIERARCHICAL
  */
 public record Twin(Node node, Topology topology, Strategy strategy) {
@@ -91,18 +91,18 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
   public Twin {
     if (topology.ranks() > MOST) {
       throw new IllegalArgumentException(
-          "a twin has a thread for each card, at most " + MOST + ", not " + topology.ranks());
+          "a twin has a thread for each device, at most " + MOST + ", not " + topology.ranks());
     }
     Require.that(strategy != Strategy.AUTO, "a twin is flat or hierarchical");
-    if (cardsOnNode(node, topology) % topology.tensorDegree() != 0) {
+    if (devicesOnNode(node, topology) % topology.tensorDegree() != 0) {
       throw Require.refusal(
-          "tensor groups stay within a node: groups of %s do not divide its %s cards",
-          topology.tensorDegree(), cardsOnNode(node, topology));
+          "tensor groups stay within a node: groups of %s do not divide its %s devices",
+          topology.tensorDegree(), devicesOnNode(node, topology));
     }
   }
 
-  private static int cardsOnNode(Node node, Topology topology) {
-    return Math.min(node.cards(), topology.ranks());
+  private static int devicesOnNode(Node node, Topology topology) {
+    return Math.min(node.devices(), topology.ranks());
   }
 
   /**
@@ -113,7 +113,7 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
   public void requireExchange(int experts) {
     Require.that(
         topology.expertDegree(experts) != 1 || topology.sharesRows(),
-        "every card, or every tensor group, has all %s experts: no rows are exchanged; take more cards or a larger expert degree",
+        "every device, or every tensor group, has all %s experts: no rows are exchanged; take more devices or a larger expert degree",
         experts);
   }
 
@@ -130,9 +130,9 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
     requireExchange(experts);
     double scale = (double) rowBytes / DType.FLOAT32.bytes();
     Queue<VirtualSpan> watched = new ConcurrentLinkedQueue<>();
-    int cards = cardsOnNode(node, topology);
+    int devices = devicesOnNode(node, topology);
     List<Times> times =
-        ThreadWorld.of(topology.ranks() / cards, cards)
+        ThreadWorld.of(topology.ranks() / devices, devices)
             .links(cost(node.near()), cost(node.far()))
             .scaled(scale)
             .timeout(TIMEOUT)
@@ -163,13 +163,13 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
   private Times play(ThreadCommunicator world, long[] rowsOf, long rowBytes, double scale) {
     Ranks ranks = new Ranks(topology, world, strategy, Overlap.NONE);
     ExpertGroups groups = ranks.experts(rowsOf.length);
-    SimulatedGpu card = new SimulatedGpu(node.copy(), world, scale);
+    SimulatedGpu device = new SimulatedGpu(node.copy(), world, scale);
     try (Exchange exchange =
             topology.tensorDegree() == 1
-                ? Exchange.of(groups.group(), strategy, card)
+                ? Exchange.of(groups.group(), strategy, device)
                 : Exchange.coordinated(
-                    groups.group(), ranks.tensor(), ranks.slices(), strategy, card);
-        TensorScope scope = TensorScope.confined(card)) {
+                    groups.group(), ranks.tensor(), ranks.slices(), strategy, device);
+        TensorScope scope = TensorScope.confined(device)) {
       world.barrier();
       double start = world.seconds();
       exchange.at("counts");

@@ -22,7 +22,7 @@ class ClusterTest {
   @TempDir private Path folder;
 
   private static List<Integer> parts(String cluster) {
-    return Cluster.of(cluster).parts().stream().map(Cluster::cards).toList();
+    return Cluster.of(cluster).parts().stream().map(Cluster::devices).toList();
   }
 
   @Test
@@ -105,6 +105,6 @@ class ClusterTest {
     assertTrue(
         assertThrows(IllegalArgumentException.class, () -> Cluster.of(""))
             .getMessage()
-            .startsWith("'' is neither a file nor NODE:CARDS"));
+            .startsWith("'' is neither a file nor NODE:GPUS"));
   }
 }

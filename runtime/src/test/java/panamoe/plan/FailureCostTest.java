@@ -16,7 +16,7 @@ class FailureCostTest {
     return assertThrows(IllegalArgumentException.class, faults::run).getMessage();
   }
 
-  /** 64 cards of 6400 h fail every 100 h; 8 nodes write 12 x 1.6e9 bytes in 1.2 s. */
+  /** 64 devices of 6400 h fail every 100 h; 8 nodes write 12 x 1.6e9 bytes in 1.2 s. */
   @Test
   void rareFailuresCostWhatYoungSays() {
     FailureCost.Loss best = new FailureCost(6400).best(CLUSTER, 1_600_000_000);
@@ -65,7 +65,7 @@ class FailureCostTest {
   @Test
   void refusesWhatNeverEnds() {
     assertEquals(
-        "one of the cards of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
+        "one of the devices of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
             + " never gets on",
         refusal(() -> new FailureCost(1).best(CLUSTER, 1_000_000_000_000L)));
     String often = refusal(() -> new FailureCost(0.01).at(3600, CLUSTER, 1000));

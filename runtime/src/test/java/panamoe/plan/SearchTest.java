@@ -31,11 +31,11 @@ class SearchTest {
   private static final Efficiency EFFICIENCY = Paper.fitted().efficiency();
 
   private static Search search(String model, String cluster, long batch) {
-    Cluster cards = Cluster.of(cluster);
+    Cluster devices = Cluster.of(cluster);
     ModelConfig config = NamedModels.of(model);
-    StepModel times = new StepModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE);
+    StepModel times = new StepModel(devices.node(), EFFICIENCY, Optimizations.PANAMOE);
     return new Search(
-        model, cards, new Serving(config, times, DType.BFLOAT16, batch, config.context()));
+        model, devices, new Serving(config, times, DType.BFLOAT16, batch, config.context()));
   }
 
   private static String tooSlow(Search search, double seconds) {
@@ -78,9 +78,9 @@ class SearchTest {
               .anyMatch(
                   other ->
                       plan.isBeatenBy(other)
-                          || other.cards() == plan.cards()
+                          || other.devices() == plan.devices()
                               && other.seconds() == plan.seconds()
-                              && other.cardSeconds() == plan.cardSeconds());
+                              && other.deviceSeconds() == plan.deviceSeconds());
       assertTrue(beaten, plan.toString());
     }
   }
@@ -123,27 +123,27 @@ class SearchTest {
       assertTrue(plan.memory().total() <= search.objective().times().room());
       assertTrue(plan.seconds() <= 0.04);
     }
-    assertEquals(List.of(1, 2, 4, 8, 16), found.misfits().stream().map(m -> m.cards()).toList());
+    assertEquals(List.of(1, 2, 4, 8, 16), found.misfits().stream().map(m -> m.devices()).toList());
     assertEquals("weights", found.misfits().getLast().least().largestName());
   }
 
   @Test
   void whatIsTooLargeIsNamedWithWhatWouldDo() {
     assertEquals(
-        "47B+MoE-128 does not fit on dgx-a100-40:64: a card needs 80.0 GB, of which 71.9 GB are"
+        "47B+MoE-128 does not fit on dgx-a100-40:64: a device needs 80.0 GB, of which 71.9 GB are"
             + " weights, and has room for 38.7 GB; it fits on dgx-a100-40:256",
         refusal(() -> search("47B+MoE-128", "dgx-a100-40:64", 8).find()));
     String part = refusal(() -> search("8B+PR-MoE-64/128", "dgx-a100:4", 8).find());
     assertTrue(part.endsWith("; it fits on dgx-a100:8"), part);
     String many = refusal(() -> search("1.3B", "dgx-h100:8", 4096).find());
-    assertTrue(many.contains(" are keys and values, and has room for 77.0 GB; take cards"), many);
+    assertTrue(many.contains(" are keys and values, and has room for 77.0 GB; take devices"), many);
     String slow = tooSlow(search("24B+MoE-128", "dgx-a100:32", 8), 0.024);
     assertTrue(
         slow.startsWith("no plan on dgx-a100:32 takes at most 24.00 ms for a token: the fastest"),
         slow);
     assertTrue(slow.contains("; dgx-a100:256 takes 2"), slow);
     String never = tooSlow(search("1.3B+MoE-128", "dgx-h100:8", 8), 1e-6);
-    assertTrue(never.endsWith("more of these cards do not help, a smaller --batch may"), never);
+    assertTrue(never.endsWith("more of these devices do not help, a smaller --batch may"), never);
   }
 
   @Test
@@ -153,12 +153,12 @@ class SearchTest {
         refusal(() -> search("1.3B", "dgx-h100:8", 0)));
     assertTrue(refusal(() -> NamedModels.of("24B")).startsWith("'24B' is none of 350M, 1.3B, "));
     assertEquals(
-        "12 cards are no whole nodes of 8; take 8 or 16", refusal(() -> Cluster.of("dgx-h100:12")));
+        "12 devices are no whole nodes of 8; take 8 or 16", refusal(() -> Cluster.of("dgx-h100:12")));
     assertEquals(
-        "a cluster has 0 cards, expected 1 to 65536", refusal(() -> Cluster.of("dgx-h100:0")));
+        "a cluster has 0 devices, expected 1 to 65536", refusal(() -> Cluster.of("dgx-h100:0")));
     assertTrue(refusal(() -> Cluster.of("dgx-h100:many")).startsWith("'many' is no number"));
     assertEquals(
-        "'dgx:8' is neither a file nor NODE:CARDS with a node of dgx-a100, dgx-a100-40, dgx-b200,"
+        "'dgx:8' is neither a file nor NODE:GPUS with a node of dgx-a100, dgx-a100-40, dgx-b200,"
             + " dgx-h100, hgx-h200",
         refusal(() -> Cluster.of("dgx:8")));
   }
@@ -166,7 +166,7 @@ class SearchTest {
   @Test
   void denseModelsArePlannedToo() {
     Found found = search("6.7B", "dgx-h100:16", 8).find();
-    assertEquals(1, found.smallest().cards());
+    assertEquals(1, found.smallest().devices());
     for (Plan plan : found.front()) {
       assertEquals(1, plan.topology().expertDegree());
       assertEquals(0, plan.time().terms().get(Term.EXPERTS), 0);
@@ -215,13 +215,13 @@ class SearchTest {
     }
   }
 
-  /** Four data ranks of 8 sequences have 32 tokens each 20 ms, on 8 cards. */
+  /** Four data ranks of 8 sequences have 32 tokens each 20 ms, on 8 devices. */
   @Test
-  void aTokenCostsItsShareOfAllCards() {
+  void aTokenCostsItsShareOfAllDevices() {
     StepTime time = StepTime.of(Term.SERVING, Map.of(Term.LAYERS, 0.02), 0);
     Plan plan = new Plan(new Topology(8, 4, 2, 1), Strategy.FLAT, 32, null, time, null, null);
     assertEquals(1600, plan.tokensPerSecond(), 1e-9);
-    assertEquals(0.005, plan.cardSeconds(), 1e-12);
+    assertEquals(0.005, plan.deviceSeconds(), 1e-12);
   }
 
   @Test

@@ -29,11 +29,11 @@ class TrainingSearchTest {
   }
 
   private static Search search(
-      String model, ModelConfig config, Cluster cards, int batch, Checkpoints checkpoints) {
+      String model, ModelConfig config, Cluster devices, int batch, Checkpoints checkpoints) {
     RunConfig run =
         new RunConfig(config, NamedModels.training(config, 1000, batch, config.context()), 1);
-    StepModel times = new StepModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE);
-    return new Search(model, cards, new Training(run, times, checkpoints));
+    StepModel times = new StepModel(devices.node(), EFFICIENCY, Optimizations.PANAMOE);
+    return new Search(model, devices, new Training(run, times, checkpoints));
   }
 
   private static RunConfig run(Search search) {
@@ -50,7 +50,7 @@ class TrainingSearchTest {
   }
 
   @Test
-  void everyPlanFitsAndMoreCardsAreFaster() {
+  void everyPlanFitsAndMoreDevicesAreFaster() {
     Search search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
     Found found = search.find();
     List<Plan> front = found.front();
@@ -64,7 +64,7 @@ class TrainingSearchTest {
       assertNull(plan.loss());
     }
     for (int i = 1; i < front.size(); i++) {
-      assertTrue(front.get(i).cards() > front.get(i - 1).cards());
+      assertTrue(front.get(i).devices() > front.get(i - 1).devices());
       assertTrue(front.get(i).days() < front.get(i - 1).days());
     }
     for (Search.Misfit misfit : found.misfits()) {
@@ -79,7 +79,7 @@ class TrainingSearchTest {
     TrainConfig training = TrainConfig.of(864, 16, 2048);
     Plan without = plan(training, time, null);
     assertEquals(0.1, without.days(), 1e-12);
-    assertEquals(19.2, without.cardHours(), 1e-9);
+    assertEquals(19.2, without.deviceHours(), 1e-9);
     assertEquals(3276.8, without.tokensPerSecond(), 1e-9);
     FailureCost.Loss loss = new FailureCost.Loss(5, 95, 0.25);
     Plan failing = plan(training, time, loss);
@@ -94,12 +94,12 @@ class TrainingSearchTest {
 
   /** Against all degrees, micro-batches and both recomputations on one node. */
   @Test
-  void nothingIsFasterOnTheSameCards() {
+  void nothingIsFasterOnTheSameDevices() {
     // A small micro-batch drops more routes, and so takes less time: not so here.
     ModelConfig dropless = TrainingStepTest.dropless(NamedModels.of("350M+PR-MoE-32/64"));
     Search search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
     Plan best = search.find().fastest();
-    assertEquals(8, best.cards());
+    assertEquals(8, best.devices());
     for (int tensor : List.of(1, 2, 4, 8)) {
       for (int degree : List.of(1, 2, 4, 8)) {
         for (int micro : List.of(1, 2, 4)) {
@@ -130,24 +130,24 @@ class TrainingSearchTest {
   void whatIsTooLargeIsNamedWithWhatWouldDo() {
     String large = refusal(() -> search("8B+MoE-128", "dgx-a100-40:16", 64, null).find());
     assertTrue(
-        large.startsWith("8B+MoE-128 cannot be trained on dgx-a100-40:16: a card needs "), large);
+        large.startsWith("8B+MoE-128 cannot be trained on dgx-a100-40:16: a device needs "), large);
     assertTrue(
         large.contains(" GB are optimizer moments, and has room for 38.7 GB; it fits on"), large);
     String slow = tooSlow(search("350M", "dgx-a100:8", 64, null), 1e-6 * 86400);
     assertTrue(
         slow.startsWith("no plan on dgx-a100:8 takes at most 1.000e-06 days: the fastest"), slow);
-    assertTrue(slow.endsWith("more of these cards do not help, a larger --batch may"), slow);
+    assertTrue(slow.endsWith("more of these devices do not help, a larger --batch may"), slow);
     String later = tooSlow(search("350M", "dgx-a100:8", 512, null), 0.05 * 86400);
     assertTrue(later.contains("; dgx-a100:"), later);
   }
 
   @Test
-  void aBatchThatDoesNotDivideLeavesCardsOut() {
+  void aBatchThatDoesNotDivideLeavesDevicesOut() {
     Found found = search("350M", "dgx-a100:8", 3, null).find();
     // Three sequences divide among one data rank alone: up to eight tensor ranks.
     assertEquals(1, found.fastest().topology().dataDegree());
     Found two = search("350M", "dgx-a100:16", 3, null).find();
-    assertEquals(16, two.misfits().getLast().cards());
+    assertEquals(16, two.misfits().getLast().devices());
     assertNull(two.misfits().getLast().least());
   }
 

@@ -74,7 +74,7 @@ class TrainingStepTest {
    * attention of a mean of 1024.5 keys, twice h each, two FLOPs for each.
    */
   @Test
-  void aDenseModelOnOneCard() {
+  void aDenseModelOnOneDevice() {
     StepTime time = time(DENSE, TRAINING, Topology.ONE);
     double tokens = 16 * 2048;
     double layers = 2 * tokens * (24.0 * 1024 * 1024 + 2 * 2 * 1024 * 1024.5);
@@ -183,7 +183,7 @@ class TrainingStepTest {
     Ring everyone = new Ring(NODE, 32, 8);
     Ring two = new Ring(NODE, 2, 1);
     double bytes = 1 << 20;
-    // Eight network cards of 22 GB/s each are 176 GB/s, less than the node's own 240.
+    // Eight NICs of 22 GB/s each are 176 GB/s, less than the node's own 240.
     double all = 14e-6 + 3 * 2e-6 + 28 * 0.69e-6 + bytes * 31 / 32 / 176e9;
     assertEquals(all, everyone.seconds(1, bytes), 1e-12);
     double pair = 14e-6 + 2e-6 + bytes / 2 / 22e9;
@@ -228,7 +228,7 @@ class TrainingStepTest {
     assertEquals(0, both.get(1).error(), 0.2);
     assertEquals(5.31, training.faster(each -> each.point().samples()), 0.01);
     assertTrue(training.faster(PaperTraining.Prediction::samples) > 4);
-    // 6 x 6.66e9 FLOPs a token at 8960 tokens/s and card are 0.14 of the peak, without attention
+    // 6 x 6.66e9 FLOPs a token at 8960 tokens/s and device are 0.14 of the peak, without attention
     // and recomputation: at least a third more with these.
     double share = training.efficiency().flops().value();
     assertTrue(share > 0.14 * 4 / 3 && share < 0.25, "" + share);

@@ -15,12 +15,12 @@ import panamoe.comm.VirtualSpan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.parallel.Topology;
 
-/** The exchanges of many cards, played, beside the closed form. */
+/** The exchanges of many devices, played, beside the closed form. */
 class TwinTest {
   private static final Node NODE = Node.KNOWN.get("dgx-a100");
   private static final int ROW = 8192;
 
-  /** As the closed form has it: every card sends as many rows to every other. */
+  /** As the closed form has it: every device sends as many rows to every other. */
   @ParameterizedTest
   @CsvSource({
     "8, 8, 1, 1, 16, FLAT",
@@ -43,7 +43,7 @@ class TwinTest {
     assertTrue(result.counts() > 0 && result.counts() < result.simulated());
   }
 
-  /** Eight tokens for 64 cards: most get none from each other, and flat is the faster exchange. */
+  /** Eight tokens for 64 devices: most get none from each other, and flat is the faster exchange. */
   @Test
   void fewTokensAreFewMessages() {
     Topology topology = Topology.of(64);
@@ -56,7 +56,7 @@ class TwinTest {
     assertTrue(flat.closedForm() < levels.closedForm());
   }
 
-  /** From each of 16 cards, 8 rows to each expert, and 128 more to expert 11. */
+  /** From each of 16 devices, 8 rows to each expert, and 128 more to expert 11. */
   private static long[][] hot() {
     long[][] routes = new long[16][16];
     for (long[] ofRank : routes) {
@@ -67,10 +67,10 @@ class TwinTest {
   }
 
   @Test
-  void aHotExpertsCardReceivesLongest() {
+  void aHotExpertsDeviceReceivesLongest() {
     Topology topology = Topology.of(16);
     Twin.Result result = new Twin(NODE, topology, Strategy.FLAT).run(hot(), ROW);
-    // Rows come to card 11 over the network, and return.
+    // Rows come to device 11 over the network, and return.
     double bytes = 8 * 136.0 * ROW;
     assertEquals(11, result.busiest().rank());
     assertTrue(result.busiest().name().startsWith("far"), result.busiest().name());
@@ -79,7 +79,7 @@ class TwinTest {
     assertTrue(result.simulated() > 2 * far);
   }
 
-  /** As plans have it with a skew: card 11 gets 2176 rows where the mean is 256. */
+  /** As plans have it with a skew: device 11 gets 2176 rows where the mean is 256. */
   @ParameterizedTest
   @EnumSource(
       value = Strategy.class,
@@ -95,7 +95,7 @@ class TwinTest {
   }
 
   @Test
-  void spansOfACardDoNotOverlapAndRunsAreAlike() {
+  void spansOfADeviceDoNotOverlapAndRunsAreAlike() {
     Twin twin = new Twin(NODE, new Topology(32, 16, 2, 1), Strategy.HIERARCHICAL);
     long[][] routes = Twin.even(16, 16, 100, 1);
     Twin.Result result = twin.run(routes, ROW);

@@ -20,7 +20,7 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description = {
       "Measures this machine, about half a minute, and prints it as a cluster for --cluster: what each of several ranks reaches while all work.",
-      "Without --ranks there is one for each processor, and one on a card."
+      "Without --ranks there is one for each processor, and one on a device."
     },
     footer = {"", "Example:", "  panamoe plan calibrate --out own.json"})
 final class CalibrateCommand implements Callable<Integer> {
@@ -63,7 +63,7 @@ final class CalibrateCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** A card is measured by one rank. */
+  /** A device is measured by one rank. */
   private int usual() {
     return switch (options.shared.device()) {
       case CUDA, SIMT, REFERENCE -> 1;

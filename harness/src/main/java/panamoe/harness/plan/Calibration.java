@@ -23,7 +23,7 @@ import panamoe.plan.Node;
 import panamoe.tensor.DType;
 
 /**
- * Measures the ranks of a run as the cards of a cluster: each has its share of the machine while
+ * Measures the ranks of a run as the devices of a cluster: each has its share of the machine while
  * all of them work. All ranks open it, measure and close it together.
  */
 final class Calibration implements AutoCloseable {

@@ -8,7 +8,7 @@ import panamoe.plan.Machine;
 import panamoe.plan.Paper;
 import panamoe.plan.PaperTraining;
 
-/** The clusters of {@code --cluster}, and how much of their cards a system makes use of. */
+/** The clusters of {@code --cluster}, and how much of their devices a system makes use of. */
 final class Clusters {
   private Clusters() {}
 

@@ -13,7 +13,7 @@ final class LaunchCommand {
   private LaunchCommand() {}
 
   /**
-   * Ranks that are cards are processes; those of a machine's processors are threads.
+   * Ranks that are devices are processes; those of a machine's processors are threads.
    *
    * @param command with what it needs
    * @param others options behind those of ranks
@@ -22,9 +22,9 @@ final class LaunchCommand {
     Cluster cluster = search.cluster();
     int overlap = search.objective().times().optimizations().overlap();
     String device = cluster.machine() == null ? "cuda" : cluster.machine().device();
-    boolean cards = device.equals("cuda");
+    boolean devices = device.equals("cuda");
     boolean several = topology.ranks() > 1;
-    boolean threads = !cards && topology.ranks() <= cluster.node().cards();
+    boolean threads = !devices && topology.ranks() <= cluster.node().devices();
     List<String> words = new ArrayList<>();
     if (several && !threads) {
       words.addAll(List.of("mpirun", "-n", "" + topology.ranks()));
@@ -35,7 +35,7 @@ final class LaunchCommand {
       words.addAll(
           threads
               ? List.of("--ranks", "" + topology.ranks())
-              : List.of("--comm", cards ? "nccl" : "mpi"));
+              : List.of("--comm", devices ? "nccl" : "mpi"));
     }
     words.addAll(List.of("--device", device));
     if (several) {

@@ -24,14 +24,14 @@ final class PaperReport {
 
   private static final List<Column<LeftOut>> LEFT_OUT =
       List.of(
-          Column.ofWords("model@cards", each -> each.with.point().name()),
+          Column.ofWords("model@GPUs", each -> each.with.point().name()),
           Column.of("ms", "%.1f", each -> 1e3 * each.without.seconds()),
           Column.of("times", "%.2f", each -> each.without.seconds() / each.with.time().seconds()),
           Column.ofWords("without", each -> each.without.optimization()));
 
   private static final List<Column<Paper.Fewest>> FEWEST =
       List.of(
-          Column.ofWords("fewest cards", Paper.Fewest::model),
+          Column.ofWords("fewest GPUs", Paper.Fewest::model),
           Column.of("paper", "%d", Paper.Fewest::published),
           Column.of("model", "%d", Paper.Fewest::predicted));
 
@@ -43,7 +43,7 @@ final class PaperReport {
     PaperPoint.FITTED.forEach(point -> json.withArray("fitted").add(point.name()));
     paper.predictions().forEach(each -> json.withArray("points").add(json(each)));
     json.set("student", json(paper.student()));
-    paper.fewestCards().forEach(each -> json.withArray("fewest_cards").add(ConfigJson.tree(each)));
+    paper.fewestGpus().forEach(each -> json.withArray("fewest_cards").add(ConfigJson.tree(each)));
     training(paper).predictions().forEach(each -> json.withArray("training").add(json(each)));
     ClaimsReport.addTo(json, paper.claims());
     return json;
@@ -89,17 +89,17 @@ final class PaperReport {
     constants.putAll(paper.claims().constants());
     return PlanReport.text(
         List.of(
-            "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants",
+            "Milliseconds for a token, on A100 GPUs of 40 GB. * are the points that constants",
             "were fitted to; all others are predicted.",
             "",
             new Table<>(latencies(), predictions).text(),
             "",
-            new Table<>(FEWEST, paper.fewestCards()).text(),
+            new Table<>(FEWEST, paper.fewestGpus()).text(),
             "",
             "Without one of the optimizations, by the model, and how many times as long that takes:",
             new Table<>(LEFT_OUT, leftOut(paper)).text(),
             "",
-            "Training on 128 A100 cards, sequences/s, and milliseconds of a step:",
+            "Training on 128 A100 GPUs, sequences/s, and milliseconds of a step:",
             new Table<>(throughputs(), training.predictions()).text(),
             Words.of(
                 "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
@@ -113,7 +113,7 @@ final class PaperReport {
 
   private static List<Column<Prediction>> latencies() {
     List<Column<Prediction>> columns = new ArrayList<>();
-    columns.add(Column.ofWords("model@cards", each -> name(each.point())));
+    columns.add(Column.ofWords("model@GPUs", each -> name(each.point())));
     columns.add(Column.of("paper", "%.1f", each -> each.point().milliseconds()));
     columns.add(Column.of("model", "%.1f", each -> 1e3 * each.time().seconds()));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));

@@ -11,8 +11,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
     description = {
-      "Says what serving or training a model takes on a cluster: cards, degrees, time, before any of it is rented.",
-      "All times are predictions of a model of the hardware, and no card is needed."
+      "Says what serving or training a model takes on a cluster: devices, degrees, time, before any of it is rented.",
+      "All times are predictions of a model of the hardware, and no device is needed."
     },
     footer = {
       "",

@@ -44,10 +44,10 @@ record PlanPage(PlanReport report) {
                     Column.ofWords("spent on", Term::meaning)),
                 terms)
             .html());
-    body.append(Html.heading("What fills a card"));
+    body.append(Html.heading("What fills a device"));
     body.append(
         bars(
-            "The fullest card",
+            "The fullest device",
             "GB",
             List.copyOf(fastest.memory().parts().keySet()),
             plan -> scaled(1e-9, plan.memory().parts().values())));
@@ -95,7 +95,7 @@ record PlanPage(PlanReport report) {
     return new Bar(
         Words.of(
             "%s, tensor %d, expert %d",
-            Count.of(topology.ranks(), "card"), topology.tensorDegree(), topology.expertDegree()),
+            Count.of(topology.ranks(), "device"), topology.tensorDegree(), topology.expertDegree()),
         values);
   }
 }

@@ -89,7 +89,7 @@ interface PlanReport {
     json.put("cheapest", all.indexOf(found().cheapest()));
     json.put("fastest", all.indexOf(found().fastest()));
     for (Search.Misfit misfit : found().misfits()) {
-      ObjectNode object = json.withArray("does_not_fit").addObject().put("cards", misfit.cards());
+      ObjectNode object = json.withArray("does_not_fit").addObject().put("cards", misfit.devices());
       if (misfit.least() != null) {
         object.set("memory", misfit.least().toJson());
       }
@@ -125,7 +125,7 @@ interface PlanReport {
   /** Degrees, what is told of plans of this kind, and memory. */
   default Table<Plan> plans() {
     List<Column<Plan>> columns = new ArrayList<>();
-    columns.add(cards());
+    columns.add(devices());
     columns.add(Column.of("data", "%d", plan -> plan.topology().dataDegree()));
     columns.add(Column.of("expert", "%d", plan -> plan.topology().expertDegree()));
     columns.add(Column.of("tensor", "%d", plan -> plan.topology().tensorDegree()));
@@ -140,7 +140,7 @@ interface PlanReport {
   private String best(Plan plan) {
     List<String> best = new ArrayList<>();
     if (plan.equals(found().smallest())) {
-      best.add("fewest cards");
+      best.add("fewest devices");
     }
     if (plan.equals(found().cheapest())) {
       best.add("cheapest");
@@ -154,7 +154,7 @@ interface PlanReport {
   /** Milliseconds by term. */
   private Table<Plan> terms() {
     List<Column<Plan>> columns = new ArrayList<>();
-    columns.add(cards());
+    columns.add(devices());
     columns.add(
         Column.of(
             "ms/" + objective().phrases().timed(), "%.2f", plan -> 1e3 * plan.time().seconds()));
@@ -172,10 +172,10 @@ interface PlanReport {
         .toList();
   }
 
-  /** Gigabytes of a card by part. */
+  /** Gigabytes of a device by part. */
   private Table<Plan> memory() {
     List<Column<Plan>> columns = new ArrayList<>();
-    columns.add(cards());
+    columns.add(devices());
     columns.add(gigabytes("GB", plan -> plan.memory().total()));
     for (String part : found().fastest().memory().parts().keySet()) {
       columns.add(gigabytes(part, plan -> plan.memory().parts().get(part)));
@@ -213,17 +213,17 @@ interface PlanReport {
         misfit.least() == null
             ? ": no degrees divide " + Count.of(objective().batch(), "sequence")
             : Words.of(
-                " does not fit: a card needs %.1f GB, %.1f GB of it for %s, and has room for %.1f GB",
+                " does not fit: a device needs %.1f GB, %.1f GB of it for %s, and has room for %.1f GB",
                 misfit.least().total() / 1e9,
                 misfit.least().largest() / 1e9,
                 misfit.least().largestName(),
                 room / 1e9);
-    return Words.of("%5d%s", misfit.cards(), why);
+    return Words.of("%5d%s", misfit.devices(), why);
   }
 
   /** The first column of every table. */
-  static Column<Plan> cards() {
-    return Column.of("cards", "%5d", Plan::cards);
+  static Column<Plan> devices() {
+    return Column.of("devices", "%5d", Plan::devices);
   }
 
   private static Column<Plan> gigabytes(String heading, ToLongFunction<Plan> bytes) {

@@ -29,7 +29,7 @@ final class SearchOptions {
       names = "--cluster",
       paramLabel = "CLUSTER",
       required = true,
-      description = "NODE:CARDS, the most cards to plan with, or a JSON file (docs/planning.md).")
+      description = "NODE:GPUS, the most devices to plan with, or a JSON file (docs/planning.md).")
   private String cluster;
 
   @Option(

@@ -28,7 +28,7 @@ import picocli.CommandLine.Option;
     customSynopsis = "panamoe plan serve [OPTIONS] MODEL --cluster=CLUSTER",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Says what serving a model takes on a cluster: cards, degrees, latency, cost.",
+    description = "Says what serving a model takes on a cluster: devices, degrees, latency, cost.",
     footer = {
       "",
       "Examples:",

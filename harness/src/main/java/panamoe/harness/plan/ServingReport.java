@@ -75,7 +75,7 @@ record ServingReport(
         Column.of("ms/token", "%.2f", ServingReport::milliseconds),
         Column.of("ms/prompt", "%.1f", plan -> 1e3 * prompts.get(plan).seconds()),
         Column.of("tokens/s", "%,.0f", Plan::tokensPerSecond),
-        Column.of("card-h/1M", "%.2f", ServingReport::cardHours));
+        Column.of("device-h/1M", "%.2f", ServingReport::deviceHours));
   }
 
   @Override
@@ -87,43 +87,43 @@ record ServingReport(
 
   @Override
   public String figures() {
-    return Html.heading("Cards, latency, cost")
+    return Html.heading("Devices, latency, cost")
         + Html.figures(
             PlanPage.figure(
                 "Milliseconds for a token",
-                "cards",
+                "devices",
                 List.of(
-                    byCards("fastest", Plan::seconds),
-                    byCards("cheapest tokens", Plan::cardSeconds)),
-                "The fastest plan of the table, and the one of cheapest tokens, at each number of cards."),
+                    byDevices("fastest", Plan::seconds),
+                    byDevices("cheapest tokens", Plan::deviceSeconds)),
+                "The fastest plan of the table, and the one of cheapest tokens, at each number of devices."),
             PlanPage.figure(
                 "Milliseconds for a token",
-                "hours of a card for a million tokens",
+                "hours of a device for a million tokens",
                 List.of(costs()),
-                "What less latency costs, on however many cards."));
+                "What less latency costs, on however many devices."));
   }
 
-  /** Hours of a card for a million tokens. */
-  private static double cardHours(Plan plan) {
-    return plan.cardSeconds() * PER_MILLION_IN_HOURS;
+  /** Hours of a device for a million tokens. */
+  private static double deviceHours(Plan plan) {
+    return plan.deviceSeconds() * PER_MILLION_IN_HOURS;
   }
 
   private static double milliseconds(Plan plan) {
     return 1e3 * plan.seconds();
   }
 
-  /** Latencies of the plans that are best by {@code measure}, one at each number of cards. */
-  private Curve byCards(String name, ToDoubleFunction<Plan> measure) {
+  /** Latencies of the plans that are best by {@code measure}, one at each number of devices. */
+  private Curve byDevices(String name, ToDoubleFunction<Plan> measure) {
     Map<Integer, Plan> best =
         found.front().stream()
             .collect(
                 Collectors.toMap(
-                    Plan::cards,
+                    Plan::devices,
                     plan -> plan,
                     BinaryOperator.minBy(Comparator.comparingDouble(measure)),
                     TreeMap::new));
     return PlanPage.curve(
-        name, List.copyOf(best.values()), Plan::cards, ServingReport::milliseconds);
+        name, List.copyOf(best.values()), Plan::devices, ServingReport::milliseconds);
   }
 
   /** The plans that no other beats in latency and cost. */
@@ -131,14 +131,14 @@ record ServingReport(
     List<Plan> plans =
         found.front().stream()
             .filter(this::isWorthItsCost)
-            .sorted(Comparator.comparingDouble(Plan::cardSeconds))
+            .sorted(Comparator.comparingDouble(Plan::deviceSeconds))
             .toList();
-    return PlanPage.curve("", plans, ServingReport::cardHours, ServingReport::milliseconds);
+    return PlanPage.curve("", plans, ServingReport::deviceHours, ServingReport::milliseconds);
   }
 
   private boolean isWorthItsCost(Plan plan) {
     return found.front().stream()
         .noneMatch(
-            other -> other.seconds() < plan.seconds() && other.cardSeconds() <= plan.cardSeconds());
+            other -> other.seconds() < plan.seconds() && other.deviceSeconds() <= plan.deviceSeconds());
   }
 }

@@ -28,7 +28,7 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
     PlanObjective objective = search.objective();
     SkewSweep sweep =
         new SkewSweep(
-            objective.config(), objective.times().skew(), tokens, search.cluster().cards());
+            objective.config(), objective.times().skew(), tokens, search.cluster().devices());
     return new SkewTable(sweep, sweep.rows());
   }
 

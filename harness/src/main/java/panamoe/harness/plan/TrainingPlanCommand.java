@@ -27,7 +27,7 @@ import picocli.CommandLine.Option;
     customSynopsis = "panamoe plan train [OPTIONS] MODEL --cluster=CLUSTER --tokens=N",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Says what training a model takes on a cluster: cards, degrees, days, cost.",
+    description = "Says what training a model takes on a cluster: devices, degrees, days, cost.",
     footer = {
       "",
       "Examples:",
@@ -68,14 +68,14 @@ final class TrainingPlanCommand implements Callable<Integer> {
   @Option(
       names = "--price",
       paramLabel = "X",
-      description = "Price of a card for an hour, by which the run's cost is shown.")
+      description = "Price of a device for an hour, by which the run's cost is shown.")
   private Double price;
 
   @Option(
       names = "--mtbf",
       paramLabel = "HOURS",
       description =
-          "Mean time between failures of a card: also plan what failures and checkpoints cost. Default: "
+          "Mean time between failures of a device: also plan what failures and checkpoints cost. Default: "
               + "none, or 50000 where --write-config would write a run without checkpoints.")
   private Double mtbf;
 
@@ -131,7 +131,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
   private void note(Training training) {
     if (mtbf == null && training.checkpoints() != null) {
       options.shared.note(
-          "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours",
+          "note: without --mtbf, checkpoints are planned for devices that fail once in %,.0f hours",
           training.checkpoints().faults().meanHours());
     }
   }
@@ -142,7 +142,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
     require("--price", price, MOST_PRICE);
     Require.that(
         checkpointEvery == null || mtbf != null,
-        "--checkpoint-every goes with --mtbf, which says how often cards fail");
+        "--checkpoint-every goes with --mtbf, which says how often devices fail");
     if (checkpointEvery != null && checkpointEvery < 1) {
       throw new IllegalArgumentException(
           "--checkpoint-every is " + checkpointEvery + ", expected 1 or more steps");
@@ -191,7 +191,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
         given == null ? 1 : given.seed());
   }
 
-  /** A run that is written saves now and then, also where nobody says how often cards fail. */
+  /** A run that is written saves now and then, also where nobody says how often devices fail. */
   private Training.Checkpoints checkpoints(TrainConfig training) {
     if (mtbf == null && (config == null || training.checkpointEvery() > 0)) {
       return null;

@@ -21,7 +21,7 @@ import panamoe.plan.Training;
  * Ways to train a model.
  *
  * @param skew null: not asked for
- * @param price of a card for an hour; null: none is known
+ * @param price of a device for an hour; null: none is known
  * @param config where the fastest plan's settings are written; null: nowhere
  */
 record TrainingReport(Search search, Search.Found found, SkewTable skew, Double price, Path config)
@@ -66,7 +66,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   }
 
   private double cost(Plan plan) {
-    return plan.cardHours() * price;
+    return plan.deviceHours() * price;
   }
 
   @Override
@@ -87,7 +87,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
     columns.add(Column.of("micro", "%d", plan -> plan.training().microBatches()));
     columns.add(Column.of("recompute", "%s", plan -> plan.training().recompute() ? "yes" : "no"));
     columns.add(Column.of("days", "%.2f", Plan::days));
-    columns.add(Column.of("card-hours", "%,.0f", Plan::cardHours));
+    columns.add(Column.of("device-hours", "%,.0f", Plan::deviceHours));
     columns.add(Column.of("tokens/s", "%,.0f", Plan::tokensPerSecond));
     if (price != null) {
       columns.add(Column.of("cost", "%,.0f", this::cost));
@@ -104,7 +104,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
         "Failures",
         new Table<>(
             List.of(
-                PlanReport.cards(),
+                PlanReport.devices(),
                 Column.of("checkpoint, s", "%.1f", plan -> plan.loss().checkpoint()),
                 Column.of("every", "%.0f min", plan -> plan.loss().interval() / 60),
                 Column.of("steps", "%d", Plan::checkpointEvery),
@@ -124,11 +124,11 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
 
   @Override
   public String figures() {
-    return Html.heading("Cards, days, cost")
+    return Html.heading("Devices, days, cost")
         + Html.figures(
-            figure("Days", Plan::days, "cards", Plan::cards, "More cards, fewer days."),
+            figure("Days", Plan::days, "devices", Plan::devices, "More devices, fewer days."),
             figure(
-                "Hours of a card", Plan::cardHours, "days", Plan::days, "What fewer days cost."));
+                "Hours of a device", Plan::deviceHours, "days", Plan::days, "What fewer days cost."));
   }
 
   private String figure(

@@ -26,7 +26,7 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Plays a layer's exchange of rows on a cluster, event by event: every card is a thread with a virtual clock.",
+      "Plays a layer's exchange of rows on a cluster, event by event: every device is a thread with a virtual clock.",
       "It runs the code of a real exchange, and shows its time beside the one that plan counts with."
     },
     footer = {
@@ -47,7 +47,7 @@ public final class TwinCommand implements Subcommand {
       paramLabel = "CLUSTER",
       required = true,
       description =
-          "NODE:CARDS, at most " + Twin.MOST + " cards, or a JSON file (docs/planning.md).")
+          "NODE:GPUS, at most " + Twin.MOST + " devices, or a JSON file (docs/planning.md).")
   private String cluster;
 
   @Option(
@@ -73,21 +73,21 @@ public final class TwinCommand implements Subcommand {
   @Option(
       names = "--ep",
       paramLabel = "N",
-      description = "Most cards that experts are spread over. Default: all data ranks.")
+      description = "Most devices that experts are spread over. Default: all data ranks.")
   private Integer expertDegree;
 
   @Option(
       names = "--tp",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Cards that heads and MLPs are sliced over. Default: ${DEFAULT-VALUE}.")
+      description = "Devices that heads and MLPs are sliced over. Default: ${DEFAULT-VALUE}.")
   private int tensorDegree;
 
   @Option(
       names = "--expert-slices",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Cards of --tp that each expert is sliced over. Default: ${DEFAULT-VALUE}.")
+      description = "Devices of --tp that each expert is sliced over. Default: ${DEFAULT-VALUE}.")
   private int expertSlices;
 
   @Option(
@@ -109,7 +109,7 @@ public final class TwinCommand implements Subcommand {
       names = "--trace",
       paramLabel = "OUT",
       description =
-          "Write what each card did, and when, for chrome://tracing; a file of that name must not exist.")
+          "Write what each device did, and when, for chrome://tracing; a file of that name must not exist.")
   private Path trace;
 
   @Override
@@ -144,9 +144,9 @@ public final class TwinCommand implements Subcommand {
 
   private SimulatedStep step(ModelFolder trained) {
     Cluster wanted = Clusters.read(cluster, shared.err());
-    int data = Math.max(1, wanted.cards() / Math.max(1, tensorDegree));
+    int data = Math.max(1, wanted.devices() / Math.max(1, tensorDegree));
     int degree = expertDegree == null ? data : expertDegree;
-    Topology topology = new Topology(wanted.cards(), degree, tensorDegree, expertSlices);
+    Topology topology = new Topology(wanted.devices(), degree, tensorDegree, expertSlices);
     SimulatedStep step = new SimulatedStep(described(trained), wanted, topology, tokens, dtype);
     new Twin(wanted.node(), topology, Strategy.FLAT).requireExchange(step.layer().experts());
     return step;

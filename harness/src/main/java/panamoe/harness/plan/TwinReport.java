@@ -72,7 +72,7 @@ record TwinReport(SimulatedStep step, Path routes, Map<Strategy, Twin.Result> re
 
   private static String busiest(Twin.Result result) {
     return Words.of(
-        "card %d %s, %.0f %% of the time",
+        "device %d %s, %.0f %% of the time",
         result.busiest().rank(),
         result.busiest().name(),
         100 * result.busiest().seconds() / result.simulated());

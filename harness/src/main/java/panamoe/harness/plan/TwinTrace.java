@@ -11,8 +11,8 @@ import panamoe.plan.Cluster;
 import panamoe.plan.Twin;
 
 /**
- * What the cards of twins did, for chrome://tracing and Perfetto: a process for each exchange, in
- * it a thread for each card.
+ * What the devices of twins did, for chrome://tracing and Perfetto: a process for each exchange, in
+ * it a thread for each device.
  */
 final class TwinTrace {
   private TwinTrace() {}
@@ -24,9 +24,9 @@ final class TwinTrace {
         (strategy, result) -> {
           int process = strategy.ordinal();
           name(events, "process_name", process, 0, strategy.name().toLowerCase(Locale.ROOT));
-          for (int card = 0; card < cluster.cards(); card++) {
-            String name = "card " + card + " of node " + card / cluster.node().cards();
-            name(events, "thread_name", process, card, name);
+          for (int device = 0; device < cluster.devices(); device++) {
+            String name = "device " + device + " of node " + device / cluster.node().devices();
+            name(events, "thread_name", process, device, name);
           }
           result.spans().forEach(span -> span(events.addObject(), process, span));
         });

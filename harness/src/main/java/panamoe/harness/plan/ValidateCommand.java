@@ -78,6 +78,6 @@ final class ValidateCommand implements Callable<Integer> {
     if (options.ranks != null) {
       return List.of(options.ranks);
     }
-    return known == null ? COUNTS : List.of(known.cards());
+    return known == null ? COUNTS : List.of(known.devices());
   }
 }

@@ -149,7 +149,7 @@ class PlanCommandTest {
             "plan", "serve", "--config", config.toString(), "--cluster", cluster.toString());
     assertEquals(0, plan.exitCode(), plan.err());
     assertTrue(plan.out().startsWith(config + " on dgx-h100:2, predicted"), plan.out());
-    assertTrue(plan.out().contains("fewest cards"), plan.out());
+    assertTrue(plan.out().contains("fewest devices"), plan.out());
     assertTrue(plan.out().contains("least squares on"), plan.out());
   }
 
@@ -324,8 +324,8 @@ class PlanCommandTest {
         "paper 1.3B                              | paper: Unmatched argument: '1.3B'",
         "paper --batch 4                         | paper: Unknown option",
         "serve 9B --cluster dgx-h100:8           | serve: '9B' is none of 350M, ",
-        "serve 1.3B --cluster dgx:8              | serve: 'dgx:8' is neither a file nor NODE:CARDS",
-        "serve 1.3B --cluster dgx-h100:12        | serve: 12 cards are no whole nodes of 8; take 8 or 16",
+        "serve 1.3B --cluster dgx:8              | serve: 'dgx:8' is neither a file nor NODE:GPUS",
+        "serve 1.3B --cluster dgx-h100:12        | serve: 12 devices are no whole nodes of 8; take 8 or 16",
         "serve 1.3B --cluster dgx-h100:8 --latency 25    | serve: --latency is '25', expected a time",
         "serve 1.3B --cluster dgx-h100:8 --latency 0ms   | serve: --latency is '0ms', expected a time",
         "serve 1.3B --cluster dgx-h100:8 --batch 0       | serve: the batch is 0, expected 1 to 65536",
@@ -344,7 +344,7 @@ class PlanCommandTest {
         "validate --out=own.json                 | validate: Unknown option",
         "validate --cluster dgx-h100:8           | validate: --cluster needs a file of plan calibrate, and"
             + " dgx-h100:8 was not measured",
-        "validate --cluster none.json            | validate: 'none.json' is neither a file nor NODE:CARDS",
+        "validate --cluster none.json            | validate: 'none.json' is neither a file nor NODE:GPUS",
       })
   void wrongUsageIsOneSentence(String commandLine, String sentence) {
     CommandRun run = CommandRun.of(("plan " + commandLine).split(" "));

@@ -25,7 +25,7 @@ class TwinCommandTest {
   @TempDir private Path folder;
 
   @Test
-  void sixtyFourCardsLeaveATrackEach() throws IOException {
+  void sixtyFourDevicesLeaveATrackEach() throws IOException {
     Path trace = folder.resolve("trace.json");
     CommandRun run =
         run("--model 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 128 --json --trace " + trace);
