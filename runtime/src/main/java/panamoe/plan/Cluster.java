@@ -10,12 +10,13 @@ import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
- * Devices of whole nodes, or some devices of one.
+ * Several whole nodes, or a part of one node. A device is a GPU, or on a cluster of CPUs a rank's
+ * share of the processors.
  *
- * @param devices all of them
- * @param efficiency that Panamoe was measured to have there; null if it was not
- * @param training the same, of optimizer steps; null if none were timed
- * @param machine that was measured; null if none was
+ * @param devices number in the whole cluster
+ * @param efficiency measured for inference on this cluster; null if not measured
+ * @param training efficiency measured for optimizer steps; null if not measured
+ * @param machine where the constants were measured; null if they were not
  */
 public record Cluster(
     Node node,
@@ -23,10 +24,9 @@ public record Cluster(
     @Omittable Efficiency efficiency,
     @Omittable Efficiency training,
     @Omittable Machine machine) {
-  /** Most devices. */
   public static final int MOST = 1 << 16;
 
-  /** Devices that nothing was measured on. */
+  /** A cluster without measurements. */
   public Cluster(Node node, int devices) {
     this(node, devices, null, null, null);
   }
@@ -36,11 +36,14 @@ public record Cluster(
     requireServing(efficiency);
     requireTraining(training);
     Require.that(
-        devices >= 1 && devices <= MOST, "a cluster has %s devices, expected 1 to %s", devices, MOST);
+        devices >= 1 && devices <= MOST,
+        "a cluster has %s devices, expected 1 to %s",
+        devices,
+        MOST);
     if (devices > node.devices() && devices % node.devices() != 0) {
       int fewer = devices / node.devices() * node.devices();
       throw Require.refusal(
-          "%s devices are no whole nodes of %s; take %s or %s",
+          "%s devices are not whole nodes of %s devices; take %s or %s",
           devices, node.devices(), fewer, fewer + node.devices());
     }
   }
@@ -49,11 +52,11 @@ public record Cluster(
     if (of != null) {
       Require.that(
           of.layer() != null && of.expert() != null,
-          "an efficiency of serving needs layer and expert");
+          "the efficiency of serving needs layer and expert");
       Require.that(
           (of.step() == null) == (of.logit() == null),
-          "an efficiency of serving needs both step and logit, or neither");
-      Require.that(of.activation() == null, "an efficiency of serving has no activation");
+          "the efficiency of serving needs both step and logit, or neither");
+      Require.that(of.activation() == null, "the efficiency of serving has no activation");
     }
   }
 
@@ -61,17 +64,17 @@ public record Cluster(
     if (of != null) {
       Require.that(
           (of.layer() == null) == (of.activation() == null),
-          "an efficiency of training needs both layer and activation, or neither");
+          "the efficiency of training needs both layer and activation, or neither");
       Require.that(
           of.step() == null && of.logit() == null && of.expert() == null,
-          "an efficiency of training has no step, logit or expert");
+          "the efficiency of training has no step, logit or expert");
     }
   }
 
   /**
-   * Reads {@code NODE:GPUS} with a known node, or the JSON file of that name.
+   * Parses {@code NODE:GPUS} with a known node, or reads a JSON file.
    *
-   * @throws IllegalArgumentException that says which nodes there are
+   * @throws IllegalArgumentException if it is neither; the message lists the known nodes
    */
   public static Cluster of(String text) {
     int colon = text.lastIndexOf(':');
@@ -93,16 +96,19 @@ public record Cluster(
       return Integer.parseInt(text);
     } catch (NumberFormatException e) {
       throw new IllegalArgumentException(
-          "'" + text + "' is no number of devices, as in dgx-a100:32", e);
+          "'" + text + "' is not a number of GPUs, as in dgx-a100:32", e);
     }
   }
 
-  /** Other devices of the same node. */
+  /** This cluster with another number of devices. */
   Cluster with(int others) {
     return new Cluster(node, others, efficiency, training, machine);
   }
 
-  /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */
+  /**
+   * Larger clusters to suggest: the whole node if this is a part of one, else 2, 4, ... times as
+   * many devices.
+   */
   List<Cluster> larger() {
     return from(devices < node.devices() ? node.devices() : 2L * devices);
   }
@@ -117,8 +123,8 @@ public record Cluster(
   }
 
   /**
-   * Parts of the cluster that a plan may take, by size: devices that divide a node, and nodes that
-   * are a power of two or divide all nodes.
+   * Sizes of sub-clusters that a plan may use, rising: divisors of a node, then numbers of nodes
+   * that are powers of two or divide all nodes.
    */
   List<Cluster> parts() {
     List<Cluster> parts = new ArrayList<>();

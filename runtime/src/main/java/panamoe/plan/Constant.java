@@ -5,25 +5,25 @@ import java.util.Locale;
 import panamoe.io.Require;
 
 /**
- * A number that predictions stand on.
+ * A number that predictions use, with its origin.
  *
  * @param value above 0
  * @param unit such as {@code bytes/s}
- * @param source where it was read or how it came about
+ * @param source where the value was read, or how it was found
  */
 public record Constant(double value, String unit, Kind kind, String source) {
-  /** How a constant is known. */
+  /** How the value was found. */
   public enum Kind {
-    /** By a data sheet, a paper or another program's source. */
+    /** Read in a data sheet, a paper or another program's source. */
     PUBLISHED,
-    /** On a machine. */
+    /** Measured on a machine. */
     MEASURED,
-    /** A guess that its source gives reasons for. */
+    /** Assumed; the source gives the reason. */
     ASSUMED,
-    /** By least squares, so that predictions meet published times. */
+    /** Fitted to published times by least squares. */
     FITTED;
 
-    /** A constant that is known so. */
+    /** A constant of this kind. */
     public Constant of(double value, String unit, String source) {
       return new Constant(value, unit, this, source);
     }

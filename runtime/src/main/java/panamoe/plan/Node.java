@@ -13,14 +13,14 @@ import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /**
- * A machine of {@code devices} devices that are alike.
+ * A machine with {@code devices} equal devices.
  *
- * @param memory bytes of a device
- * @param bandwidth bytes/s of a device's memory
- * @param flops of a device
- * @param near between the devices of a node
- * @param far between nodes
- * @param copy of a device's memory within it, as an exchange rearranges rows
+ * @param memory bytes per device
+ * @param bandwidth memory bandwidth per device, bytes/s
+ * @param flops peak per device
+ * @param near links between devices of one node
+ * @param far links between nodes
+ * @param copy cost of a copy in device memory, with which an exchange reorders rows
  */
 public record Node(
     String name,
@@ -31,12 +31,12 @@ public record Node(
     Link near,
     Link far,
     Copy copy) {
-  /** Those that come with Panamoe, by name. */
+  /** The built-in nodes by name. */
   public static final Map<String, Node> KNOWN = known();
 
   private static final int MOST_DEVICES = 1024;
 
-  /** FLOPs/s of matrix products. */
+  /** FLOP/s of matrix products. */
   public record Flops(Constant float32, Constant bfloat16) {
     public Flops {
       Quantity.FLOPS.require("float32", float32);
@@ -47,16 +47,16 @@ public record Node(
       return switch (dtype) {
         case FLOAT32 -> float32;
         case BFLOAT16 -> bfloat16;
-        default -> throw new IllegalArgumentException("no FLOPs are known of " + dtype);
+        default -> throw new IllegalArgumentException("no peak FLOP/s is known for " + dtype);
       };
     }
   }
 
   /**
-   * A kernel that moves rows.
+   * The cost of a kernel that copies rows.
    *
-   * @param launch s
-   * @param bandwidth bytes/s, read and written together
+   * @param launch seconds per launch
+   * @param bandwidth bytes read plus bytes written per second
    */
   public record Copy(Constant launch, Constant bandwidth) {
     public Copy {
@@ -83,7 +83,7 @@ public record Node(
     Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);
   }
 
-  /** Every number above, by name. */
+  /** All constants by name. */
   public Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("memory", memory);

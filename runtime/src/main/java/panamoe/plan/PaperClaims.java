@@ -5,8 +5,9 @@ import java.util.Map;
 import panamoe.plan.Paper.Without;
 
 /**
- * What the DeepSpeed-MoE paper claims beside its latencies, by the model: throughput that grows
- * faster than GPUs, 7.3 times over PyTorch, and cheaper than dense models of the same quality.
+ * The cost model's predictions of three claims of the DeepSpeed-MoE paper: throughput grows faster
+ * than the number of GPUs, the system is 7.3 times as fast as PyTorch, and MoE is cheaper than
+ * dense models of equal quality.
  */
 public final class PaperClaims {
   private final Paper paper;
@@ -17,17 +18,18 @@ public final class PaperClaims {
     this.baseline = PyTorchMoe.fitted(paper.efficiency());
   }
 
-  /** Numbers that the paper's latencies do not stand on, by name. */
+  /** The constants that only these predictions use, by name. */
   public Map<String, Constant> constants() {
     return baseline.constants();
   }
 
   /**
-   * @param tokens of a GPU in a second, as the paper's latency has it and as the model has it
+   * @param published tokens/s per GPU from the paper's latency
+   * @param predicted tokens/s per GPU from the cost model
    */
   public record Throughput(int gpus, double published, double predicted) {}
 
-  /** Of 1.3B+MoE-128 on 8 to 64 GPUs. */
+  /** Throughput of 1.3B+MoE-128 on 8 to 64 GPUs. */
   public List<Throughput> scaling() {
     return PaperPoint.ALL.stream()
         .limit(4)
@@ -42,34 +44,34 @@ public final class PaperClaims {
   }
 
   /**
-   * From PyTorch to the paper's system.
+   * The speedup from PyTorch to the paper's system.
    *
-   * @param published s, of PyTorch
-   * @param stages the first of PyTorch, each other one with an optimization more
+   * @param published PyTorch's time in seconds
+   * @param stages PyTorch first; each later one adds an optimization
    */
   public record Speedup(PaperPoint point, double published, List<Without> stages) {
-    /** How many times as fast the paper's system is, as published. */
+    /** The published speedup. */
     public double publishedTimes() {
       return published / point.seconds();
     }
 
-    /** How many times as fast it is by the model. */
+    /** The predicted speedup. */
     public double times() {
       return stages.getFirst().seconds() / stages.getLast().seconds();
     }
 
-    /** How many times as fast a stage makes the one before it. */
+    /** The speedup of a stage over the one before it. */
     public double times(int stage) {
       return stages.get(stage - 1).seconds() / stages.get(stage).seconds();
     }
 
-    /** The part of the published speed-up, as a product of factors, that is {@code times}. */
+    /** The part of the published speedup that the factor {@code times} explains, on a log scale. */
     public double share(double times) {
       return Math.log(times) / Math.log(publishedTimes());
     }
   }
 
-  /** Of all points. */
+  /** Speedups of all points. */
   public List<Speedup> speedups() {
     return PyTorchMoe.PUBLISHED_MS.entrySet().stream()
         .map(
@@ -80,10 +82,10 @@ public final class PaperClaims {
   }
 
   /**
-   * A dense model in PyTorch beside an MoE model of its quality in the paper's system.
+   * A dense model in PyTorch against an MoE model of equal quality in the paper's system.
    *
-   * @param faster how many times as fast a token is, as published
-   * @param cheaper how many times as cheap it is, as published
+   * @param faster published ratio of latencies
+   * @param cheaper published ratio of costs
    * @param denseSeconds of a step
    * @param moeSeconds of a step
    */
@@ -99,13 +101,13 @@ public final class PaperClaims {
       return denseSeconds / moeSeconds;
     }
 
-    /** Both write equally many texts in each tensor group, so that GPUs of it make the price. */
+    /** Each tensor group decodes equally many sequences, so cost is proportional to its GPUs. */
     public double predictedCheaper() {
       return predictedFaster() * denseGpus / moe.tensor();
     }
   }
 
-  /** The two that the paper names. */
+  /** The two comparisons of the paper. */
   public List<Dense> dense() {
     PaperPoint large = new PaperPoint("35B+PR-MoE-64/128+MoS", 128, 8, Double.NaN, "15");
     return List.of(

@@ -9,17 +9,16 @@ import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
 /**
- * The training throughputs that the DeepSpeed-MoE paper shows (Table 3), on 128 A100 GPUs, beside
- * what the model says.
+ * The DeepSpeed-MoE paper's training throughputs on 128 A100 GPUs (Table 3), and their predictions.
  *
- * @param efficiency whose share of the FLOPs is fitted to the dense model
+ * @param efficiency its share of the FLOPs is fitted to the dense model
  */
 public record PaperTraining(Efficiency efficiency) {
   private static final int GPUS = 128;
   private static final int TOKENS = 2048;
 
   /**
-   * A published throughput. Batches, and that layers are recomputed, are the authors' scripts'
+   * A published throughput. Batch and recomputation are those of the authors' scripts
    * (Megatron-DeepSpeed, examples_deepspeed/MoE).
    *
    * @param batch sequences of a step
@@ -40,12 +39,12 @@ public record PaperTraining(Efficiency efficiency) {
    * @param time of a step
    */
   public record Prediction(Point point, StepTime time) {
-    /** Sequences/s. */
+    /** Predicted sequences/s. */
     public double samples() {
       return point.batch / time.seconds();
     }
 
-    /** Of the prediction, as a share of what is published. */
+    /** Relative error of the prediction. */
     public double error() {
       return samples() / point.samples - 1;
     }
@@ -59,7 +58,7 @@ public record PaperTraining(Efficiency efficiency) {
   /**
    * Fits the share of the FLOPs.
    *
-   * @param latencies whose other shares are taken over
+   * @param latencies efficiency whose other shares are kept
    */
   public static PaperTraining fitted(Efficiency latencies) {
     double[] share =
@@ -91,7 +90,7 @@ public record PaperTraining(Efficiency efficiency) {
         new Prediction(EXPERTS, EXPERTS.time(efficiency)));
   }
 
-  /** How many times as fast as the dense model the one with experts is trained. */
+  /** The training speedup of the MoE model over the dense model. */
   public double faster(ToDoubleFunction<Prediction> samples) {
     List<Prediction> both = predictions();
     return samples.applyAsDouble(both.get(1)) / samples.applyAsDouble(both.get(0));

@@ -58,9 +58,7 @@ class PaperClaimsTest {
     }
   }
 
-  /**
-   * 47B+MoE-128: 29 layers of 128 experts, width 8192, each with 4 places for each of 128 GPUs.
-   */
+  /** 47B+MoE-128: 29 layers of 128 experts, width 8192, each with 4 places for each of 128 GPUs. */
   @Test
   void placesWithoutATokenAreMovedAndComputed() {
     Speedup largest = CLAIMS.speedups().getLast();

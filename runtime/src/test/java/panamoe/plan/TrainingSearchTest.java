@@ -14,8 +14,8 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Topology;
-import panamoe.plan.Search.Found;
-import panamoe.plan.Training.Checkpoints;
+import panamoe.plan.PlanSearch.Found;
+import panamoe.plan.TrainingObjective.Checkpoints;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -24,23 +24,24 @@ class TrainingSearchTest {
   private static final Efficiency EFFICIENCY =
       PaperTraining.fitted(Paper.fitted().efficiency()).efficiency();
 
-  private static Search search(String model, String cluster, int batch, Checkpoints checkpoints) {
+  private static PlanSearch search(
+      String model, String cluster, int batch, Checkpoints checkpoints) {
     return search(model, NamedModels.of(model), Cluster.of(cluster), batch, checkpoints);
   }
 
-  private static Search search(
+  private static PlanSearch search(
       String model, ModelConfig config, Cluster devices, int batch, Checkpoints checkpoints) {
     RunConfig run =
         new RunConfig(config, NamedModels.training(config, 1000, batch, config.context()), 1);
     StepModel times = new StepModel(devices.node(), EFFICIENCY, Optimizations.PANAMOE);
-    return new Search(model, devices, new Training(run, times, checkpoints));
+    return new PlanSearch(model, devices, new TrainingObjective(run, times, checkpoints));
   }
 
-  private static RunConfig run(Search search) {
-    return ((Training) search.objective()).run();
+  private static RunConfig run(PlanSearch search) {
+    return ((TrainingObjective) search.objective()).run();
   }
 
-  private static String tooSlow(Search search, double seconds) {
+  private static String tooSlow(PlanSearch search, double seconds) {
     Found found = search.find();
     return refusal(() -> search.within(seconds, found));
   }
@@ -51,7 +52,7 @@ class TrainingSearchTest {
 
   @Test
   void everyPlanFitsAndMoreDevicesAreFaster() {
-    Search search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
+    PlanSearch search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
     Found found = search.find();
     List<Plan> front = found.front();
     assertTrue(front.size() > 1);
@@ -67,7 +68,7 @@ class TrainingSearchTest {
       assertTrue(front.get(i).devices() > front.get(i - 1).devices());
       assertTrue(front.get(i).days() < front.get(i - 1).days());
     }
-    for (Search.Misfit misfit : found.misfits()) {
+    for (PlanSearch.Misfit misfit : found.misfits()) {
       assertTrue(misfit.least().total() > search.objective().times().room());
     }
   }
@@ -75,7 +76,7 @@ class TrainingSearchTest {
   /** 864 steps of 10 s are a tenth of a day; failures take a quarter more. */
   @Test
   void daysAreThoseOfAllStepsAndFailures() {
-    StepTime time = StepTime.of(Term.TRAINING, Map.of(Term.FORWARD, 10.0), 0);
+    StepTime time = StepTime.of(CostTerm.TRAINING, Map.of(CostTerm.FORWARD, 10.0), 0);
     TrainConfig training = TrainConfig.of(864, 16, 2048);
     Plan without = plan(training, time, null);
     assertEquals(0.1, without.days(), 1e-12);
@@ -97,7 +98,7 @@ class TrainingSearchTest {
   void nothingIsFasterOnTheSameDevices() {
     // A small micro-batch drops more routes, and so takes less time: not so here.
     ModelConfig dropless = TrainingStepTest.dropless(NamedModels.of("350M+PR-MoE-32/64"));
-    Search search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
+    PlanSearch search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
     Plan best = search.find().fastest();
     assertEquals(8, best.devices());
     for (int tensor : List.of(1, 2, 4, 8)) {
@@ -120,7 +121,7 @@ class TrainingSearchTest {
     }
   }
 
-  private static double time(Search search, TrainConfig training, Topology topology) {
+  private static double time(PlanSearch search, TrainConfig training, Topology topology) {
     try (LanguageModel model = new LanguageModel(run(search).model())) {
       return search.objective().times().of(model, training, topology).seconds();
     }

@@ -11,7 +11,7 @@ import panamoe.plan.PaperClaims.Dense;
 import panamoe.plan.PaperClaims.Speedup;
 import panamoe.plan.PaperClaims.Throughput;
 
-/** The part of {@code plan paper} behind the latencies. */
+/** The claims of {@code plan paper}, after its latencies. */
 final class ClaimsReport {
   private static final List<Column<Throughput>> SCALING =
       List.of(
@@ -91,19 +91,19 @@ final class ClaimsReport {
         List.of(
             new Table<>(SCALING, scaling).text(),
             Words.of(
-                "%.0f times the GPUs write %.1f times the tokens in the paper, %.1f times by the model.",
+                "With %.0f times the GPUs, throughput is %.1f times as high in the paper, %.1f times by the model.",
                 gpus,
                 gpus * most.published() / least.published(),
                 gpus * most.predicted() / least.predicted()),
             "",
-            "The paper's system beside PyTorch, and the share of the published speed-up (as a product",
-            "of factors) that each optimization is by the model, one on top of the other:",
+            "The paper's system against PyTorch, and the share of the published speedup (on a log scale)",
+            "that the model attributes to each optimization, added one after the other:",
             new Table<>(SPEEDUPS, claims.speedups()).text(),
             "",
             new Table<>(DENSE, claims.dense()).text()));
   }
 
-  /** The share of a published speed-up that an optimization is, by the model. */
+  /** The share of a published speedup that the model attributes to an optimization. */
   private static Column<Speedup> share(String heading, int stage) {
     return Column.of(
         heading,

@@ -11,7 +11,7 @@ import picocli.CommandLine.Mixin;
     name = "paper",
     mixinStandardHelpOptions = true,
     description =
-        "Prints the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.",
+        "Prints the DeepSpeed-MoE paper's latencies next to predictions, term by term, and every constant.",
     footer = {"", "Example:", "  panamoe plan paper"})
 final class PaperCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;

@@ -11,13 +11,13 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.ConfigJson;
 import panamoe.io.Words;
 import panamoe.plan.Constant;
+import panamoe.plan.CostTerm;
 import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
-import panamoe.plan.Term;
 
-/** {@code plan paper}. */
+/** The report of {@code plan paper}. */
 final class PaperReport {
   /** A model's time without an optimization. */
   private record LeftOut(Prediction with, Paper.Without without) {}
@@ -90,19 +90,19 @@ final class PaperReport {
     return PlanReport.text(
         List.of(
             "Milliseconds for a token, on A100 GPUs of 40 GB. * are the points that constants",
-            "were fitted to; all others are predicted.",
+            "are fitted to; all others are predicted.",
             "",
             new Table<>(latencies(), predictions).text(),
             "",
             new Table<>(FEWEST, paper.fewestGpus()).text(),
             "",
-            "Without one of the optimizations, by the model, and how many times as long that takes:",
+            "The model's times without one of the optimizations, and the slowdown:",
             new Table<>(LEFT_OUT, leftOut(paper)).text(),
             "",
             "Training on 128 A100 GPUs, sequences/s, and milliseconds of a step:",
             new Table<>(throughputs(), training.predictions()).text(),
             Words.of(
-                "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
+                "The MoE model is %.2f times as fast in the paper, %.2f times by the model.",
                 training.faster(each -> each.point().samples()),
                 training.faster(PaperTraining.Prediction::samples)),
             "",
@@ -117,7 +117,7 @@ final class PaperReport {
     columns.add(Column.of("paper", "%.1f", each -> each.point().milliseconds()));
     columns.add(Column.of("model", "%.1f", each -> 1e3 * each.time().seconds()));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(PlanReport.columns(Term.SERVING, Prediction::time));
+    columns.addAll(PlanReport.columns(CostTerm.SERVING, Prediction::time));
     return columns;
   }
 
@@ -141,7 +141,7 @@ final class PaperReport {
     columns.add(Column.of("paper", "%.0f", each -> each.point().samples()));
     columns.add(Column.of("model", "%.1f", PaperTraining.Prediction::samples));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(PlanReport.columns(Term.TRAINING, PaperTraining.Prediction::time));
+    columns.addAll(PlanReport.columns(CostTerm.TRAINING, PaperTraining.Prediction::time));
     return columns;
   }
 }

@@ -16,18 +16,22 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.plan.Plan;
-import panamoe.plan.Search;
+import panamoe.plan.PlanSearch;
 import panamoe.plan.StepTime;
 
 /**
- * Ways to serve a model.
+ * The report of {@code plan serve}.
  *
- * @param skew null: not asked for
- * @param tokens of a prompt of each data rank
- * @param prompts until it has been read, of each plan
+ * @param skew null if not requested
+ * @param tokens of a prompt per data rank
+ * @param prompts prefill time of each plan
  */
 record ServingReport(
-    Search search, Search.Found found, SkewTable skew, int tokens, Map<Plan, StepTime> prompts)
+    PlanSearch search,
+    PlanSearch.Found found,
+    SkewTable skew,
+    int tokens,
+    Map<Plan, StepTime> prompts)
     implements PlanReport {
   private static final double PER_MILLION_IN_HOURS = 1e6 / 3600;
 
@@ -55,7 +59,7 @@ record ServingReport(
     return json;
   }
 
-  /** The exchange is {@code auto}, which measures what the plan predicts. */
+  /** Leaves the exchange at {@code auto}, which measures what the plan predicts. */
   @Override
   public String launch(Plan plan) {
     String dtype = ComputeType.of(objective().dtype()).toString();
@@ -81,7 +85,7 @@ record ServingReport(
   @Override
   public String remark() {
     return Words.of(
-        "ms/prompt are the time until %s of a prompt of each data rank are read, and the first token is known.",
+        "ms/prompt is the time to the first token for a prompt of %s per data rank.",
         Count.of(tokens, "token"));
   }
 
@@ -95,15 +99,15 @@ record ServingReport(
                 List.of(
                     byDevices("fastest", Plan::seconds),
                     byDevices("cheapest tokens", Plan::deviceSeconds)),
-                "The fastest plan of the table, and the one of cheapest tokens, at each number of devices."),
+                "The fastest plan and the one with the cheapest tokens, at each number of devices."),
             PlanPage.figure(
                 "Milliseconds for a token",
-                "hours of a device for a million tokens",
+                "device-hours per million tokens",
                 List.of(costs()),
-                "What less latency costs, on however many devices."));
+                "The cost of lower latency, over all numbers of devices."));
   }
 
-  /** Hours of a device for a million tokens. */
+  /** Device-hours per million tokens. */
   private static double deviceHours(Plan plan) {
     return plan.deviceSeconds() * PER_MILLION_IN_HOURS;
   }
@@ -112,7 +116,7 @@ record ServingReport(
     return 1e3 * plan.seconds();
   }
 
-  /** Latencies of the plans that are best by {@code measure}, one at each number of devices. */
+  /** Latency of the plan with the least {@code measure}, at each number of devices. */
   private Curve byDevices(String name, ToDoubleFunction<Plan> measure) {
     Map<Integer, Plan> best =
         found.front().stream()
@@ -126,7 +130,7 @@ record ServingReport(
         name, List.copyOf(best.values()), Plan::devices, ServingReport::milliseconds);
   }
 
-  /** The plans that no other beats in latency and cost. */
+  /** The Pareto front in latency and cost. */
   private Curve costs() {
     List<Plan> plans =
         found.front().stream()
@@ -139,6 +143,7 @@ record ServingReport(
   private boolean isWorthItsCost(Plan plan) {
     return found.front().stream()
         .noneMatch(
-            other -> other.seconds() < plan.seconds() && other.deviceSeconds() <= plan.deviceSeconds());
+            other ->
+                other.seconds() < plan.seconds() && other.deviceSeconds() <= plan.deviceSeconds());
   }
 }

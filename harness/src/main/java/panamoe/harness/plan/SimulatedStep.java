@@ -9,9 +9,9 @@ import panamoe.plan.ExchangeTime;
 import panamoe.plan.Optimizations;
 
 /**
- * A step that a twin plays.
+ * The settings of a simulation.
  *
- * @param tokens of each data rank
+ * @param tokens per data rank
  * @param dtype of rows
  */
 record SimulatedStep(
@@ -25,7 +25,7 @@ record SimulatedStep(
     }
   }
 
-  /** Rows of each data rank. */
+  /** Rows per data rank. */
   long rows() {
     return tokens * layer.topK();
   }
@@ -34,7 +34,7 @@ record SimulatedStep(
     return (long) layer.hidden() * dtype.dtype().bytes();
   }
 
-  /** Those that differ. */
+  /** The strategies to simulate: hierarchical only if it differs from flat. */
   List<Strategy> strategies() {
     ExchangeTime time = new ExchangeTime(cluster.node(), topology, Optimizations.PANAMOE);
     return time.hasLevels(topology.expertDegree(layer.experts()))

@@ -14,20 +14,21 @@ import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.FailureCost;
 import panamoe.plan.Plan;
-import panamoe.plan.Search;
-import panamoe.plan.Training;
+import panamoe.plan.PlanSearch;
+import panamoe.plan.TrainingObjective;
 
 /**
- * Ways to train a model.
+ * The report of {@code plan train}.
  *
- * @param skew null: not asked for
- * @param price of a device for an hour; null: none is known
- * @param config where the fastest plan's settings are written; null: nowhere
+ * @param skew null if not requested
+ * @param price per device-hour; null if not given
+ * @param config file of the fastest plan's settings; null if not written
  */
-record TrainingReport(Search search, Search.Found found, SkewTable skew, Double price, Path config)
+record TrainingReport(
+    PlanSearch search, PlanSearch.Found found, SkewTable skew, Double price, Path config)
     implements PlanReport {
-  private Training training() {
-    return (Training) search.objective();
+  private TrainingObjective training() {
+    return (TrainingObjective) search.objective();
   }
 
   @Override
@@ -118,7 +119,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
     return most == 0
         ? ""
         : Words.of(
-            "Experts' capacity drops %.1f %% of the routes of the fastest plan, where tokens choose: %s.",
+            "The capacity of experts drops %.1f %% of the fastest plan's routes, with this choice of experts: %s.",
             100 * found.fastest().time().dropped(), objective().times().skew());
   }
 
@@ -128,7 +129,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
         + Html.figures(
             figure("Days", Plan::days, "devices", Plan::devices, "More devices, fewer days."),
             figure(
-                "Hours of a device", Plan::deviceHours, "days", Plan::days, "What fewer days cost."));
+                "Device-hours", Plan::deviceHours, "days", Plan::days, "The cost of fewer days."));
   }
 
   private String figure(

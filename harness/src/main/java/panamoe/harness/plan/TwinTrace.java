@@ -8,16 +8,16 @@ import java.util.Map;
 import panamoe.comm.VirtualSpan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.plan.Cluster;
-import panamoe.plan.Twin;
+import panamoe.plan.ExchangeSimulation;
 
 /**
- * What the devices of twins did, for chrome://tracing and Perfetto: a process for each exchange, in
- * it a thread for each device.
+ * Timelines of the simulations for chrome://tracing and Perfetto: one process per exchange, one
+ * thread per device.
  */
 final class TwinTrace {
   private TwinTrace() {}
 
-  static String of(Cluster cluster, Map<Strategy, Twin.Result> results) {
+  static String of(Cluster cluster, Map<Strategy, ExchangeSimulation.Result> results) {
     ObjectNode trace = JsonNodeFactory.instance.objectNode();
     ArrayNode events = trace.putArray("traceEvents");
     results.forEach(

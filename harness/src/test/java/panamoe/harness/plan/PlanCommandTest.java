@@ -234,10 +234,12 @@ class PlanCommandTest {
     json.remove("training");
     Files.writeString(file, json.toString());
     String text = file.toString();
-    assertNotNull(Clusters.ofThisMachine(text, Steps.SERVING).efficiency());
+    assertNotNull(ClusterOption.ofThisMachine(text, MeasuredSteps.SERVING).efficiency());
     assertEquals(
         text + " has no steps of training; calibrate this machine again",
-        assertThrows(IllegalArgumentException.class, () -> Clusters.ofThisMachine(text, Steps.ALL))
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> ClusterOption.ofThisMachine(text, MeasuredSteps.ALL))
             .getMessage());
     ((ObjectNode) json.get("machine")).remove("device");
     Files.writeString(file, json.toString());

@@ -34,8 +34,8 @@ import panamoe.data.ByteTokenizer;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.harness.ComputeType;
 import panamoe.harness.Main;
+import panamoe.lab.bench.BenchKind;
 import panamoe.lab.bench.GenerationModel;
-import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerRequest;
 import panamoe.lab.conformance.llamacpp.LlamaComparison;
@@ -149,7 +149,8 @@ class LlamaRunTest {
   private static float[][] theirs(Path file, DType dtype, int[][] tokens) {
     LibLlama library = new LibLlama(LIBRARY);
     MemorySegment model = library.loadModel(file, false);
-    try (LlamaTexts texts = new LlamaTexts(library, model, TEXTS, LENGTH, LENGTH, 1, dtype)) {
+    try (LlamaSequences texts =
+        new LlamaSequences(library, model, TEXTS, LENGTH, LENGTH, 1, dtype)) {
       for (int text = 0; text < TEXTS; text++) {
         for (int i = 0; i < tokens[text].length - 1; i++) {
           texts.add(tokens[text][i], text, i, false);
@@ -180,7 +181,8 @@ class LlamaRunTest {
   void answersQuestions() throws Exception {
     try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
       for (ComputeType dtype : ComputeType.values()) {
-        for (Kind kind : List.of(Kind.DECODE_BATCH, Kind.DECODE, Kind.PREFILL)) {
+        for (BenchKind kind :
+            List.of(BenchKind.DECODE_BATCH, BenchKind.DECODE, BenchKind.PREFILL)) {
           PeerRequest.Work work =
               new PeerRequest.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
           assertEquals(1, run.burst(new PeerRequest(work, 1, 16, 1e-9, ONE)).length);
@@ -190,7 +192,7 @@ class LlamaRunTest {
       assertEquals(2, folder.toFile().list().length, Arrays.toString(folder.toFile().list()));
       PeerRequest.Work many =
           new PeerRequest.Work(
-              Kind.DECODE_BATCH, "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
+              BenchKind.DECODE_BATCH, "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
@@ -214,10 +216,10 @@ class LlamaRunTest {
     int[] prompt = {5, 9};
     LibLlama library = new LibLlama(LIBRARY);
     LlamaComparison.Answer mapped =
-        GreedyText.answer(
+        GreedyCompletion.answer(
             library, new LlamaComparison.Question(file.toString(), true, 1, prompt, 4));
     LlamaComparison.Answer read =
-        GreedyText.answer(
+        GreedyCompletion.answer(
             library, new LlamaComparison.Question(file.toString(), false, 1, prompt, 4));
     assertArrayEquals(read.ids(), mapped.ids());
     assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
@@ -242,7 +244,7 @@ class LlamaRunTest {
     }
     int[] prompt = new Random(3).ints(LENGTH, 0, vocabulary).toArray();
     LlamaComparison.Answer theirs =
-        GreedyText.answer(
+        GreedyCompletion.answer(
             new LibLlama(LIBRARY),
             new LlamaComparison.Question(file.toString(), false, 1, prompt, 1));
     try (Backend backend = Backends.open("cpu", 1);

@@ -9,7 +9,7 @@ import java.util.SplittableRandom;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.harness.ComputeType;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerRequest;
 import panamoe.moe.MoeLayer;
@@ -49,15 +49,18 @@ final class OurLayer {
    */
   static void isAskedOf(PeerLibrary library) throws Exception {
     PeerRequest.Work two =
-        new PeerRequest.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
+        new PeerRequest.Work(
+            BenchKind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
     PeerRequest.Work one =
-        new PeerRequest.Work(Kind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
+        new PeerRequest.Work(
+            BenchKind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
     try (PeerRun run = new LayerRun(library)) {
       assertEquals(1, run.burst(new PeerRequest(two, 5, 2, 1e-9, null)).length);
       assertEquals(1, run.burst(new PeerRequest(two, 70, 2, 1e-9, null)).length);
       assertEquals(1, run.burst(new PeerRequest(one, 70, 2, 1e-9, null)).length);
       PeerRequest.Work bfloat16 =
-          new PeerRequest.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
+          new PeerRequest.Work(
+              BenchKind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,

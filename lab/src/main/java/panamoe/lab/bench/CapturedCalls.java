@@ -7,7 +7,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.KernelGraph;
 import panamoe.tensor.TensorScope;
 
-/** Work whose kernel calls are recorded for each input, and replayed like a decode step. */
+/** Work whose kernel calls are captured once per input and replayed, like a decode step. */
 abstract class CapturedCalls implements Workload {
   final TensorScope scope;
   private final Backend backend;
@@ -18,7 +18,7 @@ abstract class CapturedCalls implements Workload {
     this.scope = TensorScope.confined(backend);
   }
 
-  /** Records {@code calls}, which calls of this work rotate over in this order. */
+  /** Captures {@code calls}; {@link #run} rotates over all captures in this order. */
   final void record(Runnable calls) {
     recordings.add(backend.record(calls));
   }

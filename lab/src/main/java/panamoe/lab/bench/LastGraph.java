@@ -5,11 +5,11 @@ import java.lang.reflect.Proxy;
 import panamoe.backend.Backend;
 import panamoe.backend.KernelGraph;
 
-/** The calls that someone else recorded last, to be timed apart from what surrounds them. */
+/** Remembers the last graph that a backend captured, to time it without its surroundings. */
 final class LastGraph {
   private KernelGraph recording;
 
-  /** {@code backend}, whose recordings {@code last} then knows. */
+  /** Wraps {@code backend} so that {@code last} gets its captures. */
   static Backend watch(Backend backend, LastGraph last) {
     return (Backend)
         Proxy.newProxyInstance(

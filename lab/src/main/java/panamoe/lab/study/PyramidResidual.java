@@ -4,8 +4,8 @@ import java.util.List;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.io.Words;
 
-/** S4: PR-MoE beside its parts and a standard MoE of many more parameters. */
-final class PyramidResidual extends Part {
+/** S4: PR-MoE against its parts and against a standard MoE with many more parameters. */
+final class PyramidResidual extends StudyPart {
   private static final double EQUAL = 0.005;
   private static final double NEAR = 0.5;
 
@@ -15,7 +15,7 @@ final class PyramidResidual extends Part {
   private final Variant residual;
   private final Variant both;
 
-  PyramidResidual(Budget budget) {
+  PyramidResidual(StudyBudget budget) {
     super(Claim.S4);
     few = budget.seeds("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
     many = budget.seeds("moe-" + Shapes.MANY, Shapes.moe(Shapes.HIDDEN, Shapes.MANY));
@@ -24,7 +24,7 @@ final class PyramidResidual extends Part {
     both = prMoe(budget);
   }
 
-  static Variant prMoe(Budget budget) {
+  static Variant prMoe(StudyBudget budget) {
     return budget.seeds("pr-moe", Shapes.pyramid(Shapes.HIDDEN, true));
   }
 
@@ -34,7 +34,7 @@ final class PyramidResidual extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
+  Finding finding(StudyResults results) {
     double best = results.bits(many).mean();
     double gap = results.bits(both).mean() - best;
     double whole = results.bits(few).mean() - best;
@@ -57,7 +57,7 @@ final class PyramidResidual extends Part {
             variants(),
             List.of("parameters beside PR-MoE"),
             variant -> List.of(Words.of("%.2f", ratio(variant)))),
-        Results.chart(
+        StudyResults.chart(
             "Validation bits per byte",
             "million parameters",
             variants().stream().map(variant -> point(results, variant)).toList()));
@@ -67,7 +67,7 @@ final class PyramidResidual extends Part {
     return (double) variant.parameters() / both.parameters();
   }
 
-  private static Curve point(Results results, Variant variant) {
+  private static Curve point(StudyResults results, Variant variant) {
     return new Curve(
         variant.name(),
         new double[] {variant.parameters() / 1e6},

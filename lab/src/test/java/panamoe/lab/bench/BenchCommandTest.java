@@ -35,10 +35,10 @@ class BenchCommandTest {
 
   @ParameterizedTest
   @EnumSource(
-      value = Kind.class,
+      value = BenchKind.class,
       names = {"TRAIN_STEP", "DISTILL_STEP", "LOAD"},
       mode = EnumSource.Mode.EXCLUDE)
-  void printsOneJsonLineACell(Kind kind) throws Exception {
+  void printsOneJsonLineACell(BenchKind kind) throws Exception {
     CommandRun run =
         CommandRun.of(
             "bench",
@@ -68,12 +68,13 @@ class BenchCommandTest {
       assertEquals(1, line.get("threads").asInt());
       double median = line.get("median_ms").asDouble();
       assertTrue(median > 0 && line.get("min_ms").asDouble() <= median, lines[i]);
-      assertEquals(kind != Kind.DISPATCH, line.get("gflops").asDouble() > 0, lines[i]);
+      assertEquals(kind != BenchKind.DISPATCH, line.get("gflops").asDouble() > 0, lines[i]);
       assertTrue(line.get("gbytes_per_s").asDouble() > 0, lines[i]);
-      boolean wholeModel = List.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH).contains(kind);
+      boolean wholeModel =
+          List.of(BenchKind.PREFILL, BenchKind.DECODE, BenchKind.DECODE_BATCH).contains(kind);
       assertEquals(wholeModel, line.has("tokens_per_s"), lines[i]);
       if (wholeModel) {
-        int tokens = kind == Kind.DECODE ? 1 : line.get("tokens").asInt();
+        int tokens = kind == BenchKind.DECODE ? 1 : line.get("tokens").asInt();
         assertEquals(tokens, line.get("tokens_per_s").asDouble() * median / 1e3, 1e-9, lines[i]);
       }
     }

@@ -19,8 +19,8 @@ class DecodeGarbageTest {
   @Test
   void thousandStepsAllocateNothing() {
     try (Backend backend = Backends.open("cpu", 1);
-        Subject subject =
-            Kind.DECODE.open(
+        Bench subject =
+            BenchKind.DECODE.open(
                 backend, GenerationModel.PAPER, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
         Workload decode = subject.over(8)) {
       allocated(decode, 20 * STEPS); // the compiler has its say first

@@ -17,8 +17,8 @@ class EngineGarbageTest {
   @Test
   void aTokenLeavesItsText() throws Exception {
     try (Backend backend = Backends.open("cpu", 1);
-        Subject subject =
-            Kind.DECODE_BATCH.open(
+        Bench subject =
+            BenchKind.DECODE_BATCH.open(
                 backend, GenerationModel.PAPER, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
         Workload decode = subject.over(TEXTS)) {
       Contender engine = decode.beside().contender();

@@ -59,7 +59,7 @@ class EinsumPeerTest {
   void anotherModelIsNoPeer() throws IOException {
     Path model = trainedWithPeer();
     try (EinsumPeer peer = new EinsumPeer(ModelFolder.open(model), ComputeType.F32, 1, 1)) {
-      GeneratedTexts certain = GeneratedTexts.of(2, 5, 0); // each token with probability 1
+      Completions certain = Completions.of(2, 5, 0); // each token with probability 1
       IOException refused = assertThrows(IOException.class, () -> peer.write(certain, 1));
       assertTrue(refused.getMessage().contains("computes another model"), refused.getMessage());
     }

@@ -31,7 +31,7 @@ class LoadResultTest {
             done(10),
             RequestResult.without(RequestResult.Kind.REFUSED, "full"),
             RequestResult.without(RequestResult.Kind.FAILED, "lost"));
-    Targets targets = new Targets(Duration.ofMillis(10), Duration.ofMillis(10));
+    LatencyTargets targets = new LatencyTargets(Duration.ofMillis(10), Duration.ofMillis(10));
     LoadResult result = LoadResult.of("1x", 2, 4, outcomes, targets);
     assertEquals(3, result.requestsPerS());
     assertEquals(1, result.donePerS());
@@ -47,7 +47,7 @@ class LoadResultTest {
 
   @Test
   void nothingDoneHasNoTimes() {
-    Targets targets = new Targets(Duration.ofMillis(1), Duration.ofMillis(1));
+    LatencyTargets targets = new LatencyTargets(Duration.ofMillis(1), Duration.ofMillis(1));
     LoadResult result = LoadResult.of("5", 1, 1, List.of(), targets);
     assertEquals(0, result.firstMsP99() + result.nextMsP99() + result.goodPerS());
   }

@@ -24,7 +24,8 @@ import org.junit.jupiter.api.Test;
 
 /** Loads against a server that answers after a fixed time, one request after the other. */
 class LoadRunTest {
-  private static final Targets TARGETS = new Targets(Duration.ofMillis(200), Duration.ofMillis(50));
+  private static final LatencyTargets TARGETS =
+      new LatencyTargets(Duration.ofMillis(200), Duration.ofMillis(50));
   private static final String TEXT =
       """
       data: {"choices":[{"text":"a"}]}

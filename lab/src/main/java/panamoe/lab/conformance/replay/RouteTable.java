@@ -4,7 +4,7 @@ import java.util.Arrays;
 import panamoe.backend.Routes;
 
 /**
- * A gate's decision, read out of its tensors, which the backward frees. Letters as in {@link
+ * A copy of a gate's routes, because the backward frees their tensors. Letters are those of {@link
  * Routes}.
  */
 public record RouteTable(
@@ -37,7 +37,7 @@ public record RouteTable(
         routes.losses().getFloat(1));
   }
 
-  /** Which expert keeps each token's first choice [S, E]: 1 there, 0 elsewhere. */
+  /** One-hot of the expert that keeps each token's first choice [S, E]. */
   public long[] firstKept() {
     long[] mask = new long[tokens * experts];
     for (int s = 0; s < tokens; s++) {
@@ -55,7 +55,7 @@ public record RouteTable(
     return kept;
   }
 
-  /** The largest number of routes that one expert was asked for. */
+  /** The largest number of routes that chose one expert. */
   public long largestCount() {
     return Arrays.stream(counts).max().orElse(0);
   }
@@ -83,7 +83,7 @@ public record RouteTable(
         route -> expert[route] < 0 ? 0 : byExpert[route / topK * experts + (int) expert[route]]);
   }
 
-  /** The same routes with each token's in the order of experts, dropped ones first. */
+  /** The routes with those of each token sorted by expert, dropped ones first. */
   public RouteTable byExpert() {
     long[] sortedExpert = expert.clone();
     long[] sortedPosition = position.clone();
@@ -101,7 +101,7 @@ public record RouteTable(
     return withRoutes(sortedExpert, sortedPosition, sortedWeight);
   }
 
-  /** The same decision with other routes [S, K]. */
+  /** A copy with other routes [S, K]. */
   public RouteTable withRoutes(long[] toExpert, long[] atPosition, float[] ofWeight) {
     return new RouteTable(
         tokens,
