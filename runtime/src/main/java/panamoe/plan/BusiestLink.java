@@ -12,7 +12,7 @@ import panamoe.comm.VirtualSpan.LinkTimes;
  * @param seconds for which it moved bytes
  */
 public record BusiestLink(int rank, String name, double seconds) {
-  /** The busiest link of all ranks; of equal ones, that of the lowest rank. */
+  /** The busiest link of all ranks; the lowest rank wins a tie. */
   static BusiestLink of(int ranks, List<VirtualSpan> spans) {
     LinkTimes[] times = new LinkTimes[ranks];
     for (VirtualSpan span : spans) {

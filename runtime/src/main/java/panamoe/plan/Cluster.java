@@ -8,6 +8,8 @@ import java.util.List;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
+import panamoe.io.Spelling;
+import panamoe.io.Words;
 
 /**
  * Several whole nodes, or a part of one node. A device is a GPU, or on a cluster of CPUs a rank's
@@ -78,15 +80,16 @@ public record Cluster(
    */
   public static Cluster of(String text) {
     int colon = text.lastIndexOf(':');
-    Node node = colon < 0 ? null : Node.KNOWN.get(text.substring(0, colon));
+    String name = text.substring(0, Math.max(0, colon));
+    Node node = Node.KNOWN.get(name);
     if (node != null) {
       return new Cluster(node, number(text.substring(colon + 1)));
     }
     Path file = Path.of(text);
     if (text.isBlank() || !Files.exists(file)) {
       throw Require.refusal(
-          "'%s' is neither a file nor NODE:GPUS with a node of %s",
-          text, String.join(", ", Node.KNOWN.keySet()));
+          "'%s' is neither a file nor NODE:GPUS with a node of %s%s",
+          text, String.join(", ", Node.KNOWN.keySet()), Spelling.hint(name, Node.KNOWN.keySet()));
     }
     return ConfigJson.read(file, Cluster.class);
   }
@@ -141,6 +144,13 @@ public record Cluster(
       }
     }
     return parts;
+  }
+
+  /** How a user asks for {@code others} devices: as {@code --cluster}, or in the cluster's file. */
+  String option(int others) {
+    return node.equals(Node.KNOWN.get(node.name()))
+        ? with(others).toString()
+        : Words.of("%d devices (\"cards\": %<d in the file of the cluster)", others);
   }
 
   @Override

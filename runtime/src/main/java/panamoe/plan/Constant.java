@@ -20,6 +20,8 @@ public record Constant(double value, String unit, Kind kind, String source) {
     MEASURED,
     /** Assumed; the source gives the reason. */
     ASSUMED,
+    /** The nearest bound of a search in which no value reproduces the measured time. */
+    BOUND,
     /** Fitted to published times by least squares. */
     FITTED;
 

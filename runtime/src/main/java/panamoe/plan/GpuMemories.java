@@ -44,7 +44,7 @@ record GpuMemories(
     return known.computeIfAbsent(degrees, _ -> serving(model, work, context));
   }
 
-  /** Activations are those of the larger of a decode step and a prefill chunk. */
+  /** Activations of the larger step: decode or a prefill chunk. */
   static InferenceMemory serving(LanguageModel model, Work work, int context) {
     DType dtype = work.dtype();
     Topology topology = work.topology();

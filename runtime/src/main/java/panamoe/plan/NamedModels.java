@@ -1,11 +1,12 @@
 package panamoe.plan;
 
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.io.Require;
+import panamoe.io.Spelling;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
@@ -19,7 +20,7 @@ public final class NamedModels {
   private NamedModels() {}
 
   private static Map<String, ModelConfig> all() {
-    Map<String, ModelConfig> all = new LinkedHashMap<>();
+    Map<String, ModelConfig> all = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     all.put("350M", ModelPresets.paper(1024, 24, 16, 0, 0, false));
     all.put("1.3B", ModelPresets.paper(2048, 24, 16, 0, 0, false));
     all.put("6.7B", ModelPresets.paper(4096, 32, 32, 0, 0, false));
@@ -46,14 +47,16 @@ public final class NamedModels {
   }
 
   /**
-   * @throws IllegalArgumentException that says which names there are
+   * Finds a model by its name in any case.
+   *
+   * @throws IllegalArgumentException that lists the names
    */
   public static ModelConfig of(String name) {
     ModelConfig config = ALL.get(name);
     if (config == null) {
       throw Require.refusal(
-          "'%s' is none of %s, and there is no file or folder of that name; --config takes others",
-          name, String.join(", ", ALL.keySet()));
+          "'%s' is none of %s, and there is no file or folder of that name; --config takes others%s",
+          name, String.join(", ", ALL.keySet()), Spelling.hint(name, ALL.keySet()));
     }
     return config;
   }

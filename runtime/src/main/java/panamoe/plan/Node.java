@@ -106,7 +106,9 @@ public record Node(
   private static Map<String, Node> known() {
     try (InputStream stream = Node.class.getResourceAsStream("nodes.json")) {
       String text = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
-      return new TreeMap<>(ConfigJson.parse(text, Nodes.class, "nodes.json").nodes);
+      Map<String, Node> known = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+      known.putAll(ConfigJson.parse(text, Nodes.class, "nodes.json").nodes);
+      return known;
     } catch (IOException e) {
       throw new UncheckedIOException("the program's own file nodes.json cannot be read", e);
     }

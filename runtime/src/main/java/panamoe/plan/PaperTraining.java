@@ -18,7 +18,7 @@ public record PaperTraining(Efficiency efficiency) {
   private static final int TOKENS = 2048;
 
   /**
-   * A published throughput. Batch and recomputation are those of the authors' scripts
+   * A published throughput. Batch and recomputation come from the authors' scripts
    * (Megatron-DeepSpeed, examples_deepspeed/MoE).
    *
    * @param batch sequences of a step

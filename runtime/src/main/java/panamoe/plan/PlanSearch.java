@@ -166,7 +166,7 @@ public record PlanSearch(String name, Cluster cluster, PlanObjective objective) 
             largest.least.largestName(),
             gigabytes(objective.times().room()))
         + fewestDevices(memories, cluster.larger())
-            .map(devices -> "it fits on " + cluster.with(devices))
+            .map(devices -> "it fits on " + cluster.option(devices))
             .orElse(
                 Words.of(
                     "take devices with more memory, a %s --batch or a shorter --context",
@@ -187,7 +187,7 @@ public record PlanSearch(String name, Cluster cluster, PlanObjective objective) 
               .flatMap(part -> fastest(objective.plans(memories, part)).stream())
               .filter(plan -> plan.seconds() <= seconds)
               .findFirst()
-              .map(plan -> cluster.with(plan.devices()) + " takes " + length(plan.seconds()))
+              .map(plan -> cluster.option(plan.devices()) + " takes " + length(plan.seconds()))
               .orElse(
                   Words.of(
                       "more of these devices do not help, a %s --batch may",

@@ -10,6 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Require;
 import panamoe.io.Words;
+import panamoe.open.ExpertCounts;
 import panamoe.open.ExpertHeat;
 
 /** How unevenly tokens choose the experts of a layer. */
@@ -159,7 +160,7 @@ public sealed interface Skew {
         throw new IllegalArgumentException(
             "'" + text + "' is neither an exponent such as 0.5 nor a file of counts", e);
       }
-      return new MeasuredCounts(file).read();
+      return new Measured(text, new ExpertCounts(file).read());
     }
   }
 

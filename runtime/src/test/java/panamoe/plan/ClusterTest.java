@@ -101,6 +101,16 @@ class ClusterTest {
   }
 
   @Test
+  void aMisspeltKeyIsNamed() throws IOException {
+    String json = ConfigJson.text(Cluster.of("dgx-a100:8"));
+    Path file = Files.writeString(folder.resolve("c.json"), json.replace("\"cards\"", "\"card\""));
+    String refusal =
+        assertThrows(IllegalArgumentException.class, () -> Cluster.of(file.toString()))
+            .getMessage();
+    assertTrue(refusal.endsWith("did you mean \"cards\"?"), refusal);
+  }
+
+  @Test
   void noNameIsNoFolder() {
     assertTrue(
         assertThrows(IllegalArgumentException.class, () -> Cluster.of(""))

@@ -134,10 +134,12 @@ class ExchangeSimulationTest {
   void whatCannotBePlayedIsRefused() {
     Topology whole = new Topology(8, 1, 1, 1);
     refused(
-        "no rows are exchanged",
+        "so no rows are exchanged",
         () -> new ExchangeSimulation(NODE, whole, Strategy.FLAT).run(new long[8][4], ROW));
     refused("at most 1024", () -> new ExchangeSimulation(NODE, Topology.of(2048), Strategy.FLAT));
-    refused("flat or hierarchical", () -> new ExchangeSimulation(NODE, whole, Strategy.AUTO));
+    refused(
+        "a flat or hierarchical exchange",
+        () -> new ExchangeSimulation(NODE, whole, Strategy.AUTO));
     Topology wide = new Topology(48, 3, 16, 1);
     refused("within a node", () -> new ExchangeSimulation(NODE, wide, Strategy.FLAT));
   }

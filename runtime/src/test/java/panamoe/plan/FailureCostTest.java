@@ -65,8 +65,8 @@ class FailureCostTest {
   @Test
   void refusesWhatNeverEnds() {
     assertEquals(
-        "one of the devices of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
-            + " never gets on",
+        "a device of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
+            + " makes no progress",
         refusal(() -> new FailureCost(1).best(CLUSTER, 1_000_000_000_000L)));
     String often = refusal(() -> new FailureCost(0.01).at(3600, CLUSTER, 1000));
     assertTrue(often.endsWith("more than 1000 times as long"), often);

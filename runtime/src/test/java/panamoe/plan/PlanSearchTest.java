@@ -31,7 +31,10 @@ class PlanSearchTest {
   private static final Efficiency EFFICIENCY = Paper.fitted().efficiency();
 
   private static PlanSearch search(String model, String cluster, long batch) {
-    Cluster devices = Cluster.of(cluster);
+    return search(model, Cluster.of(cluster), batch);
+  }
+
+  private static PlanSearch search(String model, Cluster devices, long batch) {
     ModelConfig config = NamedModels.of(model);
     StepModel times = new StepModel(devices.node(), EFFICIENCY, Optimizations.PANAMOE);
     return new PlanSearch(
@@ -138,8 +141,23 @@ class PlanSearchTest {
         refusal(() -> search("47B+MoE-128", "dgx-a100-40:64", 8).find()));
     String part = refusal(() -> search("8B+PR-MoE-64/128", "dgx-a100:4", 8).find());
     assertTrue(part.endsWith("; it fits on dgx-a100:8"), part);
+    Node a100 = Node.KNOWN.get("dgx-a100");
+    Node own =
+        new Node(
+            "own",
+            8,
+            a100.memory(),
+            a100.bandwidth(),
+            a100.flops(),
+            a100.near(),
+            a100.far(),
+            a100.copy());
+    String file = refusal(() -> search("8B+PR-MoE-64/128", new Cluster(own, 4), 8).find());
+    assertTrue(
+        file.endsWith("; it fits on 8 devices (\"cards\": 8 in the file of the cluster)"), file);
     String many = refusal(() -> search("1.3B", "dgx-h100:8", 4096).find());
-    assertTrue(many.contains(" are keys and values, and has room for 77.0 GB; take devices"), many);
+    assertTrue(
+        many.contains(" are keys and values, and has room for 77.0 GB; take devices with"), many);
     String slow = tooSlow(search("24B+MoE-128", "dgx-a100:32", 8), 0.024);
     assertTrue(
         slow.startsWith("no plan on dgx-a100:32 takes at most 24.00 ms for a token: the fastest"),
@@ -154,17 +172,26 @@ class PlanSearchTest {
     assertEquals(
         "the batch is 0, expected 1 to 65536 sequences",
         refusal(() -> search("1.3B", "dgx-h100:8", 0)));
-    assertTrue(refusal(() -> NamedModels.of("24B")).startsWith("'24B' is none of 350M, 1.3B, "));
+    assertTrue(refusal(() -> NamedModels.of("24B")).startsWith("'24B' is none of 1.3B, "));
+    assertTrue(refusal(() -> NamedModels.of("1.3B+MoE-18")).endsWith("did you mean 1.3B+MoE-128?"));
+    assertTrue(refusal(() -> Cluster.of("dxg-h100:8")).endsWith("did you mean dgx-h100?"));
     assertEquals(
-        "12 devices are no whole nodes of 8; take 8 or 16",
+        "12 devices are not whole nodes of 8 devices; take 8 or 16",
         refusal(() -> Cluster.of("dgx-h100:12")));
     assertEquals(
         "a cluster has 0 devices, expected 1 to 65536", refusal(() -> Cluster.of("dgx-h100:0")));
-    assertTrue(refusal(() -> Cluster.of("dgx-h100:many")).startsWith("'many' is no number"));
+    assertTrue(
+        refusal(() -> Cluster.of("dgx-h100:many")).startsWith("'many' is not a number of GPUs"));
     assertEquals(
         "'dgx:8' is neither a file nor NODE:GPUS with a node of dgx-a100, dgx-a100-40, dgx-b200,"
             + " dgx-h100, hgx-h200",
         refusal(() -> Cluster.of("dgx:8")));
+  }
+
+  @Test
+  void namesHaveNoCase() {
+    assertEquals(NamedModels.of("1.3B+MoE-128"), NamedModels.of("1.3b+moe-128"));
+    assertEquals(Cluster.of("dgx-h100:8"), Cluster.of("DGX-H100:8"));
   }
 
   @Test

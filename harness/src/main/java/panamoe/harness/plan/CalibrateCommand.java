@@ -53,6 +53,7 @@ final class CalibrateCommand implements Callable<Integer> {
               }
             });
     if (cluster != null) {
+      ClusterOption.warnOfBounds(cluster, options.shared.err());
       String text = ConfigJson.text(cluster);
       if (out == null) {
         options.shared.out().print(text);

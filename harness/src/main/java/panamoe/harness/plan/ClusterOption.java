@@ -1,8 +1,12 @@
 package panamoe.harness.plan;
 
 import java.io.PrintWriter;
+import java.util.Objects;
+import java.util.stream.Stream;
 import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.plan.Cluster;
+import panamoe.plan.Constant;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Machine;
 import panamoe.plan.Paper;
@@ -19,7 +23,26 @@ final class ClusterOption {
       warnings.println(
           "warning: " + text + " was measured on another machine, " + cluster.machine());
     }
+    warnOfBounds(cluster, warnings);
     return cluster;
+  }
+
+  /** Warns of constants that the calibration could not determine. */
+  static void warnOfBounds(Cluster cluster, PrintWriter warnings) {
+    Stream.of(cluster.efficiency(), cluster.training())
+        .filter(Objects::nonNull)
+        .flatMap(each -> each.constants().entrySet().stream())
+        .filter(each -> each.getValue().kind() == Constant.Kind.BOUND)
+        .forEach(
+            each ->
+                warnings.println(
+                    Words.of(
+                        "warning: %s is not measured but a bound, %.3g %s, because other load disturbed %s;"
+                            + " calibrate again on an idle machine",
+                        each.getKey(),
+                        each.getValue().value(),
+                        each.getValue().unit(),
+                        each.getValue().source())));
   }
 
   /**
@@ -51,12 +74,12 @@ final class ClusterOption {
     return machine.equals(Calibration.here(machine.device()));
   }
 
-  /** The measured efficiency of serving; without one, that of the paper's system. */
+  /** The measured efficiency of serving; without a measurement, the paper's. */
   static Efficiency efficiency(Cluster cluster) {
     return cluster.efficiency() == null ? Paper.fitted().efficiency() : cluster.efficiency();
   }
 
-  /** The measured efficiency of training; without one, that of the paper's system. */
+  /** The measured efficiency of training; without a measurement, the paper's. */
   static Efficiency training(Cluster cluster) {
     return cluster.training() == null
         ? PaperTraining.fitted(efficiency(cluster)).efficiency()

@@ -22,6 +22,7 @@ record MeasuredCosts(List<Cost> costs) {
   private static final double LEAST_TIMES = 0.5;
 
   private static final double MOST_TIMES = 100;
+  private static final double NEAR = 1 + 1e-6; // the search comes as close to a bound
 
   /**
    * @param name among {@link Efficiency#constants}
@@ -36,7 +37,8 @@ record MeasuredCosts(List<Cost> costs) {
 
     Constant constant(double found) {
       boolean share = name.endsWith("_share");
-      return Kind.MEASURED.of(share ? 1 / found : found, share ? "of the peak" : "s", source);
+      Kind kind = Math.min(found / least, most / found) < NEAR ? Kind.BOUND : Kind.MEASURED;
+      return kind.of(share ? 1 / found : found, share ? "of the peak" : "s", source);
     }
   }
 
@@ -122,8 +124,8 @@ record MeasuredCosts(List<Cost> costs) {
    * its own probe, in turns, until all settle.
    *
    * @param seconds of a step of each probe
-   * @return each cost within its bounds, at the nearest bound if no value between gives the time;
-   *     null if there are no costs
+   * @return each cost within its bounds, of kind {@link Kind#BOUND} if no value between gives the
+   *     time; null if there are no costs
    */
   Efficiency efficiency(Node node, double[] seconds) {
     if (costs.isEmpty()) {

@@ -71,7 +71,7 @@ final class SearchOptions {
 
   /** Refuses invalid options before the search. */
   void check() {
-    shared.require(model.one(), "give one of MODEL (or --model) and --config");
+    shared.require(model.one(), "give one of MODEL and --config");
     if (html != null) {
       OutputPlace.requireNewFile(html, "--html");
     }

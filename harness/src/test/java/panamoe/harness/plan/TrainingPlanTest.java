@@ -152,7 +152,7 @@ class TrainingPlanTest {
     CommandRun run = CommandRun.of((command + page).split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(
-        "note: without --mtbf, checkpoints are planned for devices that fail once in 50,000 hours\n",
+        "note: without --mtbf, checkpoints are planned for one failure per device in 50,000 hours\n",
         run.err());
     int every = RunConfig.read(config).training().checkpointEvery();
     assertTrue(every > 1 && every < RunConfig.read(config).training().steps(), "" + every);
@@ -199,7 +199,7 @@ class TrainingPlanTest {
         "--tokens 1e9 --price 1e308          | --price is 1.0E308, expected more than 0 and at most 1,000,000",
         "--tokens 1e9 --html a --write-config ./a | --html and --write-config are both a, expected two files",
         "--tokens 1e9 --mtbf -1              | the mean time between failures of a device is -1.0 h",
-        "--tokens 1e9 --checkpoint-every 9   | --checkpoint-every goes with --mtbf",
+        "--tokens 1e9 --checkpoint-every 9   | --checkpoint-every needs --mtbf",
         "--tokens 1e9 --skew 9               | the skew is 9.0, expected an exponent of 0 (even) to 4",
         "--tokens 1e9 --skew hot             | 'hot' is neither an exponent such as 0.5 nor a file of counts",
         "--tokens 1e9 --skew 1               | the model has no experts that tokens could choose unevenly",

@@ -116,12 +116,12 @@ class TwinCommandTest {
       delimiter = '|',
       value = {
         "--cluster dgx-a100:8 | give one of MODEL and --config, or --routes",
-        "--cluster dgx-a100:8 --model 1.3B+MoE-128 --text x | --text is what the model of --routes reads",
+        "--cluster dgx-a100:8 --model 1.3B+MoE-128 --text x | --text needs --routes",
         "--cluster dgx-a100:2048 --model 1.3B+MoE-128 | at most 1024, not 2048",
         "--cluster dgx-a100:16 --model 1.3B+MoE-128 --tp 16 | tensor groups stay within a node",
-        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 1 | no rows are exchanged",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 1 | so no rows are exchanged",
         "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 5 | do not divide into expert groups of 5",
-        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --layer 0 | layer 0 of 1.3B+MoE-128 is no MoE layer, expected one of [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23] (",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --layer 0 | layer 0 of 1.3B+MoE-128 is not an MoE layer, expected one of [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23] (",
         "--cluster dgx-a100:16 --model 1.3B --layer 1 | 1.3B",
         "--cluster dgx-a100:16 --model 1.3B+MoE-128 --tokens 0 | --tokens is 0, expected 1 to 65536",
       })

@@ -197,7 +197,7 @@ class LlamaRunTest {
           assertThrows(
               IllegalArgumentException.class,
               () -> run.burst(new PeerRequest(many, 257, 16, 1e-9, ONE)));
-      assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
+      assertEquals("libllama decodes at most 256 sequences together, not 257", error.getMessage());
     }
   }
 

@@ -7,7 +7,7 @@ import java.util.Random;
  * same tokens, so it needs the same experts.
  *
  * @param texts number of sequences
- * @param cached tokens per sequence before a call; in a prefill, those of the call
+ * @param cached tokens per sequence before a call; in a prefill, tokens of the call
  * @param prompts tokens of all sequences, one after the other
  * @param next tokens that calls append
  */

@@ -67,7 +67,7 @@ class AcceptedCommandTest {
     Files.writeString(file, "ceilings\n" + line + "\n");
     CommandRun run = CommandRun.of("bench", "accepted", file.toString());
     assertEquals(1, run.exitCode());
-    assertTrue(run.err().contains("results, line 2, is no whole result of bench"), run.err());
+    assertTrue(run.err().contains("results, line 2, is not a complete result of bench"), run.err());
   }
 
   @Test

@@ -215,7 +215,7 @@ class BenchCommandTest {
       boolean recorded = !kind.equals("moe-layer-training");
       JsonNode line = new ObjectMapper().readTree(run.out());
       assertEquals(recorded, line.has("host_ms"), run.out());
-      assertEquals(recorded ? "" : kind + " is not recorded: its times include", head(run.err()));
+      assertEquals(recorded ? "" : kind + " is not captured: its times include", head(run.err()));
     }
   }
 
@@ -308,13 +308,13 @@ class BenchCommandTest {
             "--peer djl runs moe-layer, not train-step",
             new String[] {"train-step", "--peer", "djl"}),
         Arguments.of(
-            "--peer onnxruntime runs f32 alone",
+            "--peer onnxruntime runs only f32",
             new String[] {"moe-layer", "--peer", "onnxruntime", "--dtype", "f32,bf16"}),
         Arguments.of(
             "--peer llama runs prefill, decode, decode-batch, not moe-layer",
             new String[] {"moe-layer", "--peer", "llama"}),
         Arguments.of(
-            "--peer llama runs gated experts alone: --shape s1 has others, expected s2, s3",
+            "--peer llama runs only gated experts: --shape s1 has others, expected s2, s3",
             new String[] {"decode", "--peer", "llama", "--shape", "s1"}),
         Arguments.of(
             "--peer llama runs --model qwen3, not paper",

@@ -125,7 +125,7 @@ class EinsumPeerTest {
         Arguments.of("RMSNorm", uniform(4, Activation.GELU, NormConfig.Kind.RMS), one),
         Arguments.of(
             "no gated activation", uniform(4, Activation.SWIGLU, NormConfig.Kind.LAYER), one),
-        Arguments.of("of gates only a softmax", deepSeek, one),
+        Arguments.of("no gate other than softmax top-k", deepSeek, one),
         Arguments.of("3 ranks do not divide the 4 of layer 1", paper, new Topology(3, 3, 1, 1)),
         Arguments.of("spreads experts over all ranks", paper, new Topology(4, 2, 2, 1)));
   }

@@ -1,4 +1,4 @@
-package panamoe.plan;
+package panamoe.open;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
@@ -7,19 +7,23 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import panamoe.io.ConfigJson;
-import panamoe.open.ExpertHeat;
 
-/** Reads the file of {@link Skew.Measured}, of whose keys it needs two in each layer. */
-record MeasuredCounts(Path file) {
-  private static final long MOST = 1_000_000_000_000_000L; // thousands of them add up in a long
+/**
+ * Reads how often tokens chose each expert from an answer of {@code GET /v1/moe/stats} or a file of
+ * {@link ExpertHeat}. Only {@code layer} and {@code tokens} of each layer are read.
+ */
+public record ExpertCounts(Path file) {
+  private static final long MOST = 1_000_000_000_000_000L; // the sum over experts fits a long
 
   /**
+   * The counts of each MoE layer, at least one.
+   *
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
-  Skew.Measured read() {
+  public List<ExpertHeat.Layer> read() {
     JsonNode found = ConfigJson.tree(file, JsonNode.class).path("layers");
     if (!found.isArray() || found.isEmpty()) {
-      throw wrong("expected \"layers\" with counts of each, as GET /v1/moe/stats answers them");
+      throw wrong("expected \"layers\" with counts, as in an answer of GET /v1/moe/stats");
     }
     List<ExpertHeat.Layer> layers = new ArrayList<>();
     Set<Integer> seen = new HashSet<>();
@@ -35,7 +39,7 @@ record MeasuredCounts(Path file) {
       layers.add(
           new ExpertHeat.Layer(layer.asInt(), counts(found.get(i).path("tokens"), at + "tokens")));
     }
-    return new Skew.Measured(file.toString(), layers);
+    return layers;
   }
 
   private long[] counts(JsonNode found, String at) {
