@@ -218,7 +218,7 @@ interface PlanReport {
                 misfit.least().largest() / 1e9,
                 misfit.least().largestName(),
                 room / 1e9);
-    return Words.of("%5d%s", misfit.devices(), why);
+    return Words.of("%7d%s", misfit.devices(), why);
   }
 
   /** The first column of every table. */

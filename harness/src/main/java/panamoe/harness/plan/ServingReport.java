@@ -38,7 +38,7 @@ record ServingReport(
   @Override
   public String title() {
     return Words.of(
-        "%s on %s, predicted: %s for each data rank, of %s, in %s",
+        "%s on %s, predicted: %s of %s per data rank, in %s",
         search.name(),
         search.cluster(),
         Count.of(objective().batch(), "sequence"),

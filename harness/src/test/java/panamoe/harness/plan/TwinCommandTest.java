@@ -93,7 +93,7 @@ class TwinCommandTest {
     String command = "--routes " + trained + " --text " + text + " --cluster dgx-a100:16 --ep 4";
     CommandRun run = run(command + " --tokens 32");
     assertEquals(0, run.exitCode(), run.err());
-    assertTrue(run.out().contains("as " + trained + " chooses"), run.out());
+    assertTrue(run.out().contains("routes of " + trained), run.out());
     assertTrue(run.out().lines().anyMatch(line -> line.startsWith("flat ")), run.out());
     CommandRun greedy = run(command + " --tokens 60000");
     assertEquals(1, greedy.exitCode());

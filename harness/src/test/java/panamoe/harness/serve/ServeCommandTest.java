@@ -124,7 +124,7 @@ class ServeCommandTest {
     refused(2, "there is no file " + load, two);
     Path file = Path.of(load);
     Files.writeString(file, "{");
-    refused(2, "this is not JSON", two);
+    refused(2, "it ends too early", two);
     Files.writeString(file, "{}");
     refused(2, "expected \"layers\" with counts", two);
     Files.writeString(file, "{\"layers\":[{\"layer\":1,\"tokens\":[1,2]}]}");
