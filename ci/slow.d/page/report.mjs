@@ -1,6 +1,6 @@
-// The pages of runs and plans, as a person reads them, in a browser without a window.
-// usage: node report.mjs FOLDER REPORT...      FOLDER has node_modules, and gets the screenshots
-// The first report is of a model with experts, the others are only looked at.
+// Tests the pages of runs and plans in a headless browser.
+// usage: node report.mjs FOLDER REPORT...      FOLDER has node_modules; screenshots are written to it
+// The first report is of an MoE model; the others are only rendered.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -48,7 +48,7 @@ const untidy = tab => tab.evaluate(smallest => {
     const [inner, outer] = [text, text.ownerSVGElement].map(element => element.getBoundingClientRect());
     return inner.left < outer.left - 0.5 || inner.right > outer.right + 0.5;
   });
-  // Labels of one line of a drawing must not touch.
+  // Labels on one line of a figure must not touch.
   const touching = [...document.querySelectorAll('svg')].flatMap(drawing => {
     const boxes = [...drawing.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
     return boxes.flatMap(([one, a], at) => boxes.slice(at + 1)

@@ -15,12 +15,12 @@ import panamoe.comm.VirtualSpan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.parallel.Topology;
 
-/** The exchanges of many devices, played, beside the closed form. */
+/** Compares simulated exchanges of many devices with the closed form. */
 class ExchangeSimulationTest {
   private static final Node NODE = Node.KNOWN.get("dgx-a100");
   private static final int ROW = 8192;
 
-  /** As the closed form has it: every device sends as many rows to every other. */
+  /** The closed form's case: every device sends equally many rows to every other. */
   @ParameterizedTest
   @CsvSource({
     "8, 8, 1, 1, 16, FLAT",
@@ -45,7 +45,7 @@ class ExchangeSimulationTest {
   }
 
   /**
-   * Eight tokens for 64 devices: most get none from each other, and flat is the faster exchange.
+   * Eight tokens per device on 64 devices: most pairs exchange nothing, and flat is the faster exchange.
    */
   @Test
   void fewTokensAreFewMessages() {
@@ -85,7 +85,7 @@ class ExchangeSimulationTest {
     assertTrue(result.simulated() > 2 * far);
   }
 
-  /** As plans have it with a skew: device 11 gets 2176 rows where the mean is 256. */
+  /** The case of plans with a skew: device 11 gets 2176 rows, the mean is 256. */
   @ParameterizedTest
   @EnumSource(
       value = Strategy.class,

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.plan.ExpectedMaximum.Alike;
 
-/** Against draws. */
+/** Compares expected maxima with random samples. */
 class ExpectedMaximumTest {
   private static final int RUNS = 3000;
 
@@ -61,7 +61,7 @@ class ExpectedMaximumTest {
     assertTrue(most > mean + 3 * deviation && most < mean + 3.5 * deviation, "" + most);
   }
 
-  /** Of five ranks: one that gets half of the tokens, and four that share the rest. */
+  /** Five ranks: one gets half of the tokens, and four share the rest. */
   @Test
   void ranksThatDiffer() {
     SplittableRandom random = new SplittableRandom(1);
@@ -77,7 +77,7 @@ class ExpectedMaximumTest {
     most /= RUNS;
     List<Alike> ranks = List.of(new Alike(12, 0.5, 1), new Alike(12, 0.125, 4));
     assertEquals(most, ExpectedMaximum.of(ranks), 0.05 * most);
-    // A rank that is far ahead of all others is the one that counts.
+    // A rank far ahead of all others is always the maximum.
     List<Alike> ahead = List.of(new Alike(10_000, 0.5, 1), new Alike(10_000, 0.05, 10));
     assertEquals(5000, ExpectedMaximum.of(ahead), 1e-6);
     List<Alike> apart = List.of(new Alike(48, 0.25, 2), new Alike(48, 0.25, 6));

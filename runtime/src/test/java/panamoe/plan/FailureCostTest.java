@@ -47,7 +47,7 @@ class FailureCostTest {
     assertEquals(minutes, best.interval() / 60, 0.01 * minutes);
   }
 
-  /** Against the least of Daly's expected time, by trying intervals. */
+  /** Compares with the minimum of Daly's expected time over many intervals. */
   @ParameterizedTest
   @ValueSource(longs = {1_000_000_000L, 50_000_000_000L, 1_000_000_000_000L})
   void noOtherIntervalIsMuchBetter(long parameters) {

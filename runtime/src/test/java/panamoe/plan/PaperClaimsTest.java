@@ -24,7 +24,7 @@ class PaperClaimsTest {
     }
   }
 
-  /** From 400 to 200 to 100 to 50 ms: half of a speed-up of 64 times, each stage a sixth. */
+  /** From 400 to 200 to 100 to 50 ms: each stage explains a sixth of a published speedup of 64. */
   @Test
   void aShareIsThatOfAProduct() {
     PaperPoint point = new PaperPoint("1.3B+MoE-128", 8, 1, 50, "");
@@ -78,7 +78,7 @@ class PaperClaimsTest {
     List<Dense> dense = CLAIMS.dense();
     assertEquals(2.4, dense.get(0).predictedFaster(), 0.3);
     assertTrue(dense.get(1).predictedFaster() > 1.9);
-    // Six times as fast, 16 GPUs a text in the place of 8.
+    // Six times as fast, with 16 instead of 8 GPUs per tensor group.
     PaperPoint moe = new PaperPoint("47B+MoE-128", 256, 8, 1, "");
     assertEquals(12, new Dense("175B", 16, moe, 1, 1, 0.3, 0.05).predictedCheaper(), 1e-9);
   }

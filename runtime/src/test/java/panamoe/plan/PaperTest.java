@@ -16,7 +16,7 @@ import panamoe.param.WeightTypes;
 import panamoe.plan.Paper.Prediction;
 import panamoe.tensor.DType;
 
-/** The latencies that the DeepSpeed-MoE paper shows, and the model of them. */
+/** Compares the cost model with the DeepSpeed-MoE paper's latencies. */
 class PaperTest {
   private static final Paper PAPER = Paper.fitted();
 

@@ -52,7 +52,7 @@ class PlanSearchTest {
     return assertThrows(IllegalArgumentException.class, search::run).getMessage();
   }
 
-  /** Against every topology that the degrees 1 to 64 make, whatever they divide. */
+  /** Compares with every topology of degrees 1 to 64. */
   @Test
   void nothingBeatsTheFront() {
     PlanSearch search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 8);
@@ -66,7 +66,7 @@ class PlanSearchTest {
               try {
                 add(all, search, model, new Topology(ranks, degree, tensor, slices));
               } catch (IllegalArgumentException _) {
-                // ParallelDegrees that do not divide.
+                // Degrees that do not divide.
               }
             }
           }
@@ -103,7 +103,7 @@ class PlanSearchTest {
     }
   }
 
-  /** Whatever other topology it was counted for before. */
+  /** Also after other topologies. */
   @Test
   void memoryIsCountedForEachTopology() {
     ModelConfig config = NamedModels.of("350M+PR-MoE-32/64");
@@ -213,7 +213,7 @@ class PlanSearchTest {
         new Topology(8, 4, 4, 2));
   }
 
-  /** Weights against the ranks of a model that is built on threads. */
+  /** Compares weights with a model that is built on ranks as threads. */
   @ParameterizedTest
   @MethodSource("sharings")
   void memoryIsThatOfTheFullestRank(Topology topology) {
@@ -239,14 +239,14 @@ class PlanSearchTest {
       InferenceMemory memory = GpuMemories.serving(whole, work, 8);
       assertEquals(most + beside, memory.weights());
       InferenceMemory alone = InferenceMemory.of(config, types, DType.BFLOAT16, 8, false);
-      // Tensor ranks share heads, but each has the rows of latent attention whole.
+      // Tensor ranks share heads, but each holds the whole rows of latent attention.
       assertTrue(memory.keysAndValues() <= 3 * alone.keysAndValues());
       assertTrue(memory.keysAndValues() >= 3 * alone.keysAndValues() / topology.tensorDegree());
       assertTrue(memory.buffers() >= whole.cost(work).kept());
     }
   }
 
-  /** Four data ranks of 8 sequences have 32 tokens each 20 ms, on 8 devices. */
+  /** Four data ranks of 8 sequences generate 32 tokens in 20 ms on 8 devices. */
   @Test
   void aTokenCostsItsShareOfAllDevices() {
     StepTime time = StepTime.of(CostTerm.SERVING, Map.of(CostTerm.LAYERS, 0.02), 0);

@@ -92,7 +92,7 @@ class ServingStepTest {
     }
   }
 
-  /** The engine reads 512 tokens at a time. */
+  /** The engine prefills 512 tokens at a time. */
   @Test
   void aPromptIsReadInPieces() {
     StepModel times = new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
@@ -127,7 +127,7 @@ class ServingStepTest {
     assertTrue(shared.terms().get(CostTerm.EXCHANGE) > 0);
   }
 
-  /** Of 64 ranks with an expert each, some have a token for it, as good as always. */
+  /** Of 64 ranks with one expert each, practically always some rank gets a token. */
   @Test
   void theFullestRankCounts() {
     StepTime time = time(EXPERTS, Work.decode(8, 0, DType.BFLOAT16).over(Topology.of(64)));
@@ -136,7 +136,7 @@ class ServingStepTest {
     assertEquals(1e-5, time.terms().get(CostTerm.EXPERT_CALLS), 1e-8);
   }
 
-  /** The MLP beside the experts takes longer than rows need to come, and hides their way there. */
+  /** The MLP next to the experts takes longer than dispatch and hides it. */
   @Test
   void aResidualHidesTheWayThere() {
     Work work = Work.decode(8, 0, DType.BFLOAT16).over(Topology.of(8));
@@ -184,7 +184,7 @@ class ServingStepTest {
       assertEquals(expert / RATE, skewed.terms().get(CostTerm.EXPERTS), 1e-12);
       double more =
           skewed.terms().get(CostTerm.COMPUTE) - time(EXPERTS, work).terms().get(CostTerm.COMPUTE);
-      // Even, the fullest rank has about 1.04 of 4096 rows.
+      // With even routes, the fullest rank has about 1.04 times 4096 rows.
       assertEquals(flops / PEAK * 63 / 64, more, 0.01 * more);
       // All rows of 56 ranks come to it from other nodes, and return.
       double far = 2 * 56 * 4096.0 * 1024 * 2 / NODE.far().bandwidth().value();

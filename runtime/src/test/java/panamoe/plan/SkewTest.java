@@ -37,7 +37,7 @@ class SkewTest {
     assertArrayEquals(new double[] {1, 1}, new Skew.Zipf(2).chosen(0, 2, 2), 0);
   }
 
-  /** Against draws one after the other, without putting back. */
+  /** Compares with sequential sampling without replacement. */
   @Test
   void noTokenChoosesAnExpertTwice() {
     int experts = 16;
@@ -48,7 +48,7 @@ class SkewTest {
     double[] drawn = new double[experts];
     int runs = 5_000;
     for (int run = 0; run < runs; run++) {
-      // An exponential race: the first to arrive are drawn.
+      // An exponential race: the first k to arrive are chosen.
       double[] arrivals =
           IntStream.range(0, experts)
               .mapToDouble(i -> -Math.log(random.nextDouble()) / weights[i])

@@ -93,10 +93,10 @@ class TrainingSearchTest {
         Topology.of(8), Strategy.AUTO, training.tokensPerStep(), null, time, training, loss);
   }
 
-  /** Against all degrees, micro-batches and both recomputations on one node. */
+  /** Compares with all degrees, micro-batches and both recomputations on one node. */
   @Test
   void nothingIsFasterOnTheSameDevices() {
-    // A small micro-batch drops more routes, and so takes less time: not so here.
+    // Dropless, because a small micro-batch that drops more routes takes less time.
     ModelConfig dropless = TrainingStepTest.dropless(NamedModels.of("350M+PR-MoE-32/64"));
     PlanSearch search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
     Plan best = search.find().fastest();

@@ -45,7 +45,7 @@ class TrainingStepTest {
     }
   }
 
-  /** The same model, which drops no route. */
+  /** The model without drops. */
   static ModelConfig dropless(ModelConfig config) {
     return config.withBlocks(
         config.blocks().stream()
@@ -85,7 +85,7 @@ class TrainingStepTest {
     assertEquals(0, term(time, CostTerm.GRADIENTS), 0);
     assertEquals(0, term(time, CostTerm.EXCHANGE), 0);
     StepTime again = time(DENSE, TRAINING.withRecompute(true), Topology.ONE);
-    // The head is not computed again.
+    // The head is not recomputed.
     assertEquals(layers / PEAK, term(again, CostTerm.RECOMPUTATION), 1e-3 * layers / PEAK);
     assertEquals(term(time, CostTerm.BACKWARD), term(again, CostTerm.BACKWARD), 1e-12);
   }
@@ -98,7 +98,7 @@ class TrainingStepTest {
     double bytes = 32 * (matrices + vectors) + 6 * matrices;
     StepTime time = time(DENSE, TRAINING, Topology.ONE);
     assertEquals(bytes / RATE, term(time, CostTerm.OPTIMIZER), 1e-9);
-    // Replicas share moments; each makes its own copies.
+    // Replicas share moments; each writes its own BFLOAT16 copies.
     StepTime four = time(DENSE, TRAINING, new Topology(4, 1, 1, 1));
     double shared = 32 * (matrices + vectors) / 4 + 6 * matrices;
     assertEquals(shared / RATE, term(four, CostTerm.OPTIMIZER), 1e-9);
@@ -120,12 +120,12 @@ class TrainingStepTest {
     double beside = 2 * 2 * 0.5 + kept * 1e-9;
     double without = time(DENSE, two, Topology.ONE).seconds();
     assertEquals(without + beside, time.seconds(), 1e-9 * time.seconds());
-    // The layers' part of the forward is computed again.
+    // The layers' part of the forward is recomputed.
     double again = time(times, DENSE, two.withRecompute(true), Topology.ONE).seconds();
     assertTrue(again - time.seconds() > 2 * 2 * 0.5 / 3);
   }
 
-  /** Rows of experts are copies, not results of a layer. */
+  /** Rows sorted by expert are copies, not activations. */
   @Test
   void rowsByExpertAreNoActivations() {
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
@@ -216,7 +216,7 @@ class TrainingStepTest {
     StepTime time = time(DENSE, TRAINING, new Topology(4, 1, 4, 1));
     double bytes = 16 * 2048 * 1024 * 2.0;
     double sum = 7e-6 + 6 * 0.69e-6 + 2 * bytes * 3 / 4 / 240e9;
-    // Behind attention and MLP of two layers, forward and backward.
+    // After attention and MLP of two layers, forward and backward.
     assertEquals(8 * sum, term(time, CostTerm.ALL_REDUCE), 1e-9);
   }
 

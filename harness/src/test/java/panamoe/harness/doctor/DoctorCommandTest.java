@@ -59,7 +59,7 @@ class DoctorCommandTest {
     assertEquals(complete, json.get("ready").asBoolean());
   }
 
-  /** Where there is one, the library's own words may be the only clue to what is wrong with it. */
+  /** With a GPU, the library's own message may be the only clue. */
   @Test
   void aMachineWithoutAGpuIsReported() {
     assumeTrue(MachineCheck.gpu().isEmpty());

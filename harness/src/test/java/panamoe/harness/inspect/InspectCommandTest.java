@@ -24,7 +24,7 @@ import panamoe.io.ConfigJson;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
-/** inspect, of a config file that has every part. */
+/** Tests inspect with a config file that has every part. */
 class InspectCommandTest {
   @TempDir private Path folder;
   private Path config;
@@ -81,7 +81,7 @@ class InspectCommandTest {
     JsonNode json = new ObjectMapper().readTree(inspect("--json").out());
     long experts = json.at("/parameters/expert").asLong();
     assertTrue(experts > 0);
-    // Half a byte for each element of up; rows of down are no whole blocks in this model.
+    // Half a byte per element of up; rows of down are not whole blocks in this model.
     assertTrue(bytes - nibbles < experts / 2 && bytes - nibbles > experts / 6);
     assertTrue(bytes < 4 * json.get("total").asLong() - experts);
     assertEquals(2, inspect("--quantize", "int8").exitCode());

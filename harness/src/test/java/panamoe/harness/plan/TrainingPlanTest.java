@@ -37,7 +37,7 @@ class TrainingPlanTest {
     return sum;
   }
 
-  /** The written settings are the plan's: train draws its ranks, and the forecast is the same. */
+  /** The written settings are the plan's: train prints its ranks and the same forecast. */
   @Test
   void thePlanIsRunByItsLaunchLine() throws Exception {
     Path config = folder.resolve("config.json");
@@ -91,7 +91,7 @@ class TrainingPlanTest {
     assertEquals("", again.out());
   }
 
-  /** The same ranks as threads of one process, which draw themselves and end. */
+  /** The same ranks as threads of one process, which print their topology and end. */
   private static String[] onThreads(String launch) {
     List<String> words = new ArrayList<>(List.of(launch.split(" ")));
     String ranks = words.get(2);

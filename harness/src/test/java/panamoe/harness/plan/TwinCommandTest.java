@@ -47,8 +47,7 @@ class TwinCommandTest {
   }
 
   /**
-   * Requires what the Trace Event Format asks of complete events and of metadata, and that the
-   * spans of a track are in order and apart.
+   * Checks the Trace Event Format of complete events and metadata, and that the spans of a track are ordered and disjoint.
    *
    * @return where the last span of each track ends, in microseconds
    */

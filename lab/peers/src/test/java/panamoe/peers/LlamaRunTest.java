@@ -45,7 +45,7 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import picocli.CommandLine;
 
-/** libllama computes the model that we compute. Runs where ci/fetch/peers has installed it. */
+/** Compares libllama with our model. Skipped unless ci/fetch/peers has installed it. */
 @Tag("slow")
 class LlamaRunTest {
   private static final PeerRequest.Texts ONE =
@@ -63,7 +63,7 @@ class LlamaRunTest {
     assumeTrue(Files.isDirectory(LIBRARY), "ci/fetch/peers has not installed libllama");
   }
 
-  /** Where a struct's layout is wrong, the library's settings are in other fields. */
+  /** With a wrong struct layout, the library's settings would be in other fields. */
   @Test
   void settingsAreInTheirFields() {
     LibLlama library = new LibLlama(LIBRARY);
@@ -95,8 +95,7 @@ class LlamaRunTest {
   }
 
   /**
-   * Texts of several lengths, each written on by one token together with the others. In bfloat16 a
-   * token needs every expert, so that rounding chooses no other ones.
+   * Sequences of several lengths, decoded as a batch. In bfloat16 a token uses every expert, so that rounding does not change the choice.
    */
   @ParameterizedTest
   @CsvSource({
@@ -137,7 +136,7 @@ class LlamaRunTest {
     }
   }
 
-  /** Weights of norms that differ, and matrices large enough that every part matters. */
+  /** Nontrivial norm weights, and matrices large enough that every part matters. */
   private static void scatter(Parameter parameter, Random random) {
     float[] values = parameter.master().toFloats();
     for (int i = 0; i < values.length; i++) {
@@ -158,7 +157,7 @@ class LlamaRunTest {
         texts.decode();
       }
       assertThrows(IllegalArgumentException.class, () -> texts.logits(0, VOCABULARY));
-      // A step that is taken back leaves nothing behind where it was the longest text's.
+      // A removed step leaves no trace in the longest sequence.
       texts.add(7, 0, LENGTH - 1, true);
       texts.decode();
       texts.cut(LENGTH - 1);
@@ -176,7 +175,7 @@ class LlamaRunTest {
     }
   }
 
-  /** Also after tokens, kind and dtype have changed; weights are written once. */
+  /** Also after changes of tokens, kind and dtype; weights are written once. */
   @Test
   void answersQuestions() throws Exception {
     try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
@@ -201,7 +200,7 @@ class LlamaRunTest {
     }
   }
 
-  /** A mapped file gives the text of one that is read into memory. */
+  /** A mapped file gives the completion of a file read into memory. */
   @Test
   void mapsAFile() throws Exception {
     LayerShape shape = LayerShape.parse("128x96x8x2-swiglu");
@@ -226,7 +225,7 @@ class LlamaRunTest {
   }
 
   /**
-   * A model that was trained from scratch, on bytes, without a merge, and by a trained tokenizer.
+   * A model trained from scratch, on bytes without merges, and with a trained tokenizer.
    */
   @ParameterizedTest
   @ValueSource(ints = {ByteTokenizer.SIZE, 262})
@@ -254,7 +253,7 @@ class LlamaRunTest {
     }
   }
 
-  /** A file of other weights, or one that is cut off, is not taken for the one that is wanted. */
+  /** A file of other weights, or a truncated one, is not reused. */
   @Test
   void knowsItsFile() throws Exception {
     LayerShape shape = LayerShape.parse("64x32x4x2-swiglu");

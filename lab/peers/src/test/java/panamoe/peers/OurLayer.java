@@ -20,7 +20,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** What a peer must agree with: our layer over the same weights and tokens. */
+/** Our layer over the same weights and tokens, to compare peers with. */
 final class OurLayer {
   private static final int TOKENS = 37;
   private static final long SEED = 7;
@@ -44,8 +44,7 @@ final class OurLayer {
   }
 
   /**
-   * Asserts that {@code library} answers, also after tokens and weights have changed, and refuses
-   * bfloat16.
+   * Asserts that {@code library} answers requests, also after changes of tokens and weights, and refuses bfloat16.
    */
   static void isAskedOf(PeerLibrary library) throws Exception {
     PeerRequest.Work two =

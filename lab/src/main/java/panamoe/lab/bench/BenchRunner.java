@@ -46,7 +46,7 @@ record BenchRunner(
           cell,
           work,
           timings.getFirst(),
-          ours instanceof GpuContender card ? card.hostMs() : null,
+          ours instanceof GpuContender gpu ? gpu.hostMs() : null,
           beside == null ? null : beside.label(),
           beside == null ? null : timings.getLast());
     }

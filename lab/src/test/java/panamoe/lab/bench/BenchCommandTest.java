@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
-/** The command: what it prints for every kind, and one sentence for what it cannot read. */
+/** Tests the output of every kind, and that each invalid argument gives one sentence. */
 class BenchCommandTest {
   private static final String GGUF = "golden/gguf/qwen3moe_text_q8_0.gguf";
 
@@ -193,7 +193,7 @@ class BenchCommandTest {
     assertEquals(Files.size(Path.of(GGUF)), bytes, 1);
   }
 
-  /** On the emulation of a card, whose kernels are recorded. */
+  /** On the emulation of a GPU, whose kernels are captured. */
   @Test
   void tellsTheHostsTimeFromTheKernels() throws Exception {
     assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
@@ -366,7 +366,7 @@ class BenchCommandTest {
     assertEquals(1, run.err().strip().lines().count(), run.err());
   }
 
-  /** As OutputPlaceTest says of other commands. */
+  /** Like OutputPlaceTest for other commands. */
   @Test
   void theFolderOfResultsIsMadeAndAFileInItsPlaceIsNamed(@TempDir Path folder) throws Exception {
     Path file = Files.writeString(folder.resolve("file"), "");
@@ -387,7 +387,7 @@ class BenchCommandTest {
     return CommandRun.of((command + " " + place).split(" "));
   }
 
-  /** As LocaleTest says of other commands. */
+  /** Like LocaleTest for other commands. */
   @ParameterizedTest
   @ValueSource(strings = {"ar-EG-u-nu-arab", "fa-IR", "tr-TR"})
   void everyLocaleHasPlainDigits(String language) {

@@ -13,7 +13,7 @@ import panamoe.backend.KernelGraph;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 
-/** A cell's recordings (on a card, CUDA graphs) are closed before the next cell. */
+/** A cell's captured graphs are closed before the next cell. */
 class BenchTest {
   @ParameterizedTest
   @EnumSource(
@@ -27,7 +27,7 @@ class BenchTest {
                 backend, GenerationModel.PAPER, LayerShape.parse("8x8x2x1"), DType.FLOAT32, 1)) {
       try (Workload work = subject.over(2)) {
         work.run(0);
-        work.run(1); // decode records a step that comes again
+        work.run(1); // decode captures the step that it repeats
         assertTrue(open.get() > 0);
       }
       assertEquals(0, open.get());
@@ -35,7 +35,7 @@ class BenchTest {
   }
 
   /**
-   * @param open the number of recordings that are not closed yet
+   * @param open the number of captures that are not closed yet
    */
   private static Backend counting(Backend backend, AtomicInteger open) {
     return (Backend)

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.Ceilings;
 
-/** What a cell of 2 ms a call says, in the table and as JSON. */
+/** Tests the table row and the JSON of a cell of 2 ms per call. */
 class MeasurementTest {
   private static final Workload WORK = new FixedWork(1e9, 2e8);
 
@@ -37,7 +37,7 @@ class MeasurementTest {
     }
   }
 
-  /** As far as the header goes the columns of all kinds are the same ones. */
+  /** All kinds have the header's columns; further values follow them. */
   @Test
   void theTableHasThemBehindItsColumns() {
     String columns = "2048 f32         2.0000      1.0000     500.0    100.0      1.0000      50 %";

@@ -34,7 +34,7 @@ import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 
-/** The peer's own runs need what {@code ci/setup --tests} installs; without it they are skipped. */
+/** Tests that run the peer are skipped unless {@code ci/setup --tests} has installed it. */
 @Timeout(300)
 class EinsumPeerTest {
   private static final boolean INSTALLED = installed();
@@ -65,7 +65,7 @@ class EinsumPeerTest {
     }
   }
 
-  /** A PR-MoE; skips the test where there is no peer to run it. */
+  /** A PR-MoE; skips the test if the peer is not installed. */
   private Path trainedWithPeer() throws IOException {
     assumeTrue(INSTALLED, "ci/setup --tests has not installed PyTorch and MPI for Python");
     Path text = folder.resolve("text.txt");

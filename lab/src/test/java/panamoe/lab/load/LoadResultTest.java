@@ -25,7 +25,7 @@ class LoadResultTest {
   void goodIsWhatMetBothTargets() {
     List<RequestResult> outcomes =
         List.of(
-            done(10, 5, 15), // 10 ms from piece to piece, on average
+            done(10, 5, 15), // 10 ms between chunks, on average
             done(11, 5, 15),
             done(10, 5, 16),
             done(10),

@@ -13,7 +13,7 @@ import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The page of a study with made-up numbers. */
+/** Tests the page of a study with made-up numbers. */
 class StudyPageTest {
   private static final String BITS =
       """

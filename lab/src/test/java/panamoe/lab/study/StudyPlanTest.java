@@ -19,7 +19,7 @@ import panamoe.harness.CommandRun;
 import panamoe.io.Words;
 import panamoe.train.RunConfig;
 
-/** The runs of the study and what they cost. */
+/** Tests the study's runs and their estimated times. */
 class StudyPlanTest {
   private static final long TOKENS = 4_096_000;
 

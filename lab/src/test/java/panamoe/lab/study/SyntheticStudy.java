@@ -10,11 +10,11 @@ import panamoe.config.MoeConfig;
 import panamoe.harness.report.StepRecord;
 import panamoe.harness.report.StepRecord.LayerRecord;
 
-/** Metrics of runs that never were: each falls to a given loss. */
+/** Made-up metrics of runs: each falls to a given loss. */
 final class SyntheticStudy {
   static final StudyBudget BUDGET = StudyBudget.full(1);
 
-  /** Bits per byte by which seeds lie apart; their mean is what was given. */
+  /** Difference between seeds in bits per byte; their mean is the given loss. */
   static final double SEEDS_APART = 0.001;
 
   private static final int EVALUATIONS = 12;
@@ -44,7 +44,7 @@ final class SyntheticStudy {
         });
   }
 
-  /** One step record for each evaluation, by which the loss falls along a line. */
+  /** One step record per evaluation, with a linearly falling loss. */
   private static List<StepRecord> steps(StudyRun run, double bits, double dropRate) {
     List<StepRecord> steps = new ArrayList<>();
     for (int i = 1; i <= EVALUATIONS; i++) {

@@ -20,7 +20,7 @@ import panamoe.config.ModelConfig;
 import panamoe.model.KeptLayers;
 import panamoe.train.DistillationConfig;
 
-/** Runs of a few steps, begun, interrupted and gone on with. */
+/** Tests runs of a few steps: started, interrupted and resumed. */
 @Tag("slow")
 class TrainingsTest {
   private static final int STEPS = 200;
@@ -35,7 +35,7 @@ class TrainingsTest {
     Files.writeString(text, randomWords());
   }
 
-  /** As many different words as a tokenizer of the study needs. */
+  /** Enough different words for a tokenizer of the study. */
   private static String randomWords() {
     SplittableRandom random = new SplittableRandom(1);
     StringBuilder words = new StringBuilder();

@@ -9,7 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.io.Words;
 
-/** Every part's rule on both sides of its limits. */
+/** Tests every part's rule on both sides of its limits. */
 class VerdictTest {
   static StudyPart part(String name) {
     return StudyCommand.parts(
@@ -93,8 +93,7 @@ class VerdictTest {
 
   @Test
   void aGapWithinTheSeedsIsSaidToBeOne() {
-    // The deviations of both together, 0.0014, are more than half a per cent of 0.2 and less than
-    // of 2.3.
+    // The combined deviation, 0.0014, is more than half a per cent of 0.2 and less than that of 2.3.
     String bits = "moe-16=2.60 moe-64=%s pyramid=2.6 residual=2.6 pr-moe=%<s";
     assertTrue(numbers("S4", bits.formatted("0.2")).endsWith(", so that chance may decide."));
     assertTrue(numbers("S4", bits.formatted("2.3")).endsWith("together are 0.0014."));
@@ -108,7 +107,7 @@ class VerdictTest {
   void droppedRoutesAreNotSent() {
     String sent = "moe-16=2.4/0.5 top-2=2.35 residual=2.36";
     StudyTable table = part("S3").finding(SyntheticStudy.results(sent)).table();
-    // Two ways of hidden * 4 bytes; half is dropped, one expert, or two.
+    // Two ways of hidden * 4 bytes, for one or two experts, with half of the routes dropped.
     int bytes = 2 * Shapes.HIDDEN * 4;
     assertEquals(String.valueOf(bytes / 2), table.rows().get(0).getLast());
     assertEquals(String.valueOf(2 * bytes), table.rows().get(1).getLast());
