@@ -45,7 +45,8 @@ class ExchangeSimulationTest {
   }
 
   /**
-   * Eight tokens per device on 64 devices: most pairs exchange nothing, and flat is the faster exchange.
+   * Eight tokens per device on 64 devices: most pairs exchange nothing, and flat is the faster
+   * exchange.
    */
   @Test
   void fewTokensAreFewMessages() {

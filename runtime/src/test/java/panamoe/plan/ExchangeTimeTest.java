@@ -59,7 +59,10 @@ class ExchangeTimeTest {
     assertEquals(Math.min(flat, hierarchical), microseconds(ranks, bytes, Strategy.AUTO), 1e-9);
   }
 
-  /** Each of 2 ranks sends its only row to the other with probability 1/2: at least one of both with 3/4. */
+  /**
+   * Each of 2 ranks sends its only row to the other with probability 1/2: at least one of both with
+   * 3/4.
+   */
   @Test
   void aRankThatGetsNoRowGetsNoMessage() {
     double row = 8192;

@@ -47,7 +47,8 @@ class TwinCommandTest {
   }
 
   /**
-   * Checks the Trace Event Format of complete events and metadata, and that the spans of a track are ordered and disjoint.
+   * Checks the Trace Event Format of complete events and metadata, and that the spans of a track
+   * are ordered and disjoint.
    *
    * @return where the last span of each track ends, in microseconds
    */

@@ -95,7 +95,8 @@ class LlamaRunTest {
   }
 
   /**
-   * Sequences of several lengths, decoded as a batch. In bfloat16 a token uses every expert, so that rounding does not change the choice.
+   * Sequences of several lengths, decoded as a batch. In bfloat16 a token uses every expert, so
+   * that rounding does not change the choice.
    */
   @ParameterizedTest
   @CsvSource({
@@ -224,9 +225,7 @@ class LlamaRunTest {
     assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
   }
 
-  /**
-   * A model trained from scratch, on bytes without merges, and with a trained tokenizer.
-   */
+  /** A model trained from scratch, on bytes without merges, and with a trained tokenizer. */
   @ParameterizedTest
   @ValueSource(ints = {ByteTokenizer.SIZE, 262})
   void opensWhatExportWrites(int vocabulary) throws Exception {

@@ -44,7 +44,8 @@ final class OurLayer {
   }
 
   /**
-   * Asserts that {@code library} answers requests, also after changes of tokens and weights, and refuses bfloat16.
+   * Asserts that {@code library} answers requests, also after changes of tokens and weights, and
+   * refuses bfloat16.
    */
   static void isAskedOf(PeerLibrary library) throws Exception {
     PeerRequest.Work two =

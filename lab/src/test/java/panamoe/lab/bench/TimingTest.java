@@ -26,7 +26,8 @@ class TimingTest {
 
   @Test
   void aBurstIsHeldAgainstTheCeilingsOfItsMoment() {
-    // Memory at full, half and full speed again. Calls slow down accordingly; the last one is slow by itself.
+    // Memory at full, half and full speed again. Calls slow down accordingly; the last one is slow
+    // by itself.
     Timing timing =
         new Timing(
             List.of(

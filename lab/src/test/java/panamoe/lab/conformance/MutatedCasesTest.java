@@ -26,7 +26,8 @@ import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
 
 /**
- * Tests that a case with changed shapes or settings passes or fails with a message, never with a raw exception.
+ * Tests that a case with changed shapes or settings passes or fails with a message, never with a
+ * raw exception.
  */
 class MutatedCasesTest {
   private static final ObjectMapper JSON = new ObjectMapper();

@@ -18,7 +18,8 @@ import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.replay.GoldenFile;
 
 /**
- * Replays all recorded cases of this project on every backend under test: {@code -Dpanamoe.test.backends}.
+ * Replays all recorded cases of this project on every backend under test: {@code
+ * -Dpanamoe.test.backends}.
  */
 class RecordedCasesTest {
   static Path folder() {

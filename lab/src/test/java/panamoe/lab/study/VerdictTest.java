@@ -93,7 +93,8 @@ class VerdictTest {
 
   @Test
   void aGapWithinTheSeedsIsSaidToBeOne() {
-    // The combined deviation, 0.0014, is more than half a per cent of 0.2 and less than that of 2.3.
+    // The combined deviation, 0.0014, is more than half a per cent of 0.2 and less than that of
+    // 2.3.
     String bits = "moe-16=2.60 moe-64=%s pyramid=2.6 residual=2.6 pr-moe=%<s";
     assertTrue(numbers("S4", bits.formatted("0.2")).endsWith(", so that chance may decide."));
     assertTrue(numbers("S4", bits.formatted("2.3")).endsWith("together are 0.0014."));
