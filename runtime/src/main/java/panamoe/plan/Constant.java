@@ -40,15 +40,14 @@ public record Constant(double value, String unit, Kind kind, String source) {
   public Constant {
     Require.that(
         value > 0 && !Double.isInfinite(value), "the value is %s, expected more than 0", value);
-    if (unit == null || kind == null || source == null || source.isBlank()) {
-      throw new IllegalArgumentException("a constant needs a unit, a kind and a source");
-    }
+    Require.present("a constant's kind", kind);
     requirePrintable("a unit", unit);
     requirePrintable("a source", source);
   }
 
-  /** Refuses control characters, which a terminal would obey. */
+  /** Refuses nothing, and control characters, which a terminal would obey. */
   static void requirePrintable(String what, String text) {
+    Require.that(text != null && !text.isBlank(), "%s is missing", what);
     Require.that(
         !text.chars().anyMatch(Character::isISOControl), "%s has a control character", what);
   }

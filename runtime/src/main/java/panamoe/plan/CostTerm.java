@@ -60,7 +60,6 @@ public enum CostTerm {
     return meaning;
   }
 
-  /** The JSON key. */
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);

@@ -89,10 +89,11 @@ public record ExchangeSimulation(Node node, Topology topology, Strategy strategy
   }
 
   public ExchangeSimulation {
-    if (topology.ranks() > MOST) {
-      throw new IllegalArgumentException(
-          "a twin has a thread for each device and at most " + MOST + ", not " + topology.ranks());
-    }
+    Require.that(
+        topology.ranks() <= MOST,
+        "a twin has a thread for each device and at most %s, not %s",
+        MOST,
+        topology.ranks());
     Require.that(strategy != Strategy.AUTO, "a twin needs a flat or hierarchical exchange");
     if (devicesOnNode(node, topology) % topology.tensorDegree() != 0) {
       throw Require.refusal(

@@ -33,7 +33,6 @@ record ExpertLoad(double[] chosen, int topK, int degree) {
     return new ExpertLoad(of, topK, degree);
   }
 
-  /** The share of routes that are dropped. */
   double dropped() {
     return Math.max(0, 1 - Arrays.stream(chosen).sum() / topK);
   }

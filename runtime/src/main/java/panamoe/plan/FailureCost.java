@@ -105,7 +105,6 @@ public record FailureCost(double meanHours) {
     return new System(mean, checkpoint, RESTART.value() + checkpoint);
   }
 
-  /** The constants of these predictions, by name. */
   public static Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("disk_bandwidth", DISK);

@@ -12,14 +12,6 @@ import panamoe.io.Require;
  */
 public record Machine(String name, String processor, int processors, String device) {
   public Machine {
-    if (name == null
-        || name.isBlank()
-        || processor == null
-        || processor.isBlank()
-        || device == null
-        || device.isBlank()) {
-      throw new IllegalArgumentException("a machine needs a name, a processor and a device");
-    }
     Constant.requirePrintable("a machine's name", name);
     Constant.requirePrintable("a machine's processor", processor);
     Constant.requirePrintable("a machine's device", device);

@@ -31,7 +31,6 @@ public record Node(
     Link near,
     Link far,
     Copy copy) {
-  /** The built-in nodes by name. */
   public static final Map<String, Node> KNOWN = known();
 
   private static final int MOST_DEVICES = 1024;
@@ -70,20 +69,16 @@ public record Node(
   }
 
   public Node {
-    Require.that(name != null && !name.isBlank(), "a node needs a name");
     Constant.requirePrintable("a node's name", name);
-    if (devices < 1 || devices > MOST_DEVICES) {
-      throw new IllegalArgumentException(
-          "a node has " + devices + " devices, expected 1 to " + MOST_DEVICES);
-    }
-    if (flops == null || near == null || far == null || copy == null) {
-      throw new IllegalArgumentException("a node needs flops, near, far and copy");
-    }
+    Require.between("a node's number of devices", devices, 1, MOST_DEVICES);
+    Require.present("flops", flops);
+    Require.present("near", near);
+    Require.present("far", far);
+    Require.present("copy", copy);
     Quantity.BYTES.require("memory", memory);
     Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);
   }
 
-  /** All constants by name. */
   public Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("memory", memory);

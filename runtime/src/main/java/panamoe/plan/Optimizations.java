@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import panamoe.comm.exchange.Strategy;
+import panamoe.io.Require;
 
 /**
  * The optimizations of a serving or training system.
@@ -40,10 +41,11 @@ public record Optimizations(
    * @throws IllegalArgumentException if {@code parts} is out of range
    */
   public Optimizations overlapping(int parts) {
-    if (parts < 0 || parts > MOST_PARTS) {
-      throw new IllegalArgumentException(
-          "the overlap is " + parts + ", expected 0 to " + MOST_PARTS + " parts");
-    }
+    Require.that(
+        parts >= 0 && parts <= MOST_PARTS,
+        "the overlap is %s, expected 0 to %s parts",
+        parts,
+        MOST_PARTS);
     return new Optimizations(exchange, coordinated, skipsEmpty, parts);
   }
 }

@@ -31,21 +31,16 @@ public record Paper(Efficiency efficiency) {
    * @param without step times without each optimization that the point uses
    */
   public record Prediction(PaperPoint point, StepTime time, List<Without> without) {
-    /** Relative error of the prediction. */
     public double error() {
       return time.seconds() / point.seconds() - 1;
     }
   }
 
-  /**
-   * @param seconds of a step without it
-   */
   public record Without(String optimization, double seconds) {}
 
   /** The smallest number of GPUs that a model fits on. */
   public record Fewest(String model, int published, int predicted) {}
 
-  /** Fits the constants. */
   public static Paper fitted() {
     return new Paper(efficiency(LeastSquares.fit(Paper::errors, START)));
   }
@@ -80,7 +75,6 @@ public record Paper(Efficiency efficiency) {
         point, point.predict(efficiency, Optimizations.PAPER), point.ablation(efficiency));
   }
 
-  /** Predictions of all points. */
   public List<Prediction> predictions() {
     return PaperPoint.ALL.stream().map(point -> predict(point, efficiency)).toList();
   }
@@ -90,7 +84,6 @@ public record Paper(Efficiency efficiency) {
     return predict(PaperPoint.STUDENT, efficiency);
   }
 
-  /** The paper's other claims. */
   public PaperClaims claims() {
     return new PaperClaims(this);
   }
@@ -110,7 +103,6 @@ public record Paper(Efficiency efficiency) {
     return new Fewest(model, published, predicted);
   }
 
-  /** The constants of the predictions, by name. */
   public Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>(efficiency.constants());
     all.putAll(PaperPoint.NODE.constants());

@@ -18,7 +18,6 @@ public final class PaperClaims {
     this.baseline = PyTorchMoe.fitted(paper.efficiency());
   }
 
-  /** The constants that only these predictions use, by name. */
   public Map<String, Constant> constants() {
     return baseline.constants();
   }
@@ -50,12 +49,10 @@ public final class PaperClaims {
    * @param stages PyTorch first; each later one adds an optimization
    */
   public record Speedup(PaperPoint point, double published, List<Without> stages) {
-    /** The published speedup. */
     public double publishedTimes() {
       return published / point.seconds();
     }
 
-    /** The predicted speedup. */
     public double times() {
       return stages.getFirst().seconds() / stages.getLast().seconds();
     }
@@ -71,7 +68,6 @@ public final class PaperClaims {
     }
   }
 
-  /** Speedups of all points. */
   public List<Speedup> speedups() {
     return PyTorchMoe.PUBLISHED_MS.entrySet().stream()
         .map(

@@ -35,16 +35,11 @@ public record PaperTraining(Efficiency efficiency) {
     }
   }
 
-  /**
-   * @param time of a step
-   */
   public record Prediction(Point point, StepTime time) {
-    /** Predicted sequences/s. */
     public double samples() {
       return point.batch / time.seconds();
     }
 
-    /** Relative error of the prediction. */
     public double error() {
       return samples() / point.samples - 1;
     }

@@ -27,7 +27,6 @@ public record Plan(
     StepTime time,
     TrainConfig training,
     FailureCost.Loss loss) {
-  /** Seconds of a day. */
   public static final double DAY = 24 * 3600;
 
   public int devices() {
@@ -51,12 +50,10 @@ public record Plan(
     return training == null ? devices() / tokensPerSecond() : devices() * seconds();
   }
 
-  /** Days of the whole run. */
   public double days() {
     return seconds() / DAY;
   }
 
-  /** Device-hours of the whole run. */
   public double deviceHours() {
     return devices() * days() * 24;
   }

@@ -16,7 +16,6 @@ public sealed interface PlanObjective permits ServingObjective, TrainingObjectiv
   /** Sequences per data rank in serving; sequences per step of all ranks in training. */
   long batch();
 
-  /** Tokens of a sequence. */
   int context();
 
   /**

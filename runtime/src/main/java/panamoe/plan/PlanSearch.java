@@ -45,12 +45,10 @@ public record PlanSearch(String name, Cluster cluster, PlanObjective objective) 
    * @param misfits sizes of the cluster on which no plan fits
    */
   public record Found(List<Plan> front, List<Misfit> misfits) {
-    /** The plan with the least time. */
     public Plan fastest() {
       return PlanSearch.fastest(front).orElseThrow();
     }
 
-    /** The cheapest plan. */
     public Plan cheapest() {
       return front.stream().min(Comparator.comparingDouble(Plan::deviceSeconds)).orElseThrow();
     }
@@ -66,11 +64,6 @@ public record PlanSearch(String name, Cluster cluster, PlanObjective objective) 
    *     divide
    */
   public record Misfit(int devices, MemoryParts least) {}
-
-  /** Searches without progress reports; see {@link #find(DoubleConsumer)}. */
-  public Found find() {
-    return find(_ -> {});
-  }
 
   /**
    * Evaluates every plan.

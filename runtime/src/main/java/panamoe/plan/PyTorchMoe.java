@@ -72,7 +72,6 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     return NamedModels.of(model).blocks().stream().filter(block -> block.experts() > 0).count();
   }
 
-  /** The constants that only these predictions use, by name. */
   Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("pytorch_layer", layer);

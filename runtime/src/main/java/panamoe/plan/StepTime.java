@@ -25,17 +25,14 @@ public record StepTime(Map<CostTerm, Double> terms, double dropped) {
     return new StepTime(terms, dropped);
   }
 
-  /** Seconds of the whole step. */
   public double seconds() {
     return terms.values().stream().mapToDouble(Double::doubleValue).sum();
   }
 
-  /** The largest term. */
   public CostTerm largest() {
     return Collections.max(terms.entrySet(), Map.Entry.comparingByValue()).getKey();
   }
 
-  /** Milliseconds by term. */
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     terms.forEach((term, seconds) -> json.put(term.toString(), 1e3 * seconds));

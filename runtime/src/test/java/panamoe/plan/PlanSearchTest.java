@@ -44,7 +44,7 @@ class PlanSearchTest {
   }
 
   private static String tooSlow(PlanSearch search, double seconds) {
-    Found found = search.find();
+    Found found = search.find(_ -> {});
     return refusal(() -> search.within(seconds, found));
   }
 
@@ -56,7 +56,7 @@ class PlanSearchTest {
   @Test
   void nothingBeatsTheFront() {
     PlanSearch search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 8);
-    List<Plan> front = search.find().front();
+    List<Plan> front = search.find(_ -> {}).front();
     List<Plan> all = new ArrayList<>();
     try (LanguageModel model = new LanguageModel(search.objective().config())) {
       for (int ranks : List.of(1, 2, 4, 8, 16)) {
@@ -123,7 +123,7 @@ class PlanSearchTest {
   @Test
   void everyPlanFitsAndIsFastEnough() {
     PlanSearch search = search("24B+MoE-128", "dgx-a100:64", 8);
-    Found found = search.within(0.04, search.find());
+    Found found = search.within(0.04, search.find(_ -> {}));
     assertFalse(found.front().isEmpty());
     for (Plan plan : found.front()) {
       assertTrue(plan.memory().total() <= search.objective().times().room());
@@ -138,8 +138,8 @@ class PlanSearchTest {
     assertEquals(
         "47B+MoE-128 does not fit on dgx-a100-40:64: a device needs 80.0 GB, of which 71.9 GB are"
             + " weights, and has room for 38.7 GB; it fits on dgx-a100-40:256",
-        refusal(() -> search("47B+MoE-128", "dgx-a100-40:64", 8).find()));
-    String part = refusal(() -> search("8B+PR-MoE-64/128", "dgx-a100:4", 8).find());
+        refusal(() -> search("47B+MoE-128", "dgx-a100-40:64", 8).find(_ -> {})));
+    String part = refusal(() -> search("8B+PR-MoE-64/128", "dgx-a100:4", 8).find(_ -> {}));
     assertTrue(part.endsWith("; it fits on dgx-a100:8"), part);
     Node a100 = Node.KNOWN.get("dgx-a100");
     Node own =
@@ -152,10 +152,10 @@ class PlanSearchTest {
             a100.near(),
             a100.far(),
             a100.copy());
-    String file = refusal(() -> search("8B+PR-MoE-64/128", new Cluster(own, 4), 8).find());
+    String file = refusal(() -> search("8B+PR-MoE-64/128", new Cluster(own, 4), 8).find(_ -> {}));
     assertTrue(
         file.endsWith("; it fits on 8 devices (\"cards\": 8 in the file of the cluster)"), file);
-    String many = refusal(() -> search("1.3B", "dgx-h100:8", 4096).find());
+    String many = refusal(() -> search("1.3B", "dgx-h100:8", 4096).find(_ -> {}));
     assertTrue(
         many.contains(" are keys and values, and has room for 77.0 GB; take devices with"), many);
     String slow = tooSlow(search("24B+MoE-128", "dgx-a100:32", 8), 0.024);
@@ -196,7 +196,7 @@ class PlanSearchTest {
 
   @Test
   void denseModelsArePlannedToo() {
-    Found found = search("6.7B", "dgx-h100:16", 8).find();
+    Found found = search("6.7B", "dgx-h100:16", 8).find(_ -> {});
     assertEquals(1, found.smallest().devices());
     for (Plan plan : found.front()) {
       assertEquals(1, plan.topology().expertDegree());

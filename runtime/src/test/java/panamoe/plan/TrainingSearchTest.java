@@ -42,7 +42,7 @@ class TrainingSearchTest {
   }
 
   private static String tooSlow(PlanSearch search, double seconds) {
-    Found found = search.find();
+    Found found = search.find(_ -> {});
     return refusal(() -> search.within(seconds, found));
   }
 
@@ -53,7 +53,7 @@ class TrainingSearchTest {
   @Test
   void everyPlanFitsAndMoreDevicesAreFaster() {
     PlanSearch search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
-    Found found = search.find();
+    Found found = search.find(_ -> {});
     List<Plan> front = found.front();
     assertTrue(front.size() > 1);
     for (Plan plan : front) {
@@ -99,7 +99,7 @@ class TrainingSearchTest {
     // Dropless, because a small micro-batch that drops more routes takes less time.
     ModelConfig dropless = TrainingStepTest.dropless(NamedModels.of("350M+PR-MoE-32/64"));
     PlanSearch search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
-    Plan best = search.find().fastest();
+    Plan best = search.find(_ -> {}).fastest();
     assertEquals(8, best.devices());
     for (int tensor : List.of(1, 2, 4, 8)) {
       for (int degree : List.of(1, 2, 4, 8)) {
@@ -129,7 +129,7 @@ class TrainingSearchTest {
 
   @Test
   void whatIsTooLargeIsNamedWithWhatWouldDo() {
-    String large = refusal(() -> search("8B+MoE-128", "dgx-a100-40:16", 64, null).find());
+    String large = refusal(() -> search("8B+MoE-128", "dgx-a100-40:16", 64, null).find(_ -> {}));
     assertTrue(
         large.startsWith("8B+MoE-128 cannot be trained on dgx-a100-40:16: a device needs "), large);
     assertTrue(
@@ -144,10 +144,10 @@ class TrainingSearchTest {
 
   @Test
   void aBatchThatDoesNotDivideLeavesDevicesOut() {
-    Found found = search("350M", "dgx-a100:8", 3, null).find();
+    Found found = search("350M", "dgx-a100:8", 3, null).find(_ -> {});
     // Three sequences divide among one data rank alone: up to eight tensor ranks.
     assertEquals(1, found.fastest().topology().dataDegree());
-    Found two = search("350M", "dgx-a100:16", 3, null).find();
+    Found two = search("350M", "dgx-a100:16", 3, null).find(_ -> {});
     assertEquals(16, two.misfits().getLast().devices());
     assertNull(two.misfits().getLast().least());
   }
@@ -155,9 +155,11 @@ class TrainingSearchTest {
   @Test
   void failuresAreCounted() {
     FailureCost faults = new FailureCost(5000);
-    Plan best = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 0)).find().fastest();
-    Plan often = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find().fastest();
-    Plan never = search("350M", "dgx-a100:8", 64, null).find().fastest();
+    Plan best =
+        search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 0)).find(_ -> {}).fastest();
+    Plan often =
+        search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find(_ -> {}).fastest();
+    Plan never = search("350M", "dgx-a100:8", 64, null).find(_ -> {}).fastest();
     assertTrue(best.loss().share() > 0 && best.loss().share() < often.loss().share());
     assertTrue(never.days() < best.days());
     assertEquals(1, often.checkpointEvery());

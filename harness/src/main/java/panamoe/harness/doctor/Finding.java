@@ -23,7 +23,6 @@ record Finding(String topic, String found, boolean required, String advice) {
     return new Finding(topic, found.orElse(null), false, found.isPresent() ? null : advice);
   }
 
-  /** A fact about the machine. */
   static Finding fact(String topic, String found) {
     return new Finding(topic, found, false, null);
   }

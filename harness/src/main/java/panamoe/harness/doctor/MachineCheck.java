@@ -130,7 +130,6 @@ final class MachineCheck {
         "--format=csv,noheader");
   }
 
-  /** A program's name and version. */
   private static Optional<String> version(String... command) {
     return Tool.ask(VERSION, command).map(version -> command[0] + " " + version);
   }

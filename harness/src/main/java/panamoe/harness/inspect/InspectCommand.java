@@ -25,7 +25,6 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code panamoe inspect}. */
 @Command(
     name = "inspect",
     mixinStandardHelpOptions = true,

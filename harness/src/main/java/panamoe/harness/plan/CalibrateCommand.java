@@ -13,7 +13,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe plan calibrate}. */
 @Command(
     name = "calibrate",
     mixinStandardHelpOptions = true,

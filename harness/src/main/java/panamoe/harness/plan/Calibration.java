@@ -13,6 +13,7 @@ import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.probe.Ceilings;
 import panamoe.harness.probe.Roofline;
 import panamoe.io.Count;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.plan.Cluster;
@@ -48,16 +49,12 @@ final class Calibration implements AutoCloseable {
     Communicator world = ranks.world();
     int nodes = (int) LongStream.of(world.allGather(world.node())).distinct().count();
     this.onNode = world.size() / nodes;
-    if (world.size() % nodes != 0) {
-      throw new IllegalArgumentException(
-          Count.of(world.size(), "rank") + " are not spread evenly over " + nodes + " nodes");
-    }
-    if (!backend.name().equals("cpu") && world.size() > 1) {
-      throw new IllegalArgumentException(
-          "--device "
-              + backend.name()
-              + " is measured by one rank; only the CPU is measured by several");
-    }
+    Require.that(
+        world.size() % nodes == 0, "%s ranks are not evenly on %s nodes", world.size(), nodes);
+    Require.that(
+        backend.name().equals("cpu") || world.size() == 1,
+        "--device %s is measured by one rank; only the CPU is measured by several",
+        backend.name());
     this.models = new MeasuredModels(ranks, backend, dtype);
     this.serving = steps.serve() ? MeasuredCosts.ofServing(models) : MeasuredCosts.NONE;
     this.training = steps.train() ? MeasuredCosts.ofTraining(models) : MeasuredCosts.NONE;
@@ -79,7 +76,6 @@ final class Calibration implements AutoCloseable {
     return found;
   }
 
-  /** Warms up the JIT compiler. */
   void warmUp(DoubleConsumer progress) throws InterruptedException {
     Probe.medians(probes(), 1, _ -> progress.accept(0));
   }

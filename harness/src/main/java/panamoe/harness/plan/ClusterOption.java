@@ -54,19 +54,19 @@ final class ClusterOption {
    */
   static Cluster ofThisMachine(String text, MeasuredSteps steps) {
     Cluster known = Cluster.of(text);
-    if (known.machine() == null || known.efficiency() == null) {
-      throw new IllegalArgumentException(
-          "--cluster needs a file of plan calibrate, but " + text + " is not measured");
-    }
+    Require.that(
+        known.machine() != null && known.efficiency() != null,
+        "--cluster needs a file of plan calibrate, but %s is not measured",
+        text);
     if (!isHere(known.machine())) {
       throw Require.refusal(
           "%s is a calibration of another machine, %s, and does not predict runs on %s",
           text, known.machine(), Calibration.here(known.machine().device()));
     }
-    if (steps.train() && known.training() == null) {
-      throw new IllegalArgumentException(
-          text + " has no steps of training; calibrate this machine again");
-    }
+    Require.that(
+        !steps.train() || known.training() != null,
+        "%s has no steps of training; calibrate this machine again",
+        text);
     return known;
   }
 

@@ -34,7 +34,6 @@ final class DescribedModelOptions {
       description = "Instead of MODEL: a config.json as for train --config.")
   private Path config;
 
-  /** True if no model is given. */
   boolean none() {
     return given() == 0;
   }
@@ -48,7 +47,6 @@ final class DescribedModelOptions {
     return Stream.<Object>of(model, named, config).filter(Objects::nonNull).count();
   }
 
-  /** The model as given on the command line. */
   String name() {
     return config != null ? config.toString() : model != null ? model : named;
   }

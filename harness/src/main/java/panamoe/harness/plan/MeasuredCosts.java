@@ -42,12 +42,8 @@ record MeasuredCosts(List<Cost> costs) {
     }
   }
 
-  /** No costs. */
   static final MeasuredCosts NONE = new MeasuredCosts(List.of());
 
-  /**
-   * @param models closed by the caller
-   */
   static MeasuredCosts ofServing(MeasuredModels models) {
     return new MeasuredCosts(
         List.of(
@@ -85,9 +81,6 @@ record MeasuredCosts(List<Cost> costs) {
                 models.decode(MeasuredModels.everyLayer(128, 6, 64, 4), 8))));
   }
 
-  /**
-   * @param models closed by the caller
-   */
   static MeasuredCosts ofTraining(MeasuredModels models) {
     // With few tokens, launches and weights take most of the time.
     return new MeasuredCosts(
@@ -114,7 +107,6 @@ record MeasuredCosts(List<Cost> costs) {
                 models.train(MeasuredModels.dense(512, 3), 4, 256))));
   }
 
-  /** The probe of each cost. */
   List<Probe> probes() {
     return costs.stream().map(Cost::probe).toList();
   }

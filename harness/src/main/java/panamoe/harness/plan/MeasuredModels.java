@@ -33,9 +33,6 @@ record MeasuredModels(
   private static final int LENGTH = 40; // tokens of a decoded sequence
   private static final int MOST_STEPS = 1_000_000;
 
-  /**
-   * @param dtype of weights and activations
-   */
   MeasuredModels(Ranks ranks, Backend backend, DType dtype) {
     this(ranks, backend, dtype, new LinkedHashMap<>(), new ArrayList<>());
   }

@@ -1,6 +1,5 @@
 package panamoe.harness.plan;
 
-/** The kinds of steps to measure. */
 enum MeasuredSteps {
   ALL,
   SERVING,

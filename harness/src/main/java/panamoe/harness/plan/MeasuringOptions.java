@@ -34,7 +34,6 @@ final class MeasuringOptions {
     return dtype.dtype();
   }
 
-  /** Refuses an invalid number of ranks. */
   void check() {
     if (ranks != null) {
       shared.require(

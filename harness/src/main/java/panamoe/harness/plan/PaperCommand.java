@@ -6,7 +6,6 @@ import panamoe.plan.Paper;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/** {@code panamoe plan paper}. */
 @Command(
     name = "paper",
     mixinStandardHelpOptions = true,

@@ -17,7 +17,6 @@ import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
 
-/** The report of {@code plan paper}. */
 final class PaperReport {
   /** A model's time without an optimization. */
   private record LeftOut(Prediction with, Paper.Without without) {}

@@ -63,7 +63,6 @@ record PlanPage(PlanReport report) {
     return Html.page(report.title(), body);
   }
 
-  /** A plot of one number by another. */
   static String figure(String y, String x, List<Curve> curves, String caption) {
     LineChart chart = new LineChart(y, x, curves, 0, 0);
     return Html.figure(chart.draw(y + " by " + x), caption);

@@ -32,12 +32,10 @@ interface PlanReport {
   /** The cost of skew; null if not requested. */
   SkewTable skew();
 
-  /** What the search plans. */
   default PlanObjective objective() {
     return search().objective();
   }
 
-  /** One line for headings. */
   String title();
 
   /** Adds the settings of this kind of plan. */
@@ -47,7 +45,6 @@ interface PlanReport {
     return plan.toJson();
   }
 
-  /** The command that runs a plan. */
   String launch(Plan plan);
 
   /** The relation of that command to the fastest plan, such as "served by". */
@@ -56,7 +53,6 @@ interface PlanReport {
   /** Columns of a plan in addition to degrees and memory. */
   List<Column<Plan>> columns();
 
-  /** More tables, by heading. */
   default Map<String, Table<Plan>> more() {
     return Map.of();
   }
@@ -151,7 +147,6 @@ interface PlanReport {
     return String.join(", ", best);
   }
 
-  /** Milliseconds by term. */
   private Table<Plan> terms() {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(devices());
@@ -162,7 +157,6 @@ interface PlanReport {
     return new Table<>(columns, found().front());
   }
 
-  /** A column of milliseconds for each term. */
   static <R> List<Column<R>> columns(Collection<CostTerm> terms, Function<R, StepTime> time) {
     return terms.stream()
         .map(
@@ -172,7 +166,6 @@ interface PlanReport {
         .toList();
   }
 
-  /** Gigabytes per device by part. */
   private Table<Plan> memory() {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(devices());
@@ -221,7 +214,6 @@ interface PlanReport {
     return Words.of("%7d%s", misfit.devices(), why);
   }
 
-  /** The first column of every table. */
   static Column<Plan> devices() {
     return Column.of("devices", "%5d", Plan::devices);
   }

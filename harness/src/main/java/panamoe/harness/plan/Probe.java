@@ -13,7 +13,6 @@ interface Probe {
   /** The median step in seconds, valid on rank 0. */
   double seconds() throws InterruptedException;
 
-  /** The cost model's prediction. */
   StepTime predicted(Node node, Efficiency efficiency);
 
   /** The cost model's prediction on a calibrated cluster. */

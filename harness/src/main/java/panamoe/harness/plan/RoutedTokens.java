@@ -38,7 +38,6 @@ final class RoutedTokens implements RouteObserver {
     return seen == each * rows.length;
   }
 
-  /** Rows from each data rank to each expert. */
   long[][] rows() {
     return rows;
   }

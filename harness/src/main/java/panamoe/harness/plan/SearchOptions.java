@@ -69,7 +69,6 @@ final class SearchOptions {
           "Also write an HTML page with plots of the plans to this file, which must not exist.")
   Path html; // null for no page
 
-  /** Refuses invalid options before the search. */
   void check() {
     shared.require(model.one(), "give one of MODEL and --config");
     if (html != null) {
@@ -132,7 +131,6 @@ final class SearchOptions {
     return skew == null ? null : SkewTable.of(search, tokens);
   }
 
-  /** Writes the page if {@code --html} is given. */
   void write(PlanReport report) throws IOException {
     if (html != null) {
       String page = new PlanPage(report).html();

@@ -22,7 +22,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe plan serve}. */
 @Command(
     name = "serve",
     customSynopsis = "panamoe plan serve [OPTIONS] MODEL --cluster=CLUSTER",

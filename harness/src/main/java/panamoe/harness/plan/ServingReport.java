@@ -107,7 +107,6 @@ record ServingReport(
                 "The cost of lower latency, over all numbers of devices."));
   }
 
-  /** Device-hours per million tokens. */
   private static double deviceHours(Plan plan) {
     return plan.deviceSeconds() * PER_MILLION_IN_HOURS;
   }

@@ -3,6 +3,7 @@ package panamoe.harness.plan;
 import java.util.List;
 import panamoe.comm.exchange.Strategy;
 import panamoe.harness.ComputeType;
+import panamoe.io.Require;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
 import panamoe.plan.ExchangeTime;
@@ -19,13 +20,9 @@ record SimulatedStep(
   private static final long MOST_TOKENS = 1 << 16;
 
   SimulatedStep {
-    if (tokens < 1 || tokens > MOST_TOKENS) {
-      throw new IllegalArgumentException(
-          "--tokens is " + tokens + ", expected 1 to " + MOST_TOKENS);
-    }
+    Require.between("--tokens", tokens, 1, MOST_TOKENS);
   }
 
-  /** Rows per data rank. */
   long rows() {
     return tokens * layer.topK();
   }

@@ -44,7 +44,6 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
     return json;
   }
 
-  /** The caption of the table. */
   String caption() {
     return Words.of(
         "Skew in the last MoE layer: routes that a capacity factor drops, with %,d tokens per rank, and load of the fullest of %,d ranks over the mean, by expert replicas per rank.",

@@ -21,7 +21,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe plan train}. */
 @Command(
     name = "train",
     customSynopsis = "panamoe plan train [OPTIONS] MODEL --cluster=CLUSTER --tokens=N",
@@ -142,10 +141,10 @@ final class TrainingPlanCommand implements Callable<Integer> {
     Require.that(
         checkpointEvery == null || mtbf != null,
         "--checkpoint-every needs --mtbf, the mean hours between failures of a device");
-    if (checkpointEvery != null && checkpointEvery < 1) {
-      throw new IllegalArgumentException(
-          "--checkpoint-every is " + checkpointEvery + ", expected 1 or more steps");
-    }
+    Require.that(
+        checkpointEvery == null || checkpointEvery >= 1,
+        "--checkpoint-every is %s, expected 1 or more steps",
+        checkpointEvery);
     Cluster cluster = options.cluster();
     ModelConfig model = options.described();
     StepModel times = options.times(cluster, ClusterOption.training(cluster), model);
@@ -168,10 +167,10 @@ final class TrainingPlanCommand implements Callable<Integer> {
    * @param given settings that options override; null for a model alone
    */
   private RunConfig run(ModelConfig model, RunConfig given) {
-    if (given != null && given.distillation() != null) {
-      throw new IllegalArgumentException(
-          options.model.name() + " has a distillation; training with a teacher is not planned");
-    }
+    Require.that(
+        given == null || given.distillation() == null,
+        "%s has a distillation; training with a teacher is not planned",
+        options.model.name());
     TrainConfig settings = given == null ? null : given.training();
     long sequences = batch != null ? batch : settings == null ? BATCH : settings.batch();
     int length = options.context(settings == null ? model.context() : settings.sequence());

@@ -19,7 +19,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe twin}. */
 @Command(
     name = "twin",
     customSynopsis = "panamoe twin [OPTIONS] MODEL --cluster=CLUSTER",

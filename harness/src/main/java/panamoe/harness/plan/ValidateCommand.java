@@ -12,7 +12,6 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code panamoe plan validate}. */
 @Command(
     name = "validate",
     mixinStandardHelpOptions = true,

@@ -21,9 +21,6 @@ import panamoe.tensor.DType;
 record Validation(Ranks ranks, Backend backend, DType dtype, MeasuredSteps steps) {
   private static final int ROUNDS = 5;
 
-  /**
-   * @param batch sequences per rank
-   */
   private record Case(String name, int batch, Probe probe) {}
 
   private List<Case> cases(MeasuredModels models) {

@@ -19,7 +19,6 @@ record ValidationRow(String model, int ranks, int batch, double measured, StepTi
           "%-28s %5s %5s %9s %9s %7s  %s",
           "a step of", "ranks", "seqs", "ms", "model", "error", "of which, ms");
 
-  /** Relative error of the prediction. */
   double error() {
     return predicted.seconds() / measured - 1;
   }

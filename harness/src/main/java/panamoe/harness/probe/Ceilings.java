@@ -25,7 +25,6 @@ public record Ceilings(
     double readGbytesPerS,
     int threads,
     Double copyGbytesPerS) {
-  /** The maximum of each rate. */
   public Ceilings higher(Ceilings other) {
     return new Ceilings(
         Math.max(fmaF32Gflops, other.fmaF32Gflops),
