@@ -10,7 +10,7 @@ module panamoe.runtime {
   requires java.management;
   requires jdk.jfr;
   requires jdk.management;
-  requires static com.fasterxml.jackson.databind; // for files and JSON
+  requires static tools.jackson.databind; // for files and JSON
   requires static jcuda; // for run-time kernels
   requires panamoe.bindings;
 
@@ -80,11 +80,11 @@ module panamoe.runtime {
 
   // Jackson reads and writes what config.json and a model's heat.json have.
   opens panamoe.backend to
-      com.fasterxml.jackson.databind;
+      tools.jackson.databind;
   opens panamoe.checkpoint to
-      com.fasterxml.jackson.databind;
+      tools.jackson.databind;
   opens panamoe.config to
-      com.fasterxml.jackson.databind;
+      tools.jackson.databind;
   opens panamoe.open to
-      com.fasterxml.jackson.databind;
+      tools.jackson.databind;
 }

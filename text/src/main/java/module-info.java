@@ -1,6 +1,6 @@
 /** Language models that write text. */
 module panamoe.text {
-  requires com.fasterxml.jackson.databind;
+  requires tools.jackson.databind;
   requires transitive panamoe.api;
   requires panamoe.runtime;
 

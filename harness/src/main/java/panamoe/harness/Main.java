@@ -54,7 +54,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "",
       "The launcher itself knows three more:",
       "  test         Runs every test, native and Java.",
-      "  build        Builds everything, also the native tests and benchmarks.",
+      "  build        Builds the native library and all Java modules.",
       "  clean        Removes everything that was built.",
       "What is missing on this machine it installs; on a terminal it asks before.",
       "With --yes right before or after the command, or PANAMOE_YES=1 in the",

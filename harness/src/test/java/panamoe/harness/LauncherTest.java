@@ -32,7 +32,7 @@ class LauncherTest {
   @CsvSource({
     "clean, --help, 0, Removes everything that was built",
     "clean, now, 2, clean takes no arguments",
-    "build, -h, 0, Builds everything",
+    "build, -h, 0, Builds the native library",
     "test, quick, 2, test takes no arguments",
     "help, test, 0, Runs every test",
   })
@@ -78,7 +78,7 @@ class LauncherTest {
         "ci/maven",
         "#!/bin/sh\nmkdir -p %1$s && >%1$s/classpath\n"
             .formatted(folder.resolve("harness/target")));
-    String said = ended(0, startWithCmake("exit 0"));
+    String said = ended(0, startWithCmake("exit 0", "doctor"));
     assertTrue(
         said.startsWith("panamoe: this checkout was built in another place, and is built anew\n"),
         said);
@@ -90,7 +90,7 @@ class LauncherTest {
   void aLibraryThatIsGoneIsBuiltAnew() throws IOException, InterruptedException {
     buildAnHourAgo();
     Files.delete(folder.resolve("native/build/release/libpanamoe.so"));
-    String said = ended(0, startWithCmake("exit 0"));
+    String said = ended(0, startWithCmake("exit 0", "doctor"));
     assertTrue(said.contains("building the native library") && said.endsWith("started\n"), said);
   }
 
@@ -98,18 +98,30 @@ class LauncherTest {
   void aBuildThatCannotBeConfiguredHasFailed() throws IOException, InterruptedException {
     buildAnHourAgo();
     setTime(folder.resolve("native/abi/gate.cc"), Duration.ofMinutes(30));
-    String said = ended(1, startWithCmake("[ \"$1\" != --preset ]"));
+    String said = ended(1, startWithCmake("[ \"$1\" != --preset ]", "doctor"));
     assertTrue(said.contains("building the native library failed"), said);
   }
 
-  private Process startWithCmake(String script) throws IOException {
+  private Process startWithCmake(String script, String command) throws IOException {
     write("bin/cmake", "#!/bin/sh\n" + script + "\n");
     return start(
         "env",
         "PATH=" + folder.resolve("bin") + ":" + System.getenv("PATH"),
         "bash",
         launcher(),
-        "doctor");
+        command);
+  }
+
+  /**
+   * After another command it has hardly anything to do: the native tests take minutes to compile.
+   */
+  @Test
+  void buildLeavesNativeTestsToThoseWhoRunThem() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    ended(0, startWithCmake("echo \"$@\" >>" + folder.resolve("calls"), "build"));
+    assertEquals(
+        "--preset release\n--build --preset release --target panamoe ceilings_bench\n",
+        Files.readString(folder.resolve("calls")));
   }
 
   @Test

@@ -3,8 +3,6 @@ package panamoe.harness;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +11,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * What each earlier version wrote, and what its commands then said of it, by {@code
@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 class WrittenFilesTest {
   private static final Path WRITTEN = Path.of("src/test/resources/written");
-  private static final JsonMapper JSON = new JsonMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   @TempDir private Path folder;
 
@@ -69,9 +69,9 @@ class WrittenFilesTest {
                 "0",
                 "--json",
                 "--prompt",
-                text.get("prompt").asText(),
+                text.get("prompt").asString(),
                 "--max-tokens",
-                text.get("tokens").asText()));
+                text.get("tokens").asString()));
     assertEquals(text.get("text"), now.get("text"));
     JsonNode score =
         JSON.readTree(

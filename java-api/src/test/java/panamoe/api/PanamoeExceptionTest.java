@@ -11,11 +11,11 @@ import panamoe.api.internal.Failures;
 class PanamoeExceptionTest {
   @Test
   void aJarThatTheClassPathLacksIsNamed() {
-    NoClassDefFoundError bare = new NoClassDefFoundError("com/fasterxml/jackson/databind/JsonNode");
+    NoClassDefFoundError bare = new NoClassDefFoundError("tools/jackson/databind/JsonNode");
     NoClassDefFoundError named = assertThrows(NoClassDefFoundError.class, () -> translate(bare));
     assertEquals(
-        "the class path has no com.fasterxml.jackson.databind.JsonNode: add"
-            + " com.fasterxml.jackson.core:jackson-databind to it",
+        "the class path has no tools.jackson.databind.JsonNode: add"
+            + " tools.jackson.core:jackson-databind to it",
         named.getMessage());
     assertSame(bare, named.getCause());
   }

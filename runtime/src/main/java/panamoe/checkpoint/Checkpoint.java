@@ -1,6 +1,5 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -16,6 +15,7 @@ import panamoe.io.ConfigJson;
 import panamoe.io.PathKind;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * One saved checkpoint: a directory with {@code model.safetensors} and {@code

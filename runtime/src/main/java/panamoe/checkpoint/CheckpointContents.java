@@ -1,11 +1,11 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Map;
 import panamoe.io.Require;
 import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The contents of a checkpoint to be saved. The tensors belong to the caller and are read during

@@ -1,6 +1,5 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -8,6 +7,7 @@ import java.security.MessageDigest;
 import java.util.TreeMap;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
+import tools.jackson.databind.JsonNode;
 
 /** Tells a released model from others without reading all of it, which would take minutes. */
 public final class Fingerprint {

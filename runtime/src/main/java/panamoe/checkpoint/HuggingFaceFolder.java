@@ -2,8 +2,6 @@ package panamoe.checkpoint;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -17,6 +15,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The folder of a released model, as Hugging Face lays it out: {@code config.json} and the weights
@@ -50,7 +50,7 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
       return Optional.empty();
     }
     ObjectNode object = SavedFile.object(config, MAX_JSON_BYTES);
-    return object.path("model_type").isTextual()
+    return object.path("model_type").isString()
         ? Optional.of(new HuggingFaceFolder(path, object))
         : Optional.empty();
   }
@@ -134,13 +134,13 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
     Map<String, String> places = new TreeMap<>();
     for (Map.Entry<String, JsonNode> entry : map.properties()) {
       JsonNode name = entry.getValue();
-      if (!name.isTextual() || !PLAIN.matcher(name.asText()).matches()) {
+      if (!name.isString() || !PLAIN.matcher(name.asString()).matches()) {
         throw new CheckpointException(
             "%s places the tensor %s in %s, which is not the name of a safetensors file in its"
                 + " folder",
             file, entry.getKey(), name);
       }
-      places.put(entry.getKey(), name.asText());
+      places.put(entry.getKey(), name.asString());
     }
     return places;
   }

@@ -1,7 +1,5 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -12,6 +10,8 @@ import java.util.function.DoubleConsumer;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Writes the weights of a folder in Hugging Face's layout, which {@link HuggingFaceFolder} reads.

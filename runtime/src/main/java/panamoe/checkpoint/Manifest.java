@@ -1,9 +1,5 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.IntNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -15,6 +11,10 @@ import panamoe.io.JarVersion;
 import panamoe.io.Require;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.IntNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The content of {@code manifest.json}, the last file that a save writes: sizes and checksums of
@@ -125,7 +125,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   static Manifest read(Path directory) {
     Path path = directory.resolve(FILE_NAME);
     ObjectNode json = SavedFile.object(path, MAX_BYTES);
-    if (!json.path("format").asText().equals(FORMAT)) {
+    if (!json.path("format").asString("").equals(FORMAT)) {
       throw new CheckpointException(
           "%s has the format %s, expected \"%s\"", path, json.path("format"), FORMAT);
     }
@@ -135,7 +135,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
           path, json.path("version"), VERSION);
     }
     ObjectNode unsigned = json.deepCopy();
-    if (!checksum(unsigned.without("sha256")).equals(json.path("sha256").asText())) {
+    if (!checksum(unsigned.without("sha256")).equals(json.path("sha256").asString(""))) {
       throw CheckpointException.damaged(
           path + " was changed: its sha256 is not that of its content");
     }

@@ -1,9 +1,6 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import java.io.ByteArrayInputStream;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -12,6 +9,9 @@ import java.util.List;
 import java.util.Map;
 import panamoe.io.StrictJson;
 import panamoe.io.Words;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
 
 /**
  * The validated JSON header of a safetensors file: every tensor has a readable type and offsets
@@ -44,7 +44,7 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       }
       try (JsonParser in = StrictJson.parser(new ByteArrayInputStream(json))) {
         in.nextToken();
-        while (in.nextToken() == JsonToken.FIELD_NAME) {
+        while (in.nextToken() == JsonToken.PROPERTY_NAME) {
           String name = in.currentName();
           if (name.equals("__metadata__")) {
             readMetadata(in);
@@ -55,7 +55,7 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
         if (in.nextToken() != null) {
           throw bad("its header goes on after the JSON object");
         }
-      } catch (IOException e) {
+      } catch (JacksonException e) {
         throw new CheckpointException(
             file + ": its header is not valid: " + StrictJson.reason(e), e);
       }
@@ -67,20 +67,20 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       return new SafetensorsHeader(byName, metadata);
     }
 
-    private void readMetadata(JsonParser in) throws IOException {
+    private void readMetadata(JsonParser in) {
       if (in.nextToken() != JsonToken.START_OBJECT) {
         throw bad("__metadata__ is not an object");
       }
-      while (in.nextToken() == JsonToken.FIELD_NAME) {
+      while (in.nextToken() == JsonToken.PROPERTY_NAME) {
         String key = in.currentName();
         if (in.nextToken() != JsonToken.VALUE_STRING) {
           throw bad("__metadata__ has a value that is not a string under '" + key + "'");
         }
-        metadata.put(key, in.getText());
+        metadata.put(key, in.getString());
       }
     }
 
-    private void readTensor(JsonParser in, String name) throws IOException {
+    private void readTensor(JsonParser in, String name) {
       if (tensors.size() == maxTensors) {
         throw bad("its header lists more than " + maxTensors + " tensors, the limit (maxTensors)");
       }
@@ -90,7 +90,7 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       String dtype = null;
       long[] shape = null;
       long[] offsets = null;
-      while (in.nextToken() == JsonToken.FIELD_NAME) {
+      while (in.nextToken() == JsonToken.PROPERTY_NAME) {
         String field = in.currentName();
         in.nextToken();
         switch (field) {
@@ -182,15 +182,14 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       }
     }
 
-    private String string(JsonParser in, String name) throws IOException {
+    private String string(JsonParser in, String name) {
       if (in.currentToken() != JsonToken.VALUE_STRING) {
         throw bad(name, "has a dtype that is not a string");
       }
-      return in.getText();
+      return in.getString();
     }
 
-    private long[] wholeNumbers(JsonParser in, String name, String field, int most)
-        throws IOException {
+    private long[] wholeNumbers(JsonParser in, String name, String field, int most) {
       if (in.currentToken() != JsonToken.START_ARRAY) {
         throw bad(name, "has a " + field + " that is not an array");
       }
@@ -201,7 +200,7 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
             in.currentToken() == JsonToken.VALUE_NUMBER_INT
                 && in.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
         if (!whole || in.getLongValue() < 0) {
-          throw bad(name, "has the invalid value " + in.getText() + " in its " + field);
+          throw bad(name, "has the invalid value " + in.getString() + " in its " + field);
         }
         if (count == most) {
           throw bad(name, "has more than " + most + " numbers in its " + field);

@@ -1,7 +1,5 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -13,6 +11,9 @@ import java.util.TreeMap;
 import panamoe.io.Words;
 import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.ObjectWriteContext;
+import tools.jackson.core.json.JsonFactory;
 
 /**
  * Writes safetensors files: tensors sorted by name, the first at a multiple of 8 bytes. Equal
@@ -63,12 +64,12 @@ final class SafetensorsWriter {
   private static ByteBuffer header(Map<String, Elements> sorted, Map<String, String> metadata)
       throws IOException {
     ByteArrayOutputStream json = new ByteArrayOutputStream();
-    try (JsonGenerator out = new JsonFactory().createGenerator(json)) {
+    try (JsonGenerator out = new JsonFactory().createGenerator(ObjectWriteContext.empty(), json)) {
       out.writeStartObject();
       if (!metadata.isEmpty()) {
-        out.writeObjectFieldStart("__metadata__");
+        out.writeObjectPropertyStart("__metadata__");
         for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
-          out.writeStringField(entry.getKey(), entry.getValue());
+          out.writeStringProperty(entry.getKey(), entry.getValue());
         }
         out.writeEndObject();
       }
@@ -79,8 +80,8 @@ final class SafetensorsWriter {
           throw new IllegalArgumentException(
               "tensor " + entry.getKey() + " is packed; write its unpacked origin");
         }
-        out.writeObjectFieldStart(entry.getKey());
-        out.writeStringField("dtype", tensor.dtype().safetensorsName());
+        out.writeObjectPropertyStart(entry.getKey());
+        out.writeStringProperty("dtype", tensor.dtype().safetensorsName());
         writeArray(out, "shape", tensor.shape());
         writeArray(out, "data_offsets", end, end + tensor.bytes());
         out.writeEndObject();
@@ -98,9 +99,8 @@ final class SafetensorsWriter {
         .flip();
   }
 
-  private static void writeArray(JsonGenerator out, String field, long... values)
-      throws IOException {
-    out.writeFieldName(field);
+  private static void writeArray(JsonGenerator out, String field, long... values) {
+    out.writeName(field);
     out.writeArray(values, 0, values.length);
   }
 

@@ -1,6 +1,5 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -10,6 +9,8 @@ import java.security.MessageDigest;
 import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Reads the files of checkpoints. It reports damage, which bytes prove, apart from a failed read,
@@ -54,7 +55,7 @@ public final class SavedFile {
         return object;
       }
       throw CheckpointException.damaged(path + " does not hold a JSON object");
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw CheckpointException.damaged(path + " is not valid JSON: " + StrictJson.reason(e));
     }
   }

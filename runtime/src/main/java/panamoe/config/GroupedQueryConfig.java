@@ -61,6 +61,8 @@ public record GroupedQueryConfig(
     /** What a norm's statistics are taken over. */
     public enum Over {
       HEAD,
+      /** A head at a time, after the rotation (Hunyuan). */
+      TURNED_HEAD,
       PROJECTION
     }
 

@@ -1,11 +1,11 @@
 package panamoe.config;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.JsonNode;
 
 /** Compares models whose numbers went through float32. */
 public final class NearlyEqual {
@@ -24,8 +24,8 @@ public final class NearlyEqual {
   private static void collect(String path, JsonNode one, JsonNode other, List<String> found) {
     if (one.isObject() && other.isObject()) {
       Set<String> names = new LinkedHashSet<>();
-      one.fieldNames().forEachRemaining(names::add);
-      other.fieldNames().forEachRemaining(names::add);
+      one.propertyNames().forEach(names::add);
+      other.propertyNames().forEach(names::add);
       for (String name : names) {
         collect(path.isEmpty() ? name : path + "." + name, one.path(name), other.path(name), found);
       }

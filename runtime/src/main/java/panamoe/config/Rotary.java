@@ -27,6 +27,13 @@ public record Rotary(double base, int size, Pairs pairs, @Omittable RotaryScalin
     Require.that(
         size >= 2 && size % 2 == 0, "size is %s, expected an even number of 2 or more", size);
     Require.present("pairs", pairs);
+    if (scaling instanceof RotaryScaling.LongRope stretched) {
+      Require.that(
+          stretched.shortDivisors().size() == size / 2,
+          "there are %s shortDivisors, expected one for each of %s pairs",
+          stretched.shortDivisors().size(),
+          size / 2);
+    }
     if (size == 2 && scaling instanceof RotaryScaling.Dynamic) {
       throw new IllegalArgumentException("size is 2, expected 4 or more with a DYNAMIC scaling");
     }

@@ -2,6 +2,7 @@ package panamoe.config;
 
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import java.util.List;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import panamoe.io.Require;
@@ -15,6 +16,7 @@ import panamoe.io.Require;
 @JsonSubTypes({
   @JsonSubTypes.Type(value = RotaryScaling.Linear.class, name = "LINEAR"),
   @JsonSubTypes.Type(value = RotaryScaling.Dynamic.class, name = "DYNAMIC"),
+  @JsonSubTypes.Type(value = RotaryScaling.LongRope.class, name = "LONG_ROPE"),
   @JsonSubTypes.Type(value = RotaryScaling.Yarn.class, name = "YARN"),
   @JsonSubTypes.Type(value = RotaryScaling.Llama3.class, name = "LLAMA3")
 })
@@ -63,6 +65,43 @@ public sealed interface RotaryScaling {
       double stretch = factor * length / trainedPositions - (factor - 1);
       double stretched = base * Math.pow(stretch, (double) size / (size - 2));
       return pairs(size, i -> trained(size, stretched, i));
+    }
+  }
+
+  /**
+   * LongRoPE (arXiv 2402.13753): each pair has a divisor of its own, found by search.
+   *
+   * @param shortDivisors [size/2], of models whose sequences are no longer than in training
+   * @param longDivisors [size/2], of the others
+   * @param trainedPositions length of the sequences of the training
+   * @param amplitude factor of cosine and sine
+   */
+  record LongRope(
+      List<Double> shortDivisors, List<Double> longDivisors, int trainedPositions, double amplitude)
+      implements RotaryScaling {
+    public LongRope {
+      Require.present("shortDivisors", shortDivisors);
+      Require.present("longDivisors", longDivisors);
+      Require.size("trainedPositions", trainedPositions, Require.MAX_SIZE);
+      Require.positiveFloat("amplitude", amplitude);
+      Require.that(
+          shortDivisors.size() == longDivisors.size(),
+          "there are %s shortDivisors and %s longDivisors, expected as many",
+          shortDivisors.size(),
+          longDivisors.size());
+      shortDivisors.forEach(each -> Require.positiveFloat("shortDivisors", each));
+      longDivisors.forEach(each -> Require.positiveFloat("longDivisors", each));
+    }
+
+    /** {@code sqrt(1 + ln(factor) / ln(trainedPositions))}, 1 for factors up to 1. */
+    public static double amplitude(double factor, int trainedPositions) {
+      return factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(trainedPositions));
+    }
+
+    @Override
+    public double[] frequencies(int size, double base, int positions) {
+      List<Double> divisors = positions > trainedPositions ? longDivisors : shortDivisors;
+      return pairs(size, i -> trained(size, base, i) / divisors.get(i));
     }
   }
 

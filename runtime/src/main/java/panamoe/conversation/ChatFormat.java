@@ -1,9 +1,5 @@
 package panamoe.conversation;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
@@ -19,6 +15,10 @@ import panamoe.conversation.template.TemplateException;
 import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.engine.GenerationRequest;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * How a model's conversations become prompts, and its texts replies: by its template, or without
@@ -145,7 +145,7 @@ public record ChatFormat(
       text.append(message.role()).append(": ").append(message.content());
       for (FunctionCall call : message.calls()) {
         call.object(); // refuses other text
-        text.append(Hermes.plain(TextNode.valueOf(call.name()).toString(), call.arguments()));
+        text.append(Hermes.plain(StringNode.valueOf(call.name()).toString(), call.arguments()));
       }
       text.append('\n');
     }

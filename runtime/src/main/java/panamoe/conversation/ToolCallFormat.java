@@ -1,12 +1,12 @@
 package panamoe.conversation;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import panamoe.conversation.reply.FunctionCall;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.TemplateException;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * How a template wants the calls in messages.

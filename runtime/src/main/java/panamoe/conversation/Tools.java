@@ -1,13 +1,13 @@
 package panamoe.conversation;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.io.Require;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The functions of a conversation.
@@ -42,7 +42,7 @@ public record Tools(
         throw new IllegalArgumentException(
             "a function has the name '" + name + "', expected 1 to 64 letters, digits, _ or -");
       }
-      if (!parameters.path("type").asText().equals("object")) {
+      if (!parameters.path("type").asString("").equals("object")) {
         throw new IllegalArgumentException(
             "the parameters of the function " + name + " are not a schema of the type object");
       }

@@ -1,6 +1,5 @@
 package panamoe.data;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
@@ -8,6 +7,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import panamoe.data.tokenizer.Pipeline;
+import tools.jackson.databind.JsonNode;
 
 /** Collects the tokens at which a model ends a text, the one that ends a document first. */
 final class EndTokens {

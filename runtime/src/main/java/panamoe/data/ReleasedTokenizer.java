@@ -1,7 +1,5 @@
 package panamoe.data;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +13,9 @@ import panamoe.io.FileErrors;
 import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.MissingNode;
 
 /** Tokenizers of released models: what begins and ends their texts stands beside the vocabulary. */
 public final class ReleasedTokenizer {
@@ -120,7 +121,7 @@ public final class ReleasedTokenizer {
 
   /** A token's name, which stands alone or in an object. */
   private static String name(JsonNode token) {
-    return token.path("content").asText(token.asText());
+    return token.path("content").asString(token.asString(""));
   }
 
   /**
@@ -134,7 +135,7 @@ public final class ReleasedTokenizer {
     }
     try {
       return StrictJson.tree(read(file, MAX_BYTES));
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
     }
   }

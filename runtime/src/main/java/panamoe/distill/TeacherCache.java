@@ -2,7 +2,6 @@ package panamoe.distill;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -23,6 +22,7 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.train.ConfigDifference;
 import panamoe.train.Objective;
+import tools.jackson.databind.JsonNode;
 
 /**
  * A teacher's final hidden states on disk, for all students that learn from it on one text. What is

@@ -1,7 +1,5 @@
 package panamoe.edit;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Map;
 import panamoe.backend.Backend;
@@ -18,6 +16,8 @@ import panamoe.model.ModelTensors;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** An edited model in memory, in FLOAT32: to be measured, then saved. */
 public final class EditedModel implements AutoCloseable {

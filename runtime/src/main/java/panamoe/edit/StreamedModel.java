@@ -1,7 +1,5 @@
 package panamoe.edit;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,6 +15,8 @@ import panamoe.io.Require;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A model that is written anew without being in memory: one tensor after the other is read and

@@ -1,12 +1,12 @@
 package panamoe.eval;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.io.Require;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /** A question with one right answer. The texts are taken as they are, blanks included. */
 public sealed interface Task {
@@ -22,7 +22,7 @@ public sealed interface Task {
 
   /** A text as JSON has it, for messages. */
   private static String quoted(String text) {
-    return text == null ? "null" : JsonNodeFactory.instance.textNode(text).toString();
+    return text == null ? "null" : JsonNodeFactory.instance.stringNode(text).toString();
   }
 
   /**

@@ -2,9 +2,6 @@ package panamoe.eval;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +13,10 @@ import panamoe.data.Utf8;
 import panamoe.io.ConfigJson;
 import panamoe.io.FileErrors;
 import panamoe.io.StrictJson;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Tasks as JSON, one object a line: a {@link Task}'s components and its {@code kind}. */
 public final class TaskFile {
@@ -62,7 +63,7 @@ public final class TaskFile {
         throw new DataException(source + EXPECTED);
       }
       JsonNode kind = object.remove("kind");
-      return switch (kind == null ? "" : kind.asText()) {
+      return switch (kind == null ? "" : kind.asString("")) {
         case "last_word" -> ConfigJson.read(object, Task.LastWord.class, source);
         case "choice" -> ConfigJson.read(object, Task.Choice.class, source);
         default ->
@@ -70,7 +71,7 @@ public final class TaskFile {
                 "%s: kind is %s, expected \"last_word\" or \"choice\"",
                 source, kind == null ? "missing" : kind);
       };
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new DataException(source + EXPECTED + ", but " + StrictJson.reason(e), e);
     } catch (IllegalArgumentException e) {
       throw new DataException(e.getMessage(), e);

@@ -2,7 +2,6 @@ package panamoe.grammar;
 
 import static panamoe.grammar.Rules.sequence;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.SortedMap;
@@ -10,6 +9,7 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Texts that call functions, each in a model's form ({@link CallMarkup}). A space may come before

@@ -1,10 +1,10 @@
 package panamoe.grammar;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import panamoe.engine.sample.TokenConstraint;
+import tools.jackson.databind.JsonNode;
 
 /**
  * The JSON texts that a schema allows, as a model may write them: no white space but one space

@@ -1,9 +1,9 @@
 package panamoe.grammar;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import tools.jackson.databind.JsonNode;
 
 /** The types of JSON Schema, by name. */
 final class JsonType {
@@ -17,8 +17,8 @@ final class JsonType {
   static Set<String> of(Schema schema) {
     JsonNode types = schema.get("type");
     Set<String> names = new LinkedHashSet<>();
-    for (JsonNode type : types.isTextual() ? List.of(types) : schema.list("type").node()) {
-      String name = type.isTextual() ? type.textValue() : "";
+    for (JsonNode type : types.isString() ? List.of(types) : schema.list("type").node()) {
+      String name = type.isString() ? type.stringValue() : "";
       if (!ALL.contains(name) && !name.equals("integer")) {
         throw schema.refuse(
             "type", "has " + Schema.shown(type.toString()) + ", which is not a type");

@@ -39,8 +39,7 @@ final class Keywords {
    * @throws IllegalArgumentException if a keyword is not supported, or not beside another one
    */
   static String check(Schema schema) {
-    Set<String> said = new TreeSet<>();
-    schema.node().fieldNames().forEachRemaining(said::add);
+    Set<String> said = new TreeSet<>(schema.node().propertyNames());
     said.removeAll(ANNOTATIONS);
     WITHOUT_EFFECT.forEach(
         (keyword, value) -> {

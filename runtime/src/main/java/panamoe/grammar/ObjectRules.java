@@ -5,10 +5,10 @@ import static panamoe.grammar.Rules.literal;
 import static panamoe.grammar.Rules.repeat;
 import static panamoe.grammar.Rules.sequence;
 
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.SortedMap;
+import tools.jackson.databind.node.StringNode;
 
 /** The rule of an object: its named members in order, then others. */
 final class ObjectRules {
@@ -85,6 +85,6 @@ final class ObjectRules {
   }
 
   private static byte[] json(String key) {
-    return TextNode.valueOf(key).toString().getBytes(StandardCharsets.UTF_8);
+    return StringNode.valueOf(key).toString().getBytes(StandardCharsets.UTF_8);
   }
 }

@@ -1,8 +1,8 @@
 package panamoe.grammar;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
+import tools.jackson.databind.JsonNode;
 
 /**
  * A schema within another.
@@ -87,10 +87,10 @@ record Schema(JsonNode node, String place) {
 
   /** The keyword's value, a text. */
   String text(String keyword) {
-    if (!node.get(keyword).isTextual()) {
+    if (!node.get(keyword).isString()) {
       throw refuse(keyword, "is not a text");
     }
-    return node.get(keyword).textValue();
+    return node.get(keyword).stringValue();
   }
 
   IllegalArgumentException refuse(String keyword, String what) {

@@ -2,8 +2,6 @@ package panamoe.grammar;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
@@ -18,6 +16,8 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.function.Supplier;
 import panamoe.io.Require;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.StringNode;
 
 /** Reads a JSON schema as a rule. What is referred to is read once, after what refers to it. */
 final class SchemaReader {
@@ -195,8 +195,8 @@ final class SchemaReader {
       }
       properties
           .node()
-          .fieldNames()
-          .forEachRemaining(
+          .propertyNames()
+          .forEach(
               key -> {
                 Rule value = read(properties.child(key), depth + 1);
                 members.add(new ObjectRules.Member(key, value, required.remove(key)));
@@ -205,7 +205,7 @@ final class SchemaReader {
     required.forEach(key -> members.add(new ObjectRules.Member(key, others, true)));
     for (ObjectRules.Member member : members) {
       // It is checked that the key can be written at all.
-      schema.json(TextNode.valueOf(member.key()), "properties");
+      schema.json(StringNode.valueOf(member.key()), "properties");
       if (members.size() > MAX_PROPERTIES || member.key().length() > MAX_KEY) {
         throw schema.refuse(
             "has more than " + MAX_PROPERTIES + " properties, or keys over " + MAX_KEY + " long");
@@ -227,10 +227,10 @@ final class SchemaReader {
       throw schema.refuse("required", "is not a list");
     }
     for (JsonNode key : list == null ? List.<JsonNode>of() : list) {
-      if (!key.isTextual()) {
+      if (!key.isString()) {
         throw schema.refuse("required", "has an entry that is no key");
       }
-      keys.add(key.textValue());
+      keys.add(key.stringValue());
     }
     return keys;
   }

@@ -3,19 +3,18 @@ package panamoe.io;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
-import com.fasterxml.jackson.core.JsonLocation;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.exc.InputCoercionException;
-import com.fasterxml.jackson.databind.JsonMappingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.exc.InvalidTypeIdException;
-import com.fasterxml.jackson.databind.exc.MismatchedInputException;
-import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.exc.InputCoercionException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.exc.InvalidTypeIdException;
+import tools.jackson.databind.exc.MismatchedInputException;
+import tools.jackson.databind.exc.UnrecognizedPropertyException;
 
 /** What is wrong with a configuration in JSON, in one sentence. */
 final class ConfigError {
@@ -25,8 +24,8 @@ final class ConfigError {
    * What is wrong with a text that is no JSON. One that does not even begin as JSON is another file
    * than the caller meant: what was expected says more than the place.
    */
-  static String inText(JsonProcessingException e, Class<?> type) {
-    JsonLocation place = e.getLocation();
+  static String inText(JacksonException e, Class<?> type) {
+    TokenStreamLocation place = e.getLocation();
     boolean begins = place != null && (place.getLineNr() > 1 || place.getColumnNr() > 1);
     return begins ? JsonError.of(e) : "expected " + kind(type) + ", but " + JsonError.what(e);
   }
@@ -36,7 +35,7 @@ final class ConfigError {
    *
    * @param tree that was read
    */
-  static String inTree(JsonProcessingException e, JsonNode tree) {
+  static String inTree(JacksonException e, JsonNode tree) {
     if (e instanceof UnrecognizedPropertyException unknown) {
       String key = unknown.getPropertyName();
       return Words.of(
@@ -44,13 +43,10 @@ final class ConfigError {
           key, path(unknown), suggestion(key, keys(unknown.getReferringClass())));
     }
     if (e.getCause() instanceof IllegalArgumentException refused) {
-      return e instanceof JsonMappingException mapping
-          ? at(mapping) + refused.getMessage()
-          : refused.getMessage();
+      return at(e) + refused.getMessage();
     }
-    if (e instanceof MismatchedInputException mapping
-        && e.getOriginalMessage().startsWith("Missing required creator property")) {
-      return at(mapping) + "this key is missing" + misspelt(mapping, tree);
+    if (e.getOriginalMessage().startsWith("Missing required creator property")) {
+      return at(e) + "this key is missing" + misspelt(e, tree);
     }
     if (e instanceof InvalidTypeIdException unknown) {
       String kinds =
@@ -67,33 +63,31 @@ final class ConfigError {
     if (e instanceof MismatchedInputException mapping && mapping.getTargetType() != null) {
       return at(mapping) + "expected " + kind(mapping.getTargetType());
     }
-    if (e.getCause() instanceof InputCoercionException
-        && e instanceof JsonMappingException mapping
-        && !mapping.getPath().isEmpty()) {
-      return at(mapping) + "the number is out of range";
+    if (e instanceof InputCoercionException) {
+      return at(e) + "the number is out of range";
     }
     return JsonError.of(e);
   }
 
   /** Names an unknown key beside a missing one, the most similar of several. */
-  private static String misspelt(JsonMappingException missing, JsonNode tree) {
-    List<JsonMappingException.Reference> path = missing.getPath();
+  private static String misspelt(JacksonException missing, JsonNode tree) {
+    List<JacksonException.Reference> path = missing.getPath();
     JsonNode object = tree;
-    for (JsonMappingException.Reference step : path.subList(0, path.size() - 1)) {
+    for (JacksonException.Reference step : path.subList(0, path.size() - 1)) {
       object =
-          step.getFieldName() != null
-              ? object.path(step.getFieldName())
+          step.getPropertyName() != null
+              ? object.path(step.getPropertyName())
               : object.path(step.getIndex());
     }
-    JsonMappingException.Reference last = path.getLast();
-    List<String> known = keys((Class<?>) last.getFrom());
+    JacksonException.Reference last = path.getLast();
+    List<String> known = keys((Class<?>) last.from());
     List<String> unknown = new ArrayList<>();
-    object.fieldNames().forEachRemaining(unknown::add);
+    object.propertyNames().forEach(unknown::add);
     unknown.removeAll(known);
     if (unknown.isEmpty()) {
       return "";
     }
-    String key = Spelling.nearest(last.getFieldName(), unknown).orElseGet(unknown::getFirst);
+    String key = Spelling.nearest(last.getPropertyName(), unknown).orElseGet(unknown::getFirst);
     return ", and \"" + key + "\" is unknown" + suggestion(key, known);
   }
 
@@ -151,16 +145,16 @@ final class ConfigError {
     return List.class.isAssignableFrom(type) ? "an array" : "an object";
   }
 
-  private static String at(JsonMappingException e) {
+  private static String at(JacksonException e) {
     return e.getPath().isEmpty() ? "" : "at " + path(e) + ": ";
   }
 
-  private static String path(JsonMappingException e) {
+  private static String path(JacksonException e) {
     return e.getPath().stream()
         .map(
             step ->
-                step.getFieldName() != null
-                    ? "." + step.getFieldName()
+                step.getPropertyName() != null
+                    ? "." + step.getPropertyName()
                     : "[" + step.getIndex() + "]")
         .collect(Collectors.joining("", "$", ""));
   }

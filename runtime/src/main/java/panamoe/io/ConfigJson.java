@@ -1,17 +1,6 @@
 package panamoe.io;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.MapperFeature;
-import com.fasterxml.jackson.databind.cfg.CoercionAction;
-import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
-import com.fasterxml.jackson.databind.introspect.AnnotatedMember;
-import com.fasterxml.jackson.databind.introspect.JacksonAnnotationIntrospector;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.type.LogicalType;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -22,6 +11,19 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.MapperFeature;
+import tools.jackson.databind.cfg.CoercionAction;
+import tools.jackson.databind.cfg.CoercionInputShape;
+import tools.jackson.databind.cfg.EnumFeature;
+import tools.jackson.databind.cfg.MapperConfig;
+import tools.jackson.databind.introspect.AnnotatedMember;
+import tools.jackson.databind.introspect.JacksonAnnotationIntrospector;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.type.LogicalType;
 
 /**
  * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key
@@ -31,13 +33,13 @@ public final class ConfigJson {
   private static final JsonMapper JSON =
       JsonMapper.builder()
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-          .defaultPropertyInclusion(
-              JsonInclude.Value.construct(
-                  JsonInclude.Include.NON_NULL, JsonInclude.Include.NON_NULL))
+          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .changeDefaultPropertyInclusion(
+              _ ->
+                  JsonInclude.Value.construct(
+                      JsonInclude.Include.NON_NULL, JsonInclude.Include.NON_NULL))
           .annotationIntrospector(new RequiredUnlessOmittable())
-          .enable(DeserializationFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
+          .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
           .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
           .withCoercionConfig(
               LogicalType.Integer,
@@ -51,7 +53,7 @@ public final class ConfigJson {
   /** A component that is not {@link Omittable} must be there. */
   private static final class RequiredUnlessOmittable extends JacksonAnnotationIntrospector {
     @Override
-    public Boolean hasRequiredMarker(AnnotatedMember member) {
+    public Boolean hasRequiredMarker(MapperConfig<?> config, AnnotatedMember member) {
       return !member.hasAnnotation(Omittable.class);
     }
   }
@@ -101,7 +103,7 @@ public final class ConfigJson {
   public static <T> T parse(String text, Class<T> type, String source) {
     try {
       return read(JSON.readTree(text), type, source);
-    } catch (JsonProcessingException e) {
+    } catch (JacksonException e) {
       throw new IllegalArgumentException(source + ": " + ConfigError.inText(e, type), e);
     }
   }
@@ -119,7 +121,7 @@ public final class ConfigJson {
   private static JsonNode tree(Path file, Class<?> type, int most) {
     try {
       return JSON.readTree(bytes(file, most));
-    } catch (JsonProcessingException e) {
+    } catch (JacksonException e) {
       throw new IllegalArgumentException(file + ": " + ConfigError.inText(e, type), e);
     } catch (NoSuchFileException e) {
       throw new IllegalArgumentException("there is no file " + file, e);
@@ -156,7 +158,7 @@ public final class ConfigJson {
             source + ": expected " + ConfigError.kind(type) + ", not " + found(tree));
       }
       return read;
-    } catch (JsonProcessingException e) {
+    } catch (JacksonException e) {
       throw new IllegalArgumentException(source + ": " + ConfigError.inTree(e, tree), e);
     }
   }
@@ -167,11 +169,7 @@ public final class ConfigJson {
 
   /** The record as a JSON tree, with numbers as they will be read back. */
   public static JsonNode tree(Record config) {
-    try {
-      return JSON.readTree(text(config));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("what was written is always readable", e);
-    }
+    return JSON.readTree(text(config));
   }
 
   /**
@@ -201,10 +199,6 @@ public final class ConfigJson {
 
   /** The record as indented JSON. */
   public static String text(Record config) {
-    try {
-      return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("a config is always writable", e);
-    }
+    return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
   }
 }

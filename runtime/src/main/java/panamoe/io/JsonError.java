@@ -1,47 +1,50 @@
 package panamoe.io;
 
-import com.fasterxml.jackson.core.JsonLocation;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.exc.InputCoercionException;
-import com.fasterxml.jackson.core.exc.StreamConstraintsException;
-import com.fasterxml.jackson.core.io.JsonEOFException;
+import java.nio.charset.CharacterCodingException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.exc.InputCoercionException;
+import tools.jackson.core.exc.StreamConstraintsException;
+import tools.jackson.core.exc.UnexpectedEndOfInputException;
 
 /** What is wrong with a text that is no JSON, in plain words: Jackson's are for programmers. */
 final class JsonError {
   private static final Pattern CHARACTER =
       Pattern.compile("Unexpected character \\(.*?code (\\d+).*", Pattern.DOTALL);
   private static final Pattern BOUND = Pattern.compile("maximum allowed \\((\\d+)");
-  private static final Pattern QUOTED = Pattern.compile("[^']*'(.*?)'.*", Pattern.DOTALL);
+  private static final Pattern QUOTED = Pattern.compile("[^'\"]*(['\"])(.*?)\\1.*", Pattern.DOTALL);
   private static final int MOST_QUOTED = 40;
 
   private JsonError() {}
 
   /** With line and column. */
-  static String of(JsonProcessingException e) {
+  static String of(JacksonException e) {
     return of(e, e.getLocation());
   }
 
-  static String of(JsonProcessingException e, JsonLocation location) {
+  static String of(JacksonException e, TokenStreamLocation location) {
     return location == null
         ? what(e)
         : what(e) + " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
   }
 
-  static String what(JsonProcessingException e) {
+  static String what(JacksonException e) {
+    if (e.getCause() instanceof CharacterCodingException) {
+      return "it is not UTF-8";
+    }
     String told = e.getOriginalMessage();
-    if (e instanceof StreamConstraintsException
-        || e.getCause() instanceof StreamConstraintsException) {
+    if (e instanceof StreamConstraintsException) {
       return tooMuch(told);
     }
-    if (e instanceof InputCoercionException || e.getCause() instanceof InputCoercionException) {
+    if (e instanceof InputCoercionException) {
       return "a number is out of range";
     }
-    if (e instanceof JsonEOFException) {
+    if (e instanceof UnexpectedEndOfInputException) {
       return "it ends too early";
     }
-    if (told.startsWith("Duplicate field")) {
+    if (told.startsWith("Duplicate Object property")) {
       return "a key is there twice: '" + quoted(told) + "'";
     }
     if (told.startsWith("Non-standard token")) {
@@ -92,7 +95,7 @@ final class JsonError {
 
   private static String quoted(String told) {
     Matcher quoted = QUOTED.matcher(told);
-    String text = quoted.matches() ? quoted.group(1).replaceAll("\\p{Cntrl}", "?") : "";
+    String text = quoted.matches() ? quoted.group(2).replaceAll("\\p{Cntrl}", "?") : "";
     return text.length() <= MOST_QUOTED ? text : text.substring(0, MOST_QUOTED) + "...";
   }
 }

@@ -12,11 +12,11 @@ public final class MissingArtifact {
 
   private static final List<Owner> OWNERS =
       List.of(
-          new Owner("com.fasterxml.jackson.core.", "com.fasterxml.jackson.core:jackson-core"),
+          new Owner("tools.jackson.core.", "tools.jackson.core:jackson-core"),
+          new Owner("tools.jackson.", "tools.jackson.core:jackson-databind"),
           new Owner(
               "com.fasterxml.jackson.annotation.",
               "com.fasterxml.jackson.core:jackson-annotations"),
-          new Owner("com.fasterxml.jackson.", "com.fasterxml.jackson.core:jackson-databind"),
           new Owner("jcuda.", "org.jcuda:jcuda"),
           new Owner("panamoe.bindings.", "panamoe-bindings"));
 

@@ -1,61 +1,54 @@
 package panamoe.io;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.exc.StreamConstraintsException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.ByteArrayInputStream;
-import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.Reader;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamFactory;
+import tools.jackson.core.exc.StreamConstraintsException;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.core.json.JsonWriteFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.SerializationFeature;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Parses untrusted JSON: no duplicate keys, bounded depth and numbers, only UTF-8. */
 public final class StrictJson {
-  private static final JsonFactory FACTORY =
-      JsonFactory.builder()
-          .streamReadConstraints(
-              StreamReadConstraints.builder()
-                  .maxNestingDepth(64)
-                  .maxNumberLength(40)
-                  .maxNameLength(10_000)
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder(
+              JsonFactory.builder()
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder()
+                          .maxNestingDepth(64)
+                          .maxNumberLength(40)
+                          .maxNameLength(10_000)
+                          .build())
+                  .disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES)
                   .build())
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .disable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
-          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+          .enable(SerializationFeature.INDENT_OUTPUT)
+          .disable(
+              JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8) // a checksum is over escapes
           .build();
-
-  private static final ObjectMapper MAPPER =
-      new ObjectMapper(FACTORY)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .enable(SerializationFeature.INDENT_OUTPUT);
-
-  private static final ObjectReader VALUES =
-      MAPPER.reader().without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   private StrictJson() {}
 
-  /** A streaming parser; reading malformed UTF-8 throws {@link CharacterCodingException}. */
-  public static JsonParser parser(InputStream utf8) throws IOException {
-    return FACTORY.createParser(reader(utf8));
+  /** A streaming parser; {@link #reason} describes the exception of malformed JSON. */
+  public static JsonParser parser(InputStream utf8) {
+    return MAPPER.createParser(reader(utf8));
   }
 
-  /** The value at which a streaming parser stands; afterwards it stands at the value's end. */
-  public static JsonNode value(JsonParser parser) throws IOException {
-    return VALUES.readTree(parser);
-  }
-
-  /** Parses one JSON value; {@link #reason} describes the exception of malformed JSON. */
-  public static JsonNode tree(byte[] utf8) throws IOException {
+  /**
+   * Parses one JSON value.
+   *
+   * @throws JacksonException if it is malformed; {@link #reason} describes it
+   */
+  public static JsonNode tree(byte[] utf8) {
     return MAPPER.readTree(reader(new ByteArrayInputStream(utf8)));
   }
 
@@ -63,27 +56,20 @@ public final class StrictJson {
   public static byte[] bytes(JsonNode node) {
     try {
       return MAPPER.writeValueAsBytes(node);
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new IllegalArgumentException("cannot write as JSON: " + reason(e), e);
     }
   }
 
   /** What is wrong with JSON that was not read, in plain words. */
-  public static String reason(IOException e) {
-    if (e instanceof CharacterCodingException) {
-      return "it is not UTF-8";
-    }
-    return e instanceof JsonProcessingException json ? JsonError.what(json) : FileErrors.reason(e);
+  public static String reason(JacksonException e) {
+    return JsonError.what(e);
   }
 
   /** What is wrong, with line and column, which only the parser knows if a bound was crossed. */
-  public static String reason(IOException e, JsonParser parser) {
-    return switch (e) {
-      case StreamConstraintsException bound when bound.getLocation() == null ->
-          JsonError.of(bound, parser.currentLocation());
-      case JsonProcessingException json -> JsonError.of(json, json.getLocation());
-      default -> reason(e);
-    };
+  public static String reason(JacksonException e, JsonParser parser) {
+    boolean bound = e instanceof StreamConstraintsException && e.getLocation() == null;
+    return JsonError.of(e, bound ? parser.currentLocation() : e.getLocation());
   }
 
   private static Reader reader(InputStream utf8) {

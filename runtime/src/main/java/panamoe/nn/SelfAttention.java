@@ -86,7 +86,7 @@ public final class SelfAttention implements Attention {
     GroupedQueryConfig.QueryKeyNorm norm = config.queryKeyNorm();
     return norm == null
         ? null
-        : Norm.overSlices(at, norm.norm(), norm.over() == Over.HEAD ? headSize : projection);
+        : Norm.overSlices(at, norm.norm(), norm.over() == Over.PROJECTION ? projection : headSize);
   }
 
   @Override
@@ -117,18 +117,23 @@ public final class SelfAttention implements Attention {
       Sequences sequences,
       AttentionTables tables) {
     Tensor x = projection.forward(pass, input);
-    boolean perHead = norm != null && config.queryKeyNorm().over() == Over.HEAD;
-    if (norm != null) {
-      x = norm.forward(pass, perHead ? x.reshape(x.size(0) * count, headSize) : x);
+    Over over = norm == null ? null : config.queryKeyNorm().over();
+    long rows = input.size(0);
+    if (over == Over.PROJECTION) {
+      x = norm.forward(pass, x);
+    } else if (over == Over.HEAD) {
+      x = norm.forward(pass, x.reshape(rows * count, headSize));
     }
-    x = clipped(pass, x).reshape(input.size(0), count, headSize);
+    x = clipped(pass, x).reshape(rows, count, headSize);
     Rotary rotary = config.rotary();
-    if (rotary == null) {
-      return x;
+    if (rotary != null) {
+      RotaryTable table = tables.of(rotary);
+      boolean adjacent = rotary.pairs() == Rotary.Pairs.ADJACENT;
+      x = RotaryOp.forward(pass, x, sequences.positions(), table.cosine(), table.sine(), adjacent);
     }
-    RotaryTable table = tables.of(rotary);
-    boolean adjacent = rotary.pairs() == Rotary.Pairs.ADJACENT;
-    return RotaryOp.forward(pass, x, sequences.positions(), table.cosine(), table.sine(), adjacent);
+    return over == Over.TURNED_HEAD
+        ? norm.forward(pass, x.reshape(rows * count, headSize)).reshape(rows, count, headSize)
+        : x;
   }
 
   @Override
@@ -160,7 +165,7 @@ public final class SelfAttention implements Attention {
     if (norm == null) {
       return Cost.NONE;
     }
-    return norm.cost(work, config.queryKeyNorm().over() == Over.HEAD ? count : 1);
+    return norm.cost(work, config.queryKeyNorm().over() == Over.PROJECTION ? 1 : count);
   }
 
   /** Attention itself, and the traffic of its cache. */

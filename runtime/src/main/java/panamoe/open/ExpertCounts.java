@@ -1,12 +1,12 @@
 package panamoe.open;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Reads how often tokens chose each expert from an answer of {@code GET /v1/moe/stats} or a file of

@@ -1,9 +1,5 @@
 package panamoe.open;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -27,6 +23,10 @@ import panamoe.data.tokenizer.TokenizerMetadata;
 import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 import panamoe.model.family.Keys;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Where a model's tokenizer, chat template and defaults of sampling are: in files of a folder,

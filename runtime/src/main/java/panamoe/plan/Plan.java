@@ -1,13 +1,13 @@
 package panamoe.plan;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import panamoe.comm.exchange.Strategy;
 import panamoe.io.MemoryParts;
 import panamoe.parallel.Topology;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * One way to serve or to train a model.

@@ -1,7 +1,5 @@
 package panamoe.quantize;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -30,6 +28,8 @@ import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A model whose experts' matrices are rounded to blocks, and the folder that it is written to.

@@ -1,6 +1,5 @@
 package panamoe.train;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Objects;
@@ -8,6 +7,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import panamoe.io.ConfigJson;
 import panamoe.io.Words;
+import tools.jackson.databind.JsonNode;
 
 /** The differences between two configurations, in words. */
 public final class ConfigDifference {

@@ -1,18 +1,18 @@
 package panamoe.train;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.io.ConfigJson;
 import panamoe.io.SafeFolder;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The {@code history.json} of a run: an entry for each process that trained it, in order. */
 public record History(SafeFolder run) {
   static final String NAME = "history.json";
 
-  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   /**
    * Processes until now; none before the first.

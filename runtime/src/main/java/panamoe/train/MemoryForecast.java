@@ -1,7 +1,5 @@
 package panamoe.train;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.config.ModelConfig;
@@ -14,6 +12,8 @@ import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The memory in bytes that training takes on the rank that holds most, counted tensor by tensor as

@@ -2,9 +2,6 @@ package panamoe.train;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +18,9 @@ import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Saves a trainer's state into a folder and restores it bit for bit. Used by the trainer's thread.
@@ -152,7 +152,7 @@ public final class RunCheckpoints {
     JsonNode runningLoss = state.path("running_loss"); // absent before the first step
     try {
       double loss =
-          runningLoss.isMissingNode() ? Double.NaN : Double.parseDouble(runningLoss.asText());
+          runningLoss.isMissingNode() ? Double.NaN : Double.parseDouble(runningLoss.asString(""));
       if (runningLoss.isMissingNode() || Double.isFinite(loss)) {
         return new TrainerState(step.asLong(), loss);
       }
@@ -163,8 +163,8 @@ public final class RunCheckpoints {
         file + " has the running_loss " + runningLoss + ", expected a finite number");
   }
 
-  private static ObjectNode withoutSteps(JsonNode config) {
-    ObjectNode copy = config.deepCopy();
+  private static JsonNode withoutSteps(JsonNode config) {
+    JsonNode copy = config.deepCopy();
     if (copy.get("training") instanceof ObjectNode training) {
       training.remove("steps");
     }

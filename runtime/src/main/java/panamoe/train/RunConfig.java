@@ -1,6 +1,5 @@
 package panamoe.train;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
@@ -12,6 +11,7 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
 import panamoe.parallel.Topology;
+import tools.jackson.databind.JsonNode;
 
 /**
  * A run: the model and its training, as {@code config.json} holds it.

@@ -1,6 +1,5 @@
 package panamoe.train;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +17,7 @@ import panamoe.model.ModelTensors;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The weights and the optimizer's moments of a model in training, as checkpoints hold them. With

@@ -4,12 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class ActivationTest {
   record Config(Activation activation) {}
@@ -59,8 +59,8 @@ class ActivationTest {
 
   private static Config read(String json) {
     try {
-      return ConfigJson.read(new ObjectMapper().readTree(json), Config.class, "config");
-    } catch (com.fasterxml.jackson.core.JsonProcessingException e) {
+      return ConfigJson.read(JsonMapper.shared().readTree(json), Config.class, "config");
+    } catch (tools.jackson.core.JacksonException e) {
       throw new AssertionError(e);
     }
   }

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -28,6 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 import panamoe.testkit.CpuTime;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Checkpoints that were cut, changed, replaced or forged since they were saved. */
 class DamagedCheckpointTest extends SavedSamples {

@@ -1,6 +1,5 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,6 +8,7 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /**
  * A small mixture of experts whose values are drawn from the step: a torn mix of two steps would

@@ -4,9 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +21,9 @@ import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.GateSettings;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What the gate and the attention of the C ABI can do, a configuration can ask for: every field of
@@ -166,7 +166,8 @@ class AbiReachTest {
     String pointer = pointer(reach.key);
     ObjectNode parent = (ObjectNode) copy.at(pointer.substring(0, pointer.lastIndexOf('/')));
     parent.set(
-        pointer.substring(pointer.lastIndexOf('/') + 1), new JsonMapper().valueToTree(reach.other));
+        pointer.substring(pointer.lastIndexOf('/') + 1),
+        JsonMapper.shared().valueToTree(reach.other));
     if (reach.key.equals("choice.noise")) {
       parent.put("correctionBias", false);
       ((ObjectNode) copy.get("loss")).remove("biasRate");

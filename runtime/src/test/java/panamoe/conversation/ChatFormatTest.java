@@ -3,7 +3,6 @@ package panamoe.conversation;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +14,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.engine.schedule.HashEngine;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 class ChatFormatTest {
   /** A client may have sent a call on that a limit has cut. */

@@ -3,8 +3,6 @@ package panamoe.conversation;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -24,6 +22,8 @@ import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
 import panamoe.data.MarkedTokenizer;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Whatever a client writes, as whose message, thoughts, name, call, result or function, is text:

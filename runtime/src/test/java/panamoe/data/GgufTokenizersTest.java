@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static panamoe.data.ReleasedTokenizersTest.golden;
 import static panamoe.data.ReleasedTokenizersTest.ids;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -24,13 +22,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.gguf.GgufFile;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Tokenizers in the metadata of GGUF files give the tokens that were recorded of llama.cpp and of
  * SentencePiece.
  */
 class GgufTokenizersTest {
-  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final JsonMapper MAPPER = JsonMapper.shared();
 
   @ParameterizedTest
   @ValueSource(strings = {"gpt-2", "qwen2", "llama-bpe", "deepseek-v3", "gpt-4o", "spm"})
@@ -40,7 +40,7 @@ class GgufTokenizersTest {
     JsonTokenizer tokenizer = open(vocabulary(name));
     assertEquals(70, cases.size());
     for (Map.Entry<String, JsonNode> entry : cases.properties()) {
-      String text = texts.path(entry.getKey()).textValue();
+      String text = texts.path(entry.getKey()).stringValue();
       JsonNode expected = entry.getValue();
       int[] ids = ids(expected.path("ids"));
       assertArrayEquals(ids, tokenizer.encodeWithSpecialTokens(text), entry.getKey());
@@ -62,7 +62,7 @@ class GgufTokenizersTest {
     JsonTokenizer tokenizer = open(unigram(name));
     assertEquals(70, cases.size());
     for (Map.Entry<String, JsonNode> entry : cases.properties()) {
-      int[] ours = tokenizer.encode(texts.path(entry.getKey()).textValue());
+      int[] ours = tokenizer.encode(texts.path(entry.getKey()).stringValue());
       int[] theirs = ids(entry.getValue());
       if (entry.getKey().equals("long_a")) { // of equal scores, as the recording says
         Arrays.sort(ours);
@@ -127,7 +127,7 @@ class GgufTokenizersTest {
       metadata.put("tokenizer.ggml.pre", family);
       JsonTokenizer tokenizer = open(metadata);
       for (JsonNode text : golden("tokenizers/texts")) {
-        String wellFormed = new String(Utf8.bytes(text.textValue()), StandardCharsets.UTF_8);
+        String wellFormed = new String(Utf8.bytes(text.stringValue()), StandardCharsets.UTF_8);
         assertEquals(wellFormed, tokenizer.decode(tokenizer.encode(wellFormed)), family);
       }
     }
@@ -202,7 +202,7 @@ class GgufTokenizersTest {
         keys + "remove_extra_whitespaces", vocabulary.path("remove_extra_whitespaces").asBoolean());
     metadata.put(
         keys + "precompiled_charsmap",
-        Base64.getDecoder().decode(vocabulary.path("precompiled_charsmap").textValue()));
+        Base64.getDecoder().decode(vocabulary.path("precompiled_charsmap").stringValue()));
     return metadata;
   }
 

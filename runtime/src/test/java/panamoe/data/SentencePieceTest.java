@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static panamoe.testkit.CpuTime.assertWithin;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -22,6 +20,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Tokenizers over characters with {@code ▁} for spaces: by merges, and by scores. */
 class SentencePieceTest {
@@ -145,6 +145,13 @@ class SentencePieceTest {
         "unsupported prepend_scheme \"last\"",
         json -> json.set("pre_tokenizer", TinyPieces.metaspace("last", true)));
     pairs(
+        "unsupported prepend_scheme {}",
+        json -> {
+          ObjectNode metaspace = TinyPieces.metaspace("last", true);
+          metaspace.putObject("prepend_scheme");
+          json.set("pre_tokenizer", metaspace);
+        });
+    pairs(
         "unsupported replacement of Metaspace \"_\"",
         json ->
             json.set("pre_tokenizer", TinyPieces.metaspace("first", true).put("replacement", "_")));
@@ -187,11 +194,7 @@ class SentencePieceTest {
         scores -> scores.addArray().add("a".repeat(257)).add(0));
     ObjectNode json = TinyPieces.unigram();
     for (String unknown : new String[] {"-1", "100000", "null", "\"<unk>\""}) {
-      try {
-        model(json).set("unk_id", TinyTokenizer.MAPPER.readTree(unknown));
-      } catch (IOException e) {
-        throw new AssertionError(e);
-      }
+      model(json).set("unk_id", TinyTokenizer.MAPPER.readTree(unknown));
       refused("has the unk_id " + unknown + ", expected one of its tokens", json);
     }
   }
@@ -243,11 +246,7 @@ class SentencePieceTest {
   }
 
   private static JsonTokenizer of(ObjectNode json) {
-    try {
-      return JsonTokenizer.of(TinyTokenizer.MAPPER.writeValueAsBytes(json), "FILE");
-    } catch (IOException e) {
-      throw new AssertionError(e);
-    }
+    return JsonTokenizer.of(TinyTokenizer.MAPPER.writeValueAsBytes(json), "FILE");
   }
 
   private static ObjectNode model(ObjectNode json) {

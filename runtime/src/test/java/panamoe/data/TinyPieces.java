@@ -1,9 +1,9 @@
 package panamoe.data;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Tokenizers of SentencePiece's kind, learnt from the sentences of {@link TinyTokenizer}: three
@@ -40,8 +40,8 @@ public final class TinyPieces {
     learn(vocabulary, TinyTokenizer.MAPPER.createArrayNode());
     ArrayNode scored = model.putArray("vocab");
     vocabulary
-        .fieldNames()
-        .forEachRemaining(
+        .propertyNames()
+        .forEach(
             name ->
                 scored
                     .addArray()

@@ -1,20 +1,20 @@
 package panamoe.data;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A byte-level tokenizer of 256 bytes, 160 merges learnt from a few sentences, and five added
  * tokens.
  */
 public final class TinyTokenizer {
-  public static final ObjectMapper MAPPER = new ObjectMapper();
+  public static final JsonMapper MAPPER = JsonMapper.shared();
   private static final int MERGES = 160;
   static final String TEXT =
       """

@@ -4,10 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
@@ -21,6 +17,10 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * Damaged and hostile files are refused in one sentence or encode every text; nothing else is
@@ -234,7 +234,7 @@ class TokenizerFuzzTest {
     while (true) {
       List<JsonNode> below = new ArrayList<>();
       place.forEach(child -> below.add(child));
-      below.removeIf(child -> !child.isContainerNode() || child.isEmpty());
+      below.removeIf(child -> !child.isContainer() || child.isEmpty());
       if (below.isEmpty() || random.nextInt(4) == 0) {
         break;
       }
@@ -242,7 +242,7 @@ class TokenizerFuzzTest {
     }
     if (place instanceof ObjectNode object) {
       List<String> fields = new ArrayList<>();
-      object.fieldNames().forEachRemaining(fields::add);
+      object.propertyNames().forEach(fields::add);
       String field =
           fields.isEmpty() || random.nextInt(5) == 0 ? any(NAMES, random) : any(fields, random);
       if (random.nextInt(6) == 0) {
@@ -269,9 +269,9 @@ class TokenizerFuzzTest {
       case 4 -> json.numberNode(random.nextGaussian() * 1e300);
       case 5 -> json.numberNode(-random.nextInt(3));
       case 6 ->
-          TextNode.valueOf("ab(".charAt(random.nextInt(3)) + "(".repeat(random.nextInt(20_000)));
-      case 7 -> TextNode.valueOf("a".repeat(random.nextInt(20_000)));
-      case 8, 9 -> TextNode.valueOf(any(PATTERNS, random));
+          StringNode.valueOf("ab(".charAt(random.nextInt(3)) + "(".repeat(random.nextInt(20_000)));
+      case 7 -> StringNode.valueOf("a".repeat(random.nextInt(20_000)));
+      case 8, 9 -> StringNode.valueOf(any(PATTERNS, random));
       case 10 -> json.arrayNode().add(any(NAMES, random));
       case 11 ->
           json.objectNode()
@@ -283,7 +283,7 @@ class TokenizerFuzzTest {
       case 13 ->
           json.path(any(List.of("added_tokens", "decoder", "pre_tokenizer", "normalizer"), random))
               .deepCopy();
-      default -> TextNode.valueOf(any(NAMES, random));
+      default -> StringNode.valueOf(any(NAMES, random));
     };
   }
 

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,6 +34,7 @@ import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /** Checkpoints of Megatron-DeepSpeed in every layout, and those that are refused. */
 class MegatronModelTest {

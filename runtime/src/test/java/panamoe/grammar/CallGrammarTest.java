@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
 import java.util.BitSet;
 import java.util.Map;
 import java.util.Random;
@@ -21,6 +18,8 @@ import panamoe.conversation.reply.ReplyForm;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class CallGrammarTest {
   private static final CallMarkup HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
@@ -31,11 +30,7 @@ class CallGrammarTest {
   private static final JsonGrammar YES = JsonGrammar.of(json("{\"const\": \"yes\"}"));
 
   private static JsonNode json(String text) {
-    try {
-      return new ObjectMapper().readTree(text);
-    } catch (IOException e) {
-      throw new AssertionError(e);
-    }
+    return JsonMapper.shared().readTree(text);
   }
 
   /** Two functions; the schema of one refers to itself. */

@@ -1,9 +1,9 @@
 package panamoe.grammar;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
+import tools.jackson.databind.JsonNode;
 
 /** The example of docs/structured-output.md; a test runs it. */
 final class JsonGrammarExample {

@@ -4,9 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.HexFormat;
 import java.util.stream.IntStream;
@@ -14,6 +11,10 @@ import org.junit.jupiter.api.Test;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.TinyTokenizer;
 import panamoe.io.StrictJson;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Each keyword allows some texts and no others. */
 class JsonGrammarTest {
@@ -235,7 +236,7 @@ class JsonGrammarTest {
   private JsonGrammarTest schema(String json) {
     try {
       grammar = JsonGrammar.of(StrictJson.tree(json.replace('\'', '"').getBytes(UTF_8)));
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new AssertionError(StrictJson.reason(e), e);
     }
     return this;

@@ -3,13 +3,13 @@ package panamoe.grammar;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.TinyTokenizer;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The numbers of a range are those that arithmetic finds in it. */
 class NumberRangesTest {

@@ -6,13 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.Random;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.TinyTokenizer;
+import tools.jackson.databind.node.StringNode;
 
 /** A pattern is found in the strings in which Java's regular expressions find it. */
 class PatternTest {
@@ -127,6 +127,6 @@ class PatternTest {
   }
 
   private static byte[] json(String text) {
-    return TextNode.valueOf(text).toString().getBytes(UTF_8);
+    return StringNode.valueOf(text).toString().getBytes(UTF_8);
   }
 }

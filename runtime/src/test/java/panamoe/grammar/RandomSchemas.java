@@ -1,11 +1,11 @@
 package panamoe.grammar;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.BooleanNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Random;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.BooleanNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Schemas of every supported keyword that is JSON Schema's own, at random. */
 final class RandomSchemas {
@@ -151,7 +151,7 @@ final class RandomSchemas {
       case 1 -> NODES.booleanNode(random.nextBoolean());
       case 2 -> NODES.numberNode(random.nextInt(-30, 30));
       case 3 -> NODES.numberNode(random.nextInt(-30, 30) / 4.0);
-      case 4 -> NODES.textNode(KEYS[random.nextInt(KEYS.length)]);
+      case 4 -> NODES.stringNode(KEYS[random.nextInt(KEYS.length)]);
       case 5 -> NODES.arrayNode().add(value(depth - 1)).add(value(depth - 1));
       default ->
           NODES.objectNode().<ObjectNode>set(KEYS[random.nextInt(KEYS.length)], value(depth - 1));

@@ -5,9 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.InputFormat;
 import com.networknt.schema.SchemaRegistry;
 import com.networknt.schema.SpecificationVersion;
@@ -24,6 +21,9 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.TinyTokenizer;
 import panamoe.data.Tokenizer;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What random models write by random schemas is JSON that another implementation of JSON Schema
@@ -32,8 +32,7 @@ import panamoe.data.Tokenizer;
 class RandomTextsTest {
   private static final SchemaRegistry JUDGE =
       SchemaRegistry.withDefaultDialect(SpecificationVersion.DRAFT_2020_12);
-  private static final ObjectMapper PARSER =
-      new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+  private static final JsonMapper PARSER = JsonMapper.shared();
 
   @TempDir Path folder;
 
@@ -131,7 +130,7 @@ class RandomTextsTest {
               .toList());
     } catch (CharacterCodingException e) {
       return "not UTF-8";
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       return e.getMessage();
     }
   }

@@ -4,9 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -14,6 +11,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.TinyTokenizer;
 import panamoe.io.StrictJson;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** What cannot be followed is refused in a sentence that names the keyword and its place. */
 class RefusedSchemasTest {
@@ -151,7 +151,7 @@ class RefusedSchemasTest {
   private static String refusal(String schema) {
     try {
       return refusal(StrictJson.tree(schema.replace('\'', '"').getBytes(UTF_8)));
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new AssertionError(StrictJson.reason(e), e);
     }
   }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.IntFunction;
@@ -17,6 +16,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.conversation.reply.ReplyForm;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.TinyTokenizer;
+import tools.jackson.databind.node.ObjectNode;
 
 /** A small schema with many ways to read a text is read in few steps. */
 @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)

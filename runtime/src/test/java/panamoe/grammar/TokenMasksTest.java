@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.util.BitSet;
@@ -22,6 +21,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
 import panamoe.io.StrictJson;
+import tools.jackson.databind.node.ObjectNode;
 
 /** A mask has the tokens whose bytes may come, one by one, and no others. */
 class TokenMasksTest {

@@ -65,7 +65,7 @@ class MissingArtifactTest {
 
   private static void assertNames(String artifact, Object sentence) {
     String expected =
-        "the class path has no com\\.fasterxml\\.jackson\\.[\\w.$]+: add com\\.fasterxml\\.jackson\\.core:%s to it";
+        "the class path has no tools\\.jackson\\.[\\w.$]+: add tools\\.jackson\\.core:%s to it";
     assertTrue(sentence.toString().matches(expected.formatted(artifact)), sentence.toString());
   }
 

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -47,6 +46,7 @@ import panamoe.param.ExpertCacheStatistics;
 import panamoe.param.ExpertLayout;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /** Texts of a PR-MoE that many ranks hold are those of one rank. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)

@@ -1,7 +1,5 @@
 package panamoe.open;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -16,6 +14,8 @@ import java.util.TreeMap;
 import panamoe.checkpoint.StoredType;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.Tensor;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** A small released model, to be written into a folder. */
 final class ReleasedFolder {

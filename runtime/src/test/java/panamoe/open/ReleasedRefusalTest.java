@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +21,8 @@ import panamoe.open.ReleasedFolder.Saved;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.testkit.ScarceMemory;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Each folder is refused by a sentence that names what is wrong, before anything is allocated. */
 class ReleasedRefusalTest {

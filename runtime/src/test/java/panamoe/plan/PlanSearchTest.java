@@ -269,7 +269,7 @@ class PlanSearchTest {
   @Test
   void anInterruptEndsIt() {
     Thread.currentThread().interrupt();
-    assertThrows(CancellationException.class, search("1.3B", "dgx-h100:8", 8)::find);
+    assertThrows(CancellationException.class, () -> search("1.3B", "dgx-h100:8", 8).find(_ -> {}));
     assertTrue(Thread.interrupted());
   }
 }

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static panamoe.train.TrainerBench.steps;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -36,6 +35,7 @@ import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.Tensor;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The correction bias moves against the load, and by nothing else. */
 class BiasBalancingTest {

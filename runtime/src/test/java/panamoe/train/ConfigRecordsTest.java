@@ -4,11 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.NullNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
@@ -21,6 +16,11 @@ import panamoe.backend.Activation;
 import panamoe.config.EveryPart;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.NullNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Every component of every record of a configuration that has every part. */
 class ConfigRecordsTest {
@@ -68,7 +68,7 @@ class ConfigRecordsTest {
         List.of(),
         place -> {
           Class<?> type = place.component.getType();
-          assertRefused(place.path, json.textNode("none of these")); // no name of an enum either
+          assertRefused(place.path, json.stringNode("none of these")); // no name of an enum either
           assertRefused(place.path, json.objectNode().put("a", 1));
           assertRefused(place.path, json.arrayNode().addNull());
           if (type != double.class && type != Double.class) {
@@ -82,7 +82,7 @@ class ConfigRecordsTest {
   void aDTypeNotTrainedInIsAnsweredWithThoseThatAre() {
     JsonNodeFactory json = JsonNodeFactory.instance;
     for (JsonNode wrong :
-        List.of(json.textNode("INT32"), json.textNode("F32"), json.numberNode(0))) {
+        List.of(json.stringNode("INT32"), json.stringNode("F32"), json.numberNode(0))) {
       assertEquals(
           "config.json: at $.training.dtype: expected one of [\"FLOAT32\", \"BFLOAT16\"]",
           assertThrows(

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static panamoe.train.TrainerBench.config;
 import static panamoe.train.TrainerBench.steps;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Map;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,6 +19,7 @@ import panamoe.config.ModelPresets.Architecture;
 import panamoe.io.ConfigJson;
 import panamoe.io.StrictJson;
 import panamoe.parallel.Ranks;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A state with a valid checksum that does not match its step is refused before it has any effect.

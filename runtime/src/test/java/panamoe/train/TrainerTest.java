@@ -9,7 +9,6 @@ import static panamoe.train.TrainerBench.SEQUENCE;
 import static panamoe.train.TrainerBench.config;
 import static panamoe.train.TrainerBench.steps;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -33,6 +32,7 @@ import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had

@@ -1,12 +1,12 @@
 package panamoe.text;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.conversation.Tools;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What a reply is to be.

@@ -1,6 +1,5 @@
 package panamoe.text;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -11,6 +10,7 @@ import panamoe.conversation.ChatFormat;
 import panamoe.engine.StopConfig;
 import panamoe.grammar.JsonGrammar;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.JsonNode;
 
 /**
  * What a text is to be.

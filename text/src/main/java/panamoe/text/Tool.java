@@ -1,10 +1,10 @@
 package panamoe.text;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.conversation.Tools;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.JsonNode;
 
 /**
  * A function that a model may call. Panamoe calls nothing: a reply says what to call.

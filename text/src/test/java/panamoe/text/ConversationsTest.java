@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +20,8 @@ import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.conversation.ChatFormat;
 import panamoe.data.ByteTokenizer;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Answers of conversations: where they end, and what is refused. */
 class ConversationsTest {
@@ -50,7 +50,7 @@ class ConversationsTest {
     ObjectNode tokenizer = OpenedModelsTest.tokenizer(words);
     ArrayNode added = (ArrayNode) tokenizer.get("added_tokens");
     for (int id = words; id < vocabulary; id++) {
-      ObjectNode token = added.get(0).deepCopy();
+      ObjectNode token = ((ObjectNode) added.get(0)).deepCopy();
       added.add(token.put("id", id).put("content", marker(id)));
     }
     Files.writeString(folder.resolve("tokenizer.json"), tokenizer.toString());

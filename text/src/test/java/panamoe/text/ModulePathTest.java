@@ -3,8 +3,6 @@ package panamoe.text;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.File;
 import java.io.IOException;
 import java.net.URISyntaxException;
@@ -19,6 +17,8 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.api.Device;
 import panamoe.backend.Backend;
 import panamoe.bindings.NativeException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.databind.JsonNode;
 
 /** A modular program trains, saves, opens and writes: Jackson may look into what it maps. */
 class ModulePathTest {

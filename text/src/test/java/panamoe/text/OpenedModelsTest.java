@@ -5,10 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -23,6 +19,10 @@ import panamoe.api.ModelStep;
 import panamoe.api.PanamoeException;
 import panamoe.api.TrainableModel;
 import panamoe.data.TinyTokenizer;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Models of every kind of file: each writes, and what can be trained is trained. */
 class OpenedModelsTest {
@@ -85,7 +85,7 @@ class OpenedModelsTest {
     vocabulary.removeIf(id -> id.intValue() >= size - 1);
     ArrayNode merges = JsonNodeFactory.instance.arrayNode();
     for (JsonNode merge : model.get("merges")) {
-      if (vocabulary.has(merge.textValue().replace(" ", ""))) {
+      if (vocabulary.has(merge.stringValue().replace(" ", ""))) {
         merges.add(merge);
       }
     }

@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,6 +18,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Functions and thoughts of a small released model with the templates of Qwen's large ones. Its
@@ -52,7 +52,7 @@ class ToolsTest {
         Files.copy(file, folder.resolve(file.getFileName()));
       }
     }
-    ObjectMapper json = new ObjectMapper();
+    JsonMapper json = JsonMapper.shared();
     Path config = folder.resolve("config.json");
     ObjectNode longer = (ObjectNode) json.readTree(Files.readString(config));
     Files.writeString(config, longer.put("max_position_embeddings", 4096).toString());
@@ -64,7 +64,7 @@ class ToolsTest {
     ObjectNode tokenizer = OpenedModelsTest.tokenizer(WORDS);
     ArrayNode added = (ArrayNode) tokenizer.get("added_tokens");
     for (int id = WORDS; id < TOKENS; id++) {
-      ObjectNode token = added.get(0).deepCopy();
+      ObjectNode token = ((ObjectNode) added.get(0)).deepCopy();
       added.add(token.put("id", id).put("content", id == named ? name : "<|" + id + "|>"));
     }
     Files.writeString(folder.resolve("tokenizer.json"), tokenizer.toString());

@@ -1,7 +1,5 @@
 package panamoe.harness.chat;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.ArrayList;
@@ -14,6 +12,8 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.generate.TextOptions;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** A conversation, line by line: messages are answered, and lines with a slash are commands. */
 final class Chat {

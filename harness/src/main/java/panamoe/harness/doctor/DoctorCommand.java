@@ -1,7 +1,5 @@
 package panamoe.harness.doctor;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +11,7 @@ import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Prints what this machine has, what it lacks, and what to do about it. Exits with 1 if something
@@ -37,7 +36,7 @@ public final class DoctorCommand implements Subcommand {
   private boolean json;
 
   @Override
-  public Integer call() throws JsonProcessingException {
+  public Integer call() {
     List<Finding> findings =
         Stream.of(
                 MachineCheck.findings(),
@@ -49,8 +48,7 @@ public final class DoctorCommand implements Subcommand {
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       out.println(
-          JsonMapper.builder()
-              .build()
+          JsonMapper.shared()
               .writerWithDefaultPrettyPrinter()
               .writeValueAsString(Map.of("ready", ready, "findings", findings)));
     } else {

@@ -1,6 +1,5 @@
 package panamoe.harness.edit;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -11,6 +10,7 @@ import panamoe.io.ConfigJson;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import panamoe.train.TextRecord;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The run that an edit makes.

@@ -1,8 +1,5 @@
 package panamoe.harness.edit;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
@@ -13,6 +10,9 @@ import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 import panamoe.train.Validation;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * How good a model is, and how large.

@@ -1,8 +1,5 @@
 package panamoe.harness.edit;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import panamoe.backend.Backend;
@@ -23,6 +20,9 @@ import panamoe.tensor.Tensor;
 import panamoe.train.RunConfig;
 import panamoe.train.TextRecord;
 import panamoe.train.TrainConfig;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * {@code edit --reshape}: the same model in other files, tensor by tensor.

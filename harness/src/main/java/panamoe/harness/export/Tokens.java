@@ -1,9 +1,5 @@
 package panamoe.harness.export;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -22,6 +18,10 @@ import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.io.StrictJson;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * How a model's tokenizer, and what ends its texts, go with it.
@@ -114,6 +114,6 @@ record Tokens(ModelFolder model, Map<String, byte[]> files) {
     JsonNode held =
         StrictJson.tree(config == null ? "{}".getBytes(StandardCharsets.UTF_8) : config)
             .path("chat_template");
-    return held.isTextual() ? Optional.of(held.textValue()) : Optional.empty();
+    return held.isString() ? Optional.of(held.stringValue()) : Optional.empty();
   }
 }

@@ -1,13 +1,13 @@
 package panamoe.harness.generate;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.io.Count;
 import panamoe.io.Words;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Which experts the rows of a text chose, as a table for each MoE layer. */
 public final class RouteTable {

@@ -96,6 +96,8 @@ final class BlockLine {
           case null -> "";
           case RotaryScaling.Linear linear -> ", linear x" + linear.factor();
           case RotaryScaling.Dynamic dynamic -> ", dynamic x" + dynamic.factor();
+          case RotaryScaling.LongRope longer ->
+              ", LongRoPE from " + longer.trainedPositions() + " on";
           case RotaryScaling.Yarn yarn -> ", YaRN x" + yarn.factor();
           case RotaryScaling.Llama3 llama -> ", Llama 3 x" + llama.factor();
         });

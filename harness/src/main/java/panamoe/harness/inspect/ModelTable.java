@@ -1,8 +1,5 @@
 package panamoe.harness.inspect;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -29,6 +26,9 @@ import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A model's sizes.

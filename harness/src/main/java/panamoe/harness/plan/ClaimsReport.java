@@ -1,7 +1,5 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
@@ -10,6 +8,8 @@ import panamoe.plan.PaperClaims;
 import panamoe.plan.PaperClaims.Dense;
 import panamoe.plan.PaperClaims.Speedup;
 import panamoe.plan.PaperClaims.Throughput;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The claims of {@code plan paper}, after its latencies. */
 final class ClaimsReport {

@@ -1,7 +1,5 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,6 +14,8 @@ import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 final class PaperReport {
   /** A model's time without an optimization. */

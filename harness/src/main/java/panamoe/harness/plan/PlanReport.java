@@ -1,7 +1,5 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -22,6 +20,8 @@ import panamoe.plan.Plan;
 import panamoe.plan.PlanObjective;
 import panamoe.plan.PlanSearch;
 import panamoe.plan.StepTime;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The result of a plan search, as JSON and as tables. */
 interface PlanReport {

@@ -1,6 +1,5 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -18,6 +17,7 @@ import panamoe.io.Words;
 import panamoe.plan.Plan;
 import panamoe.plan.PlanSearch;
 import panamoe.plan.StepTime;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The report of {@code plan serve}.

@@ -1,8 +1,5 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
@@ -16,6 +13,9 @@ import panamoe.plan.PlanSearch;
 import panamoe.plan.Skew;
 import panamoe.plan.SkewSweep;
 import panamoe.plan.SkewSweep.Row;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The effect of skew, as JSON, as a table and as plots. */
 record SkewTable(SkewSweep sweep, List<Row> rows) {

@@ -1,6 +1,5 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,6 +15,7 @@ import panamoe.plan.FailureCost;
 import panamoe.plan.Plan;
 import panamoe.plan.PlanSearch;
 import panamoe.plan.TrainingObjective;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The report of {@code plan train}.

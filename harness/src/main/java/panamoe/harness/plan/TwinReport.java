@@ -1,7 +1,5 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -12,6 +10,8 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.plan.ExchangeSimulation;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The report of {@code twin}: simulated times next to the closed form, as JSON and as a table.

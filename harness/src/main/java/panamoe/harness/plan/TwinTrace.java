@@ -1,14 +1,14 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.comm.VirtualSpan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.plan.Cluster;
 import panamoe.plan.ExchangeSimulation;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Timelines of the simulations for chrome://tracing and Perfetto: one process per exchange, one

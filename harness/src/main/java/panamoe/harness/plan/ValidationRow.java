@@ -1,10 +1,10 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.stream.Collectors;
 import panamoe.io.Words;
 import panamoe.plan.StepTime;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The measured and the predicted time of a step.

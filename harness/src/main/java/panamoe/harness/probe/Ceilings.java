@@ -1,10 +1,10 @@
 package panamoe.harness.probe;
 
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import panamoe.nn.Cost;
 import panamoe.tensor.DType;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
 
 /**
  * The machine's peak rates, measured by a native program.

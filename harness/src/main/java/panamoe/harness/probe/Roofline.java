@@ -1,6 +1,5 @@
 package panamoe.harness.probe;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.Writer;
@@ -9,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The machine's current ceilings. A CPU's bandwidth is measured at each call, within a few
@@ -86,7 +86,7 @@ public final class Roofline implements AutoCloseable {
       throw new IOException(
           "the program that measures ceilings failed" + (line == null ? "" : ": " + line));
     }
-    return new ObjectMapper().readValue(line, Ceilings.class);
+    return JsonMapper.shared().readValue(line, Ceilings.class);
   }
 
   @Override

@@ -2,8 +2,6 @@ package panamoe.harness.quantize;
 
 import static java.util.stream.Collectors.joining;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -16,6 +14,8 @@ import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
 import panamoe.quantize.Divergence;
 import panamoe.quantize.QuantizedModel;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What became of a model.

@@ -1,9 +1,5 @@
 package panamoe.harness.ranks;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +12,10 @@ import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 import panamoe.io.WholeOrNothing;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A trace of computing and exchanges for chrome://tracing and Perfetto: one process per rank, with
@@ -24,7 +24,7 @@ import panamoe.io.WholeOrNothing;
  */
 record Trace(Recording recording) implements AutoCloseable {
   private static final Pattern THREAD = Pattern.compile("rank (\\d+)( .*)?");
-  private static final JsonMapper JSON = new JsonMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   /** The lanes of a rank. */
   private enum Lane {

@@ -1,9 +1,9 @@
 package panamoe.harness.report;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.List;
 import panamoe.io.Require;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A text that a report shows: one that the model wrote or read.
@@ -21,7 +21,7 @@ public record RoutedText(String language, String prompt, String text, TokenRoute
     Require.that(prompt != null && text != null, "a shown text needs a prompt and a text");
   }
 
-  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   /** The content of {@code samples.json} or {@code reading.json}. */
   public static String toJson(List<RoutedText> texts) {

@@ -1,12 +1,12 @@
 package panamoe.harness.report;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.ArrayList;
 import java.util.List;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The part of a report that shows texts, whose tokens a script colours by their experts. */
 final class RoutedTexts {
-  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   private final List<TokenRoutes> routes = new ArrayList<>();
   private final StringBuilder html = new StringBuilder();

@@ -1,9 +1,5 @@
 package panamoe.harness.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,6 +14,9 @@ import panamoe.train.History;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import panamoe.train.TrainingProcess;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The files of a training run that the report needs.
@@ -39,10 +38,7 @@ public record RunDirectory(
     List<TrainingProcess> history) {
 
   private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-          .build();
+      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
 
   /**
    * Reads a run's folder.
@@ -159,7 +155,7 @@ public record RunDirectory(
         throw foreign(where, "", null);
       }
       return parsed;
-    } catch (JsonProcessingException e) {
+    } catch (JacksonException e) {
       // A record's own words are for people, and Jackson's for programmers.
       boolean refused = e.getCause() instanceof IllegalArgumentException;
       throw foreign(where, refused ? " (" + e.getCause().getMessage() + ")" : "", e);

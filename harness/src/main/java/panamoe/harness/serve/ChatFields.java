@@ -1,14 +1,14 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.Message;
 import panamoe.conversation.Tools;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The fields of a conversation: messages, functions, and what a template is told beside. */
 final class ChatFields {

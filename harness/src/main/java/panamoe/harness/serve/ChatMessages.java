@@ -1,12 +1,12 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import panamoe.conversation.Message;
 import panamoe.conversation.reply.FunctionCall;
+import tools.jackson.databind.JsonNode;
 
 /** Reads the messages of a request, which are OpenAI's. */
 record ChatMessages(boolean template, Set<String> calledIds) {
@@ -77,8 +77,8 @@ record ChatMessages(boolean template, Set<String> calledIds) {
     if (content == null) {
       throw message.missing("content");
     }
-    if (content.isTextual()) {
-      return content.textValue();
+    if (content.isString()) {
+      return content.stringValue();
     }
     message.require(content.isArray(), "content", "is not a string or an array of parts");
     StringBuilder text = new StringBuilder();

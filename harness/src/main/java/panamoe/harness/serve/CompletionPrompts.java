@@ -1,9 +1,9 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.engine.GenerationRequest;
+import tools.jackson.databind.JsonNode;
 
 /** The prompts of a completion: a text, tokens, or an array of texts or of tokens. */
 final class CompletionPrompts {
@@ -27,8 +27,8 @@ final class CompletionPrompts {
   }
 
   private static int[] one(Fields fields, JsonNode prompt, ServedModel model) {
-    if (prompt.isTextual()) {
-      return GenerationRequest.tokensOf(prompt.textValue(), model.tokenizer());
+    if (prompt.isString()) {
+      return GenerationRequest.tokensOf(prompt.stringValue(), model.tokenizer());
     }
     if (!prompt.isArray() || prompt.isEmpty()) {
       throw fields.wrong(NAME, "is not a string, an array of tokens, or an array of those");

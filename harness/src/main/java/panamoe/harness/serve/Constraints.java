@@ -1,6 +1,5 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
 import panamoe.conversation.ReplyConstraints;
 import panamoe.conversation.Tools;
@@ -8,6 +7,7 @@ import panamoe.conversation.reply.ReplyForm;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
 import panamoe.grammar.JsonGrammar;
+import tools.jackson.databind.JsonNode;
 
 /** Makes what a text must keep to, from the fields that say so. Thread-safe. */
 final class Constraints {
@@ -57,7 +57,7 @@ final class Constraints {
 
   /** Whether a request asks for a form that its texts keep to from their beginning. */
   static boolean isFormat(Fields fields) {
-    return !fields.given(FORMAT).at("/" + FORMAT + "/type").asText("text").equals("text");
+    return !fields.given(FORMAT).at("/" + FORMAT + "/type").asString("text").equals("text");
   }
 
   private static JsonGrammar json(Fields format) {

@@ -1,13 +1,13 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import panamoe.io.Words;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The fields of an object in a request. Each is asked for by name; {@link #requireNoOthers} refuses
@@ -25,7 +25,7 @@ final class Fields {
   private Fields(ObjectNode object, String path) {
     this.object = object;
     this.path = path;
-    object.fieldNames().forEachRemaining(left::add);
+    object.propertyNames().forEach(left::add);
   }
 
   /** A field's value; null if it is absent. */
@@ -79,8 +79,8 @@ final class Fields {
 
   String text(String name, String otherwise) {
     JsonNode value = take(name);
-    require(value == null || value.isTextual(), name, "is not a string");
-    return value == null ? otherwise : value.textValue();
+    require(value == null || value.isString(), name, "is not a string");
+    return value == null ? otherwise : value.stringValue();
   }
 
   boolean flag(String name) {
@@ -191,7 +191,7 @@ final class Fields {
   void refuse(String... names) {
     for (String name : names) {
       JsonNode value = take(name);
-      if (value != null && !(value.isContainerNode() && value.isEmpty())) {
+      if (value != null && !(value.isContainer() && value.isEmpty())) {
         throw ApiError.unsupported(path(name) + " is not supported", path(name));
       }
     }

@@ -1,19 +1,22 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayInputStream;
-import java.io.IOException;
 import java.util.function.IntConsumer;
 import panamoe.io.StrictJson;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.json.JsonWriteFeature;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /** JSON of requests, which is not trusted, and of answers, which are records. */
 final class Json {
   private static final JsonMapper MAPPER =
-      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
+      JsonMapper.builder()
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .disable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
+          .build();
 
   /** A tree of 2 million values takes some 100 MB at most. */
   private static final int MOST_TOKENS = 2_000_000;
@@ -26,7 +29,7 @@ final class Json {
    * @param counted is told how many values it has, before memory is taken for them
    * @throws ApiError if it is no JSON object
    */
-  static ObjectNode object(byte[] body, IntConsumer counted) throws IOException {
+  static ObjectNode object(byte[] body, IntConsumer counted) {
     try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(body))) {
       try {
         int tokens = 0;
@@ -40,7 +43,7 @@ final class Json {
           return object;
         }
         throw ApiError.invalid("the body is not a JSON object", null);
-      } catch (IOException e) {
+      } catch (JacksonException e) {
         throw ApiError.invalid("the body is not JSON: " + StrictJson.reason(e, parser), null);
       }
     }
@@ -48,10 +51,6 @@ final class Json {
 
   /** A record as JSON in one line. */
   static byte[] bytes(Object answer) {
-    try {
-      return MAPPER.writeValueAsBytes(answer);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("an answer is always writable", e);
-    }
+    return MAPPER.writeValueAsBytes(answer);
   }
 }

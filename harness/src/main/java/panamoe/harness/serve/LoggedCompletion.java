@@ -1,6 +1,5 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Supplier;
@@ -20,6 +19,7 @@ import panamoe.io.Omittable;
 import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.open.ModelFolder;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A text that a server wrote, with all that its tokens depend on: a file of {@code --log-requests}.

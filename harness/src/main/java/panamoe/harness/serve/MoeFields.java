@@ -1,11 +1,11 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.Routing;
 import panamoe.harness.generate.RouteTable;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What an answer tells of a text's routes.

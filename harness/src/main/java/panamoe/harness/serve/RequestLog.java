@@ -1,6 +1,5 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
@@ -18,6 +17,7 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Count;
 import panamoe.io.FileErrors;
 import panamoe.io.SafeFolder;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Writes each text with its request to a file of its own, whole or not at all, which only the owner

@@ -1,7 +1,5 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.node.IntNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.List;
@@ -15,6 +13,8 @@ import panamoe.conversation.template.Prompt;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.routes.RoutingException;
 import panamoe.engine.schedule.EngineThread;
+import tools.jackson.databind.node.IntNode;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /**
  * Chat completions and completions. Thread-safe.

@@ -1,6 +1,5 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -16,6 +15,7 @@ import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.io.Words;
 import panamoe.open.SamplingDefaults;
+import tools.jackson.databind.JsonNode;
 
 /** The fields that chat completions and completions have in common. */
 record TextFields(Fields fields, ServedModel model) {
@@ -170,13 +170,13 @@ record TextFields(Fields fields, ServedModel model) {
     }
     List<String> texts = new ArrayList<>();
     for (JsonNode text : stop.isArray() ? stop : List.of(stop)) {
-      if (!text.isTextual() || text.textValue().length() > MOST_STOP_LENGTH) {
+      if (!text.isString() || text.stringValue().length() > MOST_STOP_LENGTH) {
         throw fields.wrong(
             "stop",
             "is not a string of at most " + MOST_STOP_LENGTH + " characters, or an array of them");
       }
-      fields.require(!text.textValue().isEmpty(), "stop", "has an empty text");
-      texts.add(text.textValue());
+      fields.require(!text.stringValue().isEmpty(), "stop", "has an empty text");
+      texts.add(text.stringValue());
     }
     fields.require(texts.size() <= MOST_STOPS, "stop", "has more than %s texts", MOST_STOPS);
     return texts;

@@ -1,9 +1,9 @@
 package panamoe.harness.serve;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.conversation.Tools;
+import tools.jackson.databind.JsonNode;
 
 /** The fields that say what a text may call. */
 final class ToolFields {
@@ -37,7 +37,7 @@ final class ToolFields {
       fields.require(has(functions, name), CHOICE, "names a function that is not in tools");
       return Tools.of(functions, true, false).calling(name);
     }
-    String word = choice == null ? "auto" : choice.asText();
+    String word = choice == null ? "auto" : choice.asString("");
     return switch (word) {
       case "none" -> Tools.NONE;
       case "auto" -> Tools.of(functions, false, several);

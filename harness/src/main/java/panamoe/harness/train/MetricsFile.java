@@ -1,7 +1,5 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +13,9 @@ import panamoe.io.SafeFolder;
 import panamoe.io.StrictJson;
 import panamoe.train.RunFolder;
 import panamoe.train.StepMetrics;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.MissingNode;
 
 /**
  * The {@code metrics.jsonl} of a run: one JSON object per step, in order. A process that dies may
@@ -60,7 +61,7 @@ record MetricsFile(SafeFolder run) {
     return lines().reversed().stream()
         .map(MetricsFile::parsed)
         .filter(line -> step(line) == step && line.has(VALIDATION))
-        .mapToDouble(line -> line.get(VALIDATION).asDouble())
+        .mapToDouble(line -> line.get(VALIDATION).asDouble(0))
         .findFirst();
   }
 
@@ -100,13 +101,13 @@ record MetricsFile(SafeFolder run) {
   /** The step of a line; 0 if it has no valid step. */
   private static long step(JsonNode line) {
     JsonNode step = line.path("step");
-    return step.isIntegralNumber() ? step.asLong() : 0;
+    return step.isIntegralNumber() ? step.asLong(0) : 0;
   }
 
   private static JsonNode parsed(byte[] line) {
     try {
       return StrictJson.tree(line);
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       return MissingNode.getInstance();
     }
   }

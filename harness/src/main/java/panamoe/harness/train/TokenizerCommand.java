@@ -1,6 +1,5 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -19,6 +18,7 @@ import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code panamoe tokenizer}. */
 @Command(
@@ -88,7 +88,7 @@ public final class TokenizerCommand implements Subcommand {
   }
 
   private String json(TrainedBpe trained, double seconds) {
-    return new JsonMapper()
+    return JsonMapper.shared()
         .valueToTree(
             new TreeMap<>(
                 Map.of(

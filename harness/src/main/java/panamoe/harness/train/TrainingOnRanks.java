@@ -1,6 +1,5 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -27,6 +26,7 @@ import panamoe.tensor.Elements;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import panamoe.train.TeacherRecord;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Trains a run on every rank of this process, once all ranks have agreed on what they train.

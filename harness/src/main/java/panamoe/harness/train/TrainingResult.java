@@ -1,12 +1,12 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.harness.ShellWord;
 import panamoe.io.Count;
 import panamoe.io.Words;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The outcome of a run.
@@ -27,7 +27,7 @@ record TrainingResult(
     double seconds,
     Path report) {
   String toJson() {
-    return new JsonMapper()
+    return JsonMapper.shared()
         .valueToTree(
             new TreeMap<>(
                 Map.of(

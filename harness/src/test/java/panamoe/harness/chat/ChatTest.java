@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -39,6 +37,8 @@ import panamoe.engine.schedule.HashEngine;
 import panamoe.engine.schedule.ScriptedEngine;
 import panamoe.harness.generate.TextOptions;
 import picocli.CommandLine;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 @Timeout(60)
 class ChatTest {
@@ -94,8 +94,8 @@ class ChatTest {
     assertEquals("\u001b[2mHm.\u001b[0m\nAye.\n", thinking(true, false));
     assertEquals("Aye.\n", thinking(false, false));
     JsonNode told = json(thinking(true, true));
-    assertEquals("Aye.", told.get("text").textValue());
-    assertEquals("Hm.", told.get("reasoning").textValue());
+    assertEquals("Aye.", told.get("text").stringValue());
+    assertEquals("Hm.", told.get("reasoning").stringValue());
   }
 
   private static Talk talk(String... lines) throws Exception {
@@ -119,7 +119,7 @@ class ChatTest {
   }
 
   private static JsonNode json(String line) throws IOException {
-    return new ObjectMapper().readTree(line);
+    return JsonMapper.shared().readTree(line);
   }
 
   @Test
@@ -129,12 +129,12 @@ class ChatTest {
     assertTrue(talk.answered());
     assertEquals(3, talk.out().size());
     String first = answer("user: hello\nassistant:", 7);
-    assertEquals(first, json(talk.out().getFirst()).get("text").textValue());
+    assertEquals(first, json(talk.out().getFirst()).get("text").stringValue());
     String prompt = "user: hello\nassistant: " + first + "\nuser: and now\nassistant:";
     JsonNode second = json(talk.out().get(1));
-    assertEquals(answer(prompt, 8), second.get("text").textValue());
+    assertEquals(answer(prompt, 8), second.get("text").stringValue());
     assertTrue(second.get("cached_tokens").intValue() >= 16, second::toString);
-    assertEquals(first, json(talk.out().getLast()).get("text").textValue());
+    assertEquals(first, json(talk.out().getLast()).get("text").stringValue());
   }
 
   @Test
@@ -170,10 +170,10 @@ class ChatTest {
     assertTrue(why.getLast().contains("no room in the model's context of 160"), talk.err());
     assertEquals(3, talk.out().size());
     for (int i = 0; i < 2; i++) {
-      assertEquals(why.get(i), json(talk.out().get(i)).get("error").textValue());
+      assertEquals(why.get(i), json(talk.out().get(i)).get("error").stringValue());
     }
     assertEquals(
-        answer("user: hello\nassistant:", 7), json(talk.out().getLast()).get("text").textValue());
+        answer("user: hello\nassistant:", 7), json(talk.out().getLast()).get("text").stringValue());
   }
 
   @Test
@@ -260,7 +260,7 @@ class ChatTest {
       assertEquals("hello", taken.getFirst());
       assertNull(taken.getLast());
       assertEquals(2, taken.size());
-      assertEquals("cancelled", json(talk.out().getFirst()).get("end").textValue());
+      assertEquals("cancelled", json(talk.out().getFirst()).get("end").stringValue());
     }
     String shown = screen.toString(StandardCharsets.UTF_8);
     assertTrue(shown.contains("> "), shown);

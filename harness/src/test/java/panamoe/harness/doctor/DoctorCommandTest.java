@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,14 +13,16 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import panamoe.harness.CommandRun;
 import picocli.CommandLine.Help.Ansi;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class DoctorCommandTest {
   @Test
   void jsonHoldsEveryTopicAndAgreesWithTheExitCode() throws Exception {
     CommandRun run = CommandRun.of("doctor", "--json");
-    JsonNode json = JsonMapper.builder().build().readTree(run.out());
+    JsonNode json = JsonMapper.shared().readTree(run.out());
     Map<String, JsonNode> findings = new HashMap<>();
-    json.get("findings").forEach(finding -> findings.put(finding.get("topic").asText(), finding));
+    json.get("findings").forEach(finding -> findings.put(finding.get("topic").asString(), finding));
     for (String topic :
         new String[] {
           "processor",
@@ -45,7 +45,7 @@ class DoctorCommandTest {
         }) {
       assertTrue(findings.containsKey(topic), "nothing about " + topic);
     }
-    assertTrue(findings.get("JDK").get("found").asText().startsWith("25"));
+    assertTrue(findings.get("JDK").get("found").asString().startsWith("25"));
     findings.forEach(
         (topic, finding) ->
             assertTrue(

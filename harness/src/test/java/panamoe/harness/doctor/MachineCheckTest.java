@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Tests the build's requirements, on this machine and on one with only the test's programs. */
 class MachineCheckTest {
@@ -103,7 +103,7 @@ class MachineCheckTest {
     Process process = builder.start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(1, process.waitFor(), said);
-    return JsonMapper.builder().build().readValue(said, Answer.class);
+    return JsonMapper.shared().readValue(said, Answer.class);
   }
 
   private static Set<String> required(List<Finding> findings) {

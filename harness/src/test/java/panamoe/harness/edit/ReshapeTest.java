@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +25,8 @@ import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** edit --reshape as a user runs it; Megatron's files were made by torch, see make.py. */
 class ReshapeTest {
@@ -63,7 +63,7 @@ class ReshapeTest {
     run("train --preset tiny --arch pr-moe --steps 2 --text " + text + " --out " + model);
     CommandRun cut = edit(model, "--files 3 --json");
     assertEquals(0, cut.exitCode(), cut.err());
-    JsonNode report = new ObjectMapper().readTree(cut.out());
+    JsonNode report = JsonMapper.shared().readTree(cut.out());
     assertEquals(3, report.get("files").asInt());
     Path parts = folder.resolve("out");
     assertEquals(
@@ -72,7 +72,8 @@ class ReshapeTest {
             "model-00002-of-00003.safetensors",
             "model-00003-of-00003.safetensors"),
         files(parts));
-    JsonNode inspected = new ObjectMapper().readTree(run("inspect --json --verify " + parts).out());
+    JsonNode inspected =
+        JsonMapper.shared().readTree(run("inspect --json --verify " + parts).out());
     assertEquals(inspected.get("total"), report.get("parameters"));
     Path joined = folder.resolve("joined");
     Files.delete(text); // no text is read

@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +14,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 import panamoe.harness.SpoiledWeights;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** eval as a user runs it, on a model of a few steps. */
 class EvalCommandTest {
@@ -38,9 +38,10 @@ class EvalCommandTest {
   void itsOwnTextScoresAsTrainingSays() throws IOException {
     CommandRun measured = run("eval", run, "--window", "64", "--json");
     assertEquals(0, measured.exitCode(), measured.err());
-    JsonNode json = new JsonMapper().readTree(measured.out());
+    JsonNode json = JsonMapper.shared().readTree(measured.out());
     String last = Files.readAllLines(run.resolve("metrics.jsonl")).getLast();
-    double ofTraining = new JsonMapper().readTree(last).path("validation_bits_per_byte").asDouble();
+    double ofTraining =
+        JsonMapper.shared().readTree(last).path("validation_bits_per_byte").asDouble();
     assertEquals(ofTraining, json.path("bits_per_byte").asDouble(), 1e-9, measured.out());
     assertEquals(measured.out(), run("eval", run, "--window", "64", "--json").out());
 
@@ -101,8 +102,8 @@ class EvalCommandTest {
     List<String> lines =
         run("eval", top2, "--json", "--experts-per-token", "1").out().lines().toList();
     assertEquals(2, lines.size(), lines.toString());
-    JsonNode all = new JsonMapper().readTree(lines.getFirst());
-    JsonNode one = new JsonMapper().readTree(lines.getLast());
+    JsonNode all = JsonMapper.shared().readTree(lines.getFirst());
+    JsonNode one = JsonMapper.shared().readTree(lines.getLast());
     assertEquals(2, all.path("experts_per_token").path(0).asInt());
     assertEquals(1, one.path("experts_per_token").path(0).asInt());
     double bits = all.path("bits_per_byte").asDouble();
@@ -122,7 +123,7 @@ class EvalCommandTest {
     Path cache = folder.resolve("cache");
     CommandRun read = run("eval", top2, "--json", "--memory", "0.6m", "--expert-cache", cache);
     assertEquals(0, read.exitCode(), read.err());
-    JsonNode json = new JsonMapper().readTree(read.out());
+    JsonNode json = JsonMapper.shared().readTree(read.out());
     assertEquals(bits("eval", top2, "--json"), json.path("bits_per_byte").asDouble());
     assertTrue(read.err().contains("experts: "), read.err());
     refused(2, "'7x' is not a size", "eval", top2, "--memory", "7x");
@@ -135,14 +136,14 @@ class EvalCommandTest {
   private static double bits(Object... arguments) throws IOException {
     CommandRun measured = run(arguments);
     assertEquals(0, measured.exitCode(), measured.err());
-    return new JsonMapper().readTree(measured.out()).path("bits_per_byte").asDouble();
+    return JsonMapper.shared().readTree(measured.out()).path("bits_per_byte").asDouble();
   }
 
   @Test
   void anotherTextIsMeasuredWhole() throws IOException {
     Path other = Files.writeString(folder.resolve("other.txt"), LINE);
     CommandRun measured = run("eval", run, "--text", other, "--json");
-    JsonNode json = new JsonMapper().readTree(measured.out());
+    JsonNode json = JsonMapper.shared().readTree(measured.out());
     assertEquals(LINE.length(), json.path("tokens").asInt(), measured.out());
     assertEquals(LINE.length() - 1, json.path("bytes").asInt(), "all but the first");
     double bits = json.path("bits_per_byte").asDouble();
@@ -171,8 +172,8 @@ class EvalCommandTest {
     assertEquals(0, measured.exitCode(), measured.err());
     List<String> lines = measured.out().lines().toList();
     assertEquals(2, lines.size());
-    JsonNode choice = new JsonMapper().readTree(lines.getLast());
-    assertEquals("choice", choice.path("kind").asText());
+    JsonNode choice = JsonMapper.shared().readTree(lines.getLast());
+    assertEquals("choice", choice.path("kind").asString());
     assertEquals(2, choice.path("tasks").asInt());
     assertEquals(1, choice.path("correct").asInt(), measured.out());
     assertEquals(0.5, choice.path("per_byte_accuracy").asDouble());

@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,6 +18,8 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.ReleasedTokenizer;
 import panamoe.harness.CommandRun;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The commands, with a released model's folder and a tokenizer of fewer tokens than its head. */
 class ReleasedModelCommandsTest {
@@ -78,14 +78,14 @@ class ReleasedModelCommandsTest {
       "--dtype",
       "f32"
     };
-    JsonNode first = new ObjectMapper().readTree(ran(generate).out());
+    JsonNode first = JsonMapper.shared().readTree(ran(generate).out());
     assertEquals(6, first.get("tokens").asInt());
     Path generation = released.resolve("generation_config.json");
     Files.writeString(generation, "{\"do_sample\": false, \"eos_token_id\": [0]}");
-    JsonNode greedy = new ObjectMapper().readTree(ran(generate).out());
+    JsonNode greedy = JsonMapper.shared().readTree(ran(generate).out());
     List<String> asked = new ArrayList<>(List.of(generate));
     asked.addAll(List.of("--temperature", "0", "--ignore-generation-config"));
-    JsonNode asAsked = new ObjectMapper().readTree(ran(asked.toArray(String[]::new)).out());
+    JsonNode asAsked = JsonMapper.shared().readTree(ran(asked.toArray(String[]::new)).out());
     assertEquals(greedy.get("text"), asAsked.get("text"));
     Files.writeString(generation, "{\"eos_token_id\": [0, 270]}");
     refused("eos_token_id that is not the number of one of 270 tokens", generate);
@@ -114,7 +114,7 @@ class ReleasedModelCommandsTest {
   }
 
   private static double bits(CommandRun eval) throws IOException {
-    return new ObjectMapper().readTree(eval.out()).get("bits_per_byte").asDouble();
+    return JsonMapper.shared().readTree(eval.out()).get("bits_per_byte").asDouble();
   }
 
   /** Qwen3 ends a message by one token and a document by another, which it names second. */

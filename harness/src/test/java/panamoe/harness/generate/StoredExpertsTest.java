@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,6 +43,7 @@ import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code --quantize stored}: the matrices of small GGUF files in their own blocks. */
 class StoredExpertsTest {
@@ -295,7 +295,7 @@ class StoredExpertsTest {
     arguments.addAll(List.of(options));
     CommandRun run = CommandRun.of(arguments.toArray(String[]::new));
     assertEquals(0, run.exitCode(), run.err());
-    return new ObjectMapper().readTree(run.out()).path("bits_per_byte").asDouble();
+    return JsonMapper.shared().readTree(run.out()).path("bits_per_byte").asDouble();
   }
 
   @Test
@@ -316,6 +316,6 @@ class StoredExpertsTest {
     arguments.addAll(List.of(options));
     CommandRun run = CommandRun.of(arguments.toArray(String[]::new));
     assertEquals(0, run.exitCode(), run.err());
-    return new ObjectMapper().readTree(run.out()).at("/memory/weights").asLong();
+    return JsonMapper.shared().readTree(run.out()).at("/memory/weights").asLong();
   }
 }

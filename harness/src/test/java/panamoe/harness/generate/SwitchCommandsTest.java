@@ -5,10 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,10 +14,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The commands, with a model that has an encoder. */
 class SwitchCommandsTest {
-  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final JsonMapper MAPPER = JsonMapper.shared();
   private static final String PROMPT = "the cat and the dog and the hen";
 
   @TempDir private Path folder;
@@ -88,10 +88,10 @@ class SwitchCommandsTest {
   @Test
   void aTextIsAnswered() throws IOException {
     JsonNode answer = MAPPER.readTree(ran(generate("--json")).out());
-    assertEquals(PROMPT, answer.get("prompt").asText());
+    assertEquals(PROMPT, answer.get("prompt").asString());
     assertTrue(answer.get("tokens").asInt() > 0);
     CommandRun printed = ran(generate());
-    assertEquals(answer.get("text").asText(), printed.out().stripTrailing());
+    assertEquals(answer.get("text").asString(), printed.out().stripTrailing());
     assertFalse(printed.out().contains(PROMPT), "an answer does not go on with the prompt");
     // 31 tokens are more than the 4 that each of 4 experts takes.
     JsonNode dropped = MAPPER.readTree(ran(generate("--json", "--switch-capacity")).out());

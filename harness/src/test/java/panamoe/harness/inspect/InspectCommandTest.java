@@ -3,8 +3,6 @@ package panamoe.harness.inspect;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +21,8 @@ import panamoe.harness.CommandRun;
 import panamoe.io.ConfigJson;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Tests inspect with a config file that has every part. */
 class InspectCommandTest {
@@ -61,7 +61,7 @@ class InspectCommandTest {
   void layersAndTheRestAreAllParameters() throws IOException {
     CommandRun run = CommandRun.of("inspect", config.toString(), "--json", "--memory");
     assertEquals(0, run.exitCode(), run.err());
-    JsonNode json = new ObjectMapper().readTree(run.out());
+    JsonNode json = JsonMapper.shared().readTree(run.out());
     long layers = 0;
     for (JsonNode layer : json.get("parameters_by_layer")) {
       layers += layer.asLong();
@@ -70,7 +70,7 @@ class InspectCommandTest {
     assertEquals(
         json.get("total").asLong(), layers + json.at("/parameters/embedding").asLong() + finalNorm);
     assertEquals(4 * json.get("total").asLong(), json.at("/memory/weights").asLong());
-    assertEquals(config.toString(), json.get("config").asText());
+    assertEquals(config.toString(), json.get("config").asString());
     assertTrue(json.path("step").isMissingNode());
   }
 
@@ -78,7 +78,7 @@ class InspectCommandTest {
   void roundedExpertsTakeLessMemory() throws IOException {
     long bytes = weights("int8");
     long nibbles = weights("int4");
-    JsonNode json = new ObjectMapper().readTree(inspect("--json").out());
+    JsonNode json = JsonMapper.shared().readTree(inspect("--json").out());
     long experts = json.at("/parameters/expert").asLong();
     assertTrue(experts > 0);
     // Half a byte per element of up; rows of down are not whole blocks in this model.
@@ -93,7 +93,7 @@ class InspectCommandTest {
   private long weights(String quantize) throws IOException {
     CommandRun run = inspect("--json", "--memory", "--quantize", quantize);
     assertEquals(0, run.exitCode(), run.err());
-    return new ObjectMapper().readTree(run.out()).at("/memory/weights").asLong();
+    return JsonMapper.shared().readTree(run.out()).at("/memory/weights").asLong();
   }
 
   private CommandRun inspect(String... options) {
@@ -112,7 +112,7 @@ class InspectCommandTest {
     }
     CommandRun run = CommandRun.of("inspect", saved.toString(), "--json", "--memory");
     assertEquals(0, run.exitCode(), run.err());
-    JsonNode json = new ObjectMapper().readTree(run.out());
+    JsonNode json = JsonMapper.shared().readTree(run.out());
     assertEquals(3, json.get("step").asInt());
     String edit = "edit " + saved + " --drop-layers 0 --out " + folder.resolve("edited");
     CommandRun refused = CommandRun.of((edit + " --text " + config).split(" "));

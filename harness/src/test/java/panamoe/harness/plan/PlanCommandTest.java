@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -34,9 +31,12 @@ import panamoe.plan.Efficiency;
 import panamoe.plan.Machine;
 import panamoe.plan.Node;
 import panamoe.train.RunConfig;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 class PlanCommandTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   @TempDir private Path folder;
 
@@ -48,7 +48,7 @@ class PlanCommandTest {
     JsonNode json = JSON.readTree(run.out());
     Set<String> names = new HashSet<>();
     for (JsonNode point : json.get("points")) {
-      names.add(point.get("name").asText());
+      names.add(point.get("name").asString());
       double predicted = point.get("predicted_ms").asDouble();
       double sum = 0;
       for (JsonNode term : point.get("terms")) {
@@ -56,11 +56,11 @@ class PlanCommandTest {
       }
       assertEquals(predicted, sum, 1e-9 * predicted);
       double published = point.get("published_ms").asDouble();
-      assertEquals(published, predicted, 0.1 * published, point.get("name").asText());
+      assertEquals(published, predicted, 0.1 * published, point.get("name").asString());
     }
     assertEquals(9, names.size());
     assertEquals(2, json.get("fitted").size());
-    json.get("fitted").forEach(name -> assertTrue(names.contains(name.asText())));
+    json.get("fitted").forEach(name -> assertTrue(names.contains(name.asString())));
     assertEquals(4, json.get("scaling").size());
     assertEquals(9, json.get("pytorch").size());
     for (JsonNode speedup : json.get("pytorch")) {
@@ -68,15 +68,15 @@ class PlanCommandTest {
       for (JsonNode optimization : speedup.get("optimizations")) {
         shares += optimization.get("share").asDouble();
       }
-      assertEquals(1, shares, 1e-9, speedup.get("name").asText());
+      assertEquals(1, shares, 1e-9, speedup.get("name").asString());
     }
     assertEquals(2, json.get("dense").size());
     Set<String> kinds = Set.of("published", "measured", "assumed", "fitted");
     for (JsonNode constant : json.get("constants")) {
       assertTrue(constant.get("value").isNumber());
-      assertTrue(kinds.contains(constant.get("kind").asText()));
-      assertTrue(!constant.get("unit").asText().isEmpty());
-      assertTrue(!constant.get("source").asText().isEmpty());
+      assertTrue(kinds.contains(constant.get("kind").asString()));
+      assertTrue(!constant.get("unit").asString().isEmpty());
+      assertTrue(!constant.get("source").asString().isEmpty());
     }
   }
 
@@ -116,7 +116,7 @@ class PlanCommandTest {
       }
       assertEquals(read, plan.get("prompt_ms").asDouble(), 1e-9 * read);
       assertTrue(read > latency, "600 tokens are read in two steps");
-      String launch = plan.get("launch").asText();
+      String launch = plan.get("launch").asString();
       String ranks =
           "mpirun -n " + plan.get("cards").asInt() + " ./panamoe serve MODEL --comm nccl";
       assertTrue(launch.startsWith(ranks), launch);
@@ -192,7 +192,7 @@ class PlanCommandTest {
         CommandRun.of(("plan train 350M --tokens 1e9 --json --cluster " + file).split(" "));
     assertEquals(0, training.exitCode(), training.err());
     JsonNode constants = JSON.readTree(training.out()).get("constants");
-    assertEquals("measured", constants.get("flops_share").get("kind").asText());
+    assertEquals("measured", constants.get("flops_share").get("kind").asString());
     assertEquals(0.5, constants.get("activation").get("value").asDouble());
     String serves = "    ./panamoe serve MODEL --ranks 2 --device cpu --ep 1 --tp 2 --dtype bf16";
     CommandRun experts = CommandRun.of(("plan serve 350M+MoE-128 --cluster " + file).split(" "));

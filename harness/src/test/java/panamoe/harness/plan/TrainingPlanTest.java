@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,10 +20,12 @@ import panamoe.harness.train.Presets;
 import panamoe.parallel.Topology;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code plan train}. */
 class TrainingPlanTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   @TempDir private Path folder;
 
@@ -77,7 +77,7 @@ class TrainingPlanTest {
     assertEquals(
         MemoryForecast.of(written.model(), written.training(), topology).toJson().toString(),
         fastest.get("memory").toString());
-    String launch = fastest.get("launch").asText();
+    String launch = fastest.get("launch").asString();
     assertTrue(launch.startsWith("mpirun -n 8 ./panamoe train --config " + config), launch);
     CommandRun drawn = CommandRun.of(onThreads(launch));
     assertEquals(0, drawn.exitCode(), drawn.err());

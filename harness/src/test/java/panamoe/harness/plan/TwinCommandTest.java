@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,9 +16,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class TwinCommandTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   @TempDir private Path folder;
 
@@ -37,7 +37,7 @@ class TwinCommandTest {
     for (JsonNode exchange : exchanges) {
       double twin = exchange.get("twin_ms").asDouble();
       assertEquals(exchange.get("closed_form_ms").asDouble(), twin, 0.05 * twin);
-      int process = exchange.get("exchange").asText().equals("flat") ? 0 : 1;
+      int process = exchange.get("exchange").asString().equals("flat") ? 0 : 1;
       double counts = exchange.get("counts_ms").asDouble();
       assertEquals(1e3 * (counts + twin), ends.get(process + " 63"), 1e-6);
     }
@@ -56,14 +56,14 @@ class TwinCommandTest {
     Set<String> named = new HashSet<>();
     Map<String, Double> ends = new HashMap<>();
     for (JsonNode event : trace.get("traceEvents")) {
-      assertTrue(event.get("name").isTextual() && event.get("args").isObject(), event.toString());
+      assertTrue(event.get("name").isString() && event.get("args").isObject(), event.toString());
       assertTrue(event.get("pid").isInt() && event.get("tid").isInt(), event.toString());
       String track = event.get("pid") + " " + event.get("tid");
-      switch (event.get("ph").asText()) {
+      switch (event.get("ph").asString()) {
         case "M" -> {
-          assertTrue(event.get("args").get("name").isTextual(), event.toString());
-          switch (event.get("name").asText()) {
-            case "process_name" -> assertEquals("0", event.get("tid").asText());
+          assertTrue(event.get("args").get("name").isString(), event.toString());
+          switch (event.get("name").asString()) {
+            case "process_name" -> assertEquals("0", event.get("tid").asString());
             case "thread_name" -> assertTrue(named.add(track), event.toString());
             default -> fail("no such metadata: " + event);
           }

@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,10 +27,13 @@ import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.text.ModelOptions;
 import panamoe.text.MoeModel;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 
 /** quantize as a user runs it, on a model of a few steps and on small released ones. */
 class QuantizeCommandTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
   private static final Path GOLDEN = Path.of("../lab/golden");
 
   @TempDir private static Path shared;
@@ -145,7 +145,7 @@ class QuantizeCommandTest {
     assertTrue(unreached.size() > 4, report::toString);
     for (JsonNode expert : unreached) {
       assertEquals(
-          "[Q8_0]", types(out(), "layers.1.moe.experts." + expert.asText() + ".up.weight"));
+          "[Q8_0]", types(out(), "layers.1.moe.experts." + expert.asString() + ".up.weight"));
     }
     assertEquals("[F32, Q4_0, Q8_0]", types(out(), ".experts."));
     CommandRun words =
@@ -161,7 +161,7 @@ class QuantizeCommandTest {
         words.out());
     // Kernels take one dtype a layer.
     assertEquals(
-        "layers.1.moe.experts.up.weight", report.at("/mixed/0").asText(), report::toString);
+        "layers.1.moe.experts.up.weight", report.at("/mixed/0").asString(), report::toString);
     assertTrue(words.out().contains("\nexperts' matrices: "), words.out());
     assertTrue(
         words.out().contains("have different formats (first: layers.1.moe.experts.up.weight)"),

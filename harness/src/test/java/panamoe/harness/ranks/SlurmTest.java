@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,6 +18,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.open.ModelFolder;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Ranks under a real Slurm on two simulated nodes. Needs root, Slurm and a built checkout: {@code
@@ -27,7 +27,7 @@ import panamoe.open.ModelFolder;
  */
 @Timeout(value = 10, unit = TimeUnit.MINUTES)
 class SlurmTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
   private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
   private static final String PANAMOE = ROOT.resolve("panamoe").toString();
 
@@ -161,6 +161,6 @@ class SlurmTest {
 
   private String text(String file) throws IOException {
     JsonNode answer = JSON.readTree(folder.resolve(file).toFile());
-    return answer.at("/choices/0/text").asText();
+    return answer.at("/choices/0/text").asString();
   }
 }

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,6 +30,7 @@ import org.w3c.dom.NodeList;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.StackedBars.Bar;
 import panamoe.model.LanguageModel;
+import tools.jackson.databind.json.JsonMapper;
 
 /** In a country with a decimal comma: numbers are written alike everywhere. */
 class ReportTest {
@@ -213,9 +213,7 @@ class ReportTest {
     assertEquals("de", paragraph.getAttribute("lang"));
     NodeList scripts = page.getElementsByTagName("script");
     TokenRoutes[] routes =
-        JsonMapper.builder()
-            .build()
-            .readValue(scripts.item(0).getTextContent(), TokenRoutes[].class);
+        JsonMapper.shared().readValue(scripts.item(0).getTextContent(), TokenRoutes[].class);
     assertEquals(SyntheticRun.WRITTEN, String.join("", routes[0].pieces()));
     assertEquals(1, routes[0].layers().getFirst().layer());
   }

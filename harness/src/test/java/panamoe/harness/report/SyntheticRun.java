@@ -1,9 +1,5 @@
 package panamoe.harness.report;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,13 +13,17 @@ import panamoe.config.ModelPresets;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import panamoe.train.TrainingProcess;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Writes the folder of a made-up run with known numbers. */
 final class SyntheticRun {
   static final int STEPS = 300;
   static final List<String> LANGUAGES = List.of("da", "de", "el", "en", "fr", "sv");
   static final String WRITTEN = "<script>alert('x')</script> & so \u0001weiter";
-  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   private SyntheticRun() {}
 

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.net.http.HttpResponse;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -15,6 +14,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
+import tools.jackson.databind.JsonNode;
 
 /** A server whose model has a chat template. */
 class ChatTemplateTest {
@@ -61,7 +61,7 @@ class ChatTemplateTest {
       })
   void thePromptIsTheTemplates(String message, String more, String prompt) throws Exception {
     String body = "{'messages':[" + message + "]" + (more == null ? "" : more) + "}";
-    assertEquals(prompt, server.ask("/apply-template", body).get("prompt").textValue());
+    assertEquals(prompt, server.ask("/apply-template", body).get("prompt").stringValue());
     JsonNode tokens = server.ask("/tokenize", body);
     assertEquals(prompt.length(), tokens.get("count").intValue());
     if (body.contains("tools")) {
@@ -91,8 +91,8 @@ class ChatTemplateTest {
       HttpResponse<String> answer = server.post(path, body);
       assertEquals(400, answer.statusCode(), answer::body);
       JsonNode error = TestServer.json(answer.body()).get("error");
-      assertEquals(why, error.get("message").textValue());
-      assertEquals("invalid_request_error", error.get("type").textValue());
+      assertEquals(why, error.get("message").stringValue());
+      assertEquals("invalid_request_error", error.get("type").stringValue());
     }
   }
 

@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -23,6 +21,8 @@ import org.snakeyaml.engine.v2.api.LoadSettings;
 import panamoe.harness.Main;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The files of examples/deploy, compared with what serve is. */
 @Timeout(60)
@@ -116,7 +116,7 @@ class DeployTest {
   }
 
   private static List<String> words(String array) throws IOException {
-    return new ObjectMapper()
+    return JsonMapper.shared()
         .readerForListOf(String.class)
         .readValue(array.substring(array.indexOf('[')));
   }
@@ -165,17 +165,17 @@ class DeployTest {
     List<JsonNode> documents = new ArrayList<>();
     new Load(LoadSettings.builder().build())
         .loadAllFromString(read("kubernetes.yaml"))
-        .forEach(document -> documents.add(new ObjectMapper().valueToTree(document)));
+        .forEach(document -> documents.add(JsonMapper.shared().valueToTree(document)));
     assertEquals(
         List.of("Deployment", "Service"),
-        documents.stream().map(document -> document.get("kind").textValue()).toList());
+        documents.stream().map(document -> document.get("kind").stringValue()).toList());
     JsonNode pod = documents.getFirst().at("/spec/template/spec");
     JsonNode container = pod.at("/containers/0");
     List<String> args = new ArrayList<>();
-    container.get("args").forEach(argument -> args.add(argument.asText()));
+    container.get("args").forEach(argument -> args.add(argument.asString()));
     requireServes(args);
     assertEquals(defaultOf("--port"), container.at("/ports/0/containerPort").intValue());
-    String image = container.get("image").textValue();
+    String image = container.get("image").stringValue();
     String advice = read("README.md");
     assertTrue(advice.contains(" -t " + image + " .\n"), image);
     assertTrue(read("Dockerfile").contains(" -t " + image + " .\n"), image);
@@ -184,10 +184,10 @@ class DeployTest {
     assertEquals(ApiServer.HEALTH, path(container, "readinessProbe"));
     assertEquals(ApiServer.LIVE, path(container, "livenessProbe"));
     JsonNode sleep = container.at("/lifecycle/preStop/exec/command");
-    assertEquals("sleep", sleep.get(0).textValue());
+    assertEquals("sleep", sleep.get(0).stringValue());
     Duration grace = Duration.ofSeconds(pod.get("terminationGracePeriodSeconds").intValue());
     assertTrue(
-        grace.compareTo(stop().plusSeconds(Integer.parseInt(sleep.get(1).asText()))) > 0,
+        grace.compareTo(stop().plusSeconds(Integer.parseInt(sleep.get(1).asString()))) > 0,
         grace::toString);
     assertEquals(Integer.parseInt(last("USER")), pod.at("/securityContext/runAsUser").intValue());
     assertTrue(container.at("/securityContext/readOnlyRootFilesystem").booleanValue());
@@ -199,7 +199,7 @@ class DeployTest {
 
   private static String path(JsonNode container, String probe) {
     assertEquals(container.at("/ports/0/name"), container.at("/" + probe + "/httpGet/port"));
-    return container.at("/" + probe + "/httpGet/path").textValue();
+    return container.at("/" + probe + "/httpGet/path").stringValue();
   }
 
   @Test

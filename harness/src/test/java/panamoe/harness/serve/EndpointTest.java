@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -31,6 +30,7 @@ import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.sample.TokenLogprobs;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.HashEngine;
+import tools.jackson.databind.JsonNode;
 
 @Timeout(120)
 class EndpointTest {
@@ -88,18 +88,18 @@ class EndpointTest {
     Generation expected = alone("once upon", seed(7), 20);
     JsonNode answer =
         server.ask(COMPLETIONS, "{'model':'hash','prompt':'once upon','seed':7,'max_tokens':20}");
-    assertTrue(answer.get("id").textValue().startsWith("cmpl-"));
-    assertEquals("text_completion", answer.get("object").textValue());
-    assertEquals("hash", answer.get("model").textValue());
-    assertEquals("fp_hash", answer.get("system_fingerprint").textValue());
+    assertTrue(answer.get("id").stringValue().startsWith("cmpl-"));
+    assertEquals("text_completion", answer.get("object").stringValue());
+    assertEquals("hash", answer.get("model").stringValue());
+    assertEquals("fp_hash", answer.get("system_fingerprint").stringValue());
     JsonNode choice = answer.get("choices").get(0);
-    assertEquals(expected.text(), choice.get("text").textValue());
+    assertEquals(expected.text(), choice.get("text").stringValue());
     assertEquals(0, choice.get("index").intValue());
     assertTrue(choice.get("logprobs").isNull());
     assertFalse(choice.has("token_ids"));
     assertEquals(
         expected.end() == Generation.End.LENGTH ? "length" : "stop",
-        choice.get("finish_reason").textValue());
+        choice.get("finish_reason").stringValue());
     JsonNode usage = answer.get("usage");
     assertEquals(9, usage.get("prompt_tokens").intValue());
     assertEquals(expected.tokens(), usage.get("completion_tokens").intValue());
@@ -115,14 +115,14 @@ class EndpointTest {
         "'messages':[{'role':'system','content':'be kind'},"
             + "{'role':'user','content':[{'type':'text','text':'hel'},{'type':'text','text':'lo'}]}]";
     JsonNode answer = server.ask(CHAT, "{" + messages + ",'seed':3,'max_completion_tokens':30}");
-    assertTrue(answer.get("id").textValue().startsWith("chatcmpl-"));
-    assertEquals("chat.completion", answer.get("object").textValue());
+    assertTrue(answer.get("id").stringValue().startsWith("chatcmpl-"));
+    assertEquals("chat.completion", answer.get("object").stringValue());
     JsonNode message = answer.at("/choices/0/message");
-    assertEquals("assistant", message.get("role").textValue());
-    assertEquals(expected.text(), message.get("content").textValue());
+    assertEquals("assistant", message.get("role").stringValue());
+    assertEquals(expected.text(), message.get("content").stringValue());
     assertTrue(message.get("refusal").isNull());
     assertEquals(
-        lines, server.ask("/apply-template", "{" + messages + "}").get("prompt").textValue());
+        lines, server.ask("/apply-template", "{" + messages + "}").get("prompt").stringValue());
     JsonNode tokens = server.ask("/tokenize", "{" + messages + "}");
     assertEquals(lines.length(), tokens.get("count").intValue());
   }
@@ -139,13 +139,14 @@ class EndpointTest {
     assertEquals(6, answer.get("choices").size());
     for (int i = 0; i < 3; i++) {
       assertEquals(
-          alone(prompt, seed(40 + i), 12).text(), answer.at("/choices/" + i + "/text").textValue());
+          alone(prompt, seed(40 + i), 12).text(),
+          answer.at("/choices/" + i + "/text").stringValue());
       assertEquals(
           alone("other", seed(40 + i), 12).text(),
-          answer.at("/choices/" + (3 + i) + "/text").textValue());
+          answer.at("/choices/" + (3 + i) + "/text").stringValue());
     }
     assertNotEquals(
-        answer.at("/choices/0/text").textValue(), answer.at("/choices/1/text").textValue());
+        answer.at("/choices/0/text").stringValue(), answer.at("/choices/1/text").stringValue());
     assertEquals(prompt.length() + 5, answer.at("/usage/prompt_tokens").intValue());
     assertEquals(0, answer.at("/usage/prompt_tokens_details/cached_tokens").intValue());
     JsonNode again =
@@ -160,7 +161,7 @@ class EndpointTest {
       server
           .ask(COMPLETIONS, "{'prompt':'alike','n':3,'max_tokens':20}")
           .get("choices")
-          .forEach(choice -> texts.add(choice.get("text").textValue()));
+          .forEach(choice -> texts.add(choice.get("text").stringValue()));
     }
     assertEquals(6, texts.size(), texts::toString);
   }
@@ -189,8 +190,8 @@ class EndpointTest {
   void withoutASeedEachRequestHasItsOwn() throws Exception {
     String body = "{'prompt':'the same','max_tokens':30,'ignore_eos':true}";
     assertNotEquals(
-        server.ask(COMPLETIONS, body).at("/choices/0/text").textValue(),
-        server.ask(COMPLETIONS, body).at("/choices/0/text").textValue());
+        server.ask(COMPLETIONS, body).at("/choices/0/text").stringValue(),
+        server.ask(COMPLETIONS, body).at("/choices/0/text").stringValue());
   }
 
   @Test
@@ -215,11 +216,11 @@ class EndpointTest {
         String token = TokenText.of(HashEngine.TOKENIZER, engine.tokens()[j]);
         assertEquals(engine.logprobs()[j], top.get(token).doubleValue());
       }
-      assertTrue(top.has(told.get("tokens").get(i).textValue()));
+      assertTrue(top.has(told.get("tokens").get(i).stringValue()));
       assertTrue(told.get("text_offset").get(i).intValue() >= offset);
       offset = told.get("text_offset").get(i).intValue();
     }
-    String text = completion.get("text").textValue();
+    String text = completion.get("text").stringValue();
     assertTrue(offset <= text.codePointCount(0, text.length()));
     JsonNode chat =
         server.ask(
@@ -257,17 +258,18 @@ class EndpointTest {
                 + ",'seed':7,'max_tokens':20,'stop':'"
                 + stop.replace("\n", "\\n")
                 + "'}");
-    assertEquals(text.substring(0, text.indexOf(stop)), stopped.at("/choices/0/text").textValue());
-    assertEquals("stop", stopped.at("/choices/0/finish_reason").textValue());
+    assertEquals(
+        text.substring(0, text.indexOf(stop)), stopped.at("/choices/0/text").stringValue());
+    assertEquals("stop", stopped.at("/choices/0/finish_reason").stringValue());
     assertEquals(prompt.length, stopped.at("/usage/prompt_tokens").intValue());
     int token = HashEngine.TOKENIZER.encode(text.substring(0, 1))[0];
     JsonNode none =
         server.ask(
             COMPLETIONS, "{'prompt':[" + ids + "],'seed':7,'stop_token_ids':[" + token + "]}");
-    assertEquals("", none.at("/choices/0/text").textValue());
-    assertEquals("stop", none.at("/choices/0/finish_reason").textValue());
+    assertEquals("", none.at("/choices/0/text").stringValue());
+    assertEquals("stop", none.at("/choices/0/finish_reason").stringValue());
     JsonNode empty = server.ask(COMPLETIONS, "{'prompt':'','max_tokens':0}");
-    assertEquals("length", empty.at("/choices/0/finish_reason").textValue());
+    assertEquals("length", empty.at("/choices/0/finish_reason").stringValue());
     assertEquals(1, empty.at("/usage/prompt_tokens").intValue());
   }
 
@@ -316,7 +318,7 @@ class EndpointTest {
     assertEquals(TestServer.CONTEXT, tokens.get("max_model_len").intValue());
     assertEquals(
         "ab \u00e9",
-        server.ask("/detokenize", "{'tokens':[0,1,52,55,56]}").get("prompt").textValue());
+        server.ask("/detokenize", "{'tokens':[0,1,52,55,56]}").get("prompt").stringValue());
     assertEquals("[]", server.ask("/tokenize", "{'prompt':''}").get("tokens").toString());
   }
 
@@ -393,7 +395,7 @@ class EndpointTest {
                   .build());
       assertEquals(503, early.statusCode());
       assertTrue(early.headers().firstValue("Retry-After").isPresent());
-      assertEquals("loading", TestServer.json(early.body()).at("/error/code").textValue());
+      assertEquals("loading", TestServer.json(early.body()).at("/error/code").stringValue());
     }
   }
 }

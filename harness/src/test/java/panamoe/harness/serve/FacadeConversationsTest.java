@@ -2,7 +2,6 @@ package panamoe.harness.serve;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,6 +17,7 @@ import panamoe.text.ModelOptions;
 import panamoe.text.MoeModel;
 import panamoe.text.Tool;
 import panamoe.text.ToolCall;
+import tools.jackson.databind.node.ObjectNode;
 
 /** A program with the model in its process gets the prompt that the server makes. */
 class FacadeConversationsTest {

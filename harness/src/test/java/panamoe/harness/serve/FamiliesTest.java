@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.util.Set;
 import java.util.TreeSet;
@@ -14,6 +13,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import panamoe.conversation.reply.ReplyFamily;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
+import tools.jackson.databind.JsonNode;
 
 /** Answers of each family, with its released template, as a client gets them. */
 @Timeout(120)
@@ -47,28 +47,28 @@ class FamiliesTest {
       if (line.startsWith("data: {")) {
         JsonNode choice = TestServer.json(line.substring(6)).at("/choices/0");
         JsonNode delta = choice.get("delta");
-        told.append(delta.path("content").asText(""));
-        thought.append(delta.path("reasoning_content").asText(""));
+        told.append(delta.path("content").asString(""));
+        thought.append(delta.path("reasoning_content").asString(""));
         for (JsonNode call : delta.path("tool_calls")) {
           calls
-              .append(call.at("/function/name").asText(""))
-              .append(call.at("/function/arguments").textValue());
+              .append(call.at("/function/name").asString(""))
+              .append(call.at("/function/arguments").stringValue());
         }
-        reason = choice.get("finish_reason").asText();
+        reason = choice.get("finish_reason").asString();
       }
     }
     JsonNode whole = server.ask(CHAT, body + "}").at("/choices/0");
     JsonNode message = whole.get("message");
-    assertEquals(message.path("content").asText(""), told.toString());
-    assertEquals(message.path("reasoning_content").asText(""), thought.toString());
+    assertEquals(message.path("content").asString(""), told.toString());
+    assertEquals(message.path("reasoning_content").asString(""), thought.toString());
     StringBuilder expected = new StringBuilder();
     for (JsonNode call : message.path("tool_calls")) {
       expected
-          .append(call.at("/function/name").textValue())
-          .append(call.at("/function/arguments").textValue());
+          .append(call.at("/function/name").stringValue())
+          .append(call.at("/function/arguments").stringValue());
     }
     assertEquals(expected.toString(), calls.toString());
-    assertEquals(whole.get("finish_reason").textValue(), reason);
+    assertEquals(whole.get("finish_reason").stringValue(), reason);
     return whole;
   }
 
@@ -82,14 +82,14 @@ class FamiliesTest {
     try (TestServer server = server(family, before + family.calls)) {
       JsonNode choice = choice(server, "," + TOOLS);
       JsonNode message = choice.get("message");
-      assertEquals("tool_calls", choice.get("finish_reason").textValue());
-      assertEquals("Hm.", message.get("reasoning_content").textValue());
+      assertEquals("tool_calls", choice.get("finish_reason").stringValue());
+      assertEquals("Hm.", message.get("reasoning_content").stringValue());
       assertTrue(message.get("content").isNull(), message::toString);
-      assertEquals("vote", message.at("/tool_calls/0/function/name").textValue());
-      assertEquals(ReplyFamily.AYES, message.at("/tool_calls/0/function/arguments").textValue());
+      assertEquals("vote", message.at("/tool_calls/0/function/name").stringValue());
+      assertEquals(ReplyFamily.AYES, message.at("/tool_calls/0/function/arguments").stringValue());
       assertEquals(family.two ? 2 : 1, message.get("tool_calls").size());
       if (family.two) {
-        assertEquals("adjourn", message.at("/tool_calls/1/function/name").textValue());
+        assertEquals("adjourn", message.at("/tool_calls/1/function/name").stringValue());
       }
       assertEquals(
           1,
@@ -119,14 +119,14 @@ class FamiliesTest {
                         + seed
                         + "}")
                 .at("/choices/0");
-        assertEquals("tool_calls", choice.get("finish_reason").textValue(), choice::toString);
-        names.add(choice.at("/message/tool_calls/0/function/name").textValue());
+        assertEquals("tool_calls", choice.get("finish_reason").stringValue(), choice::toString);
+        names.add(choice.at("/message/tool_calls/0/function/name").stringValue());
         assertTrue(choice.at("/message/content").isNull());
       }
       assertTrue(Set.of("adjourn", "vote").containsAll(names), names::toString);
       String format =
           ",'response_format':{'type':'json_schema','json_schema':{'schema':{'const':'adopted'}}}";
-      assertEquals("\"adopted\"", choice(server, format).at("/message/content").textValue());
+      assertEquals("\"adopted\"", choice(server, format).at("/message/content").stringValue());
     }
   }
 
@@ -136,12 +136,12 @@ class FamiliesTest {
   void aCallThatIsCutIsNotMade(ReplyFamily family) throws Exception {
     try (TestServer server = server(family, family.calls)) {
       JsonNode stopped = choice(server, "," + TOOLS + ",'stop':'yes'");
-      assertEquals("stop", stopped.get("finish_reason").textValue());
+      assertEquals("stop", stopped.get("finish_reason").stringValue());
       assertEquals(
-          "{\"side\": \"a", stopped.at("/message/tool_calls/0/function/arguments").textValue());
+          "{\"side\": \"a", stopped.at("/message/tool_calls/0/function/arguments").stringValue());
       JsonNode cut = choice(server, "," + TOOLS + ",'max_tokens':1");
-      assertEquals("length", cut.get("finish_reason").textValue());
-      assertEquals("", cut.at("/message/content").textValue());
+      assertEquals("length", cut.get("finish_reason").stringValue());
+      assertEquals("", cut.at("/message/content").stringValue());
     }
   }
 
@@ -151,11 +151,11 @@ class FamiliesTest {
     try (TestServer server = server(ReplyFamily.GPT_OSS, "")) {
       String body = "{" + USER + ",'reasoning_effort':";
       JsonNode prompt = server.ask("/apply-template", body + "'high'}").get("prompt");
-      assertTrue(prompt.textValue().contains("Reasoning: high"), prompt::toString);
+      assertTrue(prompt.stringValue().contains("Reasoning: high"), prompt::toString);
       JsonNode refused = TestServer.json(server.post(CHAT, body + "'max'}").body());
       assertEquals(
           "reasoning_effort is none of low, medium, high",
-          refused.at("/error/message").textValue());
+          refused.at("/error/message").stringValue());
     }
   }
 
@@ -172,8 +172,8 @@ class FamiliesTest {
             CONTEXT,
             ScriptedEngine.of(config, CONTEXT, family.tokenizer, spelled))) {
       JsonNode choice = choice(server, "," + TOOLS);
-      assertEquals("So: [TOOL_CALLS] it is.", choice.at("/message/content").textValue());
-      assertEquals("stop", choice.get("finish_reason").textValue());
+      assertEquals("So: [TOOL_CALLS] it is.", choice.at("/message/content").stringValue());
+      assertEquals("stop", choice.get("finish_reason").stringValue());
     }
   }
 
@@ -183,7 +183,7 @@ class FamiliesTest {
   void callsAreShownAgain(ReplyFamily family) throws Exception {
     try (TestServer server = server(family, family.calls)) {
       JsonNode call = choice(server, "," + TOOLS).at("/message/tool_calls/0");
-      String id = call.get("id").textValue();
+      String id = call.get("id").stringValue();
       String body =
           "{'messages':[{'role':'user','content':'Vote.'},{'role':'assistant','content':null,"
               + "'tool_calls':["
@@ -191,7 +191,7 @@ class FamiliesTest {
               + "]},{'role':'tool','tool_call_id':'"
               + id
               + "','content':'17'}]}";
-      String prompt = server.ask("/apply-template", body).get("prompt").textValue();
+      String prompt = server.ask("/apply-template", body).get("prompt").stringValue();
       int name = prompt.indexOf("vote");
       assertTrue(
           name >= 0 && prompt.indexOf("ayes", name) > name && prompt.indexOf("17", name) > name,

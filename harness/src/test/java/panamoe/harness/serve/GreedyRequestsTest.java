@@ -201,7 +201,8 @@ class GreedyRequestsTest {
             })) {
       HttpResponse<String> refused = server.post(COMPLETIONS, ASKED.replace("'x'", "'much'"));
       assertEquals(503, refused.statusCode(), refused::body);
-      assertEquals("out_of_memory", TestServer.json(refused.body()).at("/error/code").textValue());
+      assertEquals(
+          "out_of_memory", TestServer.json(refused.body()).at("/error/code").stringValue());
       server.ask(COMPLETIONS, ASKED);
     }
   }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.management.HotSpotDiagnosticMXBean;
 import com.sun.management.HotSpotDiagnosticMXBean.ThreadDumpFormat;
 import java.io.IOException;
@@ -46,6 +45,7 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.HashEngine;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Clients that mean no good, and many that do: after each test nothing of the cache is in use, no
@@ -158,7 +158,7 @@ class HostileClientsTest {
       assertTrue(ANSWERS.contains(status), () -> status + " to " + told);
     }
     if (status != 200) {
-      assertNotNull(TestServer.json(answer.body()).at("/error/message").textValue(), told);
+      assertNotNull(TestServer.json(answer.body()).at("/error/message").stringValue(), told);
     } else if (answer.headers().firstValue("Content-Type").orElse("").equals("text/event-stream")) {
       assertTrue(
           answer.body().endsWith("data: [DONE]\n\n") || answer.body().contains("event: error"),
@@ -369,7 +369,7 @@ class HostileClientsTest {
         return answered; // it does not listen any more
       }
       if (answer.statusCode() == 503) {
-        assertEquals("draining", TestServer.json(answer.body()).at("/error/code").textValue());
+        assertEquals("draining", TestServer.json(answer.body()).at("/error/code").stringValue());
         return answered;
       }
       assertEquals(200, answer.statusCode(), answer::body);

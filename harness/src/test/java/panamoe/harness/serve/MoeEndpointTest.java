@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
@@ -18,6 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.open.ExpertHeat;
+import tools.jackson.databind.JsonNode;
 
 /** Routes in answers, of a model with two MoE layers: of 4 experts, 2 for a row, and of 6. */
 @Timeout(120)
@@ -158,8 +158,8 @@ class MoeEndpointTest {
       HttpResponse<String> answer = server.post(path, ask + ", 'moe': " + moe + "}");
       assertEquals(400, answer.statusCode());
       JsonNode error = TestServer.json(answer.body()).path("error");
-      assertEquals(message, error.path("message").textValue());
-      String param = error.path("param").textValue();
+      assertEquals(message, error.path("message").stringValue());
+      String param = error.path("param").stringValue();
       assertTrue(param.startsWith("moe") && message.contains(param), param);
     }
   }
@@ -168,8 +168,8 @@ class MoeEndpointTest {
   @Test
   void statisticsGrowByAllRows() throws Exception {
     JsonNode before = TestServer.json(server.get("/v1/moe/stats").body());
-    assertEquals("moe.stats", before.path("object").textValue());
-    assertEquals("hash", before.path("model").textValue());
+    assertEquals("moe.stats", before.path("object").stringValue());
+    assertEquals("hash", before.path("model").stringValue());
     server.ask(COMPLETIONS, COMPLETION + ", 'cache_salt': 'grow'}");
     JsonNode after = TestServer.json(server.get("/v1/moe/stats").body());
     for (int i = 0; i < 2; i++) {

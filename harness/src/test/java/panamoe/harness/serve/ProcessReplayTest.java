@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +21,7 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.train.RankProcesses;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /** replay as processes of a real mpirun. */
 @Tag("slow")

@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -12,6 +11,7 @@ import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
+import tools.jackson.databind.JsonNode;
 
 /** Thoughts are told apart from the answer. */
 @Timeout(120)
@@ -39,13 +39,13 @@ class ReasoningTest {
     for (String line : server.post(CHAT, USER + fields + ",'stream':true}").body().split("\n\n")) {
       if (line.startsWith("data: {")) {
         JsonNode delta = TestServer.json(line.substring(6)).at("/choices/0/delta");
-        thoughts.append(delta.path("reasoning_content").asText());
-        content.append(delta.path("content").asText(""));
+        thoughts.append(delta.path("reasoning_content").asString());
+        content.append(delta.path("content").asString(""));
       }
     }
     JsonNode message = server.ask(CHAT, USER + fields + "}").at("/choices/0/message");
-    assertEquals(message.path("reasoning_content").asText(), thoughts.toString());
-    assertEquals(message.path("content").asText(""), content.toString());
+    assertEquals(message.path("reasoning_content").asString(), thoughts.toString());
+    assertEquals(message.path("content").asString(""), content.toString());
     return message;
   }
 
@@ -53,8 +53,8 @@ class ReasoningTest {
   void thoughtsThatTheTextBeginsAreToldApart() throws Exception {
     try (TestServer server = server(":", "<think>\nLet me see.\n</think>\n\nAye.")) {
       JsonNode message = message(server, "");
-      assertEquals("Let me see.", message.get("reasoning_content").textValue());
-      assertEquals("Aye.", message.get("content").textValue());
+      assertEquals("Let me see.", message.get("reasoning_content").stringValue());
+      assertEquals("Aye.", message.get("content").stringValue());
     }
   }
 
@@ -62,13 +62,13 @@ class ReasoningTest {
   void thoughtsThatThePromptBeginsAreToldApart() throws Exception {
     try (TestServer server = server("<think>\n", "Let me see.</think>" + CALL)) {
       JsonNode message = message(server, TOOLS);
-      assertEquals("Let me see.", message.get("reasoning_content").textValue());
-      assertEquals("vote", message.at("/tool_calls/0/function/name").textValue());
+      assertEquals("Let me see.", message.get("reasoning_content").stringValue());
+      assertEquals("vote", message.at("/tool_calls/0/function/name").stringValue());
       JsonNode object = message(server, ",'response_format':{'type':'json_object'},'seed':1");
       assertFalse(object.has("reasoning_content"));
       JsonNode called = message(server, TOOLS + ",'tool_choice':'required'");
       assertFalse(called.has("reasoning_content"));
-      assertEquals("vote", called.at("/tool_calls/0/function/name").textValue());
+      assertEquals("vote", called.at("/tool_calls/0/function/name").stringValue());
     }
   }
 
@@ -91,7 +91,7 @@ class ReasoningTest {
     try (TestServer server = server(":", "Aye. <think>not this</think>")) {
       JsonNode message = message(server, "");
       assertFalse(message.has("reasoning_content"));
-      assertEquals("Aye. <think>not this</think>", message.get("content").textValue());
+      assertEquals("Aye. <think>not this</think>", message.get("content").stringValue());
     }
   }
 }

@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -24,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
 
 /** Requests that get an error, after each of which the server goes on. */
 @Timeout(120)
@@ -50,7 +50,7 @@ class RefusalTest {
         server
             .ask(COMPLETIONS, "{'prompt':'x','max_tokens':1,'ignore_eos':true}")
             .at("/choices/0/finish_reason")
-            .textValue());
+            .stringValue());
     assertEquals(List.of(), server.log);
     server.awaitIdle();
   }
@@ -58,9 +58,8 @@ class RefusalTest {
   private static JsonNode refused(int status, HttpResponse<String> answer) throws IOException {
     assertEquals(status, answer.statusCode(), answer::body);
     JsonNode error = TestServer.json(answer.body()).get("error");
-    assertTrue(error.get("message").textValue().length() > 5);
-    assertTrue(
-        error.get("type").isTextual() && error.has("param") && error.get("code").isTextual());
+    assertTrue(error.get("message").stringValue().length() > 5);
+    assertTrue(error.get("type").isString() && error.has("param") && error.get("code").isString());
     return error;
   }
 
@@ -185,9 +184,9 @@ class RefusalTest {
   private static void requireRefused(HttpResponse<String> answer, String param, String message)
       throws IOException {
     JsonNode error = refused(400, answer);
-    assertEquals(param, error.get("param").textValue(), answer::body);
-    assertTrue(error.get("message").textValue().contains(message), answer::body);
-    assertEquals("invalid_request_error", error.get("type").textValue());
+    assertEquals(param, error.get("param").stringValue(), answer::body);
+    assertTrue(error.get("message").stringValue().contains(message), answer::body);
+    assertEquals("invalid_request_error", error.get("type").stringValue());
   }
 
   @ParameterizedTest
@@ -236,7 +235,7 @@ class RefusalTest {
       })
   void whatIsNoJson(String body, String why) throws Exception {
     JsonNode error = refused(400, server.post(COMPLETIONS, body));
-    String message = error.get("message").textValue();
+    String message = error.get("message").stringValue();
     assertTrue(message.startsWith("the body is not JSON: "), message);
     assertTrue(message.contains(why) && message.matches(".* \\(line 1, column \\d+\\)"), message);
   }
@@ -290,22 +289,22 @@ class RefusalTest {
   void tooLarge() throws Exception {
     refused(413, server.post(COMPLETIONS, "{'prompt':'" + "x".repeat(1 << 20) + "'}"));
     JsonNode error = refused(400, server.post(COMPLETIONS, "{'prompt':'" + "x".repeat(401) + "'}"));
-    assertEquals("context_length_exceeded", error.get("code").textValue());
+    assertEquals("context_length_exceeded", error.get("code").stringValue());
   }
 
   @Test
   void wrongPathsMethodsAndModels() throws Exception {
-    assertEquals("not_found", refused(404, server.get("/v2")).get("code").textValue());
-    assertEquals("not_found", refused(404, server.post("/v2", "{}")).get("code").textValue());
+    assertEquals("not_found", refused(404, server.get("/v2")).get("code").stringValue());
+    assertEquals("not_found", refused(404, server.post("/v2", "{}")).get("code").stringValue());
     HttpResponse<String> method = server.get(CHAT);
-    assertEquals("method_not_allowed", refused(405, method).get("code").textValue());
+    assertEquals("method_not_allowed", refused(405, method).get("code").stringValue());
     assertEquals("POST", method.headers().firstValue("Allow").orElse(""));
     HttpResponse<String> posted = server.post("/health", "{}");
     assertEquals("GET, HEAD", posted.headers().firstValue("Allow").orElse(""));
     for (String path : List.of(COMPLETIONS, "/tokenize", "/detokenize", "/apply-template")) {
       JsonNode error = refused(404, server.post(path, "{'model':'gpt','prompt':'x'}"));
-      assertEquals("model_not_found", error.get("code").textValue());
-      assertEquals("model", error.get("param").textValue());
+      assertEquals("model_not_found", error.get("code").stringValue());
+      assertEquals("model", error.get("param").stringValue());
     }
     refused(400, server.post("/detokenize", "{'tokens':[61]}"));
     refused(400, server.post("/detokenize", "{}"));
@@ -315,8 +314,8 @@ class RefusalTest {
   @Test
   void aTextThatFailsIsAnErrorOfItsRequestAlone() throws Exception {
     JsonNode error = refused(500, server.post(COMPLETIONS, "{'prompt':'a~'}"));
-    assertTrue(error.get("message").textValue().contains("not finite"), error::toString);
-    assertEquals("server_error", error.get("type").textValue());
+    assertTrue(error.get("message").stringValue().contains("not finite"), error::toString);
+    assertEquals("server_error", error.get("type").stringValue());
     refused(500, server.post(COMPLETIONS, "{'prompt':['good','a~'],'n':3}"));
   }
 
@@ -328,12 +327,12 @@ class RefusalTest {
           refused(
               504,
               slow.post(COMPLETIONS, "{'prompt':'" + "x".repeat(200) + "','timeout_ms':1,'n':3}"));
-      assertEquals("timeout", error.get("code").textValue());
+      assertEquals("timeout", error.get("code").stringValue());
       JsonNode cut =
           slow.ask(
               COMPLETIONS, "{'prompt':'x','timeout_ms':400,'max_tokens':300,'ignore_eos':true}");
-      assertEquals("length", cut.at("/choices/0/finish_reason").textValue());
-      assertEquals("deadline", cut.at("/choices/0/panamoe/finish").textValue());
+      assertEquals("length", cut.at("/choices/0/finish_reason").stringValue());
+      assertEquals("deadline", cut.at("/choices/0/panamoe/finish").stringValue());
       assertTrue(cut.at("/usage/completion_tokens").intValue() > 0);
     }
   }
@@ -343,7 +342,7 @@ class RefusalTest {
     Path file = Files.writeString(folder.resolve("keys"), "# who\nfirst\n\n second \n");
     try (TestServer locked = new TestServer(TestServer.LIMITS, ApiKeys.read(file), () -> {})) {
       for (String path : List.of("/v1/models", "/metrics", "/none")) {
-        assertEquals("invalid_api_key", refused(401, locked.get(path)).get("code").textValue());
+        assertEquals("invalid_api_key", refused(401, locked.get(path)).get("code").stringValue());
         for (String wrong : List.of("Bearer third", "Bearer ", "first", "Basic first", "Bearer")) {
           refused(401, locked.send(locked.to(path).header("Authorization", wrong).build()));
         }

@@ -5,10 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,6 +31,10 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.HashEngine;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 @Timeout(60)
 class RequestLogTest {
@@ -79,11 +79,11 @@ class RequestLogTest {
       server.post(COMPLETIONS, "{'prompt':'a~'}");
     }
     assertTrue(plain.at("/choices/0/logprobs").isNull());
-    Path third = log.resolve(plain.get("id").textValue() + "-0.json");
+    Path third = log.resolve(plain.get("id").stringValue() + "-0.json");
     assertEquals(List.of(1), LoggedCompletion.read(third).routing().topK());
-    JsonNode origin = new ObjectMapper().readTree(third.toFile()).get("origin");
-    assertEquals("f32", origin.get("dtype").textValue());
-    assertEquals("dtype", origin.get("keyValues").textValue());
+    JsonNode origin = JsonMapper.shared().readTree(third.toFile()).get("origin");
+    assertEquals("f32", origin.get("dtype").stringValue());
+    assertEquals("dtype", origin.get("keyValues").stringValue());
     assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(log)));
     List<Path> files = files(log);
     assertEquals(6, files.size());
@@ -94,12 +94,12 @@ class RequestLogTest {
     }
     for (int i = 0; i < 4; i++) {
       LoggedCompletion text =
-          LoggedCompletion.read(log.resolve(answer.get("id").textValue() + "-" + i + ".json"));
+          LoggedCompletion.read(log.resolve(answer.get("id").stringValue() + "-" + i + ".json"));
       assertEquals("fp_hash", text.origin().fingerprint());
       assertEquals(40 + i % 2, text.sampling().seed());
       JsonNode choice = answer.at("/choices/" + i);
       assertArrayEquals(
-          new ObjectMapper().convertValue(choice.get("token_ids"), int[].class),
+          JsonMapper.shared().convertValue(choice.get("token_ids"), int[].class),
           text.answer().tokens());
       for (int j = 0; j < text.answer().tokens().length; j++) {
         assertEquals(

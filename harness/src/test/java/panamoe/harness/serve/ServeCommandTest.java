@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -35,6 +34,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
+import tools.jackson.databind.JsonNode;
 
 /** serve as a user runs it, on a model of a few steps. */
 @Timeout(300)
@@ -160,9 +160,9 @@ class ServeCommandTest {
     try (BufferedReader out = process.inputReader();
         HttpClient client = HttpClient.newHttpClient()) {
       JsonNode told = TestServer.json(out.readLine());
-      assertEquals("writer", told.get("model").textValue());
-      assertEquals(ranks, told.get("data_ranks").asText());
-      URI completions = URI.create(told.get("url").textValue() + "/v1/completions");
+      assertEquals("writer", told.get("model").stringValue());
+      assertEquals(ranks, told.get("data_ranks").asString());
+      URI completions = URI.create(told.get("url").stringValue() + "/v1/completions");
       String prompt = "The committee";
       HttpRequest request =
           post(completions, "{'prompt':'" + prompt + "','max_tokens':20,'temperature':0}");
@@ -182,8 +182,8 @@ class ServeCommandTest {
               keyValues,
               "--json");
       assertEquals(
-          TestServer.json(generated.out()).get("text").textValue(),
-          text.at("/choices/0/text").textValue());
+          TestServer.json(generated.out()).get("text").stringValue(),
+          text.at("/choices/0/text").stringValue());
       requireAsAlone(client, completions);
       JsonNode kept =
           TestServer.json(
@@ -197,7 +197,7 @@ class ServeCommandTest {
                               + "'required':['ayes'],'additionalProperties':false}}}}"),
                       BodyHandlers.ofString())
                   .body());
-      JsonNode vote = TestServer.json(kept.at("/choices/0/text").textValue());
+      JsonNode vote = TestServer.json(kept.at("/choices/0/text").stringValue());
       assertTrue(vote.get("ayes").isInt() && vote.size() == 1, vote::toString);
       HttpRequest running =
           post(completions, "{'prompt':'T','max_tokens':60,'ignore_eos':true,'stream':true}");
@@ -257,7 +257,7 @@ class ServeCommandTest {
     assertFalse(told.get("identical").booleanValue());
     assertTrue(
         told.get("difference")
-            .textValue()
+            .stringValue()
             .startsWith("the logprob of token 1 was -1.0 (bff0000000000000) and is "),
         differs.out());
 
@@ -292,7 +292,8 @@ class ServeCommandTest {
             "3",
             "--json");
     assertEquals(
-        TestServer.json(generated.out()).get("text").textValue().stripLeading() + "\n", chat.out());
+        TestServer.json(generated.out()).get("text").stringValue().stripLeading() + "\n",
+        chat.out());
     assertEquals("", chat.err());
   }
 
@@ -323,7 +324,8 @@ class ServeCommandTest {
             "--seed=3",
             "--json");
     assertEquals(
-        TestServer.json(generated.out()).get("text").textValue().stripLeading() + "\n", chat.out());
+        TestServer.json(generated.out()).get("text").stringValue().stripLeading() + "\n",
+        chat.out());
     Files.writeString(template, "{% if %}");
     for (String command : new String[] {"chat", "serve"}) {
       CommandRun broken = CommandRun.of(command, run, "--chat-template", template.toString());

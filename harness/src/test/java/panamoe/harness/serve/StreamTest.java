@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.time.Duration;
@@ -13,6 +12,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import tools.jackson.databind.JsonNode;
 
 /** Streams, to the byte. */
 @Timeout(120)
@@ -74,7 +74,7 @@ class StreamTest {
     String end = ",'logprobs':null,'finish_reason':null}";
     expected.append(
         chunk(object, "{'index':0,'delta':{'role':'assistant','content':''}" + end, "null"));
-    for (String piece : pieces(whole.at("/choices/0/message/content").textValue())) {
+    for (String piece : pieces(whole.at("/choices/0/message/content").stringValue())) {
       String json = piece.equals("\n") ? "\\n" : piece;
       expected.append(chunk(object, "{'index':0,'delta':{'content':'" + json + "'}" + end, "null"));
     }
@@ -108,12 +108,12 @@ class StreamTest {
     List<String> tokens = new ArrayList<>();
     List<Integer> offsets = new ArrayList<>();
     for (JsonNode chunk : chunks.subList(0, chunks.size() - 1)) {
-      text.append(chunk.at("/choices/0/text").textValue());
-      chunk.at("/choices/0/logprobs/tokens").forEach(token -> tokens.add(token.textValue()));
+      text.append(chunk.at("/choices/0/text").stringValue());
+      chunk.at("/choices/0/logprobs/tokens").forEach(token -> tokens.add(token.stringValue()));
       chunk.at("/choices/0/logprobs/text_offset").forEach(at -> offsets.add(at.intValue()));
       assertTrue(chunk.at("/choices/0/finish_reason").isNull());
     }
-    assertEquals(whole.get("text").textValue(), text.toString());
+    assertEquals(whole.get("text").stringValue(), text.toString());
     assertEquals(4, tokens.size());
     assertEquals(
         whole.at("/logprobs/text_offset").toString(),
@@ -148,12 +148,12 @@ class StreamTest {
         chunks(stream(server, "/v1/completions", "{" + fields + ",'stream':true}"))) {
       JsonNode choice = chunk.at("/choices/0");
       int index = choice.get("index").intValue();
-      texts[index] += choice.get("text").textValue();
+      texts[index] += choice.get("text").stringValue();
       ids[index] += choice.path("token_ids").size();
       ends[index] += choice.get("finish_reason").isNull() ? 0 : 1;
     }
     for (int i = 0; i < 4; i++) {
-      assertEquals(whole.get(i).get("text").textValue(), texts[i]);
+      assertEquals(whole.get(i).get("text").stringValue(), texts[i]);
       assertEquals(whole.get(i).get("token_ids").size(), ids[i]);
       assertEquals(1, ends[i]);
     }
@@ -180,7 +180,7 @@ class StreamTest {
           slow.post("/v1/completions", "{'prompt':'a','max_tokens':3,'ignore_eos':true}");
       assertTrue(whole.body().startsWith("\n\n"), whole::body);
       assertEquals(
-          "length", TestServer.json(whole.body()).at("/choices/0/finish_reason").textValue());
+          "length", TestServer.json(whole.body()).at("/choices/0/finish_reason").stringValue());
     }
   }
 }

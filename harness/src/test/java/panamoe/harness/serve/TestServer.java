@@ -3,8 +3,6 @@ package panamoe.harness.serve;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -34,6 +32,8 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.open.ExpertHeat;
 import panamoe.open.SamplingDefaults;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** A server over a model that is a hash, and clients of it. */
 final class TestServer implements AutoCloseable {
@@ -56,7 +56,7 @@ final class TestServer implements AutoCloseable {
           Duration.ofSeconds(15),
           Duration.ofSeconds(20));
 
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   final ServedModel model;
   final List<String> log = Collections.synchronizedList(new ArrayList<>());

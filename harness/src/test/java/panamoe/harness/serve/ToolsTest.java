@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.BitSet;
 import java.util.List;
@@ -22,6 +20,8 @@ import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.ScriptedEngine;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Functions in chats, with a model that wants to write a given text. */
 @Timeout(120)
@@ -59,44 +59,44 @@ class ToolsTest {
       }
       JsonNode choice = TestServer.json(line.substring(6)).at("/choices/0");
       JsonNode delta = choice.get("delta");
-      content.append(delta.path("content").asText());
+      content.append(delta.path("content").asString());
       for (JsonNode call : delta.path("tool_calls")) {
         if (call.has("id")) {
-          calls.append("\n").append(call.at("/function/name").textValue()).append(' ');
+          calls.append("\n").append(call.at("/function/name").stringValue()).append(' ');
         }
-        calls.append(call.at("/function/arguments").textValue());
+        calls.append(call.at("/function/arguments").stringValue());
       }
-      reason = choice.get("finish_reason").textValue();
+      reason = choice.get("finish_reason").stringValue();
     }
     JsonNode whole = choice(server, fields);
     StringBuilder expected = new StringBuilder();
     for (JsonNode call : whole.at("/message/tool_calls")) {
       assertFalse(call.has("index"));
-      expected.append("\n").append(call.at("/function/name").textValue()).append(' ');
-      expected.append(call.at("/function/arguments").textValue());
+      expected.append("\n").append(call.at("/function/name").stringValue()).append(' ');
+      expected.append(call.at("/function/arguments").stringValue());
     }
     assertEquals(expected.toString(), calls.toString());
     JsonNode told = whole.at("/message/content");
-    assertEquals(told.isNull() ? "" : told.textValue(), content.toString());
-    assertEquals(whole.get("finish_reason").textValue(), reason);
+    assertEquals(told.isNull() ? "" : told.stringValue(), content.toString());
+    assertEquals(whole.get("finish_reason").stringValue(), reason);
     return whole;
   }
 
   private static String call(JsonNode choice, int number) {
     JsonNode call = choice.at("/message/tool_calls/" + number);
-    assertEquals("function", call.get("type").textValue());
-    assertTrue(call.get("id").textValue().startsWith("call_"));
-    return call.at("/function/name").textValue() + call.at("/function/arguments").textValue();
+    assertEquals("function", call.get("type").stringValue());
+    assertTrue(call.get("id").stringValue().startsWith("call_"));
+    return call.at("/function/name").stringValue() + call.at("/function/arguments").stringValue();
   }
 
   @Test
   void aModelMayTalkAndCall() throws Exception {
     try (TestServer server = server("Let me see. " + VOTE)) {
       JsonNode choice = streamed(server, "");
-      assertEquals("Let me see. ", choice.at("/message/content").textValue());
+      assertEquals("Let me see. ", choice.at("/message/content").stringValue());
       assertEquals("vote{\"side\": \"ayes\"}", call(choice, 0));
       assertEquals(1, choice.at("/message/tool_calls").size());
-      assertEquals("tool_calls", choice.get("finish_reason").textValue());
+      assertEquals("tool_calls", choice.get("finish_reason").stringValue());
     }
   }
 
@@ -115,9 +115,9 @@ class ToolsTest {
   void whoDoesNotCallIsFree() throws Exception {
     try (TestServer server = server("The <tool> was <tool_called.")) {
       JsonNode choice = streamed(server, "");
-      assertEquals("The <tool> was <tool_called.", choice.at("/message/content").textValue());
+      assertEquals("The <tool> was <tool_called.", choice.at("/message/content").stringValue());
       assertFalse(choice.get("message").has("tool_calls"));
-      assertEquals("stop", choice.get("finish_reason").textValue());
+      assertEquals("stop", choice.get("finish_reason").stringValue());
     }
   }
 
@@ -128,7 +128,7 @@ class ToolsTest {
       Set<String> calls = new TreeSet<>();
       for (int seed = 0; seed < 12; seed++) {
         JsonNode choice = streamed(server, ",'parallel_tool_calls':false,'seed':" + seed);
-        assertEquals("tool_calls", choice.get("finish_reason").textValue());
+        assertEquals("tool_calls", choice.get("finish_reason").stringValue());
         calls.add(call(choice, 0).replace(" ", ""));
       }
       assertTrue(
@@ -146,8 +146,8 @@ class ToolsTest {
         String fields = ",'parallel_tool_calls':false,'tool_choice':'required','seed':" + seed;
         JsonNode choice = streamed(server, fields);
         assertTrue(choice.at("/message/content").isNull());
-        assertEquals("tool_calls", choice.get("finish_reason").textValue());
-        names.add(choice.at("/message/tool_calls/0/function/name").textValue());
+        assertEquals("tool_calls", choice.get("finish_reason").stringValue());
+        names.add(choice.at("/message/tool_calls/0/function/name").stringValue());
       }
       assertEquals(Set.of("adjourn", "vote"), names);
       JsonNode named =
@@ -162,7 +162,7 @@ class ToolsTest {
   void withNoneNothingIsRead() throws Exception {
     try (TestServer server = server(VOTE)) {
       JsonNode choice = choice(server, ",'tool_choice':'none'");
-      assertEquals(VOTE, choice.at("/message/content").textValue());
+      assertEquals(VOTE, choice.at("/message/content").stringValue());
       assertFalse(choice.get("message").has("tool_calls"));
       assertEquals(
           "user: Vote.\nassistant:", prompt(server, "{" + USER + TOOLS + ",'tool_choice':'none'}"));
@@ -174,9 +174,9 @@ class ToolsTest {
   void theLimitCutsCallsToo(int most) throws Exception {
     try (TestServer server = server(VOTE)) {
       JsonNode choice = streamed(server, ",'max_tokens':" + most);
-      assertEquals("length", choice.get("finish_reason").textValue());
+      assertEquals("length", choice.get("finish_reason").stringValue());
       if (most < 42) {
-        assertEquals("", choice.at("/message/content").textValue());
+        assertEquals("", choice.at("/message/content").stringValue());
       } else {
         assertEquals("vote" + VOTE.substring(41, most), call(choice, 0));
       }
@@ -189,7 +189,7 @@ class ToolsTest {
         ",'parallel_tool_calls':false,'response_format':{'type':'json_schema','json_schema':"
             + "{'schema':{'const':'adopted'}}}";
     try (TestServer server = server("\"adopted\"")) {
-      assertEquals("\"adopted\"", streamed(server, format).at("/message/content").textValue());
+      assertEquals("\"adopted\"", streamed(server, format).at("/message/content").stringValue());
       JsonNode must = streamed(server, format + ",'seed':1,'tool_choice':'required'");
       assertTrue(must.at("/message/content").isNull());
     }
@@ -235,7 +235,7 @@ class ToolsTest {
   }
 
   private static String prompt(TestServer server, String body) throws Exception {
-    return server.ask("/apply-template", body).get("prompt").textValue();
+    return server.ask("/apply-template", body).get("prompt").stringValue();
   }
 
   @Test

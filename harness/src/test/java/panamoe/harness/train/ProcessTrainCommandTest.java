@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,11 +21,12 @@ import panamoe.bindings.NativeLibrary;
 import panamoe.harness.CommandRun;
 import panamoe.harness.ranks.BuildHash;
 import panamoe.harness.train.RankProcesses.TrainingResult;
+import tools.jackson.databind.json.JsonMapper;
 
 /** train as processes of a real mpirun. */
 @Tag("slow")
 class ProcessTrainCommandTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   @TempDir private Path folder;
   private RankProcesses ranks;
@@ -93,7 +93,7 @@ class ProcessTrainCommandTest {
         outcome.said().lines().filter(line -> line.contains("trained 5 steps")).count(),
         outcome.said());
     assertClose(Losses.of(one), Losses.of(two));
-    List<String> lanes = JSON.readTree(trace.toFile()).get("traceEvents").findValuesAsText("pid");
+    List<String> lanes = JSON.readTree(trace.toFile()).get("traceEvents").findValuesAsString("pid");
     assertTrue(lanes.containsAll(List.of("0", "1")));
   }
 

@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,10 +21,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** train over several ranks, as a user runs it. */
 class RankedTrainCommandTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   @TempDir private Path folder;
   private Path text;
@@ -116,7 +116,7 @@ class RankedTrainCommandTest {
     assertEquals(0, run.exitCode(), run.err());
     Map<String, List<JsonNode>> lanes = new TreeMap<>();
     for (JsonNode event : JSON.readTree(file.toFile()).get("traceEvents")) {
-      if (event.get("ph").asText().equals("X")) {
+      if (event.get("ph").asString().equals("X")) {
         lanes
             .computeIfAbsent(event.get("pid") + "/" + event.get("tid"), _ -> new ArrayList<>())
             .add(event);
@@ -140,7 +140,7 @@ class RankedTrainCommandTest {
       assertEquals(
           2,
           exchanges.stream()
-              .filter(e -> e.get("name").asText().equals("layer 1 combine backward"))
+              .filter(e -> e.get("name").asString().equals("layer 1 combine backward"))
               .count());
       for (JsonNode event : exchanges) {
         assertTrue(
@@ -150,7 +150,7 @@ class RankedTrainCommandTest {
   }
 
   private static Set<String> names(List<JsonNode> events) {
-    return events.stream().map(event -> event.get("name").asText()).collect(Collectors.toSet());
+    return events.stream().map(event -> event.get("name").asString()).collect(Collectors.toSet());
   }
 
   /**

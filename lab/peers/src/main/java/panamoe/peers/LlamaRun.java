@@ -1,7 +1,5 @@
 package panamoe.peers;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -20,6 +18,8 @@ import panamoe.lab.bench.PeerRequest;
 import panamoe.lab.conformance.llamacpp.LlamaComparison;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Prefill and decode of our tokens by libllama, with the weights of a user's file, or with our
@@ -54,7 +54,7 @@ final class LlamaRun implements PeerRun {
 
   /** Also answers requests for greedy completions. */
   @Override
-  public Object answer(JsonNode question, ObjectMapper json) throws Exception {
+  public Object answer(JsonNode question, JsonMapper json) throws Exception {
     return question.has("replay")
         ? GreedyCompletion.answer(
             library, json.treeToValue(question, LlamaComparison.Question.class))

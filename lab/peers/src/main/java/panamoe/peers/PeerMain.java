@@ -1,7 +1,5 @@
 package panamoe.peers;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
@@ -11,6 +9,8 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import panamoe.lab.bench.PeerRequest;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The main class of a peer's process, which {@code panamoe bench} starts. It reads one {@link
@@ -25,7 +25,7 @@ public final class PeerMain {
         new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
     System.setOut(System.err); // libraries' output must not mix with the answers
     System.setProperty("ai.djl.offline", "true"); // libtorch is on the class path
-    ObjectMapper json = new ObjectMapper();
+    JsonMapper json = JsonMapper.shared();
     try (PeerRun run = PeerRun.of(args);
         BufferedReader questions =
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
@@ -36,7 +36,7 @@ public final class PeerMain {
     }
   }
 
-  private static Object answer(PeerRun run, JsonNode question, ObjectMapper json) {
+  private static Object answer(PeerRun run, JsonNode question, JsonMapper json) {
     try {
       return run.answer(question, json);
     } catch (Exception

@@ -1,11 +1,11 @@
 package panamoe.peers;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.lab.bench.PeerRequest;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** A peer's library, which runs requests. Used by one thread. */
 interface PeerRun extends AutoCloseable {
@@ -16,7 +16,7 @@ interface PeerRun extends AutoCloseable {
   double[] burst(PeerRequest question) throws Exception;
 
   /** Answers a JSON request, by default with the times of {@link #burst}. */
-  default Object answer(JsonNode question, ObjectMapper json) throws Exception {
+  default Object answer(JsonNode question, JsonMapper json) throws Exception {
     return Map.of("ms", burst(json.treeToValue(question, PeerRequest.class)));
   }
 

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.lang.foreign.Arena;
@@ -44,6 +43,7 @@ import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import picocli.CommandLine;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Compares libllama with our model. Skipped unless ci/fetch/peers has installed it. */
 @Tag("slow")
@@ -212,7 +212,7 @@ class LlamaRunTest {
       ours.materialize(backend, DType.FLOAT32, false, 5);
       Qwen3File.of(ours, DType.FLOAT32).write(file, _ -> {});
     }
-    ObjectMapper json = new ObjectMapper();
+    JsonMapper json = JsonMapper.shared();
     int[] prompt = {5, 9};
     LibLlama library = new LibLlama(LIBRARY);
     LlamaComparison.Answer mapped =

@@ -1,10 +1,5 @@
 package panamoe.lab.bench;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -21,6 +16,11 @@ import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** {@code panamoe bench accepted}: a GPU's measurements against the expected values. */
 @Command(
@@ -104,11 +104,11 @@ public final class AcceptedCommand implements Callable<Integer> {
 
   private static Line line(String text, String place) throws IOException {
     try {
-      JsonNode json = new ObjectMapper().readTree(text);
+      JsonNode json = JsonMapper.shared().readTree(text);
       if (Stream.of("dtype", "shape", "tokens").allMatch(json::hasNonNull)) {
         return new Line(json);
       }
-    } catch (JsonProcessingException _) {
+    } catch (JacksonException _) {
       // truncated, for example by an interrupt
     }
     throw new IOException(
@@ -118,17 +118,17 @@ public final class AcceptedCommand implements Callable<Integer> {
   /** One bfloat16 measurement. */
   private record Line(JsonNode json) {
     boolean is(String name, String shape) {
-      return json.get("name").asText().equals(name)
-          && json.get("dtype").asText().equals("bf16")
-          && (shape == null || json.get("shape").asText().equals(shape));
+      return json.get("name").asString("").equals(name)
+          && json.get("dtype").asString("").equals("bf16")
+          && (shape == null || json.get("shape").asString("").equals(shape));
     }
 
     int tokens() {
-      return json.get("tokens").asInt();
+      return json.get("tokens").asInt(0);
     }
 
     LayerShape shape() {
-      return LayerShape.parse(json.get("shape").asText());
+      return LayerShape.parse(json.get("shape").asString(""));
     }
 
     double rowsOfExpert() {
@@ -146,7 +146,7 @@ public final class AcceptedCommand implements Callable<Integer> {
 
   private OptionalDouble ratio(String peer, Predicate<Line> which) {
     return numbers(
-            which.and(line -> line.json.path("peer").asText().equals(peer)),
+            which.and(line -> line.json.path("peer").asString("").equals(peer)),
             line -> line.number("ratio"))
         .min();
   }
@@ -170,7 +170,7 @@ public final class AcceptedCommand implements Callable<Integer> {
   private double withCombine(Line dispatch) {
     Stream<Line> combines =
         lines.stream()
-            .filter(line -> line.is("combine", dispatch.json.get("shape").asText()))
+            .filter(line -> line.is("combine", dispatch.json.get("shape").asString("")))
             .filter(line -> line.tokens() == dispatch.tokens());
     return combines
         .mapToDouble(

@@ -1,6 +1,5 @@
 package panamoe.lab.bench;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +23,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code panamoe bench}. */
 @Command(
@@ -129,6 +129,13 @@ public final class BenchCommand implements Subcommand {
   private boolean realTime;
 
   @Option(
+      names = "--profile",
+      description =
+          "Then time each kernel of a call against its own limit. For train-step, distill-step,"
+              + " moe-layer-training and prefill: the others replay captured kernels.")
+  private boolean profiled;
+
+  @Option(
       names = "--append",
       paramLabel = "FILE",
       description = "Also append the results to this file as JSON lines.")
@@ -148,6 +155,9 @@ public final class BenchCommand implements Subcommand {
         seconds > 0 && seconds <= 3600,
         "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     List<Integer> texts = modelOptions.texts(kind, shared);
+    shared.require(
+        !profiled || kind.eager(),
+        "--profile: " + kind + " does not launch its kernels one by one");
     if (appended != null) {
       OutputPlace.requireFile(appended, "--append");
       Files.createDirectories(OutputPlace.folderOf(appended));
@@ -162,12 +172,17 @@ public final class BenchCommand implements Subcommand {
       }
       BenchRunner bench =
           new BenchRunner(backend, yardstick, peer, process, seconds, realTime, shared.err());
+      KernelProfile profile = new KernelProfile(backend);
       for (Weights weights : all) {
         Timing.stopIfInterrupted();
-        try (Bench subject = weights.open(backend, kind, shared.seed())) {
+        Backend used = profiled ? profile.timed() : backend;
+        try (Bench subject = weights.open(used, kind, shared.seed())) {
           for (int count : counts) {
             for (int text : texts) {
               print(bench.measure(subject, weights.cell(kind, count, text, shared.threadCount())));
+              if (profiled) {
+                printKernels(bench.profile(subject, profile, count, text));
+              }
             }
           }
         }
@@ -205,10 +220,20 @@ public final class BenchCommand implements Subcommand {
   }
 
   private void print(Measurement measurement) throws IOException {
-    String json = new ObjectMapper().writeValueAsString(measurement);
+    String json = JsonMapper.shared().writeValueAsString(measurement);
     shared.out().println(shared.json() ? json : measurement.toRow());
     shared.out().flush();
     append(json + "\n");
+  }
+
+  private void printKernels(List<KernelProfile.Row> rows) throws IOException {
+    if (!shared.json()) {
+      shared.out().println(KernelProfile.HEADER);
+    }
+    for (KernelProfile.Row row : rows) {
+      shared.out().println(shared.json() ? new JsonMapper().writeValueAsString(row) : row);
+    }
+    shared.out().flush();
   }
 
   private void append(String text) throws IOException {

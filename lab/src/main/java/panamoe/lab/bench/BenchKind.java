@@ -87,6 +87,14 @@ public enum BenchKind {
     };
   }
 
+  /** True if a call launches its kernels one by one, instead of replaying captured ones. */
+  boolean eager() {
+    return this == TRAIN_STEP
+        || this == DISTILL_STEP
+        || this == MOE_LAYER_TRAINING
+        || this == PREFILL;
+  }
+
   /** True if it runs a {@link GenerationModel}. */
   boolean generates() {
     return this == PREFILL || this == DECODE || this == DECODE_BATCH;

@@ -52,6 +52,14 @@ record BenchRunner(
     }
   }
 
+  /** The kernels of a cell of {@code subject}, whose backend {@code profile} times. */
+  List<KernelProfile.Row> profile(Bench subject, KernelProfile profile, int tokens, int texts)
+      throws IOException {
+    try (Workload work = subject.over(tokens, texts)) {
+      return profile.over(work, seconds, yardstick.now());
+    }
+  }
+
   /** On a GPU, separates kernel time from host time if the kernels are captured. */
   private Contender contender(BenchKind kind, Workload work) {
     if (!backend.asynchronous()) {

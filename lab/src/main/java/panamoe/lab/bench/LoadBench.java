@@ -1,7 +1,5 @@
 package panamoe.lab.bench;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -30,6 +28,8 @@ import panamoe.model.ModelTensors;
 import panamoe.nn.Cost;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Opening a model for inference from the page cache. The baseline is a plain read of its files with

@@ -2,14 +2,14 @@ package panamoe.lab.bench;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.Ceilings;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
 
 /**
  * The result of one cell; {@code --json} prints it as one flat object per line.

@@ -1,7 +1,5 @@
 package panamoe.lab.bench;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,6 +14,8 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.probe.NativeBuild;
 import panamoe.io.Require;
 import panamoe.lab.peer.PeerProcess;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Another library that runs the same work in a separate process. */
 public enum Peer {
@@ -52,7 +52,7 @@ public enum Peer {
   /** llama.cpp's library, a model with our weights. */
   LLAMA("qwen3moe", Set.of(BenchKind.PREFILL, BenchKind.DECODE, BenchKind.DECODE_BATCH), true);
 
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
   private static final String TORCH_SCRIPT = "lab/peers/torch_moe.py";
   private static final String JVM_CLASS_PATH = "lab/peers/target/classpath";
   private static final String LLAMA_PACKAGE = "build/peers/llama/package.json";

@@ -1,10 +1,10 @@
 package panamoe.lab.bench;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
 
 /**
  * A request to a peer's process: one line of JSON on its standard input, a {@link Cell} with all

@@ -1,7 +1,5 @@
 package panamoe.lab.conformance;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -23,6 +21,7 @@ import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Replays recorded results of other implementations. Exits with 1 if a case fails or none exists.
@@ -44,7 +43,7 @@ import picocli.CommandLine.Parameters;
       "See docs/conformance.md."
     })
 public final class ConformanceCommand implements Subcommand {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   @Mixin private SharedOptions shared;
 
@@ -124,13 +123,13 @@ public final class ConformanceCommand implements Subcommand {
   }
 
   /** Replays, counts and prints the cases that need no device. */
-  private void tell(List<CaseResult> results) throws JsonProcessingException {
+  private void tell(List<CaseResult> results) {
     for (CaseResult result : results) {
       tell(result, "none");
     }
   }
 
-  private void tell(CaseResult result, String device) throws JsonProcessingException {
+  private void tell(CaseResult result, String device) {
     if (result.passed()) {
       passed++;
     } else if (!result.skipped().isEmpty()) {
@@ -141,7 +140,7 @@ public final class ConformanceCommand implements Subcommand {
     print(result.json(device), result.line());
   }
 
-  private void print(Object json, String line) throws JsonProcessingException {
+  private void print(Object json, String line) {
     PrintWriter out = shared.out();
     out.println(shared.json() ? JSON.writeValueAsString(json) : line);
     out.flush();

@@ -1,9 +1,5 @@
 package panamoe.lab.load;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +32,10 @@ import panamoe.io.Words;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The model in PyTorch over ranks of a separate mpirun ({@code lab/peers/torch_decoder.py}).
@@ -49,7 +49,7 @@ final class EinsumPeer implements AutoCloseable {
   private static final Set<Activation> ACTIVATIONS =
       Set.of(Activation.RELU, Activation.GELU, Activation.GELU_TANH, Activation.SILU);
 
-  private final ObjectMapper json = new ObjectMapper();
+  private final JsonMapper json = JsonMapper.shared();
   private final PeerProcess process;
   private final ComputeType dtype;
 

@@ -1,7 +1,5 @@
 package panamoe.lab.load;
 
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.Arrays;
 import java.util.Locale;
 import panamoe.comm.Traffic;
@@ -9,6 +7,8 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
 
 /**
  * The time of a decode step over ranks; {@code --json} prints it as one flat object per line.

@@ -1,7 +1,5 @@
 package panamoe.lab.load;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -29,6 +27,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /** {@code panamoe bench latency}. */
 @Command(
@@ -259,7 +259,7 @@ public final class LatencyCommand implements Callable<Integer> {
    * @param theirs null without a peer
    */
   private void print(Latency latency, EinsumPeer.Result theirs) {
-    ObjectMapper json = new ObjectMapper();
+    JsonMapper json = JsonMapper.shared();
     ObjectNode keys = json.valueToTree(latency);
     String row = latency.toRow();
     if (theirs != null) {

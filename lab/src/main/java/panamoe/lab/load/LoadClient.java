@@ -1,8 +1,5 @@
 package panamoe.lab.load;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -17,13 +14,17 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import panamoe.io.Words;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Sends completion requests to an OpenAI-compatible server and times the streamed chunks.
  * Thread-safe.
  */
 final class LoadClient implements AutoCloseable {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
   private static final Duration PATIENCE = Duration.ofMinutes(5);
 
   private final HttpClient client =
@@ -58,7 +59,7 @@ final class LoadClient implements AutoCloseable {
     this.base = URI.create(base.replaceAll("(/v1)?/*$", "/"));
     JsonNode models;
     try {
-      models = JSON.readTree(text(request("v1/models").build()));
+      models = json(text(request("v1/models").build()));
     } catch (ConnectException e) {
       throw new IOException("no server answers at " + this.base, e);
     }
@@ -66,7 +67,7 @@ final class LoadClient implements AutoCloseable {
     if (!first.hasNonNull("id")) {
       throw new IOException(this.base + "v1/models names no model");
     }
-    this.model = new Model(first.get("id").asText(), first.path("max_model_len").asInt(0));
+    this.model = new Model(first.get("id").asString(""), first.path("max_model_len").asInt(0));
   }
 
   Model model() {
@@ -77,7 +78,7 @@ final class LoadClient implements AutoCloseable {
   double lettersPerToken(String text) throws InterruptedException {
     ObjectNode body = JSON.createObjectNode().put("prompt", text);
     try {
-      int tokens = JSON.readTree(text(post("tokenize", body))).path("tokens").size();
+      int tokens = json(text(post("tokenize", body))).path("tokens").size();
       return tokens == 0 ? 4 : (double) text.length() / tokens;
     } catch (IOException e) {
       return 4;
@@ -125,6 +126,14 @@ final class LoadClient implements AutoCloseable {
     }
   }
 
+  private static JsonNode json(String text) throws IOException {
+    try {
+      return JSON.readTree(text);
+    } catch (JacksonException e) {
+      throw new IOException("the server answered what is not JSON: " + text, e);
+    }
+  }
+
   private static String why(HttpResponse<?> answer, InputStream body) throws IOException {
     String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
     return Words.of(
@@ -153,13 +162,13 @@ final class LoadClient implements AutoCloseable {
       if (whole || error != null || !line.startsWith("data: ")) {
         continue;
       }
-      JsonNode event = JSON.readTree(line.substring("data: ".length()));
+      JsonNode event = json(line.substring("data: ".length()));
       if (event.has("error")) {
         error = event.get("error").toString();
         continue;
       }
       tokens = event.path("usage").path("completion_tokens").asInt(tokens);
-      if (event.path("choices").path(0).path("text").asText().isEmpty()) {
+      if (event.path("choices").path(0).path("text").asString("").isEmpty()) {
         continue;
       }
       if (pieces == 0) {

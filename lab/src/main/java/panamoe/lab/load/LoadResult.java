@@ -1,10 +1,10 @@
 package panamoe.lab.load;
 
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.List;
 import java.util.stream.LongStream;
 import panamoe.io.Words;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
 
 /**
  * A server's results under one load; {@code --json} prints it as one flat object per line.

@@ -1,6 +1,5 @@
 package panamoe.lab.load;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -12,6 +11,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code panamoe bench serve}. */
 @Command(
@@ -225,7 +225,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
   private void print(LoadResult result) throws IOException {
     shared
         .out()
-        .println(shared.json() ? new ObjectMapper().writeValueAsString(result) : result.toRow());
+        .println(shared.json() ? JsonMapper.shared().writeValueAsString(result) : result.toRow());
     shared.out().flush();
   }
 

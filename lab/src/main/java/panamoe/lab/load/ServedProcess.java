@@ -1,6 +1,5 @@
 package panamoe.lab.load;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
@@ -8,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import panamoe.harness.Main;
+import tools.jackson.databind.json.JsonMapper;
 
 /** {@code panamoe serve} in a separate process. */
 final class ServedProcess implements AutoCloseable {
@@ -35,7 +35,7 @@ final class ServedProcess implements AutoCloseable {
       process.destroy();
       throw new IOException("the server ended before it served " + model);
     }
-    url = new ObjectMapper().readTree(line).path("url").asText();
+    url = JsonMapper.shared().readTree(line).path("url").asString("");
   }
 
   String url() {

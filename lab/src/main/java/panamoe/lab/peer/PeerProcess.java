@@ -1,7 +1,5 @@
 package panamoe.lab.peer;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -9,13 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import panamoe.harness.probe.NativeBuild;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** A peer's process, which answers each line of JSON with one line. Used by one thread. */
 public final class PeerProcess implements AutoCloseable {
   /** Debian's Python, which has python3-torch; the path may have another Python first. */
   private static final Path DEBIAN_PYTHON = Path.of("/usr/bin/python3");
 
-  private final ObjectMapper json = new ObjectMapper();
   private final String label;
   private final Process process;
   private final BufferedWriter questions;
@@ -84,7 +84,7 @@ public final class PeerProcess implements AutoCloseable {
   public JsonNode ask(Object question) throws IOException {
     String answer = null;
     try {
-      questions.write(json.writeValueAsString(question));
+      questions.write(JsonMapper.shared().writeValueAsString(question));
       questions.newLine();
       questions.flush();
       answer = answers.readLine();
@@ -94,9 +94,14 @@ public final class PeerProcess implements AutoCloseable {
     if (answer == null) {
       throw new IOException("the peer " + label + " ended: not enough memory, perhaps");
     }
-    JsonNode node = json.readTree(answer);
+    JsonNode node;
+    try {
+      node = JsonMapper.shared().readTree(answer);
+    } catch (JacksonException e) {
+      throw new IOException("the peer " + label + " answered what is not JSON: " + answer, e);
+    }
     if (node.has("error")) {
-      throw new IOException("the peer " + label + " failed: " + node.get("error").asText());
+      throw new IOException("the peer " + label + " failed: " + node.get("error").asString());
     }
     return node;
   }

@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -19,6 +17,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Tests the output of every kind, and that each invalid argument gives one sentence. */
 class BenchCommandTest {
@@ -60,11 +60,11 @@ class BenchCommandTest {
     String[] lines = run.out().strip().split("\n");
     assertEquals(4, lines.length, run.out());
     for (int i = 0; i < lines.length; i++) {
-      JsonNode line = new ObjectMapper().readTree(lines[i]);
-      assertEquals(kind.toString(), line.get("name").asText());
-      assertEquals("32x64x4x2", line.get("shape").asText());
+      JsonNode line = JsonMapper.shared().readTree(lines[i]);
+      assertEquals(kind.toString(), line.get("name").asString());
+      assertEquals("32x64x4x2", line.get("shape").asString());
       assertEquals(i % 2 == 0 ? 3 : 8, line.get("tokens").asInt());
-      assertEquals(i < 2 ? "f32" : "bf16", line.get("dtype").asText());
+      assertEquals(i < 2 ? "f32" : "bf16", line.get("dtype").asString());
       assertEquals(1, line.get("threads").asInt());
       double median = line.get("median_ms").asDouble();
       assertTrue(median > 0 && line.get("min_ms").asDouble() <= median, lines[i]);
@@ -98,9 +98,9 @@ class BenchCommandTest {
             "reference",
             "--json");
     assertEquals(0, run.exitCode(), run.err());
-    JsonNode line = new ObjectMapper().readTree(run.out());
-    assertEquals("decode-batch qwen3", line.get("name").asText());
-    assertEquals("engine", line.get("peer").asText());
+    JsonNode line = JsonMapper.shared().readTree(run.out());
+    assertEquals("decode-batch qwen3", line.get("name").asString());
+    assertEquals("engine", line.get("peer").asString());
   }
 
   @Test
@@ -122,9 +122,9 @@ class BenchCommandTest {
     String[] lines = run.out().strip().split("\n");
     assertEquals(2, lines.length, run.out());
     for (String each : lines) {
-      JsonNode line = new ObjectMapper().readTree(each);
-      assertEquals("load", line.get("name").asText());
-      assertEquals("page cache", line.get("peer").asText());
+      JsonNode line = JsonMapper.shared().readTree(each);
+      assertEquals("load", line.get("name").asString());
+      assertEquals("page cache", line.get("peer").asString());
       assertTrue(line.get("gbytes_per_s").asDouble() > 0, each);
       double ratio = line.get("peer_median_ms").asDouble() / line.get("median_ms").asDouble();
       assertEquals(ratio, line.get("ratio").asDouble(), 1e-9, each);
@@ -156,11 +156,11 @@ class BenchCommandTest {
     assertEquals(4, lines.length, run.out());
     double[] bytes = new double[4];
     for (int i = 0; i < lines.length; i++) {
-      JsonNode line = new ObjectMapper().readTree(lines[i]);
-      assertEquals(kind + " qwen3moe_text_q8_0.gguf", line.get("name").asText());
-      assertEquals("64x64x8x2-swiglu", line.get("shape").asText());
-      assertEquals("bf16", line.get("dtype").asText());
-      assertEquals(i < 2 ? "bf16" : "stored", line.get("quantize").asText());
+      JsonNode line = JsonMapper.shared().readTree(lines[i]);
+      assertEquals(kind + " qwen3moe_text_q8_0.gguf", line.get("name").asString());
+      assertEquals("64x64x8x2-swiglu", line.get("shape").asString());
+      assertEquals("bf16", line.get("dtype").asString());
+      assertEquals(i < 2 ? "bf16" : "stored", line.get("quantize").asString());
       assertEquals(i % 2 == 0 ? 0 : 3, line.path("texts").asInt());
       double median = line.get("median_ms").asDouble();
       int tokens = (kind.equals("prefill") ? 5 : 1) * (i % 2 == 0 ? 1 : 3);
@@ -186,9 +186,9 @@ class BenchCommandTest {
             "reference",
             "--json");
     assertEquals(0, run.exitCode(), run.err());
-    JsonNode line = new ObjectMapper().readTree(run.out());
-    assertEquals("load qwen3moe_text_q8_0.gguf", line.get("name").asText());
-    assertEquals("page cache", line.get("peer").asText());
+    JsonNode line = JsonMapper.shared().readTree(run.out());
+    assertEquals("load qwen3moe_text_q8_0.gguf", line.get("name").asString());
+    assertEquals("page cache", line.get("peer").asString());
     double bytes = line.get("gbytes_per_s").asDouble() * line.get("median_ms").asDouble() * 1e6;
     assertEquals(Files.size(Path.of(GGUF)), bytes, 1);
   }
@@ -213,7 +213,7 @@ class BenchCommandTest {
               "--json");
       assertEquals(0, run.exitCode(), run.err());
       boolean recorded = !kind.equals("moe-layer-training");
-      JsonNode line = new ObjectMapper().readTree(run.out());
+      JsonNode line = JsonMapper.shared().readTree(run.out());
       assertEquals(recorded, line.has("host_ms"), run.out());
       assertEquals(recorded ? "" : kind + " is not captured: its times include", head(run.err()));
     }
@@ -231,7 +231,7 @@ class BenchCommandTest {
       assertEquals(lines, Files.readAllLines(file).size());
     }
     for (String line : Files.readAllLines(file)) {
-      assertEquals("gate", new ObjectMapper().readTree(line).get("name").asText());
+      assertEquals("gate", JsonMapper.shared().readTree(line).get("name").asString());
     }
     CommandRun refused = appendingTo(file.resolve("results"));
     assertEquals(1, refused.exitCode());

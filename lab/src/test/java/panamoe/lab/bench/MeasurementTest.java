@@ -3,12 +3,12 @@ package panamoe.lab.bench;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.Ceilings;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Tests the table row and the JSON of a cell of 2 ms per call. */
 class MeasurementTest {
@@ -24,7 +24,7 @@ class MeasurementTest {
   @Test
   void jsonNamesThemWhereACallRunsAWholeModelAlone() {
     for (BenchKind kind : BenchKind.values()) {
-      JsonNode json = new ObjectMapper().valueToTree(measured(kind, 2048, null));
+      JsonNode json = JsonMapper.shared().valueToTree(measured(kind, 2048, null));
       boolean whole =
           List.of(
                   BenchKind.TRAIN_STEP,

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.replay.GoldenFile;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Tests that a model, block or format of a new name needs only recorded files. */
 class CaseKindsTest {

@@ -4,9 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -15,6 +12,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 class ConformanceCommandTest {
   @TempDir Path folder;
@@ -71,7 +71,7 @@ class ConformanceCommandTest {
 
   @Test
   void ruleThatNoConfigurationSaysIsSkipped() throws IOException {
-    ObjectNode settings = new ObjectMapper().createObjectNode();
+    ObjectNode settings = JsonMapper.shared().createObjectNode();
     settings.putObject("hyper").put("gate", "hash");
     new RecordedCase("tutel.moe_layer").with(settings).write(folder.resolve("hash.safetensors"));
     CommandRun run = run();
@@ -82,9 +82,9 @@ class ConformanceCommandTest {
         run.out().lines().toList());
     assertEquals(0, run.exitCode());
     JsonNode line =
-        new ObjectMapper().readTree(run("--json").out().lines().findFirst().orElseThrow());
+        JsonMapper.shared().readTree(run("--json").out().lines().findFirst().orElseThrow());
     assertFalse(line.get("passed").asBoolean());
-    assertTrue(line.get("skipped").asText().startsWith("no configuration says"), line.toString());
+    assertTrue(line.get("skipped").asString().startsWith("no configuration says"), line.toString());
   }
 
   @Test
@@ -149,12 +149,12 @@ class ConformanceCommandTest {
   void jsonHasALineForEachCaseAndTheCount() throws IOException {
     RecordedCase.relu(3.01f).write(folder.resolve("wrong.safetensors"));
     List<String> lines = run("--json").out().lines().toList();
-    JsonNode first = new ObjectMapper().readTree(lines.get(0));
-    assertEquals("wrong", first.get("name").asText());
-    assertEquals("reference", first.get("device").asText());
+    JsonNode first = JsonMapper.shared().readTree(lines.get(0));
+    assertEquals("wrong", first.get("name").asString());
+    assertEquals("reference", first.get("device").asString());
     assertEquals(0.01, first.get("max_abs_error").asDouble(), 1e-6);
-    assertEquals("out[2] is 3.0, expected 3.01", first.get("failures").get(0).asText());
-    JsonNode last = new ObjectMapper().readTree(lines.get(1));
+    assertEquals("out[2] is 3.0, expected 3.01", first.get("failures").get(0).asString());
+    JsonNode last = JsonMapper.shared().readTree(lines.get(1));
     assertEquals(0, last.get("passed").asInt());
     assertEquals(1, last.get("failed").asInt());
     assertEquals(0, last.get("skipped").asInt());

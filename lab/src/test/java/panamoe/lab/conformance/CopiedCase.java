@@ -1,7 +1,5 @@
 package panamoe.lab.conformance;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -13,10 +11,12 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /** A copy of a recorded case that a test can change. */
 record CopiedCase(Path file) {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
   private static final String METADATA = "__metadata__";
 
   /** Copies a case, with the files of its model. */
@@ -63,18 +63,14 @@ record CopiedCase(Path file) {
     change(
         header -> {
           ObjectNode metadata = (ObjectNode) header.get(METADATA);
-          ObjectNode golden = tree(metadata.path("golden").asText());
+          ObjectNode golden = tree(metadata.path("golden").asString());
           settings.accept(golden);
           metadata.put("golden", golden.toString());
         });
   }
 
   private static ObjectNode tree(String json) {
-    try {
-      return (ObjectNode) JSON.readTree(json);
-    } catch (IOException e) {
-      throw new AssertionError(e);
-    }
+    return (ObjectNode) JSON.readTree(json);
   }
 
   /** Adds to an element of a float tensor. */

@@ -4,10 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -24,13 +20,17 @@ import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Tests that a case with changed shapes or settings passes or fails with a message, never with a
  * raw exception.
  */
 class MutatedCasesTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
   private static final int MUTATIONS = 6;
   // A null inside a setting's JSON belongs to the case.
   private static final Pattern RAW =
@@ -78,7 +78,7 @@ class MutatedCasesTest {
     all.get(json);
     ObjectNode header = (ObjectNode) JSON.readTree(json);
     ObjectNode metadata = (ObjectNode) header.get("__metadata__");
-    ObjectNode settings = (ObjectNode) JSON.readTree(metadata.path("golden").asText("{}"));
+    ObjectNode settings = (ObjectNode) JSON.readTree(metadata.path("golden").asString("{}"));
     if (random.nextInt(3) == 0 && !settings.isEmpty()) {
       List<Map.Entry<String, JsonNode>> entries = new ArrayList<>(settings.properties());
       Map.Entry<String, JsonNode> entry = entries.get(random.nextInt(entries.size()));
@@ -92,7 +92,7 @@ class MutatedCasesTest {
       metadata.put("golden", settings.toString());
     } else {
       List<String> names = new ArrayList<>();
-      header.fieldNames().forEachRemaining(names::add);
+      header.propertyNames().forEach(names::add);
       names.remove("__metadata__");
       reshape((ObjectNode) header.get(names.get(random.nextInt(names.size()))), random);
     }

@@ -2,9 +2,6 @@ package panamoe.lab.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,6 +12,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.TemplateException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Tests that damaged templates and random expressions render or are refused with their line. */
 class MutatedTemplatesTest {
@@ -193,7 +193,7 @@ class MutatedTemplatesTest {
       }
     }
     List<JsonNode> conversations = new ArrayList<>();
-    new ObjectMapper()
+    JsonMapper.shared()
         .readTree(folder.resolve("conversations.json").toFile())
         .forEach(conversations::add);
     int texts = 0;

@@ -1,7 +1,5 @@
 package panamoe.lab.conformance;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -11,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Writes a recorded case by hand: float tensors with one dimension. */
 final class RecordedCase {
@@ -44,7 +44,7 @@ final class RecordedCase {
   }
 
   void write(Path file) throws IOException {
-    ObjectNode metadata = new ObjectMapper().createObjectNode();
+    ObjectNode metadata = JsonMapper.shared().createObjectNode();
     metadata.put("op", kind).put("golden", settings);
     entries.add("\"__metadata__\":" + metadata);
     byte[] header = ("{" + String.join(",", entries) + "}").getBytes(StandardCharsets.UTF_8);

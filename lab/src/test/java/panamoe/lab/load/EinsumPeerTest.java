@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,6 +31,8 @@ import panamoe.harness.ComputeType;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Tests that run the peer are skipped unless {@code ci/setup --tests} has installed it. */
 @Timeout(300)
@@ -49,7 +49,7 @@ class EinsumPeerTest {
             ("bench latency --texts 3 --tokens 10 --ranks 2 --json --peer torch-einsum " + model)
                 .split(" "));
     assertEquals(0, run.exitCode(), run.err());
-    JsonNode result = new ObjectMapper().readTree(run.out());
+    JsonNode result = JsonMapper.shared().readTree(run.out());
     assertTrue(result.get("peer_difference").asDouble() < 1e-5, run.out());
     double ratio = result.get("peer_step_ms").asDouble() / result.get("step_ms").asDouble();
     assertEquals(ratio, result.get("ratio").asDouble(), 1e-9 * ratio);

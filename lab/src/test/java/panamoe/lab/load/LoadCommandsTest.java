@@ -3,8 +3,6 @@ package panamoe.lab.load;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +14,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 @Timeout(300)
 class LoadCommandsTest {
@@ -54,7 +54,7 @@ class LoadCommandsTest {
     List<String> lines = run.out().lines().toList();
     assertEquals(3, lines.size(), run.out());
     for (String line : lines) {
-      JsonNode result = new ObjectMapper().readTree(line);
+      JsonNode result = JsonMapper.shared().readTree(line);
       assertEquals(0, result.get("refused").asInt(), line);
       assertEquals(0, result.get("failed").asInt(), line + run.err());
       assertTrue(result.get("done_per_s").asDouble() > 0, line);
@@ -90,7 +90,7 @@ class LoadCommandsTest {
     List<String> lines = run.out().lines().toList();
     assertEquals(2, lines.size(), run.out());
     for (String line : lines) {
-      JsonNode result = new ObjectMapper().readTree(line);
+      JsonNode result = JsonMapper.shared().readTree(line);
       assertEquals(2, result.get("expert_degree").asInt(), line);
       assertTrue(result.get("step_ms").asDouble() > 0, line);
       assertTrue(result.get("messages").asLong() > 0, line);

@@ -1,11 +1,9 @@
 package panamoe.conversation.reply;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.UUID;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A call of a function.
@@ -13,9 +11,6 @@ import java.util.UUID;
  * @param arguments the text of a JSON object; of a reply that was cut off perhaps a piece of it
  */
 public record FunctionCall(String id, String name, String arguments) {
-  private static final ObjectReader JSON =
-      new JsonMapper().reader().with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
-
   /**
    * What is told of a call at a time.
    *
@@ -37,10 +32,10 @@ public record FunctionCall(String id, String name, String arguments) {
    */
   public ObjectNode object() {
     try {
-      if (JSON.readTree(arguments) instanceof ObjectNode object) {
+      if (JsonMapper.shared().readTree(arguments) instanceof ObjectNode object) {
         return object;
       }
-    } catch (JsonProcessingException _) {
+    } catch (JacksonException _) {
       // told below
     }
     throw new IllegalArgumentException(

@@ -1,9 +1,5 @@
 package panamoe.conversation.template;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -18,6 +14,10 @@ import java.util.Optional;
 import java.util.Set;
 import panamoe.data.DataException;
 import panamoe.data.ReleasedTokenizer;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A model's chat template: how a conversation becomes a prompt. It is a text in Jinja that comes
@@ -94,12 +94,12 @@ public final class ChatTemplate {
   private static Optional<ChatTemplate> in(JsonNode config, String name) {
     JsonNode given = config.path(KEY);
     Map<String, Template> templates = new HashMap<>();
-    if (given.isTextual()) {
-      templates.put(USUAL, parse(given.textValue(), name));
+    if (given.isString()) {
+      templates.put(USUAL, parse(given.stringValue(), name));
     } else if (given.isArray()) {
       for (JsonNode one : given) {
-        String key = one.path("name").asText();
-        templates.put(key, parse(one.path("template").asText(), name + " " + key));
+        String key = one.path("name").asString("");
+        templates.put(key, parse(one.path("template").asString(""), name + " " + key));
       }
       if (!templates.containsKey(USUAL)) {
         throw new DataException(name + " has no template of the name " + USUAL);
@@ -167,8 +167,8 @@ public final class ChatTemplate {
     for (Map.Entry<String, JsonNode> entry : config.properties()) {
       JsonNode value =
           entry.getValue().isObject() ? entry.getValue().path("content") : entry.getValue();
-      if (entry.getKey().endsWith("_token") && value.isTextual()) {
-        tokens.put(entry.getKey(), value.textValue());
+      if (entry.getKey().endsWith("_token") && value.isString()) {
+        tokens.put(entry.getKey(), value.stringValue());
       }
     }
     return tokens;

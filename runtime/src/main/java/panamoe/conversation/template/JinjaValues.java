@@ -1,12 +1,12 @@
 package panamoe.conversation.template;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import tools.jackson.databind.JsonNode;
 
 /**
  * The values of templates, which are Python's: {@link None}, {@link Undefined}, Boolean, Long (and
@@ -31,7 +31,7 @@ final class JinjaValues {
         json.forEach(element -> list.add(of(element)));
         yield list;
       }
-      case STRING -> Text.given(json.textValue());
+      case STRING -> Text.given(json.stringValue());
       case BOOLEAN -> json.booleanValue();
       case NUMBER -> {
         if (!json.isIntegralNumber()) {

@@ -1,10 +1,10 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import tools.jackson.databind.JsonNode;
 
 /**
  * A token that is matched in the text before byte-pair encoding.
@@ -60,8 +60,8 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
   }
 
   private static AddedToken of(JsonNode token, Source source) {
-    String content = token.path("content").asText();
-    if (!token.path("content").isTextual() || content.isEmpty()) {
+    String content = token.path("content").asString("");
+    if (!token.path("content").isString() || content.isEmpty()) {
       throw source.trouble("has an added token without content");
     }
     if (content.length() > MAX_LENGTH) {

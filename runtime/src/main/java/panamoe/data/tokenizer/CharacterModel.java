@@ -31,7 +31,7 @@ record CharacterModel(
 
   static CharacterModel of(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     int[] bytes = Model.fallback(json, vocabulary, decoder);
-    Integer unknown = json.vocabulary.get(json.model("unk_token").asText());
+    Integer unknown = json.vocabulary.get(json.model("unk_token").asString(""));
     if (bytes == null && unknown == null) {
       throw json.source.trouble(
           "has neither byte_fallback nor an unk_token, so not every text can be encoded");

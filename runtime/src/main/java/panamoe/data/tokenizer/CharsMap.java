@@ -1,6 +1,5 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -9,6 +8,7 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.Locale;
 import java.util.function.UnaryOperator;
+import tools.jackson.databind.JsonNode;
 
 /**
  * SentencePiece's compiled table of characters and what they are replaced by ({@code Precompiled}):
@@ -22,7 +22,7 @@ record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
 
   static CharsMap of(JsonNode part, Source source) {
     try {
-      byte[] table = Base64.getDecoder().decode(part.path("precompiled_charsmap").asText());
+      byte[] table = Base64.getDecoder().decode(part.path("precompiled_charsmap").asString(""));
       ByteBuffer in = ByteBuffer.wrap(table).order(ByteOrder.LITTLE_ENDIAN);
       int size = in.remaining() < Integer.BYTES ? -1 : in.getInt();
       if (size < Integer.BYTES || size % Integer.BYTES != 0 || size > in.remaining()) {

@@ -1,12 +1,12 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * How byte-level tokenizers split a text, by {@code tokenizer.ggml.pre}: GGUF files name a family
@@ -90,7 +90,7 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           .source()
           .unsupported(
               "tokenizer.ggml.pre",
-              TextNode.valueOf(name),
+              StringNode.valueOf(name),
               "one of " + String.join(", ", FAMILIES.keySet().stream().sorted().toList()));
     }
     return patterns;

@@ -1,15 +1,15 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.BooleanNode;
-import com.fasterxml.jackson.databind.node.IntNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.BooleanNode;
+import tools.jackson.databind.node.IntNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * The tokenizer in a GGUF file's metadata, put in the form of a {@code tokenizer.json}: {@code
@@ -60,7 +60,7 @@ public final class GgufTokenizer {
           throw metadata
               .source()
               .unsupported(
-                  "tokenizer.ggml.model", TextNode.valueOf(model), "gpt2, llama, t5 or no_vocab");
+                  "tokenizer.ggml.model", StringNode.valueOf(model), "gpt2, llama, t5 or no_vocab");
     }
     return Optional.of(tokenizer.json);
   }
@@ -74,7 +74,7 @@ public final class GgufTokenizer {
     }
     addedTokens(tokens);
     metadata.texts("merges").forEach(json::addMerge);
-    json.putModel("type", TextNode.valueOf("BPE"));
+    json.putModel("type", StringNode.valueOf("BPE"));
     GgufPatterns patterns = GgufPatterns.of(metadata);
     json.putModel("ignore_merges", BooleanNode.valueOf(patterns.wholeWords()));
     json.putPart("pre_tokenizer", patterns.preTokenizer());
@@ -84,11 +84,11 @@ public final class GgufTokenizer {
 
   private void characterPairs() {
     prefix(scoredTokens(), true);
-    json.putModel("type", TextNode.valueOf("BPE"));
+    json.putModel("type", StringNode.valueOf("BPE"));
     json.putModel("byte_fallback", BooleanNode.TRUE);
     metadata
         .token("unknown", json.scores.size())
-        .ifPresent(id -> json.putModel("unk_token", TextNode.valueOf(names().get(id))));
+        .ifPresent(id -> json.putModel("unk_token", StringNode.valueOf(names().get(id))));
     ArrayNode normalizers = NODES.arrayNode();
     if (metadata.flag("add_space_prefix", true)) {
       normalizers.add(type("Prepend").put("prepend", SPACE));
@@ -100,7 +100,7 @@ public final class GgufTokenizer {
 
   private void unigram() {
     prefix(scoredTokens(), false);
-    json.putModel("type", TextNode.valueOf("Unigram"));
+    json.putModel("type", StringNode.valueOf("Unigram"));
     json.putModel(
         "unk_id", IntNode.valueOf(metadata.token("unknown", json.scores.size()).orElse(-1)));
     ArrayNode normalizers = NODES.arrayNode();

@@ -1,13 +1,13 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.data.DataException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.StringNode;
 
 /**
  * Writes a {@code tokenizer.json} of byte-pair encoding over bytes as a GGUF file's metadata, which
@@ -32,11 +32,11 @@ public final class GgufTokenizerKeys {
    */
   public static Map<String, Object> of(byte[] json, String file, int vocabulary) {
     TokenizerJson read = TokenizerJson.read(json, file);
-    if (!read.model("type").asText().equals("BPE")) {
+    if (!read.model("type").asString("").equals("BPE")) {
       throw read.source.unsupported("model of a GGUF export", read.model("type"), "BPE");
     }
     Map<String, Object> keys = new LinkedHashMap<>();
-    if (read.part("decoder").path("type").asText().equals("ByteLevel")) {
+    if (read.part("decoder").path("type").asString("").equals("ByteLevel")) {
       putBytePairs(read, keys);
     } else {
       putCharacterPairs(read, vocabulary, keys);
@@ -63,10 +63,10 @@ public final class GgufTokenizerKeys {
       TokenizerJson read, int vocabulary, Map<String, Object> keys) {
     List<String> stages = new ArrayList<>();
     JsonNode normalizer = read.part("normalizer");
-    if (normalizer.path("type").asText().equals("Sequence")) {
-      normalizer.path("normalizers").forEach(each -> stages.add(each.path("type").asText()));
+    if (normalizer.path("type").asString("").equals("Sequence")) {
+      normalizer.path("normalizers").forEach(each -> stages.add(each.path("type").asString("")));
     } else {
-      stages.add(normalizer.path("type").asText());
+      stages.add(normalizer.path("type").asString(""));
     }
     boolean prefixed = stages.equals(List.of("Prepend", "Replace"));
     if (!prefixed && !stages.equals(List.of("Replace")) || !absent(read.part("pre_tokenizer"))) {
@@ -86,7 +86,7 @@ public final class GgufTokenizerKeys {
                     read.source.trouble(
                         "lists merges that do not follow from scores of its tokens, as GGUF has"
                             + " them")));
-    Integer unknown = read.vocabulary.get(read.model("unk_token").asText());
+    Integer unknown = read.vocabulary.get(read.model("unk_token").asString(""));
     if (unknown != null) {
       keys.put("unknown_token_id", unknown);
     }
@@ -104,7 +104,7 @@ public final class GgufTokenizerKeys {
         });
     for (JsonNode added : read.part("added_tokens")) {
       int id = added.path("id").asInt();
-      tokens[id] = added.path("content").asText();
+      tokens[id] = added.path("content").asString("");
       types[id] = added.path("special").asBoolean() ? CONTROL : USER_DEFINED;
     }
     if (keys.get("unknown_token_id") instanceof Integer unknown) {
@@ -125,15 +125,15 @@ public final class GgufTokenizerKeys {
   private static List<String> splits(TokenizerJson read) {
     JsonNode part = read.part("pre_tokenizer");
     List<JsonNode> stages = new ArrayList<>();
-    if (part.path("type").asText().equals("Sequence")) {
+    if (part.path("type").asString("").equals("Sequence")) {
       part.path("pretokenizers").forEach(stages::add);
     } else {
       stages.add(part);
     }
     List<String> patterns = new ArrayList<>();
     for (JsonNode stage : stages) {
-      switch (stage.path("type").asText()) {
-        case "Split" -> patterns.add(stage.path("pattern").path("Regex").asText());
+      switch (stage.path("type").asString("")) {
+        case "Split" -> patterns.add(stage.path("pattern").path("Regex").asString(""));
         case "ByteLevel" -> {
           if (stage.path("add_prefix_space").asBoolean(true)
               || stage.path("use_regex").asBoolean(true) != patterns.isEmpty()) {
@@ -149,7 +149,7 @@ public final class GgufTokenizerKeys {
   static DataException unnamed(Source source) {
     return source.unsupported(
         "pre_tokenizer of a GGUF export",
-        TextNode.valueOf("one of its own"),
+        StringNode.valueOf("one of its own"),
         "that of a family which GGUF has a name for");
   }
 }

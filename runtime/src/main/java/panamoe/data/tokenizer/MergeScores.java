@@ -1,6 +1,5 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -9,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Byte pairs over characters in two forms: a {@code tokenizer.json} lists merges, GGUF gives scores
@@ -64,7 +64,7 @@ final class MergeScores {
   private static Set<String> plain(TokenizerJson json) {
     Set<String> plain = new HashSet<>(json.vocabulary.keySet());
     for (JsonNode added : json.part("added_tokens")) {
-      plain.remove(added.path("content").asText());
+      plain.remove(added.path("content").asString(""));
     }
     return plain;
   }

@@ -1,8 +1,8 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.BooleanSupplier;
 import panamoe.data.regex.Regex;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Writes {@code ▁} for each space, and one before a piece that does not begin with one; then splits
@@ -26,14 +26,16 @@ record Metaspace(Prefix prefix, boolean splits) implements PreTokenizer.Stage {
           false);
 
   static Metaspace of(JsonNode part, Source source) {
-    if (!part.path("replacement").asText().equals(String.valueOf(TokenDecoder.SPACE))) {
+    if (!part.path("replacement").asString("").equals(String.valueOf(TokenDecoder.SPACE))) {
       throw source.unsupported(
           "replacement of Metaspace", part.path("replacement"), String.valueOf(TokenDecoder.SPACE));
     }
     // Earlier files say add_prefix_space.
     boolean adds = source.flag(part.path("add_prefix_space"), "add_prefix_space", true);
     Prefix prefix =
-        switch (part.path("prepend_scheme").asText(adds ? "always" : "never")) {
+        switch (part.hasNonNull("prepend_scheme")
+            ? part.get("prepend_scheme").asString("")
+            : adds ? "always" : "never") {
           case "never" -> Prefix.NEVER;
           case "first" -> Prefix.FIRST;
           case "always" -> Prefix.ALWAYS;

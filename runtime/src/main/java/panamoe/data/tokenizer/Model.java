@@ -1,8 +1,8 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
 import panamoe.io.IntList;
+import tools.jackson.databind.JsonNode;
 
 /** Encodes pieces of text to tokens. Immutable. */
 interface Model {
@@ -26,14 +26,14 @@ interface Model {
   static Model of(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     JsonNode type = json.model("type");
     // Early files do not name the type, but only BPE models have merges.
-    boolean pairs = type.isMissingNode() ? !json.merges.isEmpty() : type.asText().equals("BPE");
+    boolean pairs = type.isMissingNode() ? !json.merges.isEmpty() : type.asString("").equals("BPE");
     if (pairs) {
       requirePlainPairs(json);
       return decoder.byteLevel()
           ? ByteModel.of(json, vocabulary, decoder)
           : CharacterModel.of(json, vocabulary, decoder);
     }
-    if (type.asText().equals("Unigram") && !decoder.byteLevel()) {
+    if (type.asString("").equals("Unigram") && !decoder.byteLevel()) {
       return UnigramModel.of(json, vocabulary, decoder);
     }
     throw json.source.unsupported(
@@ -47,7 +47,7 @@ interface Model {
       JsonNode value = json.model(affix);
       if (!value.isMissingNode()
           && !value.isNull()
-          && !(value.isTextual() && value.textValue().isEmpty())) {
+          && !(value.isString() && value.stringValue().isEmpty())) {
         throw json.source.unsupported(affix, value, "none");
       }
     }

@@ -1,10 +1,10 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import panamoe.data.regex.Regex;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Splits a text into the pieces that a model encodes separately: stage after stage, each with the
@@ -75,7 +75,7 @@ record PreTokenizer(List<Stage> stages) {
       }
     }
     if (byteLevel
-        && (parts.isEmpty() || !parts.getLast().path("type").asText().equals("ByteLevel"))) {
+        && (parts.isEmpty() || !parts.getLast().path("type").asString("").equals("ByteLevel"))) {
       throw source.unsupported(
           "pre-tokenizer",
           parts.isEmpty() ? part : parts.getLast().path("type"),

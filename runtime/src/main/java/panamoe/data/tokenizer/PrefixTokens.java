@@ -1,7 +1,7 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import panamoe.io.IntList;
+import tools.jackson.databind.JsonNode;
 
 /** The special tokens that a file's post-processor puts before every text. */
 final class PrefixTokens {
@@ -18,7 +18,7 @@ final class PrefixTokens {
 
   private static void collect(JsonNode part, TokenizerJson json, IntList ids) {
     Source source = json.source;
-    switch (part.path("type").asText()) {
+    switch (part.path("type").asString("")) {
       case "Sequence" ->
           source
               .list(part.path("processors"), "processors", MAX_PARTS)
@@ -28,7 +28,7 @@ final class PrefixTokens {
           if (each.has("Sequence")) {
             return;
           }
-          String name = each.path("SpecialToken").path("id").asText();
+          String name = each.path("SpecialToken").path("id").asString("");
           JsonNode given = part.path("special_tokens").path(name).path("ids");
           for (JsonNode id : source.list(given, "ids of " + Source.shown(name), MAX_PARTS)) {
             ids.add(id.isInt() ? id.intValue() : -1);

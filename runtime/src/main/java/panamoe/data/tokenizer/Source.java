@@ -1,9 +1,9 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import panamoe.data.DataException;
 import panamoe.io.Words;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.StringNode;
 
 /** The file of a tokenizer: messages that name it, and typed access to its JSON. */
 record Source(String file) {
@@ -22,10 +22,10 @@ record Source(String file) {
 
   /** The {@code type} of a part of the tokenizer. */
   String type(JsonNode part, String what) {
-    if (!part.path("type").isTextual()) {
+    if (!part.path("type").isString()) {
       throw trouble("has a " + what + " without a type: " + shown(part));
     }
-    return part.path("type").textValue();
+    return part.path("type").stringValue();
   }
 
   /**
@@ -54,7 +54,7 @@ record Source(String file) {
   }
 
   static String shown(String text) {
-    return shortened(TextNode.valueOf(text).toString());
+    return shortened(StringNode.valueOf(text).toString());
   }
 
   private static String shortened(String json) {

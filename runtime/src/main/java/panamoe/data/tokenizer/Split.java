@@ -1,9 +1,9 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.BooleanSupplier;
 import panamoe.data.regex.Matcher;
 import panamoe.data.regex.Regex;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Splits a text into pieces by a pattern.
@@ -34,7 +34,7 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) implements PreT
   static Split of(JsonNode part, Source source) {
     Regex pattern = pattern(part.path("pattern"), "splits by", source);
     Behavior behavior =
-        switch (part.path("behavior").asText()) {
+        switch (part.path("behavior").asString("")) {
           case "Removed", "removed" -> Behavior.REMOVED;
           case "Isolated", "isolated" -> Behavior.ISOLATED;
           case "MergedWithPrevious", "merged_with_previous" -> Behavior.MERGED_WITH_PREVIOUS;
@@ -57,16 +57,16 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) implements PreT
   static Regex pattern(JsonNode given, String does, Source source) {
     boolean regex = given.has("Regex");
     JsonNode text = given.path(regex ? "Regex" : "String");
-    if (!text.isTextual() || text.textValue().isEmpty()) {
+    if (!text.isString() || text.stringValue().isEmpty()) {
       throw source.trouble(
           "%s the pattern %s, expected a Regex or String of one character or more",
           does, Source.shown(given));
     }
     try {
-      return regex ? Regex.compile(text.textValue()) : Regex.literal(text.textValue());
+      return regex ? Regex.compile(text.stringValue()) : Regex.literal(text.stringValue());
     } catch (IllegalArgumentException e) {
       throw source.trouble(
-          does + " the pattern " + Source.shown(text.textValue()) + ": " + e.getMessage());
+          does + " the pattern " + Source.shown(text.stringValue()) + ": " + e.getMessage());
     }
   }
 

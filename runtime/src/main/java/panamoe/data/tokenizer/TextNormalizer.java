@@ -1,6 +1,5 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
@@ -9,6 +8,7 @@ import panamoe.data.regex.CodeSet;
 import panamoe.data.regex.CodeSets;
 import panamoe.data.regex.Matcher;
 import panamoe.data.regex.Regex;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Changes a text before it is split, step after step. Unicode normalisation forms are those of this
@@ -84,14 +84,14 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
     }
 
     private String content(JsonNode given) {
-      if (!given.isTextual()
-          || given.textValue().length() > MAX_GROWTH
-          || given.textValue().codePoints().anyMatch(TextNormalizer::isSurrogate)) {
+      if (!given.isString()
+          || given.stringValue().length() > MAX_GROWTH
+          || given.stringValue().codePoints().anyMatch(TextNormalizer::isSurrogate)) {
         throw source.trouble(
             "has a normalizer that writes %s, expected a text of at most %s characters",
             Source.shown(given), MAX_GROWTH);
       }
-      return given.textValue();
+      return given.stringValue();
     }
 
     private void add(Normalizer.Form form) {

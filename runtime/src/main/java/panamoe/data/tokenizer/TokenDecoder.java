@@ -1,12 +1,12 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.regex.Pattern;
+import tools.jackson.databind.JsonNode;
 
 /**
  * How the names of tokens become text: names in the alphabet of bytes, or SentencePiece's, in which
@@ -34,7 +34,7 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
     List<String> types = parts.stream().map(part -> source.type(part, "decoder")).toList();
     if (types.contains("ByteLevel")) {
       for (JsonNode part : parts) {
-        if (!List.of("ByteLevel", "Fuse").contains(part.path("type").textValue())) {
+        if (!List.of("ByteLevel", "Fuse").contains(part.path("type").stringValue())) {
           throw source.unsupported("decoder beside ByteLevel", part.path("type"), "Fuse");
         }
       }
@@ -49,7 +49,7 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
     boolean bytes = false;
     boolean drops = false;
     for (JsonNode part : parts) {
-      switch (part.path("type").textValue()) {
+      switch (part.path("type").stringValue()) {
         case "Metaspace" -> {
           Metaspace metaspace = Metaspace.of(part, source);
           spaces = true;
@@ -62,12 +62,12 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
         case "ByteFallback" -> bytes = true;
         case "Fuse" -> fused = true;
         case "Strip" -> {
-          boolean first = part.path("start").asInt() == 1;
-          boolean known = first || part.path("start").asInt() == 0;
+          boolean first = part.path("start").asInt(0) == 1;
+          boolean known = first || part.path("start").asInt(0) == 0;
           if (!fused
               || !known
-              || !part.path("content").asText().equals(" ")
-              || part.path("stop").asInt() != 0) {
+              || !part.path("content").asString("").equals(" ")
+              || part.path("stop").asInt(0) != 0) {
             throw source.unsupported(
                 "decoder", part, "Strip, behind Fuse, of at most one space at the beginning");
           }
@@ -89,8 +89,8 @@ record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstS
 
   private static void requireReplacedSpace(JsonNode part, Source source) {
     JsonNode pattern = part.path("pattern").path("String");
-    if (!pattern.asText().equals(String.valueOf(SPACE))
-        || !part.path("content").asText().equals(" ")) {
+    if (!pattern.asString("").equals(String.valueOf(SPACE))
+        || !part.path("content").asString("").equals(" ")) {
       throw source.unsupported("decoder", part, "a Replace of " + SPACE + " by a space");
     }
   }

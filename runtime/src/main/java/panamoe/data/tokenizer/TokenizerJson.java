@@ -1,14 +1,6 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.MissingNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayInputStream;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -18,6 +10,14 @@ import java.util.Map;
 import java.util.function.BiConsumer;
 import panamoe.data.DataException;
 import panamoe.io.StrictJson;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.MissingNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The content of a {@code tokenizer.json}, or of a GGUF file's metadata put in this form.
@@ -50,7 +50,7 @@ final class TokenizerJson {
     TokenizerJson result = new TokenizerJson(new Source(file));
     try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(json))) {
       result.readRoot(parser);
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
     }
     return result;
@@ -62,7 +62,7 @@ final class TokenizerJson {
     parts.forEach(root::set);
     ObjectNode fields = root.putObject("model");
     model.forEach(fields::set);
-    if (model("type").asText().equals("Unigram")) {
+    if (model("type").asString("").equals("Unigram")) {
       ArrayNode scored = fields.putArray("vocab");
       byNumber((name, number) -> scored.addArray().add(name).add(scores.get(number).doubleValue()));
     } else {
@@ -116,7 +116,7 @@ final class TokenizerJson {
     return names;
   }
 
-  private void readRoot(JsonParser parser) throws IOException {
+  private void readRoot(JsonParser parser) {
     if (parser.nextToken() != JsonToken.START_OBJECT) {
       throw source.trouble("is no tokenizer: it holds no JSON object");
     }
@@ -125,7 +125,7 @@ final class TokenizerJson {
       if (parser.nextToken() == JsonToken.START_OBJECT && name.equals("model")) {
         readModel(parser);
       } else {
-        parts.put(name, StrictJson.value(parser));
+        parts.put(name, parser.readValueAsTree());
       }
     }
     if (parser.nextToken() != null) {
@@ -133,7 +133,7 @@ final class TokenizerJson {
     }
   }
 
-  private void readModel(JsonParser parser) throws IOException {
+  private void readModel(JsonParser parser) {
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String name = parser.currentName();
       JsonToken value = parser.nextToken();
@@ -144,12 +144,12 @@ final class TokenizerJson {
       } else if (name.equals("merges") && value == JsonToken.START_ARRAY) {
         readMerges(parser);
       } else {
-        model.put(name, StrictJson.value(parser));
+        model.put(name, parser.readValueAsTree());
       }
     }
   }
 
-  private void readVocabulary(JsonParser parser) throws IOException {
+  private void readVocabulary(JsonParser parser) {
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String name = parser.currentName();
       boolean whole =
@@ -159,15 +159,16 @@ final class TokenizerJson {
       if (id < 0 || id >= MAX_TOKENS) {
         throw source.trouble(
             "gives the token %s the number %s, expected 0 to %s",
-            Source.shown(name), Source.shown(StrictJson.value(parser)), MAX_TOKENS - 1);
+            Source.shown(name), Source.shown(parser.<JsonNode>readValueAsTree()), MAX_TOKENS - 1);
       }
       vocabulary.put(name, id);
     }
   }
 
-  private void readScores(JsonParser parser) throws IOException {
+  private void readScores(JsonParser parser) {
     while (parser.nextToken() != JsonToken.END_ARRAY) {
-      String name = parser.currentToken() == JsonToken.START_ARRAY ? parser.nextTextValue() : null;
+      String name =
+          parser.currentToken() == JsonToken.START_ARRAY ? parser.nextStringValue() : null;
       boolean pair = name != null && parser.nextToken().isNumeric();
       double score = pair ? parser.getDoubleValue() : 0;
       if (!pair || parser.nextToken() != JsonToken.END_ARRAY) {
@@ -193,18 +194,18 @@ final class TokenizerJson {
     scores.add(score);
   }
 
-  private void readMerges(JsonParser parser) throws IOException {
+  private void readMerges(JsonParser parser) {
     for (JsonToken value = parser.nextToken();
         value != JsonToken.END_ARRAY;
         value = parser.nextToken()) {
       String left = null;
       String right = null;
       if (value == JsonToken.VALUE_STRING) {
-        addMerge(parser.getText());
+        addMerge(parser.getString());
         continue;
       } else if (value == JsonToken.START_ARRAY) {
-        left = parser.nextTextValue();
-        right = left == null ? null : parser.nextTextValue();
+        left = parser.nextStringValue();
+        right = left == null ? null : parser.nextStringValue();
         left = right != null && parser.nextToken() == JsonToken.END_ARRAY ? left : null;
       }
       addMerge(left, right);

@@ -1,11 +1,10 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The tokens and merges that {@link BpeTrainer} has found, written as a {@code tokenizer.json}.
@@ -18,7 +17,7 @@ import java.util.List;
 public record TrainedBpe(
     List<String> tokens, List<String> merges, long textBytes, long textTokens) {
   private static final String END_OF_TEXT = "<|endoftext|>";
-  private static final JsonMapper MAPPER = new JsonMapper();
+  private static final JsonMapper MAPPER = JsonMapper.shared();
 
   /** Bytes alone, whose ids are their values, and the end of a text behind them. */
   public static TrainedBpe ofBytes() {
@@ -69,11 +68,7 @@ public record TrainedBpe(
     tokens.forEach(name -> vocabulary.put(name, vocabulary.size()));
     ArrayNode pairs = model.putArray("merges");
     merges.forEach(pairs::add);
-    try {
-      return MAPPER.writerWithDefaultPrettyPrinter().writeValueAsBytes(json);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("a tree of names and numbers is always written", e);
-    }
+    return MAPPER.writerWithDefaultPrettyPrinter().writeValueAsBytes(json);
   }
 
   private static ObjectNode byteLevel() {

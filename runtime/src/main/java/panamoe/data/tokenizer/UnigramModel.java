@@ -1,9 +1,9 @@
 package panamoe.data.tokenizer;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Arrays;
 import java.util.Collections;
 import panamoe.io.IntList;
+import tools.jackson.databind.JsonNode;
 
 /**
  * SentencePiece's Unigram model: of all ways to cut a piece into tokens, the one of the greatest

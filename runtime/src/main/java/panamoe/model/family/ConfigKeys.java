@@ -1,8 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -22,6 +19,9 @@ import panamoe.config.MoeConfig;
 import panamoe.config.NearlyEqual;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Says a model as the {@code config.json} of a family. All that any family has a key for is said;
@@ -114,6 +114,8 @@ final class ConfigKeys {
       case GroupedQueryConfig grouped -> putGrouped(grouped);
       case LatentAttentionConfig latent -> putLatent(latent);
     }
+    ArrayNode rotated = keys.putArray("no_rope_layers");
+    blocks.forEach(block -> rotated.add(block.attention().rotary() == null ? 0 : 1));
     putFeedForward(blocks);
   }
 
@@ -122,7 +124,9 @@ final class ConfigKeys {
         .put("num_key_value_heads", attention.heads().keyValue())
         .put("head_dim", attention.heads().size())
         .put("qkv_bias", attention.biases().query())
-        .put("attention_bias", attention.biases().output());
+        .put("attention_bias", attention.biases().query())
+        .put("use_bias", attention.biases().output())
+        .put("use_qk_norm", attention.queryKeyNorm() != null);
     if (attention.clip() != null) {
       keys.put("clip_qkv", attention.clip());
     }
@@ -152,7 +156,10 @@ final class ConfigKeys {
     if (rotary == null) {
       return; // learned positions, which no family has
     }
-    keys.put("rope_theta", rotary.base());
+    keys.put("rope_theta", rotary.base()).put("rotary_dim", rotary.size());
+    if (attention instanceof GroupedQueryConfig grouped) {
+      keys.put("partial_rotary_factor", (double) rotary.size() / grouped.heads().size());
+    }
     ObjectNode scaling = JsonNodeFactory.instance.objectNode();
     switch (rotary.scaling()) {
       case null -> {
@@ -175,6 +182,15 @@ final class ConfigKeys {
               .put("low_freq_factor", llama.lowFactor())
               .put("high_freq_factor", llama.highFactor())
               .put("original_max_position_embeddings", llama.trainedPositions());
+      case RotaryScaling.LongRope stretched -> {
+        scaling
+            .put("rope_type", "longrope")
+            .put("original_max_position_embeddings", stretched.trainedPositions())
+            .put("attention_factor", stretched.amplitude());
+        stretched.shortDivisors().forEach(scaling.putArray("short_factor")::add);
+        stretched.longDivisors().forEach(scaling.putArray("long_factor")::add);
+        keys.put("original_max_position_embeddings", stretched.trainedPositions());
+      }
       case RotaryScaling.Yarn yarn -> {
         scaling
             .put("rope_type", "yarn")
@@ -199,9 +215,13 @@ final class ConfigKeys {
     DenseConfig dense = null;
     ArrayNode listed = keys.putArray("mlp_only_layers");
     int first = 0;
+    int last = 0;
     for (int layer = 0; layer < blocks.size(); layer++) {
       switch (blocks.get(layer).feedForward()) {
-        case MoeConfig moe -> experts = moe;
+        case MoeConfig moe -> {
+          experts = moe;
+          last = layer;
+        }
         case DenseConfig mlp -> {
           dense = mlp;
           listed.add(layer);
@@ -212,8 +232,10 @@ final class ConfigKeys {
     keys.put("first_k_dense_replace", first);
     if (experts != null) {
       putExperts(experts);
-      keys.put("intermediate_size", dense == null ? experts.inner() : dense.inner());
+      keys.put("moe_layer_start_index", first).put("moe_layer_end_index", last);
     }
+    keys.put("intermediate_size", dense == null ? experts.inner() : dense.inner())
+        .put("mlp_bias", dense != null && dense.bias());
   }
 
   private void putExperts(MoeConfig moe) {
@@ -223,7 +245,11 @@ final class ConfigKeys {
     keys.put("num_experts", moe.experts())
         .put("num_local_experts", moe.experts())
         .put("n_routed_experts", moe.experts())
+        .put("moe_num_experts", moe.experts())
         .put("num_experts_per_tok", gate.topK())
+        .put("moe_topk", gate.topK())
+        .put("moe_k", gate.topK())
+        .put("moe_norm_min", gate.weight().epsilon())
         .put("moe_intermediate_size", moe.inner())
         .put("norm_topk_prob", gate.weight().normalization() == Normalization.CHOSEN)
         .put("routed_scaling_factor", gate.weight().scale())
@@ -242,7 +268,8 @@ final class ConfigKeys {
           .put("swiglu_alpha", decimal(moe.activation().alpha()));
     }
     int shared = moe.shared() == null ? 0 : moe.shared().inner();
-    keys.put("n_shared_experts", shared / moe.inner());
+    keys.put("n_shared_experts", shared / moe.inner())
+        .put("moe_num_shared_experts", shared / moe.inner());
     if (shared > 0) {
       keys.put("shared_expert_intermediate_size", shared);
     }

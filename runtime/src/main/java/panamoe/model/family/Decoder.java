@@ -104,6 +104,12 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
             : new DenseConfig(inner, Activation.SWIGLU, false);
   }
 
+  /** An MLP without experts in every layer. */
+  IntFunction<FeedForwardConfig> dense(boolean bias) {
+    DenseConfig mlp = new DenseConfig(keys.count("intermediate_size"), Activation.SWIGLU, bias);
+    return _ -> mlp;
+  }
+
   /** How many experts a token visits: not more than there are, nor than kernels choose. */
   static int chosen(Keys keys, int experts) {
     boolean few = experts < GateConfig.MAX_TOP_K;

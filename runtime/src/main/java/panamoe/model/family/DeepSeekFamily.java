@@ -2,6 +2,9 @@ package panamoe.model.family;
 
 import java.util.function.IntFunction;
 import panamoe.backend.Activation;
+import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.Score;
 import panamoe.config.AttentionConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.FeedForwardConfig;
@@ -40,6 +43,33 @@ final class DeepSeekFamily {
         factor == 1 ? null : factor / Math.sqrt(nope + rotated));
   }
 
+  /**
+   * V3's gate: sigmoid scores, to which a bias is added for the choice alone, in the groups whose
+   * two best are best.
+   */
+  static GateConfig sigmoid(Keys keys) {
+    keys.require("scoring_func", "sigmoid");
+    keys.require("topk_method", "noaux_tc");
+    boolean normalized = keys.flag("norm_topk_prob", true);
+    return new GateConfig(
+        Decoder.chosen(keys, keys.count("n_routed_experts")),
+        false,
+        Score.SIGMOID,
+        new GateConfig.Choice(
+            keys.count("n_group", 1),
+            keys.count("topk_group", 1),
+            GroupScore.TOP2_SUM,
+            true,
+            GateConfig.Noise.NONE),
+        new GateConfig.RouteWeight(
+            normalized ? Normalization.CHOSEN : Normalization.RAW,
+            0,
+            1e-20,
+            keys.number("routed_scaling_factor", 1)),
+        GateConfig.Capacity.DROPLESS,
+        new GateConfig.Loss(true, 0, 0));
+  }
+
   /** Dense layers first, then experts. */
   static IntFunction<FeedForwardConfig> feedForward(Keys keys, GateConfig gate) {
     int dense = keys.numbers("first_k_dense_replace").stream().findFirst().orElse(0);
@@ -54,7 +84,7 @@ final class DeepSeekFamily {
   }
 
   static Recipes recipes() {
-    return Recipes.ofDecoder()
+    return experts(Recipes.ofDecoder())
         .put("attention.query_down.weight", Recipe.tensor("self_attn.q_a_proj.weight"))
         .put("attention.query_norm.weight", Recipe.tensor("self_attn.q_a_layernorm.weight"))
         .put(
@@ -64,8 +94,14 @@ final class DeepSeekFamily {
             "attention.key_value_down.weight", Recipe.tensor("self_attn.kv_a_proj_with_mqa.weight"))
         .put("attention.key_value_norm.weight", Recipe.tensor("self_attn.kv_a_layernorm.weight"))
         .put("attention.key_up.weight", Recipe.keysOfHeads("self_attn.kv_b_proj.weight"))
-        .put("attention.value_up.weight", Recipe.valuesOfHeads("self_attn.kv_b_proj.weight"))
+        .put("attention.value_up.weight", Recipe.valuesOfHeads("self_attn.kv_b_proj.weight"));
+  }
+
+  /** Adds experts, shared ones, and the bias of V3's choice. */
+  static Recipes experts(Recipes recipes) {
+    return recipes
         .experts("mlp", "mlp", "gate_proj", "up_proj", "down_proj")
-        .swiglu("moe.shared", "mlp.shared_experts");
+        .swiglu("moe.shared", "mlp.shared_experts")
+        .put("moe.gate.correction", Recipe.tensor("mlp.gate.e_score_correction_bias"));
   }
 }

@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -14,6 +13,7 @@ import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.RowTensor;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A model in the keys and tensors of a family, for a file that {@link ReleasedModel} reads.
@@ -45,7 +45,7 @@ public final class ExportedModel {
       Map<String, RowSource> weights,
       Optional<ObjectNode> makers) {
     if (makers.isPresent()) {
-      Family family = Family.named(makers.get().path("model_type").asText()).orElseThrow();
+      Family family = Family.named(makers.get().path("model_type").asString("")).orElseThrow();
       return new ExportedModel(family, config, makers.get().deepCopy(), weights);
     }
     for (Family family : Family.ALL) {
@@ -110,7 +110,7 @@ public final class ExportedModel {
               + " it would compute another model");
     }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
-    GgufWords.put(family, config, tensors, writer);
+    GgufWords.put(family, RopeFactors.taken(config, tensors), tensors, writer);
     tensors.forEach((name, tensor) -> writer.add(name, GgufWords.encoded(name, tensor, type)));
   }
 

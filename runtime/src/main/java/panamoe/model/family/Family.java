@@ -19,7 +19,19 @@ public interface Family {
           new GptOss(),
           new DeepSeekV2(),
           new DeepSeekV3(),
-          new Switch());
+          new Switch(),
+          new Dots1(),
+          new Glm4Moe(),
+          new Glm4MoeLite(),
+          new Ernie45Moe(),
+          new HunYuanMoe(),
+          new MiniMaxM2(),
+          new Llama(),
+          new Mistral(),
+          new Qwen2(),
+          new Qwen3(),
+          new Phi3(),
+          new SmolLm3());
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();

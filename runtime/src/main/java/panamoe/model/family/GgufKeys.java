@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -14,6 +13,8 @@ import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Says a GGUF file's metadata as the {@code config.json} of its family. What an architecture fixes
@@ -29,11 +30,19 @@ final class GgufKeys {
               "gpt-oss", "gpt_oss",
               "llama", "mixtral",
               "olmoe", "olmoe",
+              "qwen2", "qwen2",
               "qwen2moe", "qwen2_moe",
-              "qwen3moe", "qwen3_moe"));
+              "qwen3", "qwen3",
+              "qwen3moe", "qwen3_moe",
+              "smollm3", "smollm3"));
+
+  /** Families without an architecture of their own, by the one whose files are theirs too. */
+  private static final Map<String, String> ALIKE =
+      Map.of("deepseek_v3", "deepseek_v2", "llama", "mixtral", "mistral", "mixtral");
 
   /** Architectures whose head may be the embedding again. */
-  private static final Set<String> MAY_TIE = Set.of("deepseek2", "llama", "qwen3moe");
+  private static final Set<String> MAY_TIE =
+      Set.of("deepseek2", "llama", "qwen2", "qwen3", "qwen3moe", "smollm3");
 
   private static final Set<String> WITHOUT_MEANING =
       Set.of("rope.scaling.finetuned", "tensor_data_layout");
@@ -65,7 +74,7 @@ final class GgufKeys {
 
   /** The architecture of a family's files; empty if it has none. */
   static Optional<String> architecture(Family family) {
-    String type = family.type().equals("deepseek_v3") ? "deepseek_v2" : family.type();
+    String type = ALIKE.getOrDefault(family.type(), family.type());
     return FAMILIES.entrySet().stream()
         .filter(entry -> entry.getValue().equals(type))
         .map(Map.Entry::getKey)
@@ -89,15 +98,20 @@ final class GgufKeys {
    * @throws CheckpointException if a key is missing, not known, or of a value that is not supported
    */
   static ObjectNode of(GgufFile file) {
-    return read(file.metadata(), file.tensors(), true).keys();
+    return read(file.metadata(), file.tensors(), RopeFactors.of(file), true).keys();
   }
 
   /**
    * Reads the keys of {@code config.json} from a file's metadata.
    *
+   * @param divisors of the rotary frequencies; empty for none
    * @param strict whether to refuse a key that is not known
    */
-  static Read read(GgufMetadata metadata, Map<String, StoredTensor> tensors, boolean strict) {
+  static Read read(
+      GgufMetadata metadata,
+      Map<String, StoredTensor> tensors,
+      List<Double> divisors,
+      boolean strict) {
     GgufKeys keys = new GgufKeys(metadata, tensors);
     keys.putModel();
     if (keys.architecture.equals("deepseek2")) {
@@ -105,12 +119,20 @@ final class GgufKeys {
     } else {
       keys.putAttention();
     }
-    keys.putRotary();
-    keys.putExperts();
+    keys.putRotary(divisors);
+    if (keys.has("expert_count") || !keys.mayBeDense()) {
+      keys.putExperts();
+    } else {
+      keys.putDense();
+    }
     if (strict) {
       keys.requireAllRead();
     }
     return new Read(keys.keys, keys.unread);
+  }
+
+  private boolean mayBeDense() {
+    return Set.of("llama", "qwen2", "qwen3", "smollm3").contains(architecture);
   }
 
   private void putModel() {
@@ -161,8 +183,15 @@ final class GgufKeys {
         .put("v_head_dim", count(newer ? "attention.value_length_mla" : "attention.value_length"));
   }
 
-  private void putRotary() {
+  private void putRotary(List<Double> divisors) {
     keys.put("rope_theta", number("rope.freq_base", 10_000));
+    if (!divisors.isEmpty()) {
+      ObjectNode scaling =
+          keys.putObject("rope_scaling").put("rope_type", "longrope").put("attention_factor", 1);
+      divisors.forEach(scaling.putArray("short_factor")::add);
+      divisors.forEach(scaling.putArray("long_factor")::add);
+      return;
+    }
     String type = text("rope.scaling.type", "none");
     double factor = number("rope.scaling.factor", 1);
     if (type.equals("none") && factor == 1) {
@@ -196,6 +225,13 @@ final class GgufKeys {
       }
       default -> {}
     }
+  }
+
+  private void putDense() {
+    if (architecture.equals("llama")) {
+      keys.put("model_type", "llama");
+    }
+    keys.put("intermediate_size", count("feed_forward_length"));
   }
 
   private void putExperts() {

@@ -16,6 +16,7 @@ final class GgufRecipes {
   static Recipes of(String architecture, ModelConfig config) {
     Recipes recipes =
         new Recipes("blk.%d.")
+            .again(RopeFactors.TENSOR)
             .put("embedding.weight", Recipe.tensor("token_embd.weight"))
             .put("final_norm.weight", Recipe.tensor("output_norm.weight"))
             .put("head.weight", Recipe.tensor("output.weight"))
@@ -42,13 +43,15 @@ final class GgufRecipes {
           .put("moe.experts.down" + kind, down(kind));
     }
     switch (architecture) {
-      case "llama" -> {
-        // Its rotary pairs are adjacent, those of Mixtral's configuration halves apart.
+      case "llama", "smollm3" -> {
+        // Rotary pairs are adjacent in GGUF, and halves apart in Hugging Face's models.
         GroupedQueryConfig.Heads heads =
             ((GroupedQueryConfig) config.blocks().getFirst().attention()).heads();
         for (String part : new String[] {"query", "key"}) {
-          Recipe pairs = Recipe.tensor(projections.get(part) + ".weight");
-          recipes.put("attention." + part + ".weight", pairs.halvesOfPairs(heads.size()));
+          for (String kind : new String[] {".weight", ".bias"}) {
+            Recipe pairs = Recipe.tensor(projections.get(part) + kind);
+            recipes.put("attention." + part + kind, pairs.halvesOfPairs(heads.size()));
+          }
         }
       }
       case "deepseek2" -> putDeepSeek(recipes);

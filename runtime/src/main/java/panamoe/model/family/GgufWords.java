@@ -55,10 +55,12 @@ record GgufWords(String architecture, GgufWriter writer) {
   /** How the model would be read otherwise; leaves out the keys that would not be read. */
   private Optional<String> difference(ModelConfig config, Map<String, RowTensor> tensors) {
     try {
-      GgufKeys.Read read = GgufKeys.read(writer.metadata(UNWRITTEN), stored(tensors), false);
+      GgufKeys.Read read =
+          GgufKeys.read(
+              writer.metadata(UNWRITTEN), stored(tensors), divisors(config, tensors), false);
       read.unread().forEach(writer::remove);
       ModelConfig understood =
-          Family.named(read.keys().get("model_type").asText())
+          Family.named(read.keys().get("model_type").asString(""))
               .orElseThrow()
               .model(new Keys(UNWRITTEN, read.keys()));
       List<String> differs =
@@ -72,6 +74,14 @@ record GgufWords(String architecture, GgufWriter writer) {
     } catch (CheckpointException | IllegalArgumentException e) {
       return Optional.of(e.getMessage());
     }
+  }
+
+  private static List<Double> divisors(ModelConfig config, Map<String, RowTensor> tensors) {
+    return tensors.containsKey(RopeFactors.TENSOR)
+            && config.blocks().getFirst().attention().rotary().scaling()
+                instanceof RotaryScaling.LongRope divided
+        ? divided.longDivisors()
+        : List.of();
   }
 
   private static Map<String, StoredTensor> stored(Map<String, RowTensor> tensors) {
@@ -169,11 +179,11 @@ record GgufWords(String architecture, GgufWriter writer) {
         }
       }
     }
+    put("feed_forward_length", inner == 0 ? experts.getLast().inner() : inner);
     if (experts.isEmpty()) {
-      return; // the reading back misses their number
+      return; // where an architecture has experts, the reading back misses their number
     }
     MoeConfig moe = experts.getLast();
-    put("feed_forward_length", inner == 0 ? moe.inner() : inner);
     put("leading_dense_block_count", first);
     put("expert_count", moe.experts());
     put("expert_used_count", moe.gate().topK());

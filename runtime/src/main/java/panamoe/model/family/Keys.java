@@ -1,7 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -13,6 +11,8 @@ import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The keys of a released model's configuration. Each is read, or known to mean nothing for
@@ -40,7 +40,7 @@ public final class Keys {
     this.file = file;
     this.parent = parent;
     this.values = values;
-    values.fieldNames().forEachRemaining(unread::add);
+    values.propertyNames().forEach(unread::add);
   }
 
   /** Whether a key has a value. */
@@ -100,6 +100,21 @@ public final class Keys {
     return numbers;
   }
 
+  /** Numbers; none where the key is absent. */
+  List<Double> reals(String name) {
+    JsonNode value = value(name, JsonNode::isArray, "a list of numbers");
+    List<Double> reals = new ArrayList<>();
+    if (value != null) {
+      for (JsonNode each : value) {
+        if (!each.isNumber()) {
+          throw bad(name, value.toString(), "a list of numbers");
+        }
+        reals.add(each.doubleValue());
+      }
+    }
+    return reals;
+  }
+
   /** A number. */
   public double number(String name, double absent) {
     JsonNode value = value(name, JsonNode::isNumber, "a number");
@@ -114,8 +129,8 @@ public final class Keys {
 
   /** A text. */
   public String text(String name, String absent) {
-    JsonNode value = value(name, JsonNode::isTextual, "a text");
-    return value == null ? absent : value.textValue();
+    JsonNode value = value(name, JsonNode::isString, "a text");
+    return value == null ? absent : value.stringValue();
   }
 
   /** Texts; none where the key is absent. */
@@ -123,7 +138,7 @@ public final class Keys {
     JsonNode value = value(name, JsonNode::isArray, "a list of texts");
     List<String> texts = new ArrayList<>();
     if (value != null) {
-      value.forEach(each -> texts.add(each.asText()));
+      value.forEach(each -> texts.add(each.asString("")));
     }
     return texts;
   }
@@ -139,7 +154,7 @@ public final class Keys {
   /** Refuses a value that no model here has; one that is absent is right. */
   public void require(String name, Object only) {
     JsonNode value = value(name);
-    if (value != null && !value.asText().equals(only.toString())) {
+    if (value != null && !value.asString("").equals(only.toString())) {
       throw bad(name, value.toString(), only + ": nothing else is supported");
     }
   }

@@ -7,10 +7,12 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
+import panamoe.checkpoint.rows.RowRange;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.ScaledRows;
 import panamoe.checkpoint.rows.StoredRows;
 import panamoe.config.BlockConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.LatentAttentionConfig;
 
 /**
@@ -48,6 +50,18 @@ record Lookup(
     return tensor.type() == StoredType.F8_E4M3
         ? scaled(tensor, rows, StoredRows.of(files.files, floats(name + "_scale_inv")))
         : rows;
+  }
+
+  /** A part of the queries, keys and values of an attention. */
+  RowSource fused(String name, Recipe.Fused part) {
+    RowSource rows = matrix(name);
+    GroupedQueryConfig.Heads heads = ((GroupedQueryConfig) block.attention()).heads();
+    long expected = (heads.query() + 2L * heads.keyValue()) * heads.size();
+    if (rows.rows() != expected) {
+      throw new CheckpointException(
+          whole(name) + " has " + rows.rows() + " rows, expected " + expected);
+    }
+    return new RowRange(rows, part.first(heads), shape[0]);
   }
 
   /** The keys and values of latent attention, one head behind the other. */

@@ -1,6 +1,8 @@
 package panamoe.model.family;
 
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -8,6 +10,7 @@ import panamoe.checkpoint.rows.HeadMatrix;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.RowTensor;
+import panamoe.checkpoint.rows.TransposedRows;
 import panamoe.config.BlockConfig;
 import panamoe.config.LatentAttentionConfig;
 
@@ -23,6 +26,7 @@ record Placement(Tensors tensors, String before, BlockConfig block, int expert, 
     private final Map<String, RowTensor> whole = new LinkedHashMap<>();
     private final Map<String, Stack> stacks = new LinkedHashMap<>();
     private final Map<String, RowSource> keys = new LinkedHashMap<>();
+    private final Map<String, Map<Recipe.Fused, RowSource>> fused = new HashMap<>();
 
     /** All tensors by name, when every weight has been placed. */
     Map<String, RowTensor> all() {
@@ -44,6 +48,21 @@ record Placement(Tensors tensors, String before, BlockConfig block, int expert, 
   /** A matrix; a vector where the weight is one. */
   void matrix(String name, RowSource rows) {
     put(name, rows, vector() ? new long[] {rows.rows()} : matrixShape(rows));
+  }
+
+  /** A vector, as a matrix of one row. */
+  void flat(String name, RowSource rows) {
+    put(name, new TransposedRows(rows), 1, rows.rows());
+  }
+
+  /** A part of the queries, keys and values of an attention. */
+  void fused(String name, Recipe.Fused part, RowSource rows) {
+    Map<Recipe.Fused, RowSource> parts =
+        tensors.fused.computeIfAbsent(whole(name), _ -> new EnumMap<>(Recipe.Fused.class));
+    parts.put(part, rows);
+    if (parts.size() == Recipe.Fused.values().length) {
+      matrix(name, new JoinedRows(List.copyOf(parts.values())));
+    }
   }
 
   /** A matrix of one row, as a vector. */

@@ -13,6 +13,7 @@ import panamoe.checkpoint.rows.RowRange;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.SteppedRows;
 import panamoe.checkpoint.rows.TransposedRows;
+import panamoe.config.GroupedQueryConfig;
 
 /**
  * How a weight's rows come from stored tensors, and the way back. Names of tensors are as {@link
@@ -53,6 +54,30 @@ interface Recipe {
   /** A vector, as a matrix of one row. */
   static Recipe row(String name) {
     return by(files -> files.row(name), (to, rows) -> to.row(name, rows));
+  }
+
+  /** A vector that is stored as a matrix of one row. */
+  static Recipe flat(String name) {
+    return by(files -> new TransposedRows(files.matrix(name)), (to, rows) -> to.flat(name, rows));
+  }
+
+  /** Queries, keys or values of a tensor that stores all three, one behind the other. */
+  static Recipe fused(String name, Fused part) {
+    return by(files -> files.fused(name, part), (to, rows) -> to.fused(name, part, rows));
+  }
+
+  /** Parts of a matrix or vector [(H + 2 G) D, ...]. */
+  enum Fused {
+    QUERY,
+    KEY,
+    VALUE;
+
+    /** Rows before the part. */
+    long first(GroupedQueryConfig.Heads heads) {
+      return this == QUERY
+          ? 0
+          : (long) heads.size() * (heads.query() + (this == VALUE ? heads.keyValue() : 0));
+    }
   }
 
   /** A stack of matrices, one a row, of the weight's own shape. */

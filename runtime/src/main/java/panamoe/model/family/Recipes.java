@@ -92,10 +92,13 @@ final class Recipes {
 
   /** A SwiGLU whose matrices are called gate_proj, up_proj and down_proj. */
   Recipes swiglu(String weight, String name) {
-    return put(
-            weight + ".up.weight",
-            Recipe.joined(name + ".gate_proj.weight", name + ".up_proj.weight"))
-        .put(weight + ".down.weight", Recipe.tensor(name + ".down_proj.weight"));
+    for (String kind : new String[] {".weight", ".bias"}) {
+      put(
+              weight + ".up" + kind,
+              Recipe.joined(name + ".gate_proj" + kind, name + ".up_proj" + kind))
+          .put(weight + ".down" + kind, Recipe.tensor(name + ".down_proj" + kind));
+    }
+    return this;
   }
 
   /**

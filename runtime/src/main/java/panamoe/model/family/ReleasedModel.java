@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -18,6 +17,7 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A released model, in a folder of Hugging Face or in GGUF: what it says, and the rows of its
@@ -71,7 +71,7 @@ public final class ReleasedModel {
   }
 
   private static Family family(HuggingFaceFolder folder) {
-    String type = folder.config().path("model_type").asText();
+    String type = folder.config().path("model_type").asString("");
     Supplier<CheckpointException> unknown =
         () -> {
           String known = Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "));
@@ -131,7 +131,7 @@ public final class ReleasedModel {
 
   /** Its family: {@code model_type}. */
   public String type() {
-    return values.path("model_type").asText();
+    return values.path("model_type").asString("");
   }
 
   public ModelConfig config() {

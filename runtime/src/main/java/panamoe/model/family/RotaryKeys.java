@@ -23,14 +23,36 @@ public final class RotaryKeys {
    * @param size rotated dimensions of a head
    */
   public static Rotary of(Keys keys, double base, int size, Rotary.Pairs pairs) {
+    Keys parameters = keys.object("rope_parameters");
+    if (parameters != null && parameters.number("partial_rotary_factor", 1) != 1) {
+      throw parameters.bad("partial_rotary_factor", "not 1", "1: heads turn whole");
+    }
+    return turning(keys, base, size, pairs);
+  }
+
+  /**
+   * Positions that turn the first part of a head.
+   *
+   * @param head its size
+   * @param part of it where the configuration does not say
+   */
+  static Rotary ofPart(Keys keys, double base, int head, double part, Rotary.Pairs pairs) {
+    Keys parameters = keys.object("rope_parameters");
+    double of = keys.number("partial_rotary_factor", part);
+    of = parameters == null ? of : parameters.number("partial_rotary_factor", of);
+    int size = (int) (head * of);
+    if (size < 2 || size > head) {
+      throw keys.bad("partial_rotary_factor", "" + of, "a part of a head of " + head);
+    }
+    return turning(keys, base, size, pairs);
+  }
+
+  private static Rotary turning(Keys keys, double base, int size, Rotary.Pairs pairs) {
     double theta = keys.number("rope_theta", base);
     Keys scaling = keys.object("rope_scaling");
     Keys parameters = keys.object("rope_parameters");
     if (parameters != null) {
       theta = parameters.number("rope_theta", theta);
-      if (parameters.number("partial_rotary_factor", 1) != 1) {
-        throw parameters.bad("partial_rotary_factor", "not 1", "1: heads turn whole");
-      }
       scaling = parameters;
     }
     return new Rotary(theta, size, pairs, new RotaryKeys(keys, scaling).scaling());
@@ -61,6 +83,7 @@ public final class RotaryKeys {
     return switch (type) {
       case "default" -> null;
       case "linear" -> new RotaryScaling.Linear(factor());
+      case "longrope" -> longRope();
       case "dynamic" -> new RotaryScaling.Dynamic(factor(), trained());
       case "yarn" -> yarn();
       case "llama3" ->
@@ -70,7 +93,8 @@ public final class RotaryKeys {
               scaling.number("high_freq_factor", 4),
               trained());
       default ->
-          throw scaling.bad("rope_type", type, "one of default, linear, dynamic, yarn and llama3");
+          throw scaling.bad(
+              "rope_type", type, "one of default, linear, dynamic, yarn, llama3 and longrope");
     };
   }
 
@@ -95,6 +119,21 @@ public final class RotaryKeys {
         scaling.number("beta_slow", 1),
         scaling.flag("truncate", true),
         scaling.number("attention_factor", amplitude));
+  }
+
+  private RotaryScaling longRope() {
+    int trained =
+        keys.count(
+            "original_max_position_embeddings",
+            scaling.count(
+                "original_max_position_embeddings", keys.count("max_position_embeddings")));
+    double factor =
+        scaling.number("factor", (double) keys.count("max_position_embeddings") / trained);
+    return new RotaryScaling.LongRope(
+        scaling.reals("short_factor"),
+        scaling.reals("long_factor"),
+        trained,
+        scaling.number("attention_factor", RotaryScaling.LongRope.amplitude(factor, trained)));
   }
 
   private double factor() {

@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -10,6 +9,7 @@ import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
 import panamoe.io.Words;
+import tools.jackson.databind.JsonNode;
 
 /** Tells which parts keep a model from being one of the families'. */
 final class UnsupportedParts {
@@ -20,9 +20,6 @@ final class UnsupportedParts {
    * has whose sizes it has; if each part is somewhere, what the nearest family has otherwise.
    */
   static String of(ModelConfig config) {
-    if (config.experts().stream().allMatch(experts -> experts == 0)) {
-      return "it has no experts, and all of them have";
-    }
     Map<Family, List<String>> differing = new LinkedHashMap<>();
     for (Family family : Family.ALL) {
       ConfigKeys.differences(family, config).ifPresent(paths -> differing.put(family, paths));
@@ -63,6 +60,6 @@ final class UnsupportedParts {
 
   private static String words(String path, JsonNode value) {
     String name = path.replaceAll("^blocks\\[\\d+]\\.", "");
-    return value.isValueNode() && !value.isNull() ? name + " " + value.asText() : name;
+    return value.isValueNode() && !value.isNull() ? name + " " + value.asString() : name;
   }
 }

@@ -1,7 +1,5 @@
 package panamoe.checkpoint.gguf;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -12,6 +10,8 @@ import java.util.stream.StreamSupport;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * GGUF files that were damaged on purpose, and some sound ones, with what is expected of each. They
@@ -54,15 +54,15 @@ public final class RecordedFiles {
   }
 
   public static Stream<Case> all() throws IOException {
-    JsonNode index = new ObjectMapper().readTree(RECORDED.resolve("bad.json").toFile());
+    JsonNode index = JsonMapper.shared().readTree(RECORDED.resolve("bad.json").toFile());
     return StreamSupport.stream(index.get("cases").spliterator(), false)
         .map(
             it ->
                 new Case(
-                    it.get("name").asText(),
-                    FOLDER.resolve(it.get("open").asText()),
-                    it.get("expected").asText().equals("accept"),
-                    it.get("why").asText()));
+                    it.get("name").asString(),
+                    FOLDER.resolve(it.get("open").asString()),
+                    it.get("expected").asString().equals("accept"),
+                    it.get("why").asString()));
   }
 
   /** A file of that name. */

@@ -3,7 +3,6 @@ package panamoe.conversation.template;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.time.Duration;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -13,6 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.testkit.CpuTime;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /**
  * A template can neither run for ever nor fill the memory or the stack, and says where it failed.

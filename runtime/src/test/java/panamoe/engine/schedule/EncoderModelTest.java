@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,6 +39,7 @@ import panamoe.parallel.Topology;
 import panamoe.param.ExpertCacheStatistics;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /** Texts that answer another, which an encoder reads, are the same in any company. */
 class EncoderModelTest {

@@ -3,7 +3,6 @@ package panamoe.model.family;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -13,6 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.StoredType;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Keys that transformers reads otherwise where they are absent are there. */
 class ConfigKeysTest {

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +28,7 @@ import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
 import panamoe.io.ConfigJson;
 import panamoe.tensor.DType;
+import tools.jackson.databind.node.ObjectNode;
 
 /** What the configurations of DeepSeek's released models mean. */
 class DeepSeekFamilyTest {
@@ -68,7 +68,7 @@ class DeepSeekFamilyTest {
   private static ModelConfig model(String json) {
     ObjectNode values = ConfigJson.parse(json, ObjectNode.class, "config.json");
     Keys keys = new Keys(Path.of("config.json"), values);
-    String type = values.get("model_type").asText();
+    String type = values.get("model_type").asString();
     ModelConfig config = Family.named(type).orElseThrow().model(keys);
     keys.requireAllRead();
     return config;

@@ -55,7 +55,7 @@ public final class AutoEpCases {
 
   private static GateConfig gate(GoldenFile golden) {
     Score score =
-        switch (golden.hyper("score").asText()) {
+        switch (golden.hyper("score").asString()) {
           case "softmax" -> Score.SOFTMAX;
           case "sigmoid" -> Score.SIGMOID;
           case String other -> throw new IllegalArgumentException("unknown score '" + other + "'");
@@ -73,8 +73,8 @@ public final class AutoEpCases {
   private static GateConfig.Choice choice(GoldenFile golden) {
     boolean grouped = !golden.hyper("group").isNull();
     GroupScore groupScore =
-        switch (golden.hyper("group").asText()) {
-          case "max", "null" -> GroupScore.MAXIMUM;
+        switch (golden.hyper("group").asString()) {
+          case "max", "" -> GroupScore.MAXIMUM;
           case "top2_sum" -> GroupScore.TOP2_SUM;
           case String other ->
               throw new IllegalArgumentException("unknown group score '" + other + "'");

@@ -54,7 +54,7 @@ public final class GatingCases {
     boolean random = replay.golden().setting("use_rts").asBoolean();
     GatingCases cases =
         new GatingCases(replay, 1, 1, random ? DropPolicy.PRIORITY : DropPolicy.POSITION);
-    if (replay.golden().optionalSetting("expected_error").isTextual()) {
+    if (replay.golden().optionalSetting("expected_error").isString()) {
       cases.refusedByPeer();
     } else {
       cases.compare(false);
@@ -68,7 +68,7 @@ public final class GatingCases {
   public static void topK(Replay replay) {
     GoldenFile golden = replay.golden();
     DropPolicy policy =
-        switch (golden.setting("drop_policy").asText()) {
+        switch (golden.setting("drop_policy").asString()) {
           case "probs" -> DropPolicy.PROBABILITY;
           case "position" -> DropPolicy.POSITION;
           case String other ->

@@ -52,7 +52,7 @@ public final class LayerCases {
         new MoeConfig(
             golden.hyper("E").asInt(),
             golden.hyper("F").asInt(),
-            Layouts.activation(golden.hyper("act").asText()),
+            Layouts.activation(golden.hyper("act").asString()),
             golden.hyper("bias").asBoolean(),
             gate(topK),
             null,

@@ -1,7 +1,5 @@
 package panamoe.lab.conformance.jinja;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -17,6 +15,9 @@ import panamoe.io.StrictJson;
 import panamoe.io.Words;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Texts that Jinja2 rendered from conversations with released models' chat templates: a folder with
@@ -58,7 +59,8 @@ public final class TemplateCases {
       throw new IllegalArgumentException(folder + " has no conversations by name");
     }
     TemplateCases cases =
-        new TemplateCases(root, folder, conversations, time(folder, index.path("now").asText()));
+        new TemplateCases(
+            root, folder, conversations, time(folder, index.path("now").asString("")));
     List<CaseResult> results = new ArrayList<>();
     for (JsonNode template : index.path("templates")) {
       results.addAll(cases.replay(template));
@@ -79,15 +81,15 @@ public final class TemplateCases {
     byte[] bytes = Files.readAllBytes(file);
     try {
       return StrictJson.tree(bytes);
-    } catch (IOException e) {
+    } catch (JacksonException e) {
       throw new IllegalArgumentException(file + " is not JSON: " + StrictJson.reason(e), e);
     }
   }
 
   private List<CaseResult> replay(JsonNode template) throws IOException {
-    Path name = root.relativize(folder.resolve(template.path("name").asText()));
-    Path file = folder.resolve(template.path("template").asText());
-    JsonNode expected = json(folder.resolve(template.path("expected").asText()));
+    Path name = root.relativize(folder.resolve(template.path("name").asString("")));
+    Path file = folder.resolve(template.path("template").asString(""));
+    JsonNode expected = json(folder.resolve(template.path("expected").asString("")));
     List<CaseResult> results = new ArrayList<>();
     for (Map.Entry<String, JsonNode> one : expected.properties()) {
       String of = name.resolve(one.getKey()).toString();
@@ -107,16 +109,16 @@ public final class TemplateCases {
     if (!(variables instanceof ObjectNode given)) {
       return CaseResult.failed(name, "there is no conversation of this name");
     }
-    boolean fails = expected.path("error").asText().equals("other");
+    boolean fails = expected.path("error").asString("").equals("other");
     try {
       String text = ChatTemplate.of(template, name, Map.of()).at(now).render(given).text();
       return fails
           ? CaseResult.ofText(name, List.of("Jinja2 fails, we do not"))
-          : compared(name, text, expected.path("text").asText(null));
+          : compared(name, text, expected.path("text").asString(null));
     } catch (TemplateException e) {
       return fails
           ? CaseResult.ofText(name, List.of("Jinja2 fails, too"))
-          : compared(name, e.getMessage(), expected.path("message").asText(null));
+          : compared(name, e.getMessage(), expected.path("message").asString(null));
     }
   }
 

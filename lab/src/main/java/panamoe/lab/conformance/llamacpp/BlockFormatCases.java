@@ -21,7 +21,7 @@ public final class BlockFormatCases {
 
   /** Decodes blocks that ggml quantized, and random blocks. */
   public static void decoded(Replay replay) {
-    StoredType type = StoredType.valueOf(replay.golden().setting("type").asText());
+    StoredType type = StoredType.valueOf(replay.golden().setting("type").asString());
     decoded(replay, type, "blocks", "y");
     decoded(replay, type, "random_blocks", "random_y");
     if (replay.golden().has("x")) { // some cases have no original values

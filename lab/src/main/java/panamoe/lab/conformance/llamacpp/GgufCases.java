@@ -133,7 +133,7 @@ public final class GgufCases {
 
   /** The model whose first file the case names. */
   private static ModelFolder folder(GoldenFile golden) {
-    Path first = Path.of(golden.setting("files").path(0).asText());
+    Path first = Path.of(golden.setting("files").path(0).asString());
     return ModelFolder.open(golden.path().toAbsolutePath().resolveSibling(first.getFileName()));
   }
 

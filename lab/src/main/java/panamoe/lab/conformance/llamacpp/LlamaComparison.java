@@ -1,10 +1,6 @@
 package panamoe.lab.conformance.llamacpp;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,6 +18,10 @@ import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Compares a GGUF file in libllama and in Panamoe: libllama continues a random prompt greedily, and
@@ -39,7 +39,7 @@ public final class LlamaComparison {
    */
   private static final double ROUNDED = 0.05;
 
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
 
   private LlamaComparison() {}
 

@@ -55,10 +55,10 @@ public final class MegaBlocksCases {
     this.topK = golden.hyper("k").asInt();
     this.hidden = golden.hyper("H").asInt();
     this.x = replay.rows("x");
-    this.gated = golden.hyper("mlp").asText().equals("glu");
+    this.gated = golden.hyper("mlp").asString().equals("glu");
     // With the shared expert "wsum" the output is (shared + k * experts) / (k + 1).
     this.expertScale = golden.hyper("wsum").asBoolean() ? topK / (topK + 1.0) : 1;
-    Activation activation = Layouts.activation(golden.hyper("act").asText());
+    Activation activation = Layouts.activation(golden.hyper("act").asString());
     String shared = "w.shared_expert.up_proj.";
     this.config =
         new MoeConfig(
@@ -90,7 +90,7 @@ public final class MegaBlocksCases {
   /** A fixed capacity, because the peer rounds it down and ours up. */
   private GateConfig.Capacity capacity() {
     double factor = golden.hyper("cf").asDouble();
-    if (golden.hyper("kind").asText().equals("dmoe") || factor == 0) {
+    if (golden.hyper("kind").asString().equals("dmoe") || factor == 0) {
       return GateConfig.Capacity.DROPLESS;
     }
     long capacity = (long) (factor * topK * x.size(0) / golden.hyper("E").asInt());
@@ -147,7 +147,7 @@ public final class MegaBlocksCases {
   private WeightMap weights() {
     int experts = config.experts();
     int inner = config.inner();
-    boolean dropless = golden.hyper("kind").asText().equals("dmoe");
+    boolean dropless = golden.hyper("kind").asString().equals("dmoe");
     WeightMap weights =
         new WeightMap()
             .put("gate.weight", "router.layer.weight")

@@ -1,8 +1,5 @@
 package panamoe.lab.conformance.replay;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -15,10 +12,13 @@ import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SafetensorsReader;
 import panamoe.checkpoint.StoredTensor;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** One recorded case: tensors, and metadata with the kind and the settings of the case. */
 public final class GoldenFile implements AutoCloseable {
-  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final JsonMapper JSON = JsonMapper.shared();
   private static final int REMEMBERED = 3;
   private static final Pattern COMPARED = Pattern.compile("(rank\\d+\\.)?(w\\.|grad)");
 
@@ -49,7 +49,7 @@ public final class GoldenFile implements AutoCloseable {
             path + ": no 'op' in the metadata, so this is not a recorded case");
       }
       this.settings = JSON.readTree(reader.metadata().getOrDefault("golden", "{}"));
-    } catch (JsonProcessingException e) {
+    } catch (JacksonException e) {
       reader.close();
       throw new CheckpointException(path + ": 'golden' in the metadata is not JSON", e);
     } catch (CheckpointException e) {

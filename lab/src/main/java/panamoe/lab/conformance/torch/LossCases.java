@@ -22,7 +22,7 @@ public final class LossCases {
     float smoothing = (float) golden.optionalSetting("label_smoothing").asDouble(0);
     long[] targets = targets(golden, golden.optionalSetting("ignore_index").asLong(-100));
     long counted = Arrays.stream(targets).filter(target -> target >= 0).count();
-    boolean sums = golden.optionalSetting("reduction").asText("mean").equals("sum");
+    boolean sums = golden.optionalSetting("reduction").asString("mean").equals("sum");
     // A mean over no token is NaN, and has no gradient.
     float part = sums ? 1 : counted == 0 ? 0 : 1f / counted;
     int rows = targets.length;

@@ -64,7 +64,7 @@ public final class BlockCases {
 
   /** A second implementation's output for the inputs of another case. */
   public static void second(Replay replay) {
-    String same = replay.golden().setting("same_inputs_as").asText();
+    String same = replay.golden().setting("same_inputs_as").asString();
     try (GoldenFile inputs = new GoldenFile(replay.golden().path().resolveSibling(same));
         Replay first = new Replay(inputs, replay.backend());
         BlockReplay<MoeLayer> block = layer(first)) {
@@ -147,7 +147,7 @@ public final class BlockCases {
    * score without it, or not at all.
    */
   private Choice choice(boolean corrected) {
-    String method = golden.optionalHyper("topk_method").asText();
+    String method = golden.optionalHyper("topk_method").asString();
     if (!corrected && !method.equals("group_limited_greedy")) {
       return Choice.BEST;
     }

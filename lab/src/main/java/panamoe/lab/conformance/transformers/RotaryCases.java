@@ -1,6 +1,5 @@
 package panamoe.lab.conformance.transformers;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.stream.LongStream;
 import panamoe.config.Rotary;
@@ -14,6 +13,7 @@ import panamoe.model.family.RotaryKeys;
 import panamoe.nn.RotaryTable;
 import panamoe.op.RotaryOp;
 import panamoe.tensor.Tensor;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Rotary positions of transformers: tables of every scaling, and DeepSeek's adjacent pairs. */
 public final class RotaryCases {

@@ -27,7 +27,7 @@ public final class TutelLayerCases {
     this.replay = replay;
     this.golden = replay.golden();
     this.cosine =
-        switch (golden.hyper("gate").asText()) {
+        switch (golden.hyper("gate").asString()) {
           case "top" -> false;
           case "cosine_top" -> true;
           default ->
@@ -38,7 +38,7 @@ public final class TutelLayerCases {
         MoeConfig.of(
             golden.hyper("E").asInt(),
             golden.hyper("F").asInt(),
-            Layouts.activation(golden.hyper("act").asText()),
+            Layouts.activation(golden.hyper("act").asString()),
             true,
             gate());
   }

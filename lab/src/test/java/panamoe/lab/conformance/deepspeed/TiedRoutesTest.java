@@ -2,8 +2,6 @@ package panamoe.lab.conformance.deepspeed;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -21,6 +19,8 @@ import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.op.GateOp;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A case of 7 tokens, 8 experts and k = 4. The logits of token 0 are 0, -0.5, -1, 0, 0, 0, 0.5,
@@ -87,7 +87,7 @@ class TiedRoutesTest {
   private void change(String tensor, int index, int bytes, int value) throws Exception {
     ByteBuffer all = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
     int header = (int) all.getLong(0);
-    JsonNode described = new ObjectMapper().readTree(all.array(), Long.BYTES, header).get(tensor);
+    JsonNode described = JsonMapper.shared().readTree(all.array(), Long.BYTES, header).get(tensor);
     int begin = Long.BYTES + header + described.get("data_offsets").get(0).asInt();
     if (bytes == Long.BYTES) {
       all.putLong(begin + index * bytes, value);

@@ -1,0 +1,78 @@
+package panamoe.lab.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.backend.GemmKernels;
+import panamoe.harness.probe.Ceilings;
+import panamoe.nn.Cost;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+class KernelProfileTest {
+  /** One GFLOP/s and one GB/s. */
+  private static final Ceilings ONE = new Ceilings(1, 1, 1.0, 1, 1, null);
+
+  /** Calls a product once and an activation twice. */
+  private record Products(Backend backend, Tensor x, Tensor weights, Tensor y, Tensor z)
+      implements Workload {
+    @Override
+    public void run(int call) {
+      backend.gemm(false, true, false, x, weights, y, GemmKernels.Epilogue.NONE);
+      backend.activationForward(Activation.GELU, y, z);
+      backend.activationForward(Activation.GELU, y, z);
+    }
+
+    @Override
+    public Cost cost() {
+      return Cost.NONE;
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  private static List<KernelProfile.Row> rows(Ceilings ceilings) throws Exception {
+    try (Backend backend = Backends.open("reference", 1);
+        TensorScope scope = TensorScope.confined(backend)) {
+      KernelProfile profile = new KernelProfile(backend);
+      Workload work =
+          new Products(
+              profile.timed(),
+              scope.zeros(DType.FLOAT32, 64, 32),
+              scope.zeros(DType.FLOAT32, 128, 32),
+              scope.zeros(DType.FLOAT32, 64, 128),
+              scope.zeros(DType.FLOAT32, 64, 128));
+      return profile.over(work, 0.01, ceilings);
+    }
+  }
+
+  private static KernelProfile.Row row(List<KernelProfile.Row> rows, String kernel) {
+    return rows.stream().filter(row -> row.kernel().equals(kernel)).findFirst().orElseThrow();
+  }
+
+  @Test
+  void eachKernelHasItsOwnLimit() throws Exception {
+    List<KernelProfile.Row> rows = rows(ONE);
+    assertEquals(1, row(rows, "gemm").calls());
+    assertEquals(2 * 64 * 32 * 128 / 1e6, row(rows, "gemm").limitMs(), 1e-9);
+    assertEquals(2, row(rows, "activationForward").calls());
+    assertEquals(2 * 2 * 64 * 128 * 4 / 1e6, row(rows, "activationForward").limitMs(), 1e-9);
+  }
+
+  @Test
+  void partsMakeUpTheWhole() throws Exception {
+    List<KernelProfile.Row> rows = rows(null);
+    assertEquals("between kernels", rows.getLast().kernel());
+    assertTrue(rows.getLast().ms() >= 0, rows.toString());
+    assertEquals(1, rows.stream().mapToDouble(KernelProfile.Row::share).sum(), 1e-9);
+    assertNull(rows.getFirst().limitMs());
+  }
+}

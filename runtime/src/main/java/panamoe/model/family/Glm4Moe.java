@@ -1,0 +1,42 @@
+package panamoe.model.family;
+
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.ModelConfig;
+import panamoe.config.Rotary;
+
+/** GLM-4.5, 4.6 and 4.7 (Z.ai): heads that turn in part, experts of DeepSeek-V3. */
+final class Glm4Moe implements Family {
+  @Override
+  public String type() {
+    return "glm4_moe";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-5);
+    keys.ignore("num_nextn_predict_layers"); // of layers that are left out
+    GroupedQueryConfig.Heads heads = decoder.heads();
+    boolean bias = keys.flag("attention_bias", false);
+    AttentionConfig attention =
+        new GroupedQueryConfig(
+            heads,
+            new Biases(bias, bias, bias, false),
+            keys.flag("use_qk_norm", false)
+                ? new QueryKeyNorm(QueryKeyNorm.Over.HEAD, decoder.norm())
+                : null,
+            null,
+            RotaryKeys.ofPart(keys, 1e4, heads.size(), 0.5, Rotary.Pairs.HALVES),
+            Scores.CAUSAL);
+    return decoder.model(
+        _ -> attention, DeepSeekFamily.feedForward(keys, DeepSeekFamily.sigmoid(keys)));
+  }
+
+  @Override
+  public Recipes recipes() {
+    return DeepSeekFamily.experts(Recipes.ofDecoder()).withoutFurtherLayers();
+  }
+}

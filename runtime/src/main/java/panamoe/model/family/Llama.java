@@ -1,0 +1,36 @@
+package panamoe.model.family;
+
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.ModelConfig;
+import panamoe.config.Rotary;
+
+/** Llama 2 and 3 (Meta), and the many models of their architecture. */
+final class Llama implements Family {
+  @Override
+  public String type() {
+    return "llama";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-6);
+    GroupedQueryConfig.Heads heads = decoder.heads();
+    AttentionConfig attention =
+        new GroupedQueryConfig(
+            heads,
+            Biases.all(keys.flag("attention_bias", false)),
+            null,
+            null,
+            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
+            Scores.CAUSAL);
+    return decoder.model(_ -> attention, decoder.dense(keys.flag("mlp_bias", false)));
+  }
+
+  @Override
+  public Recipes recipes() {
+    return Recipes.ofDecoder();
+  }
+}

@@ -1,0 +1,63 @@
+package panamoe.model.family;
+
+import panamoe.backend.Activation;
+import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.Score;
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.Rotary;
+
+/** MiniMax-M2: heads that turn in part, sigmoid scores with a bias for the choice. */
+final class MiniMaxM2 implements Family {
+  @Override
+  public String type() {
+    return "minimax_m2";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-6);
+    keys.require("scoring_func", "sigmoid");
+    keys.require("use_routing_bias", true);
+    keys.require("qk_norm_type", "per_layer");
+    GroupedQueryConfig.Heads heads = decoder.heads();
+    double part = (double) keys.count("rotary_dim", heads.size()) / heads.size();
+    AttentionConfig attention =
+        new GroupedQueryConfig(
+            heads,
+            Biases.all(false),
+            keys.flag("use_qk_norm", true)
+                ? new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, decoder.norm())
+                : null,
+            null,
+            RotaryKeys.ofPart(keys, 5e6, heads.size(), part, Rotary.Pairs.HALVES),
+            Scores.CAUSAL);
+    int experts = keys.count("num_local_experts");
+    GateConfig gate =
+        new GateConfig(
+            Decoder.chosen(keys, experts),
+            false,
+            Score.SIGMOID,
+            new GateConfig.Choice(1, 1, GroupScore.MAXIMUM, true, GateConfig.Noise.NONE),
+            GateConfig.RouteWeight.of(Normalization.CHOSEN),
+            GateConfig.Capacity.DROPLESS,
+            new GateConfig.Loss(true, 0, 0));
+    MoeConfig moe =
+        MoeConfig.of(experts, keys.count("intermediate_size"), Activation.SWIGLU, false, gate);
+    return decoder.model(_ -> attention, _ -> moe);
+  }
+
+  @Override
+  public Recipes recipes() {
+    return Recipes.ofDecoder()
+        .experts("block_sparse_moe", "mlp", "w1", "w3", "w2")
+        .put("moe.gate.correction", Recipe.tensor("block_sparse_moe.e_score_correction_bias"));
+  }
+}

@@ -1,0 +1,37 @@
+package panamoe.model.family;
+
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.ModelConfig;
+import panamoe.config.Rotary;
+
+/** Qwen2 and Qwen2.5 (Alibaba): queries, keys and values have biases. */
+final class Qwen2 implements Family {
+  @Override
+  public String type() {
+    return "qwen2";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-6);
+    decoder.requireFullAttention();
+    GroupedQueryConfig.Heads heads = decoder.heads();
+    AttentionConfig attention =
+        new GroupedQueryConfig(
+            heads,
+            new Biases(true, true, true, false),
+            null,
+            null,
+            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
+            Scores.CAUSAL);
+    return decoder.model(_ -> attention, decoder.dense(false));
+  }
+
+  @Override
+  public Recipes recipes() {
+    return Recipes.ofDecoder();
+  }
+}
