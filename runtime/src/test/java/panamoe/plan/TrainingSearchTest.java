@@ -170,7 +170,8 @@ class TrainingSearchTest {
   @Test
   void anInterruptEndsIt() {
     Thread.currentThread().interrupt();
-    assertThrows(CancellationException.class, () -> search("350M", "dgx-a100:8", 64, null).find(_ -> {}));
+    assertThrows(
+        CancellationException.class, () -> search("350M", "dgx-a100:8", 64, null).find(_ -> {}));
     assertTrue(Thread.interrupted());
   }
 }
