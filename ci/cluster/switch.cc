@@ -1,10 +1,9 @@
-// An Ethernet switch between network namespaces, with a delay and a bandwidth for each link: what the kernel's netem
-// does where there is one. A frame may also take the link for a while however short it is, as messages take a network
-// card.
+// An Ethernet switch between network namespaces with a delay and a bandwidth per link, for kernels without netem. A
+// frame may also occupy the link for a fixed time, like a message occupies a NIC.
 //
 // usage: switch DELAY_MICROSECONDS RATE_MBIT FRAME_MICROSECONDS NAMESPACE_FILE...    (a rate of 0: unlimited)
 //
-// Makes a TAP device `eth0` in each namespace, says "ready" and forwards frames until it is killed.
+// Makes a TAP device `eth0` in each namespace, prints "ready" and forwards frames until it is killed.
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -33,7 +32,7 @@ using Frame = std::vector<unsigned char>;
 
 constexpr size_t kMaxFrame = 65536;
 constexpr size_t kHeader = 14;
-// Frames that a port holds before it drops what comes: TCP slows down by what is lost.
+// Frames that a port holds before it drops: TCP slows down when frames are lost.
 constexpr size_t kQueue = 4096;
 constexpr int kBurst = 64;
 
@@ -134,7 +133,7 @@ class Switch {
   void deliver(Port& port) {
     while (!port.queue.empty() && port.queue.front().due <= Clock::now()) {
       const Frame& frame = port.queue.front().frame;
-      // A frame that the device does not take is lost, as on a wire.
+      // A frame that the device does not take is lost, like on a wire.
       [[maybe_unused]] ssize_t written = write(port.fd, frame.data(), frame.size());
       port.queue.pop_front();
     }

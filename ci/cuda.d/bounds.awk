@@ -1,4 +1,4 @@
-# Compares kernels with their bounds, or with record=1 prints the bounds that hold now.
+# Compares kernels with their bounds, or with record=1 prints the current bounds.
 # Input: native/cuda/resources, then the lines of occupancy.awk.
 FNR == NR && /^#/ { if (record) print; next }
 FNR == NR && NF {
@@ -14,7 +14,7 @@ FNR == NR { next }
   compiled_for[$2] = 1
   threads_of[$1] = $3
   shared_of[$1] = shared
-  # Registers are handed out in units of 8 a thread.
+  # Registers are allocated in units of 8 per thread.
   value[$1 " " $2] = int(($5 + 7) / 8) * 8 "/" $6 ($7 > 0 ? "+" $7 : "")
   if (record) next
   if (!(($1 " " $2) in bound)) { complain($1 " has no bounds: ci/cuda.d/compile --record writes them"); next }
@@ -24,7 +24,7 @@ FNR == NR { next }
   if ($6 + 0 < most[2] + 0) complain(where $6 + 0 " blocks at once on a multiprocessor, at least " most[2] + 0 " are wanted")
   if ($4 > bound[$1 " shared"]) complain(where $4 " bytes of shared memory, at most " bound[$1 " shared"] " are allowed")
   if ($7 > most[3] + 0) complain(where $7 " bytes of stack or spills, at most " most[3] + 0 " are allowed")
-  if ($7 > 0 && reason[$1] == "") complain(where "spills, and its line does not say why that is allowed")
+  if ($7 > 0 && reason[$1] == "") complain(where "spills, and its line does not give a reason")
   if ($5 + 16 < most[1] || $6 + 0 > most[2] + 0) print where $5 " registers and " $6 + 0 " blocks, its bounds are " most[1] " and " most[2] + 0 ": ci/cuda.d/compile --record tightens them"
 }
 

@@ -1,6 +1,6 @@
-# What a kernel takes of a multiprocessor: kernel, architecture, threads of a block, bytes of its shared memory (static
-# and dynamic), registers of a thread, blocks that run at once and what limits them (r registers, s shared memory,
-# w warps, b blocks), bytes of stack or spills. Of instances with the same name the worst.
+# Prints a kernel's resources: kernel, architecture, threads of a block, bytes of its shared memory (static and dynamic),
+# registers of a thread, blocks per multiprocessor and their limit (r registers, s shared memory, w warps, b blocks),
+# bytes of stack or spills. Of instances with the same name, the worst counts.
 # Input: kernel, architecture, threads, dynamic bytes, static bytes, registers, bytes of stack or spills.
 # The limits: table of compute capabilities in the CUDA C++ programming guide.
 function up(value, unit) { return int((value + unit - 1) / unit) * unit }
@@ -11,7 +11,7 @@ function up(value, unit) { return int((value + unit - 1) / unit) * unit }
   warps = up($3, 32) / 32
   shared = $4 + $5
   by["r"] = int(int(65536 / up($6 * 32, 256) / 4) * 4 / warps) # registers go to warps in units of 256, to 4 at a time
-  by["s"] = int(($2 == "80" ? 164 : 228) * 1024 / up(shared + 1024, 128)) # 1 KiB of a block is the system's
+  by["s"] = int(($2 == "80" ? 164 : 228) * 1024 / up(shared + 1024, 128)) # the system reserves 1 KiB per block
   by["w"] = int(64 / warps)
   by["b"] = 32
   split("b r s w", limits)

@@ -1,7 +1,7 @@
-// MPI_Alltoallv from C, for comparison with Panamoe's all-to-all on the same ranks: panamoe.lab.measurement.AllToAllTimes does and
-// prints the same. lab/alltoall runs both in turns.
+// Times MPI_Alltoallv from C like panamoe.lab.measurement.AllToAllTimes times Panamoe's all-to-all, with equal output.
+// lab/alltoall alternates both.
 //
-// usage: mpirun -n RANKS alltoallv BYTES...    (bytes of the block for each rank, the own one included)
+// usage: mpirun -n RANKS alltoallv BYTES...    (bytes of the block for each rank, including its own)
 
 #include <mpi.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Checks on the CPU that the peers of a layer compute the same outputs, and what they say is missing. Exit status 77 if
-PyTorch is not installed."""
+"""Checks on the CPU that the peers of a layer compute the same outputs, and their messages about missing parts. Exit
+status 77 if PyTorch is not installed."""
 import importlib.util
 import sys
 

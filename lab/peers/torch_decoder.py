@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A model of the paper's kind in PyTorch, written for inference as its baseline was: mpirun -n N torch_decoder.py.
+"""A model of the paper's kind for inference in PyTorch, like the paper's baseline: mpirun -n N torch_decoder.py.
 
 Every rank holds attention and dense MLPs, and 1/N of each layer's experts; texts are divided among ranks. A MoE layer
 is one-hot masks, einsum, all-to-all, batched GEMM over experts, all-to-all, einsum; nothing is dropped.
@@ -57,12 +57,12 @@ class Weights:
         return torch.frombuffer(data, dtype=torch.float32).view(shape).to(dtype or self.dtype, copy=True)
 
     def linear(self, *names):
-        """Weight and bias, or None, of matrices that are one."""
+        """Weight and bias (or None) of one matrix, or of several that are concatenated."""
         biases = [self.read(name + ".bias") for name in names if name + ".bias" in self.places]
         return torch.cat([self.read(name + ".weight") for name in names]), torch.cat(biases) if biases else None
 
     def stack(self, names):
-        """Weights [E, in, out] and biases [E, 1, out], or 0, for products of a batch."""
+        """Weights [E, in, out] and biases [E, 1, out] (or 0) for batched products."""
         matrices, biases = zip(*(self.linear(name) for name in names))
         return torch.stack(matrices).transpose(1, 2), 0 if biases[0] is None else torch.stack(biases)[:, None]
 
@@ -124,7 +124,7 @@ class MoE:
 
     def __call__(self, x):
         weight, chosen = torch.topk(F.softmax(F.linear(x.float(), self.router), -1), self.top_k)
-        # Every rank's fullest queue has room, as where DeepSpeed drops no tokens.
+        # The capacity is the fullest queue of all ranks, like in DeepSpeed without drops.
         capacity = int(torch.bincount(chosen.flatten()).max())
         if RANKS > 1:
             capacity = WORLD.allreduce(capacity, MPI.MAX)
@@ -165,7 +165,7 @@ class Decoder:
             ))
 
     def step(self, ids, place):
-        """Log-probabilities [S, V] behind a token of each text, and the tokens drawn from them."""
+        """Log-probabilities [S, V] after a token of each sequence, and the tokens sampled from them."""
         x = F.embedding(ids, self.embedding)
         for attention_norm, attention, norm, forward in self.blocks:
             x = x + attention(attention_norm(x), place)
@@ -174,7 +174,7 @@ class Decoder:
         return logprobs, torch.multinomial(logprobs.exp(), 1)
 
     def write(self, ids):
-        """Rank 0 prints the answer."""
+        """Rank 0 prints the response."""
         texts, length = len(ids), len(ids[0]) - 1
         share = -(-texts // RANKS)
         own = torch.tensor([ids[min(RANK * share + text, texts - 1)] for text in range(share)])
@@ -195,7 +195,7 @@ class Decoder:
 
 
 def lines():
-    """Objects of rank 0's standard input, on every rank."""
+    """The objects of rank 0's standard input, on every rank."""
     while line := WORLD.bcast(sys.stdin.readline() if RANK == 0 else None):
         yield json.loads(line)
 

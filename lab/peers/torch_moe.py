@@ -17,7 +17,7 @@ from torch import nn
 DEVICE = sys.argv[1] if len(sys.argv) > 1 else "cpu"
 CAPACITY_FACTOR = 1.25
 MINIMUM_CAPACITY = 4
-GROUP_MS, MOST_CALLS = 4, 200  # on a card calls run in groups between two waits, as ours
+GROUP_MS, MOST_CALLS = 4, 200  # on a GPU calls run in groups between two waits, like ours
 
 
 class Expert(nn.Module):
@@ -33,11 +33,11 @@ class Expert(nn.Module):
 
 
 class Missing(Exception):
-    """Something that this machine lacks; the text is a sentence."""
+    """This machine lacks something; the message is a sentence."""
 
 
 def sorted_by_expert(chosen, experts):
-    """The order of the choices [S, K] by expert, and where each expert's end."""
+    """The choices [S, K] sorted by expert, and the end offset of each expert."""
     flat = chosen.flatten()
     ends = torch.cumsum(torch.bincount(flat, minlength=experts), 0).to(torch.int32)
     return torch.argsort(flat, stable=True), ends
@@ -85,7 +85,7 @@ class MoE(nn.Module):
         return (weight / weight.sum(-1, keepdim=True) if self.top_k > 1 else weight), chosen
 
     def loop(self, x):
-        """Only the experts that were hit, one after the other."""
+        """Only the experts with tokens, one after the other."""
         weight, chosen = self.choose(x)
         weight, y = weight.to(x.dtype), torch.zeros_like(x)
         for index in torch.unique(chosen).tolist():
@@ -95,7 +95,7 @@ class MoE(nn.Module):
         return y
 
     def grouped(self, x):
-        """Rows sorted by expert, and PyTorch's own grouped GEMM over them (bfloat16 on a card)."""
+        """Rows sorted by expert, and PyTorch's own grouped GEMM over them (bfloat16 on a GPU)."""
         weight, chosen = self.choose(x)
         order, ends = sorted_by_expert(chosen, len(self.experts))
         token = order // self.top_k
@@ -145,7 +145,7 @@ class MoE(nn.Module):
 
 
 def rotated(x):
-    """Rotary positions: halves of each head [batch, heads, length, size] turned by angles that grow with the place."""
+    """Rotary positions: rotates the halves of each head [batch, heads, length, size] by angles that grow with position."""
     length, half = x.shape[-2], x.shape[-1] // 2
     angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(half) / half)
     return turned(x, angles.cos().to(x.dtype), angles.sin().to(x.dtype))
@@ -217,7 +217,7 @@ def moe_layer(work, dtype):
 
 
 def moe_layer_training(work, dtype):
-    """Float32 weights; bfloat16 by autocast, as PyTorch programs train."""
+    """Float32 weights; bfloat16 by autocast, like in PyTorch training."""
     sizes = [work[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
     layer = MoE(*sizes, torch.float32, work["style"])
 
@@ -261,7 +261,7 @@ def train_step(work, dtype):
 
 
 def gate(work, dtype):
-    """Eager, as programs write it: logits and softmax in float32, choices, and rows sorted by expert."""
+    """Eager: logits and softmax in float32, choices, and rows sorted by expert."""
     router = nn.Linear(work["hidden"], work["experts"], bias=False)
 
     def over(tokens, batches):
@@ -279,8 +279,8 @@ def gate(work, dtype):
 
 
 def grouped_gemm(work, dtype):
-    """The experts' first matrix over as many rows as ours: by torch._grouped_mm, or one dense product, by cuBLASLt on a
-    card. The rows of experts are equally many; without activation."""
+    """The experts' first matrix over equally many rows as ours: by torch._grouped_mm, or one dense product, by cuBLASLt on
+    a GPU. All experts have equally many rows; without activation."""
     outputs = work["expert_hidden"] * (2 if work["gated"] else 1)
     dense = work["style"] == "cublaslt"
     if dense and DEVICE == "cuda":
@@ -304,7 +304,7 @@ def grouped_gemm(work, dtype):
 
 
 def attention(work, dtype):
-    """Causal, over one sequence, heads of 128: FlashAttention, PyTorch's own or the package flash_attn."""
+    """Causal attention over one sequence, heads of 128: PyTorch's FlashAttention or the package flash_attn."""
     head = min(128, work["hidden"])
 
     def over(tokens, batches):
@@ -318,7 +318,7 @@ def attention(work, dtype):
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
         q, k, v = (values.transpose(1, 2) for values in (q, k, v))
-        flash = dtype is torch.bfloat16  # which it is made for
+        flash = dtype is torch.bfloat16  # the only dtype of FlashAttention here
 
         def call(i):
             with torch.inference_mode(), sdpa_kernel(SDPBackend.FLASH_ATTENTION) if flash else nullcontext():
@@ -335,14 +335,14 @@ DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Current:
-    """What runs now: weights stay while only the tokens change."""
+    """The current work: weights stay while only the tokens change."""
 
     weights_of = tokens_of = over = call = None
     calls = 0
 
     def run(self, work, tokens, batches, seconds):
         if self.weights_of != work:
-            self.over = self.call = None  # the old weights go before the new ones come
+            self.over = self.call = None  # frees the old weights before allocating new ones
             torch.set_num_threads(work["threads"])
             torch.manual_seed(1)
             self.over = KINDS[work["kind"]](work, DTYPES[work["dtype"]])

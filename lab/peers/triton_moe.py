@@ -11,13 +11,13 @@ try:
 except ImportError:
     triton = None
 
-ROWS = 64  # of a block
+ROWS = 64  # per block
 COLUMNS, DEPTH = 128, 64
 
 
 class Blocks:
     """chosen [S, K]: `rows` holds choices s * K + k in the order of their experts, or S * K for padding; `expert` is a
-    block's, or E for a block without rows. Their number depends on sizes alone, so nothing waits for the card."""
+    block's, or E for a block without rows. Their number depends only on sizes, so nothing waits for the GPU."""
 
     def __init__(self, chosen, experts):
         flat = chosen.flatten()

@@ -49,7 +49,7 @@ const untidy = tab => tab.evaluate(smallest => {
     const [inner, outer] = [text, text.ownerSVGElement].map(element => element.getBoundingClientRect());
     return inner.left < outer.left - 0.5 || inner.right > outer.right + 0.5;
   });
-  // Labels of one line of a drawing must not touch.
+  // Labels on one line of a figure must not touch.
   const touching = [...document.querySelectorAll('svg')].flatMap(drawing => {
     const boxes = [...drawing.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
     return boxes.flatMap(([one, a], at) => boxes.slice(at + 1)

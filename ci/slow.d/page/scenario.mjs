@@ -1,6 +1,6 @@
-// What a person does on the page, in a browser without a window.
+// Tests the live page in a headless browser like a user.
 // usage: node scenario.mjs FOLDER MOE_URL THINKING_URL DENSE_URL KEY
-// FOLDER has node_modules, and gets the screenshots.
+// FOLDER has node_modules; screenshots are written to it.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

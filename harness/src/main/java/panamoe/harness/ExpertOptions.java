@@ -19,18 +19,19 @@ import picocli.CommandLine.TypeConversionException;
 /** The options for the experts of a model: {@code @Mixin ExpertOptions experts}. */
 @OptionGroup("Experts")
 public final class ExpertOptions {
-  /** Parses a number of bytes, such as 512m or 1.5g. */
+  /** Parses a number of bytes in binary units, such as 500k, 512MiB or 1.5g. */
   static final class Size implements ITypeConverter<Long> {
-    private static final Pattern FORM = Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?)([mg])");
+    private static final Pattern FORM =
+        Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?)([kmg])(?:i?b)?");
 
     @Override
     public Long convert(String text) {
       Matcher matcher = FORM.matcher(text.toLowerCase(Locale.ROOT));
       if (!matcher.matches() || Double.parseDouble(matcher.group(1)) == 0) {
         throw new TypeConversionException(
-            "'" + text + "' is no size, expected mebibytes or gibibytes such as 512m or 1.5g");
+            "'" + text + "' is not a size, expected KiB, MiB or GiB such as 500k, 512m or 1.5g");
       }
-      int shift = matcher.group(2).equals("m") ? 20 : 30;
+      int shift = 10 * (1 + "kmg".indexOf(matcher.group(2)));
       return (long) (Double.parseDouble(matcher.group(1)) * (1L << shift));
     }
   }

@@ -5,7 +5,7 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 
 /**
  * One token through a four-layer model. The tiny shape has almost no arithmetic, so its time is
@@ -18,6 +18,6 @@ public class DecodeBenchmark extends WorkloadState {
 
   @Setup(Level.Trial)
   public void open() {
-    open(Kind.DECODE, shape, 64);
+    open(BenchKind.DECODE, shape, 64);
   }
 }

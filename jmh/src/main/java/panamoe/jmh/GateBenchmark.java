@@ -5,7 +5,7 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 
 /** Router logits and top-k choice. */
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -18,6 +18,6 @@ public class GateBenchmark extends WorkloadState {
 
   @Setup(Level.Trial)
   public void open() {
-    open(Kind.GATE, shape, tokens);
+    open(BenchKind.GATE, shape, tokens);
   }
 }

@@ -3,12 +3,12 @@ package panamoe.jmh;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 
 /** The experts' first matrix: forward, gradient of the input and of the weights. */
 public class GroupedGemmBenchmark extends WorkloadState {
   @Param({"GROUPED_GEMM", "GROUPED_GEMM_DGRAD", "GROUPED_GEMM_WGRAD"})
-  private Kind kind;
+  private BenchKind kind;
 
   @Param({"s1", "s2", "s3"})
   private String shape;

@@ -3,12 +3,12 @@ package panamoe.jmh;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 
 /** A whole layer: forward, and forward with backward. */
 public class MoeLayerBenchmark extends WorkloadState {
   @Param({"MOE_LAYER", "MOE_LAYER_TRAINING"})
-  private Kind kind;
+  private BenchKind kind;
 
   @Param({"s1", "s2", "s3"})
   private String shape;

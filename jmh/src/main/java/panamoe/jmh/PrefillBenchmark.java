@@ -3,7 +3,7 @@ package panamoe.jmh;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 
 /** A prompt through the four-layer model of {@link DecodeBenchmark}. */
 public class PrefillBenchmark extends WorkloadState {
@@ -15,6 +15,6 @@ public class PrefillBenchmark extends WorkloadState {
 
   @Setup(Level.Trial)
   public void open() {
-    open(Kind.PREFILL, shape, tokens);
+    open(BenchKind.PREFILL, shape, tokens);
   }
 }

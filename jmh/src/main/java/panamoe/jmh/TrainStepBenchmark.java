@@ -3,7 +3,7 @@ package panamoe.jmh;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 
 /** An optimizer step of the base preset. */
 public class TrainStepBenchmark extends WorkloadState {
@@ -12,6 +12,6 @@ public class TrainStepBenchmark extends WorkloadState {
 
   @Setup(Level.Trial)
   public void open() {
-    open(Kind.TRAIN_STEP, Kind.TRAIN_STEP.defaultShape(), tokens);
+    open(BenchKind.TRAIN_STEP, BenchKind.TRAIN_STEP.defaultShape(), tokens);
   }
 }

@@ -15,10 +15,10 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.lab.bench.Bench;
+import panamoe.lab.bench.BenchKind;
 import panamoe.lab.bench.GenerationModel;
-import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.LayerShape;
-import panamoe.lab.bench.Subject;
 import panamoe.lab.bench.Workload;
 import panamoe.tensor.DType;
 
@@ -38,12 +38,12 @@ public abstract class WorkloadState {
   private DType dtype;
 
   private Backend backend;
-  private Subject subject;
+  private Bench subject;
   private Workload workload;
   private int call;
 
   /** Opens the workload; a benchmark's set-up calls it. */
-  void open(Kind kind, String shape, int tokens) {
+  void open(BenchKind kind, String shape, int tokens) {
     backend = Backends.open("cpu", 0);
     subject = kind.open(backend, GenerationModel.PAPER, LayerShape.parse(shape), dtype, SEED);
     workload = subject.over(tokens);

@@ -1,5 +1,6 @@
 package panamoe.io;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import java.lang.reflect.RecordComponent;
@@ -105,11 +106,16 @@ final class ConfigError {
         keys.add(info.property());
       }
     }
-    Arrays.stream(type.getRecordComponents()).map(RecordComponent::getName).forEach(keys::add);
+    Arrays.stream(type.getRecordComponents()).map(ConfigError::key).forEach(keys::add);
     return keys;
   }
 
-  /** The JSON kind of a type's values, for messages; for a record with its required keys. */
+  private static String key(RecordComponent component) {
+    JsonProperty renamed = component.getAccessor().getAnnotation(JsonProperty.class);
+    return renamed == null ? component.getName() : renamed.value();
+  }
+
+  /** The JSON kind of a value of the type, for messages; of a record with the keys it must have. */
   static String kind(Class<?> type) {
     if (type.isEnum()) {
       return "one of "
@@ -133,7 +139,7 @@ final class ConfigError {
     if (type.isRecord()) {
       return Arrays.stream(type.getRecordComponents())
           .filter(each -> !each.isAnnotationPresent(Omittable.class))
-          .map(each -> "\"" + each.getName() + "\"")
+          .map(each -> "\"" + key(each) + "\"")
           .collect(Collectors.joining(", ", "an object with ", ""));
     }
     return List.class.isAssignableFrom(type) ? "an array" : "an object";

@@ -4,15 +4,20 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.Optional;
 
-/** Suggestions for misspelt words. */
+/** Finds the word that a misspelt word stands for. */
 public final class Spelling {
   private Spelling() {}
 
-  /** The word most like this one; empty if more than a third of its letters differ. */
+  /** The most similar word; empty if more than a third of the letters differ. */
   public static Optional<String> nearest(String word, Collection<String> words) {
     return words.stream()
         .min(Comparator.comparingInt(each -> distance(word, each)))
         .filter(each -> 3 * distance(word, each) <= word.length());
+  }
+
+  /** The end of an error message: {@code "; did you mean WORD?"}, or nothing. */
+  public static String hint(String word, Collection<String> words) {
+    return nearest(word, words).map(each -> "; did you mean " + each + "?").orElse("");
   }
 
   /** Letters to insert, delete, replace or swap with the next: optimal string alignment. */

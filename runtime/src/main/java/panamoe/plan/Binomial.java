@@ -1,13 +1,13 @@
 package panamoe.plan;
 
 /**
- * The number of successes in trials of one probability, in a table around the mode.
+ * The binomial distribution, as a table of probabilities around its mode.
  *
- * @param from the first number in the table
+ * @param from number of successes of the first entry
  * @param weights probabilities of {@code from}, {@code from + 1}, ...; they sum to 1
  */
 record Binomial(long from, double[] weights) {
-  /** Deviations from the mean beyond which a probability is taken for 0. */
+  /** Standard deviations from the mean beyond which the table ends. */
   private static final double FAR = 10;
 
   static Binomial of(long trials, double p) {
@@ -21,7 +21,7 @@ record Binomial(long from, double[] weights) {
     long mode = Math.min(trials, (long) ((trials + 1) * p));
     int below = (int) Math.min(mode, reach);
     int above = (int) Math.min(trials - mode, reach);
-    // Probabilities in multiples of the mode's, which neither overflow nor vanish.
+    // Relative to the mode's probability: neither overflows nor underflows.
     double[] weight = new double[below + above + 1];
     weight[below] = 1;
     double odds = p / (1 - p);
@@ -43,12 +43,12 @@ record Binomial(long from, double[] weights) {
     return new Binomial(mode - below, weight);
   }
 
-  /** The last number in the table. */
+  /** Number of successes of the last entry. */
   long until() {
     return from + weights.length - 1;
   }
 
-  /** The probabilities that a number is at most {@code from}, {@code from + 1}, ... */
+  /** P(X ≤ {@code from}), P(X ≤ {@code from + 1}), ... */
   double[] cumulative() {
     double[] cumulative = weights.clone();
     for (int i = 1; i < cumulative.length; i++) {
@@ -57,7 +57,7 @@ record Binomial(long from, double[] weights) {
     return cumulative;
   }
 
-  /** The expected number where what exceeds {@code limit} does not count. */
+  /** E[min(X, {@code limit})]. */
   double expectedUpTo(long limit) {
     double expected = 0;
     for (int i = 0; i < weights.length; i++) {

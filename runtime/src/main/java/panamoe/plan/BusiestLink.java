@@ -5,14 +5,14 @@ import panamoe.comm.VirtualSpan;
 import panamoe.comm.VirtualSpan.LinkTimes;
 
 /**
- * The link that moved bytes longest.
+ * The network link that was busy for the longest time.
  *
- * @param rank whose link it is
+ * @param rank owner of the link
  * @param name {@code near out}, {@code near in}, {@code far out} or {@code far in}
- * @param seconds that it moved bytes
+ * @param seconds for which it moved bytes
  */
 public record BusiestLink(int rank, String name, double seconds) {
-  /** Of several ranks' spans; the lowest rank's of equal ones. */
+  /** The busiest link of all ranks; the lowest rank wins a tie. */
   static BusiestLink of(int ranks, List<VirtualSpan> spans) {
     LinkTimes[] times = new LinkTimes[ranks];
     for (VirtualSpan span : spans) {

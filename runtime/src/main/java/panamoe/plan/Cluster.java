@@ -1,5 +1,6 @@
 package panamoe.plan;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -7,27 +8,29 @@ import java.util.List;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
+import panamoe.io.Spelling;
+import panamoe.io.Words;
 
 /**
- * Cards of whole nodes, or some cards of one.
+ * Several whole nodes, or a part of one node. A device is a GPU, or on a cluster of CPUs a rank's
+ * share of the processors.
  *
- * @param cards all of them
- * @param efficiency that Panamoe was measured to have there; null if it was not
- * @param training the same, of optimizer steps; null if none were timed
- * @param machine that was measured; null if none was
+ * @param devices number in the whole cluster
+ * @param efficiency measured for inference on this cluster; null if not measured
+ * @param training efficiency measured for optimizer steps; null if not measured
+ * @param machine where the constants were measured; null if they were not
  */
 public record Cluster(
     Node node,
-    int cards,
+    @JsonProperty("cards") int devices,
     @Omittable Efficiency efficiency,
     @Omittable Efficiency training,
     @Omittable Machine machine) {
-  /** Most cards. */
   public static final int MOST = 1 << 16;
 
-  /** Cards that nothing was measured on. */
-  public Cluster(Node node, int cards) {
-    this(node, cards, null, null, null);
+  /** A cluster without measurements. */
+  public Cluster(Node node, int devices) {
+    this(node, devices, null, null, null);
   }
 
   public Cluster {
@@ -35,12 +38,15 @@ public record Cluster(
     requireServing(efficiency);
     requireTraining(training);
     Require.that(
-        cards >= 1 && cards <= MOST, "a cluster has %s cards, expected 1 to %s", cards, MOST);
-    if (cards > node.cards() && cards % node.cards() != 0) {
-      int fewer = cards / node.cards() * node.cards();
+        devices >= 1 && devices <= MOST,
+        "a cluster has %s devices, expected 1 to %s",
+        devices,
+        MOST);
+    if (devices > node.devices() && devices % node.devices() != 0) {
+      int fewer = devices / node.devices() * node.devices();
       throw Require.refusal(
-          "%s cards are no whole nodes of %s; take %s or %s",
-          cards, node.cards(), fewer, fewer + node.cards());
+          "%s devices are not whole nodes of %s devices; take %s or %s",
+          devices, node.devices(), fewer, fewer + node.devices());
     }
   }
 
@@ -48,11 +54,11 @@ public record Cluster(
     if (of != null) {
       Require.that(
           of.layer() != null && of.expert() != null,
-          "an efficiency of serving needs layer and expert");
+          "the efficiency of serving needs layer and expert");
       Require.that(
           (of.step() == null) == (of.logit() == null),
-          "an efficiency of serving needs both step and logit, or neither");
-      Require.that(of.activation() == null, "an efficiency of serving has no activation");
+          "the efficiency of serving needs both step and logit, or neither");
+      Require.that(of.activation() == null, "the efficiency of serving has no activation");
     }
   }
 
@@ -60,29 +66,30 @@ public record Cluster(
     if (of != null) {
       Require.that(
           (of.layer() == null) == (of.activation() == null),
-          "an efficiency of training needs both layer and activation, or neither");
+          "the efficiency of training needs both layer and activation, or neither");
       Require.that(
           of.step() == null && of.logit() == null && of.expert() == null,
-          "an efficiency of training has no step, logit or expert");
+          "the efficiency of training has no step, logit or expert");
     }
   }
 
   /**
-   * Reads {@code NODE:CARDS} with a known node, or the JSON file of that name.
+   * Parses {@code NODE:GPUS} with a known node, or reads a JSON file.
    *
-   * @throws IllegalArgumentException that says which nodes there are
+   * @throws IllegalArgumentException if it is neither; the message lists the known nodes
    */
   public static Cluster of(String text) {
     int colon = text.lastIndexOf(':');
-    Node node = colon < 0 ? null : Node.KNOWN.get(text.substring(0, colon));
+    String name = text.substring(0, Math.max(0, colon));
+    Node node = Node.KNOWN.get(name);
     if (node != null) {
       return new Cluster(node, number(text.substring(colon + 1)));
     }
     Path file = Path.of(text);
     if (text.isBlank() || !Files.exists(file)) {
       throw Require.refusal(
-          "'%s' is neither a file nor NODE:CARDS with a node of %s",
-          text, String.join(", ", Node.KNOWN.keySet()));
+          "'%s' is neither a file nor NODE:GPUS with a node of %s%s",
+          text, String.join(", ", Node.KNOWN.keySet()), Spelling.hint(name, Node.KNOWN.keySet()));
     }
     return ConfigJson.read(file, Cluster.class);
   }
@@ -92,21 +99,24 @@ public record Cluster(
       return Integer.parseInt(text);
     } catch (NumberFormatException e) {
       throw new IllegalArgumentException(
-          "'" + text + "' is no number of cards, as in dgx-a100:32", e);
+          "'" + text + "' is not a number of GPUs, as in dgx-a100:32", e);
     }
   }
 
-  /** Other cards of the same node. */
+  /** This cluster with another number of devices. */
   Cluster with(int others) {
     return new Cluster(node, others, efficiency, training, machine);
   }
 
-  /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */
+  /**
+   * Larger clusters to suggest: the whole node if this is a part of one, else 2, 4, ... times as
+   * many devices.
+   */
   List<Cluster> larger() {
-    return from(cards < node.cards() ? node.cards() : 2L * cards);
+    return from(devices < node.devices() ? node.devices() : 2L * devices);
   }
 
-  /** Clusters of {@code least} cards and of 2, 4, ... times as many. */
+  /** Clusters of {@code least} devices and of 2, 4, ... times as many. */
   List<Cluster> from(long least) {
     List<Cluster> larger = new ArrayList<>();
     for (long size = least; size <= MOST; size *= 2) {
@@ -116,18 +126,18 @@ public record Cluster(
   }
 
   /**
-   * Parts of the cluster that a plan may take, by size: cards that divide a node, and nodes that
-   * are a power of two or divide all nodes.
+   * Sizes of sub-clusters that a plan may use, rising: divisors of a node, then numbers of nodes
+   * that are powers of two or divide all nodes.
    */
   List<Cluster> parts() {
     List<Cluster> parts = new ArrayList<>();
-    int ofOne = Math.min(cards, node.cards());
+    int ofOne = Math.min(devices, node.devices());
     for (int count = 1; count < ofOne; count++) {
       if (ofOne % count == 0) {
         parts.add(with(count));
       }
     }
-    int nodes = cards / ofOne;
+    int nodes = devices / ofOne;
     for (int count = 1; count <= nodes; count++) {
       if (nodes % count == 0 || Integer.bitCount(count) == 1) {
         parts.add(with(count * ofOne));
@@ -136,8 +146,15 @@ public record Cluster(
     return parts;
   }
 
+  /** How a user asks for {@code others} devices: as {@code --cluster}, or in the cluster's file. */
+  String option(int others) {
+    return node.equals(Node.KNOWN.get(node.name()))
+        ? with(others).toString()
+        : Words.of("%d devices (\"cards\": %<d in the file of the cluster)", others);
+  }
+
   @Override
   public String toString() {
-    return node.name() + ":" + cards;
+    return node.name() + ":" + devices;
   }
 }

@@ -5,25 +5,27 @@ import java.util.Locale;
 import panamoe.io.Require;
 
 /**
- * A number that predictions stand on.
+ * A number that predictions use, with its origin.
  *
  * @param value above 0
  * @param unit such as {@code bytes/s}
- * @param source where it was read or how it came about
+ * @param source where the value was read, or how it was found
  */
 public record Constant(double value, String unit, Kind kind, String source) {
-  /** How a constant is known. */
+  /** How the value was found. */
   public enum Kind {
-    /** By a data sheet, a paper or another program's source. */
+    /** Read in a data sheet, a paper or another program's source. */
     PUBLISHED,
-    /** On a machine. */
+    /** Measured on a machine. */
     MEASURED,
-    /** A guess that its source gives reasons for. */
+    /** Assumed; the source gives the reason. */
     ASSUMED,
-    /** By least squares, so that predictions meet published times. */
+    /** The nearest bound of a search in which no value reproduces the measured time. */
+    BOUND,
+    /** Fitted to published times by least squares. */
     FITTED;
 
-    /** A constant that is known so. */
+    /** A constant of this kind. */
     public Constant of(double value, String unit, String source) {
       return new Constant(value, unit, this, source);
     }
@@ -38,15 +40,14 @@ public record Constant(double value, String unit, Kind kind, String source) {
   public Constant {
     Require.that(
         value > 0 && !Double.isInfinite(value), "the value is %s, expected more than 0", value);
-    if (unit == null || kind == null || source == null || source.isBlank()) {
-      throw new IllegalArgumentException("a constant needs a unit, a kind and a source");
-    }
+    Require.present("a constant's kind", kind);
     requirePrintable("a unit", unit);
     requirePrintable("a source", source);
   }
 
-  /** Refuses control characters, which a terminal would obey. */
+  /** Refuses nothing, and control characters, which a terminal would obey. */
   static void requirePrintable(String what, String text) {
+    Require.that(text != null && !text.isBlank(), "%s is missing", what);
     Require.that(
         !text.chars().anyMatch(Character::isISOControl), "%s has a control character", what);
   }

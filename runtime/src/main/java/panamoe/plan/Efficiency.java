@@ -7,17 +7,17 @@ import panamoe.io.Omittable;
 import panamoe.plan.Constant.Kind;
 
 /**
- * How much of a card a system makes use of, in serving or in training. Of seconds, null counts as
- * nothing: others include it, or large micro-batches hide it.
+ * How much of a device's peak a system reaches in serving or in training, and its overheads. A null
+ * overhead counts as 0 s: another constant includes it, or large micro-batches hide it.
  *
- * @param step s that the engine takes beside a step of the model
- * @param logit s for each logit that the engine draws a token from: one rank draws all of them
- * @param layer s that a layer takes beside all other terms
- * @param expert s that a card takes for each expert that it computes in a layer
- * @param activation s for each byte of activations that a forward of training keeps
- * @param bandwidth share of the memory's bandwidth
- * @param flops share of the peak
- * @param memory share of a card's memory that weights and all else may fill
+ * @param step engine overhead of a step, s
+ * @param logit sampling time per logit, s; one rank samples for all
+ * @param layer overhead of a layer, s
+ * @param expert overhead of each expert that a device computes in a layer, s
+ * @param activation time per byte of activations that a training forward keeps, s
+ * @param bandwidth reached share of the memory bandwidth
+ * @param flops reached share of the peak FLOP/s
+ * @param memory share of a device's memory that a plan may fill
  */
 public record Efficiency(
     @Omittable Constant step,
@@ -51,7 +51,7 @@ public record Efficiency(
     }
   }
 
-  /** By the names of {@link #constants}; the share of the memory is assumed if it is not there. */
+  /** Takes the names of {@link #constants}. Without a share of the memory, a default is assumed. */
   public static Efficiency of(Map<String, Constant> constants) {
     return new Efficiency(
         constants.get("step"),
@@ -64,7 +64,7 @@ public record Efficiency(
         constants.getOrDefault("memory_share", MEMORY));
   }
 
-  /** The same with another constant of this name. */
+  /** A copy with one constant replaced. */
   Efficiency with(String name, Constant other) {
     Map<String, Constant> all = constants();
     all.put(name, other);
@@ -76,7 +76,7 @@ public record Efficiency(
     return constant == null ? 0 : constant.value();
   }
 
-  /** Every number above that is there, by name. */
+  /** All constants that are not null, by name. */
   public Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("step", step);

@@ -4,36 +4,36 @@ import java.math.BigInteger;
 import panamoe.parallel.Topology;
 
 /**
- * The α–β times of collectives in a step. Ranks are numbered node by node.
+ * The α–β (latency and bandwidth) times of a step's collectives. Ranks are numbered node by node.
  *
- * @param cards of a node that are in use
+ * @param devices number in use on each node
  */
-public record ExchangeTime(Node node, int cards, Topology topology, Optimizations optimizations) {
+public record ExchangeTime(Node node, int devices, Topology topology, Optimizations optimizations) {
   public ExchangeTime(Node node, Topology topology, Optimizations optimizations) {
-    this(node, Math.min(node.cards(), topology.ranks()), topology, optimizations);
+    this(node, Math.min(node.devices(), topology.ranks()), topology, optimizations);
   }
 
   /**
-   * What a tensor group sends.
+   * The rows that a tensor group sends to experts.
    *
    * @param number of rows
-   * @param bytes of all of them
-   * @param unevenness how many times a mean rank's rows the rank gets that all wait for
+   * @param bytes of all rows together
+   * @param unevenness rows of the most loaded rank over the mean; all wait for that rank
    */
   public record Rows(double number, double bytes, double unevenness) {
-    /** Rows of which all ranks get as many. */
+    /** Rows that spread evenly over the ranks. */
     public Rows(double number, double bytes) {
       this(number, bytes, 1);
     }
 
-    /** Bytes that come to the fullest rank, and return. */
+    /** Bytes that the most loaded rank receives, and returns. */
     private double most() {
       return bytes * unevenness;
     }
 
     /**
-     * Bytes that a node gathers for the fullest rank and the ranks of its place on other nodes, to
-     * which all but the fullest get equally many.
+     * Bytes that a node gathers for the most loaded rank and for its counterparts on the other
+     * nodes. All ranks but the most loaded one receive equally many.
      */
     private double gathered(int degree, int nodes) {
       double others = (degree - unevenness) / (degree - 1);
@@ -41,8 +41,8 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     }
 
     /**
-     * One of several parts. Of every block that is not empty the first part has a row, so that it
-     * goes to as many ranks as all rows do.
+     * One of several equal parts. The first part has a row of every block that is not empty, so it
+     * sends to as many ranks as all rows do.
      */
     private Rows part(int parts) {
       return new Rows(number, bytes / parts, unevenness);
@@ -50,28 +50,29 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   }
 
   /**
-   * Seconds of a layer's exchange, out and back.
+   * Seconds of a layer's exchange: dispatch and combine.
    *
-   * @param degree the ranks among which the experts are spread
+   * @param degree number of ranks that the experts are spread over
    */
   public double exchange(int degree, Rows rows) {
     return there(degree, rows) + back(degree, rows);
   }
 
   /**
-   * The seconds of an exchange, less what a rank computes meanwhile where the two overlap. The
-   * backward is the mirror image, which takes as long with its own times of computing.
+   * The exposed seconds of an exchange: those that do not overlap with computation. The backward
+   * pass mirrors the forward and takes as long, with its own computing times.
    *
-   * @param beside s of what is computed while the first rows come
-   * @param experts s of the experts
+   * @param beside seconds of computation that overlaps with the first dispatch
+   * @param experts seconds of the experts
    */
   double waiting(int degree, Rows rows, double beside, double experts) {
     int parts = optimizations.overlap();
     if (parts == 0 || staysHere(degree)) {
       return exchange(degree, rows);
     }
-    // All parts are sent at once, one after the other. Each returns once its experts have computed,
-    // which takes an even share in training: its products hide that experts are read again.
+    // All parts are sent at once, one after the other. Each returns when its experts have computed.
+    // In training a part takes an even share of that time, because large products hide that weights
+    // are read again.
     double there = there(degree, rows.part(parts));
     double back = back(degree, rows.part(parts));
     double moved = parts * there;
@@ -83,7 +84,10 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     return moved - beside - experts;
   }
 
-  /** Whether each rank of a tensor group has all rows and a slice of every expert already. */
+  /**
+   * True if no exchange is needed: each rank of a tensor group has all rows and a slice of every
+   * expert.
+   */
   private boolean staysHere(int degree) {
     return degree == 1 && !topology.sharesRows();
   }
@@ -108,7 +112,7 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
         : seconds;
   }
 
-  /** Whether a rank cuts its part out of the rows, and parts are gathered at the end. */
+  /** True if each tensor rank sends a part of the rows, and an all-gather joins the results. */
   private boolean gathers() {
     return optimizations.coordinated() && topology.tensorDegree() > 1;
   }
@@ -122,21 +126,22 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     if (slices == 1) {
       return allToAll(degree, part);
     }
-    // Slices gather the rows that came to any of them; on the way back they sum their terms.
+    // Expert slices all-gather the rows that any of them received; on the way back they
+    // reduce-scatter their partial sums.
     double came = slices * part.most();
     return allToAll(degree, part) + allGather(slices, came) + node.copy().seconds(came);
   }
 
-  /** A sum over the tensor ranks. */
+  /** An all-reduce over the tensor ranks. */
   double allReduce(double bytes) {
     int tensor = topology.tensorDegree();
-    return tensor == 1 ? 0 : new Ring(node, tensor, Math.min(cards, tensor)).seconds(2, bytes);
+    return tensor == 1 ? 0 : new Ring(node, tensor, Math.min(devices, tensor)).seconds(2, bytes);
   }
 
-  /** Whether the ranks among which experts are spread are several on several nodes each. */
+  /** True if the expert group has several nodes with several ranks on each. */
   public boolean hasLevels(int degree) {
     int local = local(degree);
-    // Groups that begin within a node have nodes of unlike numbers.
+    // A group that begins inside a node has unequal numbers of ranks on its nodes.
     boolean alike = degree > topology.dataDegree() || local == dataOnNode();
     return local > 1 && local < degree && alike;
   }
@@ -181,20 +186,20 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   }
 
   /**
-   * The peers that get a row, of the rank that has most of these.
+   * The largest number of peers that a rank sends rows to.
    *
-   * @param others that may get one, of the {@code among} ranks or nodes that all rows are for
+   * @param others possible peers, of the {@code among} ranks or nodes that rows go to
    */
   private double peers(int degree, int others, int among, Rows rows) {
     return optimizations.skipsEmpty()
-        ? ExpectedMost.of(others, 1 - Math.pow(1 - 1.0 / among, rows.number), degree)
+        ? ExpectedMaximum.of(others, 1 - Math.pow(1 - 1.0 / among, rows.number), degree)
         : others;
   }
 
   /**
-   * The ranks of an expert group that are on one node, where these are fewest. Groups begin at
-   * multiples of their degree and nodes at multiples of their data ranks, which come as near to one
-   * another as the greatest common divisor.
+   * The smallest number of an expert group's ranks on one node. Groups begin at multiples of their
+   * degree, nodes at multiples of their data ranks; the smallest overlap of the two is their
+   * greatest common divisor.
    */
   private int local(int degree) {
     int data = topology.dataDegree();
@@ -204,10 +209,10 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   }
 
   private int dataOnNode() {
-    return Math.max(1, cards / topology.tensorDegree());
+    return Math.max(1, devices / topology.tensorDegree());
   }
 
-  /** The share of even parts that goes to others. */
+  /** The share of evenly spread bytes that leaves the rank. */
   private static double apart(int ranks) {
     return 1 - 1.0 / ranks;
   }

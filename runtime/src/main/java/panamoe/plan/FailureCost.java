@@ -6,73 +6,70 @@ import panamoe.io.Require;
 import panamoe.plan.Constant.Kind;
 
 /**
- * What failing cards cost a training run, which goes on after its last checkpoint (J. T. Daly, A
- * higher order estimate of the optimum checkpoint interval for restart dumps, Future Generation
- * Computer Systems 22, 2006). Cards fail independently, at a constant rate.
+ * The cost of device failures in a training run that resumes from its last checkpoint (J. T. Daly,
+ * A higher order estimate of the optimum checkpoint interval for restart dumps, Future Generation
+ * Computer Systems 22, 2006). Devices fail independently, at a constant rate.
  *
- * @param meanHours h between failures of one card
+ * @param meanHours mean time between failures of one device, h
  */
 public record FailureCost(double meanHours) {
-  /** Between failures of a card, as in the training of Llama 3 (arXiv 2407.21783, 3.3.4). */
+  /** The rate of the training of Llama 3 (arXiv 2407.21783, 3.3.4). */
   public static final double USUAL_HOURS = 50_000;
 
   private static final double MOST_HOURS = 1e9;
   private static final double MOST_SHARE = 1000;
 
-  /** Of a node. */
+  /** File-system bandwidth of one node. */
   private static final Constant DISK =
       Kind.ASSUMED.of(
-          2e9,
-          "bytes/s",
-          "what each node writes to, or reads from, the file system that all nodes share");
+          2e9, "bytes/s", "each node's writes to and reads from the shared file system");
 
   private static final Constant FILE_SYSTEM =
       Kind.PUBLISHED.of(
           2e12,
           "bytes/s",
-          "most from all nodes together: of the file system that Llama 3 was trained with"
+          "all nodes together; the file system of the training of Llama 3"
               + " (arXiv 2407.21783, section 3.3.1)");
 
   private static final Constant RESTART =
-      Kind.ASSUMED.of(300, "s", "until the run has another card and its processes have started");
+      Kind.ASSUMED.of(300, "s", "to replace the device and restart the processes");
 
-  /** A checkpoint has masters and two moments, FLOAT32. */
+  /** Of a checkpoint: master weight and two moments in FLOAT32. */
   private static final int BYTES_OF_PARAMETER = 12;
 
   public FailureCost {
     Require.that(
         meanHours > 0 && meanHours <= MOST_HOURS,
-        "the mean time between failures of a card is %s h, expected more than 0 and at most 1e9",
+        "the mean time between failures of a device is %s h, expected more than 0 and at most 1e9",
         meanHours);
   }
 
   /**
-   * @param checkpoint s that writing one takes
-   * @param interval s of training between two checkpoints
-   * @param share of the run's own time that is lost to checkpoints, repeated steps and restarts
+   * @param checkpoint seconds to write one checkpoint
+   * @param interval seconds of training between two checkpoints
+   * @param share time lost to checkpoints, repeated steps and restarts, over the time without them
    */
   public record Loss(double checkpoint, double interval, double share) {}
 
-  /** A cluster and a model on it. */
+  /** Times in seconds of a cluster and a model: between failures, of a checkpoint, of a restart. */
   private record System(double mean, double checkpoint, double restart) {
     Loss loss(double interval) {
       double share = share(interval);
       if (!(share <= MOST_SHARE)) {
         throw Require.refusal(
-            "one of the cards fails every %.3g s, too often to go on by checkpoints %.3g s"
-                + " apart: the run would take more than %.0f times as long",
+            "a device fails every %.3g s, too often for checkpoints %.3g s apart: the run would take more than %.0f times as long",
             mean, interval, MOST_SHARE);
       }
       return new Loss(checkpoint, interval, share);
     }
 
-    /** Daly's expected time of a run, by the time that it takes without failures. */
+    /** Daly's expected run time over the time without failures, less 1. */
     double share(double interval) {
       return mean / interval * Math.exp(restart / mean) * Math.expm1((interval + checkpoint) / mean)
           - 1;
     }
 
-    /** Daly's estimate; its first factor alone is Young's (CACM 17, 1974). */
+    /** Daly's estimate of the best interval; its first factor alone is Young's (CACM 17, 1974). */
     double best() {
       double half = checkpoint / (2 * mean);
       return Math.sqrt(2 * checkpoint * mean) * (1 + Math.sqrt(half) / 3 + half / 9) - checkpoint;
@@ -80,10 +77,10 @@ public record FailureCost(double meanHours) {
   }
 
   /**
-   * The loss with the interval that is best.
+   * The loss with the best interval.
    *
    * @param parameters of the model
-   * @throws IllegalArgumentException if cards fail before a checkpoint is written
+   * @throws IllegalArgumentException if devices fail before a checkpoint is written
    */
   public Loss best(Cluster cluster, long parameters) {
     System system = system(cluster, parameters);
@@ -96,20 +93,18 @@ public record FailureCost(double meanHours) {
   }
 
   private System system(Cluster cluster, long parameters) {
-    int nodes = Math.ceilDiv(cluster.cards(), cluster.node().cards());
+    int nodes = Math.ceilDiv(cluster.devices(), cluster.node().devices());
     double bytes = (double) BYTES_OF_PARAMETER * parameters;
     double checkpoint = bytes / Math.min(nodes * DISK.value(), FILE_SYSTEM.value());
-    double mean = 3600 * meanHours / cluster.cards();
+    double mean = 3600 * meanHours / cluster.devices();
     if (checkpoint >= 2 * mean) {
       throw Require.refusal(
-          "one of the cards of %s fails every %.3g s, but a checkpoint takes %.3g s: the run"
-              + " never gets on",
+          "a device of %s fails every %.3g s, but a checkpoint takes %.3g s: the run makes no progress",
           cluster, mean, checkpoint);
     }
     return new System(mean, checkpoint, RESTART.value() + checkpoint);
   }
 
-  /** Every number that losses stand on, by name. */
   public static Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("disk_bandwidth", DISK);

@@ -14,12 +14,11 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * A described model, and the memory of a card that serves it with each of many topologies: it
- * depends on their slices and on the degrees of their experts, and is counted once for all that
- * have the same ones.
+ * Device memory to serve a model with each of many topologies. Memory depends only on the slices
+ * and the expert degrees, so topologies that agree in these share one result.
  *
- * @param experts each number that a layer has
- * @param known memory, by the degrees that it depends on
+ * @param experts the distinct numbers of experts in a layer
+ * @param known results by degrees
  */
 record GpuMemories(
     LanguageModel model, List<Integer> experts, Map<List<Integer>, InferenceMemory> known)
@@ -32,8 +31,8 @@ record GpuMemories(
   }
 
   /**
-   * @param work of a step that writes a token of each sequence; as many in each call
-   * @param context tokens that each sequence has room for; as many in each call
+   * @param work decode step; the number of sequences must be the same in all calls
+   * @param context tokens reserved for each sequence; must be the same in all calls
    */
   InferenceMemory serving(Work work, int context) {
     Topology topology = work.topology();
@@ -45,7 +44,7 @@ record GpuMemories(
     return known.computeIfAbsent(degrees, _ -> serving(model, work, context));
   }
 
-  /** The largest step is one of all sequences, or of a piece of a prompt. */
+  /** Activations of the larger step: decode or a prefill chunk. */
   static InferenceMemory serving(LanguageModel model, Work work, int context) {
     DType dtype = work.dtype();
     Topology topology = work.topology();

@@ -3,7 +3,7 @@ package panamoe.plan;
 import java.util.function.UnaryOperator;
 import panamoe.io.Require;
 
-/** Gauss–Newton's method for a handful of parameters. */
+/** Nonlinear least squares for a few parameters, by Gauss–Newton. */
 final class LeastSquares {
   private static final int STEPS = 50;
   private static final double DIFFERENCE = 1e-6;
@@ -12,11 +12,11 @@ final class LeastSquares {
   private LeastSquares() {}
 
   /**
-   * The parameters that make the sum of the squared residuals least.
+   * Minimises the sum of squared residuals.
    *
-   * @param residuals of parameters, at least as many as those
-   * @param start near them, and none of them 0
-   * @throws IllegalArgumentException if the residuals do not tell the parameters apart
+   * @param residuals function of the parameters; at least as many residuals as parameters
+   * @param start initial parameters near the solution, none of them 0
+   * @throws IllegalArgumentException if the residuals do not determine the parameters
    */
   static double[] fit(UnaryOperator<double[]> residuals, double[] start) {
     double[] at = start.clone();
@@ -31,7 +31,7 @@ final class LeastSquares {
           slopes[i][row] = (slopes[i][row] - here[row]) / DIFFERENCE;
         }
       }
-      // In relative changes of the parameters, so that their units do not matter.
+      // Slopes by relative changes, so that the parameters' units do not matter.
       double[] change = solve(normal(slopes, here));
       double largest = 0;
       for (int i = 0; i < at.length; i++) {
@@ -60,7 +60,7 @@ final class LeastSquares {
     return equations;
   }
 
-  /** Gauss's elimination with the largest pivot. */
+  /** Gaussian elimination with partial pivoting. */
   private static double[] solve(double[][] equations) {
     int n = equations.length;
     for (int column = 0; column < n; column++) {
@@ -73,7 +73,7 @@ final class LeastSquares {
       double[] swapped = equations[pivot];
       equations[pivot] = equations[column];
       equations[column] = swapped;
-      Require.that(Math.abs(swapped[column]) > 0, "the points do not tell the constants apart");
+      Require.that(Math.abs(swapped[column]) > 0, "the points do not determine the constants");
       for (int row = 0; row < n; row++) {
         double factor = row == column ? 0 : equations[row][column] / swapped[column];
         for (int k = column; k <= n; k++) {

@@ -3,15 +3,14 @@ package panamoe.plan;
 import java.util.List;
 
 /**
- * What a message takes: {@code base} for a collective, {@code perPeer} for each peer, and its bytes
- * by {@code bandwidth}.
+ * A linear (α–β) model of message time: {@code base + peers * perPeer + bytes / bandwidth}.
  *
- * @param base s
- * @param perPeer s
- * @param bandwidth bytes/s of a card, in one direction
+ * @param base seconds per collective
+ * @param perPeer seconds per peer
+ * @param bandwidth bytes/s of a device, in one direction
  */
 public record Link(Constant base, Constant perPeer, Constant bandwidth) {
-  private static final double LEAST = 1e-12; // noise may make a small part negative
+  private static final double LEAST = 1e-12; // noise can make a fitted value negative
 
   public Link {
     Quantity.SECONDS.require("base", base);
@@ -22,15 +21,15 @@ public record Link(Constant base, Constant perPeer, Constant bandwidth) {
   /**
    * A measured collective.
    *
-   * @param peers that each member sent to
-   * @param bytes that each member sent to them together
+   * @param peers destinations of each member
+   * @param bytes sent by each member to all peers together
    */
   public record Timed(int peers, double bytes, double seconds) {}
 
   /**
-   * The link whose relative errors of {@code timed} have the least squares.
+   * Fits a link to {@code timed} by least squares of the relative errors.
    *
-   * @param timed at least three, of different numbers of peers and of bytes
+   * @param timed at least three, with different numbers of peers and bytes
    * @param source of the constants
    */
   public static Link fitted(List<Timed> timed, String source) {
@@ -55,7 +54,7 @@ public record Link(Constant base, Constant perPeer, Constant bandwidth) {
     return new Constant(Math.max(LEAST, value), unit, Constant.Kind.MEASURED, source);
   }
 
-  /** Seconds of messages to {@code peers}, {@code bytes} together. */
+  /** Seconds to send {@code bytes} in all to {@code peers}. */
   double seconds(double peers, double bytes) {
     return base.value() + peers * perPeer.value() + bytes / bandwidth.value();
   }

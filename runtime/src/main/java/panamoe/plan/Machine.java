@@ -3,23 +3,15 @@ package panamoe.plan;
 import panamoe.io.Require;
 
 /**
- * Where a cluster's constants were measured.
+ * The machine on which a cluster's constants were measured.
  *
- * @param name of the host
- * @param processor its model
- * @param processors that a program may use
- * @param device of the ranks that were measured, as {@code --device} takes it
+ * @param name host name
+ * @param processor model name of the CPU
+ * @param processors number that a program may use
+ * @param device value of {@code --device} in the measurement
  */
 public record Machine(String name, String processor, int processors, String device) {
   public Machine {
-    if (name == null
-        || name.isBlank()
-        || processor == null
-        || processor.isBlank()
-        || device == null
-        || device.isBlank()) {
-      throw new IllegalArgumentException("a machine needs a name, a processor and a device");
-    }
     Constant.requirePrintable("a machine's name", name);
     Constant.requirePrintable("a machine's processor", processor);
     Constant.requirePrintable("a machine's device", device);

@@ -1,5 +1,6 @@
 package panamoe.plan;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -12,30 +13,29 @@ import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /**
- * A machine of {@code cards} cards that are alike.
+ * A machine with {@code devices} equal devices.
  *
- * @param memory bytes of a card
- * @param bandwidth bytes/s of a card's memory
- * @param flops of a card
- * @param near between the cards of a node
- * @param far between nodes
- * @param copy of a card's memory within it, as an exchange rearranges rows
+ * @param memory bytes per device
+ * @param bandwidth memory bandwidth per device, bytes/s
+ * @param flops peak per device
+ * @param near links between devices of one node
+ * @param far links between nodes
+ * @param copy cost of a copy in device memory, with which an exchange reorders rows
  */
 public record Node(
     String name,
-    int cards,
+    @JsonProperty("cards") int devices,
     Constant memory,
     Constant bandwidth,
     Flops flops,
     Link near,
     Link far,
     Copy copy) {
-  /** Those that come with Panamoe, by name. */
   public static final Map<String, Node> KNOWN = known();
 
-  private static final int MOST_CARDS = 1024;
+  private static final int MOST_DEVICES = 1024;
 
-  /** FLOPs/s of matrix products. */
+  /** FLOP/s of matrix products. */
   public record Flops(Constant float32, Constant bfloat16) {
     public Flops {
       Quantity.FLOPS.require("float32", float32);
@@ -46,16 +46,16 @@ public record Node(
       return switch (dtype) {
         case FLOAT32 -> float32;
         case BFLOAT16 -> bfloat16;
-        default -> throw new IllegalArgumentException("no FLOPs are known of " + dtype);
+        default -> throw new IllegalArgumentException("no peak FLOP/s is known for " + dtype);
       };
     }
   }
 
   /**
-   * A kernel that moves rows.
+   * The cost of a kernel that copies rows.
    *
-   * @param launch s
-   * @param bandwidth bytes/s, read and written together
+   * @param launch seconds per launch
+   * @param bandwidth bytes read plus bytes written per second
    */
   public record Copy(Constant launch, Constant bandwidth) {
     public Copy {
@@ -69,20 +69,16 @@ public record Node(
   }
 
   public Node {
-    Require.that(name != null && !name.isBlank(), "a node needs a name");
     Constant.requirePrintable("a node's name", name);
-    if (cards < 1 || cards > MOST_CARDS) {
-      throw new IllegalArgumentException(
-          "a node has " + cards + " cards, expected 1 to " + MOST_CARDS);
-    }
-    if (flops == null || near == null || far == null || copy == null) {
-      throw new IllegalArgumentException("a node needs flops, near, far and copy");
-    }
+    Require.between("a node's number of devices", devices, 1, MOST_DEVICES);
+    Require.present("flops", flops);
+    Require.present("near", near);
+    Require.present("far", far);
+    Require.present("copy", copy);
     Quantity.BYTES.require("memory", memory);
     Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);
   }
 
-  /** Every number above, by name. */
   public Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("memory", memory);
@@ -105,7 +101,9 @@ public record Node(
   private static Map<String, Node> known() {
     try (InputStream stream = Node.class.getResourceAsStream("nodes.json")) {
       String text = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
-      return new TreeMap<>(ConfigJson.parse(text, Nodes.class, "nodes.json").nodes);
+      Map<String, Node> known = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+      known.putAll(ConfigJson.parse(text, Nodes.class, "nodes.json").nodes);
+      return known;
     } catch (IOException e) {
       throw new UncheckedIOException("the program's own file nodes.json cannot be read", e);
     }

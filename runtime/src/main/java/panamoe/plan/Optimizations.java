@@ -1,28 +1,28 @@
 package panamoe.plan;
 
 import panamoe.comm.exchange.Strategy;
+import panamoe.io.Require;
 
 /**
- * What a system does to serve experts fast.
+ * The optimizations of a serving or training system.
  *
- * @param exchange AUTO: the faster for each message
- * @param coordinated whether each tensor rank sends a part of the rows that all of them have
- * @param skipsEmpty whether experts that no token chose are left out: they are not read, and no
- *     message goes to a rank for them
- * @param overlap the parts that rows travel in while their rank computes, as {@code --overlap} of
- *     serve and train says; 0: the rank waits for them
+ * @param exchange AUTO takes the faster one for each message size
+ * @param coordinated true if each tensor rank sends only its part of the rows that all of them hold
+ * @param skipsEmpty true if experts without tokens are neither read nor sent a message
+ * @param overlap parts in which rows travel while the rank computes ({@code --overlap} of serve and
+ *     train); 0 means no overlap
  */
 public record Optimizations(
     Strategy exchange, boolean coordinated, boolean skipsEmpty, int overlap) {
   private static final int MOST_PARTS = 64;
 
-  /** The paper's: its times fit best if a card reads all of its experts. */
+  /** The paper's system. Its times fit best if a device reads all of its experts. */
   public static final Optimizations PAPER = new Optimizations(Strategy.AUTO, true, false);
 
-  /** Panamoe's, as it serves between cards unless told otherwise. */
+  /** Panamoe's defaults. */
   public static final Optimizations PANAMOE = new Optimizations(Strategy.AUTO, true, true);
 
-  /** Without overlap. */
+  /** No overlap. */
   public Optimizations(Strategy exchange, boolean coordinated, boolean skipsEmpty) {
     this(exchange, coordinated, skipsEmpty, 0);
   }
@@ -36,15 +36,16 @@ public record Optimizations(
   }
 
   /**
-   * The same with another overlap.
+   * * A copy with another overlap.
    *
-   * @throws IllegalArgumentException if there are no such parts
+   * @throws IllegalArgumentException if {@code parts} is out of range
    */
   public Optimizations overlapping(int parts) {
-    if (parts < 0 || parts > MOST_PARTS) {
-      throw new IllegalArgumentException(
-          "the overlap is " + parts + ", expected 0 to " + MOST_PARTS + " parts");
-    }
+    Require.that(
+        parts >= 0 && parts <= MOST_PARTS,
+        "the overlap is %s, expected 0 to %s parts",
+        parts,
+        MOST_PARTS);
     return new Optimizations(exchange, coordinated, skipsEmpty, parts);
   }
 }

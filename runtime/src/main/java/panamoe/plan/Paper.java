@@ -8,20 +8,19 @@ import panamoe.plan.Constant.Kind;
 import panamoe.tensor.DType;
 
 /**
- * The DeepSpeed-MoE paper's latencies beside what the model says.
+ * The DeepSpeed-MoE paper's latencies and the cost model's predictions of them.
  *
  * @param efficiency whose constants are fitted to {@link PaperPoint#FITTED}
  */
 public record Paper(Efficiency efficiency) {
-  // s of a layer, s of an expert
+  // seconds per layer and per expert
   private static final double[] START = {3e-4, 3e-5};
 
-  // Fitted as well it comes out as 0.92 to 1.17: the points do not tell it from an expert's
-  // seconds.
+  // A fit gives 0.92 to 1.17: the points do not separate it from the time per expert.
   private static final Constant BANDWIDTH =
-      Kind.ASSUMED.of(0.9, "of the peak", "about what copies within an A100 reach");
+      Kind.ASSUMED.of(0.9, "of the peak", "about the rate of copies within an A100");
 
-  // No published time of decoding depends on it.
+  // No published decode time depends on it.
   private static final Constant FLOPS =
       Kind.ASSUMED.of(
           0.5,
@@ -29,29 +28,24 @@ public record Paper(Efficiency efficiency) {
           "large products reach 0.4 to 0.7; a step with few tokens waits for memory instead");
 
   /**
-   * @param without what leaving out an optimization takes, if the point makes use of it
+   * @param without step times without each optimization that the point uses
    */
   public record Prediction(PaperPoint point, StepTime time, List<Without> without) {
-    /** Of the prediction, as a share of what is published. */
     public double error() {
       return time.seconds() / point.seconds() - 1;
     }
   }
 
-  /**
-   * @param seconds of a step without the optimization
-   */
   public record Without(String optimization, double seconds) {}
 
-  /** The fewest cards that a model fits on. */
+  /** The smallest number of GPUs that a model fits on. */
   public record Fewest(String model, int published, int predicted) {}
 
-  /** Fits the constants. */
   public static Paper fitted() {
     return new Paper(efficiency(LeastSquares.fit(Paper::errors, START)));
   }
 
-  /** Of the points that constants are fitted to. */
+  /** Relative errors of the points that constants are fitted to. */
   private static double[] errors(double[] constants) {
     Efficiency tried = efficiency(constants);
     return PaperPoint.FITTED.stream()
@@ -81,37 +75,34 @@ public record Paper(Efficiency efficiency) {
         point, point.predict(efficiency, Optimizations.PAPER), point.ablation(efficiency));
   }
 
-  /** Of all points. */
   public List<Prediction> predictions() {
     return PaperPoint.ALL.stream().map(point -> predict(point, efficiency)).toList();
   }
 
-  /** Of the student on as many cards as its teacher. */
+  /** The prediction of the student on its teacher's number of GPUs. */
   public Prediction student() {
     return predict(PaperPoint.STUDENT, efficiency);
   }
 
-  /** What the paper claims beside latencies. */
   public PaperClaims claims() {
     return new PaperClaims(this);
   }
 
-  /** A model and its student. */
-  public List<Fewest> fewestCards() {
+  /** Of a model and of its student. */
+  public List<Fewest> fewestGpus() {
     return List.of(fewest("8B+MoE-128", 32), fewest("8B+PR-MoE-64/128+MoS", 16));
   }
 
   private Fewest fewest(String model, int published) {
     ModelConfig config = NamedModels.of(model);
     StepModel times = new StepModel(PaperPoint.NODE, efficiency, Optimizations.PAPER);
-    Cluster node = new Cluster(PaperPoint.NODE, PaperPoint.NODE.cards());
-    Serving serving =
-        new Serving(config, times, DType.BFLOAT16, PaperPoint.BATCH, config.context());
-    int predicted = new Search(model, node, serving).fewestCards().orElseThrow();
+    Cluster node = new Cluster(PaperPoint.NODE, PaperPoint.NODE.devices());
+    ServingObjective serving =
+        new ServingObjective(config, times, DType.BFLOAT16, PaperPoint.BATCH, config.context());
+    int predicted = new PlanSearch(model, node, serving).fewestDevices().orElseThrow();
     return new Fewest(model, published, predicted);
   }
 
-  /** Every number that predictions stand on, by name. */
   public Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>(efficiency.constants());
     all.putAll(PaperPoint.NODE.constants());
@@ -120,13 +111,13 @@ public record Paper(Efficiency efficiency) {
         Kind.PUBLISHED.of(
             PaperPoint.BATCH,
             "sequences",
-            "throughput times latency, of a tensor group, in every chart of the paper"));
+            "throughput times latency of a tensor group, in every chart of the paper"));
     all.put(
         "cached",
         Kind.ASSUMED.of(
             PaperPoint.CACHED,
             "tokens",
-            "of a sequence; the paper does not say, and this many count little"));
+            "per sequence; the paper does not say, and the effect is small"));
     return all;
   }
 }

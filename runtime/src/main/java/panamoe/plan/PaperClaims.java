@@ -5,8 +5,9 @@ import java.util.Map;
 import panamoe.plan.Paper.Without;
 
 /**
- * What the DeepSpeed-MoE paper claims beside its latencies, by the model: throughput that grows
- * faster than cards, 7.3 times over PyTorch, and cheaper than dense models of the same quality.
+ * The cost model's predictions of three claims of the DeepSpeed-MoE paper: throughput grows faster
+ * than the number of GPUs, the system is 7.3 times as fast as PyTorch, and MoE is cheaper than
+ * dense models of equal quality.
  */
 public final class PaperClaims {
   private final Paper paper;
@@ -17,24 +18,24 @@ public final class PaperClaims {
     this.baseline = PyTorchMoe.fitted(paper.efficiency());
   }
 
-  /** Numbers that the paper's latencies do not stand on, by name. */
   public Map<String, Constant> constants() {
     return baseline.constants();
   }
 
   /**
-   * @param tokens of a card in a second, as the paper's latency has it and as the model has it
+   * @param published tokens/s per GPU from the paper's latency
+   * @param predicted tokens/s per GPU from the cost model
    */
-  public record Throughput(int cards, double published, double predicted) {}
+  public record Throughput(int gpus, double published, double predicted) {}
 
-  /** Of 1.3B+MoE-128 on 8 to 64 cards. */
+  /** Throughput of 1.3B+MoE-128 on 8 to 64 GPUs. */
   public List<Throughput> scaling() {
     return PaperPoint.ALL.stream()
         .limit(4)
         .map(
             point ->
                 new Throughput(
-                    point.cards(),
+                    point.gpus(),
                     PaperPoint.BATCH / point.seconds(),
                     PaperPoint.BATCH
                         / point.predict(paper.efficiency(), Optimizations.PAPER).seconds()))
@@ -42,34 +43,31 @@ public final class PaperClaims {
   }
 
   /**
-   * From PyTorch to the paper's system.
+   * The speedup from PyTorch to the paper's system.
    *
-   * @param published s, of PyTorch
-   * @param stages the first of PyTorch, each other one with an optimization more
+   * @param published PyTorch's time in seconds
+   * @param stages PyTorch first; each later one adds an optimization
    */
   public record Speedup(PaperPoint point, double published, List<Without> stages) {
-    /** How many times as fast the paper's system is, as published. */
     public double publishedTimes() {
       return published / point.seconds();
     }
 
-    /** How many times as fast it is by the model. */
     public double times() {
       return stages.getFirst().seconds() / stages.getLast().seconds();
     }
 
-    /** How many times as fast a stage makes the one before it. */
+    /** The speedup of a stage over the one before it. */
     public double times(int stage) {
       return stages.get(stage - 1).seconds() / stages.get(stage).seconds();
     }
 
-    /** The part of the published speed-up, as a product of factors, that is {@code times}. */
+    /** The part of the published speedup that the factor {@code times} explains, on a log scale. */
     public double share(double times) {
       return Math.log(times) / Math.log(publishedTimes());
     }
   }
 
-  /** Of all points. */
   public List<Speedup> speedups() {
     return PyTorchMoe.PUBLISHED_MS.entrySet().stream()
         .map(
@@ -80,16 +78,16 @@ public final class PaperClaims {
   }
 
   /**
-   * A dense model in PyTorch beside an MoE model of its quality in the paper's system.
+   * A dense model in PyTorch against an MoE model of equal quality in the paper's system.
    *
-   * @param faster how many times as fast a token is, as published
-   * @param cheaper how many times as cheap it is, as published
+   * @param faster published ratio of latencies
+   * @param cheaper published ratio of costs
    * @param denseSeconds of a step
    * @param moeSeconds of a step
    */
   public record Dense(
       String dense,
-      int denseCards,
+      int denseGpus,
       PaperPoint moe,
       double faster,
       double cheaper,
@@ -99,27 +97,27 @@ public final class PaperClaims {
       return denseSeconds / moeSeconds;
     }
 
-    /** Both write equally many texts in each tensor group, so that cards of it make the price. */
+    /** Each tensor group decodes equally many sequences, so cost is proportional to its GPUs. */
     public double predictedCheaper() {
-      return predictedFaster() * denseCards / moe.tensor();
+      return predictedFaster() * denseGpus / moe.tensor();
     }
   }
 
-  /** The two that the paper names. */
+  /** The two comparisons of the paper. */
   public List<Dense> dense() {
     PaperPoint large = new PaperPoint("35B+PR-MoE-64/128+MoS", 128, 8, Double.NaN, "15");
     return List.of(
         dense("6.7B", 1, PaperPoint.STUDENT, 2.4, 2.4), dense("175B", 16, large, 4.5, 9));
   }
 
-  private Dense dense(String dense, int cards, PaperPoint moe, double faster, double cheaper) {
+  private Dense dense(String dense, int gpus, PaperPoint moe, double faster, double cheaper) {
     return new Dense(
         dense,
-        cards,
+        gpus,
         moe,
         faster,
         cheaper,
-        baseline.dense(dense, cards).seconds(),
+        baseline.dense(dense, gpus).seconds(),
         moe.predict(paper.efficiency(), Optimizations.PAPER).seconds());
   }
 }

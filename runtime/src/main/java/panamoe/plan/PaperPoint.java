@@ -9,20 +9,20 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /**
- * A latency that the DeepSpeed-MoE paper shows, on A100 cards of 40 GB.
+ * A published latency of the DeepSpeed-MoE paper, on A100 GPUs of 40 GB.
  *
  * @param model a name of {@link NamedModels}
- * @param tensor the ways that attention and MLPs are sliced
- * @param milliseconds for a token of each of 8 sequences of a tensor group
+ * @param tensor tensor-parallel degree of attention and MLPs
+ * @param milliseconds of a decode step of 8 sequences per tensor group
  * @param figure of the paper
  */
-public record PaperPoint(String model, int cards, int tensor, double milliseconds, String figure) {
+public record PaperPoint(String model, int gpus, int tensor, double milliseconds, String figure) {
   static final Node NODE = Node.KNOWN.get("dgx-a100-40");
 
-  /** Throughput times latency is 8 tokens a tensor group in every chart. */
+  /** Throughput times latency is 8 tokens per tensor group in every chart. */
   static final int BATCH = 8;
 
-  /** The paper does not say how long its texts were. */
+  /** Assumed: the paper does not give the length of its sequences. */
   static final int CACHED = 128;
 
   public static final List<PaperPoint> ALL =
@@ -37,53 +37,54 @@ public record PaperPoint(String model, int cards, int tensor, double millisecond
           new PaperPoint("24B+MoE-128", 256, 8, 24.2, "11"),
           new PaperPoint("47B+MoE-128", 256, 8, 45.4, "11"));
 
-  /**
-   * The points that constants are fitted to: one model, with many experts on a card and with few.
-   */
+  /** The points that constants are fitted to: one model, with many and with few experts per GPU. */
   public static final List<PaperPoint> FITTED = List.of(ALL.get(0), ALL.get(3));
 
-  /** The smaller model that is to do as well as the fifth point's. */
+  /** The distilled student of the fifth point's model. */
   static final PaperPoint STUDENT = new PaperPoint("1.3B+PR-MoE-64/128+MoS", 128, 1, 11.5, "14");
 
   private static final int MOST_PLACES = 128;
 
   public String name() {
-    return model + "@" + cards;
+    return model + "@" + gpus;
   }
 
   double seconds() {
     return milliseconds / 1e3;
   }
 
-  /** Slices of an expert: more cards than experts hold a part of one each. */
+  /** Expert slices: with more GPUs than experts, each GPU holds a part of one. */
   int slices() {
-    return Math.max(1, cards / MOST_PLACES);
+    return Math.max(1, gpus / MOST_PLACES);
   }
 
-  /** The time that a system takes on this point's cards. */
+  /** The predicted step time on this point's GPUs. */
   StepTime predict(Efficiency efficiency, Optimizations optimizations) {
-    return predict(efficiency, optimizations, cards, slices());
+    return predict(efficiency, optimizations, gpus, slices());
   }
 
-  /** Predicts the point on other cards, or with fewer slices: more cards hold the same experts. */
-  StepTime predict(Efficiency efficiency, Optimizations optimizations, int cards, int slices) {
-    Work work = work(new Topology(cards, Math.min(MOST_PLACES, cards / slices), tensor, slices));
+  /**
+   * Predicts the point with another number of GPUs or slices; with fewer slices, more GPUs hold
+   * copies of an expert.
+   */
+  StepTime predict(Efficiency efficiency, Optimizations optimizations, int gpus, int slices) {
+    Work work = work(new Topology(gpus, Math.min(MOST_PLACES, gpus / slices), tensor, slices));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
       return new StepModel(NODE, efficiency, optimizations).of(described, work);
     }
   }
 
-  /** A token of each of the sequences of the charts. */
+  /** A decode step of the sequences of the charts. */
   static Work work(Topology topology) {
     return Work.decode(BATCH, CACHED, DType.BFLOAT16).over(topology);
   }
 
-  /** The latency without each of the optimizations that this point makes use of. */
+  /** The latency without each of the optimizations that this point uses. */
   List<Paper.Without> ablation(Efficiency efficiency) {
     Optimizations all = Optimizations.PAPER;
     Optimizations flat = all.with(Strategy.FLAT);
     List<Paper.Without> without = new ArrayList<>();
-    if (cards > NODE.cards()) {
+    if (gpus > NODE.devices()) {
       without.add(without("hierarchical exchange", efficiency, flat, slices()));
     }
     if (tensor > 1) {
@@ -100,6 +101,6 @@ public record PaperPoint(String model, int cards, int tensor, double millisecond
 
   private Paper.Without without(
       String name, Efficiency efficiency, Optimizations optimizations, int slices) {
-    return new Paper.Without(name, predict(efficiency, optimizations, cards, slices).seconds());
+    return new Paper.Without(name, predict(efficiency, optimizations, gpus, slices).seconds());
   }
 }

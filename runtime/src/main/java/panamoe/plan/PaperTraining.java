@@ -9,17 +9,16 @@ import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
 /**
- * The training throughputs that the DeepSpeed-MoE paper shows (Table 3), on 128 A100 cards, beside
- * what the model says.
+ * The DeepSpeed-MoE paper's training throughputs on 128 A100 GPUs (Table 3), and their predictions.
  *
- * @param efficiency whose share of the FLOPs is fitted to the dense model
+ * @param efficiency its share of the FLOPs is fitted to the dense model
  */
 public record PaperTraining(Efficiency efficiency) {
-  private static final int CARDS = 128;
+  private static final int GPUS = 128;
   private static final int TOKENS = 2048;
 
   /**
-   * A published throughput. Batches, and that layers are recomputed, are the authors' scripts'
+   * A published throughput. Batch and recomputation come from the authors' scripts
    * (Megatron-DeepSpeed, examples_deepspeed/MoE).
    *
    * @param batch sequences of a step
@@ -31,21 +30,16 @@ public record PaperTraining(Efficiency efficiency) {
           TrainConfig.of(1, batch, TOKENS).withDType(DType.BFLOAT16).withRecompute(true);
       StepModel times = new StepModel(PaperPoint.NODE, efficiency, Optimizations.PAPER);
       try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
-        return times.of(described, training, Topology.of(CARDS));
+        return times.of(described, training, Topology.of(GPUS));
       }
     }
   }
 
-  /**
-   * @param time of a step
-   */
   public record Prediction(Point point, StepTime time) {
-    /** Sequences/s. */
     public double samples() {
       return point.batch / time.seconds();
     }
 
-    /** Of the prediction, as a share of what is published. */
     public double error() {
       return samples() / point.samples - 1;
     }
@@ -59,7 +53,7 @@ public record PaperTraining(Efficiency efficiency) {
   /**
    * Fits the share of the FLOPs.
    *
-   * @param latencies whose other shares are taken over
+   * @param latencies efficiency whose other shares are kept
    */
   public static PaperTraining fitted(Efficiency latencies) {
     double[] share =
@@ -91,7 +85,7 @@ public record PaperTraining(Efficiency efficiency) {
         new Prediction(EXPERTS, EXPERTS.time(efficiency)));
   }
 
-  /** How many times as fast as the dense model the one with experts is trained. */
+  /** The training speedup of the MoE model over the dense model. */
   public double faster(ToDoubleFunction<Prediction> samples) {
     List<Prediction> both = predictions();
     return samples.applyAsDouble(both.get(1)) / samples.applyAsDouble(both.get(0));

@@ -13,11 +13,11 @@ import tools.jackson.databind.node.ObjectNode;
  * One way to serve or to train a model.
  *
  * @param exchange FLAT or HIERARCHICAL; AUTO in training
- * @param tokens of all cards in a step
- * @param memory of the card that holds most
- * @param time of the step that writes a token of every sequence, or of a step of the optimizer
- * @param training with the micro-batches and the recomputation of this plan; null: serving
- * @param loss by failing cards; null: none were asked for
+ * @param tokens of all devices in one step
+ * @param memory of the fullest device
+ * @param time of a decode step, or of an optimizer step
+ * @param training settings with this plan's micro-batches and recomputation; null for serving
+ * @param loss to device failures; null if not requested
  */
 public record Plan(
     Topology topology,
@@ -27,46 +27,43 @@ public record Plan(
     StepTime time,
     TrainConfig training,
     FailureCost.Loss loss) {
-  /** s. */
   public static final double DAY = 24 * 3600;
 
-  public int cards() {
+  public int devices() {
     return topology.ranks();
   }
 
-  /** Seconds until a sequence has its next token, or a run is done with what failures cost. */
+  /** Seconds of a decode step, or of a whole training run including failures. */
   public double seconds() {
     return training == null
         ? time.seconds()
         : training.schedule().steps() * time.seconds() * (1 + (loss == null ? 0 : loss.share()));
   }
 
-  /** Of all sequences together, without failures. */
+  /** Throughput over all sequences, without failures. */
   public double tokensPerSecond() {
     return tokens / time.seconds();
   }
 
-  /** Seconds of a card for a token, or for the whole run. */
-  public double cardSeconds() {
-    return training == null ? cards() / tokensPerSecond() : cards() * seconds();
+  /** Device-seconds per token, or of the whole run. */
+  public double deviceSeconds() {
+    return training == null ? devices() / tokensPerSecond() : devices() * seconds();
   }
 
-  /** Days of the whole run. */
   public double days() {
     return seconds() / DAY;
   }
 
-  /** The cost of the whole run, in hours of a card. */
-  public double cardHours() {
-    return cards() * days() * 24;
+  public double deviceHours() {
+    return devices() * days() * 24;
   }
 
-  /** Steps between checkpoints; 0 if no failures were asked for. */
+  /** Steps between checkpoints; 0 if failures were not requested. */
   public long checkpointEvery() {
     return loss == null ? 0 : Math.max(1, Math.round(loss.interval() / time.seconds()));
   }
 
-  /** The run that this plan is of, with its settings. */
+  /** {@code wanted} with this plan's settings. */
   public RunConfig run(RunConfig wanted) {
     return new RunConfig(
         wanted.model(),
@@ -76,19 +73,22 @@ public record Plan(
         wanted.seed());
   }
 
-  /** Whether the other is no worse in any respect, and better in one. */
+  /**
+   * True if the other plan Pareto-dominates this one: no worse in devices, time and cost, and
+   * better in one.
+   */
   boolean isBeatenBy(Plan other) {
-    return other.cards() <= cards()
+    return other.devices() <= devices()
         && other.seconds() <= seconds()
-        && other.cardSeconds() <= cardSeconds()
-        && (other.cards() < cards()
+        && other.deviceSeconds() <= deviceSeconds()
+        && (other.devices() < devices()
             || other.seconds() < seconds()
-            || other.cardSeconds() < cardSeconds());
+            || other.deviceSeconds() < deviceSeconds());
   }
 
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("cards", cards());
+    json.put("cards", devices());
     json.put("data", topology.dataDegree());
     json.put("expert", topology.expertDegree());
     json.put("tensor", topology.tensorDegree());
@@ -97,12 +97,12 @@ public record Plan(
       json.put("exchange", exchange.name().toLowerCase(Locale.ROOT));
       json.put("latency_ms", 1e3 * seconds());
       json.put("tokens_per_s", tokensPerSecond());
-      json.put("card_seconds_per_token", cardSeconds());
+      json.put("card_seconds_per_token", deviceSeconds());
     } else {
       json.put("micro_batches", training.batch().microBatches());
       json.put("recompute", training.recompute());
       json.put("days", days());
-      json.put("card_hours", cardHours());
+      json.put("card_hours", deviceHours());
       json.put("tokens_per_s", tokensPerSecond());
       json.put("step_ms", 1e3 * time.seconds());
     }

@@ -5,45 +5,46 @@ import panamoe.config.ModelConfig;
 import panamoe.io.MemoryParts;
 import panamoe.tensor.DType;
 
-/** What plans are made for. */
-public sealed interface PlanObjective permits Serving, Training {
+/** What a search plans: serving or training a model. */
+public sealed interface PlanObjective permits ServingObjective, TrainingObjective {
   ModelConfig config();
 
   StepModel times();
 
   DType dtype();
 
-  /** Sequences: of each data rank of a server, or of a step of all ranks. */
+  /** Sequences per data rank in serving; sequences per step of all ranks in training. */
   long batch();
 
-  /** Tokens of a sequence. */
   int context();
 
   /**
-   * All plans on all cards of {@code part} that fit into its cards.
+   * All plans that use every device of {@code part} and fit in memory.
    *
-   * @param memories of one search
+   * @param memories shared within one search
    */
   List<Plan> plans(GpuMemories memories, Cluster part);
 
-  /** The memory of the fullest card with the plan that takes least; null if nothing divides. */
+  /**
+   * The smallest memory of the fullest device over all topologies; null if none divides the batch.
+   */
   MemoryParts least(GpuMemories memories, Cluster part);
 
   Phrases phrases();
 
-  /** Where a plan's time goes: the end of a sentence. */
+  /** The largest part of a plan's time, as the end of a sentence. */
   String spent(StepTime time);
 
   /**
-   * What messages say.
+   * Words for messages.
    *
-   * @param impossible what a model that fits nowhere does not: the middle of a sentence
-   * @param batch how a batch differs that may help
-   * @param unit of a plan's time
-   * @param seconds of that unit
-   * @param of what a plan's time is for, behind it
-   * @param timed what a plan's terms are of
-   * @param inCommon what all plans that are found have in common, in a sentence
+   * @param impossible predicate for a model that does not fit, such as "cannot be trained"
+   * @param batch the change of the batch that may help: "larger" or "smaller"
+   * @param unit in which a plan's time is printed
+   * @param seconds of one unit
+   * @param of suffix of a plan's time, such as " for a token"
+   * @param timed what a plan's terms sum to, such as "token"
+   * @param inCommon a sentence on what all printed plans have in common
    */
   record Phrases(
       String impossible,

@@ -15,27 +15,27 @@ import panamoe.parallel.Topology;
 import panamoe.plan.Constant.Kind;
 
 /**
- * The DeepSpeed-MoE paper's baseline, experts in PyTorch: one-hot masks [S, E, C] in the place of
- * tables, a flat exchange of every expert's whole capacity among all cards, experts that compute
- * all of it, kernels launched one by one.
+ * The DeepSpeed-MoE paper's baseline in PyTorch: one-hot masks [S, E, C] instead of index tables, a
+ * flat exchange padded to every expert's capacity, experts that compute the padding, and kernels
+ * launched one by one.
  *
- * @param efficiency of the paper's own system, whose shares the baseline is taken to have as well
- * @param layer s of a layer, fitted to a dense model
- * @param gate s beside it of a layer with experts, fitted to one point
+ * @param efficiency of the paper's own system; the baseline is assumed to reach the same shares
+ * @param layer overhead of a layer in seconds, fitted to a dense model
+ * @param gate additional overhead of an MoE layer in seconds, fitted to one point
  */
 record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   private static final Node NODE = PaperPoint.NODE;
   private static final Optimizations NONE = new Optimizations(Strategy.FLAT, false, false);
-  private static final int MOST_CARDS = 128;
+  private static final int MOST_GPUS = 128;
 
-  /** C: the least number of places of an expert on each card, more than 8 tokens ask for. */
+  /** C: minimum capacity of an expert per GPU. With 8 tokens no larger one is needed. */
   private static final Constant CAPACITY =
       Kind.PUBLISHED.of(4, "rows", "min_capacity of DeepSpeed's layer (moe/layer.py)");
 
-  /** The paper's latencies of the baseline, on at most 128 cards (figures 10, 11 and 14). */
+  /** Published baseline latencies on at most 128 GPUs (figures 10, 11 and 14). */
   static final Map<PaperPoint, Double> PUBLISHED_MS = published();
 
-  /** 6.7B on a card (figure 14). */
+  /** 6.7B on one GPU (figure 14). */
   private static final double DENSE_MS = 27.8;
 
   private static Map<PaperPoint, Double> published() {
@@ -47,9 +47,9 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     return all;
   }
 
-  /** Finds what layers and gates take. */
+  /** Fits the overheads of layers and gates. */
   static PyTorchMoe fitted(Efficiency efficiency) {
-    // Both are fitted to what their point takes beyond all else, so that they start as nothing.
+    // Each overhead is the rest of its point's time, so both start near 0.
     PyTorchMoe none = new PyTorchMoe(efficiency, constant(1e-12, ""), constant(1e-12, ""));
     double beside = none.dense("6.7B", 1).seconds();
     Constant layer = constant((DENSE_MS / 1e3 - beside) / layers("6.7B"), "6.7B@1, dense");
@@ -72,7 +72,6 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     return NamedModels.of(model).blocks().stream().filter(block -> block.experts() > 0).count();
   }
 
-  /** Numbers that other predictions do not stand on, by name. */
   Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("pytorch_layer", layer);
@@ -81,45 +80,45 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     return all;
   }
 
-  /** A dense model's step on cards that all slice it, with PyTorch's layers. */
-  StepTime dense(String model, int cards) {
-    Work work = PaperPoint.work(new Topology(cards, 1, cards, 1));
+  /** A dense model's step, tensor-parallel over all GPUs, with PyTorch's layer overhead. */
+  StepTime dense(String model, int gpus) {
+    Work work = PaperPoint.work(new Topology(gpus, 1, gpus, 1));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
       return new StepModel(NODE, efficiency.with("layer", layer), NONE).of(described, work);
     }
   }
 
   /**
-   * The latency in PyTorch, and after each of the paper's optimizations, one on top of the other;
-   * the last is the paper's own system.
+   * Latencies in PyTorch and after each of the paper's optimizations, cumulatively; the last is the
+   * paper's own system.
    */
   List<Paper.Without> stages(PaperPoint point) {
-    int cards = Math.min(point.cards(), MOST_CARDS);
-    Topology topology = new Topology(cards, cards, point.tensor(), 1);
+    int gpus = Math.min(point.gpus(), MOST_GPUS);
+    Topology topology = new Topology(gpus, gpus, point.tensor(), 1);
     Efficiency eager = efficiency.with("layer", layer);
     double gates = moeLayers(point.model()) * gate.value();
     double padding = padding(point.model(), PaperPoint.work(topology));
-    double flat = point.predict(eager, NONE, cards, 1).seconds() + gates;
+    double flat = point.predict(eager, NONE, gpus, 1).seconds() + gates;
     Optimizations all = Optimizations.PAPER;
     List<Paper.Without> stages = new ArrayList<>();
     stages.add(new Paper.Without("PyTorch", flat + padding));
-    stages.add(new Paper.Without("tables, not masks of whole capacities", flat));
+    stages.add(new Paper.Without("index tables instead of masks", flat));
     stages.add(
         new Paper.Without(
             "hierarchical, coordinated exchange",
-            point.predict(eager, all, cards, 1).seconds() + gates));
+            point.predict(eager, all, gpus, 1).seconds() + gates));
     stages.add(
-        new Paper.Without("fused kernels", point.predict(efficiency, all, cards, 1).seconds()));
+        new Paper.Without("fused kernels", point.predict(efficiency, all, gpus, 1).seconds()));
     if (point.slices() > 1) {
       stages.add(
           new Paper.Without(
-              "expert slicing on twice the cards", point.predict(efficiency, all).seconds()));
+              "expert slicing on twice the GPUs", point.predict(efficiency, all).seconds()));
     }
     return stages;
   }
 
   /**
-   * Seconds that places without a token take: in both products with masks, on the way, in experts.
+   * Seconds spent on empty capacity slots: in both mask products, in the exchange, and in experts.
    */
   private double padding(String model, Work work) {
     ExchangeTime exchange = new ExchangeTime(NODE, work.topology(), NONE);
@@ -147,7 +146,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     double moved =
         exchange.exchange(degree, new ExchangeTime.Rows(places, bytes))
             - exchange.exchange(degree, kept);
-    double elements = layer.costOfExperts(work, 1, 0).flops() / 2; // of a row
+    double elements = layer.costOfExperts(work, 1, 0).flops() / 2; // per row
     int held = work.topology().mostExperts(moe.experts());
     double read = held * elements * work.dtype().bytes() / rate;
     double computed = 2 * held * degree * CAPACITY.value() * elements / peak;

@@ -3,13 +3,13 @@ package panamoe.plan;
 import panamoe.io.Require;
 import panamoe.io.Words;
 
-/** What a constant counts: its unit, and the least and the largest value that make sense. */
+/** The unit of a constant, and the range of plausible values. */
 enum Quantity {
   SECONDS("s", 0, 3600),
   BYTES("bytes", 1, 1e18),
   BYTES_PER_SECOND("bytes/s", 1e3, 1e18),
   FLOPS("FLOP/s", 1e3, 1e21),
-  /** Caches make a share of the memory's bandwidth larger than 1. */
+  /** Caches can make the reached share of memory bandwidth exceed 1. */
   SHARE("of ...", 0, 2),
   WHOLE_SHARE("of ...", 0, 1);
 
@@ -25,8 +25,7 @@ enum Quantity {
 
   /**
    * @param name of the constant
-   * @throws IllegalArgumentException that names it, if it is null, has another unit or a value out
-   *     of range
+   * @throws IllegalArgumentException if it is null, has another unit, or is out of range
    */
   void require(String name, Constant constant) {
     Require.that(constant != null, "%s is missing", name);

@@ -1,17 +1,17 @@
 package panamoe.plan;
 
 /**
- * Ranks that pass bytes around in a ring, as NCCL counts the time of it. Where several of them are
- * on a node, its rings leave the node through the network cards of all of them.
+ * The time of ring collectives, by NCCL's formula. A node with several ranks runs several rings,
+ * which together use the NICs of all its ranks.
  *
- * @param ranks of the ring
- * @param local those that are on one node
+ * @param ranks number in the ring
+ * @param local number of them on one node
  */
 record Ring(Node node, int ranks, int local) {
   /**
    * Seconds of one collective.
    *
-   * @param rounds 1: a reduce-scatter or an all-gather; 2: both, as a sum on every rank
+   * @param rounds 1 for a reduce-scatter or an all-gather, 2 for an all-reduce
    * @param bytes of the whole tensor
    */
   double seconds(int rounds, double bytes) {

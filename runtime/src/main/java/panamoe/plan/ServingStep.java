@@ -5,7 +5,7 @@ import panamoe.moe.MoeLayer;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 
-/** A step that reads tokens and writes the next ones. */
+/** The cost of a prefill or decode step. */
 final class ServingStep extends Step {
   ServingStep(StepModel times, Work work, int hidden) {
     super(times, work, hidden);
@@ -14,30 +14,30 @@ final class ServingStep extends Step {
   @Override
   void dense(Cost cost) {
     layer(2);
-    compute(Term.WEIGHTS, cost);
+    compute(CostTerm.WEIGHTS, cost);
   }
 
-  /** What every layer takes. */
+  /** Adds a layer's overhead, and the all-reduces of its tensor ranks. */
   private void layer(int sums) {
-    add(Term.LAYERS, Efficiency.seconds(times.efficiency().layer()));
-    add(Term.ALL_REDUCE, sums * exchange.allReduce(work.bytes(hidden)));
+    add(CostTerm.LAYERS, Efficiency.seconds(times.efficiency().layer()));
+    add(CostTerm.ALL_REDUCE, sums * exchange.allReduce(work.bytes(hidden)));
   }
 
   @Override
   void experts(MoeConfig moe, Cost cost, MoeLayer layer, ExpertLoad load) {
     layer(sumsBeside(moe) ? 2 : 1);
-    compute(Term.WEIGHTS, cost.without(layer.costOfExperts(work)));
-    // The rank that has most to do.
+    compute(CostTerm.WEIGHTS, cost.without(layer.costOfExperts(work)));
+    // The rank with the most experts to read decides.
     double hit =
         times.optimizations().skipsEmpty()
             ? load.mostHit(tokens(load))
             : topology.mostExperts(moe.experts());
     Cost busiest = layer.costOfExperts(work, load.most(tokens(load)), hit);
     double calls = hit * Efficiency.seconds(times.efficiency().expert());
-    compute(Term.EXPERTS, busiest);
-    add(Term.EXPERT_CALLS, calls);
+    compute(CostTerm.EXPERTS, busiest);
+    add(CostTerm.EXPERT_CALLS, calls);
     add(
-        Term.EXCHANGE,
+        CostTerm.EXCHANGE,
         exchange.waiting(
             load.degree(),
             rows(load.topK(), load),
@@ -47,14 +47,14 @@ final class ServingStep extends Step {
 
   @Override
   void outside(Cost cost) {
-    compute(Term.WEIGHTS, cost);
+    compute(CostTerm.WEIGHTS, cost);
   }
 
-  /** The longer of reading bytes and computing. */
-  private void compute(Term term, Cost cost) {
+  /** The longer of memory time and compute time (roofline). */
+  private void compute(CostTerm term, Cost cost) {
     add(term, (cost.bytes() - cost.cache()) / rate());
-    add(Term.KEYS_AND_VALUES, cost.cache() / rate());
-    add(Term.COMPUTE, seconds(cost) - cost.bytes() / rate());
+    add(CostTerm.KEYS_AND_VALUES, cost.cache() / rate());
+    add(CostTerm.COMPUTE, seconds(cost) - cost.bytes() / rate());
   }
 
   private double seconds(Cost cost) {

@@ -9,10 +9,10 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
 
 /**
- * A card whose copies take time on a rank's virtual clock. Its memory is the host's.
+ * A simulated GPU: copies advance a rank's virtual clock. Data stays in host memory.
  *
- * @param world of the rank, whose clock it is
- * @param scale bytes that each byte of a tensor stands for
+ * @param world communicator of the rank, which has the clock
+ * @param scale simulated bytes per byte of a tensor
  */
 record SimulatedGpu(Node.Copy copy, ThreadCommunicator world, double scale)
     implements TensorDevice {

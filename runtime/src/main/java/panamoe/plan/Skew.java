@@ -10,27 +10,29 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Require;
 import panamoe.io.Words;
+import panamoe.open.ExpertCounts;
 import panamoe.open.ExpertHeat;
 
 /** How unevenly tokens choose the experts of a layer. */
 public sealed interface Skew {
-  /** All experts alike. */
+  /** All experts are equally likely. */
   Skew EVEN = new Zipf(0);
 
   /**
-   * The probability that a token chooses each of a layer's experts, which sum to k.
+   * For each expert of a layer, the probability that a token chooses it. They sum to k.
    *
-   * @param layer index among the model's blocks
+   * @param layer index of the block in the model
    */
   double[] chosen(int layer, int experts, int topK);
 
-  /** Whether layers of equal configuration are chosen from alike. */
+  /** True if layers of equal configuration have equal probabilities. */
   default boolean alike() {
     return equals(EVEN);
   }
 
   /**
-   * @throws IllegalArgumentException if the model has no experts, or counts are of another one
+   * @throws IllegalArgumentException if the model has no experts, or the counts belong to another
+   *     model
    */
   default void requireFits(ModelConfig config) {
     Require.that(config.hasExperts(), "the model has no experts that tokens could choose unevenly");
@@ -42,11 +44,11 @@ public sealed interface Skew {
   }
 
   /**
-   * The n-th most popular expert is drawn n^-exponent times as often as the first. Each layer's
-   * experts are in an order of its own, drawn once.
+   * Zipf's law: the n-th most popular expert is chosen n^-exponent times as often as the first.
+   * Each layer has its own random order of experts.
    */
   record Zipf(double exponent) implements Skew {
-    /** Largest exponent: from here on, nearly all tokens choose the same experts. */
+    /** Largest exponent: beyond it, nearly all tokens choose the same experts. */
     private static final double MOST = 4;
 
     public Zipf {
@@ -85,8 +87,8 @@ public sealed interface Skew {
   }
 
   /**
-   * Counts of a server: what {@code GET /v1/moe/stats} answers, or what it keeps of a model in the
-   * folder of {@code --expert-cache}.
+   * Counts of a server: the response of {@code GET /v1/moe/stats}, or its file in the folder of
+   * {@code --expert-cache}.
    *
    * @param file they were read from
    */
@@ -111,19 +113,19 @@ public sealed interface Skew {
               .orElseThrow(
                   () ->
                       Require.refusal(
-                          "%s has no counts of %d experts in layer %d: it is of another model",
+                          "%s has no counts of %d experts in layer %d: it belongs to another model",
                           file, experts, layer));
       if (Arrays.stream(tokens).filter(count -> count > 0).count() < topK) {
         throw Require.refusal(
-            "%s has tokens of fewer than %d experts in layer %d, but each token chooses as many",
+            "%s has tokens for fewer than %d experts in layer %d, but each token chooses %2$d",
             file, topK, layer);
       }
       return upToOne(tokens, topK);
     }
 
     /**
-     * Counts scaled to sum to k. As no token chooses an expert twice, what an expert would have
-     * beyond 1 is the others', in proportion.
+     * Counts scaled to sum to k. No token chooses an expert twice, so a share above 1 is cut to 1
+     * and the rest is spread over the other experts in proportion.
      */
     private static double[] upToOne(long[] counts, int topK) {
       long[] sorted = counts.clone();
@@ -145,7 +147,7 @@ public sealed interface Skew {
   }
 
   /**
-   * Reads an exponent, or the name of a file of counts.
+   * Parses an exponent, or reads a file of counts.
    *
    * @throws IllegalArgumentException if it is neither, or the file is damaged
    */
@@ -158,14 +160,14 @@ public sealed interface Skew {
         throw new IllegalArgumentException(
             "'" + text + "' is neither an exponent such as 0.5 nor a file of counts", e);
       }
-      return new MeasuredCounts(file).read();
+      return new Measured(text, new ExpertCounts(file).read());
     }
   }
 
   /**
-   * The probabilities that each of the experts is among k different ones, drawn by {@code weights}
-   * one after the other. In continuous time, an expert is drawn by t with probability 1 - exp(-t
-   * weight); t is where k are drawn on average.
+   * The inclusion probabilities of k draws without replacement, with probabilities proportional to
+   * {@code weights}. Uses exponential clocks: an expert is drawn before time t with probability 1 -
+   * exp(-t weight), and t is chosen so that k are drawn on average.
    */
   private static double[] withoutRepeats(double[] weights, int topK) {
     double sum = Arrays.stream(weights).sum();

@@ -14,32 +14,35 @@ import panamoe.config.MoeConfig;
 import panamoe.parallel.ExpertPlacement;
 
 /**
- * What skew does to the last of a model's MoE layers, which has as many experts as any: routes that
- * a capacity drops, and the load of the fullest rank without and with copies of hot experts.
+ * The effect of skew on a model's last MoE layer, which has the most experts: the routes that a
+ * capacity drops, and the load of the fullest rank without and with replicas of hot experts.
  *
  * @param config of a model with experts
- * @param tokens of a rank, among which an expert's capacity is counted
- * @param ranks among which experts are spread, at most
+ * @param tokens per rank, from which an expert's capacity follows
+ * @param ranks upper limit of the expert-parallel degree
  */
 public record SkewSweep(ModelConfig config, Skew given, long tokens, int ranks) {
-  /** Capacity factors of the columns. */
+  /** Capacity factors, one column each. */
   public static final List<Double> FACTORS = List.of(1.0, 1.25, 1.5, 2.0, 4.0);
 
-  /** Copies of experts that each rank holds, of the columns. */
+  /** Numbers of expert replicas per rank, one column each. */
   public static final List<Integer> COPIES = List.of(0, 1, 2, 4);
 
   private static final double[] EXPONENTS = {0, 0.25, 0.5, 0.75, 1};
 
-  /** What probabilities are scaled to, as placement counts whole rows. */
+  /** Scale from probabilities to the whole rows that placement counts. */
   private static final double SCALE = 1e9;
 
   /**
-   * @param dropped share of the routes, by capacity factor
-   * @param load rows of the fullest rank over the mean, by copies
+   * @param dropped share of dropped routes, by capacity factor
+   * @param load rows of the fullest rank over the mean, by replicas
    */
   public record Row(Skew skew, Map<Double, Double> dropped, Map<Integer, Double> load) {}
 
-  /** Exponents from even to the law of words in texts, and the given skew: exponents in order. */
+  /**
+   * Rows for exponents from 0 to 1 (Zipf's law of words) and for the given skew, in order of
+   * exponent.
+   */
   public List<Row> rows() {
     DoubleStream exponents = DoubleStream.of(EXPONENTS);
     if (given instanceof Skew.Zipf zipf) {

@@ -14,16 +14,16 @@ import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 
-/** The sums of a step, or of one of its blocks. */
+/** Accumulates the cost terms of a step, or of one of its blocks. */
 abstract class Step {
   final StepModel times;
   final Work work;
   final int hidden;
   final Topology topology;
   final ExchangeTime exchange;
-  final Map<Term, Double> terms = new EnumMap<>(Term.class);
+  final Map<CostTerm, Double> terms = new EnumMap<>(CostTerm.class);
 
-  /** Routes of a rank, and those that capacities drop. */
+  /** Routes of a rank; {@link #dropped} counts those beyond capacities. */
   double routes;
 
   double dropped;
@@ -36,23 +36,23 @@ abstract class Step {
     this.exchange = new ExchangeTime(times.node(), topology, times.optimizations());
   }
 
-  /** Adds a block whose feed-forward is no layer of experts. */
+  /** Adds a block with a dense feed-forward layer. */
   abstract void dense(Cost cost);
 
   /**
-   * Adds a block of experts.
+   * Adds a block with an MoE layer.
    *
-   * @param load what its experts get, before any capacity
+   * @param load of its experts before drops
    */
   abstract void experts(MoeConfig moe, Cost cost, MoeLayer layer, ExpertLoad load);
 
-  /** Adds what is in no block. */
+  /** Adds embedding, final norm and head. */
   abstract void outside(Cost cost);
 
   /**
-   * A whole model. Blocks that are alike, and whose experts are chosen alike, are computed once.
+   * The cost of a whole model. Equal blocks with equal expert probabilities are computed once.
    *
-   * @param empty sums
+   * @param empty creates an empty accumulator
    */
   static Step of(LanguageModel model, Supplier<Step> empty) {
     Step all = empty.get();
@@ -89,12 +89,12 @@ abstract class Step {
     experts(moe, cost, layer, new ExpertLoad(chosen, topK, topology.expertDegree(moe.experts())));
   }
 
-  /** Whether tensor ranks sum what an MLP beside the experts computes. */
+  /** True if an MLP next to the experts needs its own all-reduce. */
   static boolean sumsBeside(MoeConfig moe) {
     return moe.residual() != null || moe.shared() != null;
   }
 
-  /** Tokens whose rows a group of experts gets. */
+  /** Tokens of all ranks of an expert group. */
   long tokens(ExpertLoad load) {
     return (long)
         Math.ceil(
@@ -104,7 +104,7 @@ abstract class Step {
                 / topology.tensorDegree());
   }
 
-  /** The rows of this rank's tokens that travel. */
+  /** The rows of this rank's tokens that are exchanged. */
   ExchangeTime.Rows rows(double each, ExpertLoad load) {
     return new ExchangeTime.Rows(
         each * work.tokens(), each * work.bytes(hidden), load.unevenness(tokens(load)));
@@ -118,7 +118,7 @@ abstract class Step {
     return times.node().flops().of(work.dtype()).value() * times.efficiency().flops().value();
   }
 
-  void add(Term term, double seconds) {
+  void add(CostTerm term, double seconds) {
     terms.merge(term, seconds, Double::sum);
   }
 }

@@ -15,68 +15,71 @@ import panamoe.train.GradientMessage;
 import panamoe.train.TrainConfig;
 
 /**
- * The time of a step on a cluster, in closed form. Bytes and FLOPs are those that {@link
- * LanguageModel#cost} counts; a model without memory will do.
+ * The closed-form cost model of a step on a cluster. Bytes and FLOPs come from {@link
+ * LanguageModel#cost}, so the model needs no allocated weights.
  */
 public record StepModel(Node node, Efficiency efficiency, Optimizations optimizations, Skew skew) {
-  /** AdamW reads and writes master and moments, and reads the gradient, all FLOAT32. */
+  /**
+   * Bytes per parameter: AdamW reads and writes master and moments, and reads the gradient, in
+   * FLOAT32.
+   */
   private static final double OPTIMIZER_BYTES = 7 * 4;
 
-  /** The norm of gradients reads them once more. */
+  /** The gradient norm reads the gradient once more. */
   private static final double NORM_BYTES = 4;
 
-  /** A master is read again for its BFLOAT16 copy. */
+  /** The master is read again to write its BFLOAT16 copy. */
   private static final double CAST_BYTES = 4 + 2;
 
-  /** Where tokens choose all experts alike. */
+  /** All experts are equally likely. */
   public StepModel(Node node, Efficiency efficiency, Optimizations optimizations) {
     this(node, efficiency, optimizations, Skew.EVEN);
   }
 
   /**
-   * A step of inference.
+   * The time of an inference step.
    *
-   * @param work of each data rank, with the topology
+   * @param work per data rank, with the topology
    */
   public StepTime of(LanguageModel model, Work work) {
     ModelConfig config = model.config();
     Step step = Step.of(model, () -> new ServingStep(this, work, config.hidden()));
     double logits = (double) config.vocabulary() * work.logits() * work.topology().dataDegree();
     step.add(
-        Term.LAYERS,
+        CostTerm.LAYERS,
         Efficiency.seconds(efficiency.step()) + logits * Efficiency.seconds(efficiency.logit()));
-    return StepTime.of(Term.SERVING, step.terms, 0);
+    return StepTime.of(CostTerm.SERVING, step.terms, 0);
   }
 
   /**
-   * The time until a prompt of each data rank has been read and its first token is known. As the
-   * engine does, it is read in pieces of {@link EngineConfig#STEP_TOKENS} tokens.
+   * The time to the first token of one prompt per data rank. Like in the engine, prefill runs in
+   * chunks of {@link EngineConfig#STEP_TOKENS} tokens.
    *
    * @param tokens of the prompt
    */
   public StepTime ofPrompt(LanguageModel model, int tokens, DType dtype, Topology topology) {
-    Map<Term, Double> terms = new EnumMap<>(Term.class);
+    Map<CostTerm, Double> terms = new EnumMap<>(CostTerm.class);
     for (int read = 0; read < tokens; read += EngineConfig.STEP_TOKENS) {
       int piece = Math.min(EngineConfig.STEP_TOKENS, tokens - read);
       long logits = read + piece == tokens ? 1 : 0;
       Work work = new Work(false, false, 1, read, piece, logits, dtype, topology);
       of(model, work).terms().forEach((term, seconds) -> terms.merge(term, seconds, Double::sum));
     }
-    return StepTime.of(Term.SERVING, terms, 0);
+    return StepTime.of(CostTerm.SERVING, terms, 0);
   }
 
-  /** A step of the optimizer, with all of its micro-batches. */
+  /** The time of an optimizer step, with all of its micro-batches. */
   public StepTime of(LanguageModel model, TrainConfig training, Topology topology) {
     Work work = training.withRecompute(false).work(topology);
     int hidden = model.config().hidden();
     Step step = Step.of(model, () -> new TrainingStep(this, work, hidden, training.recompute()));
     step.terms.replaceAll((_, seconds) -> seconds * training.batch().microBatches());
     step.add(
-        Term.GRADIENTS,
+        CostTerm.GRADIENTS,
         new GradientTime(node, topology).seconds(GradientMessage.of(model, topology)));
-    step.add(Term.OPTIMIZER, optimizerBytes(model, training, topology) / step.rate());
+    step.add(CostTerm.OPTIMIZER, optimizerBytes(model, training, topology) / step.rate());
     double dropped = step.routes == 0 ? 0 : step.dropped / step.routes;
-    return StepTime.of(Term.TRAINING, step.terms, dropped);
+    return StepTime.of(CostTerm.TRAINING, step.terms, dropped);
   }
 
   private static double optimizerBytes(
@@ -93,7 +96,7 @@ public record StepModel(Node node, Efficiency efficiency, Optimizations optimiza
     return bytes;
   }
 
-  /** Whether a hierarchical exchange differs from a flat one in any layer. */
+  /** True if a hierarchical exchange differs from a flat one in some layer. */
   boolean hasLevels(ModelConfig config, Topology topology) {
     ExchangeTime time = new ExchangeTime(node, topology, optimizations);
     return config.blocks().stream()
@@ -106,7 +109,7 @@ public record StepModel(Node node, Efficiency efficiency, Optimizations optimiza
     return new StepModel(node, efficiency, optimizations.with(strategy), skew);
   }
 
-  /** Bytes of a card that a plan may take. */
+  /** Bytes per device that a plan may use. */
   public double room() {
     return node.memory().value() * efficiency.memory().value();
   }

@@ -22,7 +22,7 @@ class ClusterTest {
   @TempDir private Path folder;
 
   private static List<Integer> parts(String cluster) {
-    return Cluster.of(cluster).parts().stream().map(Cluster::cards).toList();
+    return Cluster.of(cluster).parts().stream().map(Cluster::devices).toList();
   }
 
   @Test
@@ -101,10 +101,20 @@ class ClusterTest {
   }
 
   @Test
+  void aMisspeltKeyIsNamed() throws IOException {
+    String json = ConfigJson.text(Cluster.of("dgx-a100:8"));
+    Path file = Files.writeString(folder.resolve("c.json"), json.replace("\"cards\"", "\"card\""));
+    String refusal =
+        assertThrows(IllegalArgumentException.class, () -> Cluster.of(file.toString()))
+            .getMessage();
+    assertTrue(refusal.endsWith("did you mean \"cards\"?"), refusal);
+  }
+
+  @Test
   void noNameIsNoFolder() {
     assertTrue(
         assertThrows(IllegalArgumentException.class, () -> Cluster.of(""))
             .getMessage()
-            .startsWith("'' is neither a file nor NODE:CARDS"));
+            .startsWith("'' is neither a file nor NODE:GPUS"));
   }
 }

@@ -10,7 +10,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.comm.exchange.Strategy;
 import panamoe.parallel.Topology;
 
-/** Against messages and bytes counted by hand, and against an exchange's own table. */
+/** Compares with messages and bytes counted by hand, and with the real exchange's choice table. */
 class ExchangeTimeTest {
   private static final Node NODE = Node.KNOWN.get("dgx-a100-40");
 
@@ -40,7 +40,7 @@ class ExchangeTimeTest {
     assertEquals(near + far + copies, microseconds(64, bytes, Strategy.HIERARCHICAL), 1e-6);
   }
 
-  /** Which of the two is faster turns with the bytes, later for more ranks. */
+  /** The faster exchange changes with the bytes, later for more ranks. */
   @ParameterizedTest
   @CsvSource({
     "32, 16384, true",
@@ -59,13 +59,16 @@ class ExchangeTimeTest {
     assertEquals(Math.min(flat, hierarchical), microseconds(ranks, bytes, Strategy.AUTO), 1e-9);
   }
 
-  /** Of 2 ranks on a node, each sends the only row to the other with 1/2: one of both with 3/4. */
+  /**
+   * Each of 2 ranks sends its only row to the other with probability 1/2: at least one of both with
+   * 3/4.
+   */
   @Test
   void aRankThatGetsNoRowGetsNoMessage() {
     double row = 8192;
     double mean = 7 + 0.75 * 0.69 + row / 2 / 240e3;
     assertEquals(mean, microseconds(2, new ExchangeTime.Rows(1, row), Strategy.FLAT), 1e-9);
-    // A system that pads its experts' rows sends them all the same.
+    // A system that pads its experts' rows always sends them.
     ExchangeTime padded = new ExchangeTime(NODE, Topology.of(2), Optimizations.PAPER);
     double whole = 7 + 0.69 + row / 2 / 240e3;
     assertEquals(whole, 5e5 * padded.exchange(2, new ExchangeTime.Rows(1, row)), 1e-9);
@@ -119,7 +122,7 @@ class ExchangeTimeTest {
     assertTrue(time.allReduce(bytes) > 0);
   }
 
-  /** A way takes there = 7 + 0.69 + bytes / 2 / 240e3 microseconds, and as much back. */
+  /** One way takes 7 + 0.69 + bytes / 2 / 240e3 microseconds. */
   @Test
   void rowsThatTravelWhileTheirRankComputes() {
     Topology pair = Topology.of(2);
@@ -128,7 +131,7 @@ class ExchangeTimeTest {
     double whole = 7 + 0.69 + bytes / 2 / 240e3;
     double half = 7 + 0.69 + bytes / 4 / 240e3;
     ExchangeTime one = new ExchangeTime(NODE, pair, Optimizations.PANAMOE.overlapping(1));
-    // The residual takes 4 of the microseconds until rows have come, or longer than all of them.
+    // The residual MLP overlaps with 4 microseconds of the dispatch, or with all of it.
     assertEquals(2 * whole - 4, 1e6 * one.waiting(2, rows, 4e-6, 9e-6), 1e-6);
     assertEquals(whole, 1e6 * one.waiting(2, rows, 1, 9e-6), 1e-6);
     ExchangeTime two = new ExchangeTime(NODE, pair, Optimizations.PANAMOE.overlapping(2));

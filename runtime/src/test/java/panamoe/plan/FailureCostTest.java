@@ -16,7 +16,7 @@ class FailureCostTest {
     return assertThrows(IllegalArgumentException.class, faults::run).getMessage();
   }
 
-  /** 64 cards of 6400 h fail every 100 h; 8 nodes write 12 x 1.6e9 bytes in 1.2 s. */
+  /** 64 devices of 6400 h fail every 100 h; 8 nodes write 12 x 1.6e9 bytes in 1.2 s. */
   @Test
   void rareFailuresCostWhatYoungSays() {
     FailureCost.Loss best = new FailureCost(6400).best(CLUSTER, 1_600_000_000);
@@ -47,7 +47,7 @@ class FailureCostTest {
     assertEquals(minutes, best.interval() / 60, 0.01 * minutes);
   }
 
-  /** Against the least of Daly's expected time, by trying intervals. */
+  /** Compares with the minimum of Daly's expected time over many intervals. */
   @ParameterizedTest
   @ValueSource(longs = {1_000_000_000L, 50_000_000_000L, 1_000_000_000_000L})
   void noOtherIntervalIsMuchBetter(long parameters) {
@@ -65,8 +65,8 @@ class FailureCostTest {
   @Test
   void refusesWhatNeverEnds() {
     assertEquals(
-        "one of the cards of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
-            + " never gets on",
+        "a device of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
+            + " makes no progress",
         refusal(() -> new FailureCost(1).best(CLUSTER, 1_000_000_000_000L)));
     String often = refusal(() -> new FailureCost(0.01).at(3600, CLUSTER, 1000));
     assertTrue(often.endsWith("more than 1000 times as long"), often);

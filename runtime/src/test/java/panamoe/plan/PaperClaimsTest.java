@@ -14,17 +14,17 @@ class PaperClaimsTest {
   private static final PaperClaims CLAIMS = Paper.fitted().claims();
 
   @Test
-  void throughputGrowsFasterThanCards() {
+  void throughputGrowsFasterThanGpus() {
     List<Throughput> scaling = CLAIMS.scaling();
     for (int i = 0; i < scaling.size(); i++) {
       Throughput each = scaling.get(i);
-      assertEquals(8 << i, each.cards());
+      assertEquals(8 << i, each.gpus());
       assertEquals(each.published(), each.predicted(), 0.05 * each.published());
       assertTrue(i == 0 || each.predicted() > 1.1 * scaling.get(i - 1).predicted());
     }
   }
 
-  /** From 400 to 200 to 100 to 50 ms: half of a speed-up of 64 times, each stage a sixth. */
+  /** From 400 to 200 to 100 to 50 ms: each stage explains a sixth of a published speedup of 64. */
   @Test
   void aShareIsThatOfAProduct() {
     PaperPoint point = new PaperPoint("1.3B+MoE-128", 8, 1, 50, "");
@@ -52,15 +52,13 @@ class PaperClaimsTest {
     }
     Speedup fitted = CLAIMS.speedups().getFirst();
     assertEquals(fitted.published(), fitted.stages().getFirst().seconds(), 1e-9);
-    // Predicted, with more cards than the fitted point has.
+    // Predicted, with more GPUs than the fitted point has.
     for (Speedup each : CLAIMS.speedups().subList(1, 5)) {
       assertEquals(each.published(), each.stages().getFirst().seconds(), 0.1 * each.published());
     }
   }
 
-  /**
-   * 47B+MoE-128: 29 layers of 128 experts, width 8192, each with 4 places for each of 128 cards.
-   */
+  /** 47B+MoE-128: 29 layers of 128 experts, width 8192, each with 4 places for each of 128 GPUs. */
   @Test
   void placesWithoutATokenAreMovedAndComputed() {
     Speedup largest = CLAIMS.speedups().getLast();
@@ -69,7 +67,7 @@ class PaperClaimsTest {
     double places = 128 * 4;
     double bytes = places * 8192 * 2;
     double masks = 2 * 2 * bytes / rate;
-    double moved = 2 * (bytes - 8 * 8192 * 2) * 120 / 128 / 22e9; // 120 of 128 cards are far
+    double moved = 2 * (bytes - 8 * 8192 * 2) * 120 / 128 / 22e9; // 120 of 128 gpus are far
     double matrices = 8.0 * 8192 * 8192;
     double experts = 2 * places * matrices / (312e12 * 0.5) - 2 * matrices / rate;
     assertEquals(29 * (masks + moved + experts), padding, 0.001 * padding);
@@ -80,7 +78,7 @@ class PaperClaimsTest {
     List<Dense> dense = CLAIMS.dense();
     assertEquals(2.4, dense.get(0).predictedFaster(), 0.3);
     assertTrue(dense.get(1).predictedFaster() > 1.9);
-    // Six times as fast, 16 cards a text in the place of 8.
+    // Six times as fast, with 16 instead of 8 GPUs per tensor group.
     PaperPoint moe = new PaperPoint("47B+MoE-128", 256, 8, 1, "");
     assertEquals(12, new Dense("175B", 16, moe, 1, 1, 0.3, 0.05).predictedCheaper(), 1e-9);
   }

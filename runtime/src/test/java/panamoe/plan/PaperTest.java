@@ -16,7 +16,7 @@ import panamoe.param.WeightTypes;
 import panamoe.plan.Paper.Prediction;
 import panamoe.tensor.DType;
 
-/** The latencies that the DeepSpeed-MoE paper shows, and the model of them. */
+/** Compares the cost model with the DeepSpeed-MoE paper's latencies. */
 class PaperTest {
   private static final Paper PAPER = Paper.fitted();
 
@@ -42,20 +42,20 @@ class PaperTest {
   }
 
   @Test
-  void theStudentIsFasterOnHalfTheCards() {
+  void theStudentIsFasterOnHalfTheGpus() {
     assertEquals(0, PAPER.student().error(), 0.1);
-    for (Paper.Fewest fewest : PAPER.fewestCards()) {
+    for (Paper.Fewest fewest : PAPER.fewestGpus()) {
       assertEquals(fewest.published(), fewest.predicted(), fewest.model());
     }
   }
 
   @Test
-  void throughputGrowsFasterThanTheCards() {
+  void throughputGrowsFasterThanTheGpus() {
     double before = 0;
     for (Prediction prediction : predictions().subList(0, 4)) {
-      double perCard = PaperPoint.BATCH / prediction.time().seconds();
-      assertTrue(perCard > before, prediction.point().name());
-      before = perCard;
+      double perGpu = PaperPoint.BATCH / prediction.time().seconds();
+      assertTrue(perGpu > before, prediction.point().name());
+      before = perGpu;
     }
   }
 
@@ -84,7 +84,7 @@ class PaperTest {
     "24B+MoE-128,  8, 4.03, 16.1",
     "47B+MoE-128,  8, 7.78, 31.1",
   })
-  void weightsOfACardAddUp(String name, int tensor, double others, double experts) {
+  void weightsOfAGpuAddUp(String name, int tensor, double others, double experts) {
     Topology topology = new Topology(128, 128, tensor, 1);
     try (LanguageModel model = new LanguageModel(NamedModels.of(name))) {
       assertEquals(others, gigabytes(model, topology, false), 0.01);

@@ -68,11 +68,11 @@ class ServingStepTest {
       expected += Math.max(bytes / RATE, flops / PEAK);
     }
     assertEquals(expected, time.seconds(), 1e-9 * expected);
-    assertEquals(sequences > 1000, time.terms().get(Term.COMPUTE) > 0);
+    assertEquals(sequences > 1000, time.terms().get(CostTerm.COMPUTE) > 0);
     double cached = sequences * 100.0 * 2 * 1024 * 2 * 2; // tokens, K and V, width, bytes, layers
-    assertEquals(cached / RATE, time.terms().get(Term.KEYS_AND_VALUES), 1e-9 * cached / RATE);
-    assertEquals(0, time.terms().get(Term.EXCHANGE), 0);
-    assertEquals(0, time.terms().get(Term.ALL_REDUCE), 0);
+    assertEquals(cached / RATE, time.terms().get(CostTerm.KEYS_AND_VALUES), 1e-9 * cached / RATE);
+    assertEquals(0, time.terms().get(CostTerm.EXCHANGE), 0);
+    assertEquals(0, time.terms().get(CostTerm.ALL_REDUCE), 0);
   }
 
   @Test
@@ -81,18 +81,18 @@ class ServingStepTest {
     double hit = 64 * (1 - Math.pow(63.0 / 64, 8));
     double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4; // two matrices, and their biases
     StepTime time = time(EXPERTS, work);
-    assertEquals(hit * expert / RATE, time.terms().get(Term.EXPERTS), 1e-9);
-    assertEquals(hit * 1e-5, time.terms().get(Term.EXPERT_CALLS), 1e-12);
+    assertEquals(hit * expert / RATE, time.terms().get(CostTerm.EXPERTS), 1e-9);
+    assertEquals(hit * 1e-5, time.terms().get(CostTerm.EXPERT_CALLS), 1e-12);
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
       StepTime all = new StepModel(NODE, EFFICIENCY, Optimizations.PAPER).of(model, work);
-      assertEquals(64 * expert / RATE, all.terms().get(Term.EXPERTS), 1e-9);
+      assertEquals(64 * expert / RATE, all.terms().get(CostTerm.EXPERTS), 1e-9);
       MoeLayer layer = model.moeLayers().getFirst();
       double read = layer.costOfExperts(work, 8, hit).experts();
-      assertEquals(read / RATE, time.terms().get(Term.EXPERTS), 1e-9);
+      assertEquals(read / RATE, time.terms().get(CostTerm.EXPERTS), 1e-9);
     }
   }
 
-  /** The engine reads 512 tokens at a time. */
+  /** The engine prefills 512 tokens at a time. */
   @Test
   void aPromptIsReadInPieces() {
     StepModel times = new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
@@ -116,27 +116,27 @@ class ServingStepTest {
     StepTime whole = time(EXPERTS, one);
     StepTime shared = time(EXPERTS, one.over(new Topology(4, 4, 4, 1)));
     assertEquals(
-        whole.terms().get(Term.KEYS_AND_VALUES) / 4,
-        shared.terms().get(Term.KEYS_AND_VALUES),
+        whole.terms().get(CostTerm.KEYS_AND_VALUES) / 4,
+        shared.terms().get(CostTerm.KEYS_AND_VALUES),
         1e-12);
-    assertTrue(shared.terms().get(Term.WEIGHTS) < whole.terms().get(Term.WEIGHTS));
+    assertTrue(shared.terms().get(CostTerm.WEIGHTS) < whole.terms().get(CostTerm.WEIGHTS));
     // Of two attentions, an MLP, and the MLP beside the experts.
     double bytes = 8 * 1024 * 2;
     double ring = 7e-6 + 6 * 0.69e-6 + 2 * bytes * 3 / 4 / 371e9;
-    assertEquals(4 * ring, shared.terms().get(Term.ALL_REDUCE), 1e-12);
-    assertTrue(shared.terms().get(Term.EXCHANGE) > 0);
+    assertEquals(4 * ring, shared.terms().get(CostTerm.ALL_REDUCE), 1e-12);
+    assertTrue(shared.terms().get(CostTerm.EXCHANGE) > 0);
   }
 
-  /** Of 64 ranks with an expert each, some have a token for it, as good as always. */
+  /** Of 64 ranks with one expert each, practically always some rank gets a token. */
   @Test
   void theFullestRankCounts() {
     StepTime time = time(EXPERTS, Work.decode(8, 0, DType.BFLOAT16).over(Topology.of(64)));
     double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4;
-    assertEquals(expert / RATE, time.terms().get(Term.EXPERTS), 1e-3 * expert / RATE);
-    assertEquals(1e-5, time.terms().get(Term.EXPERT_CALLS), 1e-8);
+    assertEquals(expert / RATE, time.terms().get(CostTerm.EXPERTS), 1e-3 * expert / RATE);
+    assertEquals(1e-5, time.terms().get(CostTerm.EXPERT_CALLS), 1e-8);
   }
 
-  /** The MLP beside the experts takes longer than rows need to come, and hides their way there. */
+  /** The MLP next to the experts takes longer than dispatch and hides it. */
   @Test
   void aResidualHidesTheWayThere() {
     Work work = Work.decode(8, 0, DType.BFLOAT16).over(Topology.of(8));
@@ -145,12 +145,13 @@ class ServingStepTest {
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
       StepTime hides = new StepModel(NODE, EFFICIENCY, overlapping).of(model, work);
       double beside = model.moeLayers().getFirst().costOverlapped(work).bytes() / RATE;
-      double there = waits.terms().get(Term.EXCHANGE) / 2;
+      double there = waits.terms().get(CostTerm.EXCHANGE) / 2;
       // The MLP's 8 h² and two coefficients of h, and the biases of 4 h and h, and 2.
       double bytes = 8.0 * 1024 * 1024 * 2 + (2 * 1024 + 5 * 1024 + 2) * 4;
       assertEquals(bytes / RATE, beside, 1e-12);
-      assertEquals(2 * there - Math.min(there, beside), hides.terms().get(Term.EXCHANGE), 1e-12);
-      assertEquals(waits.terms().get(Term.EXPERTS), hides.terms().get(Term.EXPERTS), 0);
+      assertEquals(
+          2 * there - Math.min(there, beside), hides.terms().get(CostTerm.EXCHANGE), 1e-12);
+      assertEquals(waits.terms().get(CostTerm.EXPERTS), hides.terms().get(CostTerm.EXPERTS), 0);
     }
   }
 
@@ -163,7 +164,7 @@ class ServingStepTest {
                 () -> {
                   StepModel times =
                       new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE.overlapping(2));
-                  new Serving(DENSE, times, DType.BFLOAT16, 8, 8);
+                  new ServingObjective(DENSE, times, DType.BFLOAT16, 8, 8);
                 })
             .getMessage();
     assertTrue(refusal.startsWith("the overlap is 2 parts; serving is planned with"), refusal);
@@ -180,14 +181,14 @@ class ServingStepTest {
       StepTime skewed = new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE, one).of(model, work);
       double flops = 2 * 64 * 4096 * 8.0 * 1024 * 1024;
       double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4;
-      assertEquals(expert / RATE, skewed.terms().get(Term.EXPERTS), 1e-12);
+      assertEquals(expert / RATE, skewed.terms().get(CostTerm.EXPERTS), 1e-12);
       double more =
-          skewed.terms().get(Term.COMPUTE) - time(EXPERTS, work).terms().get(Term.COMPUTE);
-      // Even, the fullest rank has about 1.04 of 4096 rows.
+          skewed.terms().get(CostTerm.COMPUTE) - time(EXPERTS, work).terms().get(CostTerm.COMPUTE);
+      // With even routes, the fullest rank has about 1.04 times 4096 rows.
       assertEquals(flops / PEAK * 63 / 64, more, 0.01 * more);
       // All rows of 56 ranks come to it from other nodes, and return.
       double far = 2 * 56 * 4096.0 * 1024 * 2 / NODE.far().bandwidth().value();
-      assertEquals(far, skewed.terms().get(Term.EXCHANGE), 0.05 * far);
+      assertEquals(far, skewed.terms().get(CostTerm.EXCHANGE), 0.05 * far);
     }
   }
 }

@@ -37,7 +37,7 @@ class SkewTest {
     assertArrayEquals(new double[] {1, 1}, new Skew.Zipf(2).chosen(0, 2, 2), 0);
   }
 
-  /** Against draws one after the other, without putting back. */
+  /** Compares with sequential sampling without replacement. */
   @Test
   void noTokenChoosesAnExpertTwice() {
     int experts = 16;
@@ -48,7 +48,7 @@ class SkewTest {
     double[] drawn = new double[experts];
     int runs = 5_000;
     for (int run = 0; run < runs; run++) {
-      // An exponential race: the first to arrive are drawn.
+      // An exponential race: the first k to arrive are chosen.
       double[] arrivals =
           IntStream.range(0, experts)
               .mapToDouble(i -> -Math.log(random.nextDouble()) / weights[i])
@@ -79,10 +79,11 @@ class SkewTest {
     // Were there three choices, 1.5 of them for the first: the others share the half.
     assertArrayEquals(new double[] {1, 1, 0.5, 0.5}, skew.chosen(1, 4, 3), 1e-12);
     String other = refusal(() -> skew.requireFits(ModelPresets.paper(1024, 2, 16, 64, 0, false)));
-    assertEquals(file + " has no counts of 64 experts in layer 1: it is of another model", other);
+    assertEquals(
+        file + " has no counts of 64 experts in layer 1: it belongs to another model", other);
     Files.writeString(file, "{\"model\": \"m\", \"layers\": [{\"layer\": 1, \"tokens\": [9, 0]}]}");
     assertEquals(
-        file + " has tokens of fewer than 2 experts in layer 1, but each token chooses as many",
+        file + " has tokens for fewer than 2 experts in layer 1, but each token chooses 2",
         refusal(() -> Skew.of(file.toString()).chosen(1, 2, 2)));
     Files.writeString(file, "{\"model\": \"m\", \"layers\": [{\"layer\": 1, \"tokens\": [0, 0]}]}");
     assertTrue(refusal(() -> Skew.of(file.toString())).contains("layer 1 has no tokens"));
@@ -108,9 +109,9 @@ class SkewTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "{}                      | expected \"layers\" with counts of each",
-        "[1]                     | expected \"layers\" with counts of each",
-        "{'layers':[]}           | expected \"layers\" with counts of each",
+        "{}                      | expected \"layers\" with counts",
+        "[1]                     | expected \"layers\" with counts",
+        "{'layers':[]}           | expected \"layers\" with counts",
         "{'layers':[{'layer':1.5,'tokens':[1]}]} | layers[0].layer: expected the index of a layer",
         "{'layers':[{'layer':1}]} | layers[0].tokens: expected a list of counts",
         "{'layers':[{'layer':1,'tokens':[1,1e400]}]} | layers[0].tokens[1]: expected a whole number",

@@ -14,8 +14,8 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Topology;
-import panamoe.plan.Search.Found;
-import panamoe.plan.Training.Checkpoints;
+import panamoe.plan.PlanSearch.Found;
+import panamoe.plan.TrainingObjective.Checkpoints;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -24,24 +24,25 @@ class TrainingSearchTest {
   private static final Efficiency EFFICIENCY =
       PaperTraining.fitted(Paper.fitted().efficiency()).efficiency();
 
-  private static Search search(String model, String cluster, int batch, Checkpoints checkpoints) {
+  private static PlanSearch search(
+      String model, String cluster, int batch, Checkpoints checkpoints) {
     return search(model, NamedModels.of(model), Cluster.of(cluster), batch, checkpoints);
   }
 
-  private static Search search(
-      String model, ModelConfig config, Cluster cards, int batch, Checkpoints checkpoints) {
+  private static PlanSearch search(
+      String model, ModelConfig config, Cluster devices, int batch, Checkpoints checkpoints) {
     RunConfig run =
         new RunConfig(config, NamedModels.training(config, 1000, batch, config.context()), 1);
-    StepModel times = new StepModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE);
-    return new Search(model, cards, new Training(run, times, checkpoints));
+    StepModel times = new StepModel(devices.node(), EFFICIENCY, Optimizations.PANAMOE);
+    return new PlanSearch(model, devices, new TrainingObjective(run, times, checkpoints));
   }
 
-  private static RunConfig run(Search search) {
-    return ((Training) search.objective()).run();
+  private static RunConfig run(PlanSearch search) {
+    return ((TrainingObjective) search.objective()).run();
   }
 
-  private static String tooSlow(Search search, double seconds) {
-    Found found = search.find();
+  private static String tooSlow(PlanSearch search, double seconds) {
+    Found found = search.find(_ -> {});
     return refusal(() -> search.within(seconds, found));
   }
 
@@ -50,9 +51,9 @@ class TrainingSearchTest {
   }
 
   @Test
-  void everyPlanFitsAndMoreCardsAreFaster() {
-    Search search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
-    Found found = search.find();
+  void everyPlanFitsAndMoreDevicesAreFaster() {
+    PlanSearch search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
+    Found found = search.find(_ -> {});
     List<Plan> front = found.front();
     assertTrue(front.size() > 1);
     for (Plan plan : front) {
@@ -64,10 +65,10 @@ class TrainingSearchTest {
       assertNull(plan.loss());
     }
     for (int i = 1; i < front.size(); i++) {
-      assertTrue(front.get(i).cards() > front.get(i - 1).cards());
+      assertTrue(front.get(i).devices() > front.get(i - 1).devices());
       assertTrue(front.get(i).days() < front.get(i - 1).days());
     }
-    for (Search.Misfit misfit : found.misfits()) {
+    for (PlanSearch.Misfit misfit : found.misfits()) {
       assertTrue(misfit.least().total() > search.objective().times().room());
     }
   }
@@ -75,11 +76,11 @@ class TrainingSearchTest {
   /** 864 steps of 10 s are a tenth of a day; failures take a quarter more. */
   @Test
   void daysAreThoseOfAllStepsAndFailures() {
-    StepTime time = StepTime.of(Term.TRAINING, Map.of(Term.FORWARD, 10.0), 0);
+    StepTime time = StepTime.of(CostTerm.TRAINING, Map.of(CostTerm.FORWARD, 10.0), 0);
     TrainConfig training = TrainConfig.of(864, 16, 2048);
     Plan without = plan(training, time, null);
     assertEquals(0.1, without.days(), 1e-12);
-    assertEquals(19.2, without.cardHours(), 1e-9);
+    assertEquals(19.2, without.deviceHours(), 1e-9);
     assertEquals(3276.8, without.tokensPerSecond(), 1e-9);
     FailureCost.Loss loss = new FailureCost.Loss(5, 95, 0.25);
     Plan failing = plan(training, time, loss);
@@ -92,14 +93,14 @@ class TrainingSearchTest {
         Topology.of(8), Strategy.AUTO, training.batch().tokens(), null, time, training, loss);
   }
 
-  /** Against all degrees, micro-batches and both recomputations on one node. */
+  /** Compares with all degrees, micro-batches and both recomputations on one node. */
   @Test
-  void nothingIsFasterOnTheSameCards() {
-    // A small micro-batch drops more routes, and so takes less time: not so here.
+  void nothingIsFasterOnTheSameDevices() {
+    // Dropless, because a small micro-batch that drops more routes takes less time.
     ModelConfig dropless = TrainingStepTest.dropless(NamedModels.of("350M+PR-MoE-32/64"));
-    Search search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
-    Plan best = search.find().fastest();
-    assertEquals(8, best.cards());
+    PlanSearch search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
+    Plan best = search.find(_ -> {}).fastest();
+    assertEquals(8, best.devices());
     for (int tensor : List.of(1, 2, 4, 8)) {
       for (int degree : List.of(1, 2, 4, 8)) {
         for (int micro : List.of(1, 2, 4)) {
@@ -124,7 +125,7 @@ class TrainingSearchTest {
     }
   }
 
-  private static double time(Search search, TrainConfig training, Topology topology) {
+  private static double time(PlanSearch search, TrainConfig training, Topology topology) {
     try (LanguageModel model = new LanguageModel(run(search).model())) {
       return search.objective().times().of(model, training, topology).seconds();
     }
@@ -132,35 +133,37 @@ class TrainingSearchTest {
 
   @Test
   void whatIsTooLargeIsNamedWithWhatWouldDo() {
-    String large = refusal(() -> search("8B+MoE-128", "dgx-a100-40:16", 64, null).find());
+    String large = refusal(() -> search("8B+MoE-128", "dgx-a100-40:16", 64, null).find(_ -> {}));
     assertTrue(
-        large.startsWith("8B+MoE-128 cannot be trained on dgx-a100-40:16: a card needs "), large);
+        large.startsWith("8B+MoE-128 cannot be trained on dgx-a100-40:16: a device needs "), large);
     assertTrue(
         large.contains(" GB are optimizer moments, and has room for 38.7 GB; it fits on"), large);
     String slow = tooSlow(search("350M", "dgx-a100:8", 64, null), 1e-6 * 86400);
     assertTrue(
         slow.startsWith("no plan on dgx-a100:8 takes at most 1.000e-06 days: the fastest"), slow);
-    assertTrue(slow.endsWith("more of these cards do not help, a larger --batch may"), slow);
+    assertTrue(slow.endsWith("more of these devices do not help, a larger --batch may"), slow);
     String later = tooSlow(search("350M", "dgx-a100:8", 512, null), 0.05 * 86400);
     assertTrue(later.contains("; dgx-a100:"), later);
   }
 
   @Test
-  void aBatchThatDoesNotDivideLeavesCardsOut() {
-    Found found = search("350M", "dgx-a100:8", 3, null).find();
+  void aBatchThatDoesNotDivideLeavesDevicesOut() {
+    Found found = search("350M", "dgx-a100:8", 3, null).find(_ -> {});
     // Three sequences divide among one data rank alone: up to eight tensor ranks.
     assertEquals(1, found.fastest().topology().dataDegree());
-    Found two = search("350M", "dgx-a100:16", 3, null).find();
-    assertEquals(16, two.misfits().getLast().cards());
+    Found two = search("350M", "dgx-a100:16", 3, null).find(_ -> {});
+    assertEquals(16, two.misfits().getLast().devices());
     assertNull(two.misfits().getLast().least());
   }
 
   @Test
   void failuresAreCounted() {
     FailureCost faults = new FailureCost(5000);
-    Plan best = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 0)).find().fastest();
-    Plan often = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find().fastest();
-    Plan never = search("350M", "dgx-a100:8", 64, null).find().fastest();
+    Plan best =
+        search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 0)).find(_ -> {}).fastest();
+    Plan often =
+        search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find(_ -> {}).fastest();
+    Plan never = search("350M", "dgx-a100:8", 64, null).find(_ -> {}).fastest();
     assertTrue(best.loss().share() > 0 && best.loss().share() < often.loss().share());
     assertTrue(never.days() < best.days());
     assertEquals(1, often.checkpointEvery());
@@ -171,7 +174,8 @@ class TrainingSearchTest {
   @Test
   void anInterruptEndsIt() {
     Thread.currentThread().interrupt();
-    assertThrows(CancellationException.class, search("350M", "dgx-a100:8", 64, null)::find);
+    assertThrows(
+        CancellationException.class, () -> search("350M", "dgx-a100:8", 64, null).find(_ -> {}));
     assertTrue(Thread.interrupted());
   }
 }

@@ -45,7 +45,7 @@ class TrainingStepTest {
     }
   }
 
-  /** The same model, which drops no route. */
+  /** The model without drops. */
   static ModelConfig dropless(ModelConfig config) {
     return config.withBlocks(
         config.blocks().stream()
@@ -65,7 +65,7 @@ class TrainingStepTest {
             .toList());
   }
 
-  private static double term(StepTime time, Term term) {
+  private static double term(StepTime time, CostTerm term) {
     return time.terms().get(term);
   }
 
@@ -74,20 +74,20 @@ class TrainingStepTest {
    * attention of a mean of 1024.5 keys, twice h each, two FLOPs for each.
    */
   @Test
-  void aDenseModelOnOneCard() {
+  void aDenseModelOnOneDevice() {
     StepTime time = time(DENSE, TRAINING, Topology.ONE);
     double tokens = 16 * 2048;
     double layers = 2 * tokens * (24.0 * 1024 * 1024 + 2 * 2 * 1024 * 1024.5);
     double head = 2 * tokens * 50257 * 1024;
-    assertEquals((layers + head) / PEAK, term(time, Term.FORWARD), 1e-3 * layers / PEAK);
-    assertEquals(2 * term(time, Term.FORWARD), term(time, Term.BACKWARD), 1e-12);
-    assertEquals(0, term(time, Term.RECOMPUTATION), 0);
-    assertEquals(0, term(time, Term.GRADIENTS), 0);
-    assertEquals(0, term(time, Term.EXCHANGE), 0);
+    assertEquals((layers + head) / PEAK, term(time, CostTerm.FORWARD), 1e-3 * layers / PEAK);
+    assertEquals(2 * term(time, CostTerm.FORWARD), term(time, CostTerm.BACKWARD), 1e-12);
+    assertEquals(0, term(time, CostTerm.RECOMPUTATION), 0);
+    assertEquals(0, term(time, CostTerm.GRADIENTS), 0);
+    assertEquals(0, term(time, CostTerm.EXCHANGE), 0);
     StepTime again = time(DENSE, TRAINING.withRecompute(true), Topology.ONE);
-    // The head is not computed again.
-    assertEquals(layers / PEAK, term(again, Term.RECOMPUTATION), 1e-3 * layers / PEAK);
-    assertEquals(term(time, Term.BACKWARD), term(again, Term.BACKWARD), 1e-12);
+    // The head is not recomputed.
+    assertEquals(layers / PEAK, term(again, CostTerm.RECOMPUTATION), 1e-3 * layers / PEAK);
+    assertEquals(term(time, CostTerm.BACKWARD), term(again, CostTerm.BACKWARD), 1e-12);
   }
 
   /** 8 x 4 bytes of each parameter, and 6 for the BFLOAT16 copies of matrices and tables. */
@@ -97,11 +97,11 @@ class TrainingStepTest {
     double vectors = 2 * (13.0 * 1024) + 2 * 1024;
     double bytes = 32 * (matrices + vectors) + 6 * matrices;
     StepTime time = time(DENSE, TRAINING, Topology.ONE);
-    assertEquals(bytes / RATE, term(time, Term.OPTIMIZER), 1e-9);
-    // Replicas share moments; each makes its own copies.
+    assertEquals(bytes / RATE, term(time, CostTerm.OPTIMIZER), 1e-9);
+    // Replicas share moments; each writes its own BFLOAT16 copies.
     StepTime four = time(DENSE, TRAINING, new Topology(4, 1, 1, 1));
     double shared = 32 * (matrices + vectors) / 4 + 6 * matrices;
-    assertEquals(shared / RATE, term(four, Term.OPTIMIZER), 1e-9);
+    assertEquals(shared / RATE, term(four, CostTerm.OPTIMIZER), 1e-9);
   }
 
   @Test
@@ -120,12 +120,12 @@ class TrainingStepTest {
     double beside = 2 * 2 * 0.5 + kept * 1e-9;
     double without = time(DENSE, two, Topology.ONE).seconds();
     assertEquals(without + beside, time.seconds(), 1e-9 * time.seconds());
-    // The layers' part of the forward is computed again.
+    // The layers' part of the forward is recomputed.
     double again = time(times, DENSE, two.withRecompute(true), Topology.ONE).seconds();
     assertTrue(again - time.seconds() > 2 * 2 * 0.5 / 3);
   }
 
-  /** Rows of experts are copies, not results of a layer. */
+  /** Rows sorted by expert are copies, not activations. */
   @Test
   void rowsByExpertAreNoActivations() {
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
@@ -142,9 +142,9 @@ class TrainingStepTest {
     Topology topology = Topology.of(8);
     StepTime one = time(EXPERTS, TRAINING, topology);
     StepTime two = time(EXPERTS, TRAINING.with(new TrainConfig.Batch(16, 2048, 2)), topology);
-    assertEquals(term(one, Term.FORWARD), term(two, Term.FORWARD), 1e-2 * one.seconds());
-    assertEquals(term(one, Term.GRADIENTS), term(two, Term.GRADIENTS), 0);
-    assertTrue(term(two, Term.EXCHANGE) > term(one, Term.EXCHANGE));
+    assertEquals(term(one, CostTerm.FORWARD), term(two, CostTerm.FORWARD), 1e-2 * one.seconds());
+    assertEquals(term(one, CostTerm.GRADIENTS), term(two, CostTerm.GRADIENTS), 0);
+    assertTrue(term(two, CostTerm.EXCHANGE) > term(one, CostTerm.EXCHANGE));
   }
 
   /** Eight ranks of one node: 7 peers, and 7/8 of the rows of 2 x 2048 tokens that are kept. */
@@ -153,9 +153,9 @@ class TrainingStepTest {
     StepTime time = time(EXPERTS, TRAINING, Topology.of(8));
     double kept = 1 - time.dropped();
     double way = 7e-6 + 7 * 0.69e-6 + kept * 4096 * 1024 * 2 * 7 / 8 / 240e9;
-    assertEquals(4 * way, term(time, Term.EXCHANGE), 1e-9);
+    assertEquals(4 * way, term(time, CostTerm.EXCHANGE), 1e-9);
     StepTime again = time(EXPERTS, TRAINING.withRecompute(true), Topology.of(8));
-    assertEquals(6 * way, term(again, Term.EXCHANGE), 1e-9);
+    assertEquals(6 * way, term(again, CostTerm.EXCHANGE), 1e-9);
     // Capacity 512 of 4096 / 8 expected: a normal distribution loses 0.4 of its deviation of 21.2.
     assertEquals(0.399 * 21.17 / 512, time.dropped(), 1e-4);
   }
@@ -169,9 +169,9 @@ class TrainingStepTest {
     // 1 of 1 + 1/2 + ... + 1/8 = 761/280 of all tokens.
     double hottest = 16 * 2048 * 280 / 761.0;
     double late = 6 * 8.0 * 1024 * 1024 * (hottest - 4096) / PEAK;
-    assertEquals(late, term(time, Term.IMBALANCE), 1e-3 * late);
+    assertEquals(late, term(time, CostTerm.IMBALANCE), 1e-3 * late);
     assertEquals(0, time.dropped(), 1e-12);
-    double even = term(time(dropless, TRAINING, Topology.of(8)), Term.IMBALANCE);
+    double even = term(time(dropless, TRAINING, Topology.of(8)), CostTerm.IMBALANCE);
     assertTrue(even < 0.02 * late && even > 0);
   }
 
@@ -183,7 +183,7 @@ class TrainingStepTest {
     Ring everyone = new Ring(NODE, 32, 8);
     Ring two = new Ring(NODE, 2, 1);
     double bytes = 1 << 20;
-    // Eight network cards of 22 GB/s each are 176 GB/s, less than the node's own 240.
+    // Eight NICs of 22 GB/s each are 176 GB/s, less than the node's own 240.
     double all = 14e-6 + 3 * 2e-6 + 28 * 0.69e-6 + bytes * 31 / 32 / 176e9;
     assertEquals(all, everyone.seconds(1, bytes), 1e-12);
     double pair = 14e-6 + 2e-6 + bytes / 2 / 22e9;
@@ -216,8 +216,8 @@ class TrainingStepTest {
     StepTime time = time(DENSE, TRAINING, new Topology(4, 1, 4, 1));
     double bytes = 16 * 2048 * 1024 * 2.0;
     double sum = 7e-6 + 6 * 0.69e-6 + 2 * bytes * 3 / 4 / 240e9;
-    // Behind attention and MLP of two layers, forward and backward.
-    assertEquals(8 * sum, term(time, Term.ALL_REDUCE), 1e-9);
+    // After attention and MLP of two layers, forward and backward.
+    assertEquals(8 * sum, term(time, CostTerm.ALL_REDUCE), 1e-9);
   }
 
   @Test
@@ -228,7 +228,7 @@ class TrainingStepTest {
     assertEquals(0, both.get(1).error(), 0.2);
     assertEquals(5.31, training.faster(each -> each.point().samples()), 0.01);
     assertTrue(training.faster(PaperTraining.Prediction::samples) > 4);
-    // 6 x 6.66e9 FLOPs a token at 8960 tokens/s and card are 0.14 of the peak, without attention
+    // 6 x 6.66e9 FLOPs a token at 8960 tokens/s and device are 0.14 of the peak, without attention
     // and recomputation: at least a third more with these.
     double share = training.efficiency().flops().value();
     assertTrue(share > 0.14 * 4 / 3 && share < 0.25, "" + share);

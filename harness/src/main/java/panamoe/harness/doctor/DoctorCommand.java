@@ -27,7 +27,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  panamoe doctor",
       "  panamoe doctor --json",
       "",
-      "Marks: ok is there, -- is missing but not needed, !! is missing and needed."
+      "Marks: ok: found; --: missing, optional; !!: missing, required."
     })
 public final class DoctorCommand implements Subcommand {
   @Spec private CommandSpec spec;

@@ -5,25 +5,24 @@ import panamoe.io.Words;
 import picocli.CommandLine.Help.Ansi;
 
 /**
- * One result of the doctor.
+ * One line of the report of {@code panamoe doctor}.
  *
- * @param topic what was looked for
- * @param found what was found; null if it is missing
- * @param required whether Panamoe cannot be built or run without it
- * @param advice what to do; null if nothing is to be done
+ * @param topic what was checked
+ * @param found what was found; null if missing
+ * @param required true if Panamoe cannot be built or run without it
+ * @param advice what to do; null for nothing
  */
 record Finding(String topic, String found, boolean required, String advice) {
-  /** A requirement to build or run Panamoe, with advice for the case that it is missing. */
+  /** A requirement to build or run Panamoe; {@code advice} applies if it is missing. */
   static Finding needed(String topic, Optional<String> found, String advice) {
     return new Finding(topic, found.orElse(null), true, found.isPresent() ? null : advice);
   }
 
-  /** Something that Panamoe can use, with advice for the case that it is missing. */
+  /** Something that Panamoe can use; {@code advice} applies if it is missing. */
   static Finding optional(String topic, Optional<String> found, String advice) {
     return new Finding(topic, found.orElse(null), false, found.isPresent() ? null : advice);
   }
 
-  /** A fact about the machine. */
   static Finding fact(String topic, String found) {
     return new Finding(topic, found, false, null);
   }
@@ -40,7 +39,7 @@ record Finding(String topic, String found, boolean required, String advice) {
   /**
    * One line of the table, and a second line for the advice.
    *
-   * @param terminal shows marks in colours, if it can
+   * @param terminal colours of the marks
    */
   String describe(Ansi terminal) {
     String mark = fatal() ? "@|red !!|@" : found == null ? "@|yellow --|@" : "@|green ok|@";

@@ -11,9 +11,7 @@ import panamoe.bindings.NvrtcLibrary;
 import panamoe.io.Count;
 import panamoe.io.Words;
 
-/**
- * Checks the processor, the memory, the JDK, and the programs that Panamoe builds with or can use.
- */
+/** Checks the processor, the memory, the JDK, and the programs that Panamoe needs or can use. */
 final class MachineCheck {
   private static final List<String> FEATURES =
       List.of("sse2", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16");
@@ -43,7 +41,7 @@ final class MachineCheck {
     return known.isEmpty() ? "" : " (" + known + ")";
   }
 
-  /** What the processor can do, in the kernel's words. */
+  /** The processor's flags by the kernel's names. */
   static List<String> flags() {
     String flags = SystemFile.find("/proc/cpuinfo", Pattern.compile("flags\\s*: (.*)")).orElse("");
     return List.of(flags.split(" "));
@@ -55,8 +53,7 @@ final class MachineCheck {
     Optional<String> available =
         SystemFile.find("/proc/meminfo", Pattern.compile("MemAvailable:\\s+(\\d+) kB"));
     if (total.isEmpty() || available.isEmpty()) {
-      return Finding.optional(
-          "memory", Optional.empty(), "the kernel does not say in /proc/meminfo");
+      return Finding.optional("memory", Optional.empty(), "/proc/meminfo does not list it");
     }
     return Finding.fact(
         "memory", Words.of("%.1f GiB, %.1f GiB available", gibibytes(total), gibibytes(available)));
@@ -92,7 +89,7 @@ final class MachineCheck {
         Finding.optional(
             "oneDNN",
             library("libdnnl-dev", "dnnl.hpp"),
-            "for benchmarks beside it: apt-get install libdnnl-dev"));
+            "for benchmarks against it: apt-get install libdnnl-dev"));
   }
 
   private static String install(String debianPackage) {
@@ -110,7 +107,7 @@ final class MachineCheck {
             version("nvcc", "--version"),
             "for an NVIDIA GPU: install the CUDA toolkit"),
         nvrtc(),
-        Finding.optional("GPU", gpu(), "none needed: the CPU computes"));
+        Finding.optional("GPU", gpu(), "not needed: Panamoe runs on the CPU"));
   }
 
   private static Finding nvrtc() {
@@ -124,7 +121,7 @@ final class MachineCheck {
     }
   }
 
-  /** The first NVIDIA card that the driver lists. */
+  /** The first NVIDIA GPU that the driver lists. */
   static Optional<String> gpu() {
     return Tool.ask(
         Pattern.compile("(\\S.*)"),
@@ -133,7 +130,6 @@ final class MachineCheck {
         "--format=csv,noheader");
   }
 
-  /** A program's name and version. */
   private static Optional<String> version(String... command) {
     return Tool.ask(VERSION, command).map(version -> command[0] + " " + version);
   }

@@ -17,12 +17,12 @@ final class NativeCheck {
 
   static List<Finding> findings() {
     if (!NativeLibrary.isAvailable()) {
-      // The first line of the message, without the list of searched places.
+      // The first line of the message, without the list of searched paths.
       String message = NativeLibrary.unavailabilityCause().orElseThrow().getMessage();
       String reason = message.lines().findFirst().orElseThrow().replaceFirst("\\. Tried:$", "");
       return List.of(
           Finding.needed(
-              "native library", Optional.empty(), reason + "; ./panamoe build makes it"));
+              "native library", Optional.empty(), reason + "; ./panamoe build builds it"));
     }
     String library =
         Words.of("%s, ABI version %d", NativeLibrary.file().orElseThrow(), Moe.moe_abi_version());
@@ -30,11 +30,11 @@ final class NativeCheck {
       return List.of(
           Finding.needed("native library", Optional.of(library), null),
           simd(cpu.deviceInfo()),
-          card());
+          gpu());
     }
   }
 
-  private static Finding card() {
+  private static Finding gpu() {
     try (NativeBackend cuda = NativeBackend.open("cuda", 0)) {
       DeviceInfo info = cuda.deviceInfo();
       return Finding.fact(
@@ -51,16 +51,16 @@ final class NativeCheck {
     }
   }
 
-  /** The library's message helps only users with a card and the CUDA backend. */
+  /** The library's own message helps only users with a GPU and the CUDA backend. */
   private static String cudaAdvice(NativeException refused) {
     if (MachineCheck.gpu().isEmpty()) {
-      return "none needed: this machine has no NVIDIA card";
+      return "not needed: this machine has no NVIDIA GPU";
     }
     Path backend =
         NativeLibrary.file().orElseThrow().resolveSibling(System.mapLibraryName("panamoe_cuda"));
     return Files.exists(backend)
-        ? "the card cannot be used: " + refused.reason()
-        : "not built for this machine's card: any command with --device cuda builds it, with the CUDA toolkit";
+        ? "the GPU cannot be used: " + refused.reason()
+        : "not built for this machine's GPU: any command with --device cuda builds it, with the CUDA toolkit";
   }
 
   private static Finding simd(DeviceInfo info) {
@@ -75,7 +75,10 @@ final class NativeCheck {
                 : "by way of float32" + missing(MachineCheck.flags())));
   }
 
-  /** Why flags that promise such products give none: Highway takes avx512_bf16 on AMD only. */
+  /**
+   * Explains missing bfloat16 products despite the processor's flags: Highway uses avx512_bf16 on
+   * AMD only.
+   */
   static String missing(List<String> flags) {
     return flags.contains("avx512_bf16") && !flags.contains("amx_bf16")
         ? ", as the processor has no amx_bf16 (avx512_bf16 is used on AMD only)"

@@ -21,7 +21,7 @@ public final class SystemFile {
     }
   }
 
-  /** The processor's name; where the kernel tells none, its architecture. */
+  /** The processor's model name; its architecture if the kernel has no name. */
   public static String processor() {
     return find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
         .orElse(System.getProperty("os.arch"));

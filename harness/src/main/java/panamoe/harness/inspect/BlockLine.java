@@ -16,7 +16,7 @@ import panamoe.config.RotaryScaling;
 import panamoe.io.Count;
 import panamoe.io.Words;
 
-/** What stands in a block, in one line; what is usual, such as a causal mask, is not said. */
+/** One line about a block. Usual properties, such as a causal mask, are left out. */
 final class BlockLine {
   private BlockLine() {}
 
@@ -114,11 +114,11 @@ final class BlockLine {
     }
     parts.add(lower(gate.capacity().policy()).replace('_', ' '));
     if (moe.residual() != null) {
-      parts.add("beside a fixed MLP " + moe.residual().inner());
+      parts.add("plus a fixed MLP " + moe.residual().inner());
     }
     if (moe.shared() != null) {
       String gated = moe.shared().gated() ? "gated " : "";
-      parts.add("beside a " + gated + "shared expert of " + moe.shared().inner());
+      parts.add("plus a " + gated + "shared expert of " + moe.shared().inner());
     }
   }
 

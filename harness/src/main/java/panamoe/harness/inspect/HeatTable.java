@@ -9,7 +9,7 @@ import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.open.ExpertHeat;
 
-/** How often rows chose each expert, a line for each MoE layer. */
+/** How often tokens chose each expert, one line per MoE layer. */
 final class HeatTable {
   private static final int HOTTEST = 8;
 

@@ -25,13 +25,12 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** {@code panamoe inspect}. */
 @Command(
     name = "inspect",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, and of the weights only what files hold.",
+        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration and file headers, no weights.",
     footer = {
       "",
       "Examples:",
@@ -53,14 +52,14 @@ public final class InspectCommand implements Subcommand {
   @Option(
       names = "--memory",
       description =
-          "Predict the memory of training, by kind; for a released model that of writing a text of its context.")
+          "Predict the memory of training, by kind; for a released model that of generating one sequence of its context.")
   private boolean memory;
 
   @Option(
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "With --memory: that of writing a text, with experts' matrices in int8, int4, stored or none. Default: what generate takes on a CPU.")
+          "With --memory: that of generating, with experts' matrices in int8, int4, stored or none. Default: that of generate on a CPU.")
   private Quantization quantize;
 
   @Option(
@@ -77,13 +76,13 @@ public final class InspectCommand implements Subcommand {
       names = "--expert-cache",
       paramLabel = "DIR",
       description =
-          "With --heat: where servers kept it. Default: panamoe/experts in the user's cache folder.")
+          "With --heat: the servers' folder. Default: panamoe/experts in the user's cache folder.")
   private Path kept;
 
   @Option(names = "--verify", description = "Compare the checksum of every file with the manifest.")
   private boolean verify;
 
-  @Option(names = "--json", description = "Print the result as JSON, of several one object a line.")
+  @Option(names = "--json", description = "Print JSON, one object per line.")
   private boolean json;
 
   @Override

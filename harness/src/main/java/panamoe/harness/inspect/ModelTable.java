@@ -33,11 +33,11 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * A model's sizes.
  *
- * @param source its checkpoint or folder, or the file of its configuration
+ * @param source checkpoint, folder or configuration file
  * @param step of the checkpoint; null for others
- * @param training null for a released or a quantized model, and one that a framework trained
- * @param parameters numbers of them
- * @param token cost of generating the last token of a full context, in {@link #dtype}
+ * @param training null for a released, quantized or externally trained model
+ * @param parameters counts by part
+ * @param token cost to generate the last token of a full context, in {@link #dtype}
  */
 public record ModelTable(
     Path source,
@@ -46,14 +46,14 @@ public record ModelTable(
     TrainConfig training,
     ParameterCounts parameters,
     Cost token) {
-  /** Of a run's configuration, without a checkpoint. */
+  /** The table of a run's configuration, without a checkpoint. */
   static ModelTable ofConfig(Path file) {
     RunConfig config = RunConfig.read(file);
     return of(file, null, config.model(), config.training());
   }
 
   /**
-   * Of a run's folder or a checkpoint.
+   * The table of a run's folder or a checkpoint.
    *
    * @param verify whether to compare the checksum of every file with the manifest
    */
@@ -92,7 +92,7 @@ public record ModelTable(
     }
   }
 
-  /** The dtype of training; BFLOAT16 where there was none. */
+  /** The dtype of training; BFLOAT16 without training settings. */
   DType dtype() {
     return dtype(training);
   }
@@ -102,8 +102,8 @@ public record ModelTable(
   }
 
   /**
-   * The memory of training, by kind; of writing a text for a released model, or with experts in
-   * blocks.
+   * Predicted memory by kind: of training; of generation for a released model or with {@code
+   * quantize}.
    *
    * @param quantize may be null
    */
@@ -111,7 +111,7 @@ public record ModelTable(
     return writes(quantize) ? writing(quantize) : MemoryForecast.of(config, training, Topology.ONE);
   }
 
-  /** The memory of writing or of training, as a table. */
+  /** The memory of generation or of training, as a table. */
   String memoryText(Quantization quantize) {
     String dtype = writes(quantize) ? " " + dtype().name().toLowerCase(Locale.ROOT) : "";
     return memory(quantize).toText("memory" + dtype);
@@ -183,7 +183,7 @@ public record ModelTable(
     return step != null ? "checkpoint" : training == null ? "released" : "config";
   }
 
-  /** Layers that are alike share a line. */
+  /** Equal layers share a line. */
   private static void layers(StringBuilder text, List<BlockConfig> blocks, List<Long> parameters) {
     List<String> lines =
         IntStream.range(0, blocks.size())

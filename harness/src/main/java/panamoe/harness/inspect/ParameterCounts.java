@@ -10,19 +10,22 @@ import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
 
 /**
- * Numbers of a model's parameters.
+ * Parameter counts of a model.
  *
- * @param layers by layer
- * @param encoderLayers the same of an encoder; empty without one
- * @param parts by part
- * @param activated that one token uses: all except unused experts'
+ * @param layers count per layer
+ * @param encoderLayers count per encoder layer; empty without an encoder
+ * @param parts count per part
+ * @param activated parameters that one token uses: all except those of unused experts
  */
 public record ParameterCounts(
     List<Long> layers, List<Long> encoderLayers, Map<Parameter.Part, Long> parts, long activated) {
   private static final String LAYERS = "layers.";
   private static final String ENCODER = "encoder.layers.";
 
-  /** Counts those of a model that one rank holds whole; it needs no memory. */
+  /**
+   * Counts the parameters of a model that one rank holds whole. The model needs no allocated
+   * weights.
+   */
   public static ParameterCounts of(LanguageModel model) {
     ModelConfig config = model.config();
     List<BlockConfig> encoder = config.encoder() == null ? List.of() : config.encoder().blocks();

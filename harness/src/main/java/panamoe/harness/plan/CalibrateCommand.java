@@ -13,14 +13,13 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe plan calibrate}. */
 @Command(
     name = "calibrate",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Measures this machine, about half a minute, and prints it as a cluster for --cluster: what each of several ranks reaches while all work.",
-      "Without --ranks there is one for each processor, and one on a card."
+      "Measures this machine in about half a minute and prints it as a cluster file for --cluster: the rates of each rank while all ranks work.",
+      "Without --ranks it measures one rank per processor, or one on a GPU."
     },
     footer = {"", "Example:", "  panamoe plan calibrate --out own.json"})
 final class CalibrateCommand implements Callable<Integer> {
@@ -31,7 +30,7 @@ final class CalibrateCommand implements Callable<Integer> {
   @Option(
       names = {"-o", "--out"},
       paramLabel = "FILE",
-      description = "Write the cluster there; a file of that name must not exist.")
+      description = "Write the cluster to this file, which must not exist.")
   private Path out;
 
   @Override
@@ -46,13 +45,14 @@ final class CalibrateCommand implements Callable<Integer> {
             (all, backend, _) -> {
               try (PartBar bar = PartBar.onStandardError("measuring");
                   Calibration calibration =
-                      new Calibration(all, backend, options.dtype(), Steps.ALL)) {
+                      new Calibration(all, backend, options.dtype(), MeasuredSteps.ALL)) {
                 DoubleConsumer progress = all.first() ? bar : _ -> {};
                 calibration.warmUp(progress);
                 return calibration.measure(ROUNDS, progress);
               }
             });
     if (cluster != null) {
+      ClusterOption.warnOfBounds(cluster, options.shared.err());
       String text = ConfigJson.text(cluster);
       if (out == null) {
         options.shared.out().print(text);
@@ -63,7 +63,7 @@ final class CalibrateCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** A card is measured by one rank. */
+  /** One rank measures a GPU. */
   private int usual() {
     return switch (options.shared.device()) {
       case CUDA, SIMT, REFERENCE -> 1;

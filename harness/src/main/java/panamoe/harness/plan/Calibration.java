@@ -13,6 +13,7 @@ import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.probe.Ceilings;
 import panamoe.harness.probe.Roofline;
 import panamoe.io.Count;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.plan.Cluster;
@@ -23,8 +24,8 @@ import panamoe.plan.Node;
 import panamoe.tensor.DType;
 
 /**
- * Measures the ranks of a run as the cards of a cluster: each has its share of the machine while
- * all of them work. All ranks open it, measure and close it together.
+ * Measures the ranks of a run as the devices of a cluster: each rank's share of the machine while
+ * all of them work. Constructor, measurement and close are collective.
  */
 final class Calibration implements AutoCloseable {
   private static final double PART_OF_RATES = 0.2;
@@ -32,37 +33,35 @@ final class Calibration implements AutoCloseable {
   private final Ranks ranks;
   private final Backend backend;
   private final int onNode;
-  private final Roofline yardstick; // null on ranks that have no processor of their own
+  private final Roofline roofline; // null on ranks that have no processor of their own
   private final MeasuredModels models;
   private final MeasuredCosts serving;
   private final MeasuredCosts training;
 
   /**
-   * @param dtype of the steps that are timed
-   * @param steps that are timed; the cluster has no efficiency of others
+   * @param dtype of the timed steps
+   * @param steps to time; the cluster gets no efficiency of others
    * @throws IllegalArgumentException if the device's ceilings cannot be measured
    */
-  Calibration(Ranks ranks, Backend backend, DType dtype, Steps steps) throws IOException {
+  Calibration(Ranks ranks, Backend backend, DType dtype, MeasuredSteps steps) throws IOException {
     this.ranks = ranks;
     this.backend = backend;
     Communicator world = ranks.world();
     int nodes = (int) LongStream.of(world.allGather(world.node())).distinct().count();
     this.onNode = world.size() / nodes;
-    if (world.size() % nodes != 0) {
-      throw new IllegalArgumentException(
-          Count.of(world.size(), "rank") + " are not equally many on each of " + nodes + " nodes");
-    }
-    if (!backend.name().equals("cpu") && world.size() > 1) {
-      throw new IllegalArgumentException(
-          "--device " + backend.name() + " is measured by one rank, and the processors by several");
-    }
+    Require.that(
+        world.size() % nodes == 0, "%s ranks are not evenly on %s nodes", world.size(), nodes);
+    Require.that(
+        backend.name().equals("cpu") || world.size() == 1,
+        "--device %s is measured by one rank; only the CPU is measured by several",
+        backend.name());
     this.models = new MeasuredModels(ranks, backend, dtype);
     this.serving = steps.serve() ? MeasuredCosts.ofServing(models) : MeasuredCosts.NONE;
     this.training = steps.train() ? MeasuredCosts.ofTraining(models) : MeasuredCosts.NONE;
-    this.yardstick = yardstick(); // without memory so far, models need no closing if it fails
+    this.roofline = roofline(); // models hold no memory yet, so they need no close if this fails
   }
 
-  private Roofline yardstick() throws IOException {
+  private Roofline roofline() throws IOException {
     int threads = Runtime.getRuntime().availableProcessors();
     if (ranks.world().rank() % onNode >= threads) {
       return null;
@@ -71,23 +70,21 @@ final class Calibration implements AutoCloseable {
     if (found.highest() == null) {
       throw new IllegalArgumentException(
           Roofline.known(backend.name())
-              ? "the program that measures ceilings is not built: panamoe build"
+              ? "the program that measures ceilings is missing: run panamoe build"
               : "--device " + backend.name() + " has no ceilings that could be measured");
     }
     return found;
   }
 
-  /** Lets Java compile what is then measured. */
   void warmUp(DoubleConsumer progress) throws InterruptedException {
     Probe.medians(probes(), 1, _ -> progress.accept(0));
   }
 
   /**
-   * Measures.
+   * * Measures the cluster. * * @param rounds of steps; the median counts
    *
-   * @param rounds of steps, whose median counts
-   * @param progress is told which part is done, 0 to 1
-   * @return the cluster; null but on rank 0
+   * @param progress receives the part that is done, 0 to 1
+   * @return the cluster on rank 0, null on other ranks
    */
   Cluster measure(int rounds, DoubleConsumer progress) throws IOException, InterruptedException {
     Node node = node();
@@ -111,11 +108,7 @@ final class Calibration implements AutoCloseable {
     return Stream.of(serving, training).flatMap(costs -> costs.probes().stream()).toList();
   }
 
-  /**
-   * This machine.
-   *
-   * @param device that ranks compute on
-   */
+  /** * Describes this machine. * @param device that ranks compute on */
   static Machine here(String device) {
     return new Machine(
         SystemFile.find("/proc/sys/kernel/hostname", Pattern.compile("(\\S+)")).orElse("unnamed"),
@@ -125,19 +118,19 @@ final class Calibration implements AutoCloseable {
   }
 
   private Node node() throws IOException {
-    Ceilings mine = yardstick == null ? null : yardstick.now();
+    Ceilings mine = roofline == null ? null : roofline.now();
     Constant bandwidth =
         rate(mine == null ? 0 : mine.readGbytesPerS(), "bytes/s", "reads of memory");
     Constant float32 = rate(mine == null ? 0 : mine.fmaF32Gflops(), "FLOP/s", "float32");
     Constant bfloat16 = rate(mine == null ? 0 : mine.dotBf16Gflops(), "FLOP/s", "bfloat16");
-    Links links = Links.measure(ranks.world(), backend, bandwidth);
+    NodeLinks links = NodeLinks.measure(ranks.world(), backend, bandwidth);
     return new Node(
         here(backend.name()).name() + "-" + backend.name(),
         onNode,
         Kind.MEASURED.of(
             Math.max(1, backend.memoryAvailable() / onNode),
             "bytes",
-            "was free on the device, a part for each of " + Count.of(onNode, "rank")),
+            "free memory of the device over " + Count.of(onNode, "rank")),
         bandwidth,
         new Node.Flops(float32, bfloat16),
         links.near(),
@@ -145,21 +138,21 @@ final class Calibration implements AutoCloseable {
         links.copy());
   }
 
-  /** A rank's part of what all ranks that have a processor reach together. */
+  /** A rank's share of the rate that all measuring ranks reach together. */
   private Constant rate(double billions, String unit, String what) {
     int size = ranks.world().size();
     return Kind.MEASURED.of(
         1e9 * ranks.world().allReduce(billions) / size,
         unit,
         Words.of(
-            "%s, a part of what %s reach at a time (bench's ceilings)",
+            "%s, the share of each of %s that run at the same time (ceilings of bench)",
             what, Count.of(size, "rank")));
   }
 
   @Override
   public void close() {
-    if (yardstick != null) {
-      yardstick.close();
+    if (roofline != null) {
+      roofline.close();
     }
     models.close();
   }

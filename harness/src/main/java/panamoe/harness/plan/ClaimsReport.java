@@ -11,17 +11,17 @@ import panamoe.plan.PaperClaims.Throughput;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The part of {@code plan paper} behind the latencies. */
+/** The claims of {@code plan paper}, after its latencies. */
 final class ClaimsReport {
   private static final List<Column<Throughput>> SCALING =
       List.of(
-          Column.ofWords("tokens/s of a card", each -> "1.3B+MoE-128@" + each.cards()),
+          Column.ofWords("tokens/s of a GPU", each -> "1.3B+MoE-128@" + each.gpus()),
           Column.of("paper", "%.0f", Throughput::published),
           Column.of("model", "%.0f", Throughput::predicted));
 
   private static final List<Column<Speedup>> SPEEDUPS =
       List.of(
-          Column.ofWords("model@cards", each -> each.point().name()),
+          Column.ofWords("model@GPUs", each -> each.point().name()),
           Column.of("paper", "%.1f", each -> 1e3 * each.published()),
           Column.of("model", "%.1f", each -> 1e3 * each.stages().getFirst().seconds()),
           Column.of("times", "%.1f", Speedup::publishedTimes),
@@ -34,7 +34,7 @@ final class ClaimsReport {
 
   private static final List<Column<Dense>> DENSE =
       List.of(
-          Column.ofWords("dense, PyTorch", each -> each.dense() + "@" + each.denseCards()),
+          Column.ofWords("dense, PyTorch", each -> each.dense() + "@" + each.denseGpus()),
           Column.ofWords("MoE", each -> each.moe().name()),
           Column.of("faster", "%.1f", Dense::faster),
           Column.of("model", "%.1f", Dense::predictedFaster),
@@ -49,7 +49,7 @@ final class ClaimsReport {
     for (Throughput each : claims.scaling()) {
       json.withArray("scaling")
           .addObject()
-          .put("cards", each.cards())
+          .put("cards", each.gpus())
           .put("published_tokens_per_s_and_card", each.published())
           .put("predicted_tokens_per_s_and_card", each.predicted());
     }
@@ -73,7 +73,7 @@ final class ClaimsReport {
     for (Dense each : claims.dense()) {
       json.withArray("dense")
           .addObject()
-          .put("dense", each.dense() + "@" + each.denseCards())
+          .put("dense", each.dense() + "@" + each.denseGpus())
           .put("moe", each.moe().name())
           .put("published_faster", each.faster())
           .put("predicted_faster", each.predictedFaster())
@@ -86,24 +86,24 @@ final class ClaimsReport {
     List<Throughput> scaling = claims.scaling();
     Throughput least = scaling.getFirst();
     Throughput most = scaling.getLast();
-    double cards = (double) most.cards() / least.cards();
+    double gpus = (double) most.gpus() / least.gpus();
     return PlanReport.text(
         List.of(
             new Table<>(SCALING, scaling).text(),
             Words.of(
-                "%.0f times the cards write %.1f times the tokens in the paper, %.1f times by the model.",
-                cards,
-                cards * most.published() / least.published(),
-                cards * most.predicted() / least.predicted()),
+                "With %.0f times the GPUs, throughput is %.1f times as high in the paper, %.1f times by the model.",
+                gpus,
+                gpus * most.published() / least.published(),
+                gpus * most.predicted() / least.predicted()),
             "",
-            "The paper's system beside PyTorch, and the share of the published speed-up (as a product",
-            "of factors) that each optimization is by the model, one on top of the other:",
+            "The paper's system against PyTorch, and the share of the published speedup (on a log scale)",
+            "that the model attributes to each optimization, added one after the other:",
             new Table<>(SPEEDUPS, claims.speedups()).text(),
             "",
             new Table<>(DENSE, claims.dense()).text()));
   }
 
-  /** The share of a published speed-up that an optimization is, by the model. */
+  /** The share of a published speedup that the model attributes to an optimization. */
   private static Column<Speedup> share(String heading, int stage) {
     return Column.of(
         heading,

@@ -13,15 +13,14 @@ import panamoe.train.RunConfig;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** The model of {@code plan} and {@code twin}, of which no weights are needed. */
+/** The model of {@code plan} and {@code twin}, whose weights are not needed. */
 final class DescribedModelOptions {
   @Parameters(
       arity = "0..1",
       paramLabel = "MODEL",
       hideParamSyntax = true,
       description =
-          "A model of the paper, a run's folder, or a released model's folder or .gguf file, of"
-              + " which no weights are read.")
+          "A model of the paper, a run's folder, or a released model's folder or .gguf file. No weights are read.")
   private String model;
 
   @Option(
@@ -32,15 +31,14 @@ final class DescribedModelOptions {
   @Option(
       names = "--config",
       paramLabel = "FILE",
-      description = "In the place of MODEL: a config.json as train --config takes it.")
+      description = "Instead of MODEL: a config.json as for train --config.")
   private Path config;
 
-  /** Whether nothing names a model. */
   boolean none() {
     return given() == 0;
   }
 
-  /** Whether one thing names it. */
+  /** True if the model is given exactly once. */
   boolean one() {
     return given() == 1;
   }
@@ -49,7 +47,6 @@ final class DescribedModelOptions {
     return Stream.<Object>of(model, named, config).filter(Objects::nonNull).count();
   }
 
-  /** As it was given. */
   String name() {
     return config != null ? config.toString() : model != null ? model : named;
   }
@@ -62,9 +59,9 @@ final class DescribedModelOptions {
   /**
    * Reads the model's configuration, and no weights.
    *
-   * @param blocks gets the model's folder or file if its weights are stored in blocks
-   * @throws IllegalArgumentException that says which names there are
-   * @throws CheckpointException if what is on disk is no model
+   * @param blocks receives the model's folder or file if its weights are quantized
+   * @throws IllegalArgumentException if there is no such model; the message lists the names
+   * @throws CheckpointException if the folder or file is not a model
    */
   ModelConfig described(Consumer<Path> blocks) {
     if (config != null) {
@@ -85,7 +82,7 @@ final class DescribedModelOptions {
     try {
       return !folder.weights().blocks(folder.config()).isEmpty();
     } catch (CheckpointException _) {
-      return false; // a configuration is planned whose weights are elsewhere
+      return false; // only the configuration is needed
     }
   }
 }

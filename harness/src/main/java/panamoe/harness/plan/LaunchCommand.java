@@ -6,25 +6,26 @@ import java.util.stream.Collectors;
 import panamoe.harness.ShellWord;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
-import panamoe.plan.Search;
+import panamoe.plan.PlanSearch;
 
-/** The command that runs a plan. */
+/** Prints the command line that runs a plan. */
 final class LaunchCommand {
   private LaunchCommand() {}
 
   /**
-   * Ranks that are cards are processes; those of a machine's processors are threads.
+   * On GPUs each rank is a process; on a machine's processors each rank is a thread.
    *
-   * @param command with what it needs
-   * @param others options behind those of ranks
+   * @param command with its arguments
+   * @param others options after those of ranks
    */
-  static String of(List<String> command, Search search, Topology topology, List<String> others) {
+  static String of(
+      List<String> command, PlanSearch search, Topology topology, List<String> others) {
     Cluster cluster = search.cluster();
     int overlap = search.objective().times().optimizations().overlap();
     String device = cluster.machine() == null ? "cuda" : cluster.machine().device();
-    boolean cards = device.equals("cuda");
+    boolean devices = device.equals("cuda");
     boolean several = topology.ranks() > 1;
-    boolean threads = !cards && topology.ranks() <= cluster.node().cards();
+    boolean threads = !devices && topology.ranks() <= cluster.node().devices();
     List<String> words = new ArrayList<>();
     if (several && !threads) {
       words.addAll(List.of("mpirun", "-n", "" + topology.ranks()));
@@ -35,7 +36,7 @@ final class LaunchCommand {
       words.addAll(
           threads
               ? List.of("--ranks", "" + topology.ranks())
-              : List.of("--comm", cards ? "nccl" : "mpi"));
+              : List.of("--comm", devices ? "nccl" : "mpi"));
     }
     words.addAll(List.of("--device", device));
     if (several) {

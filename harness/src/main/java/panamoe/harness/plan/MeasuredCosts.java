@@ -9,23 +9,26 @@ import panamoe.plan.Efficiency;
 import panamoe.plan.Node;
 
 /**
- * What steps take beside bytes, FLOPs and messages: small models, in each of which one cost
- * outweighs the others. Used by all ranks together.
+ * Measures the overheads and reached shares of {@link Efficiency}. Each cost has a small model in
+ * which it outweighs the others. Collective.
  */
 record MeasuredCosts(List<Cost> costs) {
   private static final int SWEEPS = 20;
   private static final int HALVINGS = 40;
 
-  /** A share is found as the times that something takes as long as at the peak. */
+  /**
+   * Shares are searched as their inverse, the slowdown against the peak; this is its least value.
+   */
   private static final double LEAST_TIMES = 0.5;
 
   private static final double MOST_TIMES = 100;
+  private static final double NEAR = 1 + 1e-6; // the search comes as close to a bound
 
   /**
    * @param name among {@link Efficiency#constants}
-   * @param least of what is found
-   * @param most of what is found
-   * @param probe of the step that it is found by
+   * @param least lower bound
+   * @param most upper bound
+   * @param probe step whose time determines the cost
    */
   private record Cost(String name, double least, double most, String source, Probe probe) {
     static Cost share(String name, String source, Probe probe) {
@@ -34,16 +37,13 @@ record MeasuredCosts(List<Cost> costs) {
 
     Constant constant(double found) {
       boolean share = name.endsWith("_share");
-      return Kind.MEASURED.of(share ? 1 / found : found, share ? "of the peak" : "s", source);
+      Kind kind = Math.min(found / least, most / found) < NEAR ? Kind.BOUND : Kind.MEASURED;
+      return kind.of(share ? 1 / found : found, share ? "of the peak" : "s", source);
     }
   }
 
-  /** Of no steps. */
   static final MeasuredCosts NONE = new MeasuredCosts(List.of());
 
-  /**
-   * @param models stay the caller's to close
-   */
   static MeasuredCosts ofServing(MeasuredModels models) {
     return new MeasuredCosts(
         List.of(
@@ -51,13 +51,13 @@ record MeasuredCosts(List<Cost> costs) {
                 "step",
                 1e-9,
                 10,
-                "a step of 2 layers of width 64 with 8 texts on each rank, beside all else",
+                "the rest of a step of 2 layers of width 64 with 8 sequences per rank",
                 models.decode(MeasuredModels.dense(64, 2), 8)),
             new Cost(
                 "logit",
                 1e-13,
                 1e-3,
-                "steps of 2 layers of width 64 with 32 and with 8 texts on each rank",
+                "steps of 2 layers of width 64 with 32 and with 8 sequences per rank",
                 models.decode(MeasuredModels.dense(64, 2), 32)),
             new Cost(
                 "layer",
@@ -67,32 +67,29 @@ record MeasuredCosts(List<Cost> costs) {
                 models.decode(MeasuredModels.dense(64, 18), 8)),
             Cost.share(
                 "bandwidth",
-                "a step of 8 layers of width 1024 with a text on each rank",
+                "a step of 8 layers of width 1024 with one sequence per rank",
                 models.decode(MeasuredModels.dense(1024, 8), 1)),
             Cost.share(
                 "flops",
-                "2 layers of width 512 read a prompt of 480 tokens on each rank",
+                "a prefill of 480 tokens per rank by 2 layers of width 512",
                 models.prompt(MeasuredModels.dense(512, 2), 480)),
             new Cost(
                 "expert",
                 1e-10,
                 1,
-                "a step of 64 experts of width 64 on each of 6 layers, beside all else",
+                "the rest of a step of 6 layers with 64 experts of width 64",
                 models.decode(MeasuredModels.everyLayer(128, 6, 64, 4), 8))));
   }
 
-  /**
-   * @param models stay the caller's to close
-   */
   static MeasuredCosts ofTraining(MeasuredModels models) {
-    // Over few tokens launches and weights take most time.
+    // With few tokens, launches and weights take most of the time.
     return new MeasuredCosts(
         List.of(
             new Cost(
                 "layer",
                 1e-8,
                 1,
-                "a step of 18 layers of width 64 over 32 tokens on each rank",
+                "a step of 18 layers of width 64 over 32 tokens per rank",
                 models.train(MeasuredModels.dense(64, 18), 1, 32)),
             Cost.share(
                 "bandwidth",
@@ -102,27 +99,25 @@ record MeasuredCosts(List<Cost> costs) {
                 "activation",
                 1e-14,
                 1e-6,
-                "a step of 6 layers of width 128 over 8 texts of 256 tokens",
+                "a step of 6 layers of width 128 over 8 sequences of 256 tokens",
                 models.train(MeasuredModels.dense(128, 6), 8, 256)),
             Cost.share(
                 "flops",
-                "a step of 3 layers of width 512 over 4 texts of 256 tokens",
+                "a step of 3 layers of width 512 over 4 sequences of 256 tokens",
                 models.train(MeasuredModels.dense(512, 3), 4, 256))));
   }
 
-  /** One for each cost. */
   List<Probe> probes() {
     return costs.stream().map(Cost::probe).toList();
   }
 
   /**
-   * The costs by which the closed form meets these times: each is set by its own model's, in turns,
-   * until they settle.
+   * Finds the costs with which the cost model reproduces the measured times. Each cost is set from
+   * its own probe, in turns, until all settle.
    *
-   * @param seconds of a step of each model
-   * @return each cost within its bounds. Where none of these gives the time, as may be on a machine
-   *     that was busy, it is the bound that comes nearest, and the closed form misses the time;
-   *     null if there are no costs
+   * @param seconds of a step of each probe
+   * @return each cost within its bounds, of kind {@link Kind#BOUND} if no value between gives the
+   *     time; null if there are no costs
    */
   Efficiency efficiency(Node node, double[] seconds) {
     if (costs.isEmpty()) {

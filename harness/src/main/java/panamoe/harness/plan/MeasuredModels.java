@@ -19,7 +19,7 @@ import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
-/** Models whose steps are timed. All ranks open and close them together. */
+/** The small models whose steps are timed. Construction and close are collective. */
 record MeasuredModels(
     Ranks ranks,
     Backend backend,
@@ -30,23 +30,20 @@ record MeasuredModels(
   private static final int VOCABULARY = 8192;
   private static final int CONTEXT = 512;
   private static final int HEAD_SIZE = 64;
-  private static final int LENGTH = 40; // of texts that are decoded
+  private static final int LENGTH = 40; // tokens of a decoded sequence
   private static final int MOST_STEPS = 1_000_000;
 
-  /**
-   * @param dtype of weights and activations
-   */
   MeasuredModels(Ranks ranks, Backend backend, DType dtype) {
     this(ranks, backend, dtype, new LinkedHashMap<>(), new ArrayList<>());
   }
 
-  /** The next token of each of {@code batch} texts on each data rank. */
+  /** A decode step of {@code batch} sequences per data rank. */
   Probe decode(ModelConfig config, int batch) {
-    // What the cache holds on average in the steps that count.
+    // The average tokens in the cache during the timed steps.
     return probe(config, batch, LENGTH, 1, Work.decode(batch, LENGTH * 3 / 5, dtype));
   }
 
-  /** A prompt of {@code tokens} on each data rank. */
+  /** A prefill of {@code tokens} per data rank. */
   Probe prompt(ModelConfig config, int tokens) {
     return probe(config, 1, 1, tokens, Work.prefill(tokens, dtype));
   }
@@ -54,16 +51,17 @@ record MeasuredModels(
   private Probe probe(ModelConfig config, int batch, int length, int prompt, Work work) {
     int all = batch * ranks.topology().dataDegree();
     LanguageModel model = open.computeIfAbsent(config, _ -> new LanguageModel(config, ranks));
-    TimedGeneration texts = new TimedGeneration(all, length, prompt, 0, StepProbe.SEED);
-    return new StepProbe(backend, model, texts, work.over(ranks.topology()));
+    TimedGeneration texts = new TimedGeneration(all, length, prompt, 0, ServingProbe.SEED);
+    return new ServingProbe(backend, model, texts, work.over(ranks.topology()));
   }
 
-  /** Optimizer steps over {@code sequences} of {@code length} tokens on each data rank. */
+  /** An optimizer step over {@code sequences} of {@code length} tokens per data rank. */
   Probe train(ModelConfig config, int sequences, int length) {
     LanguageModel model = new LanguageModel(config, ranks);
     trained.add(model);
     int all = sequences * ranks.topology().dataDegree();
-    return new TrainProbe(backend, model, TrainConfig.of(MOST_STEPS, all, length).withDType(dtype));
+    return new TrainingProbe(
+        backend, model, TrainConfig.of(MOST_STEPS, all, length).withDType(dtype));
   }
 
   @Override
@@ -76,16 +74,15 @@ record MeasuredModels(
     return model(hidden, 4 * hidden, Collections.nCopies(layers, 0), 1, false);
   }
 
-  /** Experts as wide as MLPs on every other layer, as in the paper. */
+  /** Like in the paper: experts as wide as an MLP on every other layer. */
   static ModelConfig everyOther(int hidden, int layers, int experts, int topK) {
     return model(hidden, 4 * hidden, everyOther(layers, List.of(experts)), topK, false);
   }
 
   /**
-   * A model whose MoE layers, every other one, have one expert a token beside an MLP that every
-   * token passes.
+   * A Residual-MoE model: every other layer has top-1 experts next to an MLP for all tokens.
    *
-   * @param experts of the layers that have any; the last number is that of all further ones
+   * @param experts number per MoE layer; the last one holds for all further layers
    */
   static ModelConfig residual(int hidden, int layers, List<Integer> experts) {
     return model(hidden, 4 * hidden, everyOther(layers, experts), 1, true);
@@ -97,7 +94,7 @@ record MeasuredModels(
         .toList();
   }
 
-  /** Narrow experts on every layer, as in models of many experts. */
+  /** Narrow experts on every layer, like in models of many experts. */
   static ModelConfig everyLayer(int hidden, int layers, int experts, int topK) {
     return model(hidden, hidden / 2, Collections.nCopies(layers, experts), topK, false);
   }

@@ -11,7 +11,7 @@ import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** The options of {@code plan calibrate} and {@code plan validate} that both have. */
+/** The options that {@code plan calibrate} and {@code plan validate} share. */
 final class MeasuringOptions {
   static final int MOST_RANKS = 64;
 
@@ -21,20 +21,19 @@ final class MeasuringOptions {
       names = "--ranks",
       paramLabel = "N",
       description = "Ranks as threads; mpirun or srun starts them as processes.")
-  Integer ranks; // null: not said
+  Integer ranks; // null if not given
 
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
       defaultValue = "bf16",
-      description = "f32 or bf16, of the models that are timed. Default: ${DEFAULT-VALUE}.")
+      description = "Dtype of the timed models, f32 or bf16. Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
   DType dtype() {
     return dtype.dtype();
   }
 
-  /** Refuses ranks that cannot be. */
   void check() {
     if (ranks != null) {
       shared.require(
@@ -42,11 +41,11 @@ final class MeasuringOptions {
           "--ranks is " + ranks + ", expected 1 to " + MOST_RANKS);
       shared.require(
           !LauncherVariables.amongOthers(),
-          "--ranks is for threads; -n of mpirun or srun says how many processes");
+          "--ranks counts threads; -n of mpirun or srun sets the number of processes");
     }
   }
 
-  /** Runs ranks, whose work an interrupt abandons: nothing is written that could be torn. */
+  /** Runs ranks. An interrupt abandons their work, which is safe because nothing is written yet. */
   <T> T onRanks(int count, RankRun.Body<T> body) throws Exception {
     RankOptions options = RankOptions.threadsOrProcesses(count);
     FutureTask<T> all = new FutureTask<>(() -> new RankRun(options, shared).run(body));
@@ -54,7 +53,9 @@ final class MeasuringOptions {
     try {
       return all.get();
     } catch (InterruptedException e) {
-      ProcessHandle.current().children().forEach(ProcessHandle::destroy); // they measure ceilings
+      ProcessHandle.current()
+          .children()
+          .forEach(ProcessHandle::destroy); // the programs that measure ceilings
       throw e;
     } catch (ExecutionException e) {
       throw e.getCause() instanceof Exception failure ? failure : e;

@@ -6,12 +6,11 @@ import panamoe.plan.Paper;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/** {@code panamoe plan paper}. */
 @Command(
     name = "paper",
     mixinStandardHelpOptions = true,
     description =
-        "Prints the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.",
+        "Prints the DeepSpeed-MoE paper's latencies next to predictions, term by term, and every constant.",
     footer = {"", "Example:", "  panamoe plan paper"})
 final class PaperCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;

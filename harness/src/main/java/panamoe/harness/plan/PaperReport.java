@@ -9,29 +9,28 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.ConfigJson;
 import panamoe.io.Words;
 import panamoe.plan.Constant;
+import panamoe.plan.CostTerm;
 import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
-import panamoe.plan.Term;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** {@code plan paper}. */
 final class PaperReport {
   /** A model's time without an optimization. */
   private record LeftOut(Prediction with, Paper.Without without) {}
 
   private static final List<Column<LeftOut>> LEFT_OUT =
       List.of(
-          Column.ofWords("model@cards", each -> each.with.point().name()),
+          Column.ofWords("model@GPUs", each -> each.with.point().name()),
           Column.of("ms", "%.1f", each -> 1e3 * each.without.seconds()),
           Column.of("times", "%.2f", each -> each.without.seconds() / each.with.time().seconds()),
           Column.ofWords("without", each -> each.without.optimization()));
 
   private static final List<Column<Paper.Fewest>> FEWEST =
       List.of(
-          Column.ofWords("fewest cards", Paper.Fewest::model),
+          Column.ofWords("fewest GPUs", Paper.Fewest::model),
           Column.of("paper", "%d", Paper.Fewest::published),
           Column.of("model", "%d", Paper.Fewest::predicted));
 
@@ -43,7 +42,7 @@ final class PaperReport {
     PaperPoint.FITTED.forEach(point -> json.withArray("fitted").add(point.name()));
     paper.predictions().forEach(each -> json.withArray("points").add(json(each)));
     json.set("student", json(paper.student()));
-    paper.fewestCards().forEach(each -> json.withArray("fewest_cards").add(ConfigJson.tree(each)));
+    paper.fewestGpus().forEach(each -> json.withArray("fewest_cards").add(ConfigJson.tree(each)));
     training(paper).predictions().forEach(each -> json.withArray("training").add(json(each)));
     ClaimsReport.addTo(json, paper.claims());
     return json;
@@ -89,20 +88,20 @@ final class PaperReport {
     constants.putAll(paper.claims().constants());
     return PlanReport.text(
         List.of(
-            "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants",
-            "were fitted to; all others are predicted.",
+            "Milliseconds for a token, on A100 GPUs of 40 GB. * are the points that constants",
+            "are fitted to; all others are predicted.",
             "",
             new Table<>(latencies(), predictions).text(),
             "",
-            new Table<>(FEWEST, paper.fewestCards()).text(),
+            new Table<>(FEWEST, paper.fewestGpus()).text(),
             "",
-            "Without one of the optimizations, by the model, and how many times as long that takes:",
+            "The model's times without one of the optimizations, and the slowdown:",
             new Table<>(LEFT_OUT, leftOut(paper)).text(),
             "",
-            "Training on 128 A100 cards, sequences/s, and milliseconds of a step:",
+            "Training on 128 A100 GPUs, sequences/s, and milliseconds of a step:",
             new Table<>(throughputs(), training.predictions()).text(),
             Words.of(
-                "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
+                "The MoE model is %.2f times as fast in the paper, %.2f times by the model.",
                 training.faster(each -> each.point().samples()),
                 training.faster(PaperTraining.Prediction::samples)),
             "",
@@ -113,11 +112,11 @@ final class PaperReport {
 
   private static List<Column<Prediction>> latencies() {
     List<Column<Prediction>> columns = new ArrayList<>();
-    columns.add(Column.ofWords("model@cards", each -> name(each.point())));
+    columns.add(Column.ofWords("model@GPUs", each -> name(each.point())));
     columns.add(Column.of("paper", "%.1f", each -> each.point().milliseconds()));
     columns.add(Column.of("model", "%.1f", each -> 1e3 * each.time().seconds()));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(PlanReport.columns(Term.SERVING, Prediction::time));
+    columns.addAll(PlanReport.columns(CostTerm.SERVING, Prediction::time));
     return columns;
   }
 
@@ -141,7 +140,7 @@ final class PaperReport {
     columns.add(Column.of("paper", "%.0f", each -> each.point().samples()));
     columns.add(Column.of("model", "%.1f", PaperTraining.Prediction::samples));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(PlanReport.columns(Term.TRAINING, PaperTraining.Prediction::time));
+    columns.addAll(PlanReport.columns(CostTerm.TRAINING, PaperTraining.Prediction::time));
     return columns;
   }
 }

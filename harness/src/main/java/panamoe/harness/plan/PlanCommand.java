@@ -5,14 +5,13 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
-/** {@code panamoe plan}. */
 @Command(
     name = "plan",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
     description = {
-      "Says what serving or training a model takes on a cluster: cards, degrees, time, before any of it is rented.",
-      "All times are predictions of a model of the hardware, and no card is needed."
+      "Plans serving or training a model on a cluster before you rent it: GPUs, parallel degrees, time.",
+      "All times are predictions of a cost model. No GPU is needed."
     },
     footer = {
       "",
@@ -20,7 +19,7 @@ import picocli.CommandLine.Spec;
       "  panamoe plan serve 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
       "  panamoe plan train 1.3B+MoE-128 --cluster dgx-a100:128 --tokens 300e9",
       "",
-      "docs/planning.md says what the predictions stand on. --device, --threads and",
+      "docs/planning.md explains the predictions. --device, --threads and",
       "--seed, which every command takes, are for calibrate and validate alone."
     },
     subcommands = {
@@ -31,7 +30,7 @@ import picocli.CommandLine.Spec;
       ValidateCommand.class
     })
 public final class PlanCommand implements Subcommand {
-  /** Those that serve and train share. */
+  /** Help lines that serve and train share. */
   static final String NODES =
       "Nodes: dgx-a100-40, dgx-a100, dgx-h100, hgx-h200, dgx-b200, or a JSON file.";
 

@@ -15,11 +15,11 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.parallel.Topology;
+import panamoe.plan.CostTerm;
 import panamoe.plan.Plan;
 import panamoe.plan.PlanObjective.Phrases;
-import panamoe.plan.Term;
 
-/** The page of {@code plan serve --html} and {@code plan train --html}. */
+/** The HTML page of {@code plan serve --html} and {@code plan train --html}. */
 record PlanPage(PlanReport report) {
   String html() {
     Plan fastest = report.found().fastest();
@@ -31,24 +31,24 @@ record PlanPage(PlanReport report) {
     body.append(Html.paragraph("The fastest plan is " + report.launched()));
     body.append(Html.commands(report.launch(fastest)));
     body.append(Html.heading("Where a " + phrases.timed() + "'s time goes"));
-    List<Term> terms = List.copyOf(fastest.time().terms().keySet());
+    List<CostTerm> terms = List.copyOf(fastest.time().terms().keySet());
     body.append(
         bars(
             "A " + phrases.timed() + ", term by term",
             "ms",
-            terms.stream().map(Term::heading).toList(),
+            terms.stream().map(CostTerm::heading).toList(),
             plan -> scaled(1e3, plan.time().terms().values())));
     body.append(
         new Table<>(
                 List.of(
-                    Column.ofWords("term", Term::heading),
-                    Column.ofWords("spent on", Term::meaning)),
+                    Column.ofWords("term", CostTerm::heading),
+                    Column.ofWords("spent on", CostTerm::meaning)),
                 terms)
             .html());
-    body.append(Html.heading("What fills a card"));
+    body.append(Html.heading("What fills a device"));
     body.append(
         bars(
-            "The fullest card",
+            "The fullest device",
             "GB",
             List.copyOf(fastest.memory().parts().keySet()),
             plan -> scaled(1e-9, plan.memory().parts().values())));
@@ -64,7 +64,6 @@ record PlanPage(PlanReport report) {
     return Html.page(report.title(), body);
   }
 
-  /** A plot of one number by another. */
   static String figure(String y, String x, List<Curve> curves, String caption) {
     LineChart chart = new LineChart(y, x, curves, 0, 0);
     return Html.figure(chart.draw(y + " by " + x), caption);
@@ -88,7 +87,7 @@ record PlanPage(PlanReport report) {
         report.found().front().stream().map(plan -> bar(plan, values.apply(plan))).toList();
     return Html.figure(
         new StackedBars(title, parts, bars, unit).draw(title),
-        "A bar for each plan, in the order of the table.");
+        "One bar per plan, in the order of the table.");
   }
 
   private static Bar bar(Plan plan, double[] values) {
@@ -96,7 +95,7 @@ record PlanPage(PlanReport report) {
     return new Bar(
         Words.of(
             "%s, tensor %d, expert %d",
-            Count.of(topology.ranks(), "card"), topology.tensorDegree(), topology.expertDegree()),
+            Count.of(topology.ranks(), "device"), topology.tensorDegree(), topology.expertDegree()),
         values);
   }
 }

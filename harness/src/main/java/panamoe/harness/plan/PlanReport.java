@@ -15,56 +15,52 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.plan.Constant;
+import panamoe.plan.CostTerm;
 import panamoe.plan.Plan;
 import panamoe.plan.PlanObjective;
-import panamoe.plan.Search;
+import panamoe.plan.PlanSearch;
 import panamoe.plan.StepTime;
-import panamoe.plan.Term;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What a search for plans has found, as JSON and as tables. */
+/** The result of a plan search, as JSON and as tables. */
 interface PlanReport {
-  Search search();
+  PlanSearch search();
 
-  Search.Found found();
+  PlanSearch.Found found();
 
-  /** What skew costs; null: not asked for. */
+  /** The cost of skew; null if not requested. */
   SkewTable skew();
 
-  /** What is planned. */
   default PlanObjective objective() {
     return search().objective();
   }
 
-  /** In one line, for headings. */
   String title();
 
-  /** Adds the settings that only plans of this kind have. */
+  /** Adds the settings of this kind of plan. */
   void addSettings(ObjectNode json);
 
   default ObjectNode json(Plan plan) {
     return plan.toJson();
   }
 
-  /** The command that runs a plan. */
   String launch(Plan plan);
 
-  /** What that command does with the fastest plan. */
+  /** The relation of that command to the fastest plan, such as "served by". */
   String launched();
 
-  /** What the table has of a plan beside degrees and memory. */
+  /** Columns of a plan in addition to degrees and memory. */
   List<Column<Plan>> columns();
 
-  /** Further tables, by heading. */
   default Map<String, Table<Plan>> more() {
     return Map.of();
   }
 
-  /** A sentence behind the tables; empty: none. */
+  /** A sentence after the tables; may be empty. */
   String remark();
 
-  /** Figures of the plans under a heading, for a page. */
+  /** The plans' figures with their heading, as HTML. */
   String figures();
 
   default Map<String, Constant> constants() {
@@ -73,7 +69,7 @@ interface PlanReport {
     return all;
   }
 
-  /** One object. */
+  /** The whole report as one JSON object. */
   default ObjectNode json() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("model", search().name());
@@ -88,8 +84,8 @@ interface PlanReport {
     json.put("smallest", all.indexOf(found().smallest()));
     json.put("cheapest", all.indexOf(found().cheapest()));
     json.put("fastest", all.indexOf(found().fastest()));
-    for (Search.Misfit misfit : found().misfits()) {
-      ObjectNode object = json.withArray("does_not_fit").addObject().put("cards", misfit.cards());
+    for (PlanSearch.Misfit misfit : found().misfits()) {
+      ObjectNode object = json.withArray("does_not_fit").addObject().put("cards", misfit.devices());
       if (misfit.least() != null) {
         object.set("memory", misfit.least().toJson());
       }
@@ -104,7 +100,7 @@ interface PlanReport {
     return objective().dtype().name().toLowerCase(Locale.ROOT);
   }
 
-  /** Constants by name, each with where it comes from. */
+  /** Constants by name, each with its source. */
   static ObjectNode json(Map<String, Constant> constants) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     constants.forEach((name, constant) -> json.set(name, ConfigJson.tree(constant)));
@@ -122,10 +118,10 @@ interface PlanReport {
         List.copyOf(constants.entrySet()));
   }
 
-  /** Degrees, what is told of plans of this kind, and memory. */
+  /** The table of plans: degrees, the columns of this kind, and memory. */
   default Table<Plan> plans() {
     List<Column<Plan>> columns = new ArrayList<>();
-    columns.add(cards());
+    columns.add(devices());
     columns.add(Column.of("data", "%d", plan -> plan.topology().dataDegree()));
     columns.add(Column.of("expert", "%d", plan -> plan.topology().expertDegree()));
     columns.add(Column.of("tensor", "%d", plan -> plan.topology().tensorDegree()));
@@ -136,11 +132,11 @@ interface PlanReport {
     return new Table<>(columns, found().front());
   }
 
-  /** What the plan is best in, or nothing. */
+  /** In what the plan is the best; may be empty. */
   private String best(Plan plan) {
     List<String> best = new ArrayList<>();
     if (plan.equals(found().smallest())) {
-      best.add("fewest cards");
+      best.add("fewest devices");
     }
     if (plan.equals(found().cheapest())) {
       best.add("cheapest");
@@ -151,10 +147,9 @@ interface PlanReport {
     return String.join(", ", best);
   }
 
-  /** Milliseconds by term. */
   private Table<Plan> terms() {
     List<Column<Plan>> columns = new ArrayList<>();
-    columns.add(cards());
+    columns.add(devices());
     columns.add(
         Column.of(
             "ms/" + objective().phrases().timed(), "%.2f", plan -> 1e3 * plan.time().seconds()));
@@ -162,8 +157,7 @@ interface PlanReport {
     return new Table<>(columns, found().front());
   }
 
-  /** A column of milliseconds for each term. */
-  static <R> List<Column<R>> columns(Collection<Term> terms, Function<R, StepTime> time) {
+  static <R> List<Column<R>> columns(Collection<CostTerm> terms, Function<R, StepTime> time) {
     return terms.stream()
         .map(
             term ->
@@ -172,10 +166,9 @@ interface PlanReport {
         .toList();
   }
 
-  /** Gigabytes of a card by part. */
   private Table<Plan> memory() {
     List<Column<Plan>> columns = new ArrayList<>();
-    columns.add(cards());
+    columns.add(devices());
     columns.add(gigabytes("GB", plan -> plan.memory().total()));
     for (String part : found().fastest().memory().parts().keySet()) {
       columns.add(gigabytes(part, plan -> plan.memory().parts().get(part)));
@@ -183,7 +176,7 @@ interface PlanReport {
     return new Table<>(columns, found().front());
   }
 
-  /** All tables and what is behind them, for a terminal. */
+  /** All tables and remarks, for a terminal. */
   default String text() {
     List<String> lines = new ArrayList<>(List.of(title(), "", plans().text()));
     found().misfits().forEach(misfit -> lines.add(line(misfit)));
@@ -200,30 +193,29 @@ interface PlanReport {
     return text(lines);
   }
 
-  /** Lines and tables, which end in a line's end. */
+  /** Joins lines and tables, each ended by a newline. */
   static String text(List<String> lines) {
     return lines.stream()
         .map(line -> line.endsWith("\n") ? line : line + "\n")
         .collect(Collectors.joining());
   }
 
-  private String line(Search.Misfit misfit) {
+  private String line(PlanSearch.Misfit misfit) {
     double room = objective().times().room();
     String why =
         misfit.least() == null
             ? ": no degrees divide " + Count.of(objective().batch(), "sequence")
             : Words.of(
-                " does not fit: a card needs %.1f GB, %.1f GB of it for %s, and has room for %.1f GB",
+                " does not fit: a device needs %.1f GB, %.1f GB of it for %s, and has room for %.1f GB",
                 misfit.least().total() / 1e9,
                 misfit.least().largest() / 1e9,
                 misfit.least().largestName(),
                 room / 1e9);
-    return Words.of("%5d%s", misfit.cards(), why);
+    return Words.of("%7d%s", misfit.devices(), why);
   }
 
-  /** The first column of every table. */
-  static Column<Plan> cards() {
-    return Column.of("cards", "%5d", Plan::cards);
+  static Column<Plan> devices() {
+    return Column.of("devices", "%5d", Plan::devices);
   }
 
   private static Column<Plan> gigabytes(String heading, ToLongFunction<Plan> bytes) {

@@ -8,21 +8,20 @@ import panamoe.plan.Efficiency;
 import panamoe.plan.Node;
 import panamoe.plan.StepTime;
 
-/** Steps to be timed, by all ranks together, and to be predicted. */
+/** A step that all ranks time together and that the cost model predicts. */
 interface Probe {
-  /** The median step in seconds; it counts on rank 0 alone. */
+  /** The median step in seconds, valid on rank 0. */
   double seconds() throws InterruptedException;
 
-  /** What the closed form says of a step. */
   StepTime predicted(Node node, Efficiency efficiency);
 
-  /** What it says of a step on a calibrated cluster. */
+  /** The cost model's prediction on a calibrated cluster. */
   StepTime predicted(Cluster cluster);
 
   /**
    * Times probes in turns; returns the median of each.
    *
-   * @param progress is told which part is done, 0 to 1
+   * @param progress receives the part that is done, 0 to 1
    */
   static double[] medians(List<? extends Probe> probes, int rounds, DoubleConsumer progress)
       throws InterruptedException {

@@ -3,7 +3,7 @@ package panamoe.harness.plan;
 import panamoe.backend.Routes;
 import panamoe.op.RouteObserver;
 
-/** Deals the tokens that a gate routes to data ranks, one rank after the other. */
+/** Assigns the tokens that a gate routes to data ranks, filling one rank after the other. */
 final class RoutedTokens implements RouteObserver {
   private final int layer;
   private final long each;
@@ -33,12 +33,11 @@ final class RoutedTokens implements RouteObserver {
     }
   }
 
-  /** Whether every data rank has its tokens. */
+  /** True if every data rank has all its tokens. */
   boolean complete() {
     return seen == each * rows.length;
   }
 
-  /** Rows from each data rank to each expert. */
   long[][] rows() {
     return rows;
   }

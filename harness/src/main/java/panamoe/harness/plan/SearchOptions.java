@@ -13,14 +13,14 @@ import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Optimizations;
-import panamoe.plan.Search;
+import panamoe.plan.PlanSearch;
 import panamoe.plan.Skew;
 import panamoe.plan.StepModel;
 import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** The options of {@code plan serve} and {@code plan train} that both have. */
+/** The options that {@code plan serve} and {@code plan train} share. */
 final class SearchOptions {
   @Mixin SharedOptions shared;
   @Mixin DescribedModelOptions model;
@@ -29,27 +29,28 @@ final class SearchOptions {
       names = "--cluster",
       paramLabel = "CLUSTER",
       required = true,
-      description = "NODE:CARDS, the most cards to plan with, or a JSON file (docs/planning.md).")
+      description =
+          "NODE:GPUS, the largest cluster to plan with, or a JSON file (docs/planning.md).")
   private String cluster;
 
   @Option(
       names = "--context",
       paramLabel = "N",
-      description = "Tokens of each sequence. Default: the model's context, or its training's.")
+      description = "Tokens per sequence. Default: the model's context, or that of its training.")
   private Integer context;
 
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
-      description = "f32 or bf16, of weights and activations. Default: bf16, or its training's.")
+      description =
+          "Dtype of weights and activations, f32 or bf16. Default: bf16, or that of its training.")
   private ComputeType dtype;
 
   @Option(
       names = "--skew",
       paramLabel = "S",
       description = {
-        "How unevenly tokens choose experts: the exponent of Zipf's law, or a file of counts, as GET /v1/moe/stats"
-            + " answers. Also shows what capacities drop and copies of experts gain. Default: even."
+        "How unevenly tokens choose experts: the exponent of Zipf's law, or a file with the answer of GET /v1/moe/stats. Also shows the routes that capacities drop and the gain of expert replicas. Default: even."
       })
   private String skew;
 
@@ -58,35 +59,34 @@ final class SearchOptions {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Rows travel in N parts while their rank computes, as with train's and serve's --overlap; serving is planned with 0 or 1. Default: ${DEFAULT-VALUE}.")
+          "Rows travel in N parts while their rank computes, like --overlap of train and serve; serving is planned with 0 or 1. Default: ${DEFAULT-VALUE}.")
   private int overlap;
 
   @Option(
       names = "--html",
       paramLabel = "OUT",
       description =
-          "Also write a page with the plans as plots; a file of that name must not exist.")
-  Path html; // null: no page is written
+          "Also write an HTML page with plots of the plans to this file, which must not exist.")
+  Path html; // null for no page
 
-  /** Refuses what could not be planned or written. */
   void check() {
-    shared.require(model.one(), "give one of MODEL (or --model) and --config");
+    shared.require(model.one(), "give one of MODEL and --config");
     if (html != null) {
       OutputPlace.requireNewFile(html, "--html");
     }
   }
 
   Cluster cluster() {
-    return Clusters.read(cluster, shared.err());
+    return ClusterOption.read(cluster, shared.err());
   }
 
-  /** The model, with a note where its weights are not counted as they are stored. */
+  /** Reads the model, and prints a note if its weights are quantized. */
   ModelConfig described() {
     String counted = dtype(DType.BFLOAT16).name().toLowerCase(Locale.ROOT);
     return model.described(
         path ->
             shared.note(
-                "note: weights of %s are stored in blocks; the plan counts them in %s",
+                "note: the weights of %s are quantized; the plan counts them in %s",
                 path, counted));
   }
 
@@ -99,7 +99,7 @@ final class SearchOptions {
   }
 
   /**
-   * @throws IllegalArgumentException if the skew cannot be read, or is of another model
+   * @throws IllegalArgumentException if the skew cannot be read or belongs to another model
    */
   StepModel times(Cluster wanted, Efficiency efficiency, ModelConfig config) {
     Skew chosen = skew == null ? Skew.EVEN : Skew.of(skew);
@@ -111,27 +111,26 @@ final class SearchOptions {
   }
 
   /**
-   * Looks at every plan, with a bar.
+   * Searches with a progress bar.
    *
-   * @param most seconds of a plan; null: any
+   * @param most limit of a plan's seconds; null for none
    */
-  static Search.Found find(Search search, Double most) {
+  static PlanSearch.Found find(PlanSearch search, Double most) {
     try (PartBar bar = PartBar.onStandardError("planning")) {
-      Search.Found found = search.find(bar);
+      PlanSearch.Found found = search.find(bar);
       return most == null ? found : search.within(most, found);
     }
   }
 
   /**
-   * What skew costs; null if it was not asked for.
+   * The cost of skew; null if not requested.
    *
-   * @param tokens of a rank
+   * @param tokens per rank
    */
-  SkewTable skew(Search search, long tokens) {
+  SkewTable skew(PlanSearch search, long tokens) {
     return skew == null ? null : SkewTable.of(search, tokens);
   }
 
-  /** Writes the page that was asked for. */
   void write(PlanReport report) throws IOException {
     if (html != null) {
       String page = new PlanPage(report).html();

@@ -13,8 +13,8 @@ import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.plan.Cluster;
 import panamoe.plan.Plan;
-import panamoe.plan.Search;
-import panamoe.plan.Serving;
+import panamoe.plan.PlanSearch;
+import panamoe.plan.ServingObjective;
 import panamoe.plan.StepModel;
 import panamoe.plan.StepTime;
 import panamoe.tensor.DType;
@@ -22,13 +22,12 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe plan serve}. */
 @Command(
     name = "serve",
     customSynopsis = "panamoe plan serve [OPTIONS] MODEL --cluster=CLUSTER",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Says what serving a model takes on a cluster: cards, degrees, latency, cost.",
+    description = "Plans serving a model on a cluster: GPUs, parallel degrees, latency, cost.",
     footer = {
       "",
       "Examples:",
@@ -43,7 +42,7 @@ import picocli.CommandLine.Option;
 final class ServingPlanCommand implements Callable<Integer> {
   private static final Pattern TIME = Pattern.compile("(\\d+(?:\\.\\d+)?)(us|ms|s)");
 
-  /** Tokens of a prompt, if it is no longer than the context: all are read in one step. */
+  /** Default prompt length, at most the context. It is prefilled in one step. */
   private static final int PROMPT = EngineConfig.STEP_TOKENS;
 
   @Mixin private SearchOptions options;
@@ -52,20 +51,20 @@ final class ServingPlanCommand implements Callable<Integer> {
       names = "--batch",
       paramLabel = "N",
       defaultValue = "8",
-      description = "Sequences of each data rank. Default: ${DEFAULT-VALUE}.")
+      description = "Sequences per data rank. Default: ${DEFAULT-VALUE}.")
   private long batch;
 
   @Option(
       names = "--latency",
       paramLabel = "TIME",
-      description = "Most time for a token, such as 25ms. Default: no limit.")
+      description = "Largest latency of a token, such as 25ms. Default: no limit.")
   private String latency;
 
   @Option(
       names = "--prompt",
       paramLabel = "N",
       description = {
-        "Tokens of a prompt, whose time to the first token is shown.",
+        "Tokens of a prompt, for the time to the first token.",
         "Default: " + PROMPT + ", or the context."
       })
   private Integer prompt;
@@ -73,9 +72,9 @@ final class ServingPlanCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     options.check();
-    Search search = options.shared.checked(this::search);
-    Serving serving = (Serving) search.objective();
-    Search.Found found = SearchOptions.find(search, latency == null ? null : seconds());
+    PlanSearch search = options.shared.checked(this::search);
+    ServingObjective serving = (ServingObjective) search.objective();
+    PlanSearch.Found found = SearchOptions.find(search, latency == null ? null : seconds());
     int tokens = prompt != null ? prompt : Math.min(PROMPT, serving.context());
     Map<Plan, StepTime> prompts = new IdentityHashMap<>();
     try (LanguageModel model = new LanguageModel(serving.config())) {
@@ -88,22 +87,22 @@ final class ServingPlanCommand implements Callable<Integer> {
     return 0;
   }
 
-  private Search search() {
+  private PlanSearch search() {
     Cluster cluster = options.cluster();
     ModelConfig model = options.described();
-    StepModel times = options.times(cluster, Clusters.efficiency(cluster), model);
+    StepModel times = options.times(cluster, ClusterOption.efficiency(cluster), model);
     if (latency != null) {
       seconds();
     }
-    Serving serving =
-        new Serving(
+    ServingObjective serving =
+        new ServingObjective(
             model, times, options.dtype(DType.BFLOAT16), batch, options.context(model.context()));
     if (prompt != null && (prompt < 1 || prompt > serving.context())) {
       throw Require.refusal(
           "the prompt is %s, expected 1 to the context of %s",
           prompt, Count.of(serving.context(), "token"));
     }
-    return new Search(options.model.name(), cluster, serving);
+    return new PlanSearch(options.model.name(), cluster, serving);
   }
 
   private double seconds() {

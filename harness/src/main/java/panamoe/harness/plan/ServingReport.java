@@ -15,26 +15,30 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.plan.Plan;
-import panamoe.plan.Search;
+import panamoe.plan.PlanSearch;
 import panamoe.plan.StepTime;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Ways to serve a model.
+ * The report of {@code plan serve}.
  *
- * @param skew null: not asked for
- * @param tokens of a prompt of each data rank
- * @param prompts until it has been read, of each plan
+ * @param skew null if not requested
+ * @param tokens of a prompt per data rank
+ * @param prompts prefill time of each plan
  */
 record ServingReport(
-    Search search, Search.Found found, SkewTable skew, int tokens, Map<Plan, StepTime> prompts)
+    PlanSearch search,
+    PlanSearch.Found found,
+    SkewTable skew,
+    int tokens,
+    Map<Plan, StepTime> prompts)
     implements PlanReport {
   private static final double PER_MILLION_IN_HOURS = 1e6 / 3600;
 
   @Override
   public String title() {
     return Words.of(
-        "%s on %s, predicted: %s for each data rank, of %s, in %s",
+        "%s on %s, predicted: %s of %s per data rank, in %s",
         search.name(),
         search.cluster(),
         Count.of(objective().batch(), "sequence"),
@@ -55,7 +59,7 @@ record ServingReport(
     return json;
   }
 
-  /** The exchange is {@code auto}, which measures what the plan predicts. */
+  /** Leaves the exchange at {@code auto}, which measures what the plan predicts. */
   @Override
   public String launch(Plan plan) {
     String dtype = ComputeType.of(objective().dtype()).toString();
@@ -75,70 +79,70 @@ record ServingReport(
         Column.of("ms/token", "%.2f", ServingReport::milliseconds),
         Column.of("ms/prompt", "%.1f", plan -> 1e3 * prompts.get(plan).seconds()),
         Column.of("tokens/s", "%,.0f", Plan::tokensPerSecond),
-        Column.of("card-h/1M", "%.2f", ServingReport::cardHours));
+        Column.of("device-h/1M", "%.2f", ServingReport::deviceHours));
   }
 
   @Override
   public String remark() {
     return Words.of(
-        "ms/prompt are the time until %s of a prompt of each data rank are read, and the first token is known.",
+        "ms/prompt is the time to the first token for a prompt of %s per data rank.",
         Count.of(tokens, "token"));
   }
 
   @Override
   public String figures() {
-    return Html.heading("Cards, latency, cost")
+    return Html.heading("Devices, latency, cost")
         + Html.figures(
             PlanPage.figure(
                 "Milliseconds for a token",
-                "cards",
+                "devices",
                 List.of(
-                    byCards("fastest", Plan::seconds),
-                    byCards("cheapest tokens", Plan::cardSeconds)),
-                "The fastest plan of the table, and the one of cheapest tokens, at each number of cards."),
+                    byDevices("fastest", Plan::seconds),
+                    byDevices("cheapest tokens", Plan::deviceSeconds)),
+                "The fastest plan and the one with the cheapest tokens, at each number of devices."),
             PlanPage.figure(
                 "Milliseconds for a token",
-                "hours of a card for a million tokens",
+                "device-hours per million tokens",
                 List.of(costs()),
-                "What less latency costs, on however many cards."));
+                "The cost of lower latency, over all numbers of devices."));
   }
 
-  /** Hours of a card for a million tokens. */
-  private static double cardHours(Plan plan) {
-    return plan.cardSeconds() * PER_MILLION_IN_HOURS;
+  private static double deviceHours(Plan plan) {
+    return plan.deviceSeconds() * PER_MILLION_IN_HOURS;
   }
 
   private static double milliseconds(Plan plan) {
     return 1e3 * plan.seconds();
   }
 
-  /** Latencies of the plans that are best by {@code measure}, one at each number of cards. */
-  private Curve byCards(String name, ToDoubleFunction<Plan> measure) {
+  /** Latency of the plan with the least {@code measure}, at each number of devices. */
+  private Curve byDevices(String name, ToDoubleFunction<Plan> measure) {
     Map<Integer, Plan> best =
         found.front().stream()
             .collect(
                 Collectors.toMap(
-                    Plan::cards,
+                    Plan::devices,
                     plan -> plan,
                     BinaryOperator.minBy(Comparator.comparingDouble(measure)),
                     TreeMap::new));
     return PlanPage.curve(
-        name, List.copyOf(best.values()), Plan::cards, ServingReport::milliseconds);
+        name, List.copyOf(best.values()), Plan::devices, ServingReport::milliseconds);
   }
 
-  /** The plans that no other beats in latency and cost. */
+  /** The Pareto front in latency and cost. */
   private Curve costs() {
     List<Plan> plans =
         found.front().stream()
             .filter(this::isWorthItsCost)
-            .sorted(Comparator.comparingDouble(Plan::cardSeconds))
+            .sorted(Comparator.comparingDouble(Plan::deviceSeconds))
             .toList();
-    return PlanPage.curve("", plans, ServingReport::cardHours, ServingReport::milliseconds);
+    return PlanPage.curve("", plans, ServingReport::deviceHours, ServingReport::milliseconds);
   }
 
   private boolean isWorthItsCost(Plan plan) {
     return found.front().stream()
         .noneMatch(
-            other -> other.seconds() < plan.seconds() && other.cardSeconds() <= plan.cardSeconds());
+            other ->
+                other.seconds() < plan.seconds() && other.deviceSeconds() <= plan.deviceSeconds());
   }
 }

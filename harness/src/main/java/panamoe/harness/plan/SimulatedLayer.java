@@ -7,17 +7,18 @@ import panamoe.config.MoeConfig;
 import panamoe.io.Require;
 
 /**
- * The MoE layer of a model whose exchange a twin plays.
+ * The MoE layer whose exchange {@code twin} simulates.
  *
  * @param model its name
- * @param number among all layers, from 0
- * @param hidden M, numbers of a row
+ * @param number index among all layers, from 0
+ * @param hidden M, width of a row
  */
 record SimulatedLayer(String model, int number, MoeConfig moe, int hidden) {
   /**
    * @param model its name
-   * @param number null: the first MoE layer
-   * @throws IllegalArgumentException if the model has no MoE layer, or that layer is not one
+   * @param number null for the first MoE layer
+   * @throws IllegalArgumentException if the model has no MoE layer, or layer {@code number} is
+   *     dense
    */
   static SimulatedLayer of(String model, ModelConfig config, Integer number) {
     List<SimulatedLayer> layers = new ArrayList<>();
@@ -33,7 +34,7 @@ record SimulatedLayer(String model, int number, MoeConfig moe, int hidden) {
         .orElseThrow(
             () ->
                 Require.refusal(
-                    "layer %d of %s is no MoE layer, expected one of %s",
+                    "layer %d of %s is not an MoE layer, expected one of %s",
                     number, model, layers.stream().map(SimulatedLayer::number).toList()));
   }
 
@@ -41,7 +42,7 @@ record SimulatedLayer(String model, int number, MoeConfig moe, int hidden) {
     return moe.experts();
   }
 
-  /** K, experts of a token. */
+  /** K, experts per token. */
   int topK() {
     return moe.gate().topK();
   }

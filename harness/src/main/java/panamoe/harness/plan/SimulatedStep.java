@@ -3,15 +3,16 @@ package panamoe.harness.plan;
 import java.util.List;
 import panamoe.comm.exchange.Strategy;
 import panamoe.harness.ComputeType;
+import panamoe.io.Require;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
 import panamoe.plan.ExchangeTime;
 import panamoe.plan.Optimizations;
 
 /**
- * A step that a twin plays.
+ * The settings of a simulation.
  *
- * @param tokens of each data rank
+ * @param tokens per data rank
  * @param dtype of rows
  */
 record SimulatedStep(
@@ -19,13 +20,9 @@ record SimulatedStep(
   private static final long MOST_TOKENS = 1 << 16;
 
   SimulatedStep {
-    if (tokens < 1 || tokens > MOST_TOKENS) {
-      throw new IllegalArgumentException(
-          "--tokens is " + tokens + ", expected 1 to " + MOST_TOKENS);
-    }
+    Require.between("--tokens", tokens, 1, MOST_TOKENS);
   }
 
-  /** Rows of each data rank. */
   long rows() {
     return tokens * layer.topK();
   }
@@ -34,7 +31,7 @@ record SimulatedStep(
     return (long) layer.hidden() * dtype.dtype().bytes();
   }
 
-  /** Those that differ. */
+  /** The strategies to simulate: hierarchical only if it differs from flat. */
   List<Strategy> strategies() {
     ExchangeTime time = new ExchangeTime(cluster.node(), topology, Optimizations.PANAMOE);
     return time.hasLevels(topology.expertDegree(layer.experts()))

@@ -9,7 +9,7 @@ import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Words;
 import panamoe.plan.PlanObjective;
-import panamoe.plan.Search;
+import panamoe.plan.PlanSearch;
 import panamoe.plan.Skew;
 import panamoe.plan.SkewSweep;
 import panamoe.plan.SkewSweep.Row;
@@ -17,18 +17,18 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What skew costs, as JSON, as a table and as plots. */
+/** The effect of skew, as JSON, as a table and as plots. */
 record SkewTable(SkewSweep sweep, List<Row> rows) {
   /**
-   * Of the model and the skew of a search.
+   * Computes the table for the model and the skew of a search.
    *
-   * @param tokens of a rank
+   * @param tokens per rank
    */
-  static SkewTable of(Search search, long tokens) {
+  static SkewTable of(PlanSearch search, long tokens) {
     PlanObjective objective = search.objective();
     SkewSweep sweep =
         new SkewSweep(
-            objective.config(), objective.times().skew(), tokens, search.cluster().cards());
+            objective.config(), objective.times().skew(), tokens, search.cluster().devices());
     return new SkewTable(sweep, sweep.rows());
   }
 
@@ -44,11 +44,9 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
     return json;
   }
 
-  /** What the numbers are, in one sentence. */
   String caption() {
     return Words.of(
-        "Skew, in the last layer with experts: routes that a capacity factor drops, of %,d tokens of a rank, and rows of"
-            + " the fullest of %,d ranks over the mean, by copies of experts that each rank holds.",
+        "Skew in the last MoE layer: routes that a capacity factor drops, with %,d tokens per rank, and load of the fullest of %,d ranks over the mean, by expert replicas per rank.",
         sweep.tokens(), Math.min(sweep.ranks(), experts()));
   }
 
@@ -56,7 +54,7 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
     return sweep.config().experts().stream().filter(n -> n > 0).toList().getLast();
   }
 
-  /** A share of routes for each capacity factor, a load for each number of copies. */
+  /** A share of dropped routes per capacity factor, and a load per number of replicas. */
   Table<Row> table() {
     List<Column<Row>> columns = new ArrayList<>();
     columns.add(Column.ofWords("skew", row -> row.skew().toString()));
@@ -79,14 +77,14 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
                 SkewSweep.FACTORS.stream()
                     .map(each -> curve("factor " + each, row -> 100 * row.dropped().get(each)))
                     .toList(),
-                "A line for each capacity factor."),
+                "One line per capacity factor."),
             PlanPage.figure(
                 "Load of the fullest rank",
                 "Zipf exponent",
                 SkewSweep.COPIES.stream()
                     .map(each -> curve("copies " + each, row -> row.load().get(each)))
                     .toList(),
-                "Rows of the fullest rank over the mean; a line for each number of copies of experts on a rank."))
+                "Rows of the fullest rank over the mean; one line per number of expert replicas on a rank."))
         + table().html();
   }
 

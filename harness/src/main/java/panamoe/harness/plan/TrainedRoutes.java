@@ -14,16 +14,16 @@ import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 
-/** The experts that a trained model's gate chooses for the tokens of a text. */
+/** Routes the tokens of a text by a trained model's gate. */
 record TrainedRoutes(ModelFolder trained, SharedOptions shared) {
 
   /**
-   * Reads text from its start; each data rank gets the next tokens. Nothing is dropped.
+   * Reads the text from its start; each data rank gets the next tokens. No route is dropped.
    *
-   * @param text null: the validation part of the text that the model was trained on
+   * @param text null for the validation part of the model's training text
    * @return rows from each data rank to each expert
-   * @throws IllegalArgumentException if the trained model's layer has other experts, or the text is
-   *     too short
+   * @throws IllegalArgumentException if the trained layer has another number of experts, or the
+   *     text is too short
    */
   long[][] of(SimulatedStep step, Path text) {
     SimulatedLayer layer = step.layer();
@@ -49,7 +49,7 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared) {
     long needed = step.tokens() * step.topology().dataDegree();
     int length = trained.config().context();
     TokenWindows windows = new TokenWindows(tokens, trained.tokenizer(), length);
-    // The last window may be padded, and the text's last token is only a target.
+    // The text's last token is only a target, never an input.
     if (needed > tokens.size() - 1) {
       throw Require.refusal(
           "the text has %,d tokens, but %,d data ranks read %,d each; name a longer one by --text",

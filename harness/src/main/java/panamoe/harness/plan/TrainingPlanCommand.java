@@ -12,22 +12,21 @@ import panamoe.plan.Cluster;
 import panamoe.plan.FailureCost;
 import panamoe.plan.NamedModels;
 import panamoe.plan.Plan;
-import panamoe.plan.Search;
+import panamoe.plan.PlanSearch;
 import panamoe.plan.StepModel;
-import panamoe.plan.Training;
+import panamoe.plan.TrainingObjective;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe plan train}. */
 @Command(
     name = "train",
     customSynopsis = "panamoe plan train [OPTIONS] MODEL --cluster=CLUSTER --tokens=N",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Says what training a model takes on a cluster: cards, degrees, days, cost.",
+    description = "Plans training a model on a cluster: GPUs, parallel degrees, days, cost.",
     footer = {
       "",
       "Examples:",
@@ -50,45 +49,44 @@ final class TrainingPlanCommand implements Callable<Integer> {
       names = "--tokens",
       paramLabel = "N",
       required = true,
-      description = "Tokens that the run reads, such as 300e9.")
+      description = "Tokens of the whole run, such as 300e9.")
   private double tokens;
 
   @Option(
       names = "--batch",
       paramLabel = "N",
-      description = "Sequences of a step of all ranks. Default: the config's, or 512.")
+      description = "Sequences per step over all ranks. Default: that of the config, or 512.")
   private Long batch;
 
   @Option(
       names = "--days",
       paramLabel = "N",
-      description = "Most days of the run. Default: no limit.")
+      description = "Limit of the run's days. Default: no limit.")
   private Double days;
 
   @Option(
       names = "--price",
       paramLabel = "X",
-      description = "Price of a card for an hour, by which the run's cost is shown.")
+      description = "Price of a GPU-hour, to print the cost of the run.")
   private Double price;
 
   @Option(
       names = "--mtbf",
       paramLabel = "HOURS",
       description =
-          "Mean time between failures of a card: also plan what failures and checkpoints cost. Default: "
-              + "none, or 50000 where --write-config would write a run without checkpoints.")
+          "Mean hours between failures of one GPU: adds the cost of failures and checkpoints. Default: none, or 50000 if --write-config would write a run without checkpoints.")
   private Double mtbf;
 
   @Option(
       names = "--checkpoint-every",
       paramLabel = "STEPS",
-      description = "Steps between checkpoints. Default: the interval that is best for --mtbf.")
+      description = "Steps between checkpoints. Default: the best interval for --mtbf.")
   private Integer checkpointEvery;
 
   @Option(
       names = "--write-config",
       paramLabel = "OUT",
-      description = "Also write the fastest plan's config.json, with which train runs it.")
+      description = "Also write the fastest plan's config.json for train --config.")
   private Path config;
 
   @Override
@@ -100,10 +98,10 @@ final class TrainingPlanCommand implements Callable<Integer> {
     if (config != null) {
       OutputPlace.requireNewFile(config, "--write-config");
     }
-    Search search = options.shared.checked(this::search);
-    Training training = (Training) search.objective();
+    PlanSearch search = options.shared.checked(this::search);
+    TrainingObjective training = (TrainingObjective) search.objective();
     note(training);
-    Search.Found found = SearchOptions.find(search, days == null ? null : days * Plan.DAY);
+    PlanSearch.Found found = SearchOptions.find(search, days == null ? null : days * Plan.DAY);
     Plan fastest = found.fastest();
     long tokensOfRank = fastest.training().work(fastest.topology()).tokens();
     PlanReport report =
@@ -114,7 +112,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
       String settings = fastest.run(training.run()).toJson();
       WholeOrNothing.make(
           config,
-          hidden -> { // with the page, or not at all
+          hidden -> { // both files or none
             Files.writeString(hidden, settings);
             options.write(report);
           });
@@ -127,32 +125,34 @@ final class TrainingPlanCommand implements Callable<Integer> {
     return one.toAbsolutePath().normalize().equals(other.toAbsolutePath().normalize());
   }
 
-  /** Says which failures checkpoints are planned for, where nobody said so. */
-  private void note(Training training) {
+  /** Prints the assumed failure rate if {@code --mtbf} is not given. */
+  private void note(TrainingObjective training) {
     if (mtbf == null && training.checkpoints() != null) {
       options.shared.note(
-          "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours",
+          "note: without --mtbf, checkpoints are planned for one failure per device in %,.0f hours",
           training.checkpoints().faults().meanHours());
     }
   }
 
-  private Search search() {
+  private PlanSearch search() {
     require("--tokens", tokens, MOST_TOKENS);
     require("--days", days, MOST_DAYS);
     require("--price", price, MOST_PRICE);
     Require.that(
         checkpointEvery == null || mtbf != null,
-        "--checkpoint-every goes with --mtbf, which says how often cards fail");
-    if (checkpointEvery != null && checkpointEvery < 1) {
-      throw new IllegalArgumentException(
-          "--checkpoint-every is " + checkpointEvery + ", expected 1 or more steps");
-    }
+        "--checkpoint-every needs --mtbf, the mean hours between failures of a device");
+    Require.that(
+        checkpointEvery == null || checkpointEvery >= 1,
+        "--checkpoint-every is %s, expected 1 or more steps",
+        checkpointEvery);
     Cluster cluster = options.cluster();
     ModelConfig model = options.described();
-    StepModel times = options.times(cluster, Clusters.training(cluster), model);
+    StepModel times = options.times(cluster, ClusterOption.training(cluster), model);
     RunConfig run = run(model, options.model.run());
-    return new Search(
-        options.model.name(), cluster, new Training(run, times, checkpoints(run.training())));
+    return new PlanSearch(
+        options.model.name(),
+        cluster,
+        new TrainingObjective(run, times, checkpoints(run.training())));
   }
 
   private static void require(String name, Double value, double most) {
@@ -162,24 +162,24 @@ final class TrainingPlanCommand implements Callable<Integer> {
   }
 
   /**
-   * The run that is planned.
+   * The run to plan.
    *
-   * @param given whose settings hold where no option says otherwise; null: a model alone
+   * @param given settings that options override; null for a model alone
    */
   private RunConfig run(ModelConfig model, RunConfig given) {
-    if (given != null && given.distillation() != null) {
-      throw new IllegalArgumentException(
-          options.model.name() + " has a distillation; training with a teacher is not planned");
-    }
+    Require.that(
+        given == null || given.distillation() == null,
+        "%s has a distillation; training with a teacher is not planned",
+        options.model.name());
     TrainConfig settings = given == null ? null : given.training();
     long sequences =
         batch != null ? batch : settings == null ? BATCH : settings.batch().sequences();
     int length = options.context(settings == null ? model.context() : settings.batch().length());
-    Search.requireSizes(sequences, length, model);
+    PlanSearch.requireSizes(sequences, length, model);
     double steps = Math.ceil(tokens / ((double) sequences * length));
     if (steps > Integer.MAX_VALUE) {
       throw Require.refusal(
-          "these tokens take more than 2^31 steps of %s sequences; a larger --batch makes fewer",
+          "these tokens take more than 2^31 steps of %s sequences; take a larger --batch",
           sequences);
     }
     TrainConfig training =
@@ -194,12 +194,12 @@ final class TrainingPlanCommand implements Callable<Integer> {
         given == null ? 1 : given.seed());
   }
 
-  /** A run that is written saves now and then, also where nobody says how often cards fail. */
-  private Training.Checkpoints checkpoints(TrainConfig training) {
+  /** A written config always has checkpoints, also without {@code --mtbf}. */
+  private TrainingObjective.Checkpoints checkpoints(TrainConfig training) {
     if (mtbf == null && (config == null || training.checkpoints().every() > 0)) {
       return null;
     }
-    return new Training.Checkpoints(
+    return new TrainingObjective.Checkpoints(
         new FailureCost(mtbf == null ? FailureCost.USUAL_HOURS : mtbf),
         checkpointEvery == null ? 0 : checkpointEvery);
   }

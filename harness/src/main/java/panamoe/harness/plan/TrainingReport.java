@@ -13,21 +13,22 @@ import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.FailureCost;
 import panamoe.plan.Plan;
-import panamoe.plan.Search;
-import panamoe.plan.Training;
+import panamoe.plan.PlanSearch;
+import panamoe.plan.TrainingObjective;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Ways to train a model.
+ * The report of {@code plan train}.
  *
- * @param skew null: not asked for
- * @param price of a card for an hour; null: none is known
- * @param config where the fastest plan's settings are written; null: nowhere
+ * @param skew null if not requested
+ * @param price per device-hour; null if not given
+ * @param config file of the fastest plan's settings; null if not written
  */
-record TrainingReport(Search search, Search.Found found, SkewTable skew, Double price, Path config)
+record TrainingReport(
+    PlanSearch search, PlanSearch.Found found, SkewTable skew, Double price, Path config)
     implements PlanReport {
-  private Training training() {
-    return (Training) search.objective();
+  private TrainingObjective training() {
+    return (TrainingObjective) search.objective();
   }
 
   @Override
@@ -66,7 +67,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   }
 
   private double cost(Plan plan) {
-    return plan.cardHours() * price;
+    return plan.deviceHours() * price;
   }
 
   @Override
@@ -87,7 +88,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
     columns.add(Column.of("micro", "%d", plan -> plan.training().batch().microBatches()));
     columns.add(Column.of("recompute", "%s", plan -> plan.training().recompute() ? "yes" : "no"));
     columns.add(Column.of("days", "%.2f", Plan::days));
-    columns.add(Column.of("card-hours", "%,.0f", Plan::cardHours));
+    columns.add(Column.of("device-hours", "%,.0f", Plan::deviceHours));
     columns.add(Column.of("tokens/s", "%,.0f", Plan::tokensPerSecond));
     if (price != null) {
       columns.add(Column.of("cost", "%,.0f", this::cost));
@@ -104,7 +105,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
         "Failures",
         new Table<>(
             List.of(
-                PlanReport.cards(),
+                PlanReport.devices(),
                 Column.of("checkpoint, s", "%.1f", plan -> plan.loss().checkpoint()),
                 Column.of("every", "%.0f min", plan -> plan.loss().interval() / 60),
                 Column.of("steps", "%d", Plan::checkpointEvery),
@@ -118,17 +119,17 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
     return most == 0
         ? ""
         : Words.of(
-            "Experts' capacity drops %.1f %% of the routes of the fastest plan, where tokens choose: %s.",
+            "The capacity of experts drops %.1f %% of the fastest plan's routes, with this choice of experts: %s.",
             100 * found.fastest().time().dropped(), objective().times().skew());
   }
 
   @Override
   public String figures() {
-    return Html.heading("Cards, days, cost")
+    return Html.heading("Devices, days, cost")
         + Html.figures(
-            figure("Days", Plan::days, "cards", Plan::cards, "More cards, fewer days."),
+            figure("Days", Plan::days, "devices", Plan::devices, "More devices, fewer days."),
             figure(
-                "Hours of a card", Plan::cardHours, "days", Plan::days, "What fewer days cost."));
+                "Device-hours", Plan::deviceHours, "days", Plan::days, "The cost of fewer days."));
   }
 
   private String figure(

@@ -14,29 +14,28 @@ import panamoe.io.WholeOrNothing;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
-import panamoe.plan.Twin;
+import panamoe.plan.ExchangeSimulation;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code panamoe twin}. */
 @Command(
     name = "twin",
     customSynopsis = "panamoe twin [OPTIONS] MODEL --cluster=CLUSTER",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Plays a layer's exchange of rows on a cluster, event by event: every card is a thread with a virtual clock.",
-      "It runs the code of a real exchange, and shows its time beside the one that plan counts with."
+      "Simulates a layer's exchange of rows on a cluster, event by event: every device is a thread with a virtual clock.",
+      "It runs the code of a real exchange and prints its time next to the prediction of plan."
     },
     footer = {
       "",
       "Examples:",
       "  panamoe twin 1.3B+MoE-128 --cluster dgx-a100:64",
       "  panamoe twin 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 512 --trace trace.json",
-      "  panamoe twin --routes RUN --cluster dgx-h100:32    the experts that a trained gate chooses",
+      "  panamoe twin --routes RUN --cluster dgx-h100:32    routes of a trained gate",
       "",
-      "docs/planning.md says what is simulated."
+      "docs/planning.md explains the simulation."
     })
 public final class TwinCommand implements Subcommand {
   @Mixin private SharedOptions shared;
@@ -47,69 +46,74 @@ public final class TwinCommand implements Subcommand {
       paramLabel = "CLUSTER",
       required = true,
       description =
-          "NODE:CARDS, at most " + Twin.MOST + " cards, or a JSON file (docs/planning.md).")
+          "NODE:GPUS, at most "
+              + ExchangeSimulation.MOST
+              + " devices, or a JSON file (docs/planning.md).")
   private String cluster;
 
   @Option(
       names = "--layer",
       paramLabel = "N",
-      description = "The MoE layer, counted among all layers from 0. Default: the first.")
+      description =
+          "Index of the MoE layer among all layers, from 0. Default: the first MoE layer.")
   private Integer layer;
 
   @Option(
       names = "--tokens",
       paramLabel = "N",
       defaultValue = "8",
-      description = "Tokens of each data rank. Default: ${DEFAULT-VALUE}.")
+      description = "Tokens per data rank. Default: ${DEFAULT-VALUE}.")
   private long tokens;
 
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
       defaultValue = "bf16",
-      description = "f32 or bf16, of rows. Default: ${DEFAULT-VALUE}.")
+      description = "Dtype of rows, f32 or bf16. Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
   @Option(
       names = "--ep",
       paramLabel = "N",
-      description = "Most cards that experts are spread over. Default: all data ranks.")
+      description =
+          "Largest number of devices that experts are spread over. Default: all data ranks.")
   private Integer expertDegree;
 
   @Option(
       names = "--tp",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Cards that heads and MLPs are sliced over. Default: ${DEFAULT-VALUE}.")
+      description = "Tensor-parallel degree of heads and MLPs. Default: ${DEFAULT-VALUE}.")
   private int tensorDegree;
 
   @Option(
       names = "--expert-slices",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Cards of --tp that each expert is sliced over. Default: ${DEFAULT-VALUE}.")
+      description = "Devices of --tp that share each expert. Default: ${DEFAULT-VALUE}.")
   private int expertSlices;
 
   @Option(
       names = "--routes",
       paramLabel = "RUN",
       description = {
-        "A trained model, which reads text and chooses experts; it is also the model if none is given.",
-        "Default: every expert gets as many rows, and some, drawn by --seed, one more."
+        "A trained model that routes the tokens of a text. It is also the simulated model if MODEL is not given.",
+        "Default: even routes, with the remainder spread at random by --seed."
       })
   private Path routes;
 
   @Option(
       names = "--text",
       paramLabel = "PATH",
-      description = "What it reads, a UTF-8 file or a folder. Default: the run's validation text.")
+      description =
+          "Text for --routes, a UTF-8 file or a folder. Default: the run's validation text.")
   private Path text;
 
   @Option(
       names = "--trace",
       paramLabel = "OUT",
       description =
-          "Write what each card did, and when, for chrome://tracing; a file of that name must not exist.")
+          "Write a timeline of each device for chrome://tracing to this file, which must not exist.")
   private Path trace;
 
   @Override
@@ -117,7 +121,7 @@ public final class TwinCommand implements Subcommand {
     if (!model.one() && (!model.none() || routes == null)) {
       throw shared.usage("give one of MODEL and --config, or --routes");
     }
-    shared.require(text == null || routes != null, "--text is what the model of --routes reads");
+    shared.require(text == null || routes != null, "--text needs --routes");
     if (trace != null) {
       OutputPlace.requireNewFile(trace, "--trace");
     }
@@ -125,12 +129,13 @@ public final class TwinCommand implements Subcommand {
     SimulatedStep step = shared.checked(() -> step(trained));
     long[][] rows =
         trained == null
-            ? Twin.even(
+            ? ExchangeSimulation.even(
                 step.topology().dataDegree(), step.layer().experts(), step.rows(), shared.seed())
             : new TrainedRoutes(trained, shared).of(step, text);
-    Map<Strategy, Twin.Result> results = new EnumMap<>(Strategy.class);
+    Map<Strategy, ExchangeSimulation.Result> results = new EnumMap<>(Strategy.class);
     for (Strategy strategy : step.strategies()) {
-      Twin twin = new Twin(step.cluster().node(), step.topology(), strategy);
+      ExchangeSimulation twin =
+          new ExchangeSimulation(step.cluster().node(), step.topology(), strategy);
       results.put(strategy, twin.run(rows, step.rowBytes()));
     }
     if (trace != null) {
@@ -143,12 +148,13 @@ public final class TwinCommand implements Subcommand {
   }
 
   private SimulatedStep step(ModelFolder trained) {
-    Cluster wanted = Clusters.read(cluster, shared.err());
-    int data = Math.max(1, wanted.cards() / Math.max(1, tensorDegree));
+    Cluster wanted = ClusterOption.read(cluster, shared.err());
+    int data = Math.max(1, wanted.devices() / Math.max(1, tensorDegree));
     int degree = expertDegree == null ? data : expertDegree;
-    Topology topology = new Topology(wanted.cards(), degree, tensorDegree, expertSlices);
+    Topology topology = new Topology(wanted.devices(), degree, tensorDegree, expertSlices);
     SimulatedStep step = new SimulatedStep(described(trained), wanted, topology, tokens, dtype);
-    new Twin(wanted.node(), topology, Strategy.FLAT).requireExchange(step.layer().experts());
+    new ExchangeSimulation(wanted.node(), topology, Strategy.FLAT)
+        .requireExchange(step.layer().experts());
     return step;
   }
 

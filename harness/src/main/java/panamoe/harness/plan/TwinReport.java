@@ -9,17 +9,18 @@ import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
-import panamoe.plan.Twin;
+import panamoe.plan.ExchangeSimulation;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Times of twins beside the closed form, as JSON and as a table.
+ * The report of {@code twin}: simulated times next to the closed form, as JSON and as a table.
  *
- * @param routes the trained model that chose experts, or null: they were spread evenly
+ * @param routes the trained model that routed; null for even routes
  */
-record TwinReport(SimulatedStep step, Path routes, Map<Strategy, Twin.Result> results) {
-  private static final List<Column<Map.Entry<Strategy, Twin.Result>>> COLUMNS =
+record TwinReport(
+    SimulatedStep step, Path routes, Map<Strategy, ExchangeSimulation.Result> results) {
+  private static final List<Column<Map.Entry<Strategy, ExchangeSimulation.Result>>> COLUMNS =
       List.of(
           Column.ofWords("exchange", each -> name(each.getKey())),
           Column.of("closed form", "%.3f", each -> 1e3 * each.getValue().closedForm()),
@@ -56,8 +57,8 @@ record TwinReport(SimulatedStep step, Path routes, Map<Strategy, Twin.Result> re
   String text() {
     SimulatedLayer layer = step.layer();
     return Words.of(
-        "%s on %s, layer %d: %s of each of %s, %d of %s each, %s; rows of %,d bytes%n"
-            + "milliseconds of dispatch and combine together; counts go before them\n\n%s",
+        "%s on %s, layer %d: %s on each of %s, top-%d of %s, %s; rows of %,d bytes%n"
+            + "milliseconds of dispatch plus combine; counts are exchanged before them\n\n%s",
         layer.model(),
         step.cluster(),
         layer.number(),
@@ -65,14 +66,14 @@ record TwinReport(SimulatedStep step, Path routes, Map<Strategy, Twin.Result> re
         Count.of(step.topology().dataDegree(), "data rank"),
         layer.topK(),
         Count.of(layer.experts(), "expert"),
-        routes == null ? "evenly" : "as " + routes + " chooses",
+        routes == null ? "even routes" : "routes of " + routes,
         step.rowBytes(),
         new Table<>(COLUMNS, List.copyOf(results.entrySet())).text());
   }
 
-  private static String busiest(Twin.Result result) {
+  private static String busiest(ExchangeSimulation.Result result) {
     return Words.of(
-        "card %d %s, %.0f %% of the time",
+        "device %d %s, %.0f %% of the time",
         result.busiest().rank(),
         result.busiest().name(),
         100 * result.busiest().seconds() / result.simulated());

@@ -5,28 +5,28 @@ import java.util.Map;
 import panamoe.comm.VirtualSpan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.plan.Cluster;
-import panamoe.plan.Twin;
+import panamoe.plan.ExchangeSimulation;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What the cards of twins did, for chrome://tracing and Perfetto: a process for each exchange, in
- * it a thread for each card.
+ * Timelines of the simulations for chrome://tracing and Perfetto: one process per exchange, one
+ * thread per device.
  */
 final class TwinTrace {
   private TwinTrace() {}
 
-  static String of(Cluster cluster, Map<Strategy, Twin.Result> results) {
+  static String of(Cluster cluster, Map<Strategy, ExchangeSimulation.Result> results) {
     ObjectNode trace = JsonNodeFactory.instance.objectNode();
     ArrayNode events = trace.putArray("traceEvents");
     results.forEach(
         (strategy, result) -> {
           int process = strategy.ordinal();
           name(events, "process_name", process, 0, strategy.name().toLowerCase(Locale.ROOT));
-          for (int card = 0; card < cluster.cards(); card++) {
-            String name = "card " + card + " of node " + card / cluster.node().cards();
-            name(events, "thread_name", process, card, name);
+          for (int device = 0; device < cluster.devices(); device++) {
+            String name = "device " + device + " of node " + device / cluster.node().devices();
+            name(events, "thread_name", process, device, name);
           }
           result.spans().forEach(span -> span(events.addObject(), process, span));
         });

@@ -12,14 +12,13 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code panamoe plan validate}. */
 @Command(
     name = "validate",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Times steps on this machine, in turns with its calibration, and shows predictions beside them.",
-      "Without --ranks that is on 1, 2 and 4 ranks, or as many as --cluster has."
+      "Times steps on this machine, alternating with its calibration, and prints predictions next to them.",
+      "Without --ranks it runs on 1, 2 and 4 ranks, or on as many as --cluster has."
     },
     footer = {"", "Example:", "  panamoe plan validate training --ranks 1"})
 final class ValidateCommand implements Callable<Integer> {
@@ -33,12 +32,12 @@ final class ValidateCommand implements Callable<Integer> {
       hideParamSyntax = true,
       defaultValue = "all",
       description = "Steps to time: serving, training or all. Default: ${DEFAULT-VALUE}.")
-  private Steps steps;
+  private MeasuredSteps steps;
 
   @Option(
       names = "--cluster",
       paramLabel = "FILE",
-      description = "Predict by a file of plan calibrate, and do not calibrate.")
+      description = "Predict with this file of plan calibrate instead of calibrating.")
   private String cluster;
 
   @Override
@@ -47,14 +46,14 @@ final class ValidateCommand implements Callable<Integer> {
     Cluster known =
         cluster == null
             ? null
-            : options.shared.checked(() -> Clusters.ofThisMachine(cluster, steps));
+            : options.shared.checked(() -> ClusterOption.ofThisMachine(cluster, steps));
     PrintWriter printed = options.shared.out();
     boolean json = options.shared.json();
     if (!json && RankOptions.threadsOrProcesses(1).leads()) {
-      printed.println(Validated.HEADER);
+      printed.println(ValidationRow.HEADER);
     }
     for (int count : counts(known)) {
-      List<Validated> rows =
+      List<ValidationRow> rows =
           options.onRanks(
               count,
               (all, backend, _) -> {
@@ -63,7 +62,7 @@ final class ValidateCommand implements Callable<Integer> {
                       .run(known, all.first() ? bar : _ -> {});
                 }
               });
-      for (Validated row : rows) {
+      for (ValidationRow row : rows) {
         printed.println(json ? row.toJson() : row.toRow());
       }
       printed.flush();
@@ -78,6 +77,6 @@ final class ValidateCommand implements Callable<Integer> {
     if (options.ranks != null) {
       return List.of(options.ranks);
     }
-    return known == null ? COUNTS : List.of(known.cards());
+    return known == null ? COUNTS : List.of(known.devices());
   }
 }

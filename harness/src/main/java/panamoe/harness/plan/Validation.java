@@ -14,16 +14,13 @@ import panamoe.plan.StepTime;
 import panamoe.tensor.DType;
 
 /**
- * Steps of models that no constant was measured with, beside their predictions.
+ * Times steps of models that the calibration does not use, and predicts them.
  *
- * @param steps that are timed
+ * @param steps to time
  */
-record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
+record Validation(Ranks ranks, Backend backend, DType dtype, MeasuredSteps steps) {
   private static final int ROUNDS = 5;
 
-  /**
-   * @param batch texts of each rank
-   */
   private record Case(String name, int batch, Probe probe) {}
 
   private List<Case> cases(MeasuredModels models) {
@@ -61,12 +58,12 @@ record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
   }
 
   /**
-   * Measures in turns with a calibration. Collective.
+   * Measures, alternating with a calibration. Collective.
    *
-   * @param known the calibration; null to measure it in each round
-   * @return a row for each case; none but on rank 0
+   * @param known calibration to use; null to calibrate in each round
+   * @return a row per case on rank 0; empty on other ranks
    */
-  List<Validated> run(Cluster known, DoubleConsumer progress)
+  List<ValidationRow> run(Cluster known, DoubleConsumer progress)
       throws IOException, InterruptedException {
     try (Calibration calibration =
             known == null ? new Calibration(ranks, backend, dtype, steps) : null;
@@ -75,7 +72,7 @@ record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
       double[][] measured = new double[cases.size()][ROUNDS];
       StepTime[][] predicted = new StepTime[cases.size()][ROUNDS];
       for (Case each : cases) {
-        each.probe.seconds(); // Java compiles what it calls
+        each.probe.seconds(); // warms up the JIT compiler
         progress.accept(0);
       }
       if (calibration != null) {
@@ -98,14 +95,14 @@ record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
     }
   }
 
-  private List<Validated> rows(List<Case> cases, double[][] measured, StepTime[][] predicted) {
-    List<Validated> rows = new ArrayList<>();
+  private List<ValidationRow> rows(List<Case> cases, double[][] measured, StepTime[][] predicted) {
+    List<ValidationRow> rows = new ArrayList<>();
     for (int i = 0; i < cases.size(); i++) {
       Case each = cases.get(i);
       StepTime[] sorted = predicted[i].clone();
       Arrays.sort(sorted, Comparator.comparingDouble(StepTime::seconds));
       rows.add(
-          new Validated(
+          new ValidationRow(
               each.name,
               ranks.world().size(),
               each.batch,

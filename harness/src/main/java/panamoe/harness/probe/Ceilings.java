@@ -12,10 +12,9 @@ import tools.jackson.databind.annotation.JsonNaming;
  * @param fmaF32Gflops fused multiply-adds in float32
  * @param dotBf16Gflops bfloat16 dot products; the float32 rate on machines without an instruction
  *     for them
- * @param dotInt8Gops int8 dot products, which weights in blocks are multiplied by; null where it is
- *     not measured
+ * @param dotInt8Gops int8 dot products, for quantized weights; null if not measured
  * @param readGbytesPerS memory reads; on a CPU with software prefetch and huge pages
- * @param copyGbytesPerS bytes read and written by a copy, together; null where it is not measured
+ * @param copyGbytesPerS bytes read plus bytes written by a copy; null if not measured
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 @JsonIgnoreProperties(ignoreUnknown = true)
@@ -26,7 +25,6 @@ public record Ceilings(
     double readGbytesPerS,
     int threads,
     Double copyGbytesPerS) {
-  /** The maximum of each rate. */
   public Ceilings higher(Ceilings other) {
     return new Ceilings(
         Math.max(fmaF32Gflops, other.fmaF32Gflops),
@@ -45,9 +43,9 @@ public record Ceilings(
 
   /**
    * The lower bound of the work's time in seconds: the larger of bytes / bandwidth and operations /
-   * peak. Work that writes as well is held against copies where these are measured.
+   * peak. Work that also writes is compared with the copy rate if measured.
    *
-   * @param products dtype that is multiplied: INT8 for weights in blocks
+   * @param products dtype of products; INT8 for quantized weights
    */
   public double rooflineSeconds(Cost cost, DType products) {
     double peak =

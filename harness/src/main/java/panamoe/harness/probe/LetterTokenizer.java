@@ -2,7 +2,7 @@ package panamoe.harness.probe;
 
 import panamoe.data.Tokenizer;
 
-/** The tokenizer of models whose weights are drawn: every token is a letter. */
+/** The tokenizer of models with random weights: every token is a letter. */
 public record LetterTokenizer(int vocabularySize) implements Tokenizer {
   private static final byte[] LETTER = {'a'};
 

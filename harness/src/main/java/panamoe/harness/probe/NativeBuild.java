@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import panamoe.bindings.NativeLibrary;
 
-/** Finds files of the project by the location of the loaded native library. */
+/** Finds files of the project from the location of the loaded native library. */
 public final class NativeBuild {
   private NativeBuild() {}
 

@@ -5,10 +5,10 @@ import panamoe.data.TokenSequences;
 import panamoe.tensor.Tensor;
 
 /**
- * Random tokens; each sequence is drawn from its number.
+ * Random tokens; a sequence depends only on the seed and its index.
  *
- * @param vocabulary numbers that are drawn from
- * @param length tokens of a sequence
+ * @param vocabulary number of token ids
+ * @param length tokens per sequence
  */
 public record RandomTokens(int vocabulary, int length, long seed) implements TokenSequences {
   @Override

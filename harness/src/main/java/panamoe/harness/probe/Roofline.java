@@ -12,8 +12,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The machine's current ceilings. A CPU's bandwidth is measured at each call, within a few
- * hundredths of a second, because shared memory changes its speed from second to second; its
- * arithmetic rates are the highest measured so far. A card's ceilings are measured once.
+ * hundredths of a second, because shared memory changes its speed from second to second. Its
+ * arithmetic rates are the highest measured so far. A GPU's ceilings are measured once.
  */
 public final class Roofline implements AutoCloseable {
   private static final Map<String, String> PROGRAMS =

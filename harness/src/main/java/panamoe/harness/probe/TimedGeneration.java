@@ -11,21 +11,21 @@ import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
 
 /**
- * Texts that are written together: the first step of the engine reads their prompts, and each step
- * writes a token of each.
+ * Sequences that an engine generates as one batch: the first step prefills their prompts, and each
+ * step adds a token to each.
  *
- * @param length tokens that are written of each
- * @param prompt tokens that each begins with
- * @param first of these, behind which come the next higher ones
+ * @param length generated tokens per sequence
+ * @param prompt prompt tokens per sequence
+ * @param first id of the prompt's first token; the next ones count up
  */
 public record TimedGeneration(int texts, int length, int prompt, int first, long seed) {
-  /** Of an engine that all of them run in at a time. */
+  /** The configuration of an engine with room for all sequences at once. */
   public EngineConfig config() {
     int each = EngineConfig.one(length + prompt).blocks();
     return new EngineConfig(texts * each, EngineConfig.BLOCK, texts, texts * prompt, 1, false, 0);
   }
 
-  /** One of these texts. */
+  /** The request of one sequence. */
   public GenerationRequest request(int text) {
     SamplingConfig sampling = SamplingConfig.of(1, 0, 1, seed + text);
     StopConfig stop = new StopConfig(length, 0, List.of(), Set.of(), true, false);
@@ -33,7 +33,7 @@ public record TimedGeneration(int texts, int length, int prompt, int first, long
     return GenerationRequest.of(tokens, sampling, stop);
   }
 
-  /** Writes the texts; returns the milliseconds of each step. */
+  /** Generates the sequences; returns the milliseconds of each step. */
   public double[] write(Engine engine) {
     for (int text = 0; text < texts; text++) {
       engine.submit(

@@ -83,9 +83,9 @@ record QuantizationReport(
     if (!model.mixed().isEmpty()) {
       line(
           text,
-          "formats differ in %s, the first of %d: held in int8 in memory, or as --dtype says if some are kept",
-          model.mixed().getFirst(),
-          model.mixed().size());
+          "experts of %s have different formats (first: %s); in memory they all become int8, or --dtype if some are not quantized",
+          Count.of(model.mixed().size(), "parameter"),
+          model.mixed().getFirst());
     }
     line(
         text,

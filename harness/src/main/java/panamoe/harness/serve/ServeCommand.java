@@ -29,7 +29,6 @@ import panamoe.parallel.Topology;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -88,7 +87,7 @@ public final class ServeCommand implements Subcommand {
     ModelFolder folder = ModelFolder.open(model);
     ChatFormat chat = template.format(folder);
     shared.checked(() -> engineOptions.experts.requireFit(folder));
-    readReplicas(folder, topology);
+    shared.checked(() -> replicas.read(folder.config().experts(), topology));
     rankOptions.requireAvailable();
     shared.require(
         rankOptions.timeout().compareTo(LEAST_TIMEOUT) >= 0,
@@ -106,14 +105,6 @@ public final class ServeCommand implements Subcommand {
               }
               return 0;
             });
-  }
-
-  private void readReplicas(ModelFolder folder, Topology topology) throws IOException {
-    try {
-      replicas.read(folder.config().experts(), topology);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(shared.command().commandLine(), e.getMessage(), e);
-    }
   }
 
   /**

@@ -19,7 +19,7 @@ import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The build's requirements, on this machine and on one that has only the test's programs. */
+/** Tests the build's requirements, on this machine and on one with only the test's programs. */
 class MachineCheckTest {
   private static final Set<String> REQUIRED =
       Set.of("JDK", "C++ compiler", "CMake", "ninja", "Highway", "GoogleTest");
@@ -66,7 +66,7 @@ class MachineCheckTest {
         });
   }
 
-  /** Libraries that no Debian package brought are where the compiler finds them. */
+  /** The compiler finds libraries that are not from a Debian package. */
   @Test
   void theCompilerKnowsWhatDebianDoesNot() throws Exception {
     compiler();
@@ -93,7 +93,7 @@ class MachineCheckTest {
         """);
   }
 
-  /** What the doctor says where nothing but {@link #programs} is on the path. */
+  /** The doctor's report with only {@link #programs} on the path. */
   private Answer doctor() throws Exception {
     ProcessBuilder builder = new ProcessBuilder(SmallJvm.command(Main.class, "doctor", "--json"));
     builder

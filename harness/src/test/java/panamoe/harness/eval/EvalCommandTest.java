@@ -126,7 +126,7 @@ class EvalCommandTest {
     JsonNode json = JsonMapper.shared().readTree(read.out());
     assertEquals(bits("eval", top2, "--json"), json.path("bits_per_byte").asDouble());
     assertTrue(read.err().contains("experts: "), read.err());
-    refused(2, "'7x' is no size", "eval", top2, "--memory", "7x");
+    refused(2, "'7x' is not a size", "eval", top2, "--memory", "7x");
     refused(1, "MiB of --memory or more, not 102.4 KiB", "eval", top2, "--memory", "0.1m");
     Path file = Files.writeString(folder.resolve("file"), "");
     String reason = "(" + file + " is a file, not a folder)";

@@ -24,7 +24,7 @@ import panamoe.train.TrainConfig;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** inspect, of a config file that has every part. */
+/** Tests inspect with a config file that has every part. */
 class InspectCommandTest {
   @TempDir private Path folder;
   private Path config;
@@ -46,14 +46,14 @@ class InspectCommandTest {
             "layer 0      4 heads of 8 (4 key/value), MLP 40: 6,984 parameters",
             "layer 1      4 heads of 12 (2 key/value), window 3, sinks, scale 0.2, QK-norm of the head, clip 1.25,"
                 + " rotary 1,000,000 on 6 dimensions in adjacent pairs, linear x2.0, 8 experts of 24,"
-                + " top-2 in 2 of 4 groups, dropless, beside a gated shared expert of 20: 25,452 parameters",
+                + " top-2 in 2 of 4 groups, dropless, plus a gated shared expert of 20: 25,452 parameters",
             "layer 2      4 heads of 8 (2 key/value), full mask, QK-norm of the projection, rotary 10,000,"
                 + " Llama 3 x8.0, 4 experts of 16, top-2, by cosines over 10, best score,"
-                + " beside a shared expert of 12: 8,655 parameters",
+                + " plus a shared expert of 12: 8,655 parameters",
             "layer 3      4 heads of 10 (values 5) over latents of 7, queries of 10, scale 0.4,"
                 + " rotary 10,000 on 4 dimensions in adjacent pairs, MLP 20: 4,021 parameters",
             "layer 4      4 heads of 8 (2 key/value), rotary 10,000, YaRN x4.0, 4 experts of 16, top-1,"
-                + " priority, beside a fixed MLP 28: 9,502 parameters"),
+                + " priority, plus a fixed MLP 28: 9,502 parameters"),
         table.out().lines().limit(7).toList());
   }
 
@@ -81,7 +81,7 @@ class InspectCommandTest {
     JsonNode json = JsonMapper.shared().readTree(inspect("--json").out());
     long experts = json.at("/parameters/expert").asLong();
     assertTrue(experts > 0);
-    // Half a byte for each element of up; rows of down are no whole blocks in this model.
+    // Half a byte per element of up; rows of down are not whole blocks in this model.
     assertTrue(bytes - nibbles < experts / 2 && bytes - nibbles > experts / 6);
     assertTrue(bytes < 4 * json.get("total").asLong() - experts);
     assertEquals(2, inspect("--quantize", "int8").exitCode());

@@ -30,7 +30,7 @@ class MeasuredCostsTest {
     return Efficiency.of(constants);
   }
 
-  /** The costs that steps have are found from their times. */
+  /** Times predicted from {@code values} give the same values back. */
   private static void assertFound(
       Map<String, Double> values, Function<MeasuredModels, MeasuredCosts> kind) {
     Efficiency costsOfSteps = efficiency(values);
@@ -72,7 +72,7 @@ class MeasuredCostsTest {
   @Test
   void aMachineThatWasBusyGivesCostsAllTheSame() {
     try (MeasuredModels models = new MeasuredModels(Ranks.alone(), null, DType.FLOAT32)) {
-      // Fewer layers take longer than many, and the wide model no time at all.
+      // Inconsistent times: few layers take longer than many, and the wide model takes no time.
       Efficiency found =
           MeasuredCosts.ofServing(models)
               .efficiency(NODE, new double[] {5e-3, 4e-3, 3e-3, 1e-9, 1e3, 1e-9});
@@ -84,14 +84,16 @@ class MeasuredCostsTest {
   @Test
   void timesThatNoCostGivesLeaveCostsAtTheirBounds() {
     try (MeasuredModels models = new MeasuredModels(Ranks.alone(), null, DType.FLOAT32)) {
-      // Long texts take an hour, and everything else no time at all.
+      // Long sequences take an hour, and everything else takes no time.
       Efficiency found =
           MeasuredCosts.ofTraining(models).efficiency(NODE, new double[] {1e-9, 1e-9, 3600, 1e-9});
       Map<String, Double> bounds =
           Map.of("layer", 1e-8, "activation", 1e-6, "flops_share", 2.0, "bandwidth_share", 2.0);
       bounds.forEach(
-          (name, bound) ->
-              assertEquals(bound, found.constants().get(name).value(), 1e-6 * bound, name));
+          (name, bound) -> {
+            assertEquals(bound, found.constants().get(name).value(), 1e-6 * bound, name);
+            assertEquals(Constant.Kind.BOUND, found.constants().get(name).kind(), name);
+          });
     }
   }
 }

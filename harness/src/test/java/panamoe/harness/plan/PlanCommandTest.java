@@ -149,7 +149,7 @@ class PlanCommandTest {
             "plan", "serve", "--config", config.toString(), "--cluster", cluster.toString());
     assertEquals(0, plan.exitCode(), plan.err());
     assertTrue(plan.out().startsWith(config + " on dgx-h100:2, predicted"), plan.out());
-    assertTrue(plan.out().contains("fewest cards"), plan.out());
+    assertTrue(plan.out().contains("fewest devices"), plan.out());
     assertTrue(plan.out().contains("least squares on"), plan.out());
   }
 
@@ -161,7 +161,7 @@ class PlanCommandTest {
     assertEquals(0, plan.exitCode(), plan.err());
     assertTrue(plan.out().startsWith(path + " on dgx-h100:2, predicted"), plan.out());
     String note =
-        "note: weights of " + path + " are stored in blocks; the plan counts them in bfloat16\n";
+        "note: the weights of " + path + " are quantized; the plan counts them in bfloat16\n";
     assertEquals(name.endsWith("q8_0.gguf") ? note : "", plan.err());
   }
 
@@ -228,16 +228,31 @@ class PlanCommandTest {
   }
 
   @Test
+  void aConstantAtItsBoundIsReported() throws IOException {
+    Path file = calibration(Calibration.here("cpu"));
+    ObjectNode json = (ObjectNode) JSON.readTree(file.toFile());
+    ((ObjectNode) json.at("/efficiency/flops")).put("kind", "bound");
+    Files.writeString(file, json.toString());
+    CommandRun plan = CommandRun.of(("plan serve 350M --cluster " + file).split(" "));
+    assertEquals(0, plan.exitCode(), plan.err());
+    assertTrue(
+        plan.err().startsWith("warning: flops_share is not measured but a bound, 0.5"), plan.err());
+    assertEquals(1, plan.err().lines().count(), plan.err());
+  }
+
+  @Test
   void aCalibrationServesWhatItHas() throws IOException {
     Path file = calibration(Calibration.here("cpu"));
     ObjectNode json = (ObjectNode) JSON.readTree(file.toFile());
     json.remove("training");
     Files.writeString(file, json.toString());
     String text = file.toString();
-    assertNotNull(Clusters.ofThisMachine(text, Steps.SERVING).efficiency());
+    assertNotNull(ClusterOption.ofThisMachine(text, MeasuredSteps.SERVING).efficiency());
     assertEquals(
         text + " has no steps of training; calibrate this machine again",
-        assertThrows(IllegalArgumentException.class, () -> Clusters.ofThisMachine(text, Steps.ALL))
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> ClusterOption.ofThisMachine(text, MeasuredSteps.ALL))
             .getMessage());
     ((ObjectNode) json.get("machine")).remove("device");
     Files.writeString(file, json.toString());
@@ -252,7 +267,7 @@ class PlanCommandTest {
       Files.writeString(file, json.toString());
       String refused =
           assertThrows(IllegalArgumentException.class, () -> Cluster.of(text)).getMessage();
-      assertTrue(refused.contains("an efficiency of serving needs"), refused);
+      assertTrue(refused.contains("the efficiency of serving needs"), refused);
       efficiency.set(lost, value);
     }
   }
@@ -318,14 +333,14 @@ class PlanCommandTest {
       delimiter = '|',
       value = {
         "serve                                   | serve: Missing required option: '--cluster=CLUSTER'",
-        "serve --cluster dgx-h100:8              | serve: give one of MODEL (or --model) and --config",
+        "serve --cluster dgx-h100:8              | serve: give one of MODEL and --config",
         "train 1.3B --cluster dgx-h100:8         | train: Missing required option: '--tokens=N'",
-        "serve 1.3B --config c.json --cluster dgx-h100:8 | serve: give one of MODEL (or --model) and --config",
+        "serve 1.3B --config c.json --cluster dgx-h100:8 | serve: give one of MODEL and --config",
         "paper 1.3B                              | paper: Unmatched argument: '1.3B'",
         "paper --batch 4                         | paper: Unknown option",
-        "serve 9B --cluster dgx-h100:8           | serve: '9B' is none of 350M, ",
-        "serve 1.3B --cluster dgx:8              | serve: 'dgx:8' is neither a file nor NODE:CARDS",
-        "serve 1.3B --cluster dgx-h100:12        | serve: 12 cards are no whole nodes of 8; take 8 or 16",
+        "serve 9B --cluster dgx-h100:8           | serve: '9B' is none of 1.3B, ",
+        "serve 1.3B --cluster dgx:8              | serve: 'dgx:8' is neither a file nor NODE:GPUS",
+        "serve 1.3B --cluster dgx-h100:12        | serve: 12 devices are not whole nodes of 8 devices; take 8 or 16",
         "serve 1.3B --cluster dgx-h100:8 --latency 25    | serve: --latency is '25', expected a time",
         "serve 1.3B --cluster dgx-h100:8 --latency 0ms   | serve: --latency is '0ms', expected a time",
         "serve 1.3B --cluster dgx-h100:8 --batch 0       | serve: the batch is 0, expected 1 to 65536",
@@ -342,9 +357,9 @@ class PlanCommandTest {
             + " (STEPS): 'decoding' is none of [all, serving, training]",
         "validate --price=2                      | validate: Unknown option",
         "validate --out=own.json                 | validate: Unknown option",
-        "validate --cluster dgx-h100:8           | validate: --cluster needs a file of plan calibrate, and"
-            + " dgx-h100:8 was not measured",
-        "validate --cluster none.json            | validate: 'none.json' is neither a file nor NODE:CARDS",
+        "validate --cluster dgx-h100:8           | validate: --cluster needs a file of plan calibrate, but"
+            + " dgx-h100:8 is not measured",
+        "validate --cluster none.json            | validate: 'none.json' is neither a file nor NODE:GPUS",
       })
   void wrongUsageIsOneSentence(String commandLine, String sentence) {
     CommandRun run = CommandRun.of(("plan " + commandLine).split(" "));

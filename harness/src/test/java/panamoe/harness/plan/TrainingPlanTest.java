@@ -37,7 +37,7 @@ class TrainingPlanTest {
     return sum;
   }
 
-  /** The written settings are the plan's: train draws its ranks, and the forecast is the same. */
+  /** The written settings are the plan's: train prints its ranks and the same forecast. */
   @Test
   void thePlanIsRunByItsLaunchLine() throws Exception {
     Path config = folder.resolve("config.json");
@@ -83,7 +83,7 @@ class TrainingPlanTest {
     assertEquals(0, drawn.exitCode(), drawn.err());
     Document document =
         DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(page.toFile());
-    // Days, hours, a step, a card, dropped routes and load.
+    // Days, hours, a step, a device, dropped routes and load.
     assertEquals(6, document.getElementsByTagName("figure").getLength());
     assertFalse(Files.readString(page).contains("NaN"));
     CommandRun again = CommandRun.of(command.split(" "));
@@ -91,7 +91,7 @@ class TrainingPlanTest {
     assertEquals("", again.out());
   }
 
-  /** The same ranks as threads of one process, which draw themselves and end. */
+  /** The same ranks as threads of one process, which print their topology and end. */
   private static String[] onThreads(String launch) {
     List<String> words = new ArrayList<>(List.of(launch.split(" ")));
     String ranks = words.get(2);
@@ -153,7 +153,7 @@ class TrainingPlanTest {
     CommandRun run = CommandRun.of((command + page).split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(
-        "note: without --mtbf, checkpoints are planned for cards that fail once in 50,000 hours\n",
+        "note: without --mtbf, checkpoints are planned for one failure per device in 50,000 hours\n",
         run.err());
     int every = RunConfig.read(config).training().checkpoints().every();
     assertTrue(
@@ -200,8 +200,8 @@ class TrainingPlanTest {
         "--tokens 1e9 --price NaN            | --price is NaN, expected more than 0",
         "--tokens 1e9 --price 1e308          | --price is 1.0E308, expected more than 0 and at most 1,000,000",
         "--tokens 1e9 --html a --write-config ./a | --html and --write-config are both a, expected two files",
-        "--tokens 1e9 --mtbf -1              | the mean time between failures of a card is -1.0 h",
-        "--tokens 1e9 --checkpoint-every 9   | --checkpoint-every goes with --mtbf",
+        "--tokens 1e9 --mtbf -1              | the mean time between failures of a device is -1.0 h",
+        "--tokens 1e9 --checkpoint-every 9   | --checkpoint-every needs --mtbf",
         "--tokens 1e9 --skew 9               | the skew is 9.0, expected an exponent of 0 (even) to 4",
         "--tokens 1e9 --skew hot             | 'hot' is neither an exponent such as 0.5 nor a file of counts",
         "--tokens 1e9 --skew 1               | the model has no experts that tokens could choose unevenly",

@@ -25,7 +25,7 @@ class TwinCommandTest {
   @TempDir private Path folder;
 
   @Test
-  void sixtyFourCardsLeaveATrackEach() throws IOException {
+  void sixtyFourDevicesLeaveATrackEach() throws IOException {
     Path trace = folder.resolve("trace.json");
     CommandRun run =
         run("--model 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 128 --json --trace " + trace);
@@ -47,8 +47,8 @@ class TwinCommandTest {
   }
 
   /**
-   * Requires what the Trace Event Format asks of complete events and of metadata, and that the
-   * spans of a track are in order and apart.
+   * Checks the Trace Event Format of complete events and metadata, and that the spans of a track
+   * are ordered and disjoint.
    *
    * @return where the last span of each track ends, in microseconds
    */
@@ -93,7 +93,7 @@ class TwinCommandTest {
     String command = "--routes " + trained + " --text " + text + " --cluster dgx-a100:16 --ep 4";
     CommandRun run = run(command + " --tokens 32");
     assertEquals(0, run.exitCode(), run.err());
-    assertTrue(run.out().contains("as " + trained + " chooses"), run.out());
+    assertTrue(run.out().contains("routes of " + trained), run.out());
     assertTrue(run.out().lines().anyMatch(line -> line.startsWith("flat ")), run.out());
     CommandRun greedy = run(command + " --tokens 60000");
     assertEquals(1, greedy.exitCode());
@@ -116,12 +116,12 @@ class TwinCommandTest {
       delimiter = '|',
       value = {
         "--cluster dgx-a100:8 | give one of MODEL and --config, or --routes",
-        "--cluster dgx-a100:8 --model 1.3B+MoE-128 --text x | --text is what the model of --routes reads",
+        "--cluster dgx-a100:8 --model 1.3B+MoE-128 --text x | --text needs --routes",
         "--cluster dgx-a100:2048 --model 1.3B+MoE-128 | at most 1024, not 2048",
         "--cluster dgx-a100:16 --model 1.3B+MoE-128 --tp 16 | tensor groups stay within a node",
-        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 1 | no rows are exchanged",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 1 | so no rows are exchanged",
         "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 5 | do not divide into expert groups of 5",
-        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --layer 0 | layer 0 of 1.3B+MoE-128 is no MoE layer, expected one of [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23] (",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --layer 0 | layer 0 of 1.3B+MoE-128 is not an MoE layer, expected one of [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23] (",
         "--cluster dgx-a100:16 --model 1.3B --layer 1 | 1.3B",
         "--cluster dgx-a100:16 --model 1.3B+MoE-128 --tokens 0 | --tokens is 0, expected 1 to 65536",
       })

@@ -163,7 +163,9 @@ class QuantizeCommandTest {
     assertEquals(
         "layers.1.moe.experts.up.weight", report.at("/mixed/0").asString(), report::toString);
     assertTrue(words.out().contains("\nexperts' matrices: "), words.out());
-    assertTrue(words.out().contains("formats differ in layers.1.moe.experts.up.weight, "));
+    assertTrue(
+        words.out().contains("have different formats (first: layers.1.moe.experts.up.weight)"),
+        words.out());
     assertEquals(
         DType.Q8_0,
         ModelFolder.open(out())

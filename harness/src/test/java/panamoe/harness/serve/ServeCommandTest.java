@@ -121,16 +121,16 @@ class ServeCommandTest {
     refused(2, "--replicas N and --expert-load FILE go together", "--replicas", "1");
     String load = folder.resolve("load.json").toString();
     String[] two = {"--replicas", "1", "--expert-load", load, "--ranks", "2"};
-    refused(1, "no such file", two);
+    refused(2, "there is no file " + load, two);
     Path file = Path.of(load);
     Files.writeString(file, "{");
-    refused(2, "is no JSON", two);
+    refused(2, "it ends too early", two);
     Files.writeString(file, "{}");
-    refused(2, "has no layers", two);
+    refused(2, "expected \"layers\" with counts", two);
     Files.writeString(file, "{\"layers\":[{\"layer\":1,\"tokens\":[1,2]}]}");
-    refused(2, "counts 2 experts in layer 1: of another model", two);
+    refused(2, "counts of 2 experts in layer 1, expected 8: it belongs to another model", two);
     Files.writeString(file, "{\"layers\":[{\"layer\":1,\"tokens\":[1,2,3,4,5,6,7,-8]}]}");
-    refused(2, "are not all whole numbers of 0 or more", two);
+    refused(2, "layers[0].tokens[7]: expected a whole number", two);
     refused(2, "but every rank holds them all", "--replicas", "1", "--expert-load", load);
   }
 

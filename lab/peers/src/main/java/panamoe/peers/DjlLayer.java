@@ -16,8 +16,8 @@ import java.util.stream.IntStream;
 import panamoe.lab.bench.LayerShape;
 
 /**
- * A float32 loop over the experts that have tokens, by DJL's array operations on Maven Central's
- * libtorch. DJL has a bfloat16 type, but creating such an array ends the process (0.36).
+ * A float32 loop over the experts with tokens, by DJL's array operations on its libtorch. DJL 0.36
+ * has a bfloat16 type, but creating such an array crashes the process.
  */
 final class DjlLayer implements PeerLayer {
   private final LayerShape shape;
@@ -92,7 +92,7 @@ final class DjlLayer implements PeerLayer {
   }
 
   /**
-   * The experts' outputs.
+   * Computes the experts' outputs.
    *
    * @param chosen [T, K]
    * @return [T * K, M], in the order of {@code chosen}

@@ -8,7 +8,7 @@ import panamoe.io.Require;
 import panamoe.lab.bench.Contender;
 import panamoe.lab.bench.PeerRequest;
 
-/** Runs layers, and keeps the weights between questions that differ only in tokens. */
+/** Runs layers, and keeps the weights between requests that differ only in tokens. */
 final class LayerRun implements PeerRun {
   private static final long SEED = 1;
 
@@ -60,7 +60,7 @@ final class LayerRun implements PeerRun {
       }
       inputs.add(x);
     }
-    // A multiple of the number of layers, so that input and layer change with every call.
+    // Both input and layer change with every call.
     for (int i = 0; i < Math.max(count, layers.size()); i++) {
       batches.add(layers.get(i % layers.size()).over(inputs.get(i % count)));
     }

@@ -4,9 +4,9 @@ import java.util.SplittableRandom;
 import panamoe.lab.bench.LayerShape;
 
 /**
- * Float32 weights of a dropless layer without biases, normally distributed, so that tokens spread
- * over the experts and values stay in range. They are drawn expert by expert, because all together
- * take gigabytes; every call returns the same values.
+ * Normally distributed float32 weights of a dropless layer without biases: tokens spread over the
+ * experts and values stay in range. They are generated expert by expert, because all together take
+ * gigabytes. Every call returns the same values.
  */
 record LayerWeights(LayerShape shape, long seed) {
   /** [E, M]. */

@@ -26,15 +26,15 @@ import java.util.Map;
 import panamoe.io.Require;
 
 /**
- * The functions of libllama that a benchmark calls. Structs pass by value, so that their layouts
- * are of one version. It stays loaded as long as the process lives.
+ * The functions of libllama that a benchmark calls. Structs are passed by value, so their layouts
+ * belong to one version. The library stays loaded until the process ends.
  */
 @SuppressWarnings("restricted") // foreign functions
 final class LibLlama {
-  /** The version that these layouts are of. */
+  /** The version of these layouts. */
   static final String VERSION = "0.5.0";
 
-  /** The level of messages about errors. */
+  /** The log level of errors. */
   private static final int ERROR = 4;
 
   private static final Map<String, ValueLayout> TYPES =
@@ -117,7 +117,7 @@ final class LibLlama {
     this.symbols = SymbolLookup.libraryLookup(file, Arena.global());
     super(); // the functions, by these symbols
     call(procedure("llama_log_set", ADDRESS, ADDRESS), listener(), MemorySegment.NULL);
-    // Of the processors that the folder has code for, this loads the best that is this one.
+    // Loads the best CPU backend in the folder for this processor.
     SymbolLookup backends = SymbolLookup.libraryLookup(ggml, Arena.global());
     MethodHandle loadAll =
         handle(backends, "ggml_backend_load_all_from_path", FunctionDescriptor.ofVoid(ADDRESS));
@@ -127,12 +127,12 @@ final class LibLlama {
     call(procedure("llama_backend_init"));
   }
 
-  /** Settings of a model, as the library has them. */
+  /** The library's default settings of a model. */
   MemorySegment modelDefaults(Arena arena) {
     return (MemorySegment) call(modelDefaults, (SegmentAllocator) arena);
   }
 
-  /** Settings of a context, as the library has them. */
+  /** The library's default settings of a context. */
   MemorySegment contextDefaults(Arena arena) {
     return (MemorySegment) call(contextDefaults, (SegmentAllocator) arena);
   }
@@ -140,8 +140,8 @@ final class LibLlama {
   /**
    * A model.
    *
-   * @param mapped whether weights stay in the file's mapping, the library's usual way, in which a
-   *     step of decode takes a tenth longer than with weights that are read into memory
+   * @param mapped true to memory-map the weights, the library's default. A decode step takes a
+   *     tenth longer than with weights read into memory
    * @throws IllegalArgumentException if the library refuses the file
    */
   MemorySegment loadModel(Path file, boolean mapped) {
@@ -208,7 +208,7 @@ final class LibLlama {
         .toArray(JAVA_FLOAT);
   }
 
-  /** The most sequences of a context. */
+  /** The limit of sequences per context. */
   long mostSequences() {
     return (long) call(mostSequences);
   }
@@ -218,7 +218,7 @@ final class LibLlama {
     return result;
   }
 
-  /** Keeps errors and drops what the library says beside them. */
+  /** A log callback that keeps the last error and drops other messages. */
   private MemorySegment listener() {
     try {
       MethodHandle heard =
@@ -264,7 +264,7 @@ final class LibLlama {
   /**
    * A struct with the padding that C gives it.
    *
-   * @param lines a type and the names of its fields each
+   * @param lines each with a type and the names of its fields
    */
   private static StructLayout struct(String lines) {
     List<MemoryLayout> fields = new ArrayList<>();

@@ -10,10 +10,10 @@ import panamoe.backend.Backends;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.config.ModelConfig;
 import panamoe.io.WholeOrNothing;
+import panamoe.lab.bench.BenchKind;
 import panamoe.lab.bench.Contender;
+import panamoe.lab.bench.GenerationInput;
 import panamoe.lab.bench.GenerationModel;
-import panamoe.lab.bench.GenerationTexts;
-import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.PeerRequest;
 import panamoe.lab.conformance.llamacpp.LlamaComparison;
 import panamoe.model.LanguageModel;
@@ -22,8 +22,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * libllama's prefill and decode of our tokens, with the weights of a user's file, or with our drawn
- * ones, which are drawn from the same seed and kept in a file.
+ * Prefill and decode of our tokens by libllama, with the weights of a user's file, or with our
+ * random weights from the same seed, which are kept in a file.
  */
 final class LlamaRun implements PeerRun {
   private final Path weights;
@@ -34,12 +34,12 @@ final class LlamaRun implements PeerRun {
   private MemorySegment model;
   private int tokens;
   private PeerRequest.Texts wanted;
-  private LlamaTexts texts;
+  private LlamaSequences texts;
   private Contender contender;
 
   /**
    * @param library folder that ci/fetch/peers installs
-   * @param weights folder where files of weights are kept
+   * @param weights folder for files of weights
    */
   LlamaRun(Path library, Path weights, long seed) {
     this.weights = weights;
@@ -52,11 +52,12 @@ final class LlamaRun implements PeerRun {
     return LibLlama.VERSION;
   }
 
-  /** Also a text that it writes. */
+  /** Also answers requests for greedy completions. */
   @Override
   public Object answer(JsonNode question, JsonMapper json) throws Exception {
     return question.has("replay")
-        ? GreedyText.answer(library, json.treeToValue(question, LlamaComparison.Question.class))
+        ? GreedyCompletion.answer(
+            library, json.treeToValue(question, LlamaComparison.Question.class))
         : PeerRun.super.answer(question, json);
   }
 
@@ -77,7 +78,7 @@ final class LlamaRun implements PeerRun {
     return contender.burst(question.seconds());
   }
 
-  /** The file of the weights, which is written if it is not there. */
+  /** The file of the weights, written on first use. */
   private Path weights(PeerRequest.Work wanted) throws IOException {
     DType dtype = wanted.dtype().dtype();
     ModelConfig config = GenerationModel.QWEN3.config(wanted.shape(), GenerationModel.VOCABULARY);
@@ -86,7 +87,7 @@ final class LlamaRun implements PeerRun {
             .map(String::valueOf)
             .collect(Collectors.joining("x"));
     Path file = weights.resolve("qwen3-" + sizes + "-" + wanted.dtype() + "-" + seed + ".gguf");
-    LanguageModel ours = new LanguageModel(config); // without memory until it is drawn
+    LanguageModel ours = new LanguageModel(config); // allocated when it is initialised
     GgufWriter gguf = Qwen3File.of(ours, dtype);
     if (!gguf.isAt(file)) {
       try (Backend backend = Backends.open("cpu", wanted.threads());
@@ -99,22 +100,22 @@ final class LlamaRun implements PeerRun {
   }
 
   private void open(int count, PeerRequest.Texts of) throws IOException {
-    Kind kind = work.kind();
-    GenerationTexts input = GenerationTexts.of(kind, count, of.count(), of.vocabulary(), seed);
+    BenchKind kind = work.kind();
+    GenerationInput input = GenerationInput.of(kind, count, of.count(), of.vocabulary(), seed);
     texts =
-        new LlamaTexts(
+        new LlamaSequences(
             library,
             model,
             input.texts(),
             input.cached() + 1,
-            kind == Kind.PREFILL
+            kind == BenchKind.PREFILL
                 ? input.texts() * input.cached()
                 : Math.max(input.texts(), input.cached()),
             work.threads(),
             work.dtype().dtype());
     tokens = count;
     wanted = of;
-    if (kind == Kind.PREFILL) {
+    if (kind == BenchKind.PREFILL) {
       contender =
           Contender.of(
               _ -> {
@@ -133,19 +134,19 @@ final class LlamaRun implements PeerRun {
     }
     contender.burst(0);
     for (int text = 0; text < input.texts(); text++) {
-      int last = kind == Kind.PREFILL ? (text + 1) * input.cached() - 1 : text;
+      int last = kind == BenchKind.PREFILL ? (text + 1) * input.cached() - 1 : text;
       requireFinite(texts.logits(last, of.vocabulary()));
     }
   }
 
-  /** Adds the tokens that a text has before calls. */
-  private void add(GenerationTexts input, int text) {
+  /** Adds the tokens that a sequence has before the calls. */
+  private void add(GenerationInput input, int text) {
     for (int i = 0; i < input.cached(); i++) {
       texts.add(input.prompt(text, i), text, i, i == input.cached() - 1);
     }
   }
 
-  private void step(GenerationTexts input, int call) {
+  private void step(GenerationInput input, int call) {
     texts.cut(input.cached());
     for (int text = 0; text < input.texts(); text++) {
       texts.add(input.next(call, text), text, input.cached(), true);

@@ -3,7 +3,7 @@ package panamoe.peers;
 /** A Mixture-of-Experts layer of another library. Used by one thread. */
 interface PeerLayer extends AutoCloseable {
   /**
-   * Prepares the layer for one batch, outside of the timed calls. Close the batch before the layer.
+   * Prepares one batch outside the timed calls. Close the batch before the layer.
    *
    * @param x [T, M], row after row
    */

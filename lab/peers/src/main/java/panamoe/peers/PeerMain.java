@@ -14,8 +14,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The main class of a peer's process, which {@code panamoe bench} starts. It reads one {@link
- * PeerRequest} (or what only one peer is asked) per line, runs it, and answers with the
- * milliseconds of each call or with an error.
+ * PeerRequest}, or a peer's special request, per line, and answers with the milliseconds of each
+ * call or an error.
  */
 public final class PeerMain {
   private PeerMain() {}

@@ -7,15 +7,15 @@ import panamoe.lab.bench.PeerRequest;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** A peer's library, which runs questions. Used by one thread. */
+/** A peer's library, which runs requests. Used by one thread. */
 interface PeerRun extends AutoCloseable {
-  /** Of the library. */
+  /** The library's version. */
   String version();
 
-  /** Runs the question for its seconds; returns the milliseconds of each call. */
+  /** Runs the request for its seconds; returns the milliseconds of each call. */
   double[] burst(PeerRequest question) throws Exception;
 
-  /** Answers what was asked in JSON: how long calls of a question took. */
+  /** Answers a JSON request, by default with the times of {@link #burst}. */
   default Object answer(JsonNode question, JsonMapper json) throws Exception {
     return Map.of("ms", burst(json.treeToValue(question, PeerRequest.class)));
   }

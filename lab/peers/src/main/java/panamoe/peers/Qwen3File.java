@@ -10,12 +10,12 @@ import panamoe.model.family.ExportedModel;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
-/** A model of ours as a GGUF file of llama.cpp's architecture qwen3moe, as it is exported. */
+/** Exports a model as a GGUF file of llama.cpp's architecture qwen3moe. */
 final class Qwen3File {
   private Qwen3File() {}
 
   /**
-   * The file of a model whose parameters may get their memory later, before the file is written.
+   * The file of a model; its parameters may be allocated later, before the file is written.
    *
    * @param model whose config is {@code GenerationModel.QWEN3}'s
    * @param dtype of matrices; vectors and routers are FLOAT32

@@ -18,12 +18,11 @@ import panamoe.io.Words;
 import panamoe.lab.bench.Timing;
 
 /**
- * Megabytes of text per second that one thread encodes, with our tokenizer and with Hugging Face's
- * Rust library (by DJL's binding), alternating document by document. The texts are every fourth
- * document of the default corpus, and all English ones; on the whole corpus both must give the same
- * tokens. Times are the thread's CPU time, which other load affects little. {@code
- * lab/peers/tokenizers} runs it. Arguments: name of the end-of-text token, a tokenizer.json, number
- * of rounds.
+ * Encoding speed of one thread in MB/s, of our tokenizer and of Hugging Face's Rust library (by
+ * DJL's binding), alternating document by document. The texts are every fourth document of the
+ * default corpus, and all English ones; both must give the same tokens on the whole corpus. Times
+ * are the thread's CPU time, which other load affects little. {@code lab/peers/tokenizers} runs it.
+ * Arguments: name of the end-of-text token, a tokenizer.json, number of rounds.
  */
 public final class TokenizerTimes {
   private static final Map<String, String> OPTIONS =

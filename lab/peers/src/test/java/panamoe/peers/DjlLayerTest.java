@@ -6,7 +6,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.lab.bench.LayerShape;
 
-/** DJL's loop over experts computes the layer that we compute. */
+/** Compares DJL's loop over experts with our layer. */
 @Tag("slow")
 class DjlLayerTest {
   @ParameterizedTest

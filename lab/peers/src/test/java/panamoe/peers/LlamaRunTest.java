@@ -33,8 +33,8 @@ import panamoe.data.ByteTokenizer;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.harness.ComputeType;
 import panamoe.harness.Main;
+import panamoe.lab.bench.BenchKind;
 import panamoe.lab.bench.GenerationModel;
-import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerRequest;
 import panamoe.lab.conformance.llamacpp.LlamaComparison;
@@ -45,7 +45,7 @@ import panamoe.tensor.DType;
 import picocli.CommandLine;
 import tools.jackson.databind.json.JsonMapper;
 
-/** libllama computes the model that we compute. Runs where ci/fetch/peers has installed it. */
+/** Compares libllama with our model. Skipped unless ci/fetch/peers has installed it. */
 @Tag("slow")
 class LlamaRunTest {
   private static final PeerRequest.Texts ONE =
@@ -63,7 +63,7 @@ class LlamaRunTest {
     assumeTrue(Files.isDirectory(LIBRARY), "ci/fetch/peers has not installed libllama");
   }
 
-  /** Where a struct's layout is wrong, the library's settings are in other fields. */
+  /** With a wrong struct layout, the library's settings would be in other fields. */
   @Test
   void settingsAreInTheirFields() {
     LibLlama library = new LibLlama(LIBRARY);
@@ -95,8 +95,8 @@ class LlamaRunTest {
   }
 
   /**
-   * Texts of several lengths, each written on by one token together with the others. In bfloat16 a
-   * token needs every expert, so that rounding chooses no other ones.
+   * Sequences of several lengths, decoded as a batch. In bfloat16 a token uses every expert, so
+   * that rounding does not change the choice.
    */
   @ParameterizedTest
   @CsvSource({
@@ -137,7 +137,7 @@ class LlamaRunTest {
     }
   }
 
-  /** Weights of norms that differ, and matrices large enough that every part matters. */
+  /** Nontrivial norm weights, and matrices large enough that every part matters. */
   private static void scatter(Parameter parameter, Random random) {
     float[] values = parameter.master().toFloats();
     for (int i = 0; i < values.length; i++) {
@@ -149,7 +149,8 @@ class LlamaRunTest {
   private static float[][] theirs(Path file, DType dtype, int[][] tokens) {
     LibLlama library = new LibLlama(LIBRARY);
     MemorySegment model = library.loadModel(file, false);
-    try (LlamaTexts texts = new LlamaTexts(library, model, TEXTS, LENGTH, LENGTH, 1, dtype)) {
+    try (LlamaSequences texts =
+        new LlamaSequences(library, model, TEXTS, LENGTH, LENGTH, 1, dtype)) {
       for (int text = 0; text < TEXTS; text++) {
         for (int i = 0; i < tokens[text].length - 1; i++) {
           texts.add(tokens[text][i], text, i, false);
@@ -157,7 +158,7 @@ class LlamaRunTest {
         texts.decode();
       }
       assertThrows(IllegalArgumentException.class, () -> texts.logits(0, VOCABULARY));
-      // A step that is taken back leaves nothing behind where it was the longest text's.
+      // A removed step leaves no trace in the longest sequence.
       texts.add(7, 0, LENGTH - 1, true);
       texts.decode();
       texts.cut(LENGTH - 1);
@@ -175,12 +176,13 @@ class LlamaRunTest {
     }
   }
 
-  /** Also after tokens, kind and dtype have changed; weights are written once. */
+  /** Also after changes of tokens, kind and dtype; weights are written once. */
   @Test
   void answersQuestions() throws Exception {
     try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
       for (ComputeType dtype : ComputeType.values()) {
-        for (Kind kind : List.of(Kind.DECODE_BATCH, Kind.DECODE, Kind.PREFILL)) {
+        for (BenchKind kind :
+            List.of(BenchKind.DECODE_BATCH, BenchKind.DECODE, BenchKind.PREFILL)) {
           PeerRequest.Work work =
               new PeerRequest.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
           assertEquals(1, run.burst(new PeerRequest(work, 1, 16, 1e-9, ONE)).length);
@@ -190,16 +192,16 @@ class LlamaRunTest {
       assertEquals(2, folder.toFile().list().length, Arrays.toString(folder.toFile().list()));
       PeerRequest.Work many =
           new PeerRequest.Work(
-              Kind.DECODE_BATCH, "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
+              BenchKind.DECODE_BATCH, "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
               () -> run.burst(new PeerRequest(many, 257, 16, 1e-9, ONE)));
-      assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
+      assertEquals("libllama decodes at most 256 sequences together, not 257", error.getMessage());
     }
   }
 
-  /** A mapped file gives the text of one that is read into memory. */
+  /** A mapped file gives the completion of a file read into memory. */
   @Test
   void mapsAFile() throws Exception {
     LayerShape shape = LayerShape.parse("128x96x8x2-swiglu");
@@ -214,18 +216,16 @@ class LlamaRunTest {
     int[] prompt = {5, 9};
     LibLlama library = new LibLlama(LIBRARY);
     LlamaComparison.Answer mapped =
-        GreedyText.answer(
+        GreedyCompletion.answer(
             library, new LlamaComparison.Question(file.toString(), true, 1, prompt, 4));
     LlamaComparison.Answer read =
-        GreedyText.answer(
+        GreedyCompletion.answer(
             library, new LlamaComparison.Question(file.toString(), false, 1, prompt, 4));
     assertArrayEquals(read.ids(), mapped.ids());
     assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
   }
 
-  /**
-   * A model that was trained from scratch, on bytes, without a merge, and by a trained tokenizer.
-   */
+  /** A model trained from scratch, on bytes without merges, and with a trained tokenizer. */
   @ParameterizedTest
   @ValueSource(ints = {ByteTokenizer.SIZE, 262})
   void opensWhatExportWrites(int vocabulary) throws Exception {
@@ -242,7 +242,7 @@ class LlamaRunTest {
     }
     int[] prompt = new Random(3).ints(LENGTH, 0, vocabulary).toArray();
     LlamaComparison.Answer theirs =
-        GreedyText.answer(
+        GreedyCompletion.answer(
             new LibLlama(LIBRARY),
             new LlamaComparison.Question(file.toString(), false, 1, prompt, 1));
     try (Backend backend = Backends.open("cpu", 1);
@@ -252,7 +252,7 @@ class LlamaRunTest {
     }
   }
 
-  /** A file of other weights, or one that is cut off, is not taken for the one that is wanted. */
+  /** A file of other weights, or a truncated one, is not reused. */
   @Test
   void knowsItsFile() throws Exception {
     LayerShape shape = LayerShape.parse("64x32x4x2-swiglu");

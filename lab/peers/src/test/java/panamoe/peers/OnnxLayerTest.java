@@ -7,9 +7,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Activation;
 import panamoe.lab.bench.LayerShape;
 
-/**
- * ONNX Runtime's operator computes the layer that we compute, with the tanh approximation of GELU.
- */
+/** Compares ONNX Runtime's operator with our layer, with the tanh approximation of GELU. */
 @Tag("slow")
 class OnnxLayerTest {
   @ParameterizedTest

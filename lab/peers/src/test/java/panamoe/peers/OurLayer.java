@@ -9,7 +9,7 @@ import java.util.SplittableRandom;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.harness.ComputeType;
-import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.BenchKind;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerRequest;
 import panamoe.moe.MoeLayer;
@@ -20,7 +20,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** What a peer must agree with: our layer over the same weights and tokens. */
+/** Our layer over the same weights and tokens, to compare peers with. */
 final class OurLayer {
   private static final int TOKENS = 37;
   private static final long SEED = 7;
@@ -44,20 +44,23 @@ final class OurLayer {
   }
 
   /**
-   * Asserts that {@code library} answers, also after tokens and weights have changed, and refuses
-   * bfloat16.
+   * Asserts that {@code library} answers requests, also after changes of tokens and weights, and
+   * refuses bfloat16.
    */
   static void isAskedOf(PeerLibrary library) throws Exception {
     PeerRequest.Work two =
-        new PeerRequest.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
+        new PeerRequest.Work(
+            BenchKind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
     PeerRequest.Work one =
-        new PeerRequest.Work(Kind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
+        new PeerRequest.Work(
+            BenchKind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
     try (PeerRun run = new LayerRun(library)) {
       assertEquals(1, run.burst(new PeerRequest(two, 5, 2, 1e-9, null)).length);
       assertEquals(1, run.burst(new PeerRequest(two, 70, 2, 1e-9, null)).length);
       assertEquals(1, run.burst(new PeerRequest(one, 70, 2, 1e-9, null)).length);
       PeerRequest.Work bfloat16 =
-          new PeerRequest.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
+          new PeerRequest.Work(
+              BenchKind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,

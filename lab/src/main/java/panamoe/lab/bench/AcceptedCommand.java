@@ -22,14 +22,14 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** {@code panamoe bench accepted}: measurements of a card beside what is expected of it. */
+/** {@code panamoe bench accepted}: a GPU's measurements against the expected values. */
 @Command(
     name = "accepted",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Prints what is expected of a card beside what bench has measured, as a table in Markdown.",
-      "Of several measurements of one expectation the worst counts."
+      "Compares results of bench with what is expected of a GPU, as a Markdown table.",
+      "If several measurements match a row, the worst one counts."
     },
     footer = {
       "",
@@ -45,7 +45,7 @@ public final class AcceptedCommand implements Callable<Integer> {
   @Parameters(
       arity = "1..*",
       paramLabel = "FILE",
-      description = "Files with lines of bench --json; lines that are none are passed over.")
+      description = "Files with lines of bench --json; other lines are skipped.")
   private List<Path> files;
 
   private final List<Line> lines = new ArrayList<>();
@@ -67,18 +67,18 @@ public final class AcceptedCommand implements Callable<Integer> {
         0.75,
         ratio("cublaslt", experts.and(l -> l.rowsOfExpert() >= 256 && l.shape().hidden() >= 2048)));
     atLeast(
-        "the same at 17 to 128 rows, share of min(memory, tensor cores)",
+        "grouped GEMM, share of min(memory, tensor cores), 17 to 128 rows",
         0.8,
         roofline(experts.and(line -> line.rowsOfExpert() > 16 && line.rowsOfExpert() <= 128)));
     atLeast(
-        "the same at 16 rows or fewer, share of memory",
+        "grouped GEMM, share of memory, 16 rows or fewer",
         0.85,
         roofline(experts.and(line -> line.rowsOfExpert() <= 16)));
     atLeast("dispatch and combine, share of a copy, top-8", 0.85, dispatchAndCombine());
     Predicate<Line> layer =
         line -> line.is("moe-layer", null) && line.tokens() >= 512 && line.tokens() <= 4096;
     atLeast("layer, 512 to 4096 tokens, times the einsum", 6, ratio("torch-einsum", layer));
-    atLeast("the same, times torch._grouped_mm", 1, ratio("torch-grouped", layer));
+    atLeast("layer, 512 to 4096 tokens, times torch._grouped_mm", 1, ratio("torch-grouped", layer));
     atLeast(
         "attention, forward, 4096 tokens, share of peak",
         0.55,
@@ -109,12 +109,13 @@ public final class AcceptedCommand implements Callable<Integer> {
         return new Line(json);
       }
     } catch (JacksonException _) {
-      // cut short, as by a command that was stopped
+      // truncated, for example by an interrupt
     }
-    throw new IOException(place + ", is no whole result of bench; remove it or measure again");
+    throw new IOException(
+        place + ", is not a complete result of bench; remove the line or measure again");
   }
 
-  /** A measurement in bfloat16. */
+  /** One bfloat16 measurement. */
   private record Line(JsonNode json) {
     boolean is(String name, String shape) {
       return json.get("name").asString("").equals(name)
@@ -158,7 +159,7 @@ public final class AcceptedCommand implements Callable<Integer> {
     return lines.stream().filter(which).mapToDouble(number).filter(value -> !Double.isNaN(value));
   }
 
-  /** Both of the same shape and tokens, together. */
+  /** Times of dispatch plus combine of equal shape and tokens, against a copy. */
   private OptionalDouble dispatchAndCombine() {
     return numbers(
             line -> line.is("dispatch", null) && line.shape().topK() == 8 && line.tokens() >= 512,

@@ -1,79 +1,21 @@
 package panamoe.lab.bench;
 
-import java.io.IOException;
-import java.io.PrintWriter;
-import java.util.ArrayList;
-import java.util.List;
-import panamoe.backend.Backend;
-import panamoe.harness.probe.Roofline;
-import panamoe.lab.peer.PeerProcess;
-
 /**
- * Measures cells on one device, each in turns with whatever does the same work beside it.
- *
- * @param peer null without one
- * @param process of the peer
- * @param seconds of work for each cell and contender
- * @param realTime whether bursts are timed at real-time priority
- * @param err for messages
+ * A benchmark with its weights. Cells of all token counts share them, because initialising and
+ * packing gigabytes takes seconds.
  */
-record Bench(
-    Backend backend,
-    Roofline yardstick,
-    Peer peer,
-    PeerProcess process,
-    double seconds,
-    boolean realTime,
-    PrintWriter err) {
-
+public interface Bench extends AutoCloseable {
   /**
-   * @param subject of the cell's kind, model (or file), shape and dtype
+   * The work with {@code tokens} tokens per call. Close it before the next one and before this
+   * benchmark.
    */
-  Measurement measure(Subject subject, Cell cell) throws IOException {
-    Timing.stopIfInterrupted();
-    try (Workload work = subject.over(cell.tokens(), cell.texts())) {
-      Workload.Beside beside =
-          peer == null
-              ? work.beside()
-              : new Workload.Beside(peer.toString(), peer.contender(process, cell));
-      Contender ours = contender(cell.kind(), work);
-      List<Contender> contenders = new ArrayList<>(List.of(ours));
-      if (beside != null) {
-        contenders.add(beside.contender());
-      }
-      List<Timing> timings = Timing.inTurns(seconds, realTime, contenders, yardstick);
-      return Measurement.of(
-          cell,
-          work,
-          timings.getFirst(),
-          ours instanceof GpuContender card ? card.hostMs() : null,
-          beside == null ? null : beside.label(),
-          beside == null ? null : timings.getLast());
-    }
+  Workload over(int tokens);
+
+  /** The work with {@code tokens} tokens in each of {@code texts} sequences. */
+  default Workload over(int tokens, int texts) {
+    return over(tokens);
   }
 
-  /**
-   * The kernels of a cell.
-   *
-   * @param subject whose backend {@code profile} times
-   */
-  List<KernelProfile.Row> profile(Subject subject, KernelProfile profile, int tokens, int texts)
-      throws IOException {
-    try (Workload work = subject.over(tokens, texts)) {
-      return profile.over(work, seconds, yardstick.now());
-    }
-  }
-
-  /** On a card the kernels' time is told from the host's, where the kernels are captured. */
-  private Contender contender(Kind kind, Workload work) {
-    if (!backend.asynchronous()) {
-      return Contender.of(work::run);
-    }
-    work.run(0);
-    if (work.kernels() == null) {
-      err.println(kind + " is not captured: its times include the host's launches and waits");
-      return Contender.of(work::run);
-    }
-    return new GpuContender(work, backend, kind.wholeModel());
-  }
+  @Override
+  default void close() {}
 }

@@ -33,7 +33,7 @@ import tools.jackson.databind.json.JsonMapper;
     sortOptions = false,
     subcommands = {ServeBenchCommand.class, LatencyCommand.class, AcceptedCommand.class},
     description = {
-      "Measures one part of the work against what the machine can do, and beside other libraries.",
+      "Measures one part of the work against the machine's limits and other libraries.",
       "",
       "KIND is one of",
       "  gate, dispatch, combine         what a layer does around its experts",
@@ -43,17 +43,15 @@ import tools.jackson.databind.json.JsonMapper;
       "  moe-layer-training              a whole layer, forward and backward",
       "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
-      "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
+      "  distill-step                    a distillation step: 5 of these layers, taught by all 6",
       "  prefill, decode                 a prompt, or one more token, through a small model",
-      "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
-      "  load                            opening a model for inference, beside a plain read of its files",
-      "  latency                         a token of each text over ranks, see panamoe bench latency --help",
+      "  decode-batch                    one more token of T sequences together, each of 64 tokens so far",
+      "  load                            opening a model for inference, against a plain read of its files",
+      "  latency                         a token of each sequence over ranks, see panamoe bench latency --help",
       "  serve                           a server under load, see panamoe bench serve --help",
-      "  accepted                        what is expected of a card beside results, see panamoe bench accepted --help",
+      "  accepted                        results against what is expected of a GPU, see panamoe bench accepted --help",
       "",
-      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
-          + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
-          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill, decode and decode-batch show tokens a"
+      "It measures ceilings (multiply-adds and memory reads) first and around each burst of calls, because memory of a shared machine changes its speed. The limit column is the time that the ceilings allow, the roofline column its share of the measured time. After them, train-step, distill-step, prefill, decode and decode-batch show tokens a"
           + " second."
     },
     footer = {
@@ -64,7 +62,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  panamoe bench decode --dtype bf16 --json",
       "  panamoe bench decode --model synthetic-64 --quantize bf16,int8 --batch 1,16 --peer llama",
       "",
-      "docs/benchmarks.md says what each column means."
+      "docs/benchmarks.md explains the columns."
     })
 public final class BenchCommand implements Subcommand {
   private static final int MAX_TOKENS = 1 << 16;
@@ -76,7 +74,7 @@ public final class BenchCommand implements Subcommand {
       paramLabel = "KIND",
       hideParamSyntax = true,
       description = "What to measure.")
-  private Kind kind;
+  private BenchKind kind;
 
   @Option(
       names = "--shape",
@@ -95,7 +93,7 @@ public final class BenchCommand implements Subcommand {
       split = ",",
       paramLabel = "T",
       description =
-          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
+          "Tokens per call; for decode, tokens in the cache. Default: a range that suits KIND.")
   private List<Integer> tokens;
 
   @Option(
@@ -109,9 +107,8 @@ public final class BenchCommand implements Subcommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
-              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"
-              + " torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
+          "Also runs the work in another library, alternating: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
+              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a GPU torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
               + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
               + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
               + " decode-batch with gated experts on the CPU."
@@ -122,14 +119,13 @@ public final class BenchCommand implements Subcommand {
       names = "--seconds",
       paramLabel = "S",
       defaultValue = "2",
-      description = "Seconds of work for each cell and contender. Default: ${DEFAULT-VALUE}.")
+      description = "Seconds of work per cell and contender. Default: ${DEFAULT-VALUE}.")
   private double seconds;
 
   @Option(
       names = "--real-time",
       description =
-          "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
-              + " as well. Needs root.")
+          "Time short bursts at real-time priority with rests between, for a machine with other load. Needs root.")
   private boolean realTime;
 
   @Option(
@@ -142,7 +138,7 @@ public final class BenchCommand implements Subcommand {
   @Option(
       names = "--append",
       paramLabel = "FILE",
-      description = "Also append the results to this file, as lines of JSON.")
+      description = "Also append the results to this file as JSON lines.")
   private Path appended;
 
   @Override
@@ -174,12 +170,13 @@ public final class BenchCommand implements Subcommand {
       if (!shared.json()) {
         shared.out().println(Measurement.HEADER);
       }
-      Bench bench = new Bench(backend, yardstick, peer, process, seconds, realTime, shared.err());
+      BenchRunner bench =
+          new BenchRunner(backend, yardstick, peer, process, seconds, realTime, shared.err());
       KernelProfile profile = new KernelProfile(backend);
       for (Weights weights : all) {
         Timing.stopIfInterrupted();
         Backend used = profiled ? profile.timed() : backend;
-        try (Subject subject = weights.open(used, kind, shared.seed())) {
+        try (Bench subject = weights.open(used, kind, shared.seed())) {
           for (int count : counts) {
             for (int text : texts) {
               print(bench.measure(subject, weights.cell(kind, count, text, shared.threadCount())));
@@ -197,7 +194,10 @@ public final class BenchCommand implements Subcommand {
   private void printCeilings(Backend backend, Roofline yardstick) {
     Ceilings ceilings = yardstick.highest();
     if (ceilings == null && Roofline.known(backend.name())) {
-      shared.err().println("no roofline column: its program is not built (panamoe build)");
+      shared
+          .err()
+          .println(
+              "no roofline column: the program that measures ceilings is missing (panamoe build)");
     } else if (ceilings != null && !shared.json()) {
       shared
           .out()
@@ -248,19 +248,19 @@ public final class BenchCommand implements Subcommand {
   }
 
   /**
-   * What cells of several sizes share.
+   * The weights that cells of several sizes share.
    *
-   * @param model whose weights are drawn, where {@code file} is null
+   * @param model with random weights, if {@code file} is null
    */
   private record Weights(
       GenerationModel model, ModelFile file, LayerShape shape, ComputeType dtype) {
-    Subject open(Backend backend, Kind kind, long seed) {
+    Bench open(Backend backend, BenchKind kind, long seed) {
       return file == null
           ? kind.open(backend, model, shape, dtype.dtype(), seed)
           : kind.open(backend, file, dtype.dtype(), seed);
     }
 
-    Cell cell(Kind kind, int tokens, int texts, int threads) {
+    Cell cell(BenchKind kind, int tokens, int texts, int threads) {
       return new Cell(kind, model, file, shape, tokens, texts, dtype, threads);
     }
   }
@@ -292,7 +292,7 @@ public final class BenchCommand implements Subcommand {
   }
 
   private List<LayerShape> shapes(GenerationModel model) {
-    if (kind == Kind.TRAIN_STEP) {
+    if (kind == BenchKind.TRAIN_STEP) {
       shared.require(shapeNames == null, "--shape: a train-step has a shape of its own");
     }
     String usual = kind.defaultShape() + (model == GenerationModel.QWEN3 ? "-swiglu" : "");

@@ -12,7 +12,7 @@ import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 
-/** The options for what prefill, decode and load run: {@code @Mixin BenchModelOptions}. */
+/** The options of the model of prefill, decode and load: {@code @Mixin BenchModelOptions}. */
 @OptionGroup("Model")
 final class BenchModelOptions {
   private static final int MAX_TEXTS = 256;
@@ -33,9 +33,7 @@ final class BenchModelOptions {
       split = ",",
       paramLabel = "TYPE",
       description =
-          "What the weights of a --model with files are held in: bf16, int8 or int4 (experts rounded), or stored (in"
-              + " the file's blocks). synthetic-64 has a file for each, BF16, Q8_0, Q4_0 and Q4_K, and keeps all of its"
-              + " blocks. Default: bf16.")
+          "Format of the weights of a --model with files: bf16, int8 or int4 (experts rounded), or stored (the file's blocks). synthetic-64 has a file for each: BF16, Q8_0, Q4_0 and Q4_K. Default: bf16.")
   private List<WeightFormat> held;
 
   @Option(
@@ -43,28 +41,27 @@ final class BenchModelOptions {
       split = ",",
       paramLabel = "TYPE",
       description =
-          "What weights in blocks of a --model with files are multiplied by: int8 (bf16 activations, rounded) or bf16"
-              + " (as they are). Default: int8.")
+          "Activations that quantized weights of a --model with files are multiplied by: int8 (rounded) or bf16. Default: int8.")
   private List<Activations> activations;
 
   @Option(
       names = "--batch",
       split = ",",
       paramLabel = "B",
-      description = "Texts of a prefill or decode, each of T tokens. Default: 1.")
+      description = "Sequences of a prefill or decode, each of T tokens. Default: 1.")
   private List<Integer> texts;
 
-  /** Whether the model is read from files. */
+  /** True if the model is read from files. */
   boolean ofFiles() {
     return name != null && drawn() == null;
   }
 
   /**
-   * The model whose weights are drawn.
+   * The model with random weights.
    *
-   * @throws ParameterException if the kind runs none
+   * @throws ParameterException if the kind runs no model
    */
-  GenerationModel drawn(Kind kind, Peer peer, SharedOptions shared) {
+  GenerationModel drawn(BenchKind kind, Peer peer, SharedOptions shared) {
     shared.require(
         name == null || kind.generates(),
         "--model is for prefill, decode and decode-batch, not for " + kind);
@@ -86,9 +83,9 @@ final class BenchModelOptions {
   /**
    * The model's files, one for each of {@code --quantize} and {@code --activations}.
    *
-   * @throws ParameterException if the kind takes none
+   * @throws ParameterException if the kind takes no files
    */
-  List<ModelFile> files(Kind kind, SharedOptions shared) throws IOException {
+  List<ModelFile> files(BenchKind kind, SharedOptions shared) throws IOException {
     shared.require(
         kind.takesFiles(),
         "--model is for prefill, decode, decode-batch and load, not for " + kind);
@@ -104,14 +101,14 @@ final class BenchModelOptions {
   }
 
   /**
-   * The numbers of texts.
+   * The numbers of sequences.
    *
-   * @throws ParameterException if the kind has no texts of its own, or there are too many
+   * @throws ParameterException if the kind has no such number, or it is out of range
    */
-  List<Integer> texts(Kind kind, SharedOptions shared) {
+  List<Integer> texts(BenchKind kind, SharedOptions shared) {
     for (int count : texts == null ? List.<Integer>of() : texts) {
       shared.require(
-          kind == Kind.PREFILL || kind == Kind.DECODE,
+          kind == BenchKind.PREFILL || kind == BenchKind.DECODE,
           "--batch is for prefill and decode, not for " + kind);
       shared.require(
           count >= 1 && count <= MAX_TEXTS, "--batch is " + count + ", expected 1 to " + MAX_TEXTS);

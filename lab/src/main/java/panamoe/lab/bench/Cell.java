@@ -5,12 +5,12 @@ import panamoe.harness.ComputeType;
 /**
  * One line of the table: what is measured, and at what size.
  *
- * @param model that {@code kind} runs, if it runs a whole one
- * @param file whose model it runs instead; null usually
- * @param texts of {@code tokens} tokens each, where a prefill or a decode is of several
+ * @param model that {@code kind} runs, if it runs a whole model
+ * @param file with the model to run instead; may be null
+ * @param texts number of sequences of a prefill or decode, each of {@code tokens} tokens
  */
 record Cell(
-    Kind kind,
+    BenchKind kind,
     GenerationModel model,
     ModelFile file,
     LayerShape shape,
@@ -18,7 +18,7 @@ record Cell(
     int texts,
     ComputeType dtype,
     int threads) {
-  /** The kind, with the model where that is not the usual one. */
+  /** The kind, with the model if it is not the default one. */
   String name() {
     if (file != null) {
       return kind + " " + file.name();

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.function.IntConsumer;
 
-/** A program that runs the work repeatedly: ours, or a peer. */
+/** A measured implementation of the work: ours, or a peer. */
 public interface Contender {
   /**
    * Repeats the work for about {@code seconds}, at least once; returns the milliseconds of each

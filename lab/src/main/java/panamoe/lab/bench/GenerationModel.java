@@ -38,13 +38,12 @@ public enum GenerationModel {
                   shape.config().gate()),
               NormConfig.Kind.LAYER,
               false,
-              LayerSubject.DEVIATION)
+              LayerBench.DEVIATION)
           .toConfig();
     }
   },
   /**
-   * Two layers of Qwen3-MoE's kind, both with experts: RMSNorm, norms of each head's queries and
-   * keys, rotary positions.
+   * Two layers like Qwen3-MoE's, both with experts: RMSNorm, QK-norm per head, rotary positions.
    */
   QWEN3 {
     @Override
@@ -78,7 +77,7 @@ public enum GenerationModel {
           Collections.nCopies(layers, block),
           norm,
           HeadConfig.TIED,
-          InitialWeights.of(LayerSubject.DEVIATION, layers));
+          InitialWeights.of(LayerBench.DEVIATION, layers));
     }
   };
 

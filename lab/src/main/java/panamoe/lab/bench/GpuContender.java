@@ -7,14 +7,13 @@ import java.util.function.IntConsumer;
 import panamoe.backend.Backend;
 
 /**
- * Work on a card, whose kernels the host only launches. In one half of a burst each call is waited
- * for; in the other, groups of calls run between two waits, so that launches and waits hide behind
- * kernels.
+ * Work on a GPU with captured kernels. One half of a burst waits for each call. The other half
+ * issues groups of calls between two waits, so that launches overlap with kernels.
  */
 final class GpuContender implements Contender {
   private static final double GROUP_MS = 4;
 
-  /** Fewer than the launches that a stream queues before the host has to wait. */
+  /** Less than the launches that a stream queues before the host blocks. */
   private static final int MOST_CALLS = 200;
 
   private final Workload work;
@@ -25,8 +24,8 @@ final class GpuContender implements Contender {
   private int call;
 
   /**
-   * @param work with {@link Workload#kernels}, once it has run
-   * @param whole whether a burst's times are those of calls that are waited for; else of kernels
+   * @param work has {@link Workload#kernels} after its first call
+   * @param whole true to report times of calls with waits, false to report kernel times
    */
   GpuContender(Workload work, Backend backend, boolean whole) {
     this.work = work;
@@ -43,7 +42,7 @@ final class GpuContender implements Contender {
     return whole ? calls : alone;
   }
 
-  /** The milliseconds by which a call that is waited for exceeds its kernels; over all bursts. */
+  /** The milliseconds of a call beyond its kernels, over all bursts. */
   double hostMs() {
     return Timing.median(hostMs.stream().mapToDouble(ms -> ms).toArray());
   }
@@ -74,7 +73,7 @@ final class GpuContender implements Contender {
     return (System.nanoTime() - start) / 1e6;
   }
 
-  /** {@code times} and behind them {@code count} calls of {@code ms} each. */
+  /** {@code times} followed by {@code count} calls of {@code ms} each. */
   private static double[] with(double[] times, int count, double ms) {
     double[] longer = Arrays.copyOf(times, times.length + count);
     Arrays.fill(longer, times.length, longer.length, ms);

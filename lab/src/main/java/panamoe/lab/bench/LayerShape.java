@@ -22,8 +22,7 @@ import panamoe.tensor.DType;
  * @param experts E
  * @param topK K
  * @param activation SwiGLU experts have three matrices, all others two
- * @param copies number of layers that calls rotate over, so that weights come from memory, not from
- *     cache
+ * @param copies number of layers that calls rotate over, so that weights do not come from a cache
  */
 public record LayerShape(
     String name,
@@ -39,7 +38,7 @@ public record LayerShape(
           "s2", new LayerShape("s2", 1024, 3584, 8, 2, Activation.SWIGLU, 4),
           "s3", new LayerShape("s3", 2048, 1024, 64, 8, Activation.SWIGLU, 1));
 
-  /** Bytes of weights that exceed any cache. */
+  /** Bytes of weights larger than any cache. */
   private static final double BEYOND_CACHE = 512e6;
 
   private static final int MAX_COPIES = 8;
@@ -99,13 +98,13 @@ public record LayerShape(
    * @param copy number of the layer
    */
   MoeLayer layer(ParameterStore store, int copy) {
-    Declarations at = Declarations.of(store, LayerSubject.DEVIATION, "layer");
+    Declarations at = Declarations.of(store, LayerBench.DEVIATION, "layer");
     return new MoeLayer(at, copy, hidden, config());
   }
 
   /** The layer's gate in {@code store}. */
   Gate gate(ParameterStore store) {
-    Declarations at = Declarations.of(store, LayerSubject.DEVIATION, "gate");
+    Declarations at = Declarations.of(store, LayerBench.DEVIATION, "gate");
     return new Gate(at, hidden, experts, config().gate());
   }
 

@@ -12,11 +12,10 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.annotation.JsonNaming;
 
 /**
- * The result for one cell; {@code --json} prints it as one line, all values beside each other.
+ * The result of one cell; {@code --json} prints it as one flat object per line.
  *
  * @param roofline null if the ceilings are unknown
- * @param hostMs what launching a call and waiting for it takes beside its kernels; null unless they
- *     are timed apart
+ * @param hostMs host time of a call (launches and waits); null if not timed separately
  * @param beside null without a peer
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -31,10 +30,10 @@ record Measurement(
   /**
    * What was measured.
    *
-   * @param texts null for one
-   * @param quantize what the weights of a model's file are held in; null without one
-   * @param activations what they are multiplied by where they are in blocks; null without a file,
-   *     and for INT8
+   * @param texts number of sequences; null for one
+   * @param quantize weight format of a model's file; null without a file
+   * @param activations dtype that quantized weights are multiplied by; null without a file, and for
+   *     INT8
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   record Labels(
@@ -60,7 +59,7 @@ record Measurement(
           cell.threads());
     }
 
-    /** What weights are held in. */
+    /** The weight format. */
     String held() {
       return (quantize == null ? dtype : quantize).toString();
     }
@@ -109,7 +108,7 @@ record Measurement(
   }
 
   /**
-   * The program that ran the same work in turns with ours.
+   * The peer or baseline that alternated with ours.
    *
    * @param ratio the peer's time / our time
    */
@@ -122,7 +121,7 @@ record Measurement(
 
   /**
    * @param ours with ceilings if they are known
-   * @param hostMs null unless kernels are timed apart
+   * @param hostMs null unless kernels are timed separately
    * @param peer null without a peer; then {@code theirs} is null too
    */
   static Measurement of(

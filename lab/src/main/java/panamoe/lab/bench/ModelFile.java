@@ -19,17 +19,17 @@ import panamoe.tensor.DType;
 /**
  * A model that is read from its files: a user's, or the synthetic one.
  *
- * @param name on the command line, of a user's model its file or folder alone
- * @param held what its weights are held in
- * @param activations what weights in blocks are multiplied by
+ * @param name on the command line; for a user's model, the last part of the path
+ * @param held format of the weights in memory
+ * @param activations dtype that quantized weights are multiplied by
  * @param folder of its files
  */
 record ModelFile(String name, WeightFormat held, Activations activations, ModelFolder folder) {
   /**
    * Opens a model; the synthetic one is written first if it is not there.
    *
-   * @param progress is told which part is written, 0 to 1
-   * @throws IllegalArgumentException in a sentence, if it has no MoE layer or cannot be read
+   * @param progress receives the written part, 0 to 1
+   * @throws IllegalArgumentException if it has no MoE layer or cannot be read
    */
   static ModelFile open(
       String name, WeightFormat held, Activations activations, DoubleConsumer progress)
@@ -68,12 +68,12 @@ record ModelFile(String name, WeightFormat held, Activations activations, ModelF
     return new LayerShape(name, hidden, moe.inner(), moe.experts(), chosen, moe.activation(), 1);
   }
 
-  /** Loads it; the synthetic one's matrices stay as they are stored. */
+  /** Loads the model; matrices of the synthetic one keep their stored format. */
   LanguageModel load(Backend backend, DType compute) {
     Quantization quantization =
         SyntheticModel.isNamed(name) ? Quantization.STORED : held.quantization();
     WeightTypes types = activations.of(quantization.types(compute, () -> folder));
-    List<String> warnings = new ArrayList<>(); // said by who writes texts with it
+    List<String> warnings = new ArrayList<>(); // a benchmark does not print them
     return folder.load(backend, InferenceSettings.of(types), warnings);
   }
 }

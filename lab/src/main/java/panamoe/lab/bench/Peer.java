@@ -20,29 +20,37 @@ import tools.jackson.databind.json.JsonMapper;
 /** Another library that runs the same work in a separate process. */
 public enum Peer {
   /**
-   * PyTorch: a loop over the experts that have tokens, like Hugging Face's models; eager router and
-   * gate; FlashAttention as PyTorch has it.
+   * PyTorch: a loop over the experts with tokens, like in Hugging Face models; eager router and
+   * gate; PyTorch's own FlashAttention.
    */
   TORCH(
       "loop",
-      Set.of(Kind.GATE, Kind.ATTENTION, Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
+      Set.of(
+          BenchKind.GATE,
+          BenchKind.ATTENTION,
+          BenchKind.MOE_LAYER,
+          BenchKind.MOE_LAYER_TRAINING,
+          BenchKind.TRAIN_STEP),
       true),
   /** PyTorch, einsum over one-hot masks with capacity factor 1.25, like DeepSpeed. */
-  TORCH_EINSUM("einsum", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
-  /** PyTorch's grouped GEMM over rows sorted by expert, on a card. */
-  TORCH_GROUPED("grouped", Set.of(Kind.MOE_LAYER, Kind.GROUPED_GEMM), true),
-  /** A dense product of as many rows by cuBLASLt, which PyTorch calls. */
-  CUBLASLT("cublaslt", Set.of(Kind.GROUPED_GEMM), true),
+  TORCH_EINSUM(
+      "einsum",
+      Set.of(BenchKind.MOE_LAYER, BenchKind.MOE_LAYER_TRAINING, BenchKind.TRAIN_STEP),
+      true),
+  /** PyTorch's grouped GEMM over rows sorted by expert, on a GPU. */
+  TORCH_GROUPED("grouped", Set.of(BenchKind.MOE_LAYER, BenchKind.GROUPED_GEMM), true),
+  /** A dense product with equally many rows by cuBLASLt, called from PyTorch. */
+  CUBLASLT("cublaslt", Set.of(BenchKind.GROUPED_GEMM), true),
   /** Triton kernels over rows in blocks of one expert. */
-  TRITON("triton", Set.of(Kind.MOE_LAYER), true),
-  /** The package flash_attn. */
-  FLASH_ATTN("flash-attn", Set.of(Kind.ATTENTION), true),
+  TRITON("triton", Set.of(BenchKind.MOE_LAYER), true),
+  /** The Python package flash_attn. */
+  FLASH_ATTN("flash-attn", Set.of(BenchKind.ATTENTION), true),
   /** DJL's libtorch, a loop over the experts that have tokens. */
-  DJL("loop", Set.of(Kind.MOE_LAYER), false),
+  DJL("loop", Set.of(BenchKind.MOE_LAYER), false),
   /** ONNX Runtime's MoE operator. */
-  ONNXRUNTIME("fused", Set.of(Kind.MOE_LAYER), false),
+  ONNXRUNTIME("fused", Set.of(BenchKind.MOE_LAYER), false),
   /** llama.cpp's library, a model with our weights. */
-  LLAMA("qwen3moe", Set.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH), true);
+  LLAMA("qwen3moe", Set.of(BenchKind.PREFILL, BenchKind.DECODE, BenchKind.DECODE_BATCH), true);
 
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final String TORCH_SCRIPT = "lab/peers/torch_moe.py";
@@ -51,16 +59,16 @@ public enum Peer {
   private static final String JVM_MAIN = "panamoe.peers.PeerMain";
 
   private final String style;
-  private final Set<Kind> kinds;
+  private final Set<BenchKind> kinds;
   private final boolean bfloat16;
 
-  Peer(String style, Set<Kind> kinds, boolean bfloat16) {
+  Peer(String style, Set<BenchKind> kinds, boolean bfloat16) {
     this.style = style;
     this.kinds = kinds;
     this.bfloat16 = bfloat16;
   }
 
-  /** The model that this peer is compared on, unless another is asked for. */
+  /** The default model of a comparison with this peer. */
   GenerationModel model() {
     return this == LLAMA ? GenerationModel.QWEN3 : GenerationModel.PAPER;
   }
@@ -68,10 +76,10 @@ public enum Peer {
   /**
    * Checks that this peer supports the kind of work.
    *
-   * @param device of our backend
+   * @param device name of our backend
    * @throws IllegalArgumentException with a one-sentence message if it does not
    */
-  void check(Kind kind, String device) {
+  void check(BenchKind kind, String device) {
     boolean able =
         switch (device) {
           case "cpu" ->
@@ -84,13 +92,14 @@ public enum Peer {
         };
     Require.that(able, "--peer %s does not run on --device %s", this, device);
     if (!kinds.contains(kind)) {
-      String runs = kinds.stream().sorted().map(Kind::toString).collect(Collectors.joining(", "));
+      String runs =
+          kinds.stream().sorted().map(BenchKind::toString).collect(Collectors.joining(", "));
       throw new IllegalArgumentException("--peer " + this + " runs " + runs + ", not " + kind);
     }
   }
 
   /**
-   * Checks that this peer supports drawn weights.
+   * Checks that this peer supports a model with random weights.
    *
    * @throws IllegalArgumentException with a one-sentence message if it does not
    */
@@ -100,7 +109,7 @@ public enum Peer {
     }
     if (this == LLAMA && !shape.activation().equals(Activation.SWIGLU)) {
       throw new IllegalArgumentException(
-          "--peer llama runs gated experts alone: --shape "
+          "--peer llama runs only gated experts: --shape "
               + shape.name()
               + " has others, expected s2, s3 or MxFxExK-swiglu");
     }
@@ -108,7 +117,7 @@ public enum Peer {
       throw new IllegalArgumentException(
           "--peer "
               + this
-              + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
+              + " runs only f32, because it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
     }
   }
 
@@ -125,8 +134,7 @@ public enum Peer {
               toString(),
               PeerProcess.python(TORCH_SCRIPT, device),
               "ci/setup --tests installs PyTorch");
-      case DJL, ONNXRUNTIME ->
-          PeerProcess.start(toString(), jvm(), "./panamoe build builds it anew");
+      case DJL, ONNXRUNTIME -> PeerProcess.start(toString(), jvm(), "./panamoe build rebuilds it");
       case LLAMA ->
           PeerProcess.start(
               toString(),

@@ -7,24 +7,23 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.annotation.JsonNaming;
 
 /**
- * A request to a peer's process, one line of JSON on its standard input: a {@link Cell} with all
- * sizes spelt out. The answer is one line, {@code {"ms": [of each call]}} or {@code {"error": "a
- * sentence"}}.
+ * A request to a peer's process: one line of JSON on its standard input, a {@link Cell} with all
+ * sizes. The response is one line: {@code {"ms": [per call]}} or {@code {"error": "a sentence"}}.
  *
- * @param work the weights; a peer keeps them until a request differs
+ * @param work the weights; a peer keeps them until a request with other ones
  * @param tokens per call
  * @param batches number of inputs that calls rotate over
  * @param seconds how long to run; at least one call
- * @param texts null unless whole models write texts
+ * @param texts null unless a whole model generates
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record PeerRequest(Work work, int tokens, int batches, double seconds, Texts texts) {
   /**
-   * Texts, and the model that writes them.
+   * The sequences of a whole model.
    *
-   * @param count of a prefill or a decode
+   * @param count number of sequences
    * @param vocabulary of the model
-   * @param file of its weights; null for those that are drawn from a seed
+   * @param file of its weights; null for random weights from a seed
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Texts(int count, int vocabulary, String file) {}
@@ -40,7 +39,7 @@ public record PeerRequest(Work work, int tokens, int batches, double seconds, Te
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record Work(
-      Kind kind,
+      BenchKind kind,
       String style,
       int hidden,
       int expertHidden,
@@ -75,7 +74,9 @@ public record PeerRequest(Work work, int tokens, int batches, double seconds, Te
             shape.experts(),
             shape.topK(),
             shape.activation().inputsPerOutput() == 2,
-            cell.kind() == Kind.MOE_LAYER || cell.kind() == Kind.GROUPED_GEMM ? shape.copies() : 1,
+            cell.kind() == BenchKind.MOE_LAYER || cell.kind() == BenchKind.GROUPED_GEMM
+                ? shape.copies()
+                : 1,
             cell.dtype(),
             cell.threads());
     return new PeerRequest(

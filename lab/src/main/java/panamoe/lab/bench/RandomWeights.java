@@ -12,18 +12,18 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Weights of mean 0 and a given deviation: evenly distributed numbers, or blocks of random codes. A
- * tensor depends on the seed and on its name alone. Used by one thread.
+ * Random weights of mean 0 and a given standard deviation: uniform numbers, or blocks of random
+ * codes. A tensor depends only on the seed and its name. Used by one thread.
  *
- * @param seed of all
+ * @param seed of all tensors
  */
 record RandomWeights(long seed) {
-  /** Elements of a part; whole blocks of any type. */
+  /** Elements per part: a multiple of every block size. */
   private static final int PART = 1 << 22;
 
   private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
-  /** Ones in FLOAT32. */
+  /** FLOAT32 ones. */
   static MemorySegment ones(long... shape) {
     float[] ones = new float[(int) Tensor.count(shape)];
     Arrays.fill(ones, 1);
@@ -31,7 +31,7 @@ record RandomWeights(long seed) {
   }
 
   /**
-   * A tensor's bytes; each part is drawn when it is asked for, and its memory is the next one's.
+   * A tensor's bytes in parts, each generated on access. All parts share one buffer.
    *
    * @param dtype FLOAT32, BFLOAT16, Q8_0, Q4_0 or Q4_K
    */
@@ -75,7 +75,7 @@ record RandomWeights(long seed) {
     }
   }
 
-  /** 16 random bits are a number from -1 to 1, whose deviation is the root of 1/3. */
+  /** Uniform from 16 random bits in [-1, 1], whose deviation is sqrt(1/3). */
   private static void evenNumbers(double deviation, MemorySegment to, long elements) {
     float scale = (float) (deviation * Math.sqrt(3) / (1 << 15));
     for (long i = 0; i < elements; i++) {
@@ -84,7 +84,7 @@ record RandomWeights(long seed) {
     }
   }
 
-  /** Codes of -127 to 127, as rounding gives; their deviation is 73.5. */
+  /** Codes from -127 to 127, like those of rounding; their deviation is 73.5. */
   private static void blocksOf8Bits(double deviation, MemorySegment to, long elements) {
     short scale = Float.floatToFloat16((float) (deviation / 73.5));
     for (long at = 0; at < DType.Q8_0.bytes(elements); at += DType.Q8_0.blockBytes()) {
@@ -97,7 +97,7 @@ record RandomWeights(long seed) {
     }
   }
 
-  /** Codes of -8 to 7, of root mean square 4.64; scales of both signs make their mean 0. */
+  /** Codes from -8 to 7 with root mean square 4.64; scales of both signs make the mean 0. */
   private static void blocksOf4Bits(double deviation, MemorySegment to, long elements) {
     short scale = Float.floatToFloat16((float) (deviation / 4.64));
     for (long at = 0; at < DType.Q4_0.bytes(elements); at += DType.Q4_0.blockBytes()) {
@@ -106,8 +106,8 @@ record RandomWeights(long seed) {
   }
 
   /**
-   * Codes of 0 to 15, less 7.5 as the minimum, of deviation 4.61; their 6-bit scales, which the
-   * minima have too, are of root mean square 36.5.
+   * Codes from 0 to 15 with a minimum of 7.5: deviation 4.61. The 6-bit scales of codes and minima
+   * have root mean square 36.5.
    */
   private static void superBlocksOf4Bits(double deviation, MemorySegment to, long elements) {
     float scale = (float) (deviation / (4.61 * 36.5));

@@ -5,8 +5,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Gives short bursts real-time priority by {@code chrt}, so that other work on a shared machine
- * does not disturb the timing. After each burst the other work gets as much time.
+ * Runs short bursts at real-time priority by {@code chrt}, so that other load does not disturb the
+ * timing. After each burst the other load gets equal time.
  */
 final class RealTimePriority {
   private RealTimePriority() {}

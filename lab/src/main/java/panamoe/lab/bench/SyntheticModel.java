@@ -18,12 +18,12 @@ import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /**
- * A model of random weights in a GGUF file of llama.cpp's architecture qwen3moe: top-8 of 64
- * experts, RMSNorm, rotary positions, as many heads of keys as of queries. A token of its
- * vocabulary is a byte, or a name that no text has.
+ * A model with random weights in a GGUF file of llama.cpp's architecture qwen3moe: top-8 of 64
+ * experts, RMSNorm, rotary positions, equally many query and key heads. A token is a byte or an
+ * unused name.
  *
- * @param layers all with experts
- * @param hidden width, in heads of 64; its experts have half of that inside
+ * @param layers number, all with experts
+ * @param hidden width, in heads of 64; the experts' inner width is half of it
  * @param vocabulary more than 256
  */
 record SyntheticModel(int layers, int hidden, int vocabulary) {
@@ -36,16 +36,16 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
   private static final int HEAD_SIZE = 64;
   private static final int CONTEXT = 4096;
   private static final int SEED = 64;
-  private static final int NORMAL = 1; // types of tokens
+  private static final int NORMAL = 1; // a token type of GGUF
   private static final int UNUSED = 5;
 
-  /** Whether this is a name on the command line. */
+  /** True if {@code name} has the form of {@link #named}. */
   static boolean isNamed(String name) {
     return NAME.matcher(name).matches();
   }
 
   /**
-   * {@code synthetic-64}, of six layers, or {@code synthetic-64:N} of N.
+   * Parses {@code synthetic-64} (six layers) or {@code synthetic-64:N} (N layers).
    *
    * @throws IllegalArgumentException if there are no layers
    */
@@ -58,11 +58,10 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
   }
 
   /**
-   * Its file in {@code panamoe/models} of the user's cache folder, which is written if it is not
-   * there.
+   * Its file in {@code panamoe/models} of the user's cache folder, written on first use.
    *
-   * @param matrices what they are stored in
-   * @param progress is told which part is written, 0 to 1
+   * @param matrices stored dtype of the matrices
+   * @param progress receives the written part, 0 to 1
    */
   Path inCache(DType matrices, DoubleConsumer progress) throws IOException {
     Path folder =
@@ -71,7 +70,7 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
     return in(folder, matrices, progress);
   }
 
-  /** The file, written to {@code folder} if it is not there. */
+  /** Its file in {@code folder}, written on first use. */
   Path in(Path folder, DType matrices, DoubleConsumer progress) throws IOException {
     String name = Words.of("synthetic-64-%dx%d-%s.gguf", layers, hidden, matrices.name());
     Path file = folder.resolve(name.toLowerCase(Locale.ROOT));
@@ -109,8 +108,8 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
   }
 
   /**
-   * @param inputs whose number the weights are scaled by, so that outputs vary as these do; 0 for
-   *     the ones of a norm
+   * @param inputs number of inputs, which scales the weights to preserve variance; 0 for a norm's
+   *     ones
    */
   private static void add(
       GgufWriter file, RandomWeights weights, String name, DType dtype, int inputs, long... shape) {
@@ -144,7 +143,7 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
     file.put(in + "rope.freq_base", 10_000f);
   }
 
-  /** Bytes under the characters that byte-level tokenizers have for them, then unused names. */
+  /** The byte-level tokenizer's characters for all bytes, then unused names. */
   private void putVocabulary(GgufWriter file) {
     List<String> tokens = new ArrayList<>();
     int others = 256;

@@ -19,17 +19,17 @@ public record Timing(List<Burst> bursts) {
   /**
    * Consecutive calls.
    *
-   * @param ms milliseconds of each
-   * @param ceilings the higher ones of before and after the burst; null if they are unknown
+   * @param ms milliseconds of each call
+   * @param ceilings the higher of those before and after the burst; null if unknown
    */
   record Burst(double[] ms, Ceilings ceilings) {}
 
   /**
-   * Times contenders in alternating bursts, so that other load on the machine affects all alike.
-   * Ceilings are measured around the bursts of the first contender.
+   * Times contenders in alternating bursts, so that other load affects all equally. Ceilings are
+   * measured around the bursts of the first contender.
    *
-   * @param seconds of work for each contender; fewer if that would take three times as long, but at
-   *     least three bursts. A burst lasts a quarter of a second, or this long if that is less
+   * @param seconds of work per contender, in bursts of at most a quarter of a second. Stops early
+   *     when three times as long has passed, but not before three bursts
    * @param realTime whether bursts run at real-time priority, see {@link RealTimePriority}
    * @return one timing per contender
    */
@@ -59,7 +59,7 @@ public record Timing(List<Burst> bursts) {
     return timings;
   }
 
-  /** Called before each operation that takes seconds. */
+  /** Throws if the thread is interrupted; called before each operation of seconds. */
   static void stopIfInterrupted() throws InterruptedIOException {
     if (Thread.currentThread().isInterrupted()) {
       throw new InterruptedIOException();

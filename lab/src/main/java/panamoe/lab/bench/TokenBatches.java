@@ -9,15 +9,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Normally distributed activations that calls rotate over, so that consecutive calls hit different
- * experts.
+ * Batches of normally distributed activations. Calls rotate over them, so that consecutive calls
+ * reach different experts.
  */
 final class TokenBatches {
   private static final int FEW_TOKENS = 64;
 
   private TokenBatches() {}
 
-  /** The number of batches: more if they are small, because a small batch hits few experts. */
+  /** The number of batches: small ones are more, because each reaches few experts. */
   static int count(int tokens) {
     return tokens <= FEW_TOKENS ? 16 : 2;
   }
@@ -33,7 +33,7 @@ final class TokenBatches {
   /**
    * Normally distributed numbers.
    *
-   * @param from the place of the first among all that the seed gives
+   * @param from index of the first number in the seed's sequence
    */
   static Tensor drawn(
       Backend backend, TensorScope scope, DType dtype, long seed, long from, long... shape) {

@@ -5,7 +5,9 @@ import java.util.Locale;
 import panamoe.harness.Quantization;
 import panamoe.tensor.DType;
 
-/** What the weights of a model's file are held in, as named on the command line and in JSON. */
+/**
+ * The format in memory of the weights of a model's file, as named on the command line and in JSON.
+ */
 enum WeightFormat {
   BF16(Quantization.NONE, DType.BFLOAT16),
   INT8(Quantization.INT8, DType.INT8_BLOCKS),
@@ -20,12 +22,12 @@ enum WeightFormat {
     this.synthetic = synthetic;
   }
 
-  /** How a user's file is loaded. */
+  /** The quantization when loading a user's file. */
   Quantization quantization() {
     return quantization;
   }
 
-  /** What the matrices of the synthetic model's file are stored in. */
+  /** The stored dtype of the synthetic model's matrices. */
   DType synthetic() {
     return synthetic;
   }

@@ -10,8 +10,8 @@ public interface Workload extends AutoCloseable {
   void run(int call);
 
   /**
-   * Launches the captured kernels of a call without waiting for their end; null if they are not
-   * captured, or only by a call.
+   * Issues the captured kernels of a call without waiting; null if they are not captured, or not
+   * before the first call.
    */
   default IntConsumer kernels() {
     return null;
@@ -21,23 +21,23 @@ public interface Workload extends AutoCloseable {
   Cost cost();
 
   /**
-   * The dtype that is multiplied.
+   * The dtype of the products.
    *
-   * @param compute the cell's
+   * @param compute the cell's dtype
    */
   default DType products(DType compute) {
     return compute;
   }
 
-  /** What the work is measured beside, in turns, whoever asks; null for nothing. */
+  /** The baseline that always alternates with this work; null for none. */
   default Beside beside() {
     return null;
   }
 
   /**
-   * Someone to compare with.
+   * A baseline.
    *
-   * @param label of the table's row
+   * @param label in the table's row
    */
   record Beside(String label, Contender contender) {}
 

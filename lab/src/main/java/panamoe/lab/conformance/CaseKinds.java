@@ -26,9 +26,9 @@ import panamoe.lab.conformance.transformers.TrainingCases;
 import panamoe.lab.conformance.tutel.RoutingCases;
 import panamoe.lab.conformance.tutel.TutelLayerCases;
 
-/** Which code replays a recorded case, by its metadata. */
+/** Selects the code that replays a recorded case from its metadata. */
 final class CaseKinds {
-  /** Functions, and layers with rules of their own, by {@code op}. */
+  /** Functions, and layers with special rules, by {@code op}. */
   static final Map<String, Consumer<Replay>> BY_OP =
       Map.ofEntries(
           Map.entry("deepspeed._capacity", GatingCases::capacityTable),
@@ -73,15 +73,15 @@ final class CaseKinds {
 
   private CaseKinds() {}
 
-  /** How a case is replayed; empty if its metadata are of no kind that is known. */
+  /** The replay of a case; empty if its kind is unknown. */
   static Optional<Consumer<Replay>> of(GoldenFile golden) {
     Consumer<Replay> named = BY_OP.get(golden.kind());
     return named != null ? Optional.of(named) : Optional.ofNullable(ofAnyName(golden));
   }
 
   /**
-   * Models, MoE blocks and block formats are told by their settings, so that one of another name
-   * needs nothing here.
+   * Models, MoE blocks and quantized formats are recognised by their settings, so a new name needs
+   * no entry here.
    */
   private static Consumer<Replay> ofAnyName(GoldenFile golden) {
     if (golden.isOfModel()) {

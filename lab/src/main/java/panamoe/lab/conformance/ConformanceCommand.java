@@ -24,16 +24,15 @@ import picocli.CommandLine.Parameters;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Replays recorded results of other implementations. Exit code 1 when a case fails or there is
- * none.
+ * Replays recorded results of other implementations. Exits with 1 if a case fails or none exists.
  */
 @Command(
     name = "conformance",
     mixinStandardHelpOptions = true,
     description = {
       "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
-      "Prints a line for each case and, last, how many passed and failed.",
-      "With --peer llama it runs a GGUF file through llama.cpp's libllama beside us instead."
+      "Prints a line per case, then the numbers of passed and failed cases.",
+      "With --peer llama it compares a GGUF file in llama.cpp's libllama and in Panamoe instead."
     },
     footer = {
       "",
@@ -51,7 +50,7 @@ public final class ConformanceCommand implements Subcommand {
   @Parameters(
       paramLabel = "DIR",
       description = {
-        "Folder with recorded cases, searched through: *.safetensors,",
+        "Folder to search for recorded cases: *.safetensors,",
         "tokens beside a texts.json, and conversations.json of templates.",
         "With --peer: a .gguf file."
       })
@@ -123,7 +122,7 @@ public final class ConformanceCommand implements Subcommand {
     return passes ? ExitCode.OK : ExitCode.SOFTWARE;
   }
 
-  /** Counts and prints what no device computes. */
+  /** Replays, counts and prints the cases that need no device. */
   private void tell(List<CaseResult> results) {
     for (CaseResult result : results) {
       tell(result, "none");

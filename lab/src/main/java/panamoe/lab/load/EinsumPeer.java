@@ -38,8 +38,8 @@ import tools.jackson.databind.annotation.JsonNaming;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The same model in PyTorch over the ranks of a mpirun of its own, with experts in the einsum
- * formulation, the baseline of DeepSpeed-MoE §5: {@code lab/peers/torch_decoder.py}.
+ * The model in PyTorch over ranks of a separate mpirun ({@code lab/peers/torch_decoder.py}).
+ * Experts are in the einsum formulation, the baseline of DeepSpeed-MoE §5.
  */
 final class EinsumPeer implements AutoCloseable {
   static final String LABEL = "torch-einsum";
@@ -54,26 +54,26 @@ final class EinsumPeer implements AutoCloseable {
   private final ComputeType dtype;
 
   /**
-   * What the peer took for the texts that we wrote.
+   * The peer's times for our completions.
    *
    * @param peerStepMs the median step of the slowest rank
    * @param ratio the peer's step by ours
-   * @param peerDifference between its log-probabilities of the tokens and ours, on average
+   * @param peerDifference mean absolute difference of log-probabilities
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record Result(String peer, double peerStepMs, double ratio, double peerDifference) {
-    /** What follows a row of {@link Latency}. */
+    /** The columns after a row of {@link Latency}. */
     String toRow() {
       return Words.of("   %s %.3f ms, ratio %.2f", peer, peerStepMs, ratio);
     }
   }
 
   /**
-   * Starts the ranks, which read the weights.
+   * Starts the ranks, which load the weights.
    *
-   * @param ranks that share the experts
-   * @param threads of each rank
-   * @throws IOException with a sentence if PyTorch or MPI is missing, or the ranks fail
+   * @param ranks that the experts are spread over
+   * @param threads per rank
+   * @throws IOException if PyTorch or MPI is missing, or the ranks fail
    */
   EinsumPeer(ModelFolder folder, ComputeType dtype, int ranks, int threads) throws IOException {
     this.dtype = dtype;
@@ -97,9 +97,9 @@ final class EinsumPeer implements AutoCloseable {
   }
 
   /**
-   * Checks that PyTorch and MPI are there.
+   * Checks that PyTorch and MPI are installed.
    *
-   * @throws IOException with a sentence that names {@code ci/setup} if not
+   * @throws IOException if not; the message names {@code ci/setup}
    */
   static void requireInstalled() throws IOException {
     start(1).close();
@@ -108,7 +108,7 @@ final class EinsumPeer implements AutoCloseable {
   private static PeerProcess start(int ranks) throws IOException {
     List<String> command =
         new ArrayList<>(List.of("mpirun", "--allow-run-as-root", "--oversubscribe"));
-    // A rank bound to one core would have one for all its threads.
+    // A rank bound to one core would run all its threads there.
     command.addAll(List.of("--bind-to", "none", "-n", String.valueOf(ranks)));
     command.addAll(PeerProcess.python(SCRIPT, "cpu"));
     return PeerProcess.start(
@@ -116,12 +116,12 @@ final class EinsumPeer implements AutoCloseable {
   }
 
   /**
-   * Lets it write the same texts.
+   * Lets the peer generate the same completions.
    *
    * @param stepMs our median step
-   * @throws IOException with a sentence if it fails, or what it computes is not this model
+   * @throws IOException if it fails, or computes another model
    */
-  Result write(GeneratedTexts texts, double stepMs) throws IOException {
+  Result write(Completions texts, double stepMs) throws IOException {
     JsonNode answer = process.ask(texts.ids());
     double[] steps = json.convertValue(answer.get("ms"), double[].class);
     double difference =
@@ -138,7 +138,7 @@ final class EinsumPeer implements AutoCloseable {
   }
 
   /**
-   * Refuses what the peer cannot run.
+   * Checks that the peer can run the model.
    *
    * @throws IllegalArgumentException with a sentence
    */
@@ -170,11 +170,11 @@ final class EinsumPeer implements AutoCloseable {
           cannot(
               "the MLP of layer "
                   + layer
-                  + ": no gated activation, and of gates only a softmax and its best choices"));
+                  + ": no gated activation, and no gate other than softmax top-k"));
       Require.that(
           block.experts() % topology.ranks() == 0,
           Words.of(
-              "--peer %s gives each rank as many experts: %s ranks do not divide the %s of layer %s",
+              "--peer %s gives each rank equally many experts: %s ranks do not divide the %s of layer %s",
               LABEL, topology.ranks(), block.experts(), layer));
     }
   }

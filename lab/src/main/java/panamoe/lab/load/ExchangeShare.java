@@ -7,20 +7,20 @@ import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 
-/** Which part of the time this process's ranks spend in exchanges, from the flight recorder. */
+/** The share of time that this process's ranks spend in exchanges, from JDK Flight Recorder. */
 final class ExchangeShare implements AutoCloseable {
   private static final String EXCHANGE = "panamoe.Exchange";
 
   private final Recording recording = new Recording();
 
-  /** Starts to record. */
+  /** Starts the recording. */
   ExchangeShare() {
     recording.enable(EXCHANGE).withoutThreshold();
     recording.start();
   }
 
   /**
-   * The part so far, 0 to 1.
+   * The share so far, 0 to 1.
    *
    * @param milliseconds that the ranks ran
    * @param ranks of this process

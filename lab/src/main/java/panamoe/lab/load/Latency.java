@@ -11,13 +11,13 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.annotation.JsonNaming;
 
 /**
- * How long a step of texts takes over ranks; {@code --json} prints it as one line.
+ * The time of a decode step over ranks; {@code --json} prints it as one flat object per line.
  *
- * @param stepMs the median step, in which each text gets a token
- * @param exchangeShare the part of the time that ranks spent in exchanges of rows, waiting included
- * @param messages that a rank sends in a step, in its mean
- * @param farMessages those of them to other nodes
- * @param bytes that a rank sends in a step, in its mean
+ * @param stepMs median step, in which each sequence gets a token
+ * @param exchangeShare share of the ranks' time in exchanges, including waits
+ * @param messages that a rank sends in a step, on average
+ * @param farMessages number of them to other nodes
+ * @param bytes that a rank sends in a step, on average
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 record Latency(
@@ -40,7 +40,7 @@ record Latency(
           + "  tokens/s  exchange messages   far     bytes";
 
   /**
-   * @param steps milliseconds
+   * @param steps milliseconds of each step
    * @param sent by a rank in a step
    */
   static Latency of(
@@ -69,7 +69,7 @@ record Latency(
         sent.nearBytes() + sent.farBytes());
   }
 
-  /** The median of steps without the first fifth, which warms up. */
+  /** The median without the first fifth, which is warm-up. */
   static double median(double[] steps) {
     double[] counted = Arrays.copyOfRange(steps, steps.length / 5, steps.length);
     Arrays.sort(counted);

@@ -36,11 +36,7 @@ import tools.jackson.databind.node.ObjectNode;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Measures how long the next token of each text takes, on one rank or over many: "
-          + "texts are written together, a step of the engine for all. Shows beside it which "
-          + "part of the time went into exchanges between experts' ranks, and what a rank "
-          + "sends in a step; and, with --peer, how long PyTorch takes for the same texts over "
-          + "as many ranks."
+      "Measures a decode step of an engine over one or many ranks: the time until each sequence has its next token, the share of it in exchanges between experts' ranks, and what a rank sends. With --peer it also times PyTorch for the same sequences and ranks."
     },
     footer = {
       "",
@@ -51,7 +47,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  mpirun -n 4 panamoe bench latency novels --comm mpi --ep 4",
       "  mpirun -n 2 panamoe bench latency novels --comm mpi --peer torch-einsum",
       "",
-      "docs/benchmarks.md says what each column means."
+      "docs/benchmarks.md explains the columns."
     })
 public final class LatencyCommand implements Callable<Integer> {
   private static final Duration WARM_UP = Duration.ofSeconds(3);
@@ -67,7 +63,7 @@ public final class LatencyCommand implements Callable<Integer> {
       split = ",",
       paramLabel = "N",
       defaultValue = "1,8,16",
-      description = "Texts that are written together. Default: ${DEFAULT-VALUE}.")
+      description = "Sequences in the batch. Default: ${DEFAULT-VALUE}.")
   private List<Integer> texts;
 
   @Option(
@@ -75,8 +71,7 @@ public final class LatencyCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "100",
       description =
-          "Tokens of each text; the first fifth is not timed. Default: ${DEFAULT-VALUE}, or what"
-              + " the context has room for.")
+          "Tokens per sequence; the first fifth is not timed. Default: ${DEFAULT-VALUE}, at most the context.")
   private int tokens;
 
   @Option(
@@ -90,12 +85,10 @@ public final class LatencyCommand implements Callable<Integer> {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "Then the same texts in PyTorch: torch-einsum (one-hot masks, all-to-all and padded"
-              + " experts over as many ranks of MPI, the DeepSpeed-MoE paper's baseline)."
-              + " ci/setup --tests installs it.")
+          "Also time PyTorch: torch-einsum (one-hot masks, all-to-all and padded experts over equally many ranks of MPI, the DeepSpeed-MoE paper's baseline). ci/setup --tests installs it.")
   private String peer;
 
-  /** A model that this rank has its part of, and how many tokens its texts get. */
+  /** This rank's part of the model, and the tokens per sequence. */
   private record Subject(
       Ranks ranks, Backend backend, ModelFolder folder, LanguageModel loaded, int length) {
     void write(TimedGeneration texts, Engine.Body work) throws InterruptedException {
@@ -103,8 +96,8 @@ public final class LatencyCommand implements Callable<Integer> {
     }
   }
 
-  /** What the ranks have measured, for the peer that follows. */
-  private record Measured(Latency latency, GeneratedTexts texts) {}
+  /** The ranks' results, for the peer that follows. */
+  private record Measured(Latency latency, Completions texts) {}
 
   @Override
   public Integer call() throws Exception {
@@ -144,7 +137,9 @@ public final class LatencyCommand implements Callable<Integer> {
     }
   }
 
-  /** The peer runs when our ranks have ended: those that wait would take processors from it. */
+  /**
+   * The peer runs after our ranks have ended, because waiting ranks would take processors from it.
+   */
   private void printBeside(ModelFolder folder, int ranks, List<Measured> measured)
       throws IOException {
     int threads = Math.max(1, shared.threadCount() / ranks);
@@ -188,8 +183,8 @@ public final class LatencyCommand implements Callable<Integer> {
   }
 
   /**
-   * Java compiles what steps over ranks call, by threads that take the ranks' processors; ranks
-   * find out how fast their links are.
+   * Warms up the JIT compiler, whose threads compete with the ranks, and lets ranks measure their
+   * links.
    */
   private void warmUp(Subject subject) throws InterruptedException {
     TimedGeneration warm = timed(subject, texts.getFirst());
@@ -203,10 +198,10 @@ public final class LatencyCommand implements Callable<Integer> {
         });
   }
 
-  /** The texts that were measured, once more, with log-probabilities, which take time. */
-  private GeneratedTexts write(Subject subject, int count) throws InterruptedException {
+  /** Repeats the measured run with log-probabilities, which take time of their own. */
+  private Completions write(Subject subject, int count) throws InterruptedException {
     TimedGeneration timed = timed(subject, count);
-    GeneratedTexts texts = GeneratedTexts.of(count, subject.length, timed.first());
+    Completions texts = Completions.of(count, subject.length, timed.first());
     subject.write(
         timed,
         engine -> {
@@ -240,7 +235,7 @@ public final class LatencyCommand implements Callable<Integer> {
     return new TimedGeneration(count, subject.length, 1, first, shared.seed());
   }
 
-  /** What a rank sent in a step, on average over ranks. */
+  /** Traffic of a rank in a step, on average over ranks. */
   private static Traffic mean(Ranks ranks, Traffic before, Traffic after, int steps) {
     long[] mine = {
       after.nearMessages() - before.nearMessages(),

@@ -19,7 +19,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Asks an OpenAI-compatible server for texts, and times their pieces. Thread-safe. */
+/**
+ * Sends completion requests to an OpenAI-compatible server and times the streamed chunks.
+ * Thread-safe.
+ */
 final class LoadClient implements AutoCloseable {
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final Duration PATIENCE = Duration.ofMinutes(5);
@@ -36,20 +39,20 @@ final class LoadClient implements AutoCloseable {
   /**
    * A served model.
    *
-   * @param context most tokens of prompt and text; 0 if the server does not tell
+   * @param context tokens of prompt and completion together; 0 if the server does not report it
    */
   record Model(String id, int context) {}
 
   /**
    * @param base {@code http://host:port}, with or without {@code /v1}
-   * @throws IOException if there is no such server, or it serves no model
+   * @throws IOException if no server answers, or it serves no model
    */
   LoadClient(String base) throws IOException, InterruptedException {
     this(base, PATIENCE);
   }
 
   /**
-   * @param patience after so long without a byte a request has failed
+   * @param patience time without a byte after which a request fails
    */
   LoadClient(String base, Duration patience) throws IOException, InterruptedException {
     this.patience = patience;
@@ -71,7 +74,7 @@ final class LoadClient implements AutoCloseable {
     return model;
   }
 
-  /** Letters that a token stands for on average in {@code text}; 4 if the server does not tell. */
+  /** Mean letters per token of {@code text}; 4 if the server does not report tokens. */
   double lettersPerToken(String text) throws InterruptedException {
     ObjectNode body = JSON.createObjectNode().put("prompt", text);
     try {
@@ -94,10 +97,10 @@ final class LoadClient implements AutoCloseable {
   }
 
   /**
-   * Asks for a text and waits for its end.
+   * Sends a request and waits for the end of its stream.
    *
-   * @param due when the request should have been sent, by {@link System#nanoTime}: a client that is
-   *     late must not hide how long its user waits
+   * @param due scheduled time of the request by {@link System#nanoTime}. Times count from it, so
+   *     that a late client does not hide a user's wait (coordinated omission)
    */
   RequestResult ask(RequestMix.Asked asked, long due) throws InterruptedException {
     ObjectNode body =
@@ -138,8 +141,8 @@ final class LoadClient implements AutoCloseable {
   }
 
   /**
-   * Reads to the stream's end. To close it at {@code [DONE]} would close its connection, which
-   * Java's client may have given to another request by then.
+   * Reads to the stream's end. Closing it at {@code [DONE]} would close the connection, which
+   * Java's client may already reuse.
    */
   private static RequestResult read(InputStream stream, long due) throws IOException {
     BufferedReader lines =

@@ -7,19 +7,19 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.annotation.JsonNaming;
 
 /**
- * What a server did under a load; {@code --json} prints it as one line.
+ * A server's results under one load; {@code --json} prints it as one flat object per line.
  *
- * @param load {@code closed}, or the rate as it was asked for
- * @param seconds during which requests were sent
- * @param requests sent
- * @param requestsPerS sent a second
- * @param donePerS answered in full, a second
- * @param goodPerS answered in full and within the targets, a second (goodput)
- * @param refused by 429 or 503
- * @param failed in any other way
- * @param tokensPerS tokens of texts, a second
- * @param firstMsP50 median time from when a request was due to its first piece
- * @param nextMsP50 median time from piece to piece
+ * @param load {@code closed}, or the requested rate
+ * @param seconds of sending requests
+ * @param requests number sent
+ * @param requestsPerS sent per second
+ * @param donePerS completed per second
+ * @param goodPerS completed within the latency targets, per second (goodput)
+ * @param refused with status 429 or 503
+ * @param failed with any other error
+ * @param tokensPerS generated tokens per second
+ * @param firstMsP50 median time from a request's due time to its first chunk (TTFT)
+ * @param nextMsP50 median time between chunks
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 record LoadResult(
@@ -43,10 +43,14 @@ record LoadResult(
 
   /**
    * @param seconds during which requests were sent
-   * @param took seconds until the last one was answered, which rates are counted by
+   * @param took seconds until the last response, the denominator of rates
    */
   static LoadResult of(
-      String load, double seconds, double took, List<RequestResult> outcomes, Targets targets) {
+      String load,
+      double seconds,
+      double took,
+      List<RequestResult> outcomes,
+      LatencyTargets targets) {
     List<RequestResult> done =
         outcomes.stream().filter(outcome -> outcome.kind() == RequestResult.Kind.DONE).toList();
     long[] first = done.stream().mapToLong(RequestResult::firstNanos).sorted().toArray();
@@ -75,7 +79,7 @@ record LoadResult(
     return (int) outcomes.stream().filter(outcome -> outcome.kind() == kind).count();
   }
 
-  /** The value that a part of all sorted ones does not exceed; 0 of none. */
+  /** The quantile {@code part} of sorted values in milliseconds; 0 if empty. */
   private static double milliseconds(long[] sorted, double part) {
     if (sorted.length == 0) {
       return 0;

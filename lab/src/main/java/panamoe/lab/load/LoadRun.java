@@ -9,7 +9,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.locks.LockSupport;
 
-/** Sends requests to a server for some time, and collects what became of them. */
+/** Sends requests to a server for some time and collects the results. */
 final class LoadRun {
   private final LoadClient client;
   private final RequestMix mix;
@@ -22,8 +22,8 @@ final class LoadRun {
   }
 
   /**
-   * Closed loop: {@code users} of whom each sends a request when its last one was answered. Shows
-   * what the server can do at most.
+   * Closed loop: each of {@code users} sends its next request after the last response. Measures the
+   * server's capacity.
    */
   List<RequestResult> closed(int users, double seconds) throws InterruptedException {
     long end = System.nanoTime() + (long) (seconds * 1e9);
@@ -41,8 +41,8 @@ final class LoadRun {
   }
 
   /**
-   * Open loop: requests come at random times (a Poisson process) whatever the server does, as from
-   * users who do not know of each other.
+   * Open loop: requests arrive as a Poisson process, independent of the server, like from
+   * independent users.
    *
    * @param rate requests per second
    */
@@ -65,7 +65,7 @@ final class LoadRun {
         });
   }
 
-  /** Seconds until the next request of a Poisson process. */
+  /** Seconds until the next arrival of a Poisson process. */
   private double wait(double rate) {
     return -Math.log(1 - random.nextDouble()) / rate;
   }

@@ -6,12 +6,11 @@ import java.util.Random;
 import panamoe.io.Require;
 
 /**
- * Draws requests: prompts and texts of many lengths (uniform in their logarithm), a part of the
- * prompts with one of a few beginnings, as a server's users have system prompts. Used by one
- * thread.
+ * Generates random requests: log-uniform lengths of prompts and completions. A part of the prompts
+ * shares one of a few prefixes, like system prompts. Used by one thread.
  */
 final class RequestMix {
-  /** A request for a text. */
+  /** A completion request. */
   record Asked(String prompt, int tokens) {}
 
   private static final int BEGINNINGS = 4;
@@ -27,11 +26,11 @@ final class RequestMix {
   private final List<String> beginnings = new ArrayList<>();
 
   /**
-   * How requests look.
+   * The distribution of requests.
    *
-   * @param promptTokens most tokens of a prompt; the fewest are a sixteenth
-   * @param textTokens most tokens of a text; the fewest are an eighth
-   * @param shared the part of the prompts that begin like others, 0 to 1
+   * @param promptTokens largest prompt; the smallest is a sixteenth of it
+   * @param textTokens largest completion; the smallest is an eighth of it
+   * @param shared part of the prompts with a shared prefix, 0 to 1
    */
   record Shape(int promptTokens, int textTokens, double shared) {
     /**
@@ -40,8 +39,7 @@ final class RequestMix {
     Shape {
       if (promptTokens < 1 || textTokens < 1 || !(shared >= 0 && shared <= 1)) {
         throw Require.refusal(
-            "prompts of up to %s tokens, texts of up to %s and a shared part of %s: expected"
-                + " at least 1, 1, and 0 to 1",
+            "prompts of up to %s tokens, completions of up to %s and a shared part of %s: expected at least 1, 1, and 0 to 1",
             promptTokens, textTokens, shared);
       }
     }
@@ -68,7 +66,7 @@ final class RequestMix {
         shares ? beginning + words(prompt - shape.promptTokens / 2) : words(prompt), text);
   }
 
-  /** Uniform in the logarithm. */
+  /** A log-uniform number. */
   private int between(int least, int most) {
     double drawn = least * Math.pow((double) (most + 1) / least, random.nextDouble());
     return Math.min(most, (int) drawn);
@@ -84,7 +82,7 @@ final class RequestMix {
     return text.substring(0, letters);
   }
 
-  /** A text to measure {@code lettersPerToken} with. */
+  /** A text for measuring {@code lettersPerToken}. */
   static String sample() {
     return new RequestMix(new Shape(1, 1, 0), 1, 1).words(2000);
   }

@@ -1,14 +1,14 @@
 package panamoe.lab.load;
 
 /**
- * What became of a request. Times are in nanoseconds.
+ * The result of a request. Times are in nanoseconds.
  *
- * @param firstNanos from when it was due to the first piece of its text
- * @param wholeNanos from then to its end
- * @param pieces of the text
- * @param tokens of the text
- * @param betweenNanos from each piece to the next
- * @param why it was not done, or null
+ * @param firstNanos from its due time to the first chunk
+ * @param wholeNanos from its due time to its end
+ * @param pieces number of chunks
+ * @param tokens of the completion
+ * @param betweenNanos between consecutive chunks
+ * @param why the reason of a failure, or null
  */
 record RequestResult(
     Kind kind,
@@ -20,7 +20,7 @@ record RequestResult(
     String why) {
   enum Kind {
     DONE,
-    /** The server had no room: 429 or 503. */
+    /** The server was full: status 429 or 503. */
     REFUSED,
     FAILED
   }
@@ -29,7 +29,7 @@ record RequestResult(
     return new RequestResult(kind, 0, 0, 0, 0, new long[0], why);
   }
 
-  /** The mean time from piece to piece. */
+  /** The mean time between chunks. */
   double nextNanos() {
     return pieces < 2 ? 0 : (double) (wholeNanos - firstNanos) / (pieces - 1);
   }

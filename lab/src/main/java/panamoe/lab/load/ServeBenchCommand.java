@@ -19,14 +19,11 @@ import tools.jackson.databind.json.JsonMapper;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Measures a server under load: what it can do at most, then what its users see "
-          + "while requests come at random times (a Poisson process), whether or not it keeps "
+      "Measures a server under load: its capacity, then its latencies while requests arrive as a Poisson process, whether or not it keeps "
           + "up.",
       "",
       "Starts 'panamoe serve MODEL' in a process of its own, or asks the server at "
-          + "--url, which may be any that answers OpenAI's completions. Prompts are of many "
-          + "lengths, and a part of them begins alike. A request is good if its first piece of "
-          + "text and the ones behind it come in time."
+          + "--url, which may be any OpenAI-compatible server. Prompts have many lengths, and a part of them shares prefixes. A request is good if its first chunk and the following ones come in time."
     },
     footer = {
       "",
@@ -36,7 +33,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  panamoe bench serve --url http://localhost:8080 --rate 5,10",
       "",
       "Load and server share this machine: use --url to measure from another one. docs/benchmarks.md",
-      "says what each column means."
+      "explains the columns."
     })
 public final class ServeBenchCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
@@ -51,10 +48,13 @@ public final class ServeBenchCommand implements Callable<Integer> {
   @Parameters(
       index = "1..*",
       paramLabel = "-- OPTIONS",
-      description = "Behind --: options of serve.")
+      description = "After --: options of serve.")
   private List<String> serverOptions = List.of();
 
-  @Option(names = "--url", paramLabel = "URL", description = "A server to ask in place of MODEL.")
+  @Option(
+      names = "--url",
+      paramLabel = "URL",
+      description = "Measure this server instead of MODEL.")
   private String url;
 
   @Option(
@@ -62,16 +62,16 @@ public final class ServeBenchCommand implements Callable<Integer> {
       split = ",",
       paramLabel = "R",
       defaultValue = "0.5x,1x,2x",
-      converter = Rate.Converter.class,
+      converter = RequestRate.Converter.class,
       description =
-          "Requests a second; with x, a multiple of what the server does at most. Default: ${DEFAULT-VALUE}.")
-  private List<Rate> rates;
+          "Requests per second; with x, a multiple of the server's capacity. Default: ${DEFAULT-VALUE}.")
+  private List<RequestRate> rates;
 
   @Option(
       names = "--seconds",
       paramLabel = "S",
       defaultValue = "20",
-      description = "How long requests are sent at each rate. Default: ${DEFAULT-VALUE}.")
+      description = "Duration of each rate. Default: ${DEFAULT-VALUE}.")
   private double seconds;
 
   @Option(
@@ -79,21 +79,21 @@ public final class ServeBenchCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "16",
       description =
-          "To find the most, so many users ask again when they are answered. Default: ${DEFAULT-VALUE}.")
+          "Concurrent users in the measurement of the capacity. Default: ${DEFAULT-VALUE}.")
   private int users;
 
   @Option(
       names = "--prompt-tokens",
       paramLabel = "N",
       description =
-          "Most tokens of a prompt; the fewest are a sixteenth. Default: half of the context, at most 256.")
+          "Largest prompt; the smallest is a sixteenth. Default: half of the context, at most 256.")
   private Integer promptTokens;
 
   @Option(
       names = "--text-tokens",
       paramLabel = "N",
       description =
-          "Most tokens of a text; the fewest are an eighth. Default: a quarter of the context, at most 64.")
+          "Largest completion; the smallest is an eighth. Default: a quarter of the context, at most 64.")
   private Integer textTokens;
 
   @Option(
@@ -101,22 +101,21 @@ public final class ServeBenchCommand implements Callable<Integer> {
       paramLabel = "PART",
       defaultValue = "0.5",
       description =
-          "The part, 0 to 1, of the longer prompts that begin like others. Default: ${DEFAULT-VALUE}.")
+          "Part, 0 to 1, of the longer prompts with a shared prefix. Default: ${DEFAULT-VALUE}.")
   private double alike;
 
   @Option(
       names = "--first-ms",
       paramLabel = "MS",
       defaultValue = "1000",
-      description = "A good request's first piece comes within so long. Default: ${DEFAULT-VALUE}.")
+      description = "Latency target of the first chunk. Default: ${DEFAULT-VALUE}.")
   private long firstMs;
 
   @Option(
       names = "--next-ms",
       paramLabel = "MS",
       defaultValue = "100",
-      description =
-          "A good request's other pieces come so fast, on average. Default: ${DEFAULT-VALUE}.")
+      description = "Latency target between chunks, on average. Default: ${DEFAULT-VALUE}.")
   private long nextMs;
 
   @Override
@@ -148,7 +147,8 @@ public final class ServeBenchCommand implements Callable<Integer> {
   }
 
   private void measure(String base) throws IOException, InterruptedException {
-    Targets targets = new Targets(Duration.ofMillis(firstMs), Duration.ofMillis(nextMs));
+    LatencyTargets targets =
+        new LatencyTargets(Duration.ofMillis(firstMs), Duration.ofMillis(nextMs));
     try (LoadClient client = client(base)) {
       RequestMix.Shape shape = shape(client.model().context());
       double letters = client.lettersPerToken(RequestMix.sample());
@@ -165,7 +165,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
       LoadResult most = result("closed", start, closed, targets);
       print(most);
       shared.require(most.donePerS() > 0, "the server answers no request: see its messages");
-      for (Rate rate : rates) {
+      for (RequestRate rate : rates) {
         progress("at " + rate.text());
         start = System.nanoTime();
         List<RequestResult> outcomes = run.open(rate.perSecond(most.donePerS()), seconds);
@@ -178,12 +178,12 @@ public final class ServeBenchCommand implements Callable<Integer> {
     try {
       return new LoadClient(base);
     } catch (IllegalArgumentException e) {
-      throw shared.usage("--url %s is no address of a server", base);
+      throw shared.usage("--url %s is not the address of a server", base);
     }
   }
 
   private LoadResult result(
-      String load, long start, List<RequestResult> outcomes, Targets targets) {
+      String load, long start, List<RequestResult> outcomes, LatencyTargets targets) {
     outcomes.stream()
         .filter(outcome -> outcome.kind() == RequestResult.Kind.FAILED)
         .findFirst()
@@ -210,7 +210,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
         .out()
         .println(
             Words.of(
-                "%s: prompts of %d to %d tokens, texts of %d to %d; good within %d ms, then %d ms a piece",
+                "%s: prompts of %d to %d tokens, completions of %d to %d; good: first chunk in %d ms, then %d ms per chunk",
                 served.id(),
                 Math.max(1, shape.promptTokens() / 16),
                 shape.promptTokens(),

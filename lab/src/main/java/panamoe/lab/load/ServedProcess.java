@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 import panamoe.harness.Main;
 import tools.jackson.databind.json.JsonMapper;
 
-/** {@code panamoe serve} in a process of its own, as its users have it. */
+/** {@code panamoe serve} in a separate process. */
 final class ServedProcess implements AutoCloseable {
   private static final int DRAIN_SECONDS = 60;
 
@@ -17,10 +17,10 @@ final class ServedProcess implements AutoCloseable {
   private final String url;
 
   /**
-   * Starts it and waits until it serves; what it says on stderr appears on this process's.
+   * Starts it and waits until it serves. Its stderr is inherited.
    *
-   * @param options of {@code serve} behind the model
-   * @throws IOException if it does not come to serving
+   * @param options of {@code serve} after the model
+   * @throws IOException if it ends before it serves
    */
   ServedProcess(Path model, List<String> options) throws IOException {
     List<String> command = new ArrayList<>();
@@ -42,7 +42,7 @@ final class ServedProcess implements AutoCloseable {
     return url;
   }
 
-  /** Lets it end its requests. */
+  /** Stops the server after its open requests. */
   @Override
   public void close() {
     process.destroy();

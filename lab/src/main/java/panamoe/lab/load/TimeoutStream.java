@@ -9,15 +9,15 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The body of an answer, closed when a read of it gets nothing for too long: the limit of Java's
- * HTTP client is for headers alone. Used by one thread.
+ * A response body with a read timeout, because the timeout of Java's HTTP client covers only
+ * headers. Used by one thread.
  */
 final class TimeoutStream extends FilterInputStream {
   private final Duration patience;
   private volatile boolean silent;
 
   /**
-   * @param body whose {@code close} ends a read that waits
+   * @param body its {@code close} must end a blocked read
    */
   TimeoutStream(InputStream body, Duration patience) {
     super(body);
@@ -48,7 +48,7 @@ final class TimeoutStream extends FilterInputStream {
     try {
       close();
     } catch (IOException _) {
-      // the read ends all the same
+      // the read ends anyway
     }
   }
 }

@@ -15,10 +15,10 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times our all-to-all, over MPI or TCP, in the way {@code lab/peers/alltoallv.c} times
- * MPI_Alltoallv; {@code lab/alltoall} alternates both. Arguments: block sizes in bytes per rank
- * (including the block to itself). For each, rank 0 prints the fastest and the median batch in
- * microseconds per call.
+ * Times our all-to-all over MPI or TCP like {@code lab/peers/alltoallv.c} times MPI_Alltoallv;
+ * {@code lab/alltoall} alternates both. Arguments: block sizes in bytes per rank, including the
+ * block to itself. Rank 0 prints the fastest and the median batch of each size in microseconds per
+ * call.
  */
 public final class AllToAllTimes {
   private static final int BATCHES = 15;
@@ -41,7 +41,7 @@ public final class AllToAllTimes {
         }
       }
     }
-    // After the try block: closing is part of the run, waiting for the JVM's other threads is not.
+    // After the try block, so that the run closes; exit does not wait for the JVM's other threads.
     System.exit(0);
   }
 

@@ -19,10 +19,10 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * What keys and values in bytes do to a model's predictions: bits per byte of the validation part
- * of the default corpus with a float and with an int8 cache, and the divergence of the next token's
- * distributions. {@code lab/kv} runs it. Arguments: a model, f32 or bf16, how many windows of the
- * model's context.
+ * The effect of an int8 key/value cache on a model's predictions: bits per byte of the default
+ * corpus's validation part with a float and with an int8 cache, and the divergence of the
+ * next-token distributions. {@code lab/kv} runs it. Arguments: a model, f32 or bf16, number of
+ * windows of the model's context.
  */
 public final class CacheRounding {
   private CacheRounding() {}

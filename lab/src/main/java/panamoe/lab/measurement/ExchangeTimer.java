@@ -12,22 +12,22 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times exchanges in turns. All ranks of a turn start at one time of the clock that they share, not
- * at a barrier, which they would leave one after the other, on a slow network as far apart as an
- * exchange takes. So all nodes must be on one machine, as in {@code ci/cluster}.
+ * Times exchanges in turns. All ranks start a turn at a fixed time of a shared clock, because on a
+ * slow network they would leave a barrier as far apart as an exchange takes. So all nodes must be
+ * on one machine, like in {@code ci/cluster}.
  */
 final class ExchangeTimer {
   private static final int WARM_UP = 2;
   private static final int TURNS = 11;
-  // Ranks start a turn together this long after they agree on it by an allGather. A rank that hears
-  // of it too late spoils that turn alone: the best one counts.
+  // A turn starts this long after the allGather that agrees on it. A rank that is late spoils only
+  // that turn, because the best one counts.
   private static final long AHEAD_NANOS = 200_000_000;
   private static final long SPIN_NANOS = 100_000;
 
   private ExchangeTimer() {}
 
   /**
-   * Every member of a group sends as many bytes to each of it.
+   * Times an exchange in which every member of a group sends equally many bytes to each member.
    *
    * @param exchanges of the whole world, or of groups that all ranks are in
    * @param size members of each group
@@ -59,7 +59,7 @@ final class ExchangeTimer {
     return best;
   }
 
-  /** Waits for a time that is the same on all ranks; returns it. */
+  /** Waits for a common start time; returns it. */
   private static long together(Communicator world) {
     long start =
         LongStream.of(world.allGather(System.nanoTime())).max().orElseThrow() + AHEAD_NANOS;

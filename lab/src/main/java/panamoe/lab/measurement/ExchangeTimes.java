@@ -10,10 +10,10 @@ import panamoe.comm.mpi.MpiWorld;
 import panamoe.io.Words;
 
 /**
- * Times flat and hierarchical exchanges alternately, on ranks that mpirun started on several nodes,
- * beside the planner's closed form for the links as measured; {@code lab/slowed} runs it.
- * Arguments: message sizes in bytes, for each pair of ranks, rising. Rank 0 prints a table of the
- * best turns, and the sizes from which on flat is faster.
+ * Times flat and hierarchical exchanges alternately on ranks of mpirun on several nodes, next to
+ * the planner's closed form for the measured links; {@code lab/slowed} runs it. Arguments: rising
+ * message sizes in bytes per pair of ranks. Rank 0 prints a table of the best turns, and the sizes
+ * from which on flat is faster.
  */
 public final class ExchangeTimes {
   private ExchangeTimes() {}

@@ -19,10 +19,10 @@ import panamoe.plan.Optimizations;
 record MeasuredLinks(Node node) {
   private static final int[] BYTES = {256, 1024, 3000}; // from each to each
 
-  // Copies take nothing beside messages on a slow network.
+  // Copies are negligible against messages on a slow network.
   private static final Node.Copy COPY = new Node.Copy(assumed(1e-6, "s"), assumed(1e10, "bytes/s"));
 
-  /** Collective; all nodes have as many ranks. */
+  /** Measures both links. Collective; all nodes must have equally many ranks. */
   static MeasuredLinks of(Communicator world, Backend backend) {
     int here = world.node();
     long[] nodes = world.allGather(here);
@@ -44,9 +44,10 @@ record MeasuredLinks(Node node) {
   }
 
   /**
-   * A group and a part of it tell the time for a collective from that for each peer.
+   * Fits a link. Times of a group and of a part of it separate the base from the time per peer.
    *
-   * <p>All groups like {@code group} exchange at the same time, because ranks share their node's.
+   * <p>All groups like {@code group} exchange at the same time, because ranks share their node's
+   * link.
    */
   private static Link link(Communicator world, Communicator group, Backend backend) {
     int peers = group.size() - 1;
@@ -70,7 +71,7 @@ record MeasuredLinks(Node node) {
     return ExchangeTimer.best(world, backend, new Exchange[] {exchange}, size, bytes)[0] / 1e3;
   }
 
-  /** What the planner's closed form says of one way, for a size from each rank to each. */
+  /** The planner's closed form of one way, for a size per pair of ranks. */
   double milliseconds(int ranks, Strategy strategy, int bytes) {
     ExchangeTime time =
         new ExchangeTime(node, Topology.of(ranks), Optimizations.PANAMOE.with(strategy));

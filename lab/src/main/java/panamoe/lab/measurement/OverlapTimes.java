@@ -31,7 +31,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times forward and backward of one Residual MoE layer on two ranks with one core each, alternating
+ * Times forward and backward of one Residual-MoE layer on two ranks with one core each, alternating
  * all settings of {@code Overlap}; {@code lab/slowed} runs it. Arguments: latency of an exchange in
  * microseconds, Mbit/s of the link, tokens per rank, M, F, E. Rank 0 prints a table of medians.
  */
@@ -95,10 +95,7 @@ public final class OverlapTimes {
             });
   }
 
-  /**
-   * Wraps the group so that an exchange of rows takes time without using a core, as with a network
-   * card.
-   */
+  /** Wraps the group so that an exchange takes time without using a core, like with a NIC. */
   private static Communicator slowed(Communicator group, double latency, double bytesPerSecond) {
     return (Communicator)
         Proxy.newProxyInstance(
@@ -150,7 +147,7 @@ public final class OverlapTimes {
         Overlap overlap = OVERLAPS.get(i);
         String how =
             overlap.concurrent()
-                ? "beside computing, in parts: " + overlap.parts()
+                ? "while the rank computes, in parts: " + overlap.parts()
                 : "while the rank waits";
         double median = Timing.median(times[i]);
         ExchangeTimes.say(world, Words.of("| %s | %.1f | %.2f |", how, median, waiting / median));

@@ -2,11 +2,11 @@ package panamoe.lab.measurement;
 
 import panamoe.io.Words;
 
-/** The size at which the ratio of two times passes 1, on logarithmic scales between sizes. */
+/** The size at which the ratio of two times falls below 1, interpolated on logarithmic scales. */
 final class SwitchPoint {
   private double lastBytes;
   private double lastRatio;
-  private double bytes; // 0: it does not pass 1 from above
+  private double bytes; // 0 if the ratio does not fall below 1
 
   /** Adds a larger size. */
   void add(double nextBytes, double ratio) {

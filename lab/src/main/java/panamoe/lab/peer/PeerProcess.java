@@ -11,9 +11,9 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** A running peer, which answers one line of JSON by another. Used by one thread. */
+/** A peer's process, which answers each line of JSON with one line. Used by one thread. */
 public final class PeerProcess implements AutoCloseable {
-  /** Debian's interpreter, which has python3-torch; another one may come first on the path. */
+  /** Debian's Python, which has python3-torch; the path may have another Python first. */
   private static final Path DEBIAN_PYTHON = Path.of("/usr/bin/python3");
 
   private final String label;
@@ -29,15 +29,15 @@ public final class PeerProcess implements AutoCloseable {
   }
 
   /**
-   * Runs {@code command} and waits for the line that says it is ready.
+   * Starts {@code command} and waits for its ready line.
    *
-   * @param advice for the message if it exits instead
+   * @param advice for the error message if it exits instead
    */
   public static PeerProcess start(String label, List<String> command, String advice)
       throws IOException {
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD);
-    // Where mpirun started this process, a peer's mpirun must not take itself for one of its ranks.
+    // If mpirun started this process, a peer's own mpirun must not inherit its variables.
     builder.environment().keySet().removeIf(name -> name.matches("(OMPI|PMIX|PRTE)_.*"));
     String refusal =
         "the peer " + label + " cannot be started with " + command.getFirst() + ": " + advice;
@@ -56,8 +56,8 @@ public final class PeerProcess implements AutoCloseable {
   }
 
   /**
-   * The command that runs a script of the project, which gets the device as its argument: on the
-   * CPU by Debian's Python, which has its PyTorch, on a card by the user's {@code python3}.
+   * The command that runs a Python script of the project with the device as argument. The CPU uses
+   * Debian's Python and PyTorch, a GPU the user's {@code python3}.
    *
    * @param device "cpu" or "cuda"
    * @throws IOException if the script is not found
@@ -71,15 +71,15 @@ public final class PeerProcess implements AutoCloseable {
     return List.of(python, "-B", file.toString(), device); // -B: writes no files beside scripts
   }
 
-  /** Its number in the system. */
+  /** The process id. */
   public long pid() {
     return process.pid();
   }
 
   /**
-   * The answer to what is sent as one line of JSON.
+   * Sends one line of JSON; returns the response.
    *
-   * @throws IOException with a sentence if the peer failed or ended
+   * @throws IOException if the peer failed or ended
    */
   public JsonNode ask(Object question) throws IOException {
     String answer = null;
@@ -89,7 +89,7 @@ public final class PeerProcess implements AutoCloseable {
       questions.flush();
       answer = answers.readLine();
     } catch (IOException _) {
-      // a broken pipe: it has ended
+      // a broken pipe: the peer has ended
     }
     if (answer == null) {
       throw new IOException("the peer " + label + " ended: not enough memory, perhaps");

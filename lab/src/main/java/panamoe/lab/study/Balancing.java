@@ -6,8 +6,8 @@ import panamoe.config.GateConfig;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
 
-/** S6: the coefficient of the auxiliary loss, and a correction bias in its place. */
-final class Balancing extends Part {
+/** S6: the coefficient of the auxiliary loss, or a correction bias instead of it. */
+final class Balancing extends StudyPart {
   private static final double FEWER_DROPS = 0.5;
   private static final double BIAS_RATE = 1e-3;
 
@@ -15,11 +15,11 @@ final class Balancing extends Part {
   private final Variant paper;
   private final List<Variant> variants;
 
-  Balancing(Budget budget) {
+  Balancing(StudyBudget budget) {
     super(Claim.S6);
     none = budget.one("aux-0", Shapes.gated(auxiliary(0)));
     paper = budget.one("capacity-1.0", Shapes.gated(CapacityFactor.gate(1)));
-    // Only the table and the figure show the others.
+    // The verdict does not use the other variants.
     variants =
         List.of(
             none,
@@ -28,7 +28,7 @@ final class Balancing extends Part {
             budget.one("bias", Shapes.gated(correctionBias())));
   }
 
-  /** DeepSeek-V3's way: a bias of the choice that moves against the load. */
+  /** DeepSeek-V3's balancing: a bias on the choice that moves against the load. */
   private static GateConfig correctionBias() {
     return CapacityFactor.gate(1)
         .withChoice(new GateConfig.Choice(1, 1, GroupScore.MAXIMUM, true, GateConfig.Noise.NONE))
@@ -45,7 +45,7 @@ final class Balancing extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
+  Finding finding(StudyResults results) {
     double unbalanced = results.atTheEnd(none, LayerRecord::dropRate);
     double balanced = results.atTheEnd(paper, LayerRecord::dropRate);
     boolean fewer = balanced <= FEWER_DROPS * unbalanced;
@@ -63,7 +63,7 @@ final class Balancing extends Part {
                     Words.of("%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)),
                     Words.of("%.2f times the mean", results.atTheEnd(variant, Balancing::fullest)),
                     Words.of("%.1f", results.atTheEnd(variant, LayerRecord::deadExperts)))),
-        Results.chart(
+        StudyResults.chart(
             "Dropped tokens, %",
             "million tokens",
             variants.stream()

@@ -10,8 +10,8 @@ import panamoe.harness.report.LineChart.Form;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
 
-/** S7: how many tokens an expert may take. */
-final class CapacityFactor extends Part {
+/** S7: the capacity factor of an expert. */
+final class CapacityFactor extends StudyPart {
   private static final double[] FACTORS = {0.5, 1, 1.5, 2};
   private static final int PAPER = 1;
   private static final int MINIMUM = 4;
@@ -21,7 +21,7 @@ final class CapacityFactor extends Part {
   private final List<Variant> limited;
   private final Variant dropless;
 
-  CapacityFactor(Budget budget) {
+  CapacityFactor(StudyBudget budget) {
     super(Claim.S7);
     limited =
         DoubleStream.of(FACTORS)
@@ -30,7 +30,7 @@ final class CapacityFactor extends Part {
     dropless = budget.one("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
   }
 
-  /** The paper's gate; evaluation drops as training does. */
+  /** The paper's gate; evaluation drops like training. */
   static GateConfig gate(double factor) {
     return GateConfig.deepSpeed(1, factor, MINIMUM);
   }
@@ -43,7 +43,7 @@ final class CapacityFactor extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
+  Finding finding(StudyResults results) {
     Variant paper = limited.get(PAPER);
     double best = results.bits(dropless).mean();
     double loss = results.bits(paper).mean() / best - 1;
@@ -66,7 +66,7 @@ final class CapacityFactor extends Part {
             variant ->
                 List.of(
                     Words.of("%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)))),
-        Results.chart(
+        StudyResults.chart(
             "Validation bits per byte",
             "capacity factor",
             List.of(

@@ -2,7 +2,7 @@ package panamoe.lab.study;
 
 import panamoe.io.Words;
 
-/** What the paper says, and when it holds: the rules were fixed before any run. */
+/** The paper's claims and the rules by which they hold. The rules are fixed before any run. */
 enum Claim {
   S1(
       "Training cost",
@@ -15,7 +15,7 @@ enum Claim {
       "Experts in the second half of the layers are clearly better than in the first half.",
       Words.of(
           "The second half is better by more than %.3f bits per byte. Partly: it is better by less.",
-          Sample.NOISE)),
+          SeedSample.NOISE)),
   S3(
       "A fixed MLP in place of the second expert",
       "Residual-MoE is as good as top-2, with the communication of top-1. (Both compute a second MLP in each MoE"
@@ -23,7 +23,7 @@ enum Claim {
       Words.of(
           "Residual is not worse than top-2 by more than %.3f bits per byte, and its all-to-all moves half of the bytes."
               + " Partly: it is worse than top-2 but clearly better than top-1.",
-          Sample.NOISE)),
+          SeedSample.NOISE)),
   S4(
       "Pyramid-Residual",
       "PR-MoE is as good as a standard MoE of up to three times its parameters. (Its residual layers compute a"
@@ -46,7 +46,7 @@ enum Claim {
       Words.of(
           "With 0.01 at most half as many tokens are dropped as with 0, and bits per byte are not worse by more than %.3f."
               + " Partly: one of the two.",
-          Sample.NOISE)),
+          SeedSample.NOISE)),
   S7(
       "Capacity",
       "A capacity factor of 1, with which the paper trains and evaluates, is enough.",

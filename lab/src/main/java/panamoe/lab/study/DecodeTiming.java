@@ -17,8 +17,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times decoding steps of models with random weights, on random tokens. The models take turns, so
- * that other load on the machine affects all alike.
+ * Times decode steps of models with random weights and tokens. The models take turns, so that other
+ * load affects all equally.
  */
 record DecodeTiming(Supplier<Backend> open) implements Inference.Stopwatch {
   private static final int ROUNDS = 16;
@@ -64,7 +64,7 @@ record DecodeTiming(Supplier<Backend> open) implements Inference.Stopwatch {
     }
   }
 
-  /** Sequences of one model, each of which grows by a token in a step. */
+  /** The sequences of one model, which grow by a token per step. */
   private static final class Decoding {
     private final Backend backend;
     private final LanguageModel model;
@@ -84,7 +84,7 @@ record DecodeTiming(Supplier<Backend> open) implements Inference.Stopwatch {
       positions = scope.zeros(DType.INT32, batch);
       Tensor slots = scope.zeros(DType.INT32, batch);
       slots.set(IntStream.range(0, batch).toArray());
-      // One block a sequence: slot i has block i.
+      // One block per sequence: slot i has block i.
       sequences =
           new Sequences.Running(
               model.cache(scope, model.activationDType(), batch, LENGTH),
@@ -111,7 +111,7 @@ record DecodeTiming(Supplier<Backend> open) implements Inference.Stopwatch {
       seconds[done++] = (System.nanoTime() - start) / 1e9;
     }
 
-    /** Of all steps: other load makes a step slower, never faster. */
+    /** The lower quartile of all steps, because other load only makes steps slower. */
     double lowerQuartile() {
       double[] sorted = seconds.clone();
       Arrays.sort(sorted);

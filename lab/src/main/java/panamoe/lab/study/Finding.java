@@ -3,8 +3,8 @@ package panamoe.lab.study;
 import panamoe.harness.report.LineChart;
 
 /**
- * What a part found.
+ * The result of a part of the study.
  *
- * @param numbers the sentence that gives the verdict's numbers
+ * @param numbers a sentence with the numbers of the verdict
  */
-record Finding(Verdict verdict, String numbers, Table table, LineChart figure) {}
+record Finding(Verdict verdict, String numbers, StudyTable table, LineChart figure) {}

@@ -14,14 +14,14 @@ import panamoe.nn.Work;
 import panamoe.tensor.DType;
 
 /**
- * S8: time and weights of a decoded token. The models have random weights, and are wider than those
- * that are trained, so that reading weights is what takes time.
+ * S8: time and weights of a decoded token. The models have random weights and are wider than the
+ * trained ones, so that reading weights dominates.
  */
-final class Inference extends Part {
-  /** Measures models. */
+final class Inference extends StudyPart {
+  /** Measures decode steps. */
   @FunctionalInterface
   interface Stopwatch {
-    /** {@code [model][batch]}, seconds of a step that gives each sequence of a batch a token. */
+    /** Seconds of a decode step, {@code [model][batch]}. */
     double[][] secondsPerStep(List<ModelConfig> models, int[] batches);
   }
 
@@ -54,7 +54,7 @@ final class Inference extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
+  Finding finding(StudyResults results) {
     double[][] measured = stopwatch.secondsPerStep(List.copyOf(models.values()), BATCHES);
     Map<String, double[]> seconds = new LinkedHashMap<>();
     models.keySet().forEach(name -> seconds.put(name, measured[seconds.size()]));
@@ -70,8 +70,8 @@ final class Inference extends Part {
         figure(seconds));
   }
 
-  private Table table(Map<String, double[]> seconds) {
-    return new Table(
+  private StudyTable table(Map<String, double[]> seconds) {
+    return new StudyTable(
         List.of(
             "model",
             "parameters",
@@ -98,7 +98,7 @@ final class Inference extends Part {
     }
   }
 
-  /** As many experts are read as tokens may choose. */
+  /** Counts as many experts as the tokens can choose. */
   private static String megabytes(LanguageModel model, int batch) {
     double bytes = model.cost(Work.decode(batch, 0, DType.FLOAT32)).bytesRead();
     return Words.of("%.1f", bytes / batch / 1e6);

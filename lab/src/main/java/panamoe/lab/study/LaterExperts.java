@@ -6,11 +6,11 @@ import panamoe.config.ModelConfig;
 import panamoe.io.Words;
 
 /** S2: experts in the first half of the layers, or in the second. */
-final class LaterExperts extends Part {
+final class LaterExperts extends StudyPart {
   private final Variant first;
   private final Variant second;
 
-  LaterExperts(Budget budget) {
+  LaterExperts(StudyBudget budget) {
     super(Claim.S2);
     first = budget.one("first-half", half(List.of(Shapes.FEW, Shapes.FEW, 0, 0)));
     second = budget.one("second-half", half(List.of(0, 0, Shapes.FEW, Shapes.FEW)));
@@ -26,9 +26,9 @@ final class LaterExperts extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
-    Sample early = results.bits(first);
-    Sample late = results.bits(second);
+  Finding finding(StudyResults results) {
+    SeedSample early = results.bits(first);
+    SeedSample late = results.bits(second);
     return new Finding(
         Verdict.of(late.clearlyBelow(early), late.mean() < early.mean()),
         Words.of(

@@ -5,8 +5,8 @@ import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.LineChart.Form;
 import panamoe.io.Words;
 
-/** S4: PR-MoE beside its parts and a standard MoE of many more parameters. */
-final class PyramidResidual extends Part {
+/** S4: PR-MoE against its parts and against a standard MoE with many more parameters. */
+final class PyramidResidual extends StudyPart {
   private static final double EQUAL = 0.005;
   private static final double NEAR = 0.5;
 
@@ -16,7 +16,7 @@ final class PyramidResidual extends Part {
   private final Variant residual;
   private final Variant both;
 
-  PyramidResidual(Budget budget) {
+  PyramidResidual(StudyBudget budget) {
     super(Claim.S4);
     few = budget.seeds("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
     many = budget.seeds("moe-" + Shapes.MANY, Shapes.moe(Shapes.HIDDEN, Shapes.MANY));
@@ -25,7 +25,7 @@ final class PyramidResidual extends Part {
     both = prMoe(budget);
   }
 
-  static Variant prMoe(Budget budget) {
+  static Variant prMoe(StudyBudget budget) {
     return budget.seeds("pr-moe", Shapes.pyramid(Shapes.HIDDEN, true));
   }
 
@@ -35,7 +35,7 @@ final class PyramidResidual extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
+  Finding finding(StudyResults results) {
     double best = results.bits(many).mean();
     double gap = results.bits(both).mean() - best;
     double whole = results.bits(few).mean() - best;
@@ -58,7 +58,7 @@ final class PyramidResidual extends Part {
             variants(),
             List.of("parameters beside PR-MoE"),
             variant -> List.of(Words.of("%.2f", ratio(variant)))),
-        Results.chart(
+        StudyResults.chart(
             "Validation bits per byte",
             "million parameters",
             variants().stream().map(variant -> point(results, variant)).toList()));
@@ -68,7 +68,7 @@ final class PyramidResidual extends Part {
     return (double) variant.parameters() / both.parameters();
   }
 
-  private static Curve point(Results results, Variant variant) {
+  private static Curve point(StudyResults results, Variant variant) {
     return new Curve(
         variant.name(),
         new double[] {variant.parameters() / 1e6},

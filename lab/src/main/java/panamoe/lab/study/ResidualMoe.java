@@ -6,15 +6,15 @@ import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
 
-/** S3: a second expert by top-2, or by a fixed MLP beside the first. */
-final class ResidualMoe extends Part {
+/** S3: top-2, or top-1 plus a fixed MLP. */
+final class ResidualMoe extends StudyPart {
   private static final double HALF = 0.51;
 
   private final Variant top1;
   private final Variant top2;
   private final Variant residual;
 
-  ResidualMoe(Budget budget) {
+  ResidualMoe(StudyBudget budget) {
     super(Claim.S3);
     top1 = budget.one("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
     top2 = budget.one("top-2", Shapes.gated(GateConfig.dropless(2)));
@@ -27,10 +27,10 @@ final class ResidualMoe extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
-    Sample one = results.bits(top1);
-    Sample two = results.bits(top2);
-    Sample fixed = results.bits(residual);
+  Finding finding(StudyResults results) {
+    SeedSample one = results.bits(top1);
+    SeedSample two = results.bits(top2);
+    SeedSample fixed = results.bits(residual);
     double share = bytes(results, residual) / bytes(results, top2);
     return new Finding(
         Verdict.of(
@@ -46,9 +46,10 @@ final class ResidualMoe extends Part {
         results.bitsOverTokens(variants()));
   }
 
-  /** Each kept route sends a hidden state to its expert, and one back. */
-  private static double bytes(Results results, Variant variant) {
-    double routes = results.atTheEnd(variant, ResidualMoe::kept) / (Budget.BATCH * Budget.SEQUENCE);
+  /** Each kept route sends a hidden state to its expert and one back. */
+  private static double bytes(StudyResults results, Variant variant) {
+    double routes =
+        results.atTheEnd(variant, ResidualMoe::kept) / (StudyBudget.BATCH * StudyBudget.SEQUENCE);
     return 2 * routes * Shapes.HIDDEN * DType.FLOAT32.bytes();
   }
 

@@ -5,18 +5,18 @@ import java.util.function.ToLongFunction;
 import panamoe.io.Words;
 
 /**
- * A table of runs, with what is left to train.
+ * A table of runs with the time left to train.
  *
- * @param done gives the steps of a run that are saved
+ * @param done returns the saved steps of a run
  */
-record RunList(Collection<Run> runs, ToLongFunction<Run> done) {
+record RunList(Collection<StudyRun> runs, ToLongFunction<StudyRun> done) {
   @Override
   public String toString() {
     StringBuilder text = new StringBuilder();
     line(text, "run", "parameters", "tokens", "done", "minutes left");
     long tokens = 0;
     double left = 0;
-    for (Run run : runs) {
+    for (StudyRun run : runs) {
       double share = (double) done.applyAsLong(run) / run.config().training().schedule().steps();
       double seconds = share >= 1 ? 0 : (1 - share) * run.seconds();
       line(

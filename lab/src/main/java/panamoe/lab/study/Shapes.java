@@ -10,19 +10,19 @@ import panamoe.config.UniformModel;
 import panamoe.model.KeptLayers;
 
 /**
- * The models of the study: four layers, and experts of the size of the MLP that they stand for.
- * Numbers of experts have the paper's ratios of 32 to 64 to 128.
+ * The models of the study: four layers, with experts of the size of an MLP. Numbers of experts have
+ * the paper's ratios of 32 to 64 to 128.
  */
 final class Shapes {
   static final int HIDDEN = 64;
 
-  /** A dense model of it has four to five times the parameters of one of {@link #HIDDEN}. */
+  /** Width of a dense model with four to five times the parameters of one of {@link #HIDDEN}. */
   static final int LARGER = 144;
 
-  /** Tokens of the tokenizer that each run trains on its text. */
+  /** Vocabulary of the tokenizer that each run trains on its text. */
   static final int VOCABULARY = 1024;
 
-  /** Experts of the paper's 32, 64 and 128. */
+  /** The smallest number of experts, for the paper's 32. */
   static final int FEW = 16;
 
   static final int TWICE = 2 * FEW;
@@ -36,7 +36,7 @@ final class Shapes {
     return model(hidden, List.of(0, 0, 0, 0), false, null);
   }
 
-  /** Experts in every second layer, by a dropless top-1 gate. */
+  /** Experts in every second layer with a dropless top-1 gate. */
   static ModelConfig moe(int hidden, int experts) {
     return model(hidden, List.of(0, experts, 0, experts), false, GateConfig.dropless(1));
   }
@@ -46,30 +46,30 @@ final class Shapes {
     return model(hidden, List.of(0, FEW, 0, TWICE), residual, GateConfig.dropless(1));
   }
 
-  /** {@link #FEW} experts and a fixed MLP beside them in every second layer. */
+  /** {@link #FEW} experts plus a fixed MLP in every second layer. */
   static ModelConfig residual() {
     return model(HIDDEN, List.of(0, FEW, 0, FEW), true, GateConfig.dropless(1));
   }
 
-  /** What a student keeps of such a model: all but the second layer, and so its experts. */
+  /** The layers that a student keeps: all except the second, which has experts. */
   static KeptLayers kept(ModelConfig model) {
     return KeptLayers.of(model.layers() - 1, model);
   }
 
-  /** {@link #FEW} experts in every second layer, by another gate. */
+  /** {@link #FEW} experts in every second layer with another gate. */
   static ModelConfig gated(GateConfig gate) {
     return model(HIDDEN, List.of(0, FEW, 0, FEW), false, gate);
   }
 
   /**
-   * @param experts of each layer; 0 for a dense one
-   * @param residual whether a fixed MLP stands beside the experts
+   * @param experts per layer; 0 for a dense layer
+   * @param residual true for a fixed MLP next to the experts
    * @param gate null if every layer is dense
    */
   static ModelConfig model(int hidden, List<Integer> experts, boolean residual, GateConfig gate) {
     return new UniformModel(
             VOCABULARY,
-            Budget.SEQUENCE,
+            StudyBudget.SEQUENCE,
             hidden,
             new UniformModel.Attention(HEADS, HEADS, UniformModel.Positions.ROTARY),
             new UniformModel.FeedForward(4 * hidden, Activation.GELU_TANH, experts, residual, gate),

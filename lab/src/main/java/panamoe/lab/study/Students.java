@@ -9,8 +9,8 @@ import panamoe.train.DistillationConfig;
 import panamoe.train.DistillationConfig.Fall;
 import panamoe.train.DistillationConfig.Stage;
 
-/** S5: students of a PR-MoE with a layer less, distilled in four ways. */
-final class Students extends Part {
+/** S5: students of a PR-MoE with one layer less, distilled in four ways. */
+final class Students extends StudyPart {
   private static final double RETAINED = 0.99;
 
   private final Variant teacher;
@@ -19,7 +19,7 @@ final class Students extends Part {
   private final Variant staged;
   private final Variant started;
 
-  Students(Budget budget) {
+  Students(StudyBudget budget) {
     super(Claim.S5);
     teacher = PyramidResidual.prMoe(budget);
     ModelConfig deep = teacher.first().config().model();
@@ -40,10 +40,10 @@ final class Students extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
+  Finding finding(StudyResults results) {
     boolean startedIsBest = results.bits(started).mean() < results.bits(staged).mean();
     Variant variant = startedIsBest ? started : staged;
-    Sample best = results.bits(variant);
+    SeedSample best = results.bits(variant);
     double retained = retained(results, variant);
     boolean better = best.clearlyBelow(results.bits(plain));
     double standard = standardParameters();
@@ -68,7 +68,7 @@ final class Students extends Part {
         results.bitsOverTokens(variants()));
   }
 
-  private double retained(Results results, Variant variant) {
+  private double retained(StudyResults results, Variant variant) {
     return results.bits(teacher).mean() / results.bits(variant).mean();
   }
 

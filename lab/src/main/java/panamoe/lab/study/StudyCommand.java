@@ -23,8 +23,8 @@ import tools.jackson.databind.node.JsonNodeFactory;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their size.",
-      "--all takes two and a half hours on two cores. What is trained already is not trained again; what was interrupted goes on. Without --all, --quick or parts, it prints what it would train, and ends."
+      "Trains many small models to check which claims of the DeepSpeed-MoE paper hold at their size.",
+      "--all takes two and a half hours on two cores. Finished runs are not repeated; interrupted ones resume. Without --all, --quick or parts it only prints what it would train."
     },
     footer = {
       "",
@@ -34,7 +34,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
       "  panamoe study S1 S5          two parts",
       "  panamoe study --quick        every part with a tenth of the tokens, in 15 minutes",
       "",
-      "The parts, and how each is judged: docs/study.md."
+      "docs/study.md explains the parts and how each is judged."
     })
 public final class StudyCommand implements Subcommand {
   private static final int INFERENCE_HIDDEN = 512;
@@ -49,8 +49,7 @@ public final class StudyCommand implements Subcommand {
       names = {"-o", "--out"},
       paramLabel = "DIR",
       defaultValue = "build/study",
-      description =
-          "Holds a folder for each run, and the page in results/. Default: ${DEFAULT-VALUE}.")
+      description = "Folder for the runs, and for the page in results/. Default: ${DEFAULT-VALUE}.")
   private Path out;
 
   @Option(names = "--all", description = "Every part.")
@@ -58,10 +57,10 @@ public final class StudyCommand implements Subcommand {
 
   @Option(
       names = "--quick",
-      description = "A tenth of the tokens and one seed, in DIR/quick: too few to conclude.")
+      description = "A tenth of the tokens and one seed, in DIR/quick: not enough to conclude.")
   private boolean quick;
 
-  @Option(names = "--list", description = "Print what would be trained, and end.")
+  @Option(names = "--list", description = "Only print what would be trained.")
   private boolean list;
 
   @Override
@@ -69,13 +68,13 @@ public final class StudyCommand implements Subcommand {
     shared.require(!all || names.isEmpty(), "give --all or parts, not both");
     boolean asked = all || quick || !names.isEmpty();
     boolean train = asked && !list;
-    Budget budget = quick ? Budget.quick(shared.seed()) : Budget.full(shared.seed());
-    List<Part> parts = chosen(parts(budget, new DecodeTiming(shared::open)));
+    StudyBudget budget = quick ? StudyBudget.quick(shared.seed()) : StudyBudget.full(shared.seed());
+    List<StudyPart> parts = chosen(parts(budget, new DecodeTiming(shared::open)));
     Path folder = quick ? out.resolve("quick") : out;
     PrintWriter print = shared.out();
     PrintWriter err = shared.err();
     Trainings trainings = new Trainings(folder, shared.ofMachine(), err);
-    Collection<Run> runs = runs(parts);
+    Collection<StudyRun> runs = runs(parts);
     PrintWriter table = train ? err : print;
     table.print(new RunList(runs, trainings::stepsDone));
     table.flush();
@@ -86,13 +85,13 @@ public final class StudyCommand implements Subcommand {
       return 0;
     }
     runs.forEach(trainings::requireSame);
-    for (Run run : runs) {
+    for (StudyRun run : runs) {
       err.println("== " + run.name());
       trainings.train(run);
     }
-    Results results = Results.in(folder);
-    Map<Part, Finding> findings = new LinkedHashMap<>();
-    for (Part part : parts) {
+    StudyResults results = StudyResults.in(folder);
+    Map<StudyPart, Finding> findings = new LinkedHashMap<>();
+    for (StudyPart part : parts) {
       findings.put(part, part.finding(results));
       print.println(line(part, findings.get(part)));
       print.flush();
@@ -102,7 +101,7 @@ public final class StudyCommand implements Subcommand {
     return 0;
   }
 
-  static List<Part> parts(Budget budget, Inference.Stopwatch stopwatch) {
+  static List<StudyPart> parts(StudyBudget budget, Inference.Stopwatch stopwatch) {
     return List.of(
         new TrainingCost(budget),
         new LaterExperts(budget),
@@ -114,10 +113,10 @@ public final class StudyCommand implements Subcommand {
         new Inference(INFERENCE_HIDDEN, stopwatch));
   }
 
-  /** All runs of some parts, each once. */
-  static Collection<Run> runs(List<Part> parts) {
-    Map<String, Run> runs = new LinkedHashMap<>();
-    for (Part part : parts) {
+  /** All runs of these parts, each once. */
+  static Collection<StudyRun> runs(List<StudyPart> parts) {
+    Map<String, StudyRun> runs = new LinkedHashMap<>();
+    for (StudyPart part : parts) {
       for (Variant variant : part.variants()) {
         variant.runs().forEach(run -> runs.putIfAbsent(run.name(), run));
       }
@@ -125,7 +124,7 @@ public final class StudyCommand implements Subcommand {
     return runs.values();
   }
 
-  private List<Part> chosen(List<Part> parts) {
+  private List<StudyPart> chosen(List<StudyPart> parts) {
     List<String> known = parts.stream().map(part -> part.claim().name()).toList();
     for (String name : names) {
       shared.require(
@@ -139,7 +138,7 @@ public final class StudyCommand implements Subcommand {
         .toList();
   }
 
-  private String line(Part part, Finding finding) {
+  private String line(StudyPart part, Finding finding) {
     if (shared.json()) {
       return JsonNodeFactory.instance
           .objectNode()
@@ -154,14 +153,14 @@ public final class StudyCommand implements Subcommand {
     return quick ? line + " (" + INCONCLUSIVE + ")" : line;
   }
 
-  static String introduction(Budget budget, boolean quick) {
+  static String introduction(StudyBudget budget, boolean quick) {
     String runs =
         Words.of(
             "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d;"
                 + " the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
             budget.steps(),
-            Budget.BATCH,
-            Budget.SEQUENCE,
+            StudyBudget.BATCH,
+            StudyBudget.SEQUENCE,
             Shapes.VOCABULARY,
             budget.seeds(),
             Runtime.getRuntime().availableProcessors());

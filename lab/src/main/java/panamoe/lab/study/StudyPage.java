@@ -19,16 +19,16 @@ final class StudyPage {
   private StudyPage() {}
 
   /**
-   * @param folder receives the page and its folder of figures
-   * @param introduction what was trained, and on what
+   * @param folder for the page and its folder of figures
+   * @param introduction describes the runs and their data
    * @return the page's path
    */
-  static Path write(Path folder, String introduction, Map<Part, Finding> findings)
+  static Path write(Path folder, String introduction, Map<StudyPart, Finding> findings)
       throws IOException {
     SafeFolder files = new SafeFolder(folder);
     files.make();
     files.makeFolder(FIGURES);
-    for (Map.Entry<Part, Finding> each : findings.entrySet()) {
+    for (Map.Entry<StudyPart, Finding> each : findings.entrySet()) {
       LineChart figure = each.getValue().figure();
       String svg = figure.draw(describe(figure)).standalone();
       files.replace(figureOf(each.getKey()), svg.getBytes(StandardCharsets.UTF_8));
@@ -36,9 +36,9 @@ final class StudyPage {
     return files.replace(FILE, text(introduction, findings).getBytes(StandardCharsets.UTF_8));
   }
 
-  static String text(String introduction, Map<Part, Finding> findings) {
-    Table verdicts =
-        new Table(
+  static String text(String introduction, Map<StudyPart, Finding> findings) {
+    StudyTable verdicts =
+        new StudyTable(
             List.of("part", "verdict"),
             findings.entrySet().stream()
                 .map(
@@ -56,7 +56,7 @@ final class StudyPage {
             .collect(Collectors.joining());
   }
 
-  private static String section(Part part, Finding finding) {
+  private static String section(StudyPart part, Finding finding) {
     return "\n## "
         + part.claim().name()
         + ": "
@@ -85,7 +85,7 @@ final class StudyPage {
     return figure.title() + " by " + figure.xTitle();
   }
 
-  private static String figureOf(Part part) {
+  private static String figureOf(StudyPart part) {
     return FIGURES + "/" + part.claim().name() + ".svg";
   }
 

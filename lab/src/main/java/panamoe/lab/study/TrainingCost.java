@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.stream.Stream;
 import panamoe.io.Words;
 
-/** S1: MoE models beside dense ones, of as many FLOPs and of four times as many parameters. */
-final class TrainingCost extends Part {
+/** S1: MoE models against dense ones of equal FLOPs and of four times the parameters. */
+final class TrainingCost extends StudyPart {
   private static final double CLOSED = 0.9;
   private static final double PARTLY_CLOSED = 0.5;
 
@@ -14,7 +14,7 @@ final class TrainingCost extends Part {
   private final Variant larger;
   private final List<Variant> moes;
 
-  TrainingCost(Budget budget) {
+  TrainingCost(StudyBudget budget) {
     super(Claim.S1);
     dense = budget.seeds("dense", Shapes.dense(Shapes.HIDDEN));
     larger = budget.seeds("dense-larger", Shapes.dense(Shapes.LARGER));
@@ -30,7 +30,7 @@ final class TrainingCost extends Part {
   }
 
   @Override
-  Finding finding(Results results) {
+  Finding finding(StudyResults results) {
     Variant best =
         moes.stream()
             .min(Comparator.comparingDouble(moe -> results.bits(moe).mean()))

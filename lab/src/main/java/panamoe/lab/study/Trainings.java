@@ -16,8 +16,8 @@ import panamoe.train.RunConfig;
 import picocli.CommandLine;
 
 /**
- * Trains runs by {@code panamoe train} and {@code distill}, in a folder that has one for each. A
- * finished run is not trained again, another goes on after its last checkpoint.
+ * Trains runs by {@code panamoe train} and {@code distill}, each in its own folder. Finished runs
+ * are not repeated; others resume from their last checkpoint.
  *
  * @param options of every command
  */
@@ -25,7 +25,7 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
   private static final String CONFIG = "config.json";
 
   /** The step of a run's last checkpoint; 0 if it has none. */
-  long stepsDone(Run run) {
+  long stepsDone(StudyRun run) {
     Path checkpoints = place(run).resolve(ModelFolder.CHECKPOINTS);
     return Files.isDirectory(checkpoints)
         ? new CheckpointStore(checkpoints, 1).openLatest().map(Checkpoint::step).orElse(0L)
@@ -33,12 +33,12 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
   }
 
   /**
-   * Refuses a run that was begun with other settings, such as those of an earlier version of the
+   * Refuses a run whose folder has other settings, such as those of an earlier version of the
    * study.
    *
-   * @throws IllegalArgumentException that names it
+   * @throws IllegalArgumentException that names the run
    */
-  void requireSame(Run run) {
+  void requireSame(StudyRun run) {
     Path config = place(run).resolve(CONFIG);
     if (Files.exists(config) && !RunConfig.read(config).equals(run.config())) {
       throw new IllegalArgumentException(
@@ -50,10 +50,10 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
   /**
    * Trains a run to its end.
    *
-   * @throws IOException if it fails; the error stream says why
-   * @throws InterruptedException if it was interrupted; what it has done is saved
+   * @throws IOException if it fails; the error stream has the reason
+   * @throws InterruptedException if interrupted; its progress is saved
    */
-  void train(Run run) throws IOException, InterruptedException {
+  void train(StudyRun run) throws IOException, InterruptedException {
     int exitCode =
         Main.commandLine()
             .setOut(new PrintWriter(Writer.nullWriter()))
@@ -68,7 +68,7 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
     }
   }
 
-  private List<String> arguments(Run run) throws IOException {
+  private List<String> arguments(StudyRun run) throws IOException {
     List<String> arguments = new ArrayList<>();
     arguments.add(run.teacher() == null ? "train" : "distill");
     arguments.addAll(List.of("--out", place(run).toString()));
@@ -93,7 +93,7 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
     return arguments;
   }
 
-  private Path place(Run run) {
+  private Path place(StudyRun run) {
     return folder.resolve(run.name());
   }
 }

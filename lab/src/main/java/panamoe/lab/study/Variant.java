@@ -5,10 +5,10 @@ import java.util.List;
 /**
  * One side of a comparison.
  *
- * @param runs one for each seed
+ * @param runs one per seed
  */
-record Variant(String name, List<Run> runs) {
-  Run first() {
+record Variant(String name, List<StudyRun> runs) {
+  StudyRun first() {
     return runs.getFirst();
   }
 

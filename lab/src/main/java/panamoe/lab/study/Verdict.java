@@ -1,6 +1,6 @@
 package panamoe.lab.study;
 
-/** What the numbers say of a claim, by the part's rule. */
+/** The verdict on a claim by the part's rule. */
 enum Verdict {
   HOLDS("holds"),
   PARTLY("holds partly"),

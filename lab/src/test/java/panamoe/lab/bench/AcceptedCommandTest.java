@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
-/** What is expected of a card, beside lines of results. */
+/** Tests the table of expected and measured values of a GPU. */
 class AcceptedCommandTest {
   @TempDir private Path folder;
 
@@ -59,7 +59,7 @@ class AcceptedCommandTest {
     }
   }
 
-  /** A result that was cut short, and one that lacks what every result has. */
+  /** A truncated result, and one without a required key. */
   @ParameterizedTest
   @ValueSource(strings = {"{\"name\":\"gate\",\"dtype\"", "{\"name\":\"gate\"}"})
   void aDamagedLineIsNamed(String line) throws IOException {
@@ -67,7 +67,7 @@ class AcceptedCommandTest {
     Files.writeString(file, "ceilings\n" + line + "\n");
     CommandRun run = CommandRun.of("bench", "accepted", file.toString());
     assertEquals(1, run.exitCode());
-    assertTrue(run.err().contains("results, line 2, is no whole result of bench"), run.err());
+    assertTrue(run.err().contains("results, line 2, is not a complete result of bench"), run.err());
   }
 
   @Test

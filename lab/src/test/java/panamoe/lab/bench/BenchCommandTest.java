@@ -20,7 +20,7 @@ import panamoe.harness.CommandRun;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The command: what it prints for every kind, and one sentence for what it cannot read. */
+/** Tests the output of every kind, and that each invalid argument gives one sentence. */
 class BenchCommandTest {
   private static final String GGUF = "golden/gguf/qwen3moe_text_q8_0.gguf";
 
@@ -35,10 +35,10 @@ class BenchCommandTest {
 
   @ParameterizedTest
   @EnumSource(
-      value = Kind.class,
+      value = BenchKind.class,
       names = {"TRAIN_STEP", "DISTILL_STEP", "LOAD"},
       mode = EnumSource.Mode.EXCLUDE)
-  void printsOneJsonLineACell(Kind kind) throws Exception {
+  void printsOneJsonLineACell(BenchKind kind) throws Exception {
     CommandRun run =
         CommandRun.of(
             "bench",
@@ -68,12 +68,13 @@ class BenchCommandTest {
       assertEquals(1, line.get("threads").asInt());
       double median = line.get("median_ms").asDouble();
       assertTrue(median > 0 && line.get("min_ms").asDouble() <= median, lines[i]);
-      assertEquals(kind != Kind.DISPATCH, line.get("gflops").asDouble() > 0, lines[i]);
+      assertEquals(kind != BenchKind.DISPATCH, line.get("gflops").asDouble() > 0, lines[i]);
       assertTrue(line.get("gbytes_per_s").asDouble() > 0, lines[i]);
-      boolean wholeModel = List.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH).contains(kind);
+      boolean wholeModel =
+          List.of(BenchKind.PREFILL, BenchKind.DECODE, BenchKind.DECODE_BATCH).contains(kind);
       assertEquals(wholeModel, line.has("tokens_per_s"), lines[i]);
       if (wholeModel) {
-        int tokens = kind == Kind.DECODE ? 1 : line.get("tokens").asInt();
+        int tokens = kind == BenchKind.DECODE ? 1 : line.get("tokens").asInt();
         assertEquals(tokens, line.get("tokens_per_s").asDouble() * median / 1e3, 1e-9, lines[i]);
       }
     }
@@ -307,13 +308,13 @@ class BenchCommandTest {
             "--peer djl runs moe-layer, not train-step",
             new String[] {"train-step", "--peer", "djl"}),
         Arguments.of(
-            "--peer onnxruntime runs f32 alone",
+            "--peer onnxruntime runs only f32",
             new String[] {"moe-layer", "--peer", "onnxruntime", "--dtype", "f32,bf16"}),
         Arguments.of(
             "--peer llama runs prefill, decode, decode-batch, not moe-layer",
             new String[] {"moe-layer", "--peer", "llama"}),
         Arguments.of(
-            "--peer llama runs gated experts alone: --shape s1 has others, expected s2, s3",
+            "--peer llama runs only gated experts: --shape s1 has others, expected s2, s3",
             new String[] {"decode", "--peer", "llama", "--shape", "s1"}),
         Arguments.of(
             "--peer llama runs --model qwen3, not paper",
@@ -365,7 +366,7 @@ class BenchCommandTest {
     assertEquals(1, run.err().strip().lines().count(), run.err());
   }
 
-  /** As OutputPlaceTest says of other commands. */
+  /** Like OutputPlaceTest for other commands. */
   @Test
   void theFolderOfResultsIsMadeAndAFileInItsPlaceIsNamed(@TempDir Path folder) throws Exception {
     Path file = Files.writeString(folder.resolve("file"), "");
@@ -386,7 +387,7 @@ class BenchCommandTest {
     return CommandRun.of((command + " " + place).split(" "));
   }
 
-  /** As LocaleTest says of other commands. */
+  /** Like LocaleTest for other commands. */
   @ParameterizedTest
   @ValueSource(strings = {"ar-EG-u-nu-arab", "tr-TR"})
   void everyLocaleHasPlainDigits(String language) {

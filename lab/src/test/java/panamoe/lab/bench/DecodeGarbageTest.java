@@ -9,21 +9,21 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.tensor.DType;
 
-/** A decode step allocates nothing on the Java heap. */
+/** Tests that a decode step allocates nothing on the Java heap. */
 class DecodeGarbageTest {
   private static final int STEPS = 1000;
 
-  /** What reading the counter itself may cost. */
+  /** Limit of the bytes that reading the counter allocates. */
   private static final long COUNTER_BYTES = 512;
 
   @Test
   void thousandStepsAllocateNothing() {
     try (Backend backend = Backends.open("cpu", 1);
-        Subject subject =
-            Kind.DECODE.open(
+        Bench subject =
+            BenchKind.DECODE.open(
                 backend, GenerationModel.PAPER, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
         Workload decode = subject.over(8)) {
-      allocated(decode, 20 * STEPS); // the compiler has its say first
+      allocated(decode, 20 * STEPS); // warms up the JIT compiler
       long least = Long.MAX_VALUE;
       for (int i = 0; i < 3; i++) {
         least = Math.min(least, allocated(decode, STEPS));

@@ -9,7 +9,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.tensor.DType;
 
-/** A token that an engine writes leaves its text on the Java heap, and little else. */
+/** Tests that an engine allocates little more per token than its text on the Java heap. */
 class EngineGarbageTest {
   private static final int TEXTS = 4;
   private static final int MOST_BYTES = 512;
@@ -17,12 +17,12 @@ class EngineGarbageTest {
   @Test
   void aTokenLeavesItsText() throws Exception {
     try (Backend backend = Backends.open("cpu", 1);
-        Subject subject =
-            Kind.DECODE_BATCH.open(
+        Bench subject =
+            BenchKind.DECODE_BATCH.open(
                 backend, GenerationModel.PAPER, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
         Workload decode = subject.over(TEXTS)) {
       Contender engine = decode.beside().contender();
-      engine.burst(2); // the compiler has its say first
+      engine.burst(2); // warms up the JIT compiler
       long least = Long.MAX_VALUE;
       for (int i = 0; i < 3; i++) {
         least = Math.min(least, allocated(engine));

@@ -2,7 +2,7 @@ package panamoe.lab.bench;
 
 import panamoe.nn.Cost;
 
-/** A workload with given counts that does nothing. */
+/** A workload that does nothing and has a given cost. */
 record FixedWork(Cost cost) implements Workload {
   FixedWork(double flops, double bytes) {
     this(new Cost(flops, bytes, 0, 0, 0));

@@ -10,7 +10,9 @@ import org.junit.jupiter.api.Test;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.nn.Cost;
 
-/** A call that sleeps 3 ms beside kernels of no time. */
+/**
+ * Tests the separation of host and kernel time with a call that sleeps 3 ms and kernels of 0 ms.
+ */
 class GpuContenderTest {
   private int issued;
 

@@ -10,7 +10,7 @@ import panamoe.nn.Work;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 
-/** How much work a shape is, against numbers worked out by hand. */
+/** Compares a shape's FLOPs with numbers computed by hand. */
 class LayerShapeTest {
   @Test
   void namedShapes() {

@@ -10,42 +10,47 @@ import panamoe.harness.probe.Ceilings;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** What a cell of 2 ms a call says, in the table and as JSON. */
+/** Tests the table row and the JSON of a cell of 2 ms per call. */
 class MeasurementTest {
   private static final Workload WORK = new FixedWork(1e9, 2e8);
 
   @Test
   void tokensASecondAreThoseOfACallByTheMedian() {
-    assertEquals(1_024_000, measured(Kind.TRAIN_STEP, 2048, null).speed().tokensPerS());
-    assertEquals(256_000, measured(Kind.PREFILL, 512, null).speed().tokensPerS());
-    assertEquals(500, measured(Kind.DECODE, 512, null).speed().tokensPerS());
+    assertEquals(1_024_000, measured(BenchKind.TRAIN_STEP, 2048, null).speed().tokensPerS());
+    assertEquals(256_000, measured(BenchKind.PREFILL, 512, null).speed().tokensPerS());
+    assertEquals(500, measured(BenchKind.DECODE, 512, null).speed().tokensPerS());
   }
 
   @Test
   void jsonNamesThemWhereACallRunsAWholeModelAlone() {
-    for (Kind kind : Kind.values()) {
+    for (BenchKind kind : BenchKind.values()) {
       JsonNode json = JsonMapper.shared().valueToTree(measured(kind, 2048, null));
       boolean whole =
-          List.of(Kind.TRAIN_STEP, Kind.DISTILL_STEP, Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH)
+          List.of(
+                  BenchKind.TRAIN_STEP,
+                  BenchKind.DISTILL_STEP,
+                  BenchKind.PREFILL,
+                  BenchKind.DECODE,
+                  BenchKind.DECODE_BATCH)
               .contains(kind);
       assertEquals(whole, json.hasNonNull("tokens_per_s"), json.toString());
     }
   }
 
-  /** As far as the header goes the columns of all kinds are the same ones. */
+  /** All kinds have the header's columns; further values follow them. */
   @Test
   void theTableHasThemBehindItsColumns() {
     String columns = "2048 f32         2.0000      1.0000     500.0    100.0      1.0000      50 %";
-    String step = measured(Kind.TRAIN_STEP, 2048, null).toRow();
+    String step = measured(BenchKind.TRAIN_STEP, 2048, null).toRow();
     assertTrue(step.endsWith(columns + "   1024000.0 tokens/s"), step);
     assertEquals(Measurement.HEADER.length(), step.indexOf("   1024000.0"));
-    String besidePeer = measured(Kind.TRAIN_STEP, 2048, "torch").toRow();
+    String besidePeer = measured(BenchKind.TRAIN_STEP, 2048, "torch").toRow();
     assertEquals(step + "   torch 2.0000 ms, ratio 1.00", besidePeer);
-    String layer = measured(Kind.MOE_LAYER, 2048, null).toRow();
+    String layer = measured(BenchKind.MOE_LAYER, 2048, null).toRow();
     assertTrue(layer.endsWith(columns), layer);
   }
 
-  private static Measurement measured(Kind kind, int tokens, String peer) {
+  private static Measurement measured(BenchKind kind, int tokens, String peer) {
     Cell cell =
         new Cell(
             kind,

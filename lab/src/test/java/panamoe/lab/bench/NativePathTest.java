@@ -8,7 +8,7 @@ import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
 class NativePathTest {
-  /** Nothing computes, so no line before the refusal says that plain Java does. */
+  /** The error comes before any warning that plain Java computes. */
   @Test
   void aWrongPathIsRefusedInOneSentence() throws Exception {
     ProcessBuilder bench =

@@ -24,7 +24,7 @@ import panamoe.harness.CommandRun;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 
-/** The file of random weights: readable, kept, and of sane numbers. */
+/** Tests the file of random weights: it is readable, written once, and has plausible values. */
 class SyntheticModelTest {
   private static final SyntheticModel SMALL = new SyntheticModel(1, 64, 300);
 

@@ -26,8 +26,8 @@ class TimingTest {
 
   @Test
   void aBurstIsHeldAgainstTheCeilingsOfItsMoment() {
-    // Memory at full speed, at half speed, and at full speed again. Calls slow down accordingly,
-    // except for a slow last one.
+    // Memory at full, half and full speed again. Calls slow down accordingly; the last one is slow
+    // by itself.
     Timing timing =
         new Timing(
             List.of(
@@ -53,7 +53,7 @@ class TimingTest {
     }
   }
 
-  /** Contenders whose bursts take far longer than the work they report, and would run for hours. */
+  /** Contenders whose bursts take far longer than the reported time, and would run for hours. */
   @Test
   @Timeout(600)
   void contendersEndWhenAllTakesThreeTimesAsLong() throws IOException {

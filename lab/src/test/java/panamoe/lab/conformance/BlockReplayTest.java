@@ -20,7 +20,10 @@ import panamoe.nn.Linear;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 
-/** A linear layer [1, 2] whose two weights the peer stores as two tensors, the second one first. */
+/**
+ * Replays a linear layer [1, 2] whose two weights the peer stores as two tensors, the second one
+ * first.
+ */
 class BlockReplayTest {
   @TempDir private Path folder;
 

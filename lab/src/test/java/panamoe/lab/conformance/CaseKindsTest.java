@@ -20,7 +20,7 @@ import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.replay.GoldenFile;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A model, a block or a format of another name is a folder of recorded files, and no Java. */
+/** Tests that a model, block or format of a new name needs only recorded files. */
 class CaseKindsTest {
   @TempDir private Path folder;
 
@@ -44,7 +44,7 @@ class CaseKindsTest {
     assertEquals(before, copy.replayed("reference"));
   }
 
-  /** Made of a recorded prompt: its last row, and the text that was written after it. */
+  /** A chat case made from a recorded prompt: its last row and its completion. */
   @Test
   void textsOfAFileOfWhichOnlyAPromptWasRecordedAreReplayed() throws IOException {
     CopiedCase copy = CopiedCase.of(folder, "gguf/qwen2moe_b_q5_0.safetensors");

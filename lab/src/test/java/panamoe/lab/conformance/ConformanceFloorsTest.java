@@ -9,7 +9,7 @@ import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 
-/** The peers know how to replay, and no peer knows another. */
+/** Tests the dependencies of packages: a peer's package uses replay and no other peer. */
 @AnalyzeClasses(
     packages = "panamoe.lab.conformance",
     importOptions = ImportOption.DoNotIncludeTests.class)

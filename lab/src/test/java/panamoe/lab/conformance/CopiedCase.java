@@ -14,7 +14,7 @@ import panamoe.lab.conformance.replay.Conformance;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A recorded case in a folder of its own, to change it. */
+/** A copy of a recorded case that a test can change. */
 record CopiedCase(Path file) {
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final String METADATA = "__metadata__";
@@ -40,7 +40,7 @@ record CopiedCase(Path file) {
     }
   }
 
-  /** Changes the header: of each tensor its place, and the metadata. */
+  /** Changes the header: tensors and metadata. */
   void change(Consumer<ObjectNode> header) throws IOException {
     ByteBuffer all = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
     byte[] json = new byte[(int) all.getLong()];

@@ -26,13 +26,13 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A recorded case whose shapes or settings were changed passes or fails in words, and never as a
+ * Tests that a case with changed shapes or settings passes or fails with a message, never with a
  * raw exception.
  */
 class MutatedCasesTest {
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final int MUTATIONS = 6;
-  // A null within a setting's JSON is the case's own.
+  // A null inside a setting's JSON belongs to the case.
   private static final Pattern RAW =
       Pattern.compile(
           "out of bounds|by zero|Exception|cannot be cast|Cannot invoke|^-?\\d+$|null(?![,}])|overflow");
@@ -49,7 +49,7 @@ class MutatedCasesTest {
       Conformance conformance = new Conformance(folder, backend, CaseKinds::of);
       for (Path recorded : Conformance.cases(golden)) {
         if (Files.size(recorded) > 1 << 18) {
-          continue; // the small ones show as much
+          continue; // small cases suffice
         }
         for (int i = 0; i < MUTATIONS; i++) {
           Path file = folder.resolve(i + "-" + recorded.getFileName());
@@ -71,7 +71,7 @@ class MutatedCasesTest {
         failed > 50 && misfits > 5, failed + " failed, " + misfits + " because they did not fit");
   }
 
-  /** Changes one shape, of as many elements, or one setting. */
+  /** Changes one shape with equally many elements, or one setting. */
   private static void mutate(Path from, Path to, Random random) throws IOException {
     ByteBuffer all = ByteBuffer.wrap(Files.readAllBytes(from)).order(ByteOrder.LITTLE_ENDIAN);
     byte[] json = new byte[(int) all.getLong()];

@@ -16,7 +16,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Damaged templates, and random expressions, give a text or are refused with their line. */
+/** Tests that damaged templates and random expressions render or are refused with their line. */
 class MutatedTemplatesTest {
   private static final int TEMPLATES = Integer.getInteger("panamoe.fuzz.mutations", 1500);
 
@@ -253,7 +253,7 @@ class MutatedTemplatesTest {
     return count < 0 ? "" : "(" + String.join(",", inputs) + ")";
   }
 
-  /** One to three words of a template become others. */
+  /** Replaces one to three words of a template. */
   private String withOtherWords(String template) {
     String[] parts = template.split("\\b");
     for (int changes = 1 + random.nextInt(3); changes > 0; changes--) {
@@ -267,7 +267,7 @@ class MutatedTemplatesTest {
     return String.join("", parts);
   }
 
-  /** A part of a template, in which pieces are lost, put in or repeated. */
+  /** A part of a template with pieces removed, inserted or repeated. */
   private String damaged(String template) {
     int begin = random.nextInt(template.length());
     String text = template.substring(begin, Math.min(template.length(), begin + 2000));

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.lab.conformance.replay.CaseResult;
 
-/** Numbers that rounding decides are compared as closely as it lets them be, and no others. */
+/** Tests that only numbers that rounding decides have a larger tolerance. */
 class RoundingCasesTest {
   @TempDir private Path folder;
 
@@ -25,10 +25,10 @@ class RoundingCasesTest {
     file.changeSettings(settings -> settings.put("logits_vs_logits_f32_rms", 0));
     List<String> closely = file.replayed("cpu").failures();
     assertEquals(1, closely.size(), closely.toString());
-    file.add("router_logits.1", 0, 100); // the first row is left out no more than it was
+    file.add("router_logits.1", 0, 100); // the first row is compared as before
     assertEquals(closely, file.replayed("cpu").failures());
     for (int expert = 0; expert < 6; expert++) {
-      file.add("router_logits.1", expert, 1e9f); // all alike: now it is
+      file.add("router_logits.1", expert, 1e9f); // equal logits: now it is not compared
     }
     assertNotEquals(closely, file.replayed("cpu").failures());
   }

@@ -13,7 +13,7 @@ import panamoe.harness.CommandRun;
 import panamoe.lab.conformance.jinja.TemplateCases;
 import panamoe.lab.conformance.replay.CaseResult;
 
-/** Released models' chat templates give the texts that were recorded of Jinja2. */
+/** Replays released models' chat templates against texts of Jinja2. */
 class TemplateCasesTest {
   @Test
   void everyTextIsEqualAndEveryFailureFails() throws Exception {

@@ -34,7 +34,7 @@ import panamoe.parallel.Topology;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** The peer's own runs need what {@code ci/setup --tests} installs; without it they are skipped. */
+/** Tests that run the peer are skipped unless {@code ci/setup --tests} has installed it. */
 @Timeout(300)
 class EinsumPeerTest {
   private static final boolean INSTALLED = installed();
@@ -59,13 +59,13 @@ class EinsumPeerTest {
   void anotherModelIsNoPeer() throws IOException {
     Path model = trainedWithPeer();
     try (EinsumPeer peer = new EinsumPeer(ModelFolder.open(model), ComputeType.F32, 1, 1)) {
-      GeneratedTexts certain = GeneratedTexts.of(2, 5, 0); // each token with probability 1
+      Completions certain = Completions.of(2, 5, 0); // each token with probability 1
       IOException refused = assertThrows(IOException.class, () -> peer.write(certain, 1));
       assertTrue(refused.getMessage().contains("computes another model"), refused.getMessage());
     }
   }
 
-  /** A PR-MoE; skips the test where there is no peer to run it. */
+  /** A PR-MoE; skips the test if the peer is not installed. */
   private Path trainedWithPeer() throws IOException {
     assumeTrue(INSTALLED, "ci/setup --tests has not installed PyTorch and MPI for Python");
     Path text = folder.resolve("text.txt");
@@ -125,7 +125,7 @@ class EinsumPeerTest {
         Arguments.of("RMSNorm", uniform(4, Activation.GELU, NormConfig.Kind.RMS), one),
         Arguments.of(
             "no gated activation", uniform(4, Activation.SWIGLU, NormConfig.Kind.LAYER), one),
-        Arguments.of("of gates only a softmax", deepSeek, one),
+        Arguments.of("no gate other than softmax top-k", deepSeek, one),
         Arguments.of("3 ranks do not divide the 4 of layer 1", paper, new Topology(3, 3, 1, 1)),
         Arguments.of("spreads experts over all ranks", paper, new Topology(4, 2, 2, 1)));
   }

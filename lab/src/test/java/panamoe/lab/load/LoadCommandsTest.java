@@ -105,11 +105,11 @@ class LoadCommandsTest {
       quoteCharacter = '`',
       value = {
         "--url http://localhost:1 model | 2 | MODEL and --url are both given",
-        "--rate -1 model | 2 | '-1' is no rate",
-        "--rate 2y model | 2 | '2y' is no rate",
+        "--rate -1 model | 2 | '-1' is not a rate",
+        "--rate 2y model | 2 | '2y' is not a rate",
         "--seconds 0 model | 2 | --seconds is 0.0",
         "--shared 2 --url http://localhost:1 | 1 | localhost:1",
-        "--url nowhere | 2 | --url nowhere is no address of a server",
+        "--url nowhere | 2 | --url nowhere is not the address of a server",
         "no-such-model | 1 | the server ended before it served no-such-model",
       })
   void wrongUsageIsOneSentence(String arguments, int exitCode, String why) {

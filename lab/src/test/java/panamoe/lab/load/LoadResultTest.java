@@ -25,13 +25,13 @@ class LoadResultTest {
   void goodIsWhatMetBothTargets() {
     List<RequestResult> outcomes =
         List.of(
-            done(10, 5, 15), // 10 ms from piece to piece, on average
+            done(10, 5, 15), // 10 ms between chunks, on average
             done(11, 5, 15),
             done(10, 5, 16),
             done(10),
             RequestResult.without(RequestResult.Kind.REFUSED, "full"),
             RequestResult.without(RequestResult.Kind.FAILED, "lost"));
-    Targets targets = new Targets(Duration.ofMillis(10), Duration.ofMillis(10));
+    LatencyTargets targets = new LatencyTargets(Duration.ofMillis(10), Duration.ofMillis(10));
     LoadResult result = LoadResult.of("1x", 2, 4, outcomes, targets);
     assertEquals(3, result.requestsPerS());
     assertEquals(1, result.donePerS());
@@ -47,7 +47,7 @@ class LoadResultTest {
 
   @Test
   void nothingDoneHasNoTimes() {
-    Targets targets = new Targets(Duration.ofMillis(1), Duration.ofMillis(1));
+    LatencyTargets targets = new LatencyTargets(Duration.ofMillis(1), Duration.ofMillis(1));
     LoadResult result = LoadResult.of("5", 1, 1, List.of(), targets);
     assertEquals(0, result.firstMsP99() + result.nextMsP99() + result.goodPerS());
   }

@@ -22,9 +22,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Loads against a server that answers after a fixed time, one request after the other. */
+/** Tests loads against a server that answers one request after the other in a fixed time. */
 class LoadRunTest {
-  private static final Targets TARGETS = new Targets(Duration.ofMillis(200), Duration.ofMillis(50));
+  private static final LatencyTargets TARGETS =
+      new LatencyTargets(Duration.ofMillis(200), Duration.ofMillis(50));
   private static final String TEXT =
       """
       data: {"choices":[{"text":"a"}]}
@@ -41,10 +42,10 @@ class LoadRunTest {
   private int status = 200;
   private int millis;
   private String end = "data: [DONE]\n\n";
-  private int openMillis; // how long a stream stays open behind its text
+  private int openMillis; // time that a stream stays open after its text
   private final Set<InetSocketAddress> connections = ConcurrentHashMap.newKeySet();
 
-  /** It bounds headers for all servers of a JVM, if it is there before the first one. */
+  /** The endpoint limits headers for all servers of a JVM if it is loaded before the first one. */
   @BeforeAll
   static void loadTheEndpoint() throws ClassNotFoundException {
     Class.forName("panamoe.harness.serve.ApiServer");
@@ -121,7 +122,7 @@ class LoadRunTest {
     }
   }
 
-  /** A request that the server cannot take yet has waited since it was due. */
+  /** The wait of a request counts from its due time. */
   @Test
   void anOpenLoopCountsTheWaiting() throws Exception {
     millis = 100;

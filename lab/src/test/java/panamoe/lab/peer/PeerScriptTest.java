@@ -9,7 +9,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** PyTorch's peers agree with each other, and say what a machine lacks. */
+/** Tests that PyTorch's peers agree with each other and report what a machine lacks. */
 @Tag("slow")
 class PeerScriptTest {
   private static final Path PYTHON = Path.of("/usr/bin/python3");

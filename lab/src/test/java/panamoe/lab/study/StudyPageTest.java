@@ -14,7 +14,7 @@ import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The page of a study with made-up numbers. */
+/** Tests the page of a study with made-up numbers. */
 class StudyPageTest {
   private static final String BITS =
       """
@@ -27,10 +27,10 @@ class StudyPageTest {
 
   @TempDir private Path folder;
 
-  private Map<Part, Finding> findings() {
-    Results results = SyntheticStudy.results(BITS);
-    Map<Part, Finding> findings = new LinkedHashMap<>();
-    for (Part part :
+  private Map<StudyPart, Finding> findings() {
+    StudyResults results = SyntheticStudy.results(BITS);
+    Map<StudyPart, Finding> findings = new LinkedHashMap<>();
+    for (StudyPart part :
         StudyCommand.parts(SyntheticStudy.BUDGET, (models, _) -> seconds(models.size()))) {
       findings.put(part, part.finding(results));
     }
@@ -45,11 +45,11 @@ class StudyPageTest {
 
   @Test
   void everyPartHasItsRuleTableFigureAndVerdict() throws Exception {
-    Map<Part, Finding> findings = findings();
+    Map<StudyPart, Finding> findings = findings();
     String page = Files.readString(StudyPage.write(folder, "Introduction.", findings));
     String oneLine = page.replace('\n', ' ');
-    for (Map.Entry<Part, Finding> each : findings.entrySet()) {
-      Part part = each.getKey();
+    for (Map.Entry<StudyPart, Finding> each : findings.entrySet()) {
+      StudyPart part = each.getKey();
       Finding finding = each.getValue();
       assertTrue(
           page.contains("\n## " + part.claim().name() + ": " + part.claim().title() + "\n"),
@@ -91,8 +91,8 @@ class StudyPageTest {
 
   @Test
   void aQuickStudySaysThatItConcludesNothing() {
-    String quick = StudyCommand.introduction(Budget.quick(1), true);
+    String quick = StudyCommand.introduction(StudyBudget.quick(1), true);
     assertTrue(quick.contains("quick: too few tokens to conclude"), quick);
-    assertTrue(!StudyCommand.introduction(Budget.full(1), false).contains("too few"));
+    assertTrue(!StudyCommand.introduction(StudyBudget.full(1), false).contains("too few"));
   }
 }

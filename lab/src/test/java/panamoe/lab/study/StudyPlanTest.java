@@ -19,29 +19,29 @@ import panamoe.harness.CommandRun;
 import panamoe.io.Words;
 import panamoe.train.RunConfig;
 
-/** The runs of the study and what they cost. */
+/** Tests the study's runs and their estimated times. */
 class StudyPlanTest {
   private static final long TOKENS = 4_096_000;
 
   @TempDir private Path folder;
 
-  private static List<Part> parts(Budget budget) {
+  private static List<StudyPart> parts(StudyBudget budget) {
     return StudyCommand.parts(
         budget, (models, batches) -> new double[models.size()][batches.length]);
   }
 
-  private static Collection<Run> runs(Budget budget) {
+  private static Collection<StudyRun> runs(StudyBudget budget) {
     return StudyCommand.runs(parts(budget));
   }
 
-  private static double minutes(Collection<Run> runs) {
-    return runs.stream().mapToDouble(Run::seconds).sum() / 60;
+  private static double minutes(Collection<StudyRun> runs) {
+    return runs.stream().mapToDouble(StudyRun::seconds).sum() / 60;
   }
 
   @Test
   void theWholeTakesAtMostFourHoursAndTheQuickOneAQuarterOfAnHour() {
-    Collection<Run> full = runs(Budget.full(1));
-    Collection<Run> quick = runs(Budget.quick(1));
+    Collection<StudyRun> full = runs(StudyBudget.full(1));
+    Collection<StudyRun> quick = runs(StudyBudget.quick(1));
     assertTrue(minutes(full) > 120 && minutes(full) <= 240, "minutes: " + minutes(full));
     assertTrue(minutes(quick) <= 15, "minutes: " + minutes(quick));
     full.forEach(run -> assertEquals(TOKENS, run.tokens(), run.name()));
@@ -50,7 +50,7 @@ class StudyPlanTest {
 
   @Test
   void somePartsHaveThreeSeedsTheOthersOne() {
-    for (Part part : parts(Budget.full(7))) {
+    for (StudyPart part : parts(StudyBudget.full(7))) {
       int seeds = List.of("S1", "S4", "S5").contains(part.claim().name()) ? 3 : 1;
       for (Variant variant : part.variants()) {
         List<Long> found = variant.runs().stream().map(run -> run.config().seed()).toList();
@@ -64,9 +64,9 @@ class StudyPlanTest {
   void oneNameIsOneConfigAndTeachersComeBeforeTheirStudents() throws IOException {
     Map<String, RunConfig> configs = new HashMap<>();
     List<String> before = new ArrayList<>();
-    for (Part part : parts(Budget.full(1))) {
+    for (StudyPart part : parts(StudyBudget.full(1))) {
       for (Variant variant : part.variants()) {
-        for (Run run : variant.runs()) {
+        for (StudyRun run : variant.runs()) {
           assertEquals(run.config(), configs.computeIfAbsent(run.name(), _ -> run.config()));
           assertEquals(run.config().distillation() != null, run.teacher() != null, run.name());
           if (run.teacher() != null) {
@@ -85,8 +85,8 @@ class StudyPlanTest {
 
   @Test
   void modelsHaveTheRatiosThatTheyStandFor() {
-    Map<String, Run> runs =
-        runs(Budget.full(1)).stream().collect(Collectors.toMap(Run::name, run -> run));
+    Map<String, StudyRun> runs =
+        runs(StudyBudget.full(1)).stream().collect(Collectors.toMap(StudyRun::name, run -> run));
     double flops = runs.get("dense-1").flopsPerToken();
     for (String moe : List.of("moe-4-1", "moe-16-1", "moe-64-1")) {
       assertEquals(1, runs.get(moe).flopsPerToken() / flops, 0.04, moe);
@@ -101,7 +101,7 @@ class StudyPlanTest {
 
   @Test
   void theListSaysWhatIsLeft() {
-    Run run = runs(Budget.full(1)).iterator().next();
+    StudyRun run = runs(StudyBudget.full(1)).iterator().next();
     String fresh = new RunList(List.of(run), _ -> 0).toString();
     String half = new RunList(List.of(run), _ -> 2000).toString();
     String done = new RunList(List.of(run), _ -> 4000).toString();

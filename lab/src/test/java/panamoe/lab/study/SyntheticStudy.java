@@ -10,11 +10,11 @@ import panamoe.config.MoeConfig;
 import panamoe.harness.report.StepRecord;
 import panamoe.harness.report.StepRecord.LayerRecord;
 
-/** Metrics of runs that never were: each falls to a given loss. */
+/** Made-up metrics of runs: each falls to a given loss. */
 final class SyntheticStudy {
-  static final Budget BUDGET = Budget.full(1);
+  static final StudyBudget BUDGET = StudyBudget.full(1);
 
-  /** Bits per byte by which seeds lie apart; their mean is what was given. */
+  /** Difference between seeds in bits per byte; their mean is the given loss. */
   static final double SEEDS_APART = 0.001;
 
   private static final int EVALUATIONS = 12;
@@ -25,7 +25,7 @@ final class SyntheticStudy {
    * @param outcomes such as {@code dense=2.4} or, with a drop rate, {@code aux-0=2.4/0.3},
    *     separated by blanks
    */
-  static Results results(String outcomes) {
+  static StudyResults results(String outcomes) {
     Map<String, double[]> ends = new HashMap<>();
     for (String outcome : outcomes.strip().split("\\s+")) {
       String[] parts = outcome.split("[=/]");
@@ -35,7 +35,7 @@ final class SyntheticStudy {
             Double.parseDouble(parts[1]), parts.length > 2 ? Double.parseDouble(parts[2]) : 0
           });
     }
-    return new Results(
+    return new StudyResults(
         run -> {
           int dash = run.name().lastIndexOf('-');
           int seed = Integer.parseInt(run.name().substring(dash + 1));
@@ -44,8 +44,8 @@ final class SyntheticStudy {
         });
   }
 
-  /** One step record for each evaluation, by which the loss falls along a line. */
-  private static List<StepRecord> steps(Run run, double bits, double dropRate) {
+  /** One step record per evaluation, with a linearly falling loss. */
+  private static List<StepRecord> steps(StudyRun run, double bits, double dropRate) {
     List<StepRecord> steps = new ArrayList<>();
     for (int i = 1; i <= EVALUATIONS; i++) {
       double now = bits + 0.1 * (EVALUATIONS - i);
@@ -72,7 +72,7 @@ final class SyntheticStudy {
     List<LayerRecord> layers = new ArrayList<>();
     for (int layer = 0; layer < model.layers(); layer++) {
       if (model.blocks().get(layer).feedForward() instanceof MoeConfig moe) {
-        long routes = (long) Budget.BATCH * Budget.SEQUENCE * moe.gate().topK();
+        long routes = (long) StudyBudget.BATCH * StudyBudget.SEQUENCE * moe.gate().topK();
         List<Long> counts = Collections.nCopies(moe.experts(), routes / moe.experts());
         layers.add(new LayerRecord(layer, moe.experts(), dropRate, 1.5, counts));
       }

@@ -20,7 +20,7 @@ import panamoe.config.ModelConfig;
 import panamoe.model.KeptLayers;
 import panamoe.train.DistillationConfig;
 
-/** Runs of a few steps, begun, interrupted and gone on with. */
+/** Tests runs of a few steps: started, interrupted and resumed. */
 @Tag("slow")
 class TrainingsTest {
   private static final int STEPS = 200;
@@ -35,7 +35,7 @@ class TrainingsTest {
     Files.writeString(text, randomWords());
   }
 
-  /** As many different words as a tokenizer of the study needs. */
+  /** Enough different words for a tokenizer of the study. */
   private static String randomWords() {
     SplittableRandom random = new SplittableRandom(1);
     StringBuilder words = new StringBuilder();
@@ -55,7 +55,7 @@ class TrainingsTest {
   }
 
   private static Variant dense(int steps) {
-    return new Budget(steps, 1, 1).one("dense", Shapes.dense(8));
+    return new StudyBudget(steps, 1, 1).one("dense", Shapes.dense(8));
   }
 
   private String metrics(String name) throws IOException {
@@ -65,7 +65,7 @@ class TrainingsTest {
   @Test
   void aFinishedRunIsNotTrainedAgain() throws Exception {
     Trainings trainings = trainings("runs");
-    Run run = dense(2).first();
+    StudyRun run = dense(2).first();
     assertEquals(0, trainings.stepsDone(run));
     trainings.train(run);
     assertEquals(2, trainings.stepsDone(run));
@@ -77,7 +77,7 @@ class TrainingsTest {
 
   @Test
   void anInterruptedRunGoesOn() throws Exception {
-    Run run = dense(STEPS).first();
+    StudyRun run = dense(STEPS).first();
     trainings("whole").train(run);
     Trainings trainings = trainings("runs");
     Thread study = Thread.currentThread();
@@ -97,15 +97,15 @@ class TrainingsTest {
     assertTrue(done > 0 && done < STEPS, "interrupted after step " + done);
     trainings.train(run);
     assertEquals(STEPS, trainings.stepsDone(run));
-    Budget budget = new Budget(STEPS, 1, 1);
+    StudyBudget budget = new StudyBudget(STEPS, 1, 1);
     Variant variant = budget.one("dense", Shapes.dense(8));
-    Sample whole = Results.in(folder.resolve("whole")).bits(variant);
-    assertEquals(whole, Results.in(folder.resolve("runs")).bits(variant));
+    SeedSample whole = StudyResults.in(folder.resolve("whole")).bits(variant);
+    assertEquals(whole, StudyResults.in(folder.resolve("runs")).bits(variant));
   }
 
   @Test
   void aStudentIsTaughtByItsTeachersRun() throws Exception {
-    Budget budget = new Budget(2, 1, 1);
+    StudyBudget budget = new StudyBudget(2, 1, 1);
     ModelConfig deep = Shapes.pyramid(8, true);
     KeptLayers kept = Shapes.kept(deep);
     Variant teacher = budget.seeds("teacher", deep);

@@ -9,9 +9,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.io.Words;
 
-/** Every part's rule on both sides of its limits. */
+/** Tests every part's rule on both sides of its limits. */
 class VerdictTest {
-  static Part part(String name) {
+  static StudyPart part(String name) {
     return StudyCommand.parts(
             SyntheticStudy.BUDGET, (models, batches) -> new double[models.size()][batches.length])
         .stream()
@@ -70,11 +70,11 @@ class VerdictTest {
 
   @Test
   void trainingCostCountsTheFlopsToTheSameLoss() {
-    Part part = part("S1");
+    StudyPart part = part("S1");
     // The larger model falls by 0.1 between evaluations, of which there are 12.
     String bits = "dense=2.6 moe-4=2.6 moe-16=2.6 moe-64=2.45 dense-larger=2.3";
-    Run larger = run(part, "dense-larger");
-    Run moe = run(part, "moe-64");
+    StudyRun larger = run(part, "dense-larger");
+    StudyRun moe = run(part, "moe-64");
     double ratio = 10.5 / 12 * larger.flopsPerToken() / moe.flopsPerToken();
     String numbers = part.finding(SyntheticStudy.results(bits)).numbers();
     assertTrue(numbers.contains(Words.of("%.2f times the MoE model's", ratio)), numbers);
@@ -83,7 +83,7 @@ class VerdictTest {
     assertTrue(numbers.contains("does not come to the MoE model's loss"), numbers);
   }
 
-  private static Run run(Part part, String variant) {
+  private static StudyRun run(StudyPart part, String variant) {
     return part.variants().stream()
         .filter(each -> each.name().equals(variant))
         .findFirst()
@@ -93,8 +93,8 @@ class VerdictTest {
 
   @Test
   void aGapWithinTheSeedsIsSaidToBeOne() {
-    // The deviations of both together, 0.0014, are more than half a per cent of 0.2 and less than
-    // of 2.3.
+    // The combined deviation, 0.0014, is more than half a per cent of 0.2 and less than that of
+    // 2.3.
     String bits = "moe-16=2.60 moe-64=%s pyramid=2.6 residual=2.6 pr-moe=%<s";
     assertTrue(numbers("S4", bits.formatted("0.2")).endsWith(", so that chance may decide."));
     assertTrue(numbers("S4", bits.formatted("2.3")).endsWith("together are 0.0014."));
@@ -107,8 +107,8 @@ class VerdictTest {
   @Test
   void droppedRoutesAreNotSent() {
     String sent = "moe-16=2.4/0.5 top-2=2.35 residual=2.36";
-    Table table = part("S3").finding(SyntheticStudy.results(sent)).table();
-    // Two ways of hidden * 4 bytes; half is dropped, one expert, or two.
+    StudyTable table = part("S3").finding(SyntheticStudy.results(sent)).table();
+    // Two ways of hidden * 4 bytes, for one or two experts, with half of the routes dropped.
     int bytes = 2 * Shapes.HIDDEN * 4;
     assertEquals(String.valueOf(bytes / 2), table.rows().get(0).getLast());
     assertEquals(String.valueOf(2 * bytes), table.rows().get(1).getLast());
@@ -117,11 +117,11 @@ class VerdictTest {
 
   @Test
   void aDifferenceWithinTheSeedsIsNotClear() {
-    Sample low = Sample.of(2.29, 2.30, 2.31);
+    SeedSample low = SeedSample.of(2.29, 2.30, 2.31);
     assertEquals("2.3000 ± 0.0100", low.toString());
-    assertFalse(low.clearlyBelow(Sample.of(2.30, 2.31, 2.32)));
-    assertTrue(low.clearlyBelow(Sample.of(2.31, 2.32, 2.33)));
-    assertFalse(Sample.of(2.30).clearlyBelow(Sample.of(2.31)));
-    assertTrue(Sample.of(2.30).clearlyBelow(Sample.of(2.313)));
+    assertFalse(low.clearlyBelow(SeedSample.of(2.30, 2.31, 2.32)));
+    assertTrue(low.clearlyBelow(SeedSample.of(2.31, 2.32, 2.33)));
+    assertFalse(SeedSample.of(2.30).clearlyBelow(SeedSample.of(2.31)));
+    assertTrue(SeedSample.of(2.30).clearlyBelow(SeedSample.of(2.313)));
   }
 }

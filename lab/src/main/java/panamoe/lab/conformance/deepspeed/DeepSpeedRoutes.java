@@ -10,14 +10,14 @@ import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 
-/** A gate's recorded outcome in DeepSpeed's terms, compared with ours. Slots are our positions. */
+/**
+ * Compares a gate's recorded result in DeepSpeed's terms with ours. DeepSpeed's slots are our
+ * positions.
+ */
 final class DeepSpeedRoutes {
   private DeepSpeedRoutes() {}
 
-  /**
-   * Compares {@code route_*} [K, S] route by route, in any order within a token where the order is
-   * a tie.
-   */
+  /** Compares {@code route_*} [K, S] route by route. Tied routes of a token may have any order. */
   static void compare(Replay replay, RouteTable ours, boolean ordered) {
     RouteTable recorded = recorded(replay.golden(), ours);
     RouteTable expected = ordered ? recorded : recorded.byExpert();
@@ -80,8 +80,8 @@ final class DeepSpeedRoutes {
   }
 
   /**
-   * The recorded table as [S, K]; slots and gates of dropped routes say nothing and are set as ours
-   * are.
+   * The recorded table as [S, K]; slots and gates of dropped routes are undefined and copied from
+   * ours.
    */
   private static RouteTable recorded(GoldenFile golden, RouteTable ours) {
     int topK = ours.topK();

@@ -13,8 +13,8 @@ import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.tensor.Tensor;
 
 /**
- * A recorded call of one of the gates in DeepSpeed's {@code sharded_moe.py}, and ours on the same
- * logits, used tokens and random numbers.
+ * A recorded call of a gate in DeepSpeed's {@code sharded_moe.py}, and our gate on the same logits,
+ * used tokens and random numbers.
  */
 final class GateReplay {
   /** The function that takes any k; that of top-1 and of top-2 have rules of their own. */
@@ -36,7 +36,7 @@ final class GateReplay {
 
   /**
    * @param function 1, 2 or {@link #ANY_K}
-   * @param policy who leaves
+   * @param policy which routes are dropped
    * @param factor capacity factor of the recorded call, training or not
    */
   static GateConfig config(
@@ -45,7 +45,7 @@ final class GateReplay {
     return gate.withCapacity(gate.capacity().by(policy)).withAuxiliaryCoefficient(coefficient);
   }
 
-  /** Which tokens were used; null where the case says nothing of it. */
+  /** Flags of used tokens; null if not recorded. */
   static boolean[] used(GoldenFile golden) {
     return golden.flags("used_token");
   }
@@ -59,7 +59,7 @@ final class GateReplay {
   }
 
   /**
-   * Without dropping the peer's capacity is the largest queue of any expert.
+   * Without drops, the peer's capacity is the largest queue of any expert.
    *
    * @param largest that queue
    */
@@ -68,7 +68,7 @@ final class GateReplay {
         "capacity", new long[] {drops() ? config.capacity(tokens, experts, true) : largest});
   }
 
-  /** The peer picks second choices by logits, ours by scores without noise, which zeros are. */
+  /** Zeros: without noise our second choice is by scores, with it by logits like the peer's. */
   Tensor noise() {
     boolean gumbel = config.choice().noise() == Noise.GUMBEL_FROM_SECOND;
     return golden.has("gumbel")
@@ -85,22 +85,22 @@ final class GateReplay {
         : replay.constant(0, tokens, experts);
   }
 
-  /** What ours decides in this pass. */
+  /** Our gate's routes in this pass. */
   Routes route(Tensor logits, boolean[] used, double auxiliary) {
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, replay.mask(used), null, noise(), priority());
     return replay.route(settings(), inputs, auxiliary);
   }
 
-  /** What ours decides in a pass of its own. */
+  /** Our gate's routes in a separate pass. */
   RouteTable decide(boolean[] used) {
     replay.freshPass();
     return RouteTable.of(route(replay.input("logits"), used, 0));
   }
 
   /**
-   * The auxiliary loss {@code E * sum_e mean_s(score) * mean_s(chosen)}, both means over all S
-   * tokens: unused ones have scores but choose nothing. Ours takes both over the U used ones.
+   * The peer's auxiliary loss {@code E * sum_e mean_s(score) * mean_s(chosen)}. Both means are over
+   * all S tokens: unused ones have scores but no choice. Ours takes both over the U used ones.
    *
    * @param counts routes that ask for each expert [E]
    */
@@ -113,7 +113,7 @@ final class GateReplay {
     return (float) (experts * sum / ((double) tokens * tokens));
   }
 
-  /** U / S; 1 where the case says nothing of it. */
+  /** U / S; 1 if not recorded. */
   static double usedPart(boolean[] used) {
     return used == null
         ? 1

@@ -20,7 +20,7 @@ public final class GatingCases {
   private final boolean[] used;
 
   /**
-   * @param policy who leaves, where anyone does
+   * @param policy which routes are dropped beyond the capacity
    */
   private GatingCases(Replay replay, int function, int topK, DropPolicy policy) {
     this.replay = replay;
@@ -78,8 +78,8 @@ public final class GatingCases {
   }
 
   /**
-   * The peer asserts at least min_capacity tokens; ours routes fewer: all fit then, so that none
-   * may be dropped.
+   * The peer requires at least min_capacity tokens. Ours accepts fewer; then all fit and none is
+   * dropped.
    */
   private void refusedByPeer() {
     RouteTable ours = gate.decide(used);
@@ -100,8 +100,8 @@ public final class GatingCases {
   }
 
   /**
-   * @param topK whether the peer chose by torch.topk, which takes any of equals; torch.argmax takes
-   *     the lowest, as ours does
+   * @param topK true if the peer used torch.topk, which may take any of equal scores; torch.argmax
+   *     takes the lowest index, like ours
    */
   private void compare(boolean topK) {
     boolean openChoice = topK && golden.setting("argmax_ties").asBoolean();
@@ -144,9 +144,9 @@ public final class GatingCases {
   }
 
   /**
-   * The peer's mean of the scores runs over all tokens, ours over the used ones. Its loss is
-   * therefore worked out from our counts of the used tokens and our scores of all, and its gradient
-   * at the used tokens is (U/S)^2 times ours.
+   * The peer's mean of the scores is over all S tokens, ours over the U used ones. So its loss is
+   * computed from our counts of used tokens and our scores of all, and its gradient at the used
+   * tokens is (U/S)^2 times ours.
    */
   private void compareAuxiliary(RouteTable ours) {
     if (used == null) {
@@ -185,8 +185,8 @@ public final class GatingCases {
   }
 
   /**
-   * Puts the recorded counts in the place of ours. The loss depends on the choice by them alone, so
-   * any tokens may have chosen, and all routes may be dropped.
+   * Replaces our counts by the recorded ones. The loss depends on the choice only through the
+   * counts, so it does not matter which tokens chose or which routes were dropped.
    */
   private void recount(Routes routes) {
     long[] counts = golden.longs("exp_counts");

@@ -65,8 +65,8 @@ public final class LayerCases {
   }
 
   /**
-   * The layer whose experts are on several processes, replayed on as many ranks as threads: each
-   * compares what its process recorded.
+   * A layer with experts on several processes, replayed on equally many ranks as threads. Each rank
+   * compares the record of its process.
    */
   public static void expertParallel(Replay replay) {
     GoldenFile golden = replay.golden();
@@ -85,7 +85,7 @@ public final class LayerCases {
                       Replay ofRank = new Replay(recorded, backend)) {
                     new LayerCases(ofRank, ranks).compare();
                     ranks.close();
-                    return ofRank; // what it found outlives its tensors
+                    return ofRank; // the result outlives the rank's tensors
                   }
                 });
     for (int rank = 0; rank < world; rank++) {
@@ -130,7 +130,7 @@ public final class LayerCases {
         .put("coefficient.bias", "coefficient.bias");
   }
 
-  /** The peer's largest queue is that of all ranks that share the experts. */
+  /** The peer's largest queue is the maximum over the ranks of the expert group. */
   private void compareDecision(RouteTable routes) {
     long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
     gate.compareCapacity(Arrays.stream(counts).max().orElseThrow());
@@ -139,9 +139,9 @@ public final class LayerCases {
   }
 
   /**
-   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them
-   * the gate and x; ours does not. Their part, a product of recorded tensors, is taken off the
-   * recorded gradients.
+   * The peer's auxiliary loss also reaches the logits of unused tokens, and through them the gate
+   * and x; ours does not. This part, a product of recorded tensors, is subtracted from the recorded
+   * gradients.
    */
   private void takeOffUnused() {
     int hidden = golden.hyper("H").asInt();
@@ -164,7 +164,7 @@ public final class LayerCases {
     replay.expect("grad." + GATE, gateGradient);
     replay.expect("grad_x", inputGradient);
     replay.note(
-        "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
+        "the peer's gradient of l_aux through unused tokens is subtracted, because ours has none");
   }
 
   private float[] gateInput() {
@@ -177,8 +177,8 @@ public final class LayerCases {
   }
 
   /**
-   * Factors of the gate's input, from 0.99 to 1.01, recorded as they are or as the uniform numbers
-   * they came from.
+   * The jitter factors of the gate's input, from 0.99 to 1.01, recorded directly or as the uniform
+   * numbers behind them.
    */
   private float[] jitter() {
     if (!golden.has("jitter_uniform")) {
@@ -196,8 +196,8 @@ public final class LayerCases {
   }
 
   /**
-   * The gate once more by itself: its logits, the losses, and the gradient that the layer's
-   * backward sent into it.
+   * Replays the gate alone: its logits, the losses, and the gradient that the layer's backward sent
+   * into it.
    */
   private void compareGate(BlockReplay<MoeLayer> block) {
     Tensor x = replay.tensor(gateInput(), tokens, golden.hyper("H").asInt());
@@ -216,8 +216,7 @@ public final class LayerCases {
     }
     replay.close("grad_logits", recorded, gradient);
     replay.close("l_aux", auxiliary);
-    // From our output the objective would repeat "out"; from the recorded one it checks the
-    // auxiliary part.
+    // "out" is already compared; the objective from the recorded output checks the auxiliary part.
     double coefficientOfPeer = golden.hyper("aux_coef").asDouble();
     replay.close("loss", replay.objective(golden.floats("out")) + coefficientOfPeer * auxiliary);
   }
@@ -233,16 +232,15 @@ public final class LayerCases {
     return y;
   }
 
-  /** On the host, because the factors are recorded: ours are drawn as the gate multiplies. */
+  /** Multiplies on the host, because our gate samples its own factors while it multiplies. */
   private Tensor product(Tensor x, float[] factors) {
     float[] values = x.toFloats();
     return replay.tensor(Layouts.floats(values.length, i -> values[i] * factors[i]), x.shape());
   }
 
   /**
-   * The peer selects at random in evaluation too, and there takes another capacity factor; ours
-   * never does the first. So an evaluation is replayed as a training pass with the evaluation's
-   * factor.
+   * The peer also selects at random in evaluation, with another capacity factor; ours does not. So
+   * an evaluation is replayed as a training pass with the evaluation's factor.
    */
   private GateConfig gate(int topK) {
     double factor = golden.hyper(golden.hyper("train").asBoolean() ? "cf" : "eval_cf").asDouble();

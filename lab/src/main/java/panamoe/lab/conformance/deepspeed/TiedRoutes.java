@@ -8,15 +8,13 @@ import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 
 /**
- * Compares routes of a case in which the peer chose among equals: experts of one score ({@code
- * argmax_ties}), or routes of which an expert may keep any ({@code survivors_undetermined}). What
- * does not depend on its choice is compared: the scores and weights of a token's experts, the range
- * of each expert's count, and how many routes each expert keeps.
+ * Compares a case with ties: experts of equal score ({@code argmax_ties}), or an undefined choice
+ * of the routes that an expert keeps ({@code survivors_undetermined}). Compares only what does not
+ * depend on the peer's choice: scores and weights of a token's experts, the range of each expert's
+ * count, and the number of routes that each expert keeps.
  */
 final class TiedRoutes {
-  /**
-   * Scores closer than this, relative to each other, count as equal; so do those that underflow.
-   */
+  /** Scores that differ relatively by less than this, or underflow, count as equal. */
   private static final float RELATIVE = 1e-5f;
 
   private static final float UNDERFLOW = Float.MIN_NORMAL;
@@ -30,8 +28,8 @@ final class TiedRoutes {
   private final float[] worst; // the K-th best score of each token [S]
 
   /**
-   * @param openChoice whether experts of equal score may stand for each other; if not, only who
-   *     stays is open
+   * @param openChoice true if experts of equal score are interchangeable; false if only the kept
+   *     routes are undefined
    */
   TiedRoutes(Replay replay, RouteTable ours, boolean[] used, boolean openChoice) {
     GoldenFile golden = replay.golden();
@@ -53,14 +51,14 @@ final class TiedRoutes {
   }
 
   /**
-   * @param capacity routes that an expert of ours keeps at most
+   * @param capacity largest number of routes that an expert keeps
    */
   void compare(long capacity) {
     compareChoices();
     compareCounts(capacity);
   }
 
-  /** Tokens whose choice has no tie and whose routes were all kept by the peer and by ours. */
+  /** Flags of tokens without ties whose routes both the peer and ours kept. */
   boolean[] settled() {
     boolean[] settled = new boolean[ours.tokens()];
     for (int s = 0; s < settled.length; s++) {
@@ -74,7 +72,7 @@ final class TiedRoutes {
     return settled;
   }
 
-  /** Each token's chosen scores and its weights, both in the order of their size. */
+  /** Compares each token's chosen scores and weights, sorted by size. */
   private void compareChoices() {
     int topK = ours.topK();
     float[] expectedScores = new float[recorded.length];
@@ -101,7 +99,8 @@ final class TiedRoutes {
   }
 
   /**
-   * An expert is asked for by all tokens that prefer it, and by some of those that may choose it.
+   * An expert's count is at least the tokens that prefer it and at most the tokens that may choose
+   * it.
    */
   private void compareCounts(long capacity) {
     long[] counts = replay.golden().longs("exp_counts");

@@ -20,10 +20,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What Jinja2 made of conversations by released models' chat templates: a folder with {@code
- * conversations.json}, and {@code index.json}, which names each template's file and that of its
- * texts. Where the template refused a conversation, its message is compared; where Jinja2 itself
- * failed, only a refusal or any text is asked for.
+ * Texts that Jinja2 rendered from conversations with released models' chat templates: a folder with
+ * {@code conversations.json}, and {@code index.json} with the files of each template and its texts.
+ * If the template refused a conversation, its message is compared. If Jinja2 itself failed, nothing
+ * is compared.
  */
 public final class TemplateCases {
   private static final String CONVERSATIONS = "conversations.json";
@@ -82,7 +82,7 @@ public final class TemplateCases {
     try {
       return StrictJson.tree(bytes);
     } catch (JacksonException e) {
-      throw new IllegalArgumentException(file + " is no JSON: " + StrictJson.reason(e), e);
+      throw new IllegalArgumentException(file + " is not JSON: " + StrictJson.reason(e), e);
     }
   }
 
@@ -107,7 +107,7 @@ public final class TemplateCases {
 
   private CaseResult result(String name, String template, JsonNode variables, JsonNode expected) {
     if (!(variables instanceof ObjectNode given)) {
-      return CaseResult.failed(name, "there is no such conversation");
+      return CaseResult.failed(name, "there is no conversation of this name");
     }
     boolean fails = expected.path("error").asString("").equals("other");
     try {

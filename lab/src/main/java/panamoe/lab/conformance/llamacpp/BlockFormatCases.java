@@ -10,21 +10,21 @@ import panamoe.lab.conformance.replay.Replay;
 import panamoe.tensor.DType;
 
 /**
- * Blocks of ggml's quantised types, which are decoded to ggml's bits; and rows that are rounded to
- * such blocks with no more error than ggml's.
+ * ggml's quantized block formats: decoding gives ggml's bits, and quantization has no larger error
+ * than ggml's.
  */
 public final class BlockFormatCases {
-  /** Of the mean over the rows of our error as a part of ggml's. */
+  /** Limit of the mean over rows of our error / ggml's error. */
   private static final double MOST_ERROR = 1.01;
 
   private BlockFormatCases() {}
 
-  /** Decodes blocks that ggml quantised, and random ones. */
+  /** Decodes blocks that ggml quantized, and random blocks. */
   public static void decoded(Replay replay) {
     StoredType type = StoredType.valueOf(replay.golden().setting("type").asString());
     decoded(replay, type, "blocks", "y");
     decoded(replay, type, "random_blocks", "random_y");
-    if (replay.golden().has("x")) { // small sets are recorded without
+    if (replay.golden().has("x")) { // some cases have no original values
       type.blocks().ifPresent(dtype -> rounded(replay, type, dtype));
     }
   }

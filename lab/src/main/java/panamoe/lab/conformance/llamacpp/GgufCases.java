@@ -10,14 +10,15 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * Whole models in GGUF, whose files lie beside the case. What llama.cpp computed from weights
- * decoded to float32 is compared: with quantised weights it quantises activations too. Experts that
- * are kept in their blocks are compared with the same, less closely where activations are rounded.
+ * Whole GGUF models, next to the case. The recorded logits are llama.cpp's with weights decoded to
+ * float32, because with quantized weights it also quantizes activations. Our runs with experts in
+ * their blocks are compared with the same logits, with a larger tolerance if activations are
+ * rounded.
  */
 public final class GgufCases {
   /**
-   * Activations in int8 move the difference of two router logits by 0.05 in rms and, rarely, by
-   * more than this: where the best expert that was left out is closer, it may be chosen.
+   * Int8 activations change the gap between two router logits by 0.05 rms, rarely by more than
+   * this. With a smaller gap another expert may be chosen.
    */
   private static final double FLIPS = 0.1;
 
@@ -26,7 +27,7 @@ public final class GgufCases {
 
   private GgufCases() {}
 
-  /** The logits of a prompt, and of a text that is written greedily after it. */
+  /** Logits of a prompt, and of its greedy continuation. */
   public static void model(Replay replay) {
     ModelFolder folder = folder(replay.golden());
     try (ModelReplay model = new ModelReplay(replay, folder)) {
@@ -40,9 +41,9 @@ public final class GgufCases {
   }
 
   /**
-   * Matrices in blocks: beside activations as they are as close as decoded ones; beside rounded
-   * activations at most twice as far as llama.cpp's, which rounds them too, in the rows whose
-   * experts rounding cannot change.
+   * Quantized matrices. With float activations they match like decoded ones. With int8 activations
+   * the error is at most twice that of llama.cpp, which rounds too, in rows whose experts rounding
+   * cannot change.
    */
   private static void stored(Replay replay, ModelFolder folder, WeightTypes types) {
     long[] prompt = replay.golden().longs(PROMPT);
@@ -55,7 +56,7 @@ public final class GgufCases {
   }
 
   /**
-   * @param leftOut by row whether it is not compared
+   * @param leftOut rows that are not compared
    */
   private static void compareRounded(Replay replay, float[] logits, boolean[] leftOut) {
     GoldenFile golden = replay.golden();
@@ -81,7 +82,7 @@ public final class GgufCases {
         LOGITS + " of stored blocks differ by " + largest + ", rms " + found);
   }
 
-  /** Which rows have a gap between chosen experts and others that rounding may close. */
+  /** Rows whose gap between chosen and other experts is within rounding. */
   private static boolean[] leftOut(Replay replay, int rows) {
     boolean[] leftOut = new boolean[rows];
     int layers = replay.golden().setting("spec").path("L").asInt();
@@ -99,7 +100,10 @@ public final class GgufCases {
     return leftOut;
   }
 
-  /** How far the router's logit of the last chosen expert is above the next; no router: far. */
+  /**
+   * Gap between the router logits of the last chosen expert and the next one; infinite without a
+   * router.
+   */
   private static double gap(GoldenFile golden, int layer, int row) {
     String name = "router_logits." + layer;
     if (!golden.has(name)) {
@@ -113,7 +117,7 @@ public final class GgufCases {
     return last == 0 ? Double.POSITIVE_INFINITY : (double) logits[last] - logits[last - 1];
   }
 
-  /** The prompts of chats, of which only the last row was recorded. */
+  /** Chat prompts with recorded logits of the last token only. */
   public static void texts(Replay replay) {
     GoldenFile golden = replay.golden();
     try (ModelReplay model = new ModelReplay(replay, folder(golden))) {
@@ -127,7 +131,7 @@ public final class GgufCases {
     }
   }
 
-  /** Of the model whose first file the case names. */
+  /** The model whose first file the case names. */
   private static ModelFolder folder(GoldenFile golden) {
     Path first = Path.of(golden.setting("files").path(0).asString());
     return ModelFolder.open(golden.path().toAbsolutePath().resolveSibling(first.getFileName()));

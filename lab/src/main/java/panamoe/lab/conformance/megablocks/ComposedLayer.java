@@ -25,9 +25,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A MoE layer put together of its parts, for the two rules that no configuration says: weights that
- * are normalised otherwise than by their sum, and experts that are gated by another activation than
- * SiLU.
+ * An MoE layer composed of its operators, for two rules that no configuration has: weights
+ * normalised other than by their sum, and experts gated by another activation than SiLU.
  */
 final class ComposedLayer implements MegaBlocksCases.Layer {
   private final Replay replay;
@@ -45,8 +44,8 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
   /**
    * Declares {@code gate}, {@code experts} and, where the config has one, {@code shared}.
    *
-   * @param gated whether {@code activation(gate x) * up x} enters the last matrix
-   * @param gamma of the RMSNorm of a token's weights [K], or null for the weights as they are
+   * @param gated true if {@code activation(gate x) * up x} enters the last matrix
+   * @param gamma of an RMSNorm over a token's weights [K]; null for unchanged weights
    */
   ComposedLayer(
       Replay replay, Declarations at, int hidden, MoeConfig config, boolean gated, Tensor gamma) {
@@ -88,7 +87,7 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
     };
   }
 
-  /** The observer sees the routes before dropping, as the peer records them. */
+  /** The observer gets the routes before drops, like the peer's record. */
   @Override
   public Tensor forward(Pass pass, Tensor x, Tensor skip) {
     Tensor logits = router.forwardFloat32(pass, x);
@@ -110,7 +109,7 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
         (float) gate.loss().z());
   }
 
-  /** The routes of {@code dropped}, with the weights that they had before the others went. */
+  /** The kept routes of {@code dropped}, with the weights from before the drops. */
   private static Routes kept(Routes asked, Routes dropped) {
     return new Routes(
         asked.scores(),
@@ -148,8 +147,8 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
   }
 
   /**
-   * {@code a * b} element by element, as a combine of one-element tokens: the single route of each
-   * has the one factor as its weight and the other as its row.
+   * Elementwise {@code a * b}, computed as a combine of one-element tokens: each has one route,
+   * with a factor as its weight and the other as its row.
    */
   private Tensor product(Pass pass, Tensor a, Tensor b) {
     long count = a.count();

@@ -24,11 +24,12 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * MegaBlocks' MoE with capacity and its dropless MoE, plain and gated experts, with and without a
- * shared expert: a {@link MoeLayer}, or a {@link ComposedLayer} for what no configuration says.
+ * MegaBlocks' MoE with capacity and its dropless MoE, with plain and gated experts, with and
+ * without a shared expert. Uses a {@link MoeLayer}, or a {@link ComposedLayer} for rules that no
+ * configuration has.
  */
 public final class MegaBlocksCases {
-  /** Factors that the recorded losses already hold. */
+  /** Loss factors that the recorded losses include. */
   private static final float AUXILIARY = 0.1f;
 
   private static final float Z = 1e-3f;
@@ -86,7 +87,7 @@ public final class MegaBlocksCases {
         .withLoss(new GateConfig.Loss(true, AUXILIARY, Z));
   }
 
-  /** The peer truncates its capacity, ours is rounded up: here it is a number. */
+  /** A fixed capacity, because the peer rounds it down and ours up. */
   private GateConfig.Capacity capacity() {
     double factor = golden.hyper("cf").asDouble();
     if (golden.hyper("kind").asString().equals("dmoe") || factor == 0) {
@@ -97,12 +98,12 @@ public final class MegaBlocksCases {
     return Gates.first(capacity, QueueOrder.TOKEN_MAJOR);
   }
 
-  /** Whether weights are divided by their 2-norm; 1 is their sum, null nothing. */
+  /** True if weights are divided by their 2-norm; 1 means their sum, null nothing. */
   private boolean isEuclidean() {
     return golden.hyper("norm").asDouble() == 2;
   }
 
-  /** Whether the experts are gated by another activation than SiLU. */
+  /** True if the experts are gated by another activation than SiLU. */
   private boolean isOtherwiseGated() {
     return gated && !config.activation().equals(Activation.SWIGLU);
   }
@@ -142,7 +143,7 @@ public final class MegaBlocksCases {
     return (pass, input, skip) -> layer.forward(pass, input, skip, null);
   }
 
-  /** The dropless layer stores [E * F, H] throughout, the other [E, H, F] and [E, F, H]. */
+  /** The dropless layer stores all matrices as [E * F, H], the other as [E, H, F] and [E, F, H]. */
   private WeightMap weights() {
     int experts = config.experts();
     int inner = config.inner();
@@ -180,9 +181,7 @@ public final class MegaBlocksCases {
         .scaled("shared.down.bias", sharedScale, "shared_expert.down_proj.bias");
   }
 
-  /**
-   * Routes before dropping. The peer normalises over the chosen experts, then drops, as ours does.
-   */
+  /** Compares routes before drops. Both normalise over the chosen experts, then drop. */
   private void compareRouter(RouteTable table) {
     replay.close("router_scores", table.scores());
     replay.exact("top_experts", table.routes().choice());
@@ -203,9 +202,7 @@ public final class MegaBlocksCases {
     replay.close("router_zloss", Z * table.losses().z());
   }
 
-  /**
-   * The bias of the experts together, added to every token, as a linear layer that nothing enters.
-   */
+  /** The experts' common bias, added to every token: a linear layer with zero input. */
   private Tensor biasRows(Pass pass) {
     if (!golden.has("w.experts.bias")) {
       return null;

@@ -3,22 +3,22 @@ package panamoe.lab.conformance.replay;
 import java.util.Arrays;
 
 /**
- * An array with its axes in another order, as NumPy's {@code reshape(shape).transpose(order)}:
- * peers store their weights and activations in many layouts.
+ * A permutation of an array's axes, like NumPy's {@code reshape(shape).transpose(order)}. Peers
+ * store weights and activations in many layouts.
  *
- * @param shape before; null: every element stays in its place
- * @param order for each axis afterwards the axis before
+ * @param shape before; null for the identity
+ * @param order for each new axis, the old axis
  */
 public record Axes(int[] shape, int[] order) {
-  /** Every element stays in its place. */
+  /** The identity. */
   public static final Axes SAME = new Axes(null, null);
 
-  /** The shape before; {@link #as} says the order. */
+  /** The old shape; {@link #as} sets the order. */
   public static Axes of(int... shape) {
     return new Axes(shape, null);
   }
 
-  /** For each axis afterwards the axis before. */
+  /** Sets, for each new axis, the old axis. */
   public Axes as(int... newOrder) {
     return new Axes(shape, newOrder);
   }
@@ -32,7 +32,7 @@ public record Axes(int[] shape, int[] order) {
     return Layouts.floats(from.length, i -> values[from[i]]);
   }
 
-  /** Ordered elements back in their places. */
+  /** Inverse of {@link #ordered}. */
   public float[] restored(float[] ordered) {
     if (shape == null) {
       return ordered.clone();
@@ -45,7 +45,7 @@ public record Axes(int[] shape, int[] order) {
     return result;
   }
 
-  /** Where each element of the new order was. */
+  /** The old index of each new element. */
   private int[] places(int count) {
     if (Arrays.stream(shape).asLongStream().reduce(1, (a, b) -> a * b) != count) {
       throw new IllegalArgumentException(

@@ -19,7 +19,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A layer of the runtime with a peer's recorded weights in it.
+ * A layer of the runtime with a peer's recorded weights.
  *
  * @param <L> the layer: {@link MoeLayer}, or another that declares its parameters
  */
@@ -58,7 +58,7 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
     return of(replay, Ranks.alone(), config, weights);
   }
 
-  /** What one of several ranks holds of it. */
+  /** One rank's part of the layer. */
   public static BlockReplay<MoeLayer> of(
       Replay replay, Ranks ranks, MoeConfig config, WeightMap weights) {
     int hidden = replay.golden().size("x", -1);
@@ -78,11 +78,11 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
   @Override
   public void observe(int index, Routes decided) {
     routes = RouteTable.of(decided);
-    // Recorded after the gate and before dispatch: it runs when the gradient is whole.
+    // On the tape after the gate and before dispatch: it runs when the gradient is complete.
     replay.pass().tape().record(() -> weightGradient = replay.gradientOf(decided.weight()));
   }
 
-  /** What the layer's gate decided last. */
+  /** The last routes of the layer's gate. */
   public RouteTable routes() {
     return routes;
   }
@@ -92,13 +92,13 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
     return weightGradient;
   }
 
-  /** The router's logits [S, E], of which the layer keeps the scores alone. */
+  /** The router's logits [S, E]; the layer itself keeps only the scores. */
   public Tensor logits(Tensor x) {
     return LinearOp.forward(
         inference(), x, value("gate.weight"), value("gate.bias"), Activation.IDENTITY);
   }
 
-  /** What a gate with other rules decides by the same router. */
+  /** The routes of a gate with other rules and the same router. */
   public RouteTable decide(GateConfig gate, Tensor x) {
     Tensor logits = logits(x);
     return RouteTable.of(
@@ -114,7 +114,7 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
     return Pass.inference(replay.backend(), replay.scope());
   }
 
-  /** The values of a parameter, or null where the layer has none of this name. */
+  /** The values of a parameter; null if the layer has no parameter of this name. */
   private Tensor value(String name) {
     return store.parameters().stream()
         .filter(each -> nameOf(each).equals(name))

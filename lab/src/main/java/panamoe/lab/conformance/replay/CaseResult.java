@@ -6,15 +6,15 @@ import java.util.Map;
 import panamoe.io.Words;
 
 /**
- * What became of one recorded case.
+ * The result of one recorded case.
  *
- * @param name the file under the folder that was given, without its extension
- * @param largestError largest absolute error over all numbers compared
- * @param largestErrorIn the tensor it was found in, empty when only integers were compared, {@code
- *     text} when only texts were
- * @param failures one sentence for each tensor that does not agree
- * @param notes what was compared in another form than it was recorded in
- * @param skipped why the case was not replayed; empty when it was
+ * @param name path of the file relative to the folder, without its extension
+ * @param largestError largest absolute error over all compared numbers
+ * @param largestErrorIn its tensor; empty if only integers were compared, {@code text} if only
+ *     texts
+ * @param failures one sentence per tensor that does not match
+ * @param notes on comparisons in another form than recorded
+ * @param skipped why the case was not replayed; empty if it was
  */
 public record CaseResult(
     String name,
@@ -34,7 +34,7 @@ public record CaseResult(
     return new CaseResult(name, 0, TEXT, List.of(), notes, "");
   }
 
-  /** A case that no configuration of ours describes. */
+  /** A case that no configuration can express. */
   public static CaseResult skipped(String name, String reason) {
     return new CaseResult(name, 0, "", List.of(), List.of(), reason);
   }
@@ -44,9 +44,9 @@ public record CaseResult(
   }
 
   /**
-   * The case as it is written as JSON.
+   * The JSON of the case.
    *
-   * @param device that computed it
+   * @param device name of the backend
    */
   public Map<String, Object> json(String device) {
     Map<String, Object> line = new LinkedHashMap<>();

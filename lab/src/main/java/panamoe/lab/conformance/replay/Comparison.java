@@ -14,7 +14,7 @@ public class Comparison {
   private static final double RELATIVE = 1e-4;
 
   /**
-   * The bound in words; it is ten times what the recorded peers differ by from their own float64
+   * The tolerance in words: ten times the difference of the recorded peers from their own float64
    * runs.
    */
   public static final String TOLERANCE = "1e-04 |x| + 1e-05 max(1, max |x|)";
@@ -25,7 +25,7 @@ public class Comparison {
   private String largestErrorIn = "";
   private boolean compared;
 
-  /** Floats; NaN agrees with NaN, an infinity with itself. */
+  /** Compares floats; NaN matches NaN, an infinity matches itself. */
   public void close(String name, float[] expected, float[] actual) {
     compared = true;
     if (expected.length != actual.length) {
@@ -89,9 +89,9 @@ public class Comparison {
   }
 
   /**
-   * A statement that must hold and is no comparison of recorded numbers.
+   * Checks a condition other than a comparison of recorded numbers.
    *
-   * @param pattern of what is said otherwise, by {@link Words#of}
+   * @param pattern of the failure message, for {@link Words#of}
    */
   public void require(boolean holds, String pattern, Object... values) {
     compared = true;
@@ -100,12 +100,12 @@ public class Comparison {
     }
   }
 
-  /** Tells, by {@link Words#of}, what was compared in another form than it was recorded in. */
+  /** Adds a note, by {@link Words#of}, on a comparison in another form than recorded. */
   public void note(String pattern, Object... values) {
     notes.add(Words.of(pattern, values));
   }
 
-  /** Takes over what another comparison found, its tensors named after {@code prefix}. */
+  /** Adds another comparison's results; {@code prefix} precedes its tensor names. */
   public void include(String prefix, Comparison other) {
     compared |= other.compared;
     other.failures.forEach(failure -> failures.add(prefix + failure));
@@ -117,7 +117,7 @@ public class Comparison {
     }
   }
 
-  /** A case that compared nothing did not pass. */
+  /** The result; a case that compared nothing fails. */
   public CaseResult result(String name) {
     if (!compared) {
       return CaseResult.failed(name, "nothing was compared");

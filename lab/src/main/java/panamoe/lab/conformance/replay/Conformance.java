@@ -25,7 +25,7 @@ public final class Conformance {
 
   /**
    * @param folder names of cases are relative to it
-   * @param kinds how a case is replayed; empty if nothing knows
+   * @param kinds replay of a case; empty if its kind is unknown
    */
   public Conformance(
       Path folder, Backend backend, Function<GoldenFile, Optional<Consumer<Replay>>> kinds) {
@@ -35,8 +35,8 @@ public final class Conformance {
   }
 
   /**
-   * The cases under a folder, in the order of their names. The weights of a checkpoint are no case:
-   * of a folder with a {@code config.json} only {@code golden*} files count.
+   * The cases under a folder, sorted by name. In a folder with a {@code config.json} only {@code
+   * golden*} files are cases; the others are weights.
    */
   public static List<Path> cases(Path folder) throws IOException {
     if (!Files.exists(folder)) {
@@ -51,7 +51,7 @@ public final class Conformance {
         file -> file.getFileName().toString().startsWith("golden") || !GoldenFile.isOfModel(file));
   }
 
-  /** The wanted files under a folder whose names end so, in the order of their names. */
+  /** The wanted files under a folder with this suffix, sorted by name. */
   public static List<Path> files(Path folder, String suffix, Predicate<Path> wanted)
       throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
@@ -63,7 +63,7 @@ public final class Conformance {
     }
   }
 
-  /** Replays one file; whatever goes wrong in it is the failure of this case alone. */
+  /** Replays one file. Any exception becomes the failure of this case. */
   public CaseResult replay(Path file) {
     String relative = folder.relativize(file).toString();
     String name = relative.substring(0, relative.length() - SUFFIX.length());
@@ -78,10 +78,10 @@ public final class Conformance {
           replay.require(false, tensor + " is recorded and not compared");
         }
         return replay.result(name);
-      } catch (NotDescribed e) {
+      } catch (UnsupportedRule e) {
         return CaseResult.skipped(name, e.getMessage());
       } catch (RuntimeException e) {
-        // What ranks as threads tell is the exception of one of them.
+        // Ranks as threads wrap the exception of one rank.
         Throwable told =
             e instanceof CommunicationException && e.getCause() != null ? e.getCause() : e;
         return CaseResult.failed(name, isWorded(told) ? told.getMessage() : golden.misfit());
@@ -91,10 +91,7 @@ public final class Conformance {
     }
   }
 
-  /**
-   * Whether what failed was meant for a reader, and is not what a wrong index or size brought
-   * about.
-   */
+  /** True if the message is written for a user, and is not from a wrong index or size. */
   private static boolean isWorded(Throwable failure) {
     for (Throwable each = failure; each != null; each = each.getCause()) {
       boolean worded =

@@ -6,20 +6,19 @@ import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.config.GateConfig;
 
-/** Gates that several peers have. */
+/** Gate configurations that several peers share. */
 public final class Gates {
   private Gates() {}
 
-  /** Every token to its k best of softmax scores, nothing dropped. */
+  /** Dropless top-k of softmax scores. */
   public static GateConfig softmax(int topK, Normalization normalization) {
     return dropless(topK, false, Score.SOFTMAX, GateConfig.RouteWeight.of(normalization));
   }
 
   /**
-   * Every token to its k best, nothing dropped; factors of 0 in the objective, and the auxiliary
-   * loss counts all choices.
+   * Dropless top-k with loss factors of 0; the auxiliary loss counts all choices.
    *
-   * @param bias whether the router has one
+   * @param bias true if the router has a bias
    */
   public static GateConfig dropless(
       int topK, boolean bias, Score score, GateConfig.RouteWeight weight) {
@@ -34,8 +33,8 @@ public final class Gates {
   }
 
   /**
-   * A capacity given as a number: an expert keeps the first {@code routes} of its queue. They are
-   * the minimum, since the factors round to 0.
+   * A fixed capacity: an expert keeps the first {@code routes} of its queue. The minimum capacity
+   * applies because the factors round to 0.
    */
   public static GateConfig.Capacity first(long routes, QueueOrder order) {
     return new GateConfig.Capacity(

@@ -16,7 +16,7 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** One recorded case: tensors, and in the metadata the kind of the case and its settings. */
+/** One recorded case: tensors, and metadata with the kind and the settings of the case. */
 public final class GoldenFile implements AutoCloseable {
   private static final JsonMapper JSON = JsonMapper.shared();
   private static final int REMEMBERED = 3;
@@ -26,12 +26,12 @@ public final class GoldenFile implements AutoCloseable {
   private final String prefix;
   private final String kind;
   private final JsonNode settings;
-  private final Deque<String> read; // what was read last, at the end
+  private final Deque<String> read; // the last reads, latest at the end
   private final Set<String> tensorsRead;
 
   /**
-   * @throws CheckpointException if this is not a safetensors file, or its metadata do not name a
-   *     kind of case
+   * @throws CheckpointException if this is not a safetensors file, or its metadata has no kind of
+   *     case
    */
   public GoldenFile(Path path) {
     this(path, "", new ConcurrentLinkedDeque<>(), ConcurrentHashMap.newKeySet());
@@ -46,7 +46,7 @@ public final class GoldenFile implements AutoCloseable {
       this.kind = reader.metadata().get("op");
       if (kind == null) {
         throw new CheckpointException(
-            path + ": no 'op' in the metadata, so this is no recorded case");
+            path + ": no 'op' in the metadata, so this is not a recorded case");
       }
       this.settings = JSON.readTree(reader.metadata().getOrDefault("golden", "{}"));
     } catch (JacksonException e) {
@@ -58,21 +58,18 @@ public final class GoldenFile implements AutoCloseable {
     }
   }
 
-  /**
-   * A case in this case: where there is a tensor {@code prefix + name}, that is the one called
-   * {@code name}.
-   */
+  /** A view of the tensors whose names start with {@code prefix}, without the prefix. */
   public GoldenFile part(String prefix) {
     return new GoldenFile(path(), prefix, read, tensorsRead);
   }
 
-  /** Tells of a file that is readable, but whose tensors and settings are not of one case. */
+  /** The message for a readable file whose tensors and settings contradict each other. */
   public String misfit() {
     String last = read.isEmpty() ? "" : "; read last: " + String.join(", ", read);
     return path() + ": its tensors and settings do not fit together" + last;
   }
 
-  /** Recorded weights and gradients that nobody read: without them a case is not compared whole. */
+  /** Recorded weights and gradients that the replay did not read: the comparison is incomplete. */
   public List<String> unread() {
     return reader.tensors().stream()
         .map(StoredTensor::name)
@@ -93,7 +90,7 @@ public final class GoldenFile implements AutoCloseable {
     return required(settings, "golden", "", name);
   }
 
-  /** Whether the case is of the model in whose folder it lies. */
+  /** True if the case belongs to the model of its folder. */
   public boolean isOfModel() {
     return isOfModel(path());
   }
@@ -102,12 +99,12 @@ public final class GoldenFile implements AutoCloseable {
     return Files.exists(file.resolveSibling("config.json"));
   }
 
-  /** Whether the case has a setting. */
+  /** True if the case has this setting. */
   public boolean states(String name) {
     return settings.has(name);
   }
 
-  /** A setting that not all cases of a kind have; a missing node without it. */
+  /** An optional setting; a missing node if absent. */
   public JsonNode optionalSetting(String name) {
     return settings.path(name);
   }
@@ -127,7 +124,7 @@ public final class GoldenFile implements AutoCloseable {
     return value;
   }
 
-  /** A hyper-parameter that not all cases of a kind have; a missing node without it. */
+  /** An optional hyper-parameter; a missing node if absent. */
   public JsonNode optionalHyper(String name) {
     return settings.path("hyper").path(name);
   }
@@ -155,7 +152,7 @@ public final class GoldenFile implements AutoCloseable {
     return reader.floats(remembered(tensor));
   }
 
-  /** Several tensors one after the other. */
+  /** Several tensors, concatenated. */
   public float[] stacked(List<String> tensors) {
     return Layouts.concatenated(tensors.stream().map(this::floats).toArray(float[][]::new));
   }
@@ -177,7 +174,7 @@ public final class GoldenFile implements AutoCloseable {
     return reader.longs(remembered(tensor));
   }
 
-  /** Whether each number is not 0; null where the case has no such tensor. */
+  /** Flags of nonzero numbers; null if the case has no such tensor. */
   public boolean[] flags(String tensor) {
     if (!has(tensor)) {
       return null;

@@ -4,11 +4,11 @@ import java.util.Arrays;
 import java.util.function.IntToDoubleFunction;
 import panamoe.backend.Activation;
 
-/** The same numbers in another order: peers store their weights in many layouts. */
+/** Conversions between the layouts of peers. */
 public final class Layouts {
   private Layouts() {}
 
-  /** As many numbers, each rounded to FLOAT32. */
+  /** {@code count} numbers, rounded to FLOAT32. */
   public static float[] floats(int count, IntToDoubleFunction number) {
     float[] floats = new float[count];
     for (int i = 0; i < count; i++) {
@@ -24,7 +24,7 @@ public final class Layouts {
     return result;
   }
 
-  /** One after the other. */
+  /** Concatenates the parts. */
   public static float[] concatenated(float[]... parts) {
     int count = 0;
     for (float[] part : parts) {
@@ -43,13 +43,13 @@ public final class Layouts {
     return floats(values.length, i -> values[i] * factor);
   }
 
-  /** A table [S, N] with zeros in the rows that are not used. */
+  /** A table [S, N] with unused rows set to 0. */
   public static float[] cleared(float[] table, boolean[] used) {
     int width = table.length / used.length;
     return floats(table.length, i -> used[i / width] ? table[i] : 0);
   }
 
-  /** The activation that PyTorch, and others with it, call so. */
+  /** The activation of this PyTorch name. */
   public static Activation activation(String name) {
     return switch (name) {
       case "relu" -> Activation.RELU;

@@ -14,22 +14,22 @@ import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * A whole model that is replayed: opened as every command opens it, it computes in float32, with
- * the cache that texts are written with.
+ * A replayed whole model. It is opened like in every command, and computes in float32 with the
+ * cache of generation.
  */
 public final class ModelReplay implements AutoCloseable {
   /**
-   * A text that was written greedily.
+   * A greedy completion.
    *
-   * @param text with what it was written after
-   * @param logits [N, V], by which each of the N tokens written was chosen
+   * @param text prompt and completion
+   * @param logits [N, V] before each of the N generated tokens
    */
   public record Written(long[] text, float[] logits) {}
 
   private final Backend backend;
   private final LanguageModel model;
 
-  /** With decoded weights, of which the loader must not warn. */
+  /** With decoded weights, for which the loader must not warn. */
   public ModelReplay(Replay replay, ModelFolder folder) {
     this.backend = replay.backend();
     List<String> warnings = new ArrayList<>();
@@ -43,15 +43,15 @@ public final class ModelReplay implements AutoCloseable {
     this.model = folder.load(backend, InferenceSettings.of(types), new ArrayList<>());
   }
 
-  /** The logits after each token of a text [T, V]. */
+  /** Logits [T, V] after each token of {@code text}. */
   public float[] logits(long[] text) {
     return logits(null, text);
   }
 
   /**
-   * The logits of a text that answers another one.
+   * Logits of {@code text} in an encoder-decoder model.
    *
-   * @param source what the encoder reads; null without an encoder
+   * @param source input of the encoder; null without an encoder
    */
   public float[] logits(long[] source, long[] text) {
     int vocabulary = model.config().vocabulary();
@@ -76,7 +76,7 @@ public final class ModelReplay implements AutoCloseable {
     return all;
   }
 
-  /** The encoder's last hidden states [S, M] of a text. */
+  /** The encoder's last hidden states [S, M]. */
   public float[] encoded(long[] source) {
     try (ModelRunner runner = runner(1)) {
       return runner.encode(ints(source));
@@ -84,8 +84,8 @@ public final class ModelReplay implements AutoCloseable {
   }
 
   /**
-   * Writes {@code count} tokens behind a text of the encoder, each with the largest logit, and
-   * computes all that is written again for each: so the recorded capacity was counted.
+   * Generates {@code count} greedy tokens without a cache: each step computes all tokens again,
+   * because the recorded capacity counts them.
    *
    * @param start the decoder's first token
    */
@@ -107,7 +107,7 @@ public final class ModelReplay implements AutoCloseable {
     return Arrays.stream(tokens).mapToInt(Math::toIntExact).toArray();
   }
 
-  /** Writes {@code count} tokens after a prompt, each with the largest logit. */
+  /** Generates {@code count} greedy tokens after a prompt. */
   public Written greedy(long[] prompt, int count) {
     int vocabulary = model.config().vocabulary();
     long[] text = Arrays.copyOf(prompt, prompt.length + count);
@@ -137,7 +137,7 @@ public final class ModelReplay implements AutoCloseable {
     return new ModelRunner(backend, model, one);
   }
 
-  /** The token with the largest logit, the first of equals. */
+  /** The index of the largest logit, the first of equal ones. */
   public static int largest(float[] row) {
     int best = 0;
     for (int i = 1; i < row.length; i++) {

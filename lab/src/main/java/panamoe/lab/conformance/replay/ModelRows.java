@@ -12,12 +12,12 @@ import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
-/** A matrix of a model on the host, whose memory is there when it is read. */
+/** A model's matrix, copied to the host when it is read. */
 public record ModelRows(
     Parameter parameter, int matrix, DType dtype, Function<Parameter, Tensor> part)
     implements RowSource {
   /**
-   * Those of a whole model, by their names in a checkpoint.
+   * All matrices of a model, by checkpoint name.
    *
    * @param dtypes of the parts
    * @param part a parameter's values, or its gradient

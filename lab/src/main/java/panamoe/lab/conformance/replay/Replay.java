@@ -19,7 +19,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One case under way: the comparison so far, with the recorded file, and a training pass on the
+ * One case during its replay: the comparison so far, the recorded file, and a training pass on the
  * backend under test.
  */
 public final class Replay extends Comparison implements AutoCloseable {
@@ -54,12 +54,12 @@ public final class Replay extends Comparison implements AutoCloseable {
     return scope;
   }
 
-  /** Everything random is recorded, so that the pass's own seed decides nothing. */
+  /** The pass; its seed does not matter because all random numbers are recorded. */
   public Pass pass() {
     return pass;
   }
 
-  /** Begins anew: another tape, the same parameters. */
+  /** Starts a new pass with an empty tape and the same parameters. */
   public Pass freshPass() {
     tape = new Tape(backend);
     gradients.forEach(tape::watch);
@@ -67,7 +67,7 @@ public final class Replay extends Comparison implements AutoCloseable {
     return pass;
   }
 
-  /** A recorded tensor as it is, FLOAT32. */
+  /** A recorded FLOAT32 tensor. */
   public Tensor input(String name) {
     Tensor input = tensor(golden.floats(name), golden.shape(name));
     read.put(name, input);
@@ -98,7 +98,7 @@ public final class Replay extends Comparison implements AutoCloseable {
         .set(Arrays.stream(values).mapToInt(Math::toIntExact).toArray());
   }
 
-  /** Which tokens are used, as a gate takes it: UINT8; null for all. */
+  /** The UINT8 mask of used tokens for a gate; null for all. */
   public Tensor mask(boolean[] used) {
     if (used == null) {
       return null;
@@ -110,21 +110,21 @@ public final class Replay extends Comparison implements AutoCloseable {
     return scope.allocate(DType.UINT8, used.length).copyFrom(MemorySegment.ofArray(bytes));
   }
 
-  /** What a gate decides by logits alone in this pass; its losses have factors of 0. */
+  /** A gate's routes from logits in this pass, with loss factors of 0. */
   public Routes route(GateSettings gate, Tensor logits) {
     return route(gate, GateKernels.Inputs.of(logits), 0);
   }
 
   /**
-   * What a gate decides in this pass.
+   * A gate's routes in this pass.
    *
-   * @param auxiliary the factor of its auxiliary loss
+   * @param auxiliary factor of its auxiliary loss
    */
   public Routes route(GateSettings gate, GateKernels.Inputs inputs, double auxiliary) {
     return GateOp.forward(pass, gate, inputs, (float) auxiliary, 0);
   }
 
-  /** A recorded weight as it is; its gradient is {@link #gradientOf}. */
+  /** A recorded weight; {@link #gradientOf} returns its gradient. */
   public Tensor parameter(String name) {
     Tensor parameter = parameter(golden.floats(name), golden.shape(name));
     read.put(name, parameter);
@@ -139,7 +139,9 @@ public final class Replay extends Comparison implements AutoCloseable {
     return parameter;
   }
 
-  /** What the recorded gradients are of, auxiliary losses aside: {@code sum(out * upstream)}. */
+  /**
+   * The objective of the recorded gradients without auxiliary losses: {@code sum(out * upstream)}.
+   */
   public double objective(float[] out) {
     float[] upstream = golden.floats("upstream");
     double sum = 0;
@@ -149,7 +151,7 @@ public final class Replay extends Comparison implements AutoCloseable {
     return sum;
   }
 
-  /** Runs the backward of {@code sum(output * upstream)} on top of what else is on the tape. */
+  /** Runs the backward of {@code sum(output * upstream)} and of everything else on the tape. */
   public void backward(Tensor output, float[] upstream) {
     tape.addGradient(output, tensor(upstream, output.shape()));
     tape.backward();
@@ -160,9 +162,7 @@ public final class Replay extends Comparison implements AutoCloseable {
     tape.backward();
   }
 
-  /**
-   * The gradient of a parameter or an input after the backward; zeros when nothing depended on it.
-   */
+  /** The gradient of a parameter or an input after the backward; zeros if nothing depends on it. */
   public float[] gradientOf(Tensor tensor) {
     Gradient sums = gradients.get(tensor);
     Tensor gradient = sums == null ? tape.gradient(tensor) : sums.sums();
@@ -171,7 +171,7 @@ public final class Replay extends Comparison implements AutoCloseable {
 
   /**
    * Compares an output, runs its backward, and compares the gradients {@code grad.NAME} of all
-   * tensors that were read by their names.
+   * tensors that were read.
    */
   public void compare(Tensor out) {
     close("out", out.toFloats());
@@ -179,7 +179,7 @@ public final class Replay extends Comparison implements AutoCloseable {
     read.forEach((name, tensor) -> close("grad." + name, gradientOf(tensor)));
   }
 
-  /** Lets {@link #close} compare with these values in the place of the recorded ones. */
+  /** Replaces a recorded tensor for {@link #close}. */
   public void expect(String name, float[] values) {
     expected.put(name, values);
   }
@@ -190,7 +190,7 @@ public final class Replay extends Comparison implements AutoCloseable {
     close(name, expected.getOrDefault(name, recorded), actual);
   }
 
-  /** As {@link #close(String, float[])}, of a tensor that not all cases of a kind have. */
+  /** Like {@link #close(String, float[])}, if the case has the tensor. */
   public void closeIfRecorded(String name, float[] actual) {
     if (golden.has(name)) {
       close(name, actual);

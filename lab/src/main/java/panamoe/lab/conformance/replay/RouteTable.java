@@ -38,7 +38,7 @@ public record RouteTable(
         new Losses(routes.losses().getFloat(0), routes.losses().getFloat(1)));
   }
 
-  /** Which expert keeps each token's first choice [S, E]: 1 there, 0 elsewhere. */
+  /** One-hot of the expert that keeps each token's first choice [S, E]. */
   public long[] firstKept() {
     long[] mask = new long[tokens * experts];
     for (int s = 0; s < tokens; s++) {
@@ -57,7 +57,7 @@ public record RouteTable(
     return kept;
   }
 
-  /** The largest number of routes that one expert was asked for. */
+  /** The largest number of routes that chose one expert. */
   public long largestCount() {
     return Arrays.stream(counts).max().orElse(0);
   }
@@ -88,7 +88,7 @@ public record RouteTable(
                 : byExpert[route / topK * experts + (int) routes.expert[route]]);
   }
 
-  /** The same routes with each token's in the order of experts, dropped ones first. */
+  /** The routes with those of each token sorted by expert, dropped ones first. */
   public RouteTable byExpert() {
     long[] sortedExpert = routes.expert.clone();
     long[] sortedPosition = routes.position.clone();
@@ -106,7 +106,7 @@ public record RouteTable(
     return withRoutes(sortedExpert, sortedPosition, sortedWeight);
   }
 
-  /** The same decision with other routes [S, K]. */
+  /** A copy with other routes [S, K]. */
   public RouteTable withRoutes(long[] toExpert, long[] atPosition, float[] ofWeight) {
     Columns columns = new Columns(routes.choice, toExpert, atPosition, ofWeight);
     return new RouteTable(tokens, topK, experts, scores, columns, counts, offsets, losses);

@@ -4,18 +4,18 @@ import java.util.Comparator;
 import java.util.stream.IntStream;
 
 /**
- * The order in which tokens enter a gate: their own, or, for batch-prioritised routing, that of
- * their best score. What comes out is put back.
+ * The order in which tokens enter a gate: the given one or, for batch-prioritised routing, by best
+ * score; and the way back.
  *
- * @param order for each place the token that stands there
+ * @param order token at each position
  */
 public record TokenOrder(int[] order) {
-  /** As they come. */
+  /** The given order. */
   public static TokenOrder given(int tokens) {
     return new TokenOrder(IntStream.range(0, tokens).toArray());
   }
 
-  /** The highest score first, equal ones as they come. */
+  /** By best score, highest first; stable. */
   public static TokenOrder byBest(RouteTable table) {
     return new TokenOrder(
         IntStream.range(0, table.tokens())
@@ -38,7 +38,7 @@ public record TokenOrder(int[] order) {
     return moved(table, new float[table.length], table.length, true);
   }
 
-  /** Rows of a table [S, N] back in their own order. */
+  /** Rows of a table [S, N] back in the given order. */
   public float[] restored(float[] table) {
     return moved(table, new float[table.length], table.length, false);
   }

@@ -9,9 +9,8 @@ import panamoe.io.Require;
 import panamoe.param.Parameter;
 
 /**
- * Which of a peer's tensors make up each parameter of our layer: one after the other they are one
- * array, whose elements are then ordered and scaled. Gradients go the way back and are compared
- * under the peer's names, in the peer's layout.
+ * Maps a peer's tensors to the parameters of our layer: they are concatenated, permuted and scaled.
+ * Gradients take the inverse way and are compared under the peer's names and layout.
  */
 public final class WeightMap {
   private final String weightPrefix;
@@ -20,7 +19,7 @@ public final class WeightMap {
 
   /**
    * @param names of the peer's tensors, without a prefix
-   * @param given values instead of them, or null
+   * @param given values instead of the tensors, or null
    */
   private record Row(List<String> names, Axes axes, double factor, float[] given) {
     /** The peer's tensors of the experts that this rank holds. */
@@ -49,29 +48,29 @@ public final class WeightMap {
   }
 
   /**
-   * The elements as the peer has them.
+   * A parameter in the peer's layout.
    *
-   * @param parameter its name without the layer's in front
-   * @param names a {@code %d} stands for the number of an expert: expert by expert, in each the
-   *     names in turn
+   * @param parameter name without the layer's prefix
+   * @param names {@code %d} is replaced by the index of an expert: all names of expert 0, then of
+   *     expert 1, ...
    */
   public WeightMap put(String parameter, String... names) {
     return put(parameter, Axes.SAME, names);
   }
 
-  /** The elements in another order than the peer's. */
+  /** A parameter in another layout than the peer's. */
   public WeightMap put(String parameter, Axes axes, String... names) {
     rows.put(parameter, new Row(List.of(names), axes, 1, null));
     return this;
   }
 
-  /** The elements times {@code factor}. */
+  /** A parameter times {@code factor}. */
   public WeightMap scaled(String parameter, double factor, String... names) {
     rows.put(parameter, new Row(List.of(names), Axes.SAME, factor, null));
     return this;
   }
 
-  /** Values that no single tensor of the peer has; their gradients are not compared. */
+  /** Given values; their gradients are not compared. */
   public WeightMap given(String parameter, float[] values) {
     rows.put(parameter, new Row(List.of(), Axes.SAME, 1, values));
     return this;
@@ -80,8 +79,8 @@ public final class WeightMap {
   /**
    * Sets a parameter's values.
    *
-   * @param name without the layer's in front
-   * @throws IllegalArgumentException if no row has it, or the recorded tensors do not fit it
+   * @param name without the layer's prefix
+   * @throws IllegalArgumentException if it is not in the map, or the recorded tensors do not fit
    */
   void load(GoldenFile golden, String name, Parameter parameter) {
     Row row = row(name);
@@ -99,8 +98,8 @@ public final class WeightMap {
   }
 
   /**
-   * Compares a parameter's gradient, tensor by tensor of the peer. Where the peer recorded none,
-   * ours must be zero.
+   * Compares a parameter's gradient, tensor by tensor of the peer. If the peer recorded none, ours
+   * must be 0.
    */
   void compareGradient(Replay replay, String name, Parameter parameter) {
     Row row = row(name);

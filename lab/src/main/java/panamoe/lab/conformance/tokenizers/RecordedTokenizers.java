@@ -26,9 +26,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Replays the tokens that other tokenizers gave for the texts in a {@code texts.json}: each other
- * JSON file beside it tells those of a released vocabulary, which ci/fetch/tokenizers fetches, or
- * of GGUF files beside it.
+ * Replays other tokenizers' tokens of the texts in {@code texts.json}. Each other JSON file in its
+ * folder has the tokens of a released vocabulary, which ci/fetch/tokenizers downloads, or of GGUF
+ * files in the folder.
  */
 public final class RecordedTokenizers {
   private static final String TEXTS = "texts.json";
@@ -49,7 +49,7 @@ public final class RecordedTokenizers {
     this.results = results;
   }
 
-  /** The files of recorded tokens under a folder, in the order of their names. */
+  /** The files of recorded tokens under a folder, sorted by name. */
   public static List<Path> files(Path folder) throws IOException {
     return Conformance.files(
         folder,
@@ -86,7 +86,7 @@ public final class RecordedTokenizers {
     return results;
   }
 
-  /** Ids of GGUF's vocabularies are with added tokens that are not special also in plain text. */
+  /** In GGUF cases, plain text may contain added tokens that are not special. */
   private void gguf(String name, JsonNode recorded) {
     JsonTokenizer tokenizer;
     Path vocabulary = file.resolveSibling(recorded.path("file").asString(""));
@@ -121,7 +121,7 @@ public final class RecordedTokenizers {
             });
   }
 
-  /** Plain ids of released vocabularies are without any added token. */
+  /** In cases of released vocabularies, plain text contains no added token. */
   private void released(String name, JsonNode recorded) throws IOException {
     Path vocabulary = fetched(name + SUFFIX);
     Pipeline pipeline;
@@ -147,9 +147,9 @@ public final class RecordedTokenizers {
       exact(comparison, "ids", expected.path("ids"), pipeline.encode(text, AddedTokenMatching.ALL));
       int[] plain = pipeline.encode(text, AddedTokenMatching.NONE);
       exact(comparison, "ids_plain", plain(expected), plain);
-      // What is recorded as decoded has special tokens, which ours have no text for.
+      // The recorded decoded text has special tokens, which ours decodes to nothing.
       String decoded = expected.has("ids_plain") ? text : expected.path("decoded").asString(text);
-      comparison.require(decoded(pipeline, plain).equals(decoded), "the text decoded is another");
+      comparison.require(decoded(pipeline, plain).equals(decoded), "the decoded text differs");
       results.add(comparison.result(prefix + name + "/" + each.getKey()));
     }
   }

@@ -15,11 +15,11 @@ import panamoe.op.LinearOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** PyTorch's activations: those with a kernel, and those that kernels give together. */
+/** PyTorch's activations: those with a kernel, and those composed of kernels. */
 public final class ActivationCases {
   private ActivationCases() {}
 
-  /** The activation that the case is called after. */
+  /** The activation in the case's name. */
   public static void kernel(Replay replay) {
     Activation activation = Layouts.activation(replay.golden().kind());
     Tensor x = row(replay, "x");
@@ -71,12 +71,12 @@ public final class ActivationCases {
     float[] upstream = replay.golden().floats("upstream");
     float[] gradient = inPairs.restored(dlogits.toFloats());
     replay.close("grad.x", Layouts.floats(x.length, i -> gradient[i] * upstream[i]));
-    replay.note("no kernel of its own: the cross-entropy of (x, 0)");
+    replay.note("no kernel of this name: computed as the cross-entropy of (x, 0)");
   }
 
   /**
-   * {@code activation(factor * x + summand)} element by element: a linear layer from one input to
-   * one output.
+   * Elementwise {@code activation(factor * x + summand)}: a linear layer with one input and one
+   * output.
    */
   private static Tensor affine(
       Replay replay, Tensor x, float factor, float summand, Activation activation) {
@@ -98,7 +98,7 @@ public final class ActivationCases {
 
   private static void finish(Replay replay, Tensor out) {
     replay.compare(out);
-    replay.note("no kernel of its own: put together of those there are");
+    replay.note("no kernel of this name: composed of other kernels");
   }
 
   private static Tensor row(Replay replay, String name) {

@@ -51,7 +51,7 @@ public final class LossCases {
     replay.closeIfRecorded("grad_logits", gradient);
   }
 
-  /** Labels as ours are: -1 where a token does not count. */
+  /** Our labels: -1 for ignored tokens. */
   private static long[] targets(GoldenFile golden, long ignored) {
     return Arrays.stream(golden.longs("labels"))
         .map(label -> label == ignored ? -1 : label)
@@ -111,11 +111,11 @@ public final class LossCases {
   }
 
   /**
-   * What the distillation of the recorded logits gives.
+   * The losses and gradient of distillation on the recorded logits.
    *
    * @param crossEntropies [S]
    * @param divergences [S]
-   * @param gradient by the student's logits [S, V]
+   * @param gradient of the student's logits [S, V]
    */
   private record Distilled(float[] crossEntropies, float[] divergences, float[] gradient) {
 
@@ -139,7 +139,7 @@ public final class LossCases {
           replay.gradientOf(student));
     }
 
-    /** The divergence's gradient alone: what its weight adds to the cross-entropy's. */
+    /** The divergence alone. */
     static Distilled divergence(Replay replay, double temperature, Tensor targets) {
       Distilled both = of(replay, temperature, 1, targets, 1);
       float[] without = of(replay, temperature, 0, targets, 1).gradient();
@@ -151,7 +151,7 @@ public final class LossCases {
     }
   }
 
-  /** The weights [C, C] whose logits are the hidden state itself. */
+  /** The identity [C, C], whose logits equal the hidden state. */
   private static Tensor identity(Replay replay, int classes) {
     float[] unit = new float[classes * classes];
     for (int i = 0; i < classes; i++) {

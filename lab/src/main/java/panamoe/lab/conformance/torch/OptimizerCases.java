@@ -9,10 +9,7 @@ import panamoe.lab.conformance.replay.Replay;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/**
- * Steps of {@code torch.optim.AdamW}, with the gradient clipped by its global norm where the case
- * says so.
- */
+/** Steps of {@code torch.optim.AdamW}, optionally with clipping by the global gradient norm. */
 public final class OptimizerCases {
   private OptimizerCases() {}
 

@@ -83,8 +83,8 @@ public final class TorchCases {
   }
 
   /**
-   * The k largest of each row are the experts that a gate chooses, by logits where it is given
-   * noise.
+   * Top-k of each row, computed as a gate's chosen experts; with a noise input it chooses by
+   * logits.
    */
   public static void topK(Replay replay) {
     GoldenFile golden = replay.golden();
@@ -100,9 +100,7 @@ public final class TorchCases {
     replay.close("values", table.atRoutes(golden.floats("x")));
   }
 
-  /**
-   * To bfloat16 by the cast kernel: equal bits, except in NaNs. float16 is a type of files only.
-   */
+  /** To bfloat16 by the cast kernel: equal bits, except in NaNs. float16 exists only in files. */
   public static void cast(Replay replay) {
     GoldenFile golden = replay.golden();
     Tensor x = replay.input("x");
@@ -123,7 +121,7 @@ public final class TorchCases {
     replay.note("float16 is only read, never computed in");
   }
 
-  /** Bits with all NaNs alike. */
+  /** Bits of the values; all NaNs become equal. */
   private static long[] bitsOf(float[] values) {
     long[] bits = new long[values.length];
     Arrays.setAll(bits, i -> Float.floatToIntBits(values[i]));
@@ -131,15 +129,15 @@ public final class TorchCases {
   }
 
   /**
-   * The softmax p of rows of logits [N, C], which the runtime has within its kernels only.
-   * Attention is one: with head size 1, query 1, the logits as keys and a table v as values, the
-   * last token's output is the mean of v under p, its logsumexp the row's, and its gradients are p
-   * itself and {@code p (v - mean)}.
+   * The softmax p of rows of logits [N, C], which exists only inside kernels. Attention computes
+   * it: with head size 1, query 1, the logits as keys and a table v as values, the last token's
+   * output is the mean of v under p, its logsumexp the row's, and its gradients are p itself and
+   * {@code p (v - mean)}.
    *
    * @param mean of the values under p [N]
    * @param logSumExp [N]
    * @param probability p [N, C]
-   * @param gradient of the mean by the logits [N, C]
+   * @param gradient of the mean with respect to the logits [N, C]
    */
   private record Softmax(float[] mean, float[] logSumExp, float[] probability, float[] gradient) {
 

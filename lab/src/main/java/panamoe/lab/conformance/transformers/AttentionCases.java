@@ -76,9 +76,9 @@ public final class AttentionCases {
   }
 
   /**
-   * The recorded case begins at q, k and v. They enter our layer side by side, as one x [S, (H +
-   * 2G) D] from which the projections pick them; of the output [S, (H + 2G) D] the first H * D
-   * columns are the heads'.
+   * The recorded case starts at q, k and v. They enter our layer as columns of one x [S, (H + 2G)
+   * D], and the projections select them. The first H * D columns of the output [S, (H + 2G) D] are
+   * the heads'.
    */
   private void compareLayer(Tensor positions, int longest) {
     int queries = heads.query() * heads.size();
@@ -111,7 +111,7 @@ public final class AttentionCases {
     }
   }
 
-  /** Ones from the given column of the first row downwards, zeros elsewhere [rows, columns]. */
+  /** A [rows, columns] matrix that selects columns from {@code first} on. */
   private static float[] identity(int rows, int columns, int first) {
     float[] matrix = new float[rows * columns];
     for (int i = 0; i < Math.min(rows, columns - first); i++) {
@@ -140,8 +140,8 @@ public final class AttentionCases {
   }
 
   /**
-   * Probabilities never stand in memory; with unit vectors as values they are what attention gives
-   * out, D at a time.
+   * Compares probabilities. They are never in memory; with unit vectors as values, attention
+   * outputs D of them at a time.
    */
   private void compareProbabilities(Tensor q, Tensor k) {
     Pass inference = Pass.inference(replay.backend(), replay.scope());

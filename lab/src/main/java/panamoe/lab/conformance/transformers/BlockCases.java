@@ -21,8 +21,8 @@ import panamoe.moe.MoeLayer;
 import panamoe.tensor.Tensor;
 
 /**
- * The MoE blocks of transformers that drop nothing, each a {@link MoeLayer}. Its hyper-parameters
- * and the names of its weights say which rules a block has, whatever its class is called.
+ * The dropless MoE blocks of transformers, each replayed as a {@link MoeLayer}. A block's
+ * hyper-parameters and weight names determine its rules, not its class name.
  */
 public final class BlockCases {
   private final GoldenFile golden;
@@ -50,7 +50,7 @@ public final class BlockCases {
     }
   }
 
-  /** The peer's columns are in no particular order: weights are compared by expert. */
+  /** The peer's order of a token's experts is arbitrary, so weights are compared by expert. */
   private static void compareChoice(Replay replay, RouteTable ours) {
     long[] index = replay.golden().longs("topk_index");
     float[] recorded = ours.scattered(index, replay.golden().floats("topk_weight"));
@@ -62,7 +62,7 @@ public final class BlockCases {
     replay.close("topk_weight by expert", recorded, ours.weightByExpert());
   }
 
-  /** Another implementation's output for the inputs of a block that was recorded beside it. */
+  /** A second implementation's output for the inputs of another case. */
   public static void second(Replay replay) {
     String same = replay.golden().setting("same_inputs_as").asString();
     try (GoldenFile inputs = new GoldenFile(replay.golden().path().resolveSibling(same));
@@ -80,7 +80,7 @@ public final class BlockCases {
     return BlockReplay.of(replay, config, cases.weights);
   }
 
-  /** Each expert has matrices of its own, under one of two sets of names. */
+  /** Separate matrices per expert, under one of two sets of names. */
   private MoeConfig byExpert() {
     boolean numbered = golden.has("w.experts.0.w1.weight");
     String gate = "experts.%d." + (numbered ? "w1" : "gate_proj") + ".weight";
@@ -111,8 +111,7 @@ public final class BlockCases {
   }
 
   /**
-   * All experts share a tensor. The peer's up matrix has the gate's rows and the others in turn,
-   * and is transposed.
+   * One tensor for all experts. The peer's up matrix is transposed and alternates gate and up rows.
    */
   private MoeConfig together() {
     int hidden = golden.hyper("hidden").asInt();
@@ -143,7 +142,10 @@ public final class BlockCases {
         .withChoice(choice(corrected));
   }
 
-  /** Groups are chosen by their two best with a correction bias, else by their best, or not. */
+  /**
+   * Groups are chosen by the sum of their two best scores with a correction bias, by their best
+   * score without it, or not at all.
+   */
   private Choice choice(boolean corrected) {
     String method = golden.optionalHyper("topk_method").asString();
     if (!corrected && !method.equals("group_limited_greedy")) {
@@ -158,8 +160,9 @@ public final class BlockCases {
   }
 
   /**
-   * A peer without {@code norm_topk_prob} normalises always; also a softmax over the k best logits
-   * is that over all, normalised. One with {@code topk_method} ignores the former.
+   * A peer without {@code norm_topk_prob} always normalises; a softmax over the k best logits
+   * equals the normalised softmax over all. A peer with {@code topk_method} ignores {@code
+   * norm_topk_prob}.
    */
   private RouteWeight weight() {
     boolean chosen =

@@ -8,11 +8,11 @@ import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.open.ModelFolder;
 
-/** Whole models of transformers, in the case's folder, whatever family they are of. */
+/** Whole models of transformers of any family, in the case's folder. */
 public final class ModelCases {
   private ModelCases() {}
 
-  /** Logits of whole texts, and of a text that is written greedily. */
+  /** Logits of given sequences, and of a greedy completion. */
   public static void whole(Replay replay) {
     GoldenFile golden = replay.golden();
     ModelFolder folder = ModelFolder.open(golden.path().toAbsolutePath().getParent());
@@ -27,7 +27,7 @@ public final class ModelCases {
     }
   }
 
-  /** With the capacity that the peer counts over each sequence: each is computed by itself. */
+  /** Computes each sequence separately, because the peer's capacity is per sequence. */
   private static void encoderDecoder(Replay replay, ModelFolder folder) {
     GoldenFile golden = replay.golden();
     try (ModelReplay model = new ModelReplay(replay, folder)) {

@@ -15,10 +15,7 @@ import panamoe.op.RotaryOp;
 import panamoe.tensor.Tensor;
 import tools.jackson.databind.node.ObjectNode;
 
-/**
- * Rotary positions of transformers: tables of every scaling, and what DeepSeek's models do with
- * adjacent pairs.
- */
+/** Rotary positions of transformers: tables of every scaling, and DeepSeek's adjacent pairs. */
 public final class RotaryCases {
   private RotaryCases() {}
 
@@ -37,7 +34,7 @@ public final class RotaryCases {
     replay.close("sin", repeated(table.sine(), positions));
   }
 
-  /** Table rows [P, D/2] at the positions, each twice over as the peer has them: [S, D]. */
+  /** Table rows [P, D/2] at the positions, each repeated twice like the peer's: [S, D]. */
   public static float[] repeated(Tensor table, long[] positions) {
     int pairs = (int) table.size(1);
     float[] values = table.toFloats();
@@ -50,9 +47,7 @@ public final class RotaryCases {
     return result;
   }
 
-  /**
-   * V2 leaves the rotated pairs where they were, at (2i, 2i + 1); V3 moves them to (i, i + D/2).
-   */
+  /** V2 keeps rotated pairs at (2i, 2i + 1); V3 moves them to (i, i + D/2). */
   public static void adjacentPairs(Replay replay) {
     GoldenFile golden = replay.golden();
     for (String name : new String[] {"q", "k"}) {
@@ -76,7 +71,7 @@ public final class RotaryCases {
     return Arrays.copyOf(halvesFirst.ordered(table), table.length / 2);
   }
 
-  /** Peer's layout [B, H, L, D] in and out; one row of the table [B * L, D/2] for each token. */
+  /** Rotates in the peer's layout [B, H, L, D]; the table [B * L, D/2] has a row per token. */
   private static float[] rotated(Replay replay, String name, float[] cosine, float[] sine) {
     long[] shape = replay.golden().shape(name);
     int batch = (int) shape[0];

@@ -18,15 +18,15 @@ import panamoe.lab.conformance.replay.TokenOrder;
 import panamoe.tensor.Tensor;
 
 /**
- * Routers of transformers that stand alone: NLLB's top-2, and the load-balancing loss that many
+ * Routers of transformers without a layer: NLLB's top-2, and the load-balancing loss that many
  * models share.
  */
 public final class RouterCases {
   private RouterCases() {}
 
   /**
-   * Batch-prioritised routing serves the tokens with the highest probability first: our gate gets
-   * the tokens in that order, and its answers are put back.
+   * Batch-prioritised routing takes the tokens with the highest probability first. Our gate gets
+   * the tokens in that order, and its results are restored.
    */
   public static void nllbTop2(Replay replay) {
     GoldenFile golden = replay.golden();
@@ -50,7 +50,7 @@ public final class RouterCases {
             : TokenOrder.given(tokens);
     replay.freshPass();
     Tensor ordered = replay.tensor(order.permuted(logits), tokens, experts);
-    // The second choice is by logits; zeros as noise make ours so.
+    // Zero noise makes our gate take the second choice by logits, like the peer.
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(
             ordered, used(replay, order), null, replay.constant(0, tokens, experts), null);

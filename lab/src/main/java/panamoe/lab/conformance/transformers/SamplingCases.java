@@ -15,9 +15,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The logits processors of transformers beside our sampler, which draws and gives out no filtered
- * logits: penalised logits are compared as numbers, temperature, top-k and top-p by how often each
- * token is drawn.
+ * The logits processors of transformers against our sampler. Penalised logits are compared as
+ * numbers. The sampler returns no filtered logits, so temperature, top-k and top-p are compared by
+ * sampling frequencies.
  */
 public final class SamplingCases {
   private static final int DRAWS = 50_000;
@@ -26,8 +26,8 @@ public final class SamplingCases {
   private static final int FEW_DRAWS = 2_000;
 
   /**
-   * Standard deviations that a frequency may be off; the draws are seeded, so that a case always
-   * ends the same.
+   * Tolerance of a frequency in standard deviations. Samples are seeded, so the result is
+   * deterministic.
    */
   private static final double DEVIATIONS = 5;
 
@@ -46,7 +46,8 @@ public final class SamplingCases {
     compareDraws(
         replay, "out.min_p", new SamplingConfig(1, 0, 1, minP, Penalties.NONE, Map.of(), 4));
     replay.note(
-        "temperature, top-k, top-p, min-p by the frequencies of %s draws", draws(replay.backend()));
+        "temperature, top-k, top-p, min-p by the frequencies of %s samples",
+        draws(replay.backend()));
   }
 
   private static void comparePenalty(Replay replay, double penalty) {
@@ -88,7 +89,7 @@ public final class SamplingCases {
             expected[token] == 0
                 ? drawn[token] == 0
                 : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
-            "%s: token %s of row %s was drawn %s times, expected %s",
+            "%s: token %s of row %s was sampled %s times, expected %s",
             name,
             token,
             row,
@@ -102,7 +103,7 @@ public final class SamplingCases {
     return List.of("reference", "simt").contains(backend.name()) ? FEW_DRAWS : DRAWS;
   }
 
-  /** How often each token is drawn. */
+  /** How often each token is sampled. */
   private static int[] draw(Backend backend, float[] logits, SamplerState state) {
     int[] drawn = new int[logits.length];
     int draws = draws(backend);
@@ -122,7 +123,7 @@ public final class SamplingCases {
     return drawn;
   }
 
-  /** What the recorded logits, -inf where filtered, mean for the draw. */
+  /** The sampling probabilities of recorded logits, which are -inf if filtered. */
   private static double[] probabilities(float[] logits, int from, int count) {
     double maximum = Double.NEGATIVE_INFINITY;
     for (int i = 0; i < count; i++) {

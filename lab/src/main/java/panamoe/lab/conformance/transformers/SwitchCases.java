@@ -26,10 +26,7 @@ import panamoe.tensor.Tensor;
 public final class SwitchCases {
   private SwitchCases() {}
 
-  /**
-   * The peer counts capacity in each sequence by itself, so every sequence is a call of its own
-   * here.
-   */
+  /** The peer's capacity is per sequence, so each sequence is a separate call. */
   public static void layer(Replay replay) {
     GoldenFile golden = replay.golden();
     GateConfig gate =
@@ -82,7 +79,7 @@ public final class SwitchCases {
     block.compareGradients();
   }
 
-  /** Each token's best score, whether its route was kept or not. */
+  /** Each token's best score, also of dropped routes. */
   private static float[] bestScores(RouteTable table) {
     return Layouts.floats(
         table.tokens(),

@@ -34,14 +34,20 @@ import panamoe.train.StepMetrics;
 import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 
-/** Whole models that transformers trained for some steps, in the case's folder. */
+/** Whole models after some training steps in transformers, in the case's folder. */
 public final class TrainingCases {
-  /** In AdamW's epsilons: the size of a gradient whose rounding decides how far a weight moves. */
+  /**
+   * In multiples of AdamW's epsilon: for smaller gradients, rounding decides how far a weight
+   * moves.
+   */
   private static final double SMALL = 100;
 
   private TrainingCases() {}
 
-  /** Losses and norms of every step, gradients of the first, weights after it and at the end. */
+  /**
+   * Compares losses and norms of every step, gradients of the first, and weights after the first
+   * and the last.
+   */
   public static void steps(Replay replay) {
     GoldenFile golden = replay.golden();
     ModelFolder folder = ModelFolder.open(golden.path().toAbsolutePath().getParent());
@@ -86,7 +92,7 @@ public final class TrainingCases {
     }
   }
 
-  /** Marks weights whose clipped gradient is below {@code small}, and not 0. */
+  /** Marks weights with a nonzero clipped gradient below {@code small}. */
   private static void mark(
       Map<String, boolean[]> unsteady, String name, float[] gradient, double scale, double small) {
     boolean[] marked = unsteady.computeIfAbsent(name, _ -> new boolean[gradient.length]);
@@ -97,11 +103,10 @@ public final class TrainingCases {
   }
 
   /**
-   * Compares the weights at the end. A gradient near AdamW's epsilon moves a weight by its sign
-   * rather than by its size, and its own rounding decides how far: such weights may differ by what
-   * all steps can move them.
+   * Compares the final weights. A gradient near AdamW's epsilon moves a weight by an amount that
+   * rounding decides, so such weights may differ by as much as all steps can move them.
    *
-   * @param most that they may differ by
+   * @param most allowed difference of such weights
    */
   private static void compareLast(
       Replay replay, Map<String, float[]> weights, Map<String, boolean[]> unsteady, double most) {
@@ -149,7 +154,7 @@ public final class TrainingCases {
         new TrainConfig.Checkpoints(0, 0, 1, Double.MAX_VALUE));
   }
 
-  /** The peer's loss is the mean over the tokens that have a next one. */
+  /** The peer's loss is the mean over the tokens with a next token. */
   private static Objective meanOfPredicted(int length) {
     return (pass, model, hidden, batch, _, dloss) -> {
       float share = dloss * length / (length - 1);
@@ -157,7 +162,7 @@ public final class TrainingCases {
     };
   }
 
-  /** The peer's auxiliary loss: the layers' tokens as one batch, not divided by their choices. */
+  /** The peer's auxiliary loss: tokens of all layers as one batch, not divided by k. */
   private static double balance(Backend backend, LanguageModel model, Recorded tokens, int step) {
     int experts = model.config().experts().getLast();
     double[] chosen = new double[experts];
@@ -246,7 +251,7 @@ public final class TrainingCases {
 
     @Override
     public long fillValidation(long first, Tensor ids, Tensor targets) {
-      throw new IllegalStateException("nothing is validated");
+      throw new IllegalStateException("this case has no validation");
     }
   }
 }

@@ -15,7 +15,7 @@ import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.TokenOrder;
 import panamoe.tensor.Tensor;
 
-/** Tutel's {@code extract_critical}: the choice, the queues and the loss of given logits. */
+/** Tutel's {@code extract_critical}: choice, queues and loss for given logits. */
 public final class RoutingCases {
   private final Replay replay;
   private final GoldenFile golden;
@@ -41,8 +41,8 @@ public final class RoutingCases {
   }
 
   /**
-   * Tutel's gate without a capacity: weights are normalised before dropping, and the loss, with a
-   * factor in the objective, counts first choices alone.
+   * Tutel's gate without a capacity: weights are normalised before drops, and the loss counts only
+   * first choices.
    */
   static GateConfig gate(GoldenFile golden, double auxiliary) {
     int topK = golden.hyper("k").asInt();
@@ -75,7 +75,7 @@ public final class RoutingCases {
     compareGates();
   }
 
-  /** A dropped route's recorded slot is its place in the whole queue; ours is -1. */
+  /** The recorded slot of a dropped route is its position in the whole queue; ours is -1. */
   private void compareRoutes(RouteTable kept) {
     int topK = kept.topK();
     long[] recordedKept = byToken("route_kept", topK);
@@ -91,7 +91,7 @@ public final class RoutingCases {
     replay.exact("route_slot", slots, order.restored(kept.routes().position()));
   }
 
-  /** The peer's gates are those before dropping, so they come from a gate that drops nothing. */
+  /** The peer's weights are those before drops, so they are compared with a dropless gate. */
   private void compareGates() {
     replay.freshPass();
     Tensor logits = ordered();

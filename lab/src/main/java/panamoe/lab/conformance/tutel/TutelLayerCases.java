@@ -7,8 +7,8 @@ import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.BlockReplay;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Layouts;
-import panamoe.lab.conformance.replay.NotDescribed;
 import panamoe.lab.conformance.replay.Replay;
+import panamoe.lab.conformance.replay.UnsupportedRule;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
 import panamoe.tensor.Tensor;
@@ -31,7 +31,7 @@ public final class TutelLayerCases {
           case "top" -> false;
           case "cosine_top" -> true;
           default ->
-              throw new NotDescribed("a router called " + golden.hyper("gate"), "gate.router");
+              throw new UnsupportedRule("a router called " + golden.hyper("gate"), "gate.router");
         };
     this.x = replay.rows("x");
     this.config =
@@ -48,8 +48,8 @@ public final class TutelLayerCases {
   }
 
   /**
-   * The capacity is k * int(|cf| * ceil(S/E)); cf = 0 drops nothing. Below 0 the peer does not
-   * exceed the fullest queue, which drops nothing more.
+   * The capacity is k * int(|cf| * ceil(S/E)); cf = 0 drops nothing. With cf < 0 the peer limits it
+   * to the fullest queue, which drops no more routes.
    */
   private GateConfig gate() {
     GateConfig gate = RoutingCases.gate(golden, golden.hyper("aux_coef").asDouble());

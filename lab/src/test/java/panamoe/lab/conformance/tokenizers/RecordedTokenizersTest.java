@@ -14,7 +14,7 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
-/** The tests of runtime keep what was recorded. */
+/** Replays the recorded tokens in runtime's test resources. */
 class RecordedTokenizersTest {
   private static final Path RECORDED =
       Path.of("..", "runtime", "src", "test", "resources", "golden", "tokenizers");

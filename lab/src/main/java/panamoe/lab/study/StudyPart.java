@@ -1,0 +1,22 @@
+package panamoe.lab.study;
+
+import java.util.List;
+
+/** One claim of the paper: its runs, and the rule of the verdict. */
+abstract class StudyPart {
+  private final Claim claim;
+
+  StudyPart(Claim claim) {
+    this.claim = claim;
+  }
+
+  final Claim claim() {
+    return claim;
+  }
+
+  /** The variants to train; teachers come before their students. */
+  abstract List<Variant> variants();
+
+  /** Judges the claim by the finished runs. */
+  abstract Finding finding(StudyResults results);
+}

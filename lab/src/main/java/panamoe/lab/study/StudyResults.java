@@ -1,0 +1,165 @@
+package panamoe.lab.study;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
+import panamoe.harness.report.LineChart;
+import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.LineChart.Form;
+import panamoe.harness.report.RunDirectory;
+import panamoe.harness.report.StepRecord;
+import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.io.Words;
+
+/** Reads the metrics of finished runs. */
+record StudyResults(Function<StudyRun, List<StepRecord>> metrics) {
+  /** Curves start at this part of a run, because before it all models are similar. */
+  private static final double SHOWN_FROM = 0.2;
+
+  /** Results of the runs in this folder. */
+  static StudyResults in(Path folder) {
+    return new StudyResults(
+        run -> {
+          try {
+            return RunDirectory.read(folder.resolve(run.name())).steps();
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+  }
+
+  /** The last validation in bits per byte. */
+  SeedSample bits(Variant variant) {
+    return SeedSample.of(
+        variant.runs().stream()
+            .mapToDouble(run -> evaluations(run).getLast().validationBitsPerByte())
+            .toArray());
+  }
+
+  /** Validation over millions of tokens. */
+  LineChart bitsOverTokens(List<Variant> variants) {
+    return bitsOver("million tokens", variants, _ -> 1e-6);
+  }
+
+  /**
+   * Validation over training cost.
+   *
+   * @param perToken x per token of a variant
+   */
+  LineChart bitsOver(String xTitle, List<Variant> variants, ToDoubleFunction<Variant> perToken) {
+    List<Curve> curves =
+        variants.stream()
+            .map(
+                variant -> {
+                  Curve all = bitsByToken(variant);
+                  double[] x = all.x();
+                  int from = (int) Math.floor(SHOWN_FROM * x.length);
+                  double scale = perToken.applyAsDouble(variant);
+                  return new Curve(
+                      variant.name(),
+                      Arrays.stream(x).skip(from).map(tokens -> tokens * scale).toArray(),
+                      Arrays.copyOfRange(all.y(), from, x.length),
+                      Form.POINTS);
+                })
+            .toList();
+    return chart("Validation bits per byte", xTitle, curves);
+  }
+
+  /** A chart whose y axis starts near the least value. */
+  static LineChart chart(String title, String xTitle, List<Curve> curves) {
+    double least =
+        curves.stream().flatMapToDouble(curve -> Arrays.stream(curve.y())).min().orElseThrow();
+    return new LineChart(title, xTitle, curves, least, 0);
+  }
+
+  /** The mean validation of the seeds by trained tokens. */
+  private Curve bitsByToken(Variant variant) {
+    List<List<StepRecord>> seeds = variant.runs().stream().map(this::evaluations).toList();
+    int points = seeds.getFirst().size();
+    double[] x = new double[points];
+    double[] y = new double[points];
+    for (int i = 0; i < points; i++) {
+      int point = i;
+      x[i] = seeds.getFirst().get(i).tokens();
+      y[i] =
+          seeds.stream()
+              .mapToDouble(seed -> seed.get(point).validationBitsPerByte())
+              .average()
+              .orElseThrow();
+    }
+    return new Curve(variant.name(), x, y, Form.POINTS);
+  }
+
+  /** Tokens after which the seeds' mean validation reaches {@code bits}; infinite if never. */
+  double tokensTo(Variant variant, double bits) {
+    Curve curve = bitsByToken(variant);
+    double[] x = curve.x();
+    double[] y = curve.y();
+    for (int i = 0; i < y.length; i++) {
+      if (y[i] <= bits) {
+        return i == 0 ? x[0] : x[i - 1] + (x[i] - x[i - 1]) * (y[i - 1] - bits) / (y[i - 1] - y[i]);
+      }
+    }
+    return Double.POSITIVE_INFINITY;
+  }
+
+  /** The mean of a value over the MoE layers and the last tenth of the first seed's run. */
+  double atTheEnd(Variant variant, ToDoubleFunction<LayerRecord> value) {
+    List<StepRecord> steps = metrics.apply(variant.first());
+    return mean(steps.subList(steps.size() * 9 / 10, steps.size()), value);
+  }
+
+  /** A value of the MoE layers over the tokens of the first seed's run, in twenty points. */
+  Curve layerCurve(Variant variant, ToDoubleFunction<LayerRecord> value) {
+    List<StepRecord> steps = metrics.apply(variant.first());
+    int points = Math.min(20, steps.size());
+    double[] x = new double[points];
+    double[] y = new double[points];
+    for (int i = 0; i < points; i++) {
+      List<StepRecord> part =
+          steps.subList(i * steps.size() / points, (i + 1) * steps.size() / points);
+      x[i] = part.getLast().tokens() / 1e6;
+      y[i] = mean(part, value);
+    }
+    return new Curve(variant.name(), x, y, Form.LINE);
+  }
+
+  private static double mean(List<StepRecord> steps, ToDoubleFunction<LayerRecord> value) {
+    return steps.stream()
+        .flatMap(step -> step.layers().stream())
+        .mapToDouble(value)
+        .average()
+        .orElse(0);
+  }
+
+  private List<StepRecord> evaluations(StudyRun run) {
+    return metrics.apply(run).stream()
+        .filter(step -> step.validationBitsPerByte() != null)
+        .toList();
+  }
+
+  /** A table of variants with their sizes and losses. */
+  StudyTable table(
+      List<Variant> variants, List<String> moreHeads, Function<Variant, List<String>> more) {
+    List<String> head = List.of("model", "parameters", "training MFLOPs a token", "bits per byte");
+    return new StudyTable(
+        Stream.concat(head.stream(), moreHeads.stream()).toList(),
+        variants.stream()
+            .map(
+                variant ->
+                    Stream.concat(
+                            Stream.of(
+                                variant.name(),
+                                Words.of("%,d", variant.parameters()),
+                                Words.of("%.2f", variant.first().flopsPerToken() / 1e6),
+                                bits(variant).toString()),
+                            more.apply(variant).stream())
+                        .toList())
+            .toList());
+  }
+}

@@ -1,0 +1,49 @@
+package panamoe.lab.study;
+
+import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+
+/**
+ * A training run of the study. Parts share runs by name, so a name has one config.
+ *
+ * @param name also of its folder
+ * @param teacher null without one
+ */
+record StudyRun(String name, RunConfig config, StudyRun teacher) {
+  // Time of a run on two cores of an idle server, fitted to runs of this study's shapes.
+  private static final double SECONDS_BESIDE_TRAINING = 8;
+  private static final double FLOPS_PER_SECOND = 55e9;
+  private static final double UPDATES_PER_SECOND = 400e6;
+
+  long tokens() {
+    return config.training().schedule().steps() * config.training().batch().tokens();
+  }
+
+  long parameters() {
+    try (LanguageModel model = new LanguageModel(config.model())) {
+      return model.parameters().count();
+    }
+  }
+
+  /** Training FLOPs per token of the student or the only model, forward and backward. */
+  double flopsPerToken() {
+    TrainConfig training = config.training();
+    Work work =
+        Work.training(training.batch().sequences(), training.batch().length(), training.dtype());
+    try (LanguageModel model = new LanguageModel(config.model())) {
+      return model.cost(work).flops() / work.tokens();
+    }
+  }
+
+  /** Estimated seconds. The optimizer's part grows with all experts. */
+  double seconds() {
+    double asked = teacher == null ? 0 : config.distillation().stage().until();
+    // A forward is a third of a step's FLOPs.
+    double teacherFlops = teacher == null ? 0 : asked * teacher.flopsPerToken() / 3;
+    return SECONDS_BESIDE_TRAINING
+        + tokens() * (flopsPerToken() + teacherFlops) / FLOPS_PER_SECOND
+        + config.training().schedule().steps() * (double) parameters() / UPDATES_PER_SECOND;
+  }
+}
