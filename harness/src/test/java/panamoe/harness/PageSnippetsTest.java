@@ -41,10 +41,11 @@ class PageSnippetsTest {
           "text/src/test",
           "djl/src/test",
           "harness/src/test",
+          "jmh/src/test",
           "lab/src/test",
           "lab/peers/src/test");
 
-  // Its code needs a card.
+  // Its code needs a GPU.
   private static final List<String> LEFT_OUT = List.of("runtime-kernels.md");
 
   record Snippet(Path page, String file, String region, String code) {
