@@ -258,7 +258,7 @@ class ProcessTrainCommandTest {
         outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList();
     assertEquals(1, sentences.size(), outcome.said());
     assertTrue(
-        sentences.getFirst().contains("--device cpu is no card, and every rank that NCCL joins"),
+        sentences.getFirst().contains("--device cpu is not a GPU, and every rank that NCCL joins"),
         outcome.said());
     assertFalse(Files.exists(run));
   }

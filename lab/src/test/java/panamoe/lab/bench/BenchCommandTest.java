@@ -193,7 +193,7 @@ class BenchCommandTest {
     assertEquals(Files.size(Path.of(GGUF)), bytes, 1);
   }
 
-  /** On the emulation of a card, whose kernels are captured. */
+  /** On the emulation of a GPU, whose kernels are captured. */
   @Test
   void tellsTheHostsTimeFromTheKernels() throws Exception {
     assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));

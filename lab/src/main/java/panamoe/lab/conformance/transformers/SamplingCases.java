@@ -67,7 +67,7 @@ public final class SamplingCases {
         }
         sampler.ask(row, state);
       }
-      sampler.sample(); // gives the changed logits to a card
+      sampler.sample(); // gives the changed logits to the GPU
       replay.close("out.repetition_penalty", penalised.toFloats());
     }
   }
