@@ -76,9 +76,9 @@ class ReleasedRefusalTest {
     model.write(folder);
     refused("hidden_act is \"gelu\", expected silu");
     model.config.remove("hidden_act");
-    model.config.putObject("rope_scaling").put("rope_type", "longrope").put("short_factor", 1);
+    model.config.putObject("rope_scaling").put("rope_type", "ntk").put("factor", 1);
     model.write(folder);
-    refused("rope_scaling.rope_type is longrope, expected one of");
+    refused("rope_scaling.rope_type is ntk, expected one of");
     model.config.putObject("rope_scaling").put("rope_type", "linear").put("factor", 2).put("x", 1);
     model.write(folder);
     refused("config.json has rope_scaling.x, which is not known here");
