@@ -138,7 +138,8 @@ final class GgufKeys {
 
   private void putModel() {
     int layers = count("block_count", 1, ModelConfig.MAX_LAYERS);
-    if (!tensors.containsKey("blk." + (layers - 1) + ".attn_output.weight")) {
+    String last = "blk." + (layers - 1) + ".";
+    if (tensors.keySet().stream().noneMatch(name -> name.startsWith(last))) {
       throw bad("block_count is " + layers + ", but the file holds fewer layers");
     }
     keys.put("model_type", FAMILIES.get(architecture))
