@@ -21,7 +21,7 @@ import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 
 /** Reads what the configurations of Hugging Face's decoders have in common. */
-record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
+record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied) {
   static final String WINDOW = "sliding_attention";
   static final String FULL = "full_attention";
 
@@ -55,6 +55,14 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
    * @param epsilon default for the norms
    */
   static Decoder of(Keys keys, double epsilon) {
+    return of(keys, epsilon, false);
+  }
+
+  /**
+   * @param epsilon default for the norms
+   * @param tied whether the head is the embedding where the configuration does not say
+   */
+  static Decoder of(Keys keys, double epsilon, boolean tied) {
     keys.ignore(WITHOUT_MEANING);
     keys.require("hidden_act", "silu");
     keys.require("is_encoder_decoder", false);
@@ -63,7 +71,12 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
       throw keys.bad("num_hidden_layers", "" + layers, "at most " + ModelConfig.MAX_LAYERS);
     }
     NormConfig norm = new NormConfig(NormConfig.Kind.RMS, keys.number("rms_norm_eps", epsilon));
-    return new Decoder(keys, keys.count("hidden_size"), layers, norm);
+    return new Decoder(
+        keys,
+        keys.count("hidden_size"),
+        layers,
+        norm,
+        keys.flag("tie_word_embeddings", tied));
   }
 
   /**
@@ -194,7 +207,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
         new EmbeddingConfig(EmbeddingConfig.Positions.NONE),
         blocks,
         norm,
-        new HeadConfig(keys.flag("tie_word_embeddings", false), false),
+        new HeadConfig(tied, false),
         InitialWeights.of(0.02, layers));
   }
 }

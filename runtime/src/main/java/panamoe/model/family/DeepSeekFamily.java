@@ -48,7 +48,9 @@ final class DeepSeekFamily {
    * two best are best.
    */
   static GateConfig sigmoid(Keys keys) {
-    keys.require("scoring_func", "sigmoid");
+    if (!keys.text("scoring_func", "sigmoid").equals("noaux_tc")) { // which dots.llm1 has for it
+      keys.require("scoring_func", "sigmoid");
+    }
     keys.require("topk_method", "noaux_tc");
     boolean normalized = keys.flag("norm_topk_prob", true);
     return new GateConfig(

@@ -24,7 +24,7 @@ final class Ernie45Moe implements Family {
 
   @Override
   public ModelConfig model(Keys keys) {
-    Decoder decoder = Decoder.of(keys, 1e-5);
+    Decoder decoder = Decoder.of(keys, 1e-5, true);
     keys.require("moe_use_aux_free", true);
     keys.ignore("moe_capacity", "moe_gate_act"); // of training
     GroupedQueryConfig.Heads heads = decoder.heads();

@@ -14,6 +14,10 @@ final class Glm4MoeLite implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = DeepSeekFamily.decoder(keys);
+    double part = keys.number("partial_rotary_factor", 1);
+    if (part != 1) {
+      throw keys.bad("partial_rotary_factor", "" + part, "1: heads turn whole");
+    }
     boolean adjacent = keys.flag("rope_interleave", true);
     AttentionConfig attention =
         DeepSeekFamily.attention(keys, adjacent ? Rotary.Pairs.ADJACENT : Rotary.Pairs.HALVES);

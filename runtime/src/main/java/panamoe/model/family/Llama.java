@@ -17,6 +17,8 @@ final class Llama implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6);
+    keys.ignore("is_llama_config", "transformers.js_config"); // of SmolLM and SmolLM2
+    keys.require("rope_interleaved", false);
     GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
         new GroupedQueryConfig(

@@ -27,6 +27,21 @@ final class MiniMaxM2 implements Family {
     keys.require("scoring_func", "sigmoid");
     keys.require("use_routing_bias", true);
     keys.require("qk_norm_type", "per_layer");
+    keys.require("shared_intermediate_size", 0);
+    List<Integer> types = keys.numbers("attn_type_list"); // 1: of all tokens, not linear
+    if (!types.stream().allMatch(type -> type == 1)) {
+      throw keys.bad("attn_type_list", types.toString(), "1 alone");
+    }
+    for (String part : List.of("full_attention", "linear_attention", "mlp")) {
+      String factor = "layernorm_" + part + "_beta";
+      double found = keys.number(factor, 1);
+      if (found != 1) {
+        throw keys.bad(factor, "" + found, "1: nothing else is supported");
+      }
+    }
+    // Of parts that the files do not have, or of a server.
+    keys.ignore("mlp_intermediate_size", "shared_moe_mode", "max_model_len");
+    keys.ignore("use_mtp", "num_mtp_modules", "mtp_transformer_layers");
     GroupedQueryConfig.Heads heads = decoder.heads();
     double part = (double) keys.count("rotary_dim", heads.size()) / heads.size();
     AttentionConfig attention =

@@ -20,11 +20,17 @@ final class Phi3 implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
     keys.ignore("embd_pdrop", "resid_pdrop"); // of training
+    keys.ignore("original_max_position_embeddings"); // without meaning unless RotaryKeys reads it
+    keys.require("attention_bias", false);
+    keys.require("mlp_bias", false);
+    keys.require("lm_head_bias", false);
+    keys.require("full_attn_mod", 1);
+    keys.require("interpolate_factor", 1);
     GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
         new GroupedQueryConfig(
             heads,
-            Biases.all(keys.flag("attention_bias", false)),
+            Biases.all(false),
             null,
             null,
             RotaryKeys.ofPart(keys, 1e4, heads.size(), 1, Rotary.Pairs.HALVES),

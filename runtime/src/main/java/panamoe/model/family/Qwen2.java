@@ -18,6 +18,7 @@ final class Qwen2 implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6);
     decoder.requireFullAttention();
+    keys.require("use_mrope", false);
     GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
         new GroupedQueryConfig(

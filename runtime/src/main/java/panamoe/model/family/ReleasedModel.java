@@ -112,7 +112,9 @@ public final class ReleasedModel {
     if (!method.equals("fp8")) {
       throw quantization.bad("quant_method", method, "fp8 or mxfp4");
     }
-    quantization.require("fmt", "e4m3");
+    if (!quantization.text("fmt", "e4m3").equals("float8_e4m3fn")) { // MiniMax-M2's name for it
+      quantization.require("fmt", "e4m3");
+    }
     List<Integer> block = quantization.numbers("weight_block_size");
     if (block.size() != 2 || block.contains(0)) {
       throw quantization.bad("weight_block_size", block.toString(), "two numbers from 1");

@@ -19,14 +19,15 @@ final class SmolLm3 implements Family {
 
   @Override
   public ModelConfig model(Keys keys) {
-    Decoder decoder = Decoder.of(keys, 1e-6);
+    Decoder decoder = Decoder.of(keys, 1e-6, true);
     decoder.requireFullAttention();
     GroupedQueryConfig.Heads heads = decoder.heads();
     Biases biases = Biases.all(keys.flag("attention_bias", false));
     Rotary rotary = RotaryKeys.of(keys, 2e6, heads.size(), Rotary.Pairs.HALVES);
     int interval = keys.count("no_rope_layer_interval", 4);
     List<Integer> rotated = keys.numbers("no_rope_layers"); // 1: with positions
-    if (!rotated.isEmpty() && rotated.size() != decoder.layers()) {
+    boolean flags = rotated.stream().allMatch(each -> each <= 1);
+    if (!flags || !rotated.isEmpty() && rotated.size() != decoder.layers()) {
       throw keys.bad("no_rope_layers", rotated.toString(), "0 or 1 for each of the layers");
     }
     AttentionConfig with = new GroupedQueryConfig(heads, biases, null, null, rotary, Scores.CAUSAL);
