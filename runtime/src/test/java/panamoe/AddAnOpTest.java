@@ -18,8 +18,8 @@ import panamoe.backend.GateSettings.Score;
 class AddAnOpTest {
   private static final Path ROOT = Path.of("..");
   private static final String SCORE_HEADING = "\n## A gate score\n";
-  // rms_norm_eps is a key of released models' configurations.
-  private static final Pattern OP = Pattern.compile("rms_norm(?!_eps)|[rR]msNorm");
+  // Keys of released models' configurations: rms_norm_eps, vit_used_rms_norm.
+  private static final Pattern OP = Pattern.compile("(?<!used_)rms_norm(?!_eps)|[rR]msNorm");
   // A file that compares with one score decides by it, as if there were no third.
   private static final Pattern SCORE =
       Pattern.compile(

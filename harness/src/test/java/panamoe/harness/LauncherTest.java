@@ -298,7 +298,7 @@ class LauncherTest {
     assertEquals(
         "panamoe: "
             + command
-            + " comes with a checkout of the sources, and this is a distribution archive\n",
+            + " needs a checkout of the sources, but this is a distribution archive\n",
         said);
   }
 

@@ -62,7 +62,7 @@ public record GroupedQueryConfig(
     public enum Over {
       HEAD,
       /** A head at a time, after the rotation (Hunyuan). */
-      TURNED_HEAD,
+      ROTATED_HEAD,
       PROJECTION
     }
 

@@ -131,7 +131,7 @@ public final class SelfAttention implements Attention {
       boolean adjacent = rotary.pairs() == Rotary.Pairs.ADJACENT;
       x = RotaryOp.forward(pass, x, sequences.positions(), table.cosine(), table.sine(), adjacent);
     }
-    return over == Over.TURNED_HEAD
+    return over == Over.ROTATED_HEAD
         ? norm.forward(pass, x.reshape(rows * count, headSize)).reshape(rows, count, headSize)
         : x;
   }

@@ -183,7 +183,7 @@ class ConversationsTest {
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
       assertEquals(
-          "the arguments of the call c1 are nested more than 1000 deep, or have a number of more"
+          "the arguments of the call c1 are nested more than 500 deep, or have a number of more"
               + " than 1000 digits",
           refusal(() -> model.encode(List.of(calling), OPTIONS)));
     }

@@ -23,6 +23,9 @@ final class BlockLine {
   static String of(BlockConfig block) {
     List<String> parts = new ArrayList<>();
     attention(block.attention(), parts);
+    if (block.norms() != null && block.norms() != BlockConfig.Norms.BEFORE) {
+      parts.add("norms " + lower(block.norms()));
+    }
     switch (block.feedForward()) {
       case DenseConfig dense -> parts.add("MLP " + dense.inner());
       case MoeConfig moe -> experts(moe, parts);
@@ -55,7 +58,7 @@ final class BlockLine {
     }
     scale(scores.scale(), parts);
     if (attention.queryKeyNorm() != null) {
-      parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()));
+      parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()).replace('_', ' '));
     }
     if (attention.clip() != null) {
       parts.add("clip " + attention.clip());

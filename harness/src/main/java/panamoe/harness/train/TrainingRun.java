@@ -158,7 +158,7 @@ record TrainingRun(
     TrainConfig training = config.training();
     OptionalDouble bits = OptionalDouble.empty();
     boolean stopped = false;
-    LiveReport report = new LiveReport(folder.path());
+    LiveReport report = new LiveReport(folder.path(), warning -> warn(List.of(warning)));
     try (TrainingProgress progress =
         ranks.first()
             ? TrainingProgress.onStandardError(trainer.step(), training.schedule().steps())

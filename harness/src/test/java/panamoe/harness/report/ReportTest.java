@@ -19,6 +19,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -228,7 +229,7 @@ class ReportTest {
   @Test
   void aRunningReportReloadsItselfUntilTheRunEnds() throws Exception {
     SyntheticRun.write(folder);
-    LiveReport live = new LiveReport(folder);
+    LiveReport live = new LiveReport(folder, Assertions::fail);
     live.finishedStep();
     String running = status(folder);
     assertTrue(running.startsWith("Training: step 300 of 300 at 20"), running);
@@ -242,6 +243,17 @@ class ReportTest {
     Report.write(folder);
     assertFalse(Files.readString(folder.resolve("report.html")).contains("<p role=\"status\">"));
     assertTrue(Files.exists(folder.resolve("plots")));
+  }
+
+  @Test
+  void aReportThatCannotBeWrittenIsAWarning() throws Exception {
+    SyntheticRun.write(folder);
+    Files.writeString(folder.resolve("metrics.jsonl"), "{\n");
+    List<String> warnings = new ArrayList<>();
+    new LiveReport(folder, warnings::add).finishedStep();
+    assertEquals(1, warnings.size(), warnings.toString());
+    assertTrue(
+        warnings.getFirst().startsWith("the report is not up to date: "), warnings.toString());
   }
 
   private static String status(Path folder) throws Exception {

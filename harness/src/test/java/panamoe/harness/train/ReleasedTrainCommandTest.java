@@ -183,8 +183,8 @@ class ReleasedTrainCommandTest {
   @Test
   void whatContradictsTheModelIsRefused() throws IOException {
     String from = "--from " + released;
-    refused("--from takes the model's own shape and tokenizer", from + " --preset tiny");
-    refused("--from takes the model's own shape and tokenizer", from + " --vocabulary 300");
+    refused("--from uses the model's own shape and tokenizer", from + " --preset tiny");
+    refused("--from uses the model's own shape and tokenizer", from + " --vocabulary 300");
     refused("some.gguf does not exist", "--from some.gguf");
     Path small = folder.resolve("small");
     ran("quantize " + released + " --to int8 --measure 0 --text " + text + " --out " + small);

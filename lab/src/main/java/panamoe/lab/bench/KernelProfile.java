@@ -74,17 +74,21 @@ final class KernelProfile {
     boolean kernel =
         method.getReturnType() == void.class
             && method.getDeclaringClass().getName().endsWith("Kernels");
+    if (kernel) {
+      backend.synchronize();
+    }
     long start = System.nanoTime();
+    Object result;
     try {
-      return method.invoke(backend, arguments);
+      result = method.invoke(backend, arguments);
     } catch (InvocationTargetException e) {
       throw e.getCause();
-    } finally {
-      if (kernel) {
-        backend.synchronize();
-        add(name(method, arguments), System.nanoTime() - start, arguments);
-      }
     }
+    if (kernel) {
+      backend.synchronize();
+      add(name(method, arguments), System.nanoTime() - start, arguments);
+    }
+    return result;
   }
 
   /** Products that a backward makes have names of their own. */

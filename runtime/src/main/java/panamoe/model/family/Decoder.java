@@ -72,11 +72,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
     }
     NormConfig norm = new NormConfig(NormConfig.Kind.RMS, keys.number("rms_norm_eps", epsilon));
     return new Decoder(
-        keys,
-        keys.count("hidden_size"),
-        layers,
-        norm,
-        keys.flag("tie_word_embeddings", tied));
+        keys, keys.count("hidden_size"), layers, norm, keys.flag("tie_word_embeddings", tied));
   }
 
   /**
@@ -163,6 +159,14 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
     int experts = keys.count(count);
     GateConfig gate = softmax(chosen(keys, experts), normalized);
     return MoeConfig.of(experts, keys.count(inner), Activation.SWIGLU, false, gate);
+  }
+
+  /** Shared experts of one width as one of all their widths; null for none. */
+  static MoeConfig.SharedExpert shared(int count, int inner) {
+    long width = (long) count * inner;
+    return count == 0
+        ? null
+        : new MoeConfig.SharedExpert((int) Math.min(width, Integer.MAX_VALUE), false);
   }
 
   /** A router without a bias: top-k of a softmax over all experts. */

@@ -81,7 +81,7 @@ final class DeepSeekFamily {
         new DenseConfig(keys.count("intermediate_size"), Activation.SWIGLU, false);
     FeedForwardConfig others =
         MoeConfig.of(keys.count("n_routed_experts"), inner, Activation.SWIGLU, false, gate)
-            .withShared(shared == 0 ? null : new MoeConfig.SharedExpert(shared * inner, false));
+            .withShared(Decoder.shared(shared, inner));
     return layer -> layer < dense ? first : others;
   }
 

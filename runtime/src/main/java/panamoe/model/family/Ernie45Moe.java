@@ -54,7 +54,7 @@ final class Ernie45Moe implements Family {
         new DenseConfig(keys.count("intermediate_size"), Activation.SWIGLU, bias);
     FeedForwardConfig moe =
         MoeConfig.of(experts, inner, Activation.SWIGLU, bias, gate)
-            .withShared(shared == 0 ? null : new MoeConfig.SharedExpert(shared * inner, false));
+            .withShared(Decoder.shared(shared, inner));
     int first = keys.numbers("moe_layer_start_index").stream().findFirst().orElse(1);
     int last = (int) keys.number("moe_layer_end_index", -1);
     int interval = keys.count("moe_layer_interval", 1);

@@ -1,5 +1,6 @@
 package panamoe.model.family;
 
+import java.util.List;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;

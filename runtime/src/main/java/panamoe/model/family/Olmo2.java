@@ -26,7 +26,7 @@ final class Olmo2 implements Family {
             Biases.all(keys.flag("attention_bias", false)),
             new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, decoder.norm()),
             null,
-            RotaryKeys.of(keys, 5e5, heads.size(), Rotary.Pairs.HALVES),
+            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
             Scores.CAUSAL);
     return decoder.model(_ -> attention, decoder.dense(false), BlockConfig.Norms.AFTER);
   }

@@ -27,7 +27,7 @@ final class SmolLm3 implements Family {
     int interval = keys.count("no_rope_layer_interval", 4);
     List<Integer> rotated = keys.numbers("no_rope_layers"); // 1: with positions
     boolean flags = rotated.stream().allMatch(each -> each <= 1);
-    if (!flags || !rotated.isEmpty() && rotated.size() != decoder.layers()) {
+    if (!flags || (!rotated.isEmpty() && rotated.size() != decoder.layers())) {
       throw keys.bad("no_rope_layers", rotated.toString(), "0 or 1 for each of the layers");
     }
     AttentionConfig with = new GroupedQueryConfig(heads, biases, null, null, rotary, Scores.CAUSAL);
