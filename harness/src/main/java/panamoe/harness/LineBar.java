@@ -1,11 +1,15 @@
 package panamoe.harness;
 
+import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressState;
+import org.jline.terminal.Terminal;
+import org.jline.terminal.TerminalBuilder;
 import panamoe.io.Words;
 
 /** A progress bar on one line of a terminal: each frame fits and covers the previous one. */
@@ -17,11 +21,40 @@ final class LineBar implements AutoCloseable {
   private static final class Line extends ConsoleProgressBarConsumer {
     private final PrintStream out;
     private final boolean erased;
+    private final Terminal terminal = terminal();
+    private int width = 80;
 
     Line(PrintStream out, boolean erased) {
       super(out);
       this.out = out;
       this.erased = erased;
+    }
+
+    /**
+     * The library's own terminal would take SIGINT away from the JVM, and Ctrl-C would then end the
+     * process without saving anything.
+     */
+    private static Terminal terminal() {
+      try {
+        return TerminalBuilder.builder()
+            .dumb(true)
+            .nativeSignals(false)
+            .graphemeCluster(false)
+            .build();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    @Override
+    public int getMaxRenderedLength() {
+      try {
+        int now = terminal.getSize().getColumns();
+        width = now > SHORTEST ? now : width;
+      } catch (IllegalStateException _) {
+        // JLine closes terminals when the JVM exits; the last frames have the width from before
+      }
+      return width - 1;
     }
 
     @Override
@@ -50,6 +83,11 @@ final class LineBar implements AutoCloseable {
       } else {
         out.println();
         out.flush();
+      }
+      try {
+        terminal.close();
+      } catch (IOException _) {
+        // the line is complete
       }
     }
   }

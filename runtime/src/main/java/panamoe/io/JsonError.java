@@ -25,7 +25,7 @@ final class JsonError {
   }
 
   static String of(JacksonException e, TokenStreamLocation location) {
-    return location == null
+    return location == null || location.getLineNr() < 1
         ? what(e)
         : what(e) + " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
   }

@@ -7,10 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -77,6 +79,39 @@ class StoppedTrainingTest {
         resumed.err().contains("continuing after step " + stopped.group(1) + ", "), resumed.err());
     assertFalse(read(run.resolve("report.html")).contains("<p role=\"status\">"), "finished");
     assertEquals(Losses.of(undisturbed), Losses.of(run));
+  }
+
+  /** On a terminal a progress bar is drawn, whose library must not take Ctrl-C away. */
+  @Test
+  void ctrlCOnATerminalSaves() throws Exception {
+    Path config = TinyRun.config(folder, 100 * STEPS);
+    Path text = folder.resolve("text.txt");
+    Files.writeString(text, "the committee thanks its members for this report.\n".repeat(900));
+    Path run = folder.resolve("run");
+    Path said = folder.resolve("said.txt");
+    List<String> command =
+        SmallJvm.interruptible(Main.class, options(text, config, "1", run)).stream()
+            .map(part -> "'" + part + "'")
+            .toList();
+    ProcessBuilder terminal =
+        new ProcessBuilder("script", "-qec", String.join(" ", command), said.toString())
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD);
+    terminal.environment().put("TERM", "xterm");
+    Process training = terminal.start();
+    try {
+      while (!Files.exists(run.resolve("checkpoints/latest"))) {
+        assertTrue(training.isAlive(), () -> read(said));
+        Thread.sleep(1);
+      }
+      training.getOutputStream().write(3); // Ctrl-C
+      training.getOutputStream().flush();
+      assertTrue(training.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> read(said));
+    } finally {
+      training.destroyForcibly();
+    }
+    assertEquals(CTRL_C, training.exitValue(), read(said));
+    assertTrue(read(said).contains(", which is saved; continue it by"), read(said));
+    assertTrue(read(said).contains("interrupted"), read(said));
   }
 
   private static String[] options(Path text, Path config, String ranks, Path out) {

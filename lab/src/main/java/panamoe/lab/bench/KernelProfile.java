@@ -19,6 +19,8 @@ import panamoe.io.Words;
 import panamoe.nn.Cost;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import tools.jackson.databind.PropertyNamingStrategies;
+import tools.jackson.databind.annotation.JsonNaming;
 
 /**
  * Where a call's time goes: each kernel's time, next to the time that its products and the bytes of
@@ -35,6 +37,7 @@ final class KernelProfile {
    * @param calls of the kernel
    * @param limitMs what its calls take at the ceilings; null if those are unknown
    */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record Row(String kernel, double calls, double ms, double share, Double limitMs) {
     @Override
     public String toString() {

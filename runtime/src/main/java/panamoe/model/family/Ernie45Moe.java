@@ -26,7 +26,8 @@ final class Ernie45Moe implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5, true);
     keys.require("moe_use_aux_free", true);
-    keys.ignore("moe_capacity", "moe_gate_act"); // of training
+    keys.require("moe_gate", "topk");
+    keys.ignore("moe_capacity", "moe_gate_act", "num_nextn_predict_layers"); // of training
     GroupedQueryConfig.Heads heads = decoder.heads();
     boolean bias = keys.flag("use_bias", false);
     AttentionConfig attention =

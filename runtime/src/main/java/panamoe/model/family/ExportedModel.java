@@ -20,6 +20,14 @@ import tools.jackson.databind.node.ObjectNode;
  * Immutable.
  */
 public final class ExportedModel {
+  /** Families whose class in transformers is not spelt like their {@code model_type}. */
+  private static final Map<String, String> OTHERWISE_SPELT =
+      Map.of(
+          "ernie4_5_moe", "Ernie4_5_Moe",
+          "hunyuan_v1_moe", "HunYuanMoEV1",
+          "minimax_m2", "MiniMaxM2",
+          "smollm3", "SmolLM3");
+
   private final Family family;
   private final ModelConfig config;
   private final ObjectNode keys;
@@ -84,9 +92,11 @@ public final class ExportedModel {
   /** Its class in transformers: {@code Qwen3MoeForCausalLM} of {@code qwen3_moe}. */
   private String architecture() {
     String purpose = config.encoder() == null ? "ForCausalLM" : "ForConditionalGeneration";
-    return Arrays.stream(family.type().split("_"))
-        .map(word -> Character.toUpperCase(word.charAt(0)) + word.substring(1))
-        .collect(Collectors.joining("", "", purpose));
+    String words =
+        Arrays.stream(family.type().split("_"))
+            .map(word -> Character.toUpperCase(word.charAt(0)) + word.substring(1))
+            .collect(Collectors.joining());
+    return OTHERWISE_SPELT.getOrDefault(family.type(), words) + purpose;
   }
 
   /** Its tensors in a Hugging Face folder. */
@@ -104,7 +114,7 @@ public final class ExportedModel {
     String architecture =
         GgufKeys.architecture(family)
             .orElseThrow(
-                () -> new CheckpointException("llama.cpp has no architecture for " + type()));
+                () -> new CheckpointException("GGUF files of " + type() + " are not written here"));
     if (family.type().equals("deepseek_v2") && grouped()) {
       throw new CheckpointException(
           "llama.cpp chooses groups of experts by their best two, and DeepSeek-V2 by the best one:"

@@ -83,7 +83,7 @@ public final class RotaryKeys {
     return switch (type) {
       case "default" -> null;
       case "linear" -> new RotaryScaling.Linear(factor());
-      case "longrope" -> longRope();
+      case "longrope", "su" -> longRope(); // su: its name at first
       case "dynamic" -> new RotaryScaling.Dynamic(factor(), trained());
       case "yarn" -> yarn();
       case "llama3" ->

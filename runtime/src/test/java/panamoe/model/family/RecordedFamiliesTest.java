@@ -7,9 +7,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.checkpoint.StoredType;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
 import tools.jackson.databind.node.ObjectNode;
@@ -37,5 +40,10 @@ class RecordedFamiliesTest {
     ModelConfig model = family.model(new Keys(file, values));
     assertEquals(List.of(), ConfigKeys.differences(family, model).orElseThrow());
     assertTrue(Family.of(model).isPresent());
+    if (Family.of(model).orElseThrow() == family && values.has("architectures")) {
+      ExportedModel exported = ExportedModel.of("it", model, Map.of(), Optional.empty());
+      assertEquals(
+          values.get("architectures"), exported.config(StoredType.F32).get("architectures"));
+    }
   }
 }

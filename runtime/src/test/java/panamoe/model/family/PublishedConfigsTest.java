@@ -1,0 +1,117 @@
+package panamoe.model.family;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.file.Path;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.config.ModelConfig;
+import panamoe.io.ConfigJson;
+import panamoe.model.LanguageModel;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Family: the keys of published models are known, and give as many parameters as published. */
+class PublishedConfigsTest {
+  /** Keys that most files have. */
+  private static final String COMMON =
+      """
+      "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu",
+      "initializer_range": 0.02, "torch_dtype": "bfloat16", "transformers_version": "4.51.0",
+      "use_cache": true, "rope_theta": 1000000.0""";
+
+  private static final String LLAMA3_ROPE =
+      """
+      "rope_scaling": {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192, "rope_type": "llama3"}""";
+
+  private static String keys(String name) {
+    return switch (name) {
+      case "Llama-3.1-8B" ->
+          sizes("llama", 4096, 14336, 32, 32, 8, 131072, 128256)
+              + ", \"attention_bias\": false, \"mlp_bias\": false, \"pretraining_tp\": 1,"
+              + " \"rms_norm_eps\": 1e-05, \"tie_word_embeddings\": false, "
+              + LLAMA3_ROPE;
+      case "Mistral-7B-v0.3" ->
+          sizes("mistral", 4096, 14336, 32, 32, 8, 32768, 32768)
+              + ", \"rms_norm_eps\": 1e-05, \"sliding_window\": null, \"tie_word_embeddings\": false";
+      case "Qwen2.5-7B" ->
+          sizes("qwen2", 3584, 18944, 28, 28, 4, 131072, 152064)
+              + ", \"max_window_layers\": 28, \"rms_norm_eps\": 1e-06, \"sliding_window\": 131072,"
+              + " \"tie_word_embeddings\": false, \"use_mrope\": false, \"use_sliding_window\": false";
+      case "Qwen3-0.6B" ->
+          sizes("qwen3", 1024, 3072, 28, 16, 8, 40960, 151936)
+              + ", \"attention_bias\": false, \"head_dim\": 128, \"max_window_layers\": 28,"
+              + " \"rms_norm_eps\": 1e-06, \"rope_scaling\": null, \"sliding_window\": null,"
+              + " \"tie_word_embeddings\": true, \"use_sliding_window\": false";
+      case "OLMo-2-7B" ->
+          sizes("olmo2", 4096, 11008, 32, 32, 32, 4096, 100352)
+              + ", \"attention_bias\": false, \"pad_token_id\": 100277, \"rms_norm_eps\": 1e-06,"
+              + " \"rope_scaling\": null, \"tie_word_embeddings\": false";
+      case "SmolLM3-3B" ->
+          sizes("smollm3", 2048, 11008, 36, 16, 4, 65536, 128256)
+              + ", \"attention_bias\": false, \"max_window_layers\": 28, \"mlp_bias\": false,"
+              + " \"no_rope_layer_interval\": 4, \"no_rope_layers\": ["
+              + "1, 1, 1, 0, ".repeat(8)
+              + "1, 1, 1, 0], \"pretraining_tp\": 2, \"rms_norm_eps\": 1e-06,"
+              + " \"rope_scaling\": null, \"sliding_window\": null, \"use_sliding_window\": false";
+      case "Phi-3.5-mini" ->
+          sizes("phi3", 3072, 8192, 32, 32, 32, 131072, 32064)
+              + ", \"attention_bias\": false, \"auto_map\": {}, \"embd_pdrop\": 0.0,"
+              + " \"original_max_position_embeddings\": 4096, \"resid_pdrop\": 0.0,"
+              + " \"rms_norm_eps\": 1e-05, \"rope_scaling\": {\"type\": \"longrope\","
+              + " \"short_factor\": ["
+              + "1.1, ".repeat(47)
+              + "2.0], \"long_factor\": ["
+              + "1.5, ".repeat(47)
+              + "60.0]}, \"sliding_window\": 262144, \"tie_word_embeddings\": false";
+      case "GLM-4.5-Air" ->
+          sizes("glm4_moe", 4096, 10944, 46, 96, 8, 131072, 151552)
+              + ", \"attention_bias\": true, \"first_k_dense_replace\": 1, \"head_dim\": 128,"
+              + " \"moe_intermediate_size\": 1408, \"n_group\": 1, \"n_routed_experts\": 128,"
+              + " \"n_shared_experts\": 1, \"norm_topk_prob\": true, \"num_experts_per_tok\": 8,"
+              + " \"num_nextn_predict_layers\": 1, \"partial_rotary_factor\": 0.5,"
+              + " \"rms_norm_eps\": 1e-05, \"rope_scaling\": null, \"routed_scaling_factor\": 1.0,"
+              + " \"tie_word_embeddings\": false, \"topk_group\": 1, \"use_qk_norm\": false";
+      default -> throw new IllegalArgumentException(name);
+    };
+  }
+
+  private static String sizes(
+      String type,
+      int hidden,
+      int inner,
+      int layers,
+      int heads,
+      int keyValueHeads,
+      int context,
+      int vocabulary) {
+    return COMMON.formatted()
+        + ", \"model_type\": \"%s\", \"hidden_size\": %d, \"intermediate_size\": %d, "
+            .formatted(type, hidden, inner)
+        + "\"num_hidden_layers\": %d, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, "
+            .formatted(layers, heads, keyValueHeads)
+        + "\"max_position_embeddings\": %d, \"vocab_size\": %d".formatted(context, vocabulary);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "Llama-3.1-8B, 8030",
+    "Mistral-7B-v0.3, 7248",
+    "Qwen2.5-7B, 7616",
+    "Qwen3-0.6B, 596",
+    "OLMo-2-7B, 7299",
+    "SmolLM3-3B, 3075",
+    "Phi-3.5-mini, 3821",
+    "GLM-4.5-Air, 106852"
+  })
+  void everyKeyIsKnown(String name, long millions) {
+    ObjectNode values = ConfigJson.parse("{" + keys(name) + "}", ObjectNode.class, "config.json");
+    Keys keys = new Keys(Path.of("config.json"), values);
+    ModelConfig config =
+        Family.named(values.get("model_type").stringValue()).orElseThrow().model(keys);
+    keys.requireAllRead();
+    try (LanguageModel model = new LanguageModel(config)) {
+      assertEquals(millions, Math.round(model.parameters().count() / 1e6));
+    }
+  }
+}
