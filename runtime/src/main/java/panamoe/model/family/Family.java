@@ -27,7 +27,7 @@ public interface Family {
           new HunYuanMoe(),
           new MiniMaxM2(),
           new Llama(),
-          new Mistral(),
+          new MistralFamily(),
           new Qwen2(),
           new Qwen3(),
           new Olmo2(),

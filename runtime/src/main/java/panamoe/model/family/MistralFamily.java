@@ -9,7 +9,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.Rotary;
 
 /** Mistral (Mistral AI): Llama with a window of attention, in the first versions. */
-final class Mistral implements Family {
+final class MistralFamily implements Family {
   @Override
   public String type() {
     return "mistral";
