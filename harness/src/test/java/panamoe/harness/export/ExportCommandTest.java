@@ -149,6 +149,7 @@ class ExportCommandTest {
     Path model = recorded("hf/" + name);
     Path gguf = exported(model, "gguf", "model.gguf");
     assertEquals(loaded(model), loaded(gguf));
+    assertEquals(loaded(model), loaded(exported(gguf, "gguf", "again.gguf")));
     Path back = exported(gguf, "hf", "back");
     assertEquals(loaded(model), loaded(back));
     assertEquals(tensors(model), tensors(back));

@@ -22,8 +22,8 @@ import panamoe.config.RotaryScaling;
 import panamoe.tensor.DType;
 
 /**
- * The tensor in which GGUF has Llama 3's rotary scaling: what the frequency of each pair is divided
- * by. A file does not say by which rule they were computed, so it is read as {@link
+ * The tensor in which GGUF stores Llama 3's rotary scaling: a divisor of each pair's frequency. The
+ * file does not store the rule that computed them, so they are read as {@link
  * RotaryScaling.LongRope}.
  */
 final class RopeFactors {
@@ -53,13 +53,18 @@ final class RopeFactors {
     }
   }
 
-  /** The model as its file is read: Llama 3's scaling as divisors. Adds them to {@code tensors}. */
-  static ModelConfig taken(ModelConfig config, Map<String, RowTensor> tensors) {
-    List<BlockConfig> blocks = config.blocks().stream().map(block -> taken(config, block)).toList();
+  /**
+   * The model with Llama 3's scaling as divisors, as its file will be read; adds the divisors to
+   * {@code tensors}.
+   */
+  static ModelConfig divided(ModelConfig config, Map<String, RowTensor> tensors) {
+    List<BlockConfig> blocks =
+        config.blocks().stream().map(block -> divided(config, block)).toList();
     ModelConfig read = config.withBlocks(blocks);
     if (blocks.getFirst().attention().rotary() instanceof Rotary rotary
         && rotary.scaling() instanceof RotaryScaling.LongRope divided
-        && !read.equals(config)) {
+        && divided.shortDivisors().equals(divided.longDivisors())
+        && divided.amplitude() == 1) {
       List<Double> divisors = divided.longDivisors();
       MemorySegment factors = Arena.ofAuto().allocate(ValueLayout.JAVA_FLOAT, divisors.size());
       for (int i = 0; i < divisors.size(); i++) {
@@ -74,7 +79,7 @@ final class RopeFactors {
     return read;
   }
 
-  private static BlockConfig taken(ModelConfig config, BlockConfig block) {
+  private static BlockConfig divided(ModelConfig config, BlockConfig block) {
     if (!(block.attention() instanceof GroupedQueryConfig attention)
         || attention.rotary() == null
         || !(attention.rotary().scaling() instanceof RotaryScaling.Llama3 llama)) {
