@@ -145,13 +145,13 @@ final class LineBar implements AutoCloseable {
    * @return {@code width} characters
    */
   static String frame(String task, double part, String message, int width) {
-    String told = message.isEmpty() ? Words.of("%3.0f %%", 100 * part) : message;
-    int most = Math.max(0, width - told.length() - 1);
+    String text = message.isEmpty() ? Words.of("%3.0f %%", 100 * part) : message;
+    int most = Math.max(0, width - text.length() - 1);
     String before = task.isEmpty() ? "" : task.substring(0, Math.min(task.length(), most)) + " ";
-    int room = Math.min(LONGEST, width - before.length() - told.length() - "[] ".length());
+    int room = Math.min(LONGEST, width - before.length() - text.length() - "[] ".length());
     int full = (int) (room * part);
     String bar = room < SHORTEST ? "" : "[" + "=".repeat(full) + " ".repeat(room - full) + "] ";
-    String line = before + bar + told;
+    String line = before + bar + text;
     return line.substring(0, Math.min(width, line.length()))
         + " ".repeat(Math.max(0, width - line.length()));
   }

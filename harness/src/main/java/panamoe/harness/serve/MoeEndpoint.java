@@ -34,7 +34,7 @@ final class MoeEndpoint {
   private volatile List<ExpertHeat.Layer> before = List.of();
 
   /**
-   * @param engine the engine; throws an ApiError while there is none
+   * @param engine gives the engine, or throws an ApiError while the model loads
    */
   MoeEndpoint(ServedModel model, Supplier<EngineThread> engine) {
     this.model = model;

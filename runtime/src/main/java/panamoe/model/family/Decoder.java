@@ -142,9 +142,14 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
 
   /** How many experts a token visits: not more than there are, nor than kernels choose. */
   static int chosen(Keys keys, int experts) {
+    return chosen(keys, "num_experts_per_tok", experts);
+  }
+
+  /** Experts per token by the key {@code name}. */
+  static int chosen(Keys keys, String name, int experts) {
     boolean few = experts < GateConfig.MAX_TOP_K;
     return keys.count(
-        "num_experts_per_tok",
+        name,
         few ? experts : GateConfig.MAX_TOP_K,
         few ? ", the number of experts" : ", which is what is supported");
   }

@@ -43,7 +43,7 @@ final class Ernie45Moe implements Family {
     int shared = keys.numbers("moe_num_shared_experts").stream().findFirst().orElse(2);
     GateConfig gate =
         new GateConfig(
-            keys.count("moe_k", Math.min(experts, GateConfig.MAX_TOP_K), ", the number of experts"),
+            Decoder.chosen(keys, "moe_k", experts),
             false,
             Score.SOFTMAX,
             new GateConfig.Choice(1, 1, GroupScore.MAXIMUM, true, GateConfig.Noise.NONE),

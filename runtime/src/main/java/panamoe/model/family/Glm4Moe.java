@@ -8,7 +8,7 @@ import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
 import panamoe.config.ModelConfig;
 import panamoe.config.Rotary;
 
-/** GLM-4.5, 4.6 and 4.7 (Z.ai): heads that turn in part, experts of DeepSeek-V3. */
+/** GLM-4.5, 4.6 and 4.7 (Z.ai): half of each head is rotated; experts of DeepSeek-V3. */
 final class Glm4Moe implements Family {
   @Override
   public String type() {

@@ -16,7 +16,7 @@ final class Glm4MoeLite implements Family {
     Decoder decoder = DeepSeekFamily.decoder(keys);
     double part = keys.number("partial_rotary_factor", 1);
     if (part != 1) {
-      throw keys.bad("partial_rotary_factor", "" + part, "1: heads turn whole");
+      throw keys.bad("partial_rotary_factor", "" + part, "1: the whole head is rotated");
     }
     boolean adjacent = keys.flag("rope_interleave", true);
     AttentionConfig attention =

@@ -12,9 +12,9 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
 
-/** Hunyuan-A13B (Tencent): queries and keys are normalised after they were turned. */
+/** Hunyuan-A13B (Tencent): queries and keys are normalised after the rotation. */
 final class HunYuanMoe implements Family {
-  /** Of training, of tokens, of other models of this code, and of features that are refused. */
+  /** Keys of training, tokens, vision models, and of features that are refused below. */
   private static final String[] WITHOUT_MEANING = {
     "anyres_pooling_size",
     "anyres_vit_max_image_size",
@@ -101,7 +101,7 @@ final class HunYuanMoe implements Family {
     return decoder.model(_ -> attention, _ -> moe);
   }
 
-  /** The base grows with {@code alpha}, which is for any length; without it as elsewhere. */
+  /** With {@code alpha} the base is {@code base * alpha^(D / (D - 2))} at every length. */
   private static Rotary rotary(Keys keys, int size) {
     Keys scaling = keys.object(keys.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
     if (scaling == null || !scaling.has("alpha")) {
@@ -110,7 +110,7 @@ final class HunYuanMoe implements Family {
     scaling.require("type", "dynamic");
     scaling.require("rope_type", "dynamic");
     if (scaling.number("factor", 1) != 1) {
-      throw scaling.bad("factor", "" + scaling.number("factor", 1), "1 beside alpha");
+      throw scaling.bad("factor", "" + scaling.number("factor", 1), "1, since alpha is given");
     }
     scaling.ignore("beta_fast", "beta_slow", "mscale", "mscale_all_dim"); // of YaRN
     double base = scaling.number("rope_theta", keys.number("rope_theta", 1e4));

@@ -15,7 +15,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
 
-/** MiniMax-M2: heads that turn in part, sigmoid scores with a bias for the choice. */
+/** MiniMax-M2: part of each head is rotated; sigmoid scores with a bias for the choice. */
 final class MiniMaxM2 implements Family {
   @Override
   public String type() {

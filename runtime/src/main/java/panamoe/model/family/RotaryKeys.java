@@ -25,16 +25,16 @@ public final class RotaryKeys {
   public static Rotary of(Keys keys, double base, int size, Rotary.Pairs pairs) {
     Keys parameters = keys.object("rope_parameters");
     if (parameters != null && parameters.number("partial_rotary_factor", 1) != 1) {
-      throw parameters.bad("partial_rotary_factor", "not 1", "1: heads turn whole");
+      throw parameters.bad("partial_rotary_factor", "not 1", "1: the whole head is rotated");
     }
-    return turning(keys, base, size, pairs);
+    return read(keys, base, size, pairs);
   }
 
   /**
-   * Positions that turn the first part of a head.
+   * Positions that rotate the first part of a head.
    *
    * @param head its size
-   * @param part of it where the configuration does not say
+   * @param part the default of {@code partial_rotary_factor}
    */
   static Rotary ofPart(Keys keys, double base, int head, double part, Rotary.Pairs pairs) {
     Keys parameters = keys.object("rope_parameters");
@@ -44,10 +44,10 @@ public final class RotaryKeys {
     if (size < 2 || size > head) {
       throw keys.bad("partial_rotary_factor", "" + of, "a part of a head of " + head);
     }
-    return turning(keys, base, size, pairs);
+    return read(keys, base, size, pairs);
   }
 
-  private static Rotary turning(Keys keys, double base, int size, Rotary.Pairs pairs) {
+  private static Rotary read(Keys keys, double base, int size, Rotary.Pairs pairs) {
     double theta = keys.number("rope_theta", base);
     Keys scaling = keys.object("rope_scaling");
     Keys parameters = keys.object("rope_parameters");
