@@ -39,6 +39,10 @@ SimdTarget simd_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
 bool uses(Instruction instruction) { return !g_limited && has(instruction); }
 
 void limit_simd_target(const char* name) {
+  if ((hwy::SupportedTargets() & HWY_TARGETS) == 0) {  // the build was for one processor: cmake/Highway.cmake
+    fail(MOE_UNSUPPORTED, "the native library was built for processors with ", hwy::TargetName(HWY_STATIC_TARGET),
+         ", and this one lacks it: ./panamoe build makes one for all");
+  }
   if (name == nullptr || *name == '\0') return;
   std::string here;
   if (HWY_DYNAMIC_DISPATCH(this_target)().name == std::string_view(kTileTarget)) {

@@ -94,6 +94,45 @@ class LauncherTest {
     assertTrue(said.contains("building the native library") && said.endsWith("started\n"), said);
   }
 
+  /** The first build is waited for; one for all processors stays so. */
+  @ParameterizedTest
+  @CsvSource({
+    "false, --preset release -DPANAMOE_THIS_PROCESSOR=ON",
+    "true, build/release",
+  })
+  void theFirstBuildIsForThisProcessor(boolean built, String configuring)
+      throws IOException, InterruptedException {
+    buildAnHourAgo();
+    Files.delete(folder.resolve("native/build/release/libpanamoe.so"));
+    if (built) {
+      write(
+          "native/build/release/CMakeCache.txt",
+          "CMAKE_HOME_DIRECTORY:INTERNAL=" + folder.resolve("native") + "\n");
+    }
+    ended(0, startWithCmake("echo \"$@\" >>" + folder.resolve("calls"), "doctor"));
+    assertEquals(
+        configuring + "\n--build --preset release --target panamoe ceilings_bench\n",
+        Files.readString(folder.resolve("calls")));
+  }
+
+  @Test
+  void bothPartsAreBuiltAtTheSameTime() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    Files.delete(folder.resolve("native/build/release/libpanamoe.so"));
+    changeSource();
+    String mine = folder.resolve("native-begun").toString();
+    String other = folder.resolve("java-begun").toString();
+    String meet = ">%s; until [ -e %s ]; do sleep 0.01; done\n";
+    write("ci/maven", "#!/bin/sh\n" + meet.formatted(other, mine));
+    String said = ended(0, startWithCmake(meet.formatted(mine, other), "doctor"));
+    assertTrue(said.contains("building the native library and the Java part"), said);
+    assertTrue(said.endsWith("started\n"), said);
+    write("ci/maven", "#!/bin/sh\necho no such symbol\nexit 1\n");
+    Files.delete(folder.resolve("build/java.stamp"));
+    said = ended(1, startWithCmake("exit 0", "doctor"));
+    assertTrue(said.contains("no such symbol"), said);
+  }
+
   @Test
   void aBuildThatCannotBeConfiguredHasFailed() throws IOException, InterruptedException {
     buildAnHourAgo();
@@ -140,6 +179,38 @@ class LauncherTest {
     new ProcessBuilder("kill", "-INT", "--", "-" + build.pid()).start().waitFor();
     String said = ended(130, build);
     assertTrue(said.endsWith(" ... interrupted\n") && said.lines().count() == 1, said);
+  }
+
+  @Test
+  void ctrlCEndsBothPartsOfABuild() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    Files.delete(folder.resolve("native/build/release/libpanamoe.so"));
+    changeSource();
+    for (String part : List.of("ci/maven", "bin/cmake")) {
+      write(
+          part,
+          "#!/usr/bin/perl\nopen(my $file, '>', '%s'); print $file $$; close $file; sleep 60; exit 1;\n"
+              .formatted(folder.resolve(Path.of(part).getFileName() + ".pid")));
+    }
+    Process build =
+        start(
+            "env",
+            "--default-signal=INT",
+            "PATH=" + folder.resolve("bin") + ":" + System.getenv("PATH"),
+            "setsid",
+            "bash",
+            launcher(),
+            "doctor");
+    await("maven.pid");
+    await("cmake.pid");
+    new ProcessBuilder("kill", "-INT", "--", "-" + build.pid()).start().waitFor();
+    String said = ended(130, build);
+    assertTrue(said.endsWith(" ... interrupted\n") && said.lines().count() == 1, said);
+    while (ProcessHandle.of(Long.parseLong(Files.readString(folder.resolve("maven.pid"))))
+        .filter(ProcessHandle::isAlive)
+        .isPresent()) {
+      Thread.sleep(1);
+    }
   }
 
   @Test
