@@ -1,5 +1,6 @@
 package panamoe.harness;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
@@ -25,6 +26,9 @@ import picocli.CommandLine.Spec;
       "  panamoe completion > ~/.local/share/bash-completion/completions/panamoe   in each"
     })
 public final class CompletionCommand implements Subcommand {
+  /** The commands that only the launcher knows. */
+  private static final List<String> OF_LAUNCHER = List.of("test", "build", "clean");
+
   private enum Shell {
     BASH,
     ZSH
@@ -41,7 +45,10 @@ public final class CompletionCommand implements Subcommand {
 
   @Override
   public Integer call() {
-    CommandSpec shown = shown(spec.root(), spec.root().subcommands().keySet());
+    List<String> names = new ArrayList<>(spec.root().subcommands().keySet());
+    names.addAll(OF_LAUNCHER);
+    CommandSpec shown = shown(spec.root(), names);
+    OF_LAUNCHER.forEach(name -> shown.addSubcommand(name, CommandSpec.create().name(name)));
     spec.commandLine().getOut().print(AutoComplete.bash("panamoe", new CommandLine(shown)));
     return CommandLine.ExitCode.OK;
   }

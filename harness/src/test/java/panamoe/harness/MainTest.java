@@ -15,6 +15,8 @@ import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -109,6 +111,11 @@ class MainTest {
   void theCompletionScriptIsForBothShells() {
     String script = CommandRun.of("completion").out();
     assertFalse(script.isEmpty());
+    Matcher commands = Pattern.compile("local commands=\"(.* train .*)\"").matcher(script);
+    assertTrue(commands.find(), script);
+    assertTrue(
+        List.of(commands.group(1).split(" ")).containsAll(List.of("test", "build", "clean")),
+        commands.group(1));
     for (String shell : List.of("bash", "zsh")) {
       assertEquals(script, CommandRun.of("completion", shell).out());
     }

@@ -14,7 +14,7 @@ import panamoe.backend.Backend;
 @Category({"Panamoe", "Computation"})
 @StackTrace(false)
 public final class ComputeEvent extends Event {
-  @Label("Place")
+  @Label("Module")
   private final String place;
 
   private ComputeEvent(String place) {

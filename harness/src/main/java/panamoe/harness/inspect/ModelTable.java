@@ -192,7 +192,7 @@ public record ModelTable(
     int from = 0;
     for (int layer = 1; layer <= lines.size(); layer++) {
       if (layer == lines.size() || !lines.get(layer).equals(lines.get(from))) {
-        String range = from == layer - 1 ? " " + from : "s " + from + " to " + (layer - 1);
+        String range = from == layer - 1 ? " " + from : "s " + from + " to " + (layer - 1) + ":";
         line(text, "layer%-7s %s", range, lines.get(from));
         from = layer;
       }

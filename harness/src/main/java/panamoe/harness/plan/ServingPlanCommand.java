@@ -109,7 +109,9 @@ final class ServingPlanCommand implements Callable<Integer> {
     Matcher time = TIME.matcher(latency);
     double value = time.matches() ? Double.parseDouble(time.group(1)) : 0;
     Require.that(
-        value > 0, "--latency is '%s', expected a time above 0 such as 25ms or 0.5s", latency);
+        value > 0,
+        "--latency is '%s', expected a time above 0 in us, ms or s, such as 25ms",
+        latency);
     return switch (time.group(2)) {
       case "us" -> value / 1e6;
       case "ms" -> value / 1e3;

@@ -144,7 +144,8 @@ public record LineChart(
     String data =
         Words.of(" data-name=\"%s\" data-values=\"%s\"", Html.escape(curve.name()), values);
     svg.path(x, yAxis.coordinates(y), style, data);
-    for (int i = 0; curve.form() == Form.POINTS && i < x.length; i++) {
+    boolean marked = curve.form() == Form.POINTS || x.length == 1; // a line needs two
+    for (int i = 0; marked && i < x.length; i++) {
       svg.dot(x[i], yAxis.coordinate(y[i]), style);
     }
   }

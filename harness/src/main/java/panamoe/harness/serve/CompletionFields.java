@@ -162,7 +162,12 @@ record CompletionFields(Fields fields, ServedModel model) {
   private int maxTokens() {
     int before = fields.integer("max_tokens", -1, 0, Integer.MAX_VALUE);
     int most = fields.integer("max_completion_tokens", before, 0, Integer.MAX_VALUE);
-    fields.require(before < 0 || most == before, "max_tokens", "is not max_completion_tokens");
+    fields.require(
+        before < 0 || most == before,
+        "max_tokens",
+        "is %s, but max_completion_tokens is %s: give one of the two",
+        before,
+        most);
     return most;
   }
 

@@ -266,9 +266,9 @@ class ExportCommandTest {
   @ParameterizedTest
   @CsvSource({
     "pr-moe, 'feedForward.residual'",
-    "moe, 'attentionNorm.kind LAYER, feedForwardNorm.kind LAYER'",
+    "moe, 'attentionNorm/feedForwardNorm/finalNorm.kind LAYER'",
     "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss, '",
-    "dense, 'none has attentionNorm.kind LAYER, feedForwardNorm.kind LAYER, feedForward.activation GELU_TANH'"
+    "dense, 'none has attentionNorm/feedForwardNorm/finalNorm.kind LAYER, feedForward.activation GELU_TANH'"
   })
   void partsThatNoFamilyHasAreNamed(String architecture, String part) throws Exception {
     Path run = runs.resolve("run");

@@ -343,6 +343,7 @@ class PlanCommandTest {
         "serve 1.3B --cluster dgx-h100:12        | serve: 12 devices are not whole nodes of 8 devices; take 8 or 16",
         "serve 1.3B --cluster dgx-h100:8 --latency 25    | serve: --latency is '25', expected a time",
         "serve 1.3B --cluster dgx-h100:8 --latency 0ms   | serve: --latency is '0ms', expected a time",
+        "serve 1.3B --cluster dgx-h100:8 --latency 1ns   | serve: --latency is '1ns', expected a time above 0 in us, ms or s",
         "serve 1.3B --cluster dgx-h100:8 --batch 0       | serve: the batch is 0, expected 1 to 65536",
         "serve 1.3B --cluster dgx-h100:8 --context 4096  | serve: the context is 4096, expected 1 to",
         "serve 1.3B --cluster dgx-h100:8 --days 3        | serve: Unknown option",

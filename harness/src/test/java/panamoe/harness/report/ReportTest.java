@@ -113,6 +113,16 @@ class ReportTest {
     assertEquals(6, bits.getElementsByTagName("circle").getLength());
   }
 
+  @Test
+  void theFirstStepIsAPoint() throws Exception {
+    SyntheticRun.write(folder);
+    Path metrics = folder.resolve("metrics.jsonl");
+    Files.write(metrics, Files.readAllLines(metrics).subList(0, 1));
+    Report.write(folder);
+    Document loss = parse(folder.resolve("plots/gradient-norm.svg"));
+    assertEquals(1, loss.getElementsByTagName("circle").getLength());
+  }
+
   /** The length of a curve's way up and down, in the drawing's units. */
   private static double roughness(Element curve) {
     double[] y =

@@ -158,7 +158,7 @@ class RefusalTest {
         "'functions':[{}]                       | functions            | not supported",
         "'reasoning_effort':'lots'              | reasoning_effort     | is none of none, minimal, low, medium, high, xhigh, max",
         "'chat_template_kwargs':{'a':1}         | chat_template_kwargs | not supported",
-        "'max_tokens':1,'max_completion_tokens':2 | max_tokens         | max_completion_tokens",
+        "'max_tokens':1,'max_completion_tokens':2 | max_tokens         | is 1, but max_completion_tokens is 2: give one",
         "'tool_choice':'required'               | tool_choice          | tools are missing",
         "'tool_choice':'any'                    | tool_choice          | is not none, auto",
         "'tool_choice':{'type':'function','function':{'name':'f'}} | tool_choice | not in tools",

@@ -14,7 +14,7 @@ import jdk.jfr.StackTrace;
 @Category({"Panamoe", "Communication"})
 @StackTrace(false)
 final class ExchangeEvent extends Event {
-  @Label("Place")
+  @Label("Module")
   String place;
 
   @Label("Direction")

@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
 import tools.jackson.databind.JsonNode;
@@ -20,6 +22,9 @@ import tools.jackson.databind.node.ObjectNode;
  * null counts as absent. Used by one thread.
  */
 public final class Keys {
+  /** The value in a refusal: "query is 3, which 2 key/value heads do not divide". */
+  private static final Pattern VALUE = Pattern.compile(" is (-?[0-9][0-9.eE+-]*)");
+
   private static final int SHOWN = 80;
   private static final int MOST_NAMES = 20;
 
@@ -27,6 +32,7 @@ public final class Keys {
   private final String parent;
   private final ObjectNode values;
   private final Set<String> unread = new TreeSet<>();
+  private final Set<String> read = new TreeSet<>();
   private final Map<String, Keys> below = new LinkedHashMap<>();
 
   /**
@@ -196,6 +202,25 @@ public final class Keys {
     return new CheckpointException(file + ": " + problem);
   }
 
+  /** A value that a model cannot have, with the file's keys that have that value. */
+  CheckpointException bad(IllegalArgumentException refusal) {
+    Matcher value = VALUE.matcher(refusal.getMessage());
+    String names = value.find() ? String.join(" or ", holding(value.group(1))) : "";
+    String key = names.isEmpty() ? "" : "; in this file the key is " + names;
+    return new CheckpointException(file + ": " + refusal.getMessage() + key, refusal);
+  }
+
+  private List<String> holding(String value) {
+    List<String> names = new ArrayList<>();
+    for (String name : read) {
+      if (has(name) && values.get(name).isNumber() && values.get(name).asString().equals(value)) {
+        names.add(parent + name);
+      }
+    }
+    below.values().forEach(keys -> names.addAll(keys.holding(value)));
+    return names;
+  }
+
   private JsonNode value(String name, Predicate<JsonNode> is, String expected) {
     JsonNode value = value(name);
     if (value != null && !is.test(value)) {
@@ -206,6 +231,7 @@ public final class Keys {
 
   private JsonNode value(String name) {
     unread.remove(name);
+    read.add(name);
     return has(name) ? values.get(name) : null;
   }
 

@@ -63,7 +63,7 @@ public final class ReleasedModel {
       return new ReleasedModel(
           folder.path(), folder::open, folder.config(), config, family.recipes(), scaleBlock);
     } catch (IllegalArgumentException e) {
-      throw new CheckpointException(folder.configFile() + ": " + e.getMessage(), e);
+      throw keys.bad(e);
     }
   }
 
@@ -94,7 +94,7 @@ public final class ReleasedModel {
           GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
           null);
     } catch (IllegalArgumentException e) {
-      throw new CheckpointException(path + ": " + e.getMessage(), e);
+      throw keys.bad(e);
     }
   }
 

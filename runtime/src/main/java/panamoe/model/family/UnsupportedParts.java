@@ -1,5 +1,6 @@
 package panamoe.model.family;
 
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -37,11 +38,11 @@ final class UnsupportedParts {
     return everywhere.isEmpty()
         ? Words.of(
             "%s, the nearest, differs in %s",
-            nearest.get().getKey().type(), String.join(", ", named(ofNearest, config).values()))
+            nearest.get().getKey().type(), merged(named(ofNearest, config)))
         : Words.of(
             "of those whose sizes it has (%s) none has %s",
             differing.keySet().stream().map(Family::type).collect(Collectors.joining(", ")),
-            String.join(", ", everywhere.values()));
+            merged(everywhere));
   }
 
   /**
@@ -56,6 +57,24 @@ final class UnsupportedParts {
                 path -> words(path, tree.at("/" + path.replaceAll("[.\\[]", "/").replace("]", ""))),
                 (first, _) -> first,
                 LinkedHashMap::new));
+  }
+
+  /**
+   * In words, with a field that several parts have once: {@code attentionNorm/finalNorm.kind RMS}.
+   */
+  private static String merged(Map<String, String> named) {
+    Map<String, List<String>> parts = new LinkedHashMap<>();
+    named.forEach(
+        (path, words) -> {
+          int field = path.lastIndexOf('.') + 1;
+          parts
+              .computeIfAbsent(words.substring(field), _ -> new ArrayList<>())
+              .add(path.substring(0, Math.max(0, field - 1)));
+        });
+    return parts.entrySet().stream()
+        .map(part -> String.join("/", part.getValue()) + "." + part.getKey())
+        .map(words -> words.replaceFirst("^\\.", ""))
+        .collect(Collectors.joining(", "));
   }
 
   private static String words(String path, JsonNode value) {

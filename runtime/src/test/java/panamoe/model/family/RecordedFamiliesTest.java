@@ -1,6 +1,7 @@
 package panamoe.model.family;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -10,8 +11,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredType;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
@@ -19,6 +24,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Family and ConfigKeys: every recorded model is said in its family's keys again. */
 class RecordedFamiliesTest {
+  @TempDir private Path copy;
+
   private static final Path RECORDED = Path.of("..", "lab", "golden", "hf");
 
   static List<Path> folders() throws IOException {
@@ -45,5 +52,27 @@ class RecordedFamiliesTest {
       assertEquals(
           values.get("architectures"), exported.config(StoredType.F32).get("architectures"));
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "num_attention_heads | 4 | 5 | query is 5, which 2 key/value heads do not divide; in this file the key is num_attention_heads",
+        "head_dim | 16 | 9999999 | size is 9999999, expected 1 to 131072; in this file the key is head_dim",
+      })
+  void aValueOutOfRangeIsNamedByTheFilesKey(String key, String was, String is, String expected)
+      throws IOException {
+    Path config = copy.resolve("config.json");
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(RECORDED.resolve("qwen3_c").resolve(file), copy.resolve(file));
+    }
+    String json = Files.readString(config);
+    Files.writeString(
+        config, json.replace("\"%s\": %s".formatted(key, was), "\"%s\": %s".formatted(key, is)));
+    HuggingFaceFolder folder = HuggingFaceFolder.of(copy).orElseThrow();
+    String message =
+        assertThrows(CheckpointException.class, () -> ReleasedModel.of(folder)).getMessage();
+    assertEquals(config + ": " + expected, message);
   }
 }
