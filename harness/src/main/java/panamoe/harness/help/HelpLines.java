@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Breaks text into lines. */
-final class HelpLines {
+public final class HelpLines {
   private HelpLines() {}
 
   /**
@@ -14,7 +14,7 @@ final class HelpLines {
    * @param others prefix of each further line
    * @param width maximum length of a line, unless a word is longer
    */
-  static List<String> broken(String text, String first, String others, int width) {
+  public static List<String> broken(String text, String first, String others, int width) {
     List<String> lines = new ArrayList<>();
     StringBuilder line = new StringBuilder(first);
     boolean empty = true;

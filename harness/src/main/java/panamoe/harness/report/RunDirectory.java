@@ -97,7 +97,7 @@ public record RunDirectory(
   }
 
   /** Seconds of all steps. */
-  double trainingSeconds() {
+  public double trainingSeconds() {
     double seconds = 0;
     long before = 0;
     for (StepRecord step : steps) {

@@ -1,29 +1,34 @@
 package panamoe.harness.train;
 
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.BooleanSupplier;
+import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.ShellWord;
 import panamoe.harness.Subcommand;
+import panamoe.harness.probe.Ceilings;
+import panamoe.harness.probe.Roofline;
 import panamoe.harness.ranks.Stoppable;
 import panamoe.harness.report.Report;
 import panamoe.harness.report.RoutedText;
-import panamoe.io.Words;
+import panamoe.harness.report.RunDirectory;
+import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.model.KeptLayers;
-import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
+import panamoe.train.ConfigDifference;
 import panamoe.train.DistillationConfig;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
@@ -47,7 +52,7 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Examples:",
-      "  panamoe demo",
+      "  panamoe demo                             a second time it goes on where it was stopped",
       "  panamoe demo --out short --steps 100     a shorter one",
       "",
       "DIR then holds the runs teacher and student, each with its report.html, as train and distill write them."
@@ -56,162 +61,201 @@ public final class DemoCommand implements Subcommand {
   /** Few enough that a model learns to spell them in minutes. */
   private static final Set<String> LANGUAGES = Set.of("en", "de", "fr", "es", "it");
 
-  /** The student's steps as a fraction of the teacher's: it starts from the teacher's layers. */
-  private static final double STUDENT_STEPS = 0.3;
-
-  /** A model of the demo, with its training result and sampled completions. */
-  private record Trained(
-      String name, ModelFolder model, TrainingResult outcome, double tokensPerSecond) {}
+  /** The student's steps are a fourth of the teacher's: it starts from the teacher's layers. */
+  private static final int FEWER_STEPS = 4;
 
   @Mixin private SharedOptions shared;
 
   @Option(
       names = {"-o", "--out"},
       paramLabel = "DIR",
-      description =
-          "Folder of both runs. Default: panamoe-demo in the working directory, with a number if that exists.")
+      defaultValue = "panamoe-demo",
+      description = "Folder of both runs. Default: ${DEFAULT-VALUE}.")
   private Path out;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       description =
-          "Optimizer steps of the teacher; the student takes three tenths. Default: a few minutes' worth.")
+          "Optimizer steps of the teacher; the student takes a fourth. Default: a minute or two's worth.")
   private Integer steps;
+
+  private RunTokenizer tokenizer; // of a new teacher
+  private TrainingInputs inputs; // of both models; null until one needs them
+  private double textSeconds;
 
   @Override
   public Integer call() throws Exception {
-    PrintWriter print = shared.out();
-    RunConfig config =
-        shared.checked(
-            () ->
-                Presets.run(
-                    Size.SMALL,
-                    Architecture.PR_MOE,
-                    Presets.Chosen.steps(steps),
-                    DType.BFLOAT16,
-                    false,
-                    Presets.VOCABULARY,
-                    shared.seed()));
+    long start = System.nanoTime();
+    RunConfig config = shared.checked(() -> preset(steps));
     MemoryForecast.of(config.model(), config.training(), Topology.ONE)
         .with(config.model(), config.training(), Topology.ONE) // the student's teacher
         .requireFits(shared.memoryAvailable(), 1);
-    Path runs = out == null ? freeFolder() : out;
-    RunPath.requireFree(runs);
-    TrainingText text = TrainingText.europarl(LANGUAGES);
-    PrintWriter err = shared.err();
-    RunTokenizer tokenizer =
-        RunTokenizer.of(text, Presets.VOCABULARY, shared.threadCount(), shared.err());
-    err.println("the teacher");
-    Trained teacher = train("teacher", runs, config, text, tokenizer, null);
-    err.println("the student, with one layer less");
-    Trained student = train("student", runs, student(config), text, tokenizer, teacher.model());
-    if (shared.json()) {
-      print.println(teacher.outcome().toJson());
-      print.println(student.outcome().toJson());
-    } else {
-      print.println(Words.of("%n%s", table(List.of(teacher, student))));
-      print.println(Words.of("report of the teacher: %s", teacher.outcome().report()));
-      print.println(student.outcome());
-      print.println(
-          Words.of(
-              "more text: %s generate %s -p \"Mr President,\"",
-              ShellWord.launcher(), ShellWord.quoted(student.outcome().folder().toString())));
+    if (Files.notExists(out.resolve("teacher"))) {
+      RunPath.requireFree(out);
     }
+    OutputPlace.requireFolder(out, "--out");
+    DemoModel teacher = model("teacher", config, null);
+    DemoModel student = model("student", student(config), teacher.folder());
+    if (shared.json()) {
+      shared.out().println(teacher.outcome().toJson());
+      shared.out().println(student.outcome().toJson());
+      return 0;
+    }
+    Map<String, Double> seconds = new LinkedHashMap<>();
+    Integer built = Integer.getInteger("panamoe.launcher.seconds");
+    if (built != null) {
+      seconds.put("build", (double) built);
+    }
+    seconds.put("text", textSeconds);
+    seconds.put("teacher", teacher.outcome().seconds());
+    seconds.put("student", student.outcome().seconds());
+    double all = (System.nanoTime() - start) / 1e9;
+    seconds.put(
+        "report", all - textSeconds - teacher.outcome().seconds() - student.outcome().seconds());
+    shared.out().println(new DemoSummary(List.of(teacher, student), seconds, ceilings()));
     return 0;
   }
 
-  private static RunConfig student(RunConfig teacher) {
+  private RunConfig preset(Integer steps) {
+    Presets.Chosen chosen = Presets.Chosen.steps(steps);
+    return Presets.run(
+        Size.DEMO,
+        Architecture.PR_MOE,
+        chosen,
+        DType.BFLOAT16,
+        false,
+        Presets.VOCABULARY,
+        shared.seed());
+  }
+
+  private RunConfig student(RunConfig teacher) {
     KeptLayers kept = KeptLayers.of(teacher.model().layers() - 1, teacher.model());
-    int some = Math.max(1, (int) (STUDENT_STEPS * teacher.training().schedule().steps()));
+    int some = Math.max(1, teacher.training().schedule().steps() / FEWER_STEPS);
     return new RunConfig(
         kept.config(teacher.model()),
-        teacher.training().withSteps(some),
+        preset(some).training(),
         teacher.seed(),
         DistillationConfig.staged(kept.layers()));
   }
 
-  /** Trains a model in its own folder and samples completions. */
-  private Trained train(
-      String name,
-      Path runs,
-      RunConfig config,
-      TrainingText text,
-      RunTokenizer tokenizer,
-      ModelFolder teacher)
-      throws Exception {
-    PrintWriter err = shared.err();
-    TrainingInputs material = TrainingInputs.of(text, tokenizer.tokenizer(), config, teacher);
-    RunFolder folder = RunPath.create(runs.resolve(name));
+  /** Trains a model in its own folder, from its first or its last saved step to its end. */
+  private DemoModel model(String name, RunConfig config, ModelFolder teacher) throws Exception {
+    Path path = out.resolve(name);
+    shared.note("the %s%s", name, teacher == null ? "" : ", with one layer less");
+    if (Files.exists(path.resolve(RunFolder.CONFIG))) {
+      try (RunFolder folder = RunPath.open(path)) {
+        return described(name, folder, goOn(folder, config, teacher));
+      }
+    }
+    TrainingInputs material = inputs(teacher, () -> begun(config, teacher));
+    RunFolder folder = RunPath.create(path);
     return RunPath.inNew(
         folder,
-        err,
+        shared.err(),
         () -> {
-          folder.begin(config, tokenizer.files(), text.record(), TeacherRecord.of(teacher));
-          TrainingResult outcome =
-              Stoppable.run("demo", stop -> trained(folder, config, material, stop))
-                  .orElseThrow(InterruptedException::new);
-          ModelFolder model = ModelFolder.open(folder.path());
-          DemoSamples samples = write(name, model);
-          folder.replace(RunFolder.SAMPLES, RoutedText.toJson(samples.texts()));
-          Report.write(folder.path());
-          return new Trained(name, model, outcome, samples.tokensPerSecond());
+          RunTokenizer words = teacher == null ? tokenizer : RunTokenizer.of(teacher);
+          folder.begin(config, words.files(), material.text().record(), TeacherRecord.of(teacher));
+          return described(name, folder, train(folder, config, material, true));
         });
   }
 
-  private Optional<TrainingResult> trained(
-      RunFolder folder, RunConfig config, TrainingInputs material, BooleanSupplier stop)
-      throws IOException {
-    Invocation caller = Invocation.of(shared, shared.err());
-    try (Backend backend = shared.open()) {
-      return new TrainingRun(Ranks.alone(), backend, folder, config, material, null, true, caller)
-          .run(stop);
+  /** The text of a new run; the teacher's is new too, and gets a tokenizer. */
+  private TrainingInputs begun(RunConfig config, ModelFolder teacher) throws InterruptedException {
+    if (teacher != null) {
+      TrainingText text = TrainingText.of(teacher, shared);
+      return TrainingInputs.of(text, teacher.tokenizer(), config, teacher);
     }
+    TrainingText text = TrainingText.europarl(LANGUAGES);
+    tokenizer = RunTokenizer.of(text, Presets.VOCABULARY, shared.threadCount(), shared.err());
+    return TrainingInputs.of(text, tokenizer.tokenizer(), config, null);
   }
 
-  private DemoSamples write(String name, ModelFolder model) {
+  /** Continues a run of an earlier call; trains nothing if that finished it. */
+  private TrainingResult goOn(RunFolder folder, RunConfig config, ModelFolder teacher)
+      throws Exception {
+    String differs =
+        ConfigDifference.between(ConfigJson.tree(folder.config()), ConfigJson.tree(config));
+    Require.that(
+        differs.isEmpty(),
+        "%s was begun by another version of the demo or with other options (%s): remove %s, or choose another --out",
+        folder.path(),
+        differs.split("; ")[0],
+        out);
+    RunProgress progress = new RunProgress(folder);
+    progress.requireCheckpoints(config);
+    RunSources sources = new RunSources(folder);
+    if (teacher != null) {
+      sources.teacher(teacher.path());
+    }
+    Optional<TrainingResult> complete = progress.outcome(config);
+    if (complete.isPresent()) {
+      return complete.get();
+    }
+    return train(
+        folder,
+        config,
+        inputs(
+            teacher,
+            () -> TrainingInputs.of(sources.text(null), folder.tokenizer(), config, teacher)),
+        false);
+  }
+
+  /** The text in tokens, which is read for the first model that needs it. */
+  private TrainingInputs inputs(ModelFolder teacher, Callable<TrainingInputs> reading)
+      throws Exception {
+    if (inputs == null) {
+      long start = System.nanoTime();
+      shared.note("reading the text");
+      inputs = reading.call();
+      textSeconds = (System.nanoTime() - start) / 1e9;
+    }
+    return new TrainingInputs(inputs.text(), inputs.tokenizer(), inputs.data(), teacher);
+  }
+
+  private TrainingResult train(
+      RunFolder folder, RunConfig config, TrainingInputs material, boolean fresh) throws Exception {
+    Invocation caller = Invocation.of(shared, shared.err()).repeated();
+    return Stoppable.run(
+        "demo",
+        stop -> {
+          try (Backend backend = shared.open()) {
+            Optional<TrainingResult> outcome =
+                new TrainingRun(
+                        Ranks.alone(), backend, folder, config, material, null, fresh, caller)
+                    .run(stop);
+            if (stop.getAsBoolean()) { // perhaps after the last step
+              throw new InterruptedException();
+            }
+            return outcome.orElseThrow();
+          }
+        });
+  }
+
+  /** Writes completions of a trained model into its report. */
+  private DemoModel described(String name, RunFolder folder, TrainingResult outcome)
+      throws IOException {
+    ModelFolder model = ModelFolder.open(folder.path());
     try (Backend backend = shared.open()) {
       DemoSamples samples = DemoSamples.write(model, backend, shared.seed());
-      if (!shared.json()) {
-        PrintWriter print = shared.out();
-        print.println(Words.of("%nthe %s writes:", name));
-        samples
-            .texts()
-            .forEach(text -> print.println(Words.of("%n%s%s", text.prompt(), text.text())));
-        print.flush();
-      }
-      return samples;
+      folder.replace(RunFolder.SAMPLES, RoutedText.toJson(samples.texts()));
+      Report.write(folder.path());
+      double trained =
+          outcome.steps()
+              * outcome.tokensPerStep()
+              / RunDirectory.read(folder.path()).trainingSeconds();
+      return new DemoModel(name, model, outcome, trained, samples.tokensPerSecond());
     }
   }
 
-  private static String table(List<Trained> models) {
-    StringBuilder table = new StringBuilder();
-    table.append(
-        Words.of(
-            "%-8s %7s %12s %14s %16s %16s%n",
-            "", "layers", "parameters", "bits per byte", "trained tokens/s", "written tokens/s"));
-    for (Trained each : models) {
-      TrainingResult outcome = each.outcome();
-      try (LanguageModel model = new LanguageModel(each.model().config())) {
-        table.append(
-            Words.of(
-                "%-8s %7d %,12d %14.4f %,16.0f %,16.0f%n",
-                each.name(),
-                each.model().config().layers(),
-                model.parameters().count(),
-                outcome.bitsPerByte(),
-                outcome.steps() * outcome.tokensPerStep() / outcome.seconds(),
-                each.tokensPerSecond()));
-      }
+  /** This machine's peak rates; null if the program that measures them is missing or fails. */
+  private Ceilings ceilings() {
+    try (Backend backend = shared.open();
+        Roofline roofline = new Roofline(backend.name(), shared.threadCount(), false)) {
+      return roofline.highest();
+    } catch (IOException e) {
+      shared.note("the ceilings are not known: %s", e.getMessage());
+      return null;
     }
-    return table.toString();
-  }
-
-  private static Path freeFolder() {
-    Path folder = Path.of("panamoe-demo");
-    for (int number = 2; Files.exists(folder); number++) {
-      folder = Path.of("panamoe-demo-" + number);
-    }
-    return folder;
   }
 }

@@ -4,12 +4,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
+import panamoe.data.Tokenizer;
 import panamoe.engine.GenerationOutcome;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.sample.TokenLogprobs;
 import panamoe.engine.schedule.Engine;
+import panamoe.harness.help.HelpLines;
 import panamoe.harness.report.RoutedText;
 import panamoe.harness.report.TokenRoutes;
 import panamoe.model.LanguageModel;
@@ -23,7 +25,9 @@ import panamoe.tensor.DType;
  */
 record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
   private static final int TOKENS = 60;
+  private static final int TOKENS_WHILE_TRAINING = 40;
   private static final double TEMPERATURE = 0.6;
+  private static final int COLUMNS = 79;
 
   private record Prompt(String language, String text) {}
 
@@ -53,16 +57,13 @@ record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
       long tokens = 0;
       long nanos = 0;
       for (int i = 0; i < texts.length; i++) {
-        int[] prompt =
-            GenerationRequest.tokensOf(
-                PROMPTS.get(i).text(), folder.tokenizer(), folder.config().context());
-        SamplingConfig sampling = SamplingConfig.of(TEMPERATURE, 0, 0.95, seed);
         GenerationRequest request =
-            GenerationRequest.of(prompt, sampling, StopConfig.of(TOKENS, List.of()));
+            request(PROMPTS.get(i), folder.tokenizer(), model, TOKENS, seed);
         long start = System.nanoTime();
         Draft draft = new Draft();
         String text = engine.run(request, draft).text();
         nanos += System.nanoTime() - start;
+        int[] prompt = request.prompt();
         int[] written = draft.sampled.build().toArray();
         tokens += written.length;
         int[] all = IntStream.concat(Arrays.stream(prompt), Arrays.stream(written)).toArray();
@@ -71,5 +72,24 @@ record DemoSamples(List<RoutedText> texts, double tokensPerSecond) {
       }
       return new DemoSamples(List.of(texts), tokens / (nanos / 1e9));
     }
+  }
+
+  /** The first prompt and its completion by a model in training, in lines for a terminal. */
+  static String whileTraining(
+      Backend backend, LanguageModel model, Tokenizer tokenizer, long seed) {
+    Prompt prompt = PROMPTS.getFirst();
+    try (Engine engine = Engine.forOne(backend, model, tokenizer)) {
+      GenerationRequest request = request(prompt, tokenizer, model, TOKENS_WHILE_TRAINING, seed);
+      String text = prompt.text() + engine.run(request, new Draft()).text();
+      return String.join("\n", HelpLines.broken(text.replaceAll("\\s+", " "), "  ", "  ", COLUMNS));
+    }
+  }
+
+  private static GenerationRequest request(
+      Prompt prompt, Tokenizer tokenizer, LanguageModel model, int tokens, long seed) {
+    return GenerationRequest.of(
+        GenerationRequest.tokensOf(prompt.text(), tokenizer, model.config().context()),
+        SamplingConfig.of(TEMPERATURE, 0, 0.95, seed),
+        StopConfig.of(tokens, List.of()));
   }
 }

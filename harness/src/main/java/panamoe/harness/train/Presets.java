@@ -14,7 +14,11 @@ public final class Presets {
   /** Vocabulary of the tokenizer that runs of size small or base train on their text. */
   static final int VOCABULARY = 4096;
 
+  /** More than any validation text has. */
+  private static final int ALL_BATCHES = 1_000_000;
+
   private static final int BATCH = 8;
+  private static final int DEMO_STEPS = 1600;
   private static final int BASE_STEPS = 2000;
   private static final int FURTHER_STEPS = 200;
   private static final int CHECKPOINT_EVERY = 200;
@@ -70,6 +74,7 @@ public final class Presets {
     TrainConfig training =
         switch (size) {
           case TINY -> chosen.training(100, 64, 3e-3, 20);
+          case DEMO -> quartered(chosen.training(DEMO_STEPS, 256, 4e-3, 0));
           case SMALL -> chosen.training(1300, 256, 2e-3, 100);
           case BASE -> chosen.training(BASE_STEPS, 256, 1e-3, 100);
         };
@@ -92,6 +97,19 @@ public final class Presets {
   /** Settings to train a released model further: small updates. */
   static TrainConfig further(Chosen chosen, int context) {
     return chosen.training(FURTHER_STEPS, Math.min(256, context), 2e-5, 100);
+  }
+
+  /**
+   * For a run of minutes: the rate falls to 0, which costs the least text, and the run is saved and
+   * validated on all of the validation text at each quarter.
+   */
+  private static TrainConfig quartered(TrainConfig usual) {
+    TrainConfig.Schedule of = usual.schedule();
+    int quarter = Math.ceilDiv(of.steps(), 4);
+    return TrainConfig.of(
+            new TrainConfig.Schedule(of.steps(), of.learningRate(), 0, of.warmupTokens()),
+            usual.batch())
+        .with(new TrainConfig.Checkpoints(quarter, quarter, ALL_BATCHES, 2.0));
   }
 
   private static TrainConfig settings(

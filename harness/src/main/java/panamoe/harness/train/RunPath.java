@@ -53,7 +53,7 @@ public final class RunPath {
   }
 
   /**
-   * Checks that a new run may begin at this path; creates nothing.
+   * Checks that a new run may begin at this path; leaves nothing there.
    *
    * @throws IllegalArgumentException if the path is a file, or a folder that is not writable or
    *     holds anything but the first files of a killed run
@@ -71,6 +71,12 @@ public final class RunPath {
       throw new IllegalArgumentException(path + " is a file; --out is a folder");
     }
     OutputPlace.requireFolder(path, "--out");
+    List<Path> made = SafeFolder.missing(path);
+    try {
+      new SafeFolder(path).make(); // some, such as those in /proc, only look writable
+    } finally {
+      SafeFolder.removeEmpty(made);
+    }
   }
 
   /**

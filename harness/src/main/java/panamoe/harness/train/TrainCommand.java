@@ -63,7 +63,7 @@ public final class TrainCommand extends RunCommand {
       names = "--preset",
       paramLabel = "SIZE",
       description =
-          "tiny (seconds), small (minutes; the default) or base (the training benchmark).")
+          "tiny (seconds), demo (a minute or two), small (minutes; the default) or base (the training benchmark).")
   private Size preset;
 
   @Option(

@@ -173,6 +173,10 @@ record TrainingRun(
           metrics().append(metrics);
           progress.finished(
               metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
+          if (caller.samples() && metrics.validationBitsPerByte().isPresent()) {
+            String sample = sample(trainer.model(), metrics);
+            progress.printAbove(() -> caller.err().println(sample));
+          }
           if (!trainer.finished()) { // the last one is written with what the trained model is asked
             report.finishedStep();
           }
@@ -194,7 +198,9 @@ record TrainingRun(
     }
     if (stopped) {
       report.stop();
-      print("stopped after step %d, which is saved; continue it by train --resume", trainer.step());
+      print(
+          "stopped after step %d, which is saved; continue it by %s",
+          trainer.step(), caller.again());
       return OptionalDouble.empty();
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
@@ -260,6 +266,13 @@ record TrainingRun(
     if (!fresh) {
       print("the run has no checkpoint: it starts again from its first step");
     }
+  }
+
+  private String sample(LanguageModel model, StepMetrics metrics) {
+    String text = DemoSamples.whileTraining(backend, model, material.tokenizer(), config.seed());
+    return Words.of(
+        "after step %,d, at %.2f bits per byte of the validation text, the model writes:%n%s",
+        metrics.step(), metrics.validationBitsPerByte().getAsDouble(), text);
   }
 
   private static boolean due(long step, int every) {
