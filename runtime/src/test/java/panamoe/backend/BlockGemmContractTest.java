@@ -66,6 +66,24 @@ class BlockGemmContractTest {
     return packed;
   }
 
+  /** An embedding reads the numbers that decoding a row gives, bit for bit. */
+  @EveryBackend
+  void anEmbeddingLooksUpRowsOfBlocks(Backend backend) {
+    for (DType dtype : BLOCKS) {
+      try (Sample sample = new Sample(backend, 5)) {
+        Tensor blocks = random(sample, dtype, 6, 70, 512);
+        Tensor ids = sample.integers(0, 70, 33);
+        Tensor y = sample.unset(33, 512);
+        backend.embeddingForward(ids, packed(backend, sample, blocks), null, null, y);
+        Tensor decoded = sample.unset(70, 512);
+        dtype.blocks().decode(blocks.data(), decoded.data());
+        Tensor expected = sample.unset(33, 512);
+        backend.embeddingForward(ids, decoded, null, null, expected);
+        assertSameBits(expected, y);
+      }
+    }
+  }
+
   private static Tensor product(Backend on, Sample sample, Tensor a, Tensor b) {
     Tensor c = sample.unset(a.size(0), b.size(0));
     on.gemm(false, true, false, a, b, c, GemmKernels.Epilogue.NONE);

@@ -54,7 +54,7 @@ final class SampleContents {
             destinations.put(
                 name,
                 new LoadTarget(
-                    tensor.dtype(), tensor.shape(), LoadTarget.Share.WHOLE, List.of(tensor))));
+                    tensor.dtype(), tensor.shape(), LoadTarget.Share.WHOLE, tensor)));
     try (ReferenceBackend backend = new ReferenceBackend()) {
       return checkpoint.loadModel(destinations, backend, allowExtra, strict, _ -> {});
     }

@@ -310,7 +310,7 @@ class RankedTrainingTest {
                           tensor.dtype(),
                           tensor.shape(),
                           LoadTarget.Share.WHOLE,
-                          List.of(tensor))));
+                          tensor)));
       Checkpoint.open(folder).loadModel(masters, backend, false, true, _ -> {});
       List<Parameter> expected = fresh.parameters().parameters();
       for (int i = 0; i < expected.size(); i++) {

@@ -341,7 +341,7 @@ public final class ModelRunner implements StepRunner {
       } else if (wanted.count() > 0) {
         model
             .head()
-            .logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
+            .logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden), logits);
       }
     }
 
