@@ -180,8 +180,8 @@ inline void decode_panel(int32_t dtype, const uint8_t* from, int64_t inner, floa
   with_block_dtype(dtype, [&](auto format) { decode_panel<format.value>(from, inner, to); });
 }
 
-// Reads k .. k + steps of row n of packed weights [N, inner] as float32: decode_panel's numbers if they are in blocks. k
-// is a multiple of kBlockSteps, and steps at most that.
+// Reads k .. k + steps of row n of packed weights [N, inner] as float32: decode_panel's numbers if they are in blocks.
+// k is a multiple of kBlockSteps, and steps at most that.
 inline void unpack_row(Tensor packed, int64_t n, int64_t k, int64_t steps, float* to) {
   const int64_t first = n / kNr * panel_size(packed.dtype, packed.shape[1]) + panel_size(packed.dtype, k);
   const int64_t column = n % kNr;

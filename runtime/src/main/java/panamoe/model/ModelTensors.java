@@ -76,8 +76,7 @@ public final class ModelTensors {
             value.packed() && parameter.part() == Parameter.Part.EXPERT
                 ? backend.packedMatrix(value, matrix)
                 : parameter.matrix(value, matrix);
-        destinations.put(
-            name(parameter, parameter.expert(matrix)), destination(parameter, target));
+        destinations.put(name(parameter, parameter.expert(matrix)), destination(parameter, target));
       }
     }
     return destinations;

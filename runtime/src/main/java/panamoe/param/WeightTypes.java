@@ -13,9 +13,9 @@ import panamoe.tensor.Tensor;
  * The dtypes of a model's weights in inference.
  *
  * @param compute of activations, and of weights except vectors and routers, which are FLOAT32
- * @param matrices of matrices that {@link #mayBeBlocks}: {@code compute}, or blocks. With
- *     {@link DType#INT4_BLOCKS} the embedding and the head are {@link DType#INT8_BLOCKS}, because
- *     an error there is an error of every token.
+ * @param matrices of matrices that {@link #mayBeBlocks}: {@code compute}, or blocks. With {@link
+ *     DType#INT4_BLOCKS} the embedding and the head are {@link DType#INT8_BLOCKS}, because an error
+ *     there is an error of every token.
  * @param stored of matrices that keep the file's format, by parameter: the dtype of their blocks,
  *     or {@code compute} if they are decoded
  * @param exact whether a CPU does not round rows that are multiplied by blocks ({@link

@@ -3,6 +3,7 @@ package panamoe.backend;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static panamoe.testkit.Compare.assertClose;
 import static panamoe.testkit.Compare.assertRefused;
 import static panamoe.testkit.Compare.assertSameBits;
 
@@ -66,7 +67,7 @@ class BlockGemmContractTest {
     return packed;
   }
 
-  /** An embedding reads the numbers that decoding a row gives, bit for bit. */
+  /** An embedding reads the numbers that decoding a row gives; 0 may have lost MXFP4's sign. */
   @EveryBackend
   void anEmbeddingLooksUpRowsOfBlocks(Backend backend) {
     for (DType dtype : BLOCKS) {
@@ -75,11 +76,13 @@ class BlockGemmContractTest {
         Tensor ids = sample.integers(0, 70, 33);
         Tensor y = sample.unset(33, 512);
         backend.embeddingForward(ids, packed(backend, sample, blocks), null, null, y);
-        Tensor decoded = sample.unset(70, 512);
-        dtype.blocks().decode(blocks.data(), decoded.data());
+        float[] numbers = new float[70 * 512];
+        MemorySegment bytes = HostView.elements(blocks);
+        dtype.blocks().decode(bytes, MemorySegment.ofArray(numbers));
+        Tensor decoded = sample.floats(numbers, 70, 512);
         Tensor expected = sample.unset(33, 512);
         backend.embeddingForward(ids, decoded, null, null, expected);
-        assertSameBits(expected, y);
+        assertClose(expected, y, 0);
       }
     }
   }
