@@ -1,6 +1,7 @@
 #include "moe/embedding.h"
 
 #include "core/check.h"
+#include "core/weights.h"
 
 namespace moe {
 namespace {
@@ -21,7 +22,7 @@ moe_status moe_embedding_forward(moe_stream stream, const moe_tensor* ids, const
                                  MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& tokens = moe::check_tensor("ids", ids, moe::kInt32Only, {moe::kAny});
-    const moe_tensor& weights = moe::check_tensor("table", table, moe::kFloating, {moe::kAny, moe::kAny});
+    const moe_tensor& weights = moe::check_weights("table", table, 2, *moe::find_stream(stream)->shared_device());
     const int64_t count = tokens.shape[0], width = weights.shape[1];
     moe::check_pair(positions, "position_table", position_table);
     moe::check_optional("positions", positions, moe::kInt32Only, {count});

@@ -3,8 +3,11 @@
 //   forward   y[s] = table[ids[s]] + position_table[positions[s]]
 //   backward  dtable[ids[s]] += dy[s],  dposition_table[positions[s]] += dy[s], in token order
 //
-// ids, positions [S]; table [V, M]; position_table [P, M] or null; y, dy [S, M]. Bound by bytes.
-// Test: panamoe_test --gtest_filter='Embedding*'. Time: ./panamoe bench train-step.
+// ids, positions [S]; table [V, M], in the forward perhaps packed as the operand of a tied head; position_table [P, M]
+// or null; y, dy [S, M]. Bound by bytes. Test: panamoe_test --gtest_filter='Embedding*'. Time: ./panamoe bench
+// train-step.
+#include <algorithm>
+
 #include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
@@ -14,6 +17,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
+#include "cpu/gemm/expand_blocks-inl.h"
 #include "cpu/simd/floating-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,18 +29,29 @@ constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread fo
 void look_up(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions, OptionalTensor position_table,
              Tensor y) {
   const int64_t width = table.shape[1];
+  const bool packed = table.layout != MOE_ROW_MAJOR;
   const auto* id = static_cast<const int32_t*>(ids.data);
   parallel_blocks(stream, ids.shape[0], kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
     const FloatTag d;
+    alignas(64) float unpacked[kBlockSteps];
     for (int64_t s = begin; s < end; ++s) {
-      const Floats row(table, id[s] * width), out(y, s * width);
-      if (positions == nullptr) {
-        for_each_vector(d, 0, width, [&](int64_t i, size_t n) { out.store(d, row.load(d, i, n), i, n); });
-      } else {
-        const Floats added(*position_table, static_cast<const int32_t*>(positions->data)[s] * width);
-        for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+      // `steps` columns of y from column `first` on.
+      const auto write = [&](const Floats& row, int64_t first, int64_t steps) {
+        const Floats out(y, s * width + first);
+        if (positions == nullptr) {
+          for_each_vector(d, 0, steps, [&](int64_t i, size_t n) { out.store(d, row.load(d, i, n), i, n); });
+          return;
+        }
+        const Floats added(*position_table, static_cast<const int32_t*>(positions->data)[s] * width + first);
+        for_each_vector(d, 0, steps, [&](int64_t i, size_t n) {
           out.store(d, hn::Add(row.load(d, i, n), added.load(d, i, n)), i, n);
         });
+      };
+      if (!packed) write(Floats(table, id[s] * width), 0, width);
+      for (int64_t k = 0; packed && k < width; k += kBlockSteps) {
+        const int64_t steps = std::min(kBlockSteps, width - k);
+        unpack_row(table, id[s], k, steps, unpacked);
+        write(Floats(unpacked), k, steps);
       }
     }
   });

@@ -7,6 +7,7 @@
 // Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/embedding_order.h"
+#include "cuda/gemm/block_formats.h"
 #include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/launcher.h"
@@ -43,6 +44,38 @@ __global__ void __launch_bounds__(kThreads)
       for (int k = 0; k < count; ++k) values[k] += added[k];
     }
     store_floats<vectorized>(y + token * width, i, width, values);
+  }
+}
+
+// look_up_kernel for a table in blocks, a token per block. The row's bytes are copied to shared memory first, because
+// word_at reads past them. The numbers are those of decoding the file, bit for bit.
+template <class Format, typename Position, typename Y>
+__global__ void __launch_bounds__(kThreads)
+    look_up_blocks_kernel(const int32_t* ids, const unsigned char* table, int64_t table_rows, const int32_t* positions,
+                          const Position* position_table, int64_t position_rows, int64_t width, Y* y, Refusal refusal) {
+  MOE_DYNAMIC_SHARED(unsigned char, row);
+  const int64_t token = blockIdx.x, bytes = width / Format::kElements * Format::kBytes;
+  const int64_t id = ids[token], position = positions == nullptr ? 0 : positions[token];
+  if (id < 0 || id >= table_rows || (positions != nullptr && (position < 0 || position >= position_rows))) {
+    if (threadIdx.x == 0) refusal.raise();
+    return;
+  }
+  for (int64_t i = threadIdx.x; i < bytes; i += blockDim.x) row[i] = table[id * bytes + i];
+  __syncthreads();
+  for (int64_t i = int64_t{threadIdx.x} * 4; i < width; i += int64_t{blockDim.x} * 4) {
+    const unsigned char* block = row + i / Format::kElements * Format::kBytes;
+    const int k = static_cast<int>(i % Format::kElements);
+    const uint32_t codes = Format::codes(block, k);
+    const float scale = Format::scale(block, k);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      const uint32_t pair = Format::pair(codes, j / 2 * 2);
+      const float code = __uint_as_float(j % 2 == 0 ? pair << 16 : pair & 0xffff0000);
+      float value = scale * code;
+      if constexpr (Format::kMins) value = fmaf(scale, code, -Format::min(block, k));
+      if (positions != nullptr) value += to_float(position_table[position * width + i + j]);
+      y[token * width + i + j] = from_float<Y>(value);
+    }
   }
 }
 
@@ -177,23 +210,38 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
       check_range_values("positions", HostTensor(positions), 0, rows);
     });
   }
-  visit_floating(table, [&](auto from) {
-    visit_floating(positions == nullptr ? table : table_of(position_table), [&](auto added) {
-      visit_floating(y, [&](auto to) {
-        using Table = decltype(from);
-        using Position = decltype(added);
-        using Y = decltype(to);
-        constexpr int count = kVectorOf<Table>;
-        const unsigned threads = row_threads(width, count, 1, kThreads), together = kThreads / threads;
-        const int64_t position_rows = positions == nullptr ? 0 : position_table->shape[0];
-        const auto run = [&](auto vectorized) {
-          launch(look_up_kernel<vectorized(), Table, Position, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
-                 dim3(threads, together), 0, data<int32_t>(ids), data<Table>(table), table.shape[0],
-                 data<int32_t>(positions), data<Position>(position_table), position_rows, tokens, width, data<Y>(y),
-                 launch.refusal());
-        };
-        visit_vectorized<count>(width, run, data<Table>(table), data<Position>(position_table), data<Y>(y));
+  const int64_t position_rows = positions == nullptr ? 0 : position_table->shape[0];
+  const auto visit_others = [&](auto&& run) {
+    visit_floating(positions == nullptr ? y : table_of(position_table),
+                   [&](auto added) { visit_floating(y, [&](auto to) { run(added, to); }); });
+  };
+  if (in_blocks(table.dtype)) {
+    visit_others([&](auto added, auto to) {
+      with_block_dtype(table.dtype, [&](auto dtype) {
+        using Format = BlockTraits<dtype.value>;
+        const auto bytes = static_cast<size_t>(width / Format::kElements * Format::kBytes) + sizeof(uint64_t);
+        launch(look_up_blocks_kernel<Format, decltype(added), decltype(to)>, static_cast<unsigned>(tokens), kThreads,
+               bytes, data<int32_t>(ids), static_cast<const unsigned char*>(table.data), table.shape[0],
+               data<int32_t>(positions), data<decltype(added)>(position_table), position_rows, width,
+               data<decltype(to)>(y), launch.refusal());
       });
+    });
+    return;
+  }
+  visit_floating(table, [&](auto from) {
+    visit_others([&](auto added, auto to) {
+      using Table = decltype(from);
+      using Position = decltype(added);
+      using Y = decltype(to);
+      constexpr int count = kVectorOf<Table>;
+      const unsigned threads = row_threads(width, count, 1, kThreads), together = kThreads / threads;
+      const auto run = [&](auto vectorized) {
+        launch(look_up_kernel<vectorized(), Table, Position, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
+               dim3(threads, together), 0, data<int32_t>(ids), data<Table>(table), table.shape[0],
+               data<int32_t>(positions), data<Position>(position_table), position_rows, tokens, width, data<Y>(y),
+               launch.refusal());
+      };
+      visit_vectorized<count>(width, run, data<Table>(table), data<Position>(position_table), data<Y>(y));
     });
   });
 }

@@ -1,5 +1,6 @@
 #include <tuple>
 
+#include "test/blocks.h"
 #include "test/testing.h"
 
 namespace moe::testing {
@@ -28,6 +29,38 @@ TEST_F(EmbeddingTest, LooksUpAndAddsPositions) {
         expect_near(plain, rows, 0, 0, "y");
         expect_near(added, sums, 1e-7, dtype == MOE_FLOAT32 ? 1e-6 : 1.0 / 256, "y with positions");
       }
+    }
+  }
+}
+
+// A tied head's operand: packed floats give the row-major table's bits, blocks the numbers of decoding them.
+TEST_F(EmbeddingTest, LooksUpRowsOfAPackedTable) {
+  constexpr int64_t kRows = 77, kTokens = 40;
+  const Tensor ids = random_ids(kTokens, kRows, 1), positions = random_ids(kTokens, 5, 2);
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t width : {1, 7, 40, 700}) {
+      const Tensor table = Tensor::random(dtype, {kRows, width}, 3), places = Tensor::random(dtype, {5, width}, 4);
+      const Tensor operand = packed(device, stream, table, dtype);
+      const Tensor want(dtype, {kTokens, width}), y(dtype, {kTokens, width});
+      ASSERT_MOE_OK(moe_embedding_forward(stream, ids, table, positions, places, want));
+      ASSERT_MOE_OK(moe_embedding_forward(stream, ids, operand, positions, places, y));
+      expect_same_bits(want, y);
+    }
+  }
+  for (const Format& format : kFormats) {
+    SCOPED_TRACE(format.name);
+    for (int64_t width : {256, 768}) {
+      const Tensor blocks = random_blocks(format, {kRows, width}, 3), numbers = numbers_of(format, blocks);
+      const Tensor operand = packed(device, stream, blocks, format.dtype), y(MOE_FLOAT32, {kTokens, width});
+      ASSERT_MOE_OK(moe_embedding_forward(stream, ids, operand, nullptr, nullptr, y));
+      for (int64_t i = 0; i < kTokens * width; ++i) {
+        ASSERT_EQ(static_cast<float>(numbers[static_cast<int64_t>(ids[i / width]) * width + i % width]), y[i]) << i;
+      }
+      const Tensor places = Tensor::random(MOE_FLOAT32, {5, width}, 4), rounded(MOE_BFLOAT16, {kTokens, width});
+      ASSERT_MOE_OK(moe_embedding_forward(stream, ids, operand, positions, places, rounded));
+      const int64_t last = kTokens * width - 1;
+      const double want = y[last] + places[static_cast<int64_t>(positions[kTokens - 1]) * width + width - 1];
+      EXPECT_NEAR(want, rounded[last], std::abs(want) / 128);
     }
   }
 }

@@ -1,4 +1,5 @@
-// Reads packed B in blocks, 32 k at a time (layout: block_traits-inl.h), and expands or decodes a kc x nr panel in L1.
+// Reads packed B in blocks, 32 k at a time (layout: block_traits-inl.h), and expands or decodes a kc x nr panel in L1;
+// reads a row of packed weights for an embedding.
 //
 // Expanded: one byte per code and float32 scales, unpacked once for all panels of A. Per 32 k: codes [8][nr][4]; scales
 // float32 [nr]; kByteMins: minima float32 [nr]; kByteHalves: scales of the second 16 k [nr].
@@ -16,6 +17,7 @@
 #endif
 
 #include "cpu/gemm/block_traits-inl.h"
+#include "cpu/gemm/pack-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -176,6 +178,24 @@ void decode_panel(const uint8_t* from, int64_t inner, float* to) {
 // decode_panel for a dtype known at run time.
 inline void decode_panel(int32_t dtype, const uint8_t* from, int64_t inner, float* to) {
   with_block_dtype(dtype, [&](auto format) { decode_panel<format.value>(from, inner, to); });
+}
+
+// Reads k .. k + steps of row n of packed weights [N, inner] as float32: decode_panel's numbers if they are in blocks.
+// k is a multiple of kBlockSteps, and steps at most that.
+inline void unpack_row(Tensor packed, int64_t n, int64_t k, int64_t steps, float* to) {
+  const int64_t first = n / kNr * panel_size(packed.dtype, packed.shape[1]) + panel_size(packed.dtype, k);
+  const int64_t column = n % kNr;
+  if (in_blocks(packed.dtype)) {
+    alignas(64) float decoded[kBlockSteps * kNr];
+    decode_panel(packed.dtype, static_cast<const uint8_t*>(packed.data) + first, steps, decoded);
+    for (int64_t i = 0; i < steps; ++i) to[i] = decoded[i * kNr + column];
+  } else if (packed.dtype == MOE_BFLOAT16) {
+    const auto* pairs = static_cast<const hwy::bfloat16_t*>(packed.data) + first + 2 * column;
+    for (int64_t i = 0; i < steps; ++i) to[i] = to_float(pairs[i / 2 * 2 * kNr + i % 2]);
+  } else {
+    const auto* panel = static_cast<const float*>(packed.data) + first + column;
+    for (int64_t i = 0; i < steps; ++i) to[i] = panel[i * kNr];
+  }
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE

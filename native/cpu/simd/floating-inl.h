@@ -69,6 +69,7 @@ class Floats {
  public:
   explicit Floats(const moe_tensor& tensor, int64_t start = 0)
       : half_(tensor.dtype == MOE_BFLOAT16), data_(static_cast<char*>(tensor.data) + start * (half_ ? 2 : 4)) {}
+  explicit Floats(float* data) : half_(false), data_(reinterpret_cast<char*>(data)) {}
 
   template <class D>
   HWY_INLINE hn::Vec<D> load(D d, int64_t i, size_t n) const {

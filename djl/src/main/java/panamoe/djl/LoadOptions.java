@@ -15,7 +15,7 @@ import panamoe.text.ModelOptions;
  * @param threads of the device
  */
 record LoadOptions(ModelOptions model, int threads) {
-  private static final Set<String> OURS = Set.of("precision", "experts", "sequences", "threads");
+  private static final Set<String> OURS = Set.of("precision", "weights", "sequences", "threads");
   // DJL passes these to every model.
   private static final Set<String> OF_DJL = Set.of("modelName", "hasParameter", "epoch");
 
@@ -30,13 +30,13 @@ record LoadOptions(ModelOptions model, int threads) {
         throw new IllegalArgumentException(
             "the option "
                 + name
-                + " is unknown, expected precision, experts, sequences or threads");
+                + " is unknown, expected precision, weights, sequences or threads");
       }
     }
     ModelOptions model =
         ModelOptions.USUAL
             .withPrecision(choice(given, "precision", Precision.FLOAT32))
-            .withExperts(choice(given, "experts", ModelOptions.Experts.STORED))
+            .withWeights(choice(given, "weights", ModelOptions.Weights.STORED))
             .withSequences(number(given, "sequences", 1));
     return new LoadOptions(model, number(given, "threads", 0));
   }

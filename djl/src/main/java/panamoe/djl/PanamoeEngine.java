@@ -61,8 +61,8 @@ public final class PanamoeEngine extends Engine {
    *
    * <ul>
    *   <li>{@code precision}: "float32" (default) or "bfloat16"
-   *   <li>{@code experts}: "stored" (default), "int8", "int4" or "decoded", see {@link
-   *       panamoe.text.ModelOptions.Experts}
+   *   <li>{@code weights}: "stored" (default), "int8", "int4" or "decoded", see {@link
+   *       panamoe.text.ModelOptions.Weights}
    *   <li>{@code sequences}: most sequences generated at a time, 1 by default; others wait
    *   <li>{@code threads}: of the device; 0 (default) for one per processor
    * </ul>

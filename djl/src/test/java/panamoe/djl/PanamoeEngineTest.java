@@ -178,7 +178,7 @@ class PanamoeEngineTest {
       for (var wrong :
           List.of(
               Map.of("precision", "half"),
-              Map.of("experts", "int3"),
+              Map.of("weights", "int3"),
               Map.of("sequences", "many"),
               Map.of("sequences", "0"),
               Map.of("threads", "-1"),

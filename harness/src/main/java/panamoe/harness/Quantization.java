@@ -7,7 +7,7 @@ import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** The form of experts' matrices in memory, as named on the command line and in JSON. */
+/** The form of matrices in memory, as named on the command line and in JSON. */
 public enum Quantization {
   INT8(DType.INT8_BLOCKS),
   INT4(DType.INT4_BLOCKS),

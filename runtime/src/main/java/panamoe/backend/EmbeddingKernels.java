@@ -6,7 +6,8 @@ import panamoe.tensor.Tensor;
 public interface EmbeddingKernels {
   /**
    * {@code y[s] = table[ids[s]] + positionTable[positions[s]]}. ids, positions INT32 [S]; table [V,
-   * M]; positionTable [P, M]; y [S, M]. positions and positionTable are null together.
+   * M], row-major or packed, perhaps in blocks; positionTable [P, M]; y [S, M]. positions and
+   * positionTable are null together.
    */
   void embeddingForward(Tensor ids, Tensor table, Tensor positions, Tensor positionTable, Tensor y);
 

@@ -1,19 +1,18 @@
 package panamoe.checkpoint;
 
-import java.util.List;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The targets of a weight's elements.
+ * The target of a weight's elements.
  *
  * @param dtype required in a checkpoint of Panamoe
  * @param shape required in the files, not to be changed
  * @param share the part that is loaded
- * @param targets tensors of the share's shape, each of which gets all elements: packed, rounded to
- *     its dtype, or, if row-major and of the stored dtype, read directly
+ * @param target of the share's shape: packed, rounded to its dtype, or, if row-major and of the
+ *     stored dtype, read directly
  */
-public record LoadTarget(DType dtype, long[] shape, Share share, List<Tensor> targets) {
+public record LoadTarget(DType dtype, long[] shape, Share share, Tensor target) {
   /**
    * An equal part of one dimension.
    *
@@ -43,11 +42,8 @@ public record LoadTarget(DType dtype, long[] shape, Share share, List<Tensor> ta
     return Tensor.count(shareShape()) * dtype.bytes();
   }
 
-  /** The target to read rows of a dtype into directly; null: through a staging buffer. */
-  Tensor direct(DType read) {
-    return targets.stream()
-        .filter(target -> !target.packed() && target.dtype() == read)
-        .findFirst()
-        .orElse(null);
+  /** Whether rows of a dtype are read directly into the target, without a staging buffer. */
+  boolean direct(DType read) {
+    return !target.packed() && target.dtype() == read;
   }
 }

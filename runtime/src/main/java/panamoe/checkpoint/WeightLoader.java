@@ -85,7 +85,7 @@ public final class WeightLoader {
    * the file's bytes.
    */
   private RowSource asRead(RowSource source, LoadTarget to) {
-    DType held = to == null ? null : to.targets().getFirst().dtype();
+    DType held = to == null ? null : to.target().dtype();
     return source.inBlocks().filter(it -> checked || it.dtype() == held).orElse(source);
   }
 
@@ -169,9 +169,9 @@ public final class WeightLoader {
       ReadTask piece = pieces.get(index);
       LoadTarget to = piece.to();
       // A GPU's memory is written by the worker's own stream, in order with its kernels.
-      Tensor direct = to == null || !stream.onHost() ? null : to.direct(piece.dtype());
+      boolean direct = to != null && stream.onHost() && to.direct(piece.dtype());
       Tensor source =
-          direct == null ? stages.of(piece.dtype(), piece.shape()) : piece.part(direct, backend);
+          direct ? piece.part(to.target(), backend) : stages.of(piece.dtype(), piece.shape());
       HostView view = stages.onHost(source);
       MemorySegment bytes = view.memory().asSlice(0, source.bytes());
       piece.read(bytes);
@@ -183,14 +183,14 @@ public final class WeightLoader {
       }
       nonFinite[index] = NonFinite.count(piece.dtype(), bytes);
       view.write(0, source.bytes());
-      for (Tensor target : to.targets()) {
-        DType held = target.dtype();
-        boolean decoded = source.dtype().isBlocks() && source.dtype() != held;
-        Tensor values = decoded ? decode(source, bytes) : source;
-        if (held.isBlocks() && held != source.dtype()) {
-          quantize(piece, values, piece.part(target, backend));
-        } else if (target != direct) {
-          put(values, piece.part(target, backend));
+      if (!direct) {
+        Tensor target = piece.part(to.target(), backend);
+        boolean rounded = source.dtype() != target.dtype();
+        Tensor values = rounded && source.dtype().isBlocks() ? decode(source, bytes) : source;
+        if (rounded && target.dtype().isBlocks()) {
+          quantize(piece, values, target);
+        } else {
+          put(values, target);
         }
       }
       stream.synchronize(); // before the staging buffers are reused

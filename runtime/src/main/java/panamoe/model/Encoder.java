@@ -33,6 +33,7 @@ public final class Encoder {
   private final RelativePositions relative;
   private final Norm finalNorm;
   private AttentionTables tables;
+  private DType activations;
 
   /**
    * @param embedding of tokens, shared with the decoder
@@ -62,7 +63,11 @@ public final class Encoder {
     return blocks.stream().map(Block::moe).filter(Objects::nonNull).toList();
   }
 
-  void makeTables(TensorScope scope) {
+  /**
+   * @param dtype of activations
+   */
+  void makeTables(TensorScope scope, DType dtype) {
+    activations = dtype;
     relative.makeBuckets(scope);
     tables = new AttentionTables(scope, model.context(), List.of(), relative);
   }
@@ -105,7 +110,7 @@ public final class Encoder {
             positions,
             ends,
             null);
-    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), null, null);
+    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), null, null, activations);
     for (Block block : blocks) {
       x = block.forward(pass, x, text, tables, null);
     }
@@ -118,7 +123,7 @@ public final class Encoder {
   private KeyValueCache own(TensorScope scope, int length) {
     return new KeyValueCache(
         scope,
-        embedding.value().dtype(),
+        activations,
         List.of(model.encoder().blocks().getFirst().attention()),
         1,
         1,

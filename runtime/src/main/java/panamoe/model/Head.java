@@ -1,7 +1,6 @@
 package panamoe.model;
 
 import panamoe.backend.Activation;
-import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.config.ModelConfig;
 import panamoe.nn.Cost;
@@ -11,7 +10,6 @@ import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -21,13 +19,9 @@ public final class Head {
   private final ModelConfig config;
   private final Parameter matrix; // the token embedding if tied
   private final Parameter bias; // null without one
-  private final ParameterStore store;
-  private Tensor
-      packed; // packed copy of a tied matrix in inference; the embedding needs it row-major
 
-  Head(Declarations at, ModelConfig config, Parameter embedding, ParameterStore store) {
+  Head(Declarations at, ModelConfig config, Parameter embedding) {
     this.config = config;
-    this.store = store;
     Parameter.Part part = Parameter.Part.EMBEDDING;
     int vocabulary = config.vocabulary();
     this.matrix =
@@ -47,27 +41,7 @@ public final class Head {
 
   /** The GEMM operand. */
   public Tensor weight() {
-    return packed == null ? matrix.value() : packed;
-  }
-
-  /** Bytes of {@link #allocate}. */
-  long packedBytes(Backend backend, DType dtype) {
-    return config.head().tied() ? backend.packedBytes(dtype, matrix.shape()) : 0;
-  }
-
-  /** Allocates the packed copy of a tied matrix in inference. */
-  void allocate(Backend backend, DType dtype) {
-    if (config.head().tied()) {
-      packed = store.allocatePacked(backend, dtype, matrix.shape());
-    }
-  }
-
-  /** Packs a tied matrix for inference. */
-  void pack(Backend backend, DType dtype) {
-    allocate(backend, dtype);
-    if (packed != null) {
-      backend.pack(matrix.master(), packed);
-    }
+    return matrix.value();
   }
 
   /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */

@@ -33,6 +33,7 @@ import panamoe.param.ExpertCache;
 import panamoe.param.ExpertLayout;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
+import panamoe.param.Slice;
 import panamoe.param.Weight;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -59,6 +60,7 @@ public final class LanguageModel implements AutoCloseable {
   private final Norm finalNorm;
   private final Head head;
   private AttentionTables tables;
+  private DType activations;
 
   /** A model on one rank. */
   public LanguageModel(ModelConfig config) {
@@ -82,7 +84,7 @@ public final class LanguageModel implements AutoCloseable {
     this.store = new ParameterStore(ranks);
     int hidden = config.hidden();
     Parameter.Part part = Parameter.Part.EMBEDDING;
-    this.embedding = at("embedding").table(part, config.vocabulary(), hidden);
+    this.embedding = at("embedding").matrix(part, Slice.WHOLE, config.vocabulary(), hidden);
     this.positionEmbedding =
         config.embedding().positions() == EmbeddingConfig.Positions.LEARNED
             ? at("positions").table(part, config.context(), hidden)
@@ -104,7 +106,7 @@ public final class LanguageModel implements AutoCloseable {
               at("layers." + layer), "layer " + layer, layer, hidden, block, encoder != null));
     }
     this.finalNorm = new Norm(at("final_norm"), config.finalNorm(), hidden);
-    this.head = new Head(at("head"), config, embedding, store);
+    this.head = new Head(at("head"), config, embedding);
   }
 
   private Declarations at(String name) {
@@ -140,6 +142,7 @@ public final class LanguageModel implements AutoCloseable {
       config.requireLoss();
     }
     store.materialize(backend, dtype, training, seed);
+    activations = dtype;
     makeTables();
   }
 
@@ -159,10 +162,9 @@ public final class LanguageModel implements AutoCloseable {
    */
   public void allocate(
       Backend backend, WeightTypes types, Predicate<Parameter> held, long cacheBytes) {
-    DType dtype = types.compute();
-    store.allocate(backend, types, held, head.packedBytes(backend, dtype) + cacheBytes);
+    store.allocate(backend, types, held, cacheBytes);
+    activations = types.compute();
     makeTables();
-    head.allocate(backend, dtype);
   }
 
   /** The MoE layers, in order, without an encoder's. */
@@ -213,7 +215,7 @@ public final class LanguageModel implements AutoCloseable {
       relative.makeBuckets(store.scope());
     }
     if (encoder != null) {
-      encoder.makeTables(store.scope());
+      encoder.makeTables(store.scope(), activations);
     }
   }
 
@@ -222,7 +224,6 @@ public final class LanguageModel implements AutoCloseable {
    * nor be saved.
    */
   public void pack(Backend backend, DType dtype) {
-    head.pack(backend, dtype);
     store.pack(backend, dtype);
   }
 
@@ -249,9 +250,9 @@ public final class LanguageModel implements AutoCloseable {
         windowBlocks);
   }
 
-  /** The dtype of activations, which is the embedding's. */
+  /** The dtype of activations, once the model has memory. */
   public DType activationDType() {
-    return embedding.value().dtype();
+    return activations;
   }
 
   /**
@@ -267,7 +268,9 @@ public final class LanguageModel implements AutoCloseable {
   public Tensor forward(
       Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
-    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
+    Tensor x =
+        EmbeddingOp.forward(
+            pass, ids, embedding.value(), sequences.positions(), table, activations);
     outputs.clear();
     try {
       for (Block block : blocks) {

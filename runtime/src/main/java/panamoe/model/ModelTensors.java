@@ -60,8 +60,7 @@ public final class ModelTensors {
 
   /**
    * The targets of a checkpoint's tensors on this rank, in a model that was allocated for
-   * inference: each expert goes to its part of the stack, a tied embedding to both of its weights.
-   * Make the map once: views take memory.
+   * inference: each expert goes to its part of the stack. Make the map once: views take memory.
    *
    * @param backend that the model was allocated on
    */
@@ -71,17 +70,13 @@ public final class ModelTensors {
       if (parameter.value() == null) {
         continue; // read on demand
       }
-      boolean tied = model.config().head().tied() && parameter == model.head().matrix();
       Tensor value = parameter.value();
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         Tensor target =
             value.packed() && parameter.part() == Parameter.Part.EXPERT
                 ? backend.packedMatrix(value, matrix)
                 : parameter.matrix(value, matrix);
-        destinations.put(
-            name(parameter, parameter.expert(matrix)),
-            destination(
-                parameter, tied ? List.of(target, model.head().weight()) : List.of(target)));
+        destinations.put(name(parameter, parameter.expert(matrix)), destination(parameter, target));
       }
     }
     return destinations;
@@ -96,7 +91,7 @@ public final class ModelTensors {
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         destinations.put(
             name(parameter, parameter.expert(matrix)),
-            destination(parameter, List.of(parameter.matrix(parameter.master(), matrix))));
+            destination(parameter, parameter.matrix(parameter.master(), matrix)));
       }
     }
     return destinations;
@@ -109,17 +104,17 @@ public final class ModelTensors {
    * @param into [N, K], packed, or this rank's slice of it
    */
   public static Map<String, LoadTarget> expert(Parameter stack, int matrix, Tensor into) {
-    return Map.of(name(stack, stack.expert(matrix)), destination(stack, List.of(into)));
+    return Map.of(name(stack, stack.expert(matrix)), destination(stack, into));
   }
 
-  private static LoadTarget destination(Parameter parameter, List<Tensor> targets) {
+  private static LoadTarget destination(Parameter parameter, Tensor target) {
     Slice slice = parameter.slice();
     LoadTarget.Share share =
         slice.whole()
             ? LoadTarget.Share.WHOLE
             : new LoadTarget.Share(
                 slice.axis(), slice.blocks(), slice.ranks().rank(), slice.ranks().size());
-    return new LoadTarget(DType.FLOAT32, parameter.matrixShape(), share, targets);
+    return new LoadTarget(DType.FLOAT32, parameter.matrixShape(), share, target);
   }
 
   /**

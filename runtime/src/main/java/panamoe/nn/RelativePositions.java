@@ -41,6 +41,6 @@ public final class RelativePositions {
 
   /** FLOAT32 [2R + 1, H], R the longest distance with a bucket of its own. */
   Tensor bias(Pass pass) {
-    return EmbeddingOp.forward(pass, buckets, weight.value(), null, null);
+    return EmbeddingOp.forward(pass, buckets, weight.value());
   }
 }

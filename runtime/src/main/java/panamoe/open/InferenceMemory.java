@@ -144,10 +144,6 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
       long count = elements.applyAsLong(parameter);
       bytes += onHost ? type.packedBytes(count) : type.bytes(count);
     }
-    ModelConfig config = model.config();
-    if (config.head().tied()) {
-      bytes += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
-    }
     return bytes;
   }
 

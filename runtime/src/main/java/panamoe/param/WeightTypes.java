@@ -13,40 +13,43 @@ import panamoe.tensor.Tensor;
  * The dtypes of a model's weights in inference.
  *
  * @param compute of activations, and of weights except vectors and routers, which are FLOAT32
- * @param experts of experts' matrices: {@code compute}, or blocks
+ * @param matrices of matrices that {@link #mayBeBlocks}: {@code compute}, or blocks. With {@link
+ *     DType#INT4_BLOCKS} the embedding and the head are {@link DType#INT8_BLOCKS}, because an error
+ *     there is an error of every token.
  * @param stored of matrices that keep the file's format, by parameter: the dtype of their blocks,
  *     or {@code compute} if they are decoded
  * @param exact whether a CPU does not round rows that are multiplied by blocks ({@link
  *     Tensor#exact})
  */
-public record WeightTypes(DType compute, DType experts, Map<String, DType> stored, boolean exact) {
-  /** Experts in blocks; a CPU rounds the rows to int8. */
-  public WeightTypes(DType compute, DType experts) {
-    this(compute, experts, Map.of(), false);
+public record WeightTypes(DType compute, DType matrices, Map<String, DType> stored, boolean exact) {
+  /** Matrices in blocks; a CPU rounds the rows to int8. */
+  public WeightTypes(DType compute, DType matrices) {
+    this(compute, matrices, Map.of(), false);
   }
 
   /** These dtypes with another {@code exact}. */
   public WeightTypes withExact(boolean exact) {
-    return new WeightTypes(compute, experts, stored, exact);
+    return new WeightTypes(compute, matrices, stored, exact);
   }
 
-  /** One dtype for experts and all others. */
+  /** One dtype for all matrices. */
   public static WeightTypes of(DType compute) {
     return new WeightTypes(compute, compute);
   }
 
   /** Whether matrices are in blocks. */
   public boolean quantized() {
-    return experts.isBlocks() || stored.values().stream().anyMatch(DType::isBlocks);
+    return matrices.isBlocks() || stored.values().stream().anyMatch(DType::isBlocks);
   }
 
   /** The dtype of a parameter. Rows that are not whole blocks are in the compute dtype. */
   public DType of(Parameter parameter) {
-    boolean named = isExpert(parameter) || stored.containsKey(parameter.name());
-    return named && fits(parameter) ? wanted(parameter) : parameter.valueDType(compute);
+    return mayBeBlocks(parameter) && fits(parameter)
+        ? wanted(parameter)
+        : parameter.valueDType(compute);
   }
 
-  /** Notes for the user on matrices that are not rounded, or are decoded. */
+  /** Notes for the user on matrices that are not rounded, or experts' that are decoded. */
   Optional<String> note(List<Parameter> parameters) {
     if (exact && parameters.stream().noneMatch(p -> of(p).isBlocks())) {
       return Optional.of("activations are not rounded anyway: no weight is held in blocks");
@@ -54,7 +57,10 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
     boolean asStored = !stored.isEmpty();
     List<Parameter> experts = parameters.stream().filter(WeightTypes::isExpert).toList();
     List<Parameter> kept =
-        experts.stream().filter(p -> asStored ? !of(p).isBlocks() : !fits(p)).toList();
+        parameters.stream()
+            .filter(asStored ? WeightTypes::isExpert : WeightTypes::mayBeBlocks)
+            .filter(p -> asStored ? !of(p).isBlocks() : !fits(p))
+            .toList();
     if (kept.isEmpty()) {
       return Optional.empty();
     }
@@ -101,7 +107,8 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
   }
 
   private DType wanted(Parameter parameter) {
-    return stored.getOrDefault(parameter.name(), experts);
+    boolean vocabulary = parameter.part() == Part.EMBEDDING && matrices == DType.INT4_BLOCKS;
+    return stored.getOrDefault(parameter.name(), vocabulary ? DType.INT8_BLOCKS : matrices);
   }
 
   private boolean fits(Parameter parameter) {

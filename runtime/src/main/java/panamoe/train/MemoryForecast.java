@@ -86,8 +86,7 @@ public record MemoryForecast(
   /** This forecast with a teacher. */
   public MemoryForecast with(ModelConfig teacher, TrainConfig training, Topology topology) {
     try (LanguageModel model = new LanguageModel(teacher)) {
-      double held =
-          model.config().head().tied() ? weight(model.head().matrix(), training.dtype()) : 0;
+      double held = 0;
       for (Parameter parameter : model.parameters().parameters()) {
         held += weight(parameter, training.dtype());
       }

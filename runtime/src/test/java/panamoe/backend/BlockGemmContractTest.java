@@ -3,6 +3,7 @@ package panamoe.backend;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static panamoe.testkit.Compare.assertClose;
 import static panamoe.testkit.Compare.assertRefused;
 import static panamoe.testkit.Compare.assertSameBits;
 
@@ -64,6 +65,26 @@ class BlockGemmContractTest {
     Tensor packed = sample.scope().allocatePacked(blocks.dtype(), bytes, blocks.shape());
     backend.pack(blocks, packed);
     return packed;
+  }
+
+  /** An embedding reads the numbers that decoding a row gives; 0 may have lost MXFP4's sign. */
+  @EveryBackend
+  void anEmbeddingLooksUpRowsOfBlocks(Backend backend) {
+    for (DType dtype : BLOCKS) {
+      try (Sample sample = new Sample(backend, 5)) {
+        Tensor blocks = random(sample, dtype, 6, 70, 512);
+        Tensor ids = sample.integers(0, 70, 33);
+        Tensor y = sample.unset(33, 512);
+        backend.embeddingForward(ids, packed(backend, sample, blocks), null, null, y);
+        float[] numbers = new float[70 * 512];
+        MemorySegment bytes = HostView.elements(blocks);
+        dtype.blocks().decode(bytes, MemorySegment.ofArray(numbers));
+        Tensor decoded = sample.floats(numbers, 70, 512);
+        Tensor expected = sample.unset(33, 512);
+        backend.embeddingForward(ids, decoded, null, null, expected);
+        assertClose(expected, y, 0);
+      }
+    }
   }
 
   private static Tensor product(Backend on, Sample sample, Tensor a, Tensor b) {

@@ -3,6 +3,7 @@ package panamoe.backend;
 import static panamoe.testkit.Compare.assertAgrees;
 import static panamoe.testkit.Compare.assertClose;
 import static panamoe.testkit.Compare.assertRefused;
+import static panamoe.testkit.Compare.assertSameBits;
 import static panamoe.testkit.Compare.assertThreadInvariant;
 import static panamoe.testkit.FiniteDifference.assertGradient;
 import static panamoe.testkit.FiniteDifference.dot;
@@ -76,6 +77,25 @@ class EmbeddingContractTest {
       assertRefused(
           "given together",
           () -> backend.embeddingForward(sample.integers(new int[] {0, 1}), table, null, table, y));
+    }
+  }
+
+  /** A tied head's operand. Blocks: {@link BlockGemmContractTest}. */
+  @EveryBackend
+  void looksRowsUpInAPackedTable(Backend backend) {
+    for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
+      try (Sample sample = new Sample(backend, 5)) {
+        Tensor table = sample.normal(dtype, 70, 37);
+        Tensor ids = sample.integers(0, 70, 33);
+        long bytes = backend.packedBytes(dtype, 70, 37);
+        Tensor packed = sample.scope().allocatePacked(dtype, bytes, 70, 37);
+        backend.pack(table, packed);
+        Tensor y = sample.unset(dtype, 33, 37);
+        Tensor expected = sample.unset(dtype, 33, 37);
+        backend.embeddingForward(ids, packed, null, null, y);
+        backend.embeddingForward(ids, table, null, null, expected);
+        assertSameBits(expected, y);
+      }
     }
   }
 

@@ -53,8 +53,7 @@ final class SampleContents {
         (name, tensor) ->
             destinations.put(
                 name,
-                new LoadTarget(
-                    tensor.dtype(), tensor.shape(), LoadTarget.Share.WHOLE, List.of(tensor))));
+                new LoadTarget(tensor.dtype(), tensor.shape(), LoadTarget.Share.WHOLE, tensor)));
     try (ReferenceBackend backend = new ReferenceBackend()) {
       return checkpoint.loadModel(destinations, backend, allowExtra, strict, _ -> {});
     }

@@ -86,8 +86,7 @@ class WeightLoaderSharesTest {
       long held,
       long columns) {
     Tensor target = scope.allocate(DType.FLOAT32, held, columns);
-    LoadTarget to =
-        new LoadTarget(DType.FLOAT32, new long[] {ROWS, COLUMNS}, share, List.of(target));
+    LoadTarget to = new LoadTarget(DType.FLOAT32, new long[] {ROWS, COLUMNS}, share, target);
     WeightLoader.load(folder, Map.of("w", rows), Map.of("w", to), backend, true, _ -> {});
     return target.toFloats();
   }

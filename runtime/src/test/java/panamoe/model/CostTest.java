@@ -116,8 +116,7 @@ class CostTest {
       double weights = 0;
       double experts = 0;
       for (Parameter parameter : model.parameters().parameters()) {
-        if (parameter.role() != Parameter.Role.TABLE
-            || parameter.part() != Parameter.Part.EMBEDDING) {
+        if (parameter.part() != Parameter.Part.EMBEDDING || parameter == model.head().matrix()) {
           double bytes = (double) parameter.count() * parameter.valueDType(dtype).bytes();
           weights += bytes;
           experts += parameter.part() == Parameter.Part.EXPERT ? bytes : 0;

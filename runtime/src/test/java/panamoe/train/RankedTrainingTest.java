@@ -307,10 +307,7 @@ class RankedTrainingTest {
                   masters.put(
                       name,
                       new LoadTarget(
-                          tensor.dtype(),
-                          tensor.shape(),
-                          LoadTarget.Share.WHOLE,
-                          List.of(tensor))));
+                          tensor.dtype(), tensor.shape(), LoadTarget.Share.WHOLE, tensor)));
       Checkpoint.open(folder).loadModel(masters, backend, false, true, _ -> {});
       List<Parameter> expected = fresh.parameters().parameters();
       for (int i = 0; i < expected.size(); i++) {

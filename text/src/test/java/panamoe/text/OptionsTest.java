@@ -31,7 +31,7 @@ class OptionsTest {
         refused("choice is null", () -> CHAT.withChoice(null)),
         refused("the variables", () -> CHAT.withVariables("[]")),
         refused("precision is null", () -> ModelOptions.USUAL.withPrecision(null)),
-        refused("experts is null", () -> ModelOptions.USUAL.withExperts(null)),
+        refused("weights is null", () -> ModelOptions.USUAL.withWeights(null)),
         refused("sequences is 0, expected 1 or more", () -> ModelOptions.USUAL.withSequences(0)),
         refused("the number of tokens is -1", () -> GenerationOptions.of(-1)),
         refused("sampling is null", () -> TEXT.withSampling(null)),

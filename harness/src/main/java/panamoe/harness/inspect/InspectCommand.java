@@ -59,7 +59,7 @@ public final class InspectCommand implements Subcommand {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "With --memory: that of generating, with experts' matrices in int8, int4, stored or none. Default: that of generate on a CPU.")
+          "With --memory: that of generating, with matrices in int8, int4, stored or none. Default: that of generate on a CPU.")
   private Quantization quantize;
 
   @Option(

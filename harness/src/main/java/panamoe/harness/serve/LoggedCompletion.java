@@ -55,7 +55,7 @@ record LoggedCompletion(
    *
    * @param model the served model's id
    * @param checkpoint an absolute path
-   * @param quantize of experts' matrices; null for NONE
+   * @param quantize of matrices; null for NONE
    * @param activations multiplied by weights in blocks; null for INT8
    * @param expertsPerToken from {@code --experts-per-token}; null for the trained number
    * @param device the backend's name

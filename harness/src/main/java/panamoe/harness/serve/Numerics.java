@@ -13,7 +13,7 @@ import panamoe.param.WeightTypes;
  * The settings that a served model's results depend on, in addition to its files and the machine.
  *
  * @param dtype of activations, and of weights that are not held in blocks
- * @param quantize the form of experts' matrices
+ * @param quantize the form of matrices
  * @param activations multiplied by weights in blocks
  * @param expertsPerToken for each layer, or one number for all; empty for the trained number
  */

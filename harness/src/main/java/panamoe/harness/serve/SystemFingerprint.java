@@ -35,7 +35,7 @@ final class SystemFingerprint {
 
   /** Empty if experts have the common dtype. */
   private static String held(Quantization quantize) {
-    return quantize == Quantization.NONE ? "" : " experts " + quantize;
+    return quantize == Quantization.NONE ? "" : " weights " + quantize;
   }
 
   /** Empty if weights in blocks are multiplied by int8. */

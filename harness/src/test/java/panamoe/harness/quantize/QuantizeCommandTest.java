@@ -348,7 +348,7 @@ class QuantizeCommandTest {
         MoeModel quantized = MoeModel.open(device, out());
         MoeModel rounded =
             MoeModel.open(
-                device, model, ModelOptions.USUAL.withExperts(ModelOptions.Experts.INT8))) {
+                device, model, ModelOptions.USUAL.withWeights(ModelOptions.Weights.INT8))) {
       assertArrayEquals(rounded.nextLogits(1, 2, 3), quantized.nextLogits(1, 2, 3), 0.05f);
       String said =
           assertThrows(PanamoeException.BadModel.class, () -> TrainableModel.load(device, out()))

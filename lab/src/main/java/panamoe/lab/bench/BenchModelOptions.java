@@ -33,7 +33,7 @@ final class BenchModelOptions {
       split = ",",
       paramLabel = "TYPE",
       description =
-          "Format of the weights of a --model with files: bf16, int8 or int4 (experts rounded), or stored (the file's blocks). synthetic-64 has a file for each: BF16, Q8_0, Q4_0 and Q4_K. Default: bf16.")
+          "Format of the weights of a --model with files: bf16, int8 or int4 (rounded), or stored (the file's blocks). synthetic-64 has a file for each: BF16, Q8_0, Q4_0 and Q4_K. Default: bf16.")
   private List<WeightFormat> held;
 
   @Option(

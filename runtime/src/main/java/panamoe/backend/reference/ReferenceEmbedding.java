@@ -13,7 +13,7 @@ interface ReferenceEmbedding extends EmbeddingKernels, ReferenceContext {
     launch(
         () -> {
           Check.tensor("ids", ids, Kind.INT32, Check.ANY);
-          Check.tensor("table", table, Kind.FLOATING, Check.ANY, Check.ANY);
+          Check.weights("table", table, Check.ANY, Check.ANY);
           Check.together("positions", positions, "positionTable", positionTable);
           Check.optional("positions", positions, Kind.INT32, ids.size(0));
           Check.optional("positionTable", positionTable, Kind.FLOATING, Check.ANY, table.size(1));

@@ -339,9 +339,7 @@ public final class ModelRunner implements StepRunner {
       if (wanted == null) {
         model.head().logitsInto(pass, hidden, logits);
       } else if (wanted.count() > 0) {
-        model
-            .head()
-            .logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
+        model.head().logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden), logits);
       }
     }
 

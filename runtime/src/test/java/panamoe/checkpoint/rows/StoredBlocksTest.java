@@ -125,7 +125,7 @@ class StoredBlocksTest {
     WeightLoader.load(
         Path.of("model.gguf"),
         Map.of("w", source),
-        Map.of("w", new LoadTarget(DType.FLOAT32, shape, share, List.of(packed))),
+        Map.of("w", new LoadTarget(DType.FLOAT32, shape, share, packed)),
         backend,
         true,
         _ -> {});

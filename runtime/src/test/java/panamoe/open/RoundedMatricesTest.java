@@ -49,7 +49,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /** A checkpoint whose experts are rounded to blocks while it is loaded. */
-class QuantizedExpertsTest {
+class RoundedMatricesTest {
   private static final int CONTEXT = 48;
 
   @TempDir Path folder;
@@ -120,27 +120,29 @@ class QuantizedExpertsTest {
       for (int i = 0; i < loaded.parameters().parameters().size(); i++) {
         Parameter parameter = loaded.parameters().parameters().get(i);
         Tensor value = parameter.value();
-        boolean expert =
-            parameter.part() == Parameter.Part.EXPERT && parameter.role() == Parameter.Role.OPERAND;
-        assertEquals(expert ? blocks : parameter.valueDType(compute), value.dtype());
-        if (!expert) {
+        boolean matrix = WeightTypes.mayBeBlocks(parameter);
+        DType wanted = parameter.part() == Parameter.Part.EMBEDDING ? DType.Q8_0 : blocks;
+        assertEquals(matrix ? wanted : parameter.valueDType(compute), value.dtype());
+        if (!matrix) {
           continue;
         }
         matrices++;
         long[] shape = parameter.shape();
-        byte[] rounded = new byte[(int) blocks.bytes(parameter.count())];
-        blocks
+        byte[] rounded = new byte[(int) wanted.bytes(parameter.count())];
+        wanted
             .blocks()
             .round(
                 drawn.parameters().parameters().get(i).master().data(),
                 MemorySegment.ofArray(rounded));
         Tensor room = scope.allocate(DType.UINT8, rounded.length);
         room.copyFrom(MemorySegment.ofArray(rounded));
-        Tensor packed = scope.allocatePacked(blocks, on.packedBytes(blocks, shape), shape);
-        on.pack(room.part(0, blocks, shape), packed);
+        Tensor packed = scope.allocatePacked(wanted, on.packedBytes(wanted, shape), shape);
+        on.pack(room.part(0, wanted, shape), packed);
         assertEquals(-1, HostView.elements(packed).mismatch(HostView.elements(value)));
       }
-      assertEquals(4, matrices);
+      assertEquals(
+          loaded.parameters().parameters().stream().filter(WeightTypes::mayBeBlocks).count(),
+          matrices);
       assertEquals(List.of(), warnings);
     }
   }
@@ -163,7 +165,7 @@ class QuantizedExpertsTest {
         assertEquals(expected[i], found[i], 2e-3);
         apart = Math.max(apart, Math.abs(exact[i] - found[i]));
       }
-      assertTrue(apart > 0, "experts are rounded");
+      assertTrue(apart > 0, "matrices are rounded");
     }
   }
 
@@ -226,13 +228,16 @@ class QuantizedExpertsTest {
     try (LanguageModel model = load(backend, DType.BFLOAT16, DType.Q8_0, warnings)) {
       assertEquals(1, warnings.size());
       String warning = warnings.getFirst();
-      assertTrue(warning.startsWith("layers.1."), warning);
-      assertTrue(warning.contains(" and 1 more stay bfloat16: its rows of 40 "), warning);
-      long rounded =
+      assertTrue(warning.startsWith("layers.0.mlp.down."), warning);
+      assertTrue(warning.contains(" and 4 more stay bfloat16: its rows of 40 "), warning);
+      List<String> rounded =
           model.parameters().parameters().stream()
+              .filter(WeightTypes::isExpert)
               .filter(parameter -> parameter.value().dtype() == DType.Q8_0)
-              .count();
-      assertEquals(2, rounded, "the matrices of up");
+              .map(Parameter::name)
+              .toList();
+      assertEquals(
+          List.of("layers.1.moe.experts.up.weight", "layers.2.moe.experts.up.weight"), rounded);
       ModelRunner.nextLogits(backend, model, 1, 2);
     }
   }
@@ -249,7 +254,7 @@ class QuantizedExpertsTest {
     assertTrue(message.contains("NaN"), message);
   }
 
-  /** A matrix of 64 k rows has no padding besides its blocks. */
+  /** A matrix of 64 k rows has no padding besides its blocks; the vocabulary is padded. */
   @Test
   void theForecastIsWhatIsHeld() {
     for (DType blocks : new DType[] {DType.Q8_0, DType.Q4_0}) {
@@ -257,9 +262,12 @@ class QuantizedExpertsTest {
       try (LanguageModel model = load(backend, DType.FLOAT32, blocks, new ArrayList<>())) {
         long saved =
             model.parameters().parameters().stream()
-                .filter(parameter -> parameter.value().dtype() == blocks)
+                .filter(parameter -> parameter.value().dtype().isBlocks())
+                .filter(parameter -> parameter.part() != Parameter.Part.EMBEDDING)
                 .mapToLong(parameter -> 4 * parameter.count() - parameter.value().bytes())
                 .sum();
+        long vocabulary = model.head().matrix().count(); // tied, one copy
+        saved += 4 * vocabulary - DType.Q8_0.packedBytes(vocabulary);
         long floats = InferenceMemory.of(model.config(), WeightTypes.of(DType.FLOAT32)).weights();
         assertEquals(floats - saved, InferenceMemory.of(model.config(), types).weights());
         assertTrue(saved > 0.4 * floats, saved + " of " + floats);
