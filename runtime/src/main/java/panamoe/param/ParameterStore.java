@@ -41,6 +41,7 @@ public final class ParameterStore implements AutoCloseable {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   private final Ranks ranks;
   private TensorScope scope;
+  private Gradient vectors; // of all vectors, in one memory: they are many and small
   private ExpertCache expertCache;
 
   /** The parameters of a model on one rank. */
@@ -96,6 +97,9 @@ public final class ParameterStore implements AutoCloseable {
           "copies of experts are for inference with the weights of a checkpoint; train without them");
     }
     open(backend, trainedBytes(dtype, training));
+    vectors =
+        training ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements())) : null;
+    long vector = 0;
     for (Parameter parameter : parameters.values()) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
       initialize(backend, parameter, master, seed);
@@ -104,10 +108,30 @@ public final class ParameterStore implements AutoCloseable {
         value = scope.allocate(dtype, parameter.shape());
         backend.cast(master, value);
       }
-      Gradient gradient =
-          training ? new Gradient(backend, scope.zeros(DType.FLOAT32, parameter.shape())) : null;
-      parameter.bind(new Weight.Trained(value, master, gradient));
+      Tensor gradient = null;
+      if (training && parameter.role() == Role.VECTOR) {
+        gradient = vectors.sums().rows(vector, vector + parameter.count());
+        gradient = gradient.reshape(parameter.shape());
+        vector += aligned(parameter);
+      } else if (training) {
+        gradient = scope.zeros(DType.FLOAT32, parameter.shape());
+      }
+      parameter.bind(
+          new Weight.Trained(
+              value, master, gradient == null ? null : new Gradient(backend, gradient)));
     }
+  }
+
+  private long vectorElements() {
+    return parameters.values().stream()
+        .filter(parameter -> parameter.role() == Role.VECTOR)
+        .mapToLong(ParameterStore::aligned)
+        .sum();
+  }
+
+  /** The elements of a vector, up to whole cache lines. */
+  private static long aligned(Parameter vector) {
+    return Math.ceilDiv(vector.count(), 16) * 16;
   }
 
   /**
@@ -249,6 +273,10 @@ public final class ParameterStore implements AutoCloseable {
         parameter.bind(new Weight.RowMajor(value));
       }
     }
+    if (vectors != null) {
+      vectors.sums().release();
+      vectors = null;
+    }
   }
 
   /** Registers every gradient with the tape. */
@@ -265,12 +293,16 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Sets all gradients to zero without writing their memory: the next backwards overwrite it.
+   * Sets all gradients to zero without writing matrices: the next backwards overwrite them.
    * Afterwards {@link #completeGradients} clears the gradients that no backward wrote; until then
    * only tapes may use the gradients.
    */
   public void forgetGradients() {
-    parameters.values().forEach(parameter -> parameter.gradientSums().forget());
+    vectors.forget();
+    vectors.sums();
+    parameters.values().stream()
+        .filter(parameter -> parameter.role() != Role.VECTOR)
+        .forEach(parameter -> parameter.gradientSums().forget());
   }
 
   /** Clears the gradients that no backward wrote. */
