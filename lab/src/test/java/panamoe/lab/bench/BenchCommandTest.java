@@ -34,6 +34,22 @@ class BenchCommandTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"train-step", "distill-step"})
+  void aStepIsMeasuredAtTheDemosShapeToo(String kind) {
+    CommandRun run =
+        CommandRun.of(
+            "bench", kind, "--shape", "demo", "--tokens", "256", "--seconds", "0.001", "--profile");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().contains(" demo "), run.out());
+    // Of a PR-MoE: the products of the fixed MLP and the experts are mixed.
+    assertTrue(run.out().contains("combineBackward"), run.out());
+    CommandRun refused = CommandRun.of("bench", kind, "--shape", "s1");
+    assertEquals(2, refused.exitCode());
+    assertTrue(
+        refused.err().contains("--shape: a " + kind + " has 256x1024x16x1 or demo"), refused.err());
+  }
+
+  @ParameterizedTest
   @EnumSource(
       value = BenchKind.class,
       names = {"TRAIN_STEP", "DISTILL_STEP", "LOAD"},
