@@ -97,8 +97,7 @@ public final class ParameterStore implements AutoCloseable {
           "copies of experts are for inference with the weights of a checkpoint; train without them");
     }
     open(backend, trainedBytes(dtype, training));
-    vectors =
-        training ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements())) : null;
+    vectors = training ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements())) : null;
     long vector = 0;
     for (Parameter parameter : parameters.values()) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());

@@ -295,7 +295,8 @@ public final class BenchCommand implements Subcommand {
     if (kind.trainsModel() && shapeNames != null) {
       List<String> models = List.of(kind.defaultShape(), "demo");
       shared.require(
-          models.containsAll(shapeNames), "--shape: a " + kind + " has " + String.join(" or ", models));
+          models.containsAll(shapeNames),
+          "--shape: a " + kind + " has " + String.join(" or ", models));
       shared.require(
           peer == null || !shapeNames.contains("demo"),
           "--peer " + peer + " runs no step of --shape demo");

@@ -117,8 +117,7 @@ public enum BenchKind {
       case MOE_LAYER_TRAINING -> new LayerTrainingBench(backend, shape, dtype, seed);
       case ATTENTION -> new AttentionBench(backend, shape, dtype, seed);
       case TRAIN_STEP -> new TrainStepBench(backend, TrainStepBench.model(shape), dtype, seed);
-      case DISTILL_STEP ->
-          new DistillStepBench(backend, TrainStepBench.model(shape), dtype, seed);
+      case DISTILL_STEP -> new DistillStepBench(backend, TrainStepBench.model(shape), dtype, seed);
       case PREFILL, DECODE, DECODE_BATCH ->
           GenerationBench.drawn(backend, this, model.config(shape), dtype, seed);
       case LOAD -> LoadBench.drawn(backend, shape, dtype, seed);

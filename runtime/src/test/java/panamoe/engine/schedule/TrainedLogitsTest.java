@@ -105,8 +105,7 @@ class TrainedLogitsTest {
       float[] expected = trained(backend, model, tokens);
       model.pack(backend, dtype);
       for (int count : new int[] {1, 2, 65, LENGTH}) {
-        float[] prefilled =
-            ModelRunner.nextLogits(backend, model, Arrays.copyOf(tokens, count));
+        float[] prefilled = ModelRunner.nextLogits(backend, model, Arrays.copyOf(tokens, count));
         assertArrayEquals(
             rows(expected, count - 1, count), prefilled, 0f, "prefill of " + count + " tokens");
       }
