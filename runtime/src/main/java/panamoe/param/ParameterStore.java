@@ -97,7 +97,9 @@ public final class ParameterStore implements AutoCloseable {
           "copies of experts are for inference with the weights of a checkpoint; train without them");
     }
     open(backend, trainedBytes(dtype, training));
-    vectors = training ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements())) : null;
+    long vectorElements =
+        parameters.values().stream().mapToLong(ParameterStore::elementsOfVector).sum();
+    vectors = training ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements)) : null;
     long vector = 0;
     for (Parameter parameter : parameters.values()) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
@@ -107,30 +109,22 @@ public final class ParameterStore implements AutoCloseable {
         value = scope.allocate(dtype, parameter.shape());
         backend.cast(master, value);
       }
-      Tensor gradient = null;
-      if (training && parameter.role() == Role.VECTOR) {
-        gradient = vectors.sums().rows(vector, vector + parameter.count());
-        gradient = gradient.reshape(parameter.shape());
-        vector += aligned(parameter);
-      } else if (training) {
-        gradient = scope.zeros(DType.FLOAT32, parameter.shape());
-      }
-      parameter.bind(
-          new Weight.Trained(
-              value, master, gradient == null ? null : new Gradient(backend, gradient)));
+      Gradient gradient = training ? new Gradient(backend, gradient(parameter, vector)) : null;
+      vector += elementsOfVector(parameter);
+      parameter.bind(new Weight.Trained(value, master, gradient));
     }
   }
 
-  private long vectorElements() {
-    return parameters.values().stream()
-        .filter(parameter -> parameter.role() == Role.VECTOR)
-        .mapToLong(ParameterStore::aligned)
-        .sum();
+  /** A vector's part of {@link #vectors} from {@code first} on, or a matrix's own memory. */
+  private Tensor gradient(Parameter parameter, long first) {
+    return parameter.role() == Role.VECTOR
+        ? vectors.sums().rows(first, first + parameter.count()).reshape(parameter.shape())
+        : scope.zeros(DType.FLOAT32, parameter.shape());
   }
 
-  /** The elements of a vector, up to whole cache lines. */
-  private static long aligned(Parameter vector) {
-    return Math.ceilDiv(vector.count(), 16) * 16;
+  /** Elements of {@link #vectors}, in whole cache lines; 0 for a matrix. */
+  private static long elementsOfVector(Parameter parameter) {
+    return parameter.role() == Role.VECTOR ? Math.ceilDiv(parameter.count(), 16) * 16 : 0;
   }
 
   /**
