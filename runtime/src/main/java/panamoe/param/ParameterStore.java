@@ -291,8 +291,10 @@ public final class ParameterStore implements AutoCloseable {
    * only tapes may use the gradients.
    */
   public void forgetGradients() {
-    vectors.forget();
-    vectors.sums();
+    if (vectors != null) {
+      vectors.forget();
+      vectors.sums();
+    }
     parameters.values().stream()
         .filter(parameter -> parameter.role() != Role.VECTOR)
         .forEach(parameter -> parameter.gradientSums().forget());
