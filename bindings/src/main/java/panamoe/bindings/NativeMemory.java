@@ -8,6 +8,10 @@ public final class NativeMemory {
   /** The most of the heap that is copied at a time: C sees no memory of the heap. */
   private static final long PIECE_BYTES = 1 << 20;
 
+  /** Where an allocation of a thread stores its address. */
+  private static final ThreadLocal<MemorySegment> POINTER =
+      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(Moe.C_POINTER));
+
   private NativeMemory() {}
 
   /**
@@ -20,11 +24,9 @@ public final class NativeMemory {
    * @throws OutOfMemoryError if the device has no memory left; the message names the size
    */
   public static MemorySegment allocate(long device, long bytes, Arena arena) {
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment pointer = call.allocate(Moe.C_POINTER);
-      Status.check(Moe.moe_memory_allocate(device, bytes, pointer), "moe_memory_allocate");
-      return pointer.get(Moe.C_POINTER, 0).reinterpret(bytes, arena, null);
-    }
+    MemorySegment pointer = POINTER.get();
+    Status.check(Moe.moe_memory_allocate(device, bytes, pointer), "moe_memory_allocate");
+    return pointer.get(Moe.C_POINTER, 0).reinterpret(bytes, arena, null);
   }
 
   /**

@@ -35,8 +35,10 @@ public final class Tape {
     this.parameterGradients = parameterGradients;
   }
 
-  /** An empty tape that adds to this tape's parameter gradients: for a recomputed segment. */
-  Tape fork() {
+  /**
+   * An empty tape that adds to this tape's parameter gradients: for another batch, or a segment.
+   */
+  public Tape fork() {
     return new Tape(backend, parameterGradients);
   }
 

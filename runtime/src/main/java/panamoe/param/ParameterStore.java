@@ -41,6 +41,7 @@ public final class ParameterStore implements AutoCloseable {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   private final Ranks ranks;
   private TensorScope scope;
+  private Gradient vectors; // of all vectors, in one memory: they are many and small
   private ExpertCache expertCache;
 
   /** The parameters of a model on one rank. */
@@ -96,6 +97,10 @@ public final class ParameterStore implements AutoCloseable {
           "copies of experts are for inference with the weights of a checkpoint; train without them");
     }
     open(backend, trainedBytes(dtype, training));
+    long vectorElements =
+        parameters.values().stream().mapToLong(ParameterStore::elementsOfVector).sum();
+    vectors = training ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements)) : null;
+    long vector = 0;
     for (Parameter parameter : parameters.values()) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
       initialize(backend, parameter, master, seed);
@@ -104,10 +109,22 @@ public final class ParameterStore implements AutoCloseable {
         value = scope.allocate(dtype, parameter.shape());
         backend.cast(master, value);
       }
-      Gradient gradient =
-          training ? new Gradient(backend, scope.zeros(DType.FLOAT32, parameter.shape())) : null;
+      Gradient gradient = training ? new Gradient(backend, gradient(parameter, vector)) : null;
+      vector += elementsOfVector(parameter);
       parameter.bind(new Weight.Trained(value, master, gradient));
     }
+  }
+
+  /** A vector's part of {@link #vectors} from {@code first} on, or a matrix's own memory. */
+  private Tensor gradient(Parameter parameter, long first) {
+    return parameter.role() == Role.VECTOR
+        ? vectors.sums().rows(first, first + parameter.count()).reshape(parameter.shape())
+        : scope.zeros(DType.FLOAT32, parameter.shape());
+  }
+
+  /** Elements of {@link #vectors}, in whole cache lines; 0 for a matrix. */
+  private static long elementsOfVector(Parameter parameter) {
+    return parameter.role() == Role.VECTOR ? Math.ceilDiv(parameter.count(), 16) * 16 : 0;
   }
 
   /**
@@ -249,6 +266,10 @@ public final class ParameterStore implements AutoCloseable {
         parameter.bind(new Weight.RowMajor(value));
       }
     }
+    if (vectors != null) {
+      vectors.sums().release();
+      vectors = null;
+    }
   }
 
   /** Registers every gradient with the tape. */
@@ -265,12 +286,18 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Sets all gradients to zero without writing their memory: the next backwards overwrite it.
+   * Sets all gradients to zero without writing matrices: the next backwards overwrite them.
    * Afterwards {@link #completeGradients} clears the gradients that no backward wrote; until then
    * only tapes may use the gradients.
    */
   public void forgetGradients() {
-    parameters.values().forEach(parameter -> parameter.gradientSums().forget());
+    if (vectors != null) {
+      vectors.forget();
+      vectors.sums();
+    }
+    parameters.values().stream()
+        .filter(parameter -> parameter.role() != Role.VECTOR)
+        .forEach(parameter -> parameter.gradientSums().forget());
   }
 
   /** Clears the gradients that no backward wrote. */

@@ -1,6 +1,5 @@
 package panamoe.tensor;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
@@ -36,9 +35,8 @@ final class Descriptor {
   private Descriptor() {}
 
   static MemorySegment write(
-      Arena arena, DType dtype, long[] shape, Layout layout, MemorySegment data) {
+      MemorySegment descriptor, DType dtype, long[] shape, Layout layout, MemorySegment data) {
     requireRank(shape);
-    MemorySegment descriptor = arena.allocate(LAYOUT);
     descriptor.set(ValueLayout.JAVA_INT, STRUCT_SIZE, (int) LAYOUT.byteSize());
     descriptor.set(ValueLayout.JAVA_INT, DTYPE, dtype.code());
     descriptor.set(ValueLayout.ADDRESS, DATA, data);

@@ -54,7 +54,7 @@ public final class Tensor implements HostElements {
     this.layout = layout;
     this.data = data;
     this.owner = owner == null ? this : owner;
-    this.descriptor = Descriptor.write(scope.arena(), dtype, shape, layout, data);
+    this.descriptor = Descriptor.write(scope.descriptor(), dtype, shape, layout, data);
   }
 
   @Override

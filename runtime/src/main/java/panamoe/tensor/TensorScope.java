@@ -17,6 +17,9 @@ import panamoe.io.Require;
  * is closed, the JVM refuses access to its tensors' memory. {@link #close} is idempotent.
  */
 public final class TensorScope implements AutoCloseable {
+  /** Descriptors that are allocated together. */
+  private static final int DESCRIPTORS = 64;
+
   private final TensorMemory memory;
   private final Arena arena;
   // Only a shared scope's memory is given to callers, whose access must end when it closes.
@@ -24,6 +27,7 @@ public final class TensorScope implements AutoCloseable {
   // The allocator's segment of each live tensor; the tensor's data is a slice of it.
   private final Map<Tensor, MemorySegment> blocks = new IdentityHashMap<>();
   private final List<Runnable> uses = new ArrayList<>();
+  private MemorySegment descriptors = MemorySegment.NULL; // room for the next ones
   private boolean closed;
 
   private TensorScope(TensorMemory memory, Arena arena, boolean shared) {
@@ -162,8 +166,14 @@ public final class TensorScope implements AutoCloseable {
     return memory;
   }
 
-  Arena arena() {
-    return arena;
+  /** Memory for a descriptor, as long as this scope is open. Views may be made by any thread. */
+  synchronized MemorySegment descriptor() {
+    if (descriptors.byteSize() == 0) {
+      descriptors = arena.allocate(DESCRIPTORS * Descriptor.LAYOUT.byteSize(), Long.BYTES);
+    }
+    MemorySegment next = descriptors.asSlice(0, Descriptor.LAYOUT.byteSize());
+    descriptors = descriptors.asSlice(next.byteSize());
+    return next;
   }
 
   void release(Tensor tensor) {

@@ -184,18 +184,13 @@ public final class AdamW {
     }
     // PyTorch's clip_grad_norm_: never scales up, and 1e-6 keeps a zero norm harmless.
     float scale = (float) Math.min(1, settings.clip() / (norm + 1e-6));
+    OptimizerKernels.AdamW decayed = numbers(step, rate, settings.weightDecay(), scale);
+    OptimizerKernels.AdamW others = numbers(step, rate, 0, scale);
     for (Moments each : moments) {
       Parameter parameter = each.parameter();
       if (each.count() > 0) {
         backend.adamwStep(
-            new OptimizerKernels.AdamW(
-                (float) rate,
-                (float) settings.beta1(),
-                (float) settings.beta2(),
-                (float) settings.epsilon(),
-                parameter.decayed() ? (float) settings.weightDecay() : 0,
-                scale,
-                step + 1),
+            parameter.decayed() ? decayed : others,
             each.views().master(),
             each.views().gradient(),
             each.first(),
@@ -211,6 +206,17 @@ public final class AdamW {
         }
       }
     }
+  }
+
+  private OptimizerKernels.AdamW numbers(long step, double rate, double decay, float scale) {
+    return new OptimizerKernels.AdamW(
+        (float) rate,
+        (float) settings.beta1(),
+        (float) settings.beta2(),
+        (float) settings.epsilon(),
+        (float) decay,
+        scale,
+        step + 1);
   }
 
   private Map<String, String> compared(long step, double rate) {

@@ -70,6 +70,7 @@ public final class Trainer {
   private final RunConfig config;
   private final TokenSequences data;
   private final Objective objective;
+  private final Tape gradients;
   private final AdamW optimizer;
   private final BiasBalancing balancing;
   private final LoadMeter meter;
@@ -100,6 +101,8 @@ public final class Trainer {
     this.data = data;
     this.objective = objective;
     ParameterStore store = model.parameters();
+    this.gradients = new Tape(backend);
+    store.watch(gradients);
     this.optimizer = new AdamW(backend, config.training().adamW(), store, store.scope());
     this.balancing = new BiasBalancing(model);
     this.meter = new LoadMeter(backend);
@@ -187,8 +190,7 @@ public final class Trainer {
     TrainConfig.Batch batch = config.training().batch();
     long mine = batch.microSequences() / ranks.data().size(); // sequences of this rank
     try (TensorScope scope = TensorScope.confined(backend)) {
-      Tape tape = new Tape(backend);
-      model.parameters().watch(tape);
+      Tape tape = gradients.fork();
       long seed = config.seed() * 0x9E3779B97F4A7C15L + step * batch.microBatches() + micro;
       Pass pass =
           Pass.training(backend, scope, tape, seed, 1f / batch.microBatches())

@@ -9,15 +9,19 @@ import static panamoe.train.TrainerBench.SEQUENCE;
 import static panamoe.train.TrainerBench.config;
 import static panamoe.train.TrainerBench.steps;
 
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
@@ -247,6 +251,32 @@ class TrainerTest {
       StepMetrics actual = four.trainer().next();
       assertEquals(expected.loss(), actual.loss(), 1e-5);
       assertEquals(expected.gradientNorm(), actual.gradientNorm(), 1e-4);
+    }
+  }
+
+  /** The tables of tokens and positions are the only others, because their gradients are sparse. */
+  @Test
+  void clearsTheGradientsOfAllVectorsInOneCall() {
+    RunConfig config = config(Architecture.PR_MOE, GateConfig.dropless(1), steps(2));
+    AtomicInteger fills = new AtomicInteger();
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = new LanguageModel(config.model())) {
+      Backend counted =
+          (Backend)
+              Proxy.newProxyInstance(
+                  Backend.class.getClassLoader(),
+                  new Class<?>[] {Backend.class},
+                  (_, method, arguments) -> {
+                    fills.addAndGet(method.getName().equals("fill") ? 1 : 0);
+                    return method.invoke(backend, arguments);
+                  });
+      model.materialize(counted, DType.FLOAT32, true, config.seed());
+      Trainer trainer =
+          new Trainer(counted, model, config, new SyntheticSequences(SEQUENCE, config.seed()));
+      trainer.next();
+      fills.set(0);
+      trainer.next();
+      assertEquals(1 + 2, fills.get());
     }
   }
 

@@ -12,7 +12,7 @@ import panamoe.train.TrainConfig;
 /** The presets' training settings. */
 public final class Presets {
   /** Vocabulary of the tokenizer that runs of size small or base train on their text. */
-  static final int VOCABULARY = 4096;
+  public static final int VOCABULARY = 4096;
 
   /** More than any validation text has. */
   private static final int ALL_BATCHES = 1_000_000;

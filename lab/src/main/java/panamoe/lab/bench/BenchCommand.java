@@ -43,7 +43,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  moe-layer-training              a whole layer, forward and backward",
       "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
-      "  distill-step                    a distillation step: 5 of these layers, taught by all 6",
+      "  distill-step                    a distillation step: all of these layers but one, taught by all",
       "  prefill, decode                 a prompt, or one more token, through a small model",
       "  decode-batch                    one more token of T sequences together, each of 64 tokens so far",
       "  load                            opening a model for inference, against a plain read of its files",
@@ -81,9 +81,9 @@ public final class BenchCommand implements Subcommand {
       split = ",",
       paramLabel = "SHAPE",
       description =
-          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
-              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
-              + " train-step has its own.")
+          "s1, s2, s3, demo or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
+              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1;"
+              + " train-step and distill-step: 256x1024x16x1, or demo for the demo's teacher.")
   private List<String> shapeNames;
 
   @Mixin private BenchModelOptions modelOptions;
@@ -292,8 +292,14 @@ public final class BenchCommand implements Subcommand {
   }
 
   private List<LayerShape> shapes(GenerationModel model) {
-    if (kind == BenchKind.TRAIN_STEP) {
-      shared.require(shapeNames == null, "--shape: a train-step has a shape of its own");
+    if (kind.trainsModel() && shapeNames != null) {
+      List<String> models = List.of(kind.defaultShape(), "demo");
+      shared.require(
+          models.containsAll(shapeNames),
+          "--shape: a " + kind + " has " + String.join(" or ", models));
+      shared.require(
+          peer == null || !shapeNames.contains("demo"),
+          "--peer " + peer + " runs no step of --shape demo");
     }
     String usual = kind.defaultShape() + (model == GenerationModel.QWEN3 ? "-swiglu" : "");
     List<String> names = shapeNames == null ? List.of(usual) : shapeNames;

@@ -89,10 +89,12 @@ public enum BenchKind {
 
   /** True if a call launches its kernels one by one, instead of replaying captured ones. */
   boolean eager() {
-    return this == TRAIN_STEP
-        || this == DISTILL_STEP
-        || this == MOE_LAYER_TRAINING
-        || this == PREFILL;
+    return trainsModel() || this == MOE_LAYER_TRAINING || this == PREFILL;
+  }
+
+  /** True if it trains a model, of the default shape or the demo's. */
+  boolean trainsModel() {
+    return this == TRAIN_STEP || this == DISTILL_STEP;
   }
 
   /** True if it runs a {@link GenerationModel}. */
@@ -114,8 +116,8 @@ public enum BenchKind {
       case MOE_LAYER -> new LayerBench(backend, shape, dtype, seed);
       case MOE_LAYER_TRAINING -> new LayerTrainingBench(backend, shape, dtype, seed);
       case ATTENTION -> new AttentionBench(backend, shape, dtype, seed);
-      case TRAIN_STEP -> new TrainStepBench(backend, dtype, seed);
-      case DISTILL_STEP -> new DistillStepBench(backend, dtype, seed);
+      case TRAIN_STEP -> new TrainStepBench(backend, TrainStepBench.model(shape), dtype, seed);
+      case DISTILL_STEP -> new DistillStepBench(backend, TrainStepBench.model(shape), dtype, seed);
       case PREFILL, DECODE, DECODE_BATCH ->
           GenerationBench.drawn(backend, this, model.config(shape), dtype, seed);
       case LOAD -> LoadBench.drawn(backend, shape, dtype, seed);

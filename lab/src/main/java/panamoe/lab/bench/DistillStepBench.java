@@ -21,14 +21,14 @@ import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 
 /**
- * A distillation step: the student has the last 5 of the 6 layers of {@link TrainStepBench}, the
- * teacher all 6. The baseline is a step of the student alone plus a forward of the teacher.
+ * A distillation step: the student has the last layers of a model of {@link TrainStepBench}, all
+ * but one, the teacher all. The baseline is a step of the student alone plus a forward of the
+ * teacher.
+ *
+ * @param whole the teacher's
  */
-record DistillStepBench(Backend backend, DType dtype, long seed) implements Bench {
-  private static final ModelConfig TEACHER = TrainStepBench.CONFIG;
-  private static final ModelConfig STUDENT =
-      KeptLayers.of(TEACHER.layers() - 1, TEACHER).config(TEACHER);
-
+record DistillStepBench(Backend backend, ModelConfig whole, DType dtype, long seed)
+    implements Bench {
   @Override
   public Workload over(int tokens) {
     TrainStepBench.requireTokens(BenchKind.DISTILL_STEP, tokens);
@@ -37,8 +37,9 @@ record DistillStepBench(Backend backend, DType dtype, long seed) implements Benc
 
   private final class Step implements Workload {
     private final TrainConfig training;
-    private final LanguageModel teacher = new LanguageModel(TEACHER);
-    private final LanguageModel student = new LanguageModel(STUDENT);
+    private final ModelConfig part = KeptLayers.of(whole.layers() - 1, whole).config(whole);
+    private final LanguageModel teacher = new LanguageModel(whole);
+    private final LanguageModel student = new LanguageModel(part);
     private final Distillation distillation;
     private final Trainer taught;
     private final Trainer alone;
@@ -46,14 +47,14 @@ record DistillStepBench(Backend backend, DType dtype, long seed) implements Benc
 
     Step(int tokens) {
       training = TrainStepBench.training(tokens, dtype);
-      data = new RandomTokens(TrainStepBench.VOCABULARY, training.batch().length(), seed);
+      data = new RandomTokens(whole.vocabulary(), training.batch().length(), seed);
       teacher.materialize(backend, DType.FLOAT32, false, seed);
       teacher.pack(backend, dtype);
       student.materialize(backend, dtype, true, seed);
-      RunConfig run = new RunConfig(STUDENT, training, seed, DistillationConfig.staged(null));
+      RunConfig run = new RunConfig(part, training, seed, DistillationConfig.staged(null));
       distillation = Distillation.from(run, teacher);
       taught = new Trainer(backend, student, run, data, distillation);
-      alone = new Trainer(backend, student, new RunConfig(STUDENT, training, seed), data);
+      alone = new Trainer(backend, student, new RunConfig(part, training, seed), data);
     }
 
     @Override

@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
@@ -59,11 +60,18 @@ final class KernelProfile {
   }
 
   private final Backend backend;
+  private final LongSupplier clock; // nanoseconds
+  private long own; // nanoseconds that this profile has taken
   private final Map<String, Sum> sums = new LinkedHashMap<>();
   private Ceilings ceilings;
 
   KernelProfile(Backend backend) {
+    this(backend, System::nanoTime);
+  }
+
+  KernelProfile(Backend backend, LongSupplier clock) {
     this.backend = backend;
+    this.clock = clock;
   }
 
   /** The backend, whose kernels are timed one by one. */
@@ -77,21 +85,26 @@ final class KernelProfile {
     boolean kernel =
         method.getReturnType() == void.class
             && method.getDeclaringClass().getName().endsWith("Kernels");
-    if (kernel) {
-      backend.synchronize();
+    if (!kernel) {
+      return call(method, arguments);
     }
-    long start = System.nanoTime();
-    Object result;
+    long entered = clock.getAsLong();
+    backend.synchronize();
+    long start = clock.getAsLong();
+    call(method, arguments);
+    backend.synchronize();
+    long end = clock.getAsLong();
+    add(name(method, arguments), end - start, arguments);
+    own += start - entered + clock.getAsLong() - end;
+    return null;
+  }
+
+  private Object call(Method method, Object[] arguments) throws Throwable {
     try {
-      result = method.invoke(backend, arguments);
+      return method.invoke(backend, arguments);
     } catch (InvocationTargetException e) {
       throw e.getCause();
     }
-    if (kernel) {
-      backend.synchronize();
-      add(name(method, arguments), System.nanoTime() - start, arguments);
-    }
-    return result;
   }
 
   /** Products that a backward makes have names of their own. */
@@ -181,19 +194,21 @@ final class KernelProfile {
    *
    * @param seconds of work at least
    * @param measured null if ceilings are unknown
-   * @return the kernel that takes longest first; last what passes between kernels
+   * @return the kernel that takes longest first; last what passes between kernels, without what
+   *     this profile takes
    */
   List<Row> over(Workload work, double seconds, Ceilings measured) throws InterruptedIOException {
     work.run(0);
     sums.clear();
+    own = 0;
     ceilings = measured;
     int calls = 0;
-    long start = System.nanoTime();
-    while (calls == 0 || System.nanoTime() - start < seconds * 1e9) {
+    long start = clock.getAsLong();
+    while (calls == 0 || clock.getAsLong() - start < seconds * 1e9) {
       Timing.stopIfInterrupted();
       work.run(++calls);
     }
-    double whole = (System.nanoTime() - start) / 1e6 / calls;
+    double whole = (clock.getAsLong() - start - own) / 1e6 / calls;
     List<Row> rows = new ArrayList<>();
     for (Map.Entry<String, Sum> each : sums.entrySet()) {
       Sum sum = each.getValue();

@@ -4,6 +4,7 @@ import java.util.Locale;
 import java.util.Map;
 import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Require;
 import panamoe.moe.Gate;
@@ -36,7 +37,8 @@ public record LayerShape(
       Map.of(
           "s1", new LayerShape("s1", 1024, 4096, 32, 1, Activation.GELU, 2),
           "s2", new LayerShape("s2", 1024, 3584, 8, 2, Activation.SWIGLU, 4),
-          "s3", new LayerShape("s3", 2048, 1024, 64, 8, Activation.SWIGLU, 1));
+          "s3", new LayerShape("s3", 2048, 1024, 64, 8, Activation.SWIGLU, 1),
+          "demo", lastOf("demo", TrainStepBench.DEMO));
 
   /** Bytes of weights larger than any cache. */
   private static final double BEYOND_CACHE = 512e6;
@@ -45,8 +47,8 @@ public record LayerShape(
   private static final int MAX_SIZE = 1 << 16;
 
   /**
-   * Reads {@code s1}, {@code s2}, {@code s3}, or {@code MxFxExK} for GELU experts and {@code
-   * MxFxExK-swiglu}.
+   * Reads {@code s1}, {@code s2}, {@code s3}, {@code demo}, or {@code MxFxExK} for GELU experts and
+   * {@code MxFxExK-swiglu}.
    *
    * @throws IllegalArgumentException with a one-sentence message if it is neither
    */
@@ -87,6 +89,14 @@ public record LayerShape(
         one.name, one.hidden, one.expertHidden, one.experts, one.topK, one.activation, copies);
   }
 
+  /** The last MoE layer of a model. */
+  private static LayerShape lastOf(String name, ModelConfig model) {
+    MoeConfig moe = (MoeConfig) model.blocks().getLast().feedForward();
+    int topK = moe.gate().topK();
+    return new LayerShape(
+        name, model.hidden(), moe.inner(), moe.experts(), topK, Activation.GELU, 1);
+  }
+
   /** The layer's configuration: dropless, without biases. */
   public MoeConfig config() {
     return MoeConfig.of(experts, expertHidden, activation, false, GateConfig.dropless(topK));
@@ -120,7 +130,7 @@ public record LayerShape(
     return new IllegalArgumentException(
         "shape is '"
             + text
-            + "', expected s1, s2, s3 or MxFxExK (hidden x expert hidden x experts x choices, e.g."
+            + "', expected s1, s2, s3, demo or MxFxExK (hidden x expert hidden x experts x choices, e.g."
             + " 512x2048x16x2, with -swiglu behind it for gated experts)");
   }
 }

@@ -4,6 +4,7 @@ import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.harness.probe.RandomTokens;
+import panamoe.harness.train.Presets;
 import panamoe.io.Count;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
@@ -15,26 +16,35 @@ import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 
 /**
- * An optimizer step of the base preset: 6 layers, hidden 256, 8 heads, 16 experts on every other
- * layer, top-1, vocabulary 8192. Batches are sequences of 256 random tokens.
+ * An optimizer step of the base preset (6 layers, hidden 256, 8 heads, 16 experts on every other
+ * layer, top-1, vocabulary 8192) or of the demo's teacher. Batches are sequences of 256 random
+ * tokens.
  */
-record TrainStepBench(Backend backend, DType dtype, long seed) implements Bench {
-  static final int VOCABULARY = 8192;
+record TrainStepBench(Backend backend, ModelConfig config, DType dtype, long seed)
+    implements Bench {
+  private static final ModelConfig BASE =
+      ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, 8192);
+  static final ModelConfig DEMO =
+      ModelPresets.of(
+          ModelPresets.Size.SMALL, ModelPresets.Architecture.PR_MOE, Presets.VOCABULARY);
+  private static final int CONTEXT = BASE.context();
   private static final int STEPS = 1_000_000;
 
-  static final ModelConfig CONFIG =
-      ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, VOCABULARY);
+  /** The model of a step at this shape. */
+  static ModelConfig model(LayerShape shape) {
+    return shape.name().equals("demo") ? DEMO : BASE;
+  }
 
   static void requireTokens(BenchKind kind, int tokens) {
-    if (tokens % CONFIG.context() != 0) {
+    if (tokens % CONTEXT != 0) {
       throw Require.refusal(
           "%s over %s: expected a multiple of its sequences of %s",
-          kind, Count.of(tokens, "token"), CONFIG.context());
+          kind, Count.of(tokens, "token"), CONTEXT);
     }
   }
 
   static TrainConfig training(int tokens, DType dtype) {
-    return TrainConfig.of(STEPS, tokens / CONFIG.context(), CONFIG.context()).withDType(dtype);
+    return TrainConfig.of(STEPS, tokens / CONTEXT, CONTEXT).withDType(dtype);
   }
 
   /**
@@ -55,19 +65,18 @@ record TrainStepBench(Backend backend, DType dtype, long seed) implements Bench 
 
   private final class Step implements Workload {
     private final TrainConfig training;
-    private final LanguageModel model = new LanguageModel(CONFIG);
+    private final LanguageModel model = new LanguageModel(config);
     private final Trainer trainer;
 
     Step(int tokens) {
-      int length = CONFIG.context();
       training = training(tokens, dtype);
       model.materialize(backend, dtype, true, seed);
       trainer =
           new Trainer(
               backend,
               model,
-              new RunConfig(CONFIG, training, seed),
-              new RandomTokens(VOCABULARY, length, seed));
+              new RunConfig(config, training, seed),
+              new RandomTokens(config.vocabulary(), CONTEXT, seed));
     }
 
     @Override

@@ -34,6 +34,22 @@ class BenchCommandTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"train-step", "distill-step"})
+  void aStepIsMeasuredAtTheDemosShapeToo(String kind) {
+    CommandRun run =
+        CommandRun.of(
+            "bench", kind, "--shape", "demo", "--tokens", "256", "--seconds", "0.001", "--profile");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().contains(" demo "), run.out());
+    // Of a PR-MoE: the products of the fixed MLP and the experts are mixed.
+    assertTrue(run.out().contains("combineBackward"), run.out());
+    CommandRun refused = CommandRun.of("bench", kind, "--shape", "s1");
+    assertEquals(2, refused.exitCode());
+    assertTrue(
+        refused.err().contains("--shape: a " + kind + " has 256x1024x16x1 or demo"), refused.err());
+  }
+
+  @ParameterizedTest
   @EnumSource(
       value = BenchKind.class,
       names = {"TRAIN_STEP", "DISTILL_STEP", "LOAD"},
@@ -280,7 +296,7 @@ class BenchCommandTest {
     return Stream.of(
         Arguments.of("'layer' is none of [gate, dispatch, ", new String[] {"layer"}),
         Arguments.of(
-            "shape is '1x2x3', expected s1, s2, s3 or MxFxExK",
+            "shape is '1x2x3', expected s1, s2, s3, demo or MxFxExK",
             new String[] {"gate", "--shape", "1x2x3"}),
         Arguments.of("shape is '8x8x8xtwo'", new String[] {"gate", "--shape", "8x8x8xtwo"}),
         Arguments.of(
@@ -346,7 +362,7 @@ class BenchCommandTest {
             "--peer llama runs prefill, decode, decode-batch, not load",
             new String[] {"load", "--model", GGUF, "--peer", "llama"}),
         Arguments.of(
-            "a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}),
+            "a train-step has 256x1024x16x1 or demo", new String[] {"train-step", "--shape", "s1"}),
         Arguments.of("--tokens: load takes none", new String[] {"load", "--tokens", "3"}),
         Arguments.of(
             "expected a multiple of its sequences of 256",

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
@@ -40,9 +41,14 @@ class KernelProfileTest {
   }
 
   private static List<KernelProfile.Row> rows(Ceilings ceilings) throws Exception {
+    return rows(ceilings, System::nanoTime);
+  }
+
+  private static List<KernelProfile.Row> rows(Ceilings ceilings, LongSupplier clock)
+      throws Exception {
     try (Backend backend = Backends.open("reference", 1);
         TensorScope scope = TensorScope.confined(backend)) {
-      KernelProfile profile = new KernelProfile(backend);
+      KernelProfile profile = new KernelProfile(backend, clock);
       Workload work =
           new Products(
               profile.timed(),
@@ -65,6 +71,19 @@ class KernelProfileTest {
     assertEquals(2 * 64 * 32 * 128 / 1e6, row(rows, "gemm").limitMs(), 1e-9);
     assertEquals(2, row(rows, "activationForward").calls());
     assertEquals(2 * 2 * 64 * 128 * 4 / 1e6, row(rows, "activationForward").limitMs(), 1e-9);
+  }
+
+  /**
+   * A kernel is two readings of the clock, of which one passes; two more are before and after the
+   * profile's own work, and three are around the call.
+   */
+  @Test
+  void itsOwnTimeIsNoneOfTheWorks() throws Exception {
+    long[] now = {0};
+    List<KernelProfile.Row> rows = rows(null, () -> now[0] += 1_000_000_000);
+    assertEquals(1000, row(rows, "gemm").ms());
+    assertEquals(2000, row(rows, "activationForward").ms());
+    assertEquals(5000, rows.getLast().ms());
   }
 
   @Test
