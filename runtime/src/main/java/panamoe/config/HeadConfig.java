@@ -8,7 +8,7 @@ import panamoe.io.Require;
  *
  * @param tied whether it is the token embedding
  * @param bias whether logits have a bias
- * @param scale factor of the hidden states (T5), above 0; null: 1
+ * @param scale factor of the hidden states, and so of the logits (T5, Granite), above 0; null: 1
  */
 public record HeadConfig(boolean tied, boolean bias, @Omittable Double scale) {
   /** The token embedding, without a bias (GPT-2). */
