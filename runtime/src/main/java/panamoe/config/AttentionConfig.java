@@ -90,6 +90,21 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       this(mask, window, sinks, scale, null);
     }
 
+    /** Every earlier token of a window, or of all if it is 0. */
+    public static Scores of(int window) {
+      return new Scores(Mask.CAUSAL, window, false, null);
+    }
+
+    /** These scores with a factor of the products; null: 1 / sqrt(D). */
+    public Scores withScale(Double other) {
+      return new Scores(mask, window, sinks, other, softCap);
+    }
+
+    /** These scores with a soft cap; null: none. */
+    public Scores withSoftCap(Double other) {
+      return new Scores(mask, window, sinks, scale, other);
+    }
+
     /** Whether the window is at most {@code keys}. */
     public boolean within(int keys) {
       return window > 0 && window <= keys;

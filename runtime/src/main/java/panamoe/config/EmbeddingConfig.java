@@ -8,8 +8,10 @@ import panamoe.io.Require;
  *
  * @param positions whether a learned vector for each position is added
  * @param relative a bias of attention by relative position; null: none
+ * @param scale factor of the vectors (Granite, Gemma), above 0; null: 1
  */
-public record EmbeddingConfig(Positions positions, @Omittable Relative relative) {
+public record EmbeddingConfig(
+    Positions positions, @Omittable Relative relative, @Omittable Double scale) {
   /** Positions in the embedding. */
   public enum Positions {
     NONE,
@@ -57,10 +59,13 @@ public record EmbeddingConfig(Positions positions, @Omittable Relative relative)
 
   public EmbeddingConfig {
     Require.present("positions", positions);
+    if (scale != null) {
+      Require.positiveFloat("scale", scale);
+    }
   }
 
-  /** Without relative positions. */
+  /** Without relative positions and scale. */
   public EmbeddingConfig(Positions positions) {
-    this(positions, null);
+    this(positions, null, null);
   }
 }

@@ -8,7 +8,7 @@ import panamoe.io.Require;
  *
  * @param tied whether it is the token embedding
  * @param bias whether logits have a bias
- * @param scale factor of the hidden states (T5), above 0; null: 1
+ * @param scale factor of the hidden states, and so of the logits (T5, Granite), above 0; null: 1
  * @param softCap c, above 0: a logit x becomes {@code c tanh(x / c)} (Gemma); null: none
  */
 public record HeadConfig(

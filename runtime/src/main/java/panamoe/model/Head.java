@@ -17,7 +17,7 @@ import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Logits of a model's final hidden states [S, M], and their losses. */
+/** Logits of a model's final hidden states [S, M], which its scale has multiplied, and losses. */
 public final class Head {
   private final ModelConfig config;
   private final Parameter matrix; // the token embedding if tied
@@ -90,23 +90,13 @@ public final class Head {
             false,
             true,
             false,
-            scaled(pass, hidden),
+            hidden,
             weight(),
             y,
             new GemmKernels.Epilogue(Activation.IDENTITY, Parameter.valueOf(bias), null));
     if (softCap() > 0) {
       pass.backend().softCap(softCap(), y, y);
     }
-  }
-
-  private Tensor scaled(Pass pass, Tensor hidden) {
-    Double scale = config.head().scale();
-    if (scale == null) {
-      return hidden;
-    }
-    Tensor y = pass.allocate(hidden.dtype(), hidden.shape());
-    pass.backend().add(scale.floatValue(), hidden, 0, hidden, y);
-    return y;
   }
 
   /**

@@ -45,20 +45,21 @@ public final class EveryPart {
         61,
         24,
         32,
-        new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED),
+        new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED, null, 3.0),
         List.of(
             new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
-            new BlockConfig(rms, perHead(), rms, gated, BlockConfig.Norms.AROUND),
-            new BlockConfig(rms, overProjection(), rms, shared),
+            new BlockConfig(rms, perHead(), rms, gated, BlockConfig.Norms.AROUND, null),
+            new BlockConfig(rms, overProjection(), rms, shared, null, 0.4),
             new BlockConfig(
                 rms,
                 latent(),
                 rms,
                 new DenseConfig(20, Activation.SWIGLU, false),
-                BlockConfig.Norms.AFTER),
+                BlockConfig.Norms.AFTER,
+                0.7),
             new BlockConfig(rms, stretched(), layer, residual)),
         rms,
-        new HeadConfig(false, false),
+        new HeadConfig(false, false, 0.6),
         new InitialWeights(0.1, 0.05));
   }
 
@@ -87,12 +88,7 @@ public final class EveryPart {
               grouped.heads().keyValue() % ranks == 0
                   && !OVER_PROJECTION.equals(grouped.queryKeyNorm());
         };
-    return new BlockConfig(
-        block.attentionNorm(),
-        shared ? block.attention() : plain(),
-        block.feedForwardNorm(),
-        block.feedForward(),
-        block.norms());
+    return shared ? block : block.withAttention(plain());
   }
 
   private static AttentionConfig plain() {

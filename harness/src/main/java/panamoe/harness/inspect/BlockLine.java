@@ -26,6 +26,9 @@ final class BlockLine {
     if (block.norms() != null && block.norms() != BlockConfig.Norms.BEFORE) {
       parts.add("norms " + lower(block.norms()));
     }
+    if (block.outputScale() != null) {
+      parts.add("outputs times " + block.outputScale());
+    }
     switch (block.feedForward()) {
       case DenseConfig dense -> parts.add("MLP " + dense.inner());
       case MoeConfig moe -> experts(moe, parts);

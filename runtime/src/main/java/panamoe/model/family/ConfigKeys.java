@@ -98,7 +98,10 @@ final class ConfigKeys {
         .put("hidden_act", "silu")
         .put("num_hidden_layers", config.layers())
         .put("rms_norm_eps", config.finalNorm().epsilon())
-        .put("tie_word_embeddings", config.head().tied());
+        .put("tie_word_embeddings", config.head().tied())
+        .put("embedding_multiplier", factor(config.embedding().scale()))
+        .put("residual_multiplier", factor(config.blocks().getFirst().outputScale()))
+        .put("logits_scaling", 1 / factor(config.head().scale()));
     List<BlockConfig> blocks = config.blocks();
     ArrayNode types = keys.putArray("layer_types");
     int window = 0;
@@ -137,6 +140,9 @@ final class ConfigKeys {
         .put("attention_bias", attention.biases().query())
         .put("use_bias", attention.biases().output())
         .put("use_qk_norm", attention.queryKeyNorm() != null);
+    Double scale = attention.scores().scale();
+    keys.put(
+        "attention_multiplier", scale == null ? 1 / Math.sqrt(attention.heads().size()) : scale);
     if (attention.clip() != null) {
       keys.put("clip_qkv", attention.clip());
     }
@@ -281,8 +287,12 @@ final class ConfigKeys {
     keys.put("n_shared_experts", shared / moe.inner())
         .put("moe_num_shared_experts", shared / moe.inner());
     if (shared > 0) {
-      keys.put("shared_expert_intermediate_size", shared);
+      keys.put("shared_expert_intermediate_size", shared).put("shared_intermediate_size", shared);
     }
+  }
+
+  private static double factor(Double scale) {
+    return scale == null ? 1 : scale;
   }
 
   /** A float32 as the shortest decimal number. */

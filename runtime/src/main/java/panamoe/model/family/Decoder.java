@@ -14,11 +14,13 @@ import panamoe.config.EmbeddingConfig;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
 import panamoe.config.HeadConfig;
 import panamoe.config.InitialWeights;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
+import panamoe.config.Rotary;
 
 /** Reads what the configurations of Hugging Face's decoders have in common. */
 record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied) {
@@ -88,6 +90,21 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
     int query = keys.count("num_attention_heads");
     return new GroupedQueryConfig.Heads(
         query, keys.count("num_key_value_heads", query), keys.count("head_dim", size));
+  }
+
+  /**
+   * Attention to all earlier tokens, with biases if {@code attention_bias} says so.
+   *
+   * @param base default of the rotary positions, which rotate halves of a head
+   */
+  GroupedQueryConfig attention(GroupedQueryConfig.Heads heads, double base) {
+    Rotary rotary = RotaryKeys.of(keys, base, heads.size(), Rotary.Pairs.HALVES);
+    return GroupedQueryConfig.of(heads, keys.flag("attention_bias", false), rotary);
+  }
+
+  /** A norm of queries and one of keys like the other norms. */
+  QueryKeyNorm norm(QueryKeyNorm.Over over) {
+    return new QueryKeyNorm(over, norm);
   }
 
   /** Refuses windowed attention. */
@@ -207,7 +224,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
             .mapToObj(
                 layer ->
                     new BlockConfig(
-                        norm, attention.apply(layer), norm, feedForward.apply(layer), norms))
+                        norm, attention.apply(layer), norm, feedForward.apply(layer), norms, null))
             .toList();
     return new ModelConfig(
         keys.count("vocab_size"),

@@ -33,7 +33,10 @@ public interface Family {
           new Olmo2(),
           new Olmo3(),
           new Phi3(),
-          new SmolLm3());
+          new SmolLm3(),
+          new Granite(),
+          new GraniteMoe(false),
+          new GraniteMoe(true));
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();
