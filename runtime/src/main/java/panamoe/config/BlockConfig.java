@@ -10,13 +10,16 @@ import panamoe.io.Require;
  * @param attentionNorm of attention
  * @param feedForwardNorm of the MLP or the experts
  * @param norms where both norms are; null: {@link Norms#BEFORE}
+ * @param outputScale factor of what attention, and the MLP or the experts, add to x (Granite),
+ *     above 0; null: 1
  */
 public record BlockConfig(
     NormConfig attentionNorm,
     AttentionConfig attention,
     NormConfig feedForwardNorm,
     FeedForwardConfig feedForward,
-    @Omittable Norms norms) {
+    @Omittable Norms norms,
+    @Omittable Double outputScale) {
 
   /** Where a norm is around attention, and around the MLP or the experts. */
   public enum Norms {
@@ -33,15 +36,18 @@ public record BlockConfig(
     Require.present("attention", attention);
     Require.present("feedForwardNorm", feedForwardNorm);
     Require.present("feedForward", feedForward);
+    if (outputScale != null) {
+      Require.positiveFloat("outputScale", outputScale);
+    }
   }
 
-  /** With norms before attention and before the MLP. */
+  /** With norms before attention and before the MLP, and without a scale. */
   public BlockConfig(
       NormConfig attentionNorm,
       AttentionConfig attention,
       NormConfig feedForwardNorm,
       FeedForwardConfig feedForward) {
-    this(attentionNorm, attention, feedForwardNorm, feedForward, null);
+    this(attentionNorm, attention, feedForwardNorm, feedForward, null, null);
   }
 
   /** Whether the input of attention, and of the MLP, is normalised. */
@@ -61,7 +67,17 @@ public record BlockConfig(
 
   /** This block with another MLP, or other experts. */
   public BlockConfig withFeedForward(FeedForwardConfig other) {
-    return new BlockConfig(attentionNorm, attention, feedForwardNorm, other, norms);
+    return new BlockConfig(attentionNorm, attention, feedForwardNorm, other, norms, outputScale);
+  }
+
+  /** This block with other attention. */
+  public BlockConfig withAttention(AttentionConfig other) {
+    return new BlockConfig(attentionNorm, other, feedForwardNorm, feedForward, norms, outputScale);
+  }
+
+  /** This block with a factor of what it adds to x; null: 1. */
+  public BlockConfig withOutputScale(Double other) {
+    return new BlockConfig(attentionNorm, attention, feedForwardNorm, feedForward, norms, other);
   }
 
   /** This block with another gate, if it has experts. */

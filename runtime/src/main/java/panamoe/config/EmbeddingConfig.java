@@ -2,14 +2,18 @@ package panamoe.config;
 
 import panamoe.io.Omittable;
 import panamoe.io.Require;
+import panamoe.tensor.BFloat16;
+import panamoe.tensor.DType;
 
 /**
  * The token table, and positions.
  *
  * @param positions whether a learned vector for each position is added
  * @param relative a bias of attention by relative position; null: none
+ * @param scale factor of the vectors (Granite, Gemma), above 0; null: 1
  */
-public record EmbeddingConfig(Positions positions, @Omittable Relative relative) {
+public record EmbeddingConfig(
+    Positions positions, @Omittable Relative relative, @Omittable Double scale) {
   /** Positions in the embedding. */
   public enum Positions {
     NONE,
@@ -57,10 +61,20 @@ public record EmbeddingConfig(Positions positions, @Omittable Relative relative)
 
   public EmbeddingConfig {
     Require.present("positions", positions);
+    if (scale != null) {
+      Require.positiveFloat("scale", scale);
+    }
   }
 
-  /** Without relative positions. */
+  /** The scale of vectors of a dtype: Gemma's code rounds it like them. */
+  public Double scaleOf(DType dtype) {
+    return scale == null || dtype != DType.BFLOAT16
+        ? scale
+        : Double.valueOf(BFloat16.toFloat(BFloat16.fromFloat(scale.floatValue())));
+  }
+
+  /** Without relative positions and scale. */
   public EmbeddingConfig(Positions positions) {
-    this(positions, null);
+    this(positions, null, null);
   }
 }

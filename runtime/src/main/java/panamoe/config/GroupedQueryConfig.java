@@ -85,6 +85,40 @@ public record GroupedQueryConfig(
     }
   }
 
+  /**
+   * Every query sees all earlier keys, without a norm or a clamp of either.
+   *
+   * @param biased whether all four projections have a bias
+   */
+  public static GroupedQueryConfig of(Heads heads, boolean biased, Rotary rotary) {
+    return new GroupedQueryConfig(heads, Biases.all(biased), null, null, rotary, Scores.CAUSAL);
+  }
+
+  /** This attention with other biases. */
+  public GroupedQueryConfig with(Biases other) {
+    return new GroupedQueryConfig(heads, other, queryKeyNorm, clip, rotary, scores);
+  }
+
+  /** This attention with a norm of queries and keys; null: none. */
+  public GroupedQueryConfig with(QueryKeyNorm other) {
+    return new GroupedQueryConfig(heads, biases, other, clip, rotary, scores);
+  }
+
+  /** This attention with clamped queries, keys and values; null: none. */
+  public GroupedQueryConfig withClip(Double other) {
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, other, rotary, scores);
+  }
+
+  /** This attention with other positions; null: none. */
+  public GroupedQueryConfig withRotary(Rotary other) {
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, other, scores);
+  }
+
+  /** This attention with other scores. */
+  public GroupedQueryConfig with(Scores other) {
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, other);
+  }
+
   @Override
   public AttentionSettings settings() {
     return scores.settings(heads.size);

@@ -123,17 +123,16 @@ public record ModelConfig(
   /**
    * Refuses a model without a loss.
    *
-   * @throws IllegalArgumentException if its head has a bias or a scale, or it has an encoder or
-   *     relative positions
+   * @throws IllegalArgumentException if its head has a bias, or it has an encoder or relative
+   *     positions
    */
   public void requireLoss() {
     Require.that(
         !head.bias(), "the model's head has a bias: it generates text, but no loss takes the bias");
-    if (encoder != null || embedding.relative() != null || head.scale() != null) {
-      throw new IllegalArgumentException(
-          "a model with an encoder, relative positions or a scaled head generates text, but is"
-              + " neither trained nor given a loss");
-    }
+    Require.that(
+        encoder == null && embedding.relative() == null,
+        "a model with an encoder or relative positions generates text, but is neither trained nor"
+            + " given a loss");
   }
 
   /**
@@ -197,6 +196,18 @@ public record ModelConfig(
   public ModelConfig withBlocks(List<BlockConfig> others) {
     return new ModelConfig(
         vocabulary, context, hidden, embedding, others, finalNorm, head, initialWeights, encoder);
+  }
+
+  /** This model with another embedding. */
+  public ModelConfig with(EmbeddingConfig other) {
+    return new ModelConfig(
+        vocabulary, context, hidden, other, blocks, finalNorm, head, initialWeights, encoder);
+  }
+
+  /** This model with another head. */
+  public ModelConfig with(HeadConfig other) {
+    return new ModelConfig(
+        vocabulary, context, hidden, embedding, blocks, finalNorm, other, initialWeights, encoder);
   }
 
   /** This model with another encoder. */

@@ -27,6 +27,7 @@ import panamoe.tensor.Tensor;
 final class Block {
   private final String place;
   private final int hidden;
+  private final Double outputScale; // null: 1
   private final Norm attentionNorm; // null where only outputs are normalised, as mlpNorm
   private final Norm attentionOutputNorm; // null where only inputs are, as mlpOutputNorm
   private final Attention attention;
@@ -45,6 +46,7 @@ final class Block {
   Block(Declarations at, String place, int layer, int hidden, BlockConfig config, boolean encoded) {
     this.place = place;
     this.hidden = hidden;
+    this.outputScale = config.outputScale();
     NormConfig first = config.attentionNorm();
     NormConfig second = config.feedForwardNorm();
     boolean inputs = config.normsInputs();
@@ -84,17 +86,22 @@ final class Block {
             pass,
             place + " attention",
             () -> attention.forward(pass, normed(pass, attentionNorm, x), sequences, tables));
-    Tensor own = AddOp.forward(pass, x, normed(pass, attentionOutputNorm, attended));
+    Tensor own = AddOp.forward(pass, x, outputScale, normed(pass, attentionOutputNorm, attended));
     Tensor middle = cross == null ? own : AddOp.forward(pass, own, read(pass, own, sequences));
     Tensor input = normed(pass, mlpNorm, middle);
-    if (moe != null && mlpOutputNorm == null) {
+    if (addsOwnSkip()) {
       return moe.forward(pass, input, middle, used, sequences.length());
     }
     Tensor output =
         moe == null
             ? ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, input))
             : moe.forward(pass, input, null, used, sequences.length());
-    return AddOp.forward(pass, middle, normed(pass, mlpOutputNorm, output));
+    return AddOp.forward(pass, middle, outputScale, normed(pass, mlpOutputNorm, output));
+  }
+
+  /** Whether the experts' combine adds their output to x, with neither norm nor scale between. */
+  private boolean addsOwnSkip() {
+    return moe != null && mlpOutputNorm == null && outputScale == null;
   }
 
   private static Tensor normed(Pass pass, Norm norm, Tensor x) {
@@ -131,8 +138,11 @@ final class Block {
     if (cross != null) {
       first = first.then(crossNorm.cost(work)).then(cross.cost(work)).then(Cost.sum(work, hidden));
     }
-    Cost second = moe == null ? mlp.cost(work) : moe.cost(work);
-    if (moe == null || mlpOutputNorm != null) {
+    Cost second;
+    if (addsOwnSkip()) {
+      second = moe.cost(work);
+    } else {
+      second = moe == null ? mlp.cost(work) : moe.costWithoutSkip(work);
       second = second.then(cost(mlpOutputNorm, work)).then(Cost.sum(work, hidden));
     }
     Cost skipped = Cost.activations(work, 0, work.bytes(hidden));

@@ -15,6 +15,7 @@ import panamoe.nn.RelativePositions;
 import panamoe.nn.Sequences;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.Pass;
+import panamoe.op.ScaleOp;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
@@ -111,6 +112,7 @@ public final class Encoder {
             ends,
             null);
     Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), null, null, activations);
+    x = ScaleOp.forward(pass, x, model.embedding().scaleOf(activations));
     for (Block block : blocks) {
       x = block.forward(pass, x, text, tables, null);
     }

@@ -6,6 +6,7 @@ import panamoe.config.ModelConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.op.CrossEntropyOp;
+import panamoe.op.DistillationOp;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
@@ -14,7 +15,7 @@ import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Logits of a model's final hidden states [S, M], and their losses. */
+/** Logits of a model's final hidden states [S, M], which its scale has multiplied, and losses. */
 public final class Head {
   private final ModelConfig config;
   private final Parameter matrix; // the token embedding if tied
@@ -39,6 +40,11 @@ public final class Head {
     return matrix;
   }
 
+  /** The soft cap of the logits; 0 for none. */
+  public float softCap() {
+    return config.head().softCap() == null ? 0 : config.head().softCap().floatValue();
+  }
+
   /** The GEMM operand. */
   public Tensor weight() {
     return matrix.value();
@@ -58,20 +64,13 @@ public final class Head {
             false,
             true,
             false,
-            scaled(pass, hidden),
+            hidden,
             weight(),
             y,
             new GemmKernels.Epilogue(Activation.IDENTITY, Parameter.valueOf(bias), null));
-  }
-
-  private Tensor scaled(Pass pass, Tensor hidden) {
-    Double scale = config.head().scale();
-    if (scale == null) {
-      return hidden;
+    if (softCap() > 0) {
+      pass.backend().softCap(softCap(), y, y);
     }
-    Tensor y = pass.allocate(hidden.dtype(), hidden.shape());
-    pass.backend().add(scale.floatValue(), hidden, 0, hidden, y);
-    return y;
   }
 
   /**
@@ -83,7 +82,14 @@ public final class Head {
    */
   public Tensor losses(Pass pass, Tensor hidden, Tensor targets, float dloss) {
     config.requireLoss();
-    return CrossEntropyOp.forward(pass, hidden, weight(), targets, 0, dloss);
+    return CrossEntropyOp.forward(pass, hidden, weight(), softCap(), targets, 0, dloss);
+  }
+
+  /** Like {@link #losses}, with the divergences from a teacher. */
+  public DistillationOp.Losses losses(
+      Pass pass, Tensor hidden, DistillationOp.Teacher teacher, Tensor targets, float dloss) {
+    config.requireLoss();
+    return DistillationOp.forward(pass, hidden, weight(), softCap(), teacher, targets, 0, dloss);
   }
 
   /** The cost of {@link #losses} in training, otherwise {@link #logits}. */

@@ -27,6 +27,7 @@ import panamoe.op.EmbeddingOp;
 import panamoe.op.NotFinite;
 import panamoe.op.Pass;
 import panamoe.op.RecomputeOp;
+import panamoe.op.ScaleOp;
 import panamoe.parallel.Ranks;
 import panamoe.param.Declarations;
 import panamoe.param.ExpertCache;
@@ -256,7 +257,7 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * The final hidden states, after the last norm.
+   * The final hidden states, after the last norm and times the scale of the head.
    *
    * @param ids INT32 [S]
    * @param used UINT8 [S] or null: 0 marks padding, which is not routed
@@ -271,6 +272,7 @@ public final class LanguageModel implements AutoCloseable {
     Tensor x =
         EmbeddingOp.forward(
             pass, ids, embedding.value(), sequences.positions(), table, activations);
+    x = ScaleOp.forward(pass, x, config.embedding().scaleOf(activations));
     outputs.clear();
     try {
       for (Block block : blocks) {
@@ -284,7 +286,7 @@ public final class LanguageModel implements AutoCloseable {
     } catch (NotFinite e) {
       throw new NotFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")", e);
     }
-    return finalNorm.forward(pass, x);
+    return ScaleOp.forward(pass, finalNorm.forward(pass, x), config.head().scale());
   }
 
   /**
@@ -314,15 +316,18 @@ public final class LanguageModel implements AutoCloseable {
     double looked = work.tokens() * (double) hidden * (positionEmbedding == null ? 1 : 2);
     Cost cost =
         new Cost(
-            0,
-            looked * work.dtype().bytes(),
-            work.training() ? looked * DType.FLOAT32.bytes() : 0,
-            work.bytes(hidden),
-            0);
+                0,
+                looked * work.dtype().bytes(),
+                work.training() ? looked * DType.FLOAT32.bytes() : 0,
+                work.bytes(hidden),
+                0)
+            .then(Cost.scaled(work, config.embedding().scale(), hidden));
     for (Cost block : blockCosts(work)) {
       cost = cost.then(block);
     }
-    return cost.then(finalNorm.cost(work)).then(head.cost(work));
+    return cost.then(finalNorm.cost(work))
+        .then(Cost.scaled(work, config.head().scale(), hidden))
+        .then(head.cost(work));
   }
 
   /** The cost of each block. */

@@ -162,6 +162,12 @@ public final class MoeLayer {
     return cost(work, mostHit(work));
   }
 
+  /** The cost of {@link #forward} without one: an ungated shared expert's sum is not formed. */
+  public Cost costWithoutSkip(Work work) {
+    boolean sums = shared != null && !shared.gated();
+    return cost(work).then(Cost.activations(work, sums ? -work.bytes(hidden) : 0, 0));
+  }
+
   /** The cost if {@code hit} of this rank's experts get rows. */
   public Cost cost(Work work, double hit) {
     Cost ones =

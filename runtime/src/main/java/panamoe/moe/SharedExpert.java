@@ -60,6 +60,11 @@ final class SharedExpert {
     return CombineOp.forward(pass, CombineKernels.Inputs.of(output, skip), routes);
   }
 
+  /** Whether the sigmoid of a learned logit scales its output. */
+  boolean gated() {
+    return gate != null;
+  }
+
   /** The cost of {@link #forward} with a skip connection of M columns. */
   Cost cost(Work work, int hidden) {
     Cost cost = mlp.cost(work).then(Cost.sum(work, hidden));

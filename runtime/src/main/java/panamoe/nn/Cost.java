@@ -114,6 +114,11 @@ public record Cost(
     return activations(work, work.bytes(width), 2 * work.bytes(width));
   }
 
+  /** A product with a factor [S, {@code width}]; none if {@code factor} is null. */
+  public static Cost scaled(Work work, Double factor, long width) {
+    return factor == null ? NONE : activations(work, work.bytes(width), 0);
+  }
+
   /** The sum of this and {@code next}, whose backwards run in sequence. */
   public Cost then(Cost next) {
     return add(next, 1, Math.max(inFlight, next.inFlight));

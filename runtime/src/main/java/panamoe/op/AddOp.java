@@ -3,20 +3,34 @@ package panamoe.op;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** {@code y = a + b}: a skip connection. */
+/** {@code y = a + factor b}: a skip connection. */
 public final class AddOp {
   private AddOp() {}
 
   /** a, b of equal count; y has the shape and dtype of a. */
   public static Tensor forward(Pass pass, Tensor a, Tensor b) {
+    return forward(pass, a, null, b);
+  }
+
+  /**
+   * Like {@link #forward(Pass, Tensor, Tensor)}, with a factor of b.
+   *
+   * @param factor null: 1
+   */
+  public static Tensor forward(Pass pass, Tensor a, Double factor, Tensor b) {
+    float by = factor == null ? 1 : factor.floatValue();
     Tensor y = pass.allocate(a.dtype(), a.shape());
-    pass.backend().add(1, a, 1, b, y);
-    pass.record(y, dy -> backward(pass, a, b, dy));
+    pass.backend().add(1, a, by, b, y);
+    pass.record(y, dy -> backward(pass, a, by, b, dy));
     return y;
   }
 
-  private static void backward(Pass pass, Tensor a, Tensor b, Tensor dy) {
-    pass.tape().addGradient(b, copyOf(pass, dy, b.dtype()));
+  private static void backward(Pass pass, Tensor a, float factor, Tensor b, Tensor dy) {
+    Tensor db = copyOf(pass, dy, b.dtype());
+    if (factor != 1) {
+      pass.backend().add(factor, db, 0, db, db);
+    }
+    pass.tape().addGradient(b, db);
     pass.tape().addGradient(a, dy.owner());
   }
 

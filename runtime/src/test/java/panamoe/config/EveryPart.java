@@ -26,6 +26,7 @@ public final class EveryPart {
   public static ModelConfig model() {
     NormConfig layer = new NormConfig(NormConfig.Kind.LAYER, 1e-5);
     NormConfig rms = new NormConfig(NormConfig.Kind.RMS, 1e-6);
+    NormConfig offset = new NormConfig(NormConfig.Kind.RMS, 1e-6, true);
     MoeConfig gated =
         new MoeConfig(
             8, 24, Activation.SWIGLU, false, grouped(), new MoeConfig.SharedExpert(20, true), null);
@@ -45,20 +46,21 @@ public final class EveryPart {
         61,
         24,
         32,
-        new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED),
+        new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED, null, 3.0),
         List.of(
             new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
-            new BlockConfig(rms, perHead(), rms, gated, BlockConfig.Norms.AROUND),
-            new BlockConfig(rms, overProjection(), rms, shared),
+            new BlockConfig(offset, perHead(), offset, gated, BlockConfig.Norms.AROUND, null),
+            new BlockConfig(rms, overProjection(), rms, shared, null, 0.4),
             new BlockConfig(
                 rms,
                 latent(),
                 rms,
-                new DenseConfig(20, Activation.SWIGLU, false),
-                BlockConfig.Norms.AFTER),
+                new DenseConfig(20, Activation.GEGLU_TANH, false),
+                BlockConfig.Norms.AFTER,
+                0.7),
             new BlockConfig(rms, stretched(), layer, residual)),
         rms,
-        new HeadConfig(false, false),
+        new HeadConfig(false, false, 0.6, 1.5),
         new InitialWeights(0.1, 0.05));
   }
 
@@ -87,12 +89,7 @@ public final class EveryPart {
               grouped.heads().keyValue() % ranks == 0
                   && !OVER_PROJECTION.equals(grouped.queryKeyNorm());
         };
-    return new BlockConfig(
-        block.attentionNorm(),
-        shared ? block.attention() : plain(),
-        block.feedForwardNorm(),
-        block.feedForward(),
-        block.norms());
+    return shared ? block : block.withAttention(plain());
   }
 
   private static AttentionConfig plain() {
@@ -107,7 +104,7 @@ public final class EveryPart {
         new QueryKeyNorm(QueryKeyNorm.Over.HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6)),
         1.25,
         new Rotary(1e6, 6, Rotary.Pairs.ADJACENT, new RotaryScaling.Linear(2)),
-        new Scores(Mask.CAUSAL, 3, true, 0.2));
+        new Scores(Mask.CAUSAL, 3, true, 0.2, 0.5));
   }
 
   private static AttentionConfig overProjection() {

@@ -169,11 +169,6 @@ class CostTest {
     }
     Scores scores =
         new Scores(Mask.CAUSAL, old.scores().window(), old.scores().sinks(), old.scores().scale());
-    return new BlockConfig(
-        block.attentionNorm(),
-        new GroupedQueryConfig(
-            old.heads(), old.biases(), old.queryKeyNorm(), old.clip(), old.rotary(), scores),
-        block.feedForwardNorm(),
-        block.feedForward());
+    return block.withAttention(old.with(scores));
   }
 }

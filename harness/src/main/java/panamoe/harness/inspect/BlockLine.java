@@ -26,6 +26,9 @@ final class BlockLine {
     if (block.norms() != null && block.norms() != BlockConfig.Norms.BEFORE) {
       parts.add("norms " + lower(block.norms()));
     }
+    if (block.outputScale() != null) {
+      parts.add("outputs times " + block.outputScale());
+    }
     switch (block.feedForward()) {
       case DenseConfig dense -> parts.add("MLP " + dense.inner());
       case MoeConfig moe -> experts(moe, parts);
@@ -57,6 +60,9 @@ final class BlockLine {
       parts.add("sinks");
     }
     scale(scores.scale(), parts);
+    if (scores.softCap() != null) {
+      parts.add("soft cap " + scores.softCap());
+    }
     if (attention.queryKeyNorm() != null) {
       parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()).replace('_', ' '));
     }

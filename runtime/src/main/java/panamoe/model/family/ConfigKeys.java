@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.checkpoint.CheckpointException;
@@ -50,7 +51,7 @@ final class ConfigKeys {
     if (!differences(family, config, read).filter(List::isEmpty).isPresent()) {
       return Optional.empty();
     }
-    read.unreadNames().stream().filter(name -> !name.contains(".")).forEach(keys::remove);
+    read.removeUnread();
     keys.put("model_type", family.type());
     return Optional.of(keys);
   }
@@ -95,17 +96,28 @@ final class ConfigKeys {
     keys.put("vocab_size", config.vocabulary())
         .put("max_position_embeddings", config.context())
         .put("hidden_size", config.hidden())
-        .put("hidden_act", "silu")
         .put("num_hidden_layers", config.layers())
         .put("rms_norm_eps", config.finalNorm().epsilon())
-        .put("tie_word_embeddings", config.head().tied());
+        .put("tie_word_embeddings", config.head().tied())
+        .put("embedding_multiplier", factor(config.embedding().scale()))
+        .put("residual_multiplier", factor(config.blocks().getFirst().outputScale()))
+        .put("logits_scaling", 1 / factor(config.head().scale()));
+    keys.put("final_logit_softcapping", config.head().softCap());
     List<BlockConfig> blocks = config.blocks();
+    String activation =
+        config.activations().getFirst().equals(Activation.GEGLU_TANH)
+            ? "gelu_pytorch_tanh"
+            : "silu";
+    keys.put("hidden_act", activation).put("hidden_activation", activation);
     ArrayNode types = keys.putArray("layer_types");
     int window = 0;
     for (BlockConfig block : blocks) {
       int own = block.attention().scores().window();
       types.add(own > 0 ? Decoder.WINDOW : Decoder.FULL);
       window = Math.max(window, own);
+      if (own > 0 && block.attention().rotary() != null) {
+        keys.put("rope_local_base_freq", block.attention().rotary().base());
+      }
     }
     if (window > 0) {
       keys.put("sliding_window", window);
@@ -119,12 +131,12 @@ final class ConfigKeys {
     putFeedForward(blocks);
   }
 
-  /** The first layer whose positions are stretched; the first that has some, if none is. */
-  private static AttentionConfig mostRotated(List<BlockConfig> blocks) {
+  /** The first layer without a window that has positions; the first that has some, if all have. */
+  static AttentionConfig mostRotated(List<BlockConfig> blocks) {
     List<AttentionConfig> all = blocks.stream().map(BlockConfig::attention).toList();
     List<AttentionConfig> rotated = all.stream().filter(each -> each.rotary() != null).toList();
     return rotated.stream()
-        .filter(each -> each.rotary().scaling() != null)
+        .filter(each -> each.scores().window() == 0)
         .findFirst()
         .orElse(rotated.isEmpty() ? all.getFirst() : rotated.getFirst());
   }
@@ -137,6 +149,11 @@ final class ConfigKeys {
         .put("attention_bias", attention.biases().query())
         .put("use_bias", attention.biases().output())
         .put("use_qk_norm", attention.queryKeyNorm() != null);
+    Double scale = attention.scores().scale();
+    int size = attention.heads().size();
+    keys.put("attention_multiplier", scale == null ? 1 / Math.sqrt(size) : scale)
+        .put("query_pre_attn_scalar", scale == null ? size : 1 / (scale * scale))
+        .put("attn_logit_softcapping", attention.scores().softCap());
     if (attention.clip() != null) {
       keys.put("clip_qkv", attention.clip());
     }
@@ -281,8 +298,12 @@ final class ConfigKeys {
     keys.put("n_shared_experts", shared / moe.inner())
         .put("moe_num_shared_experts", shared / moe.inner());
     if (shared > 0) {
-      keys.put("shared_expert_intermediate_size", shared);
+      keys.put("shared_expert_intermediate_size", shared).put("shared_intermediate_size", shared);
     }
+  }
+
+  private static double factor(Double scale) {
+    return scale == null ? 1 : scale;
   }
 
   /** A float32 as the shortest decimal number. */

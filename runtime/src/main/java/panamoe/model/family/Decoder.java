@@ -14,14 +14,17 @@ import panamoe.config.EmbeddingConfig;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
 import panamoe.config.HeadConfig;
 import panamoe.config.InitialWeights;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
+import panamoe.config.Rotary;
 
 /** Reads what the configurations of Hugging Face's decoders have in common. */
-record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied) {
+record Decoder(
+    Keys keys, int hidden, int layers, NormConfig norm, boolean tied, Activation activation) {
   static final String WINDOW = "sliding_attention";
   static final String FULL = "full_attention";
 
@@ -63,16 +66,29 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
    * @param tied whether the head is the embedding where the configuration does not say
    */
   static Decoder of(Keys keys, double epsilon, boolean tied) {
-    keys.ignore(WITHOUT_MEANING);
     keys.require("hidden_act", "silu");
+    return of(
+        keys,
+        new NormConfig(NormConfig.Kind.RMS, keys.number("rms_norm_eps", epsilon)),
+        tied,
+        Activation.SWIGLU);
+  }
+
+  /** With such norms, and such an activation of MLPs. */
+  static Decoder of(Keys keys, NormConfig norm, boolean tied, Activation activation) {
+    keys.ignore(WITHOUT_MEANING);
     keys.require("is_encoder_decoder", false);
     int layers = keys.count("num_hidden_layers");
     if (layers > ModelConfig.MAX_LAYERS) {
       throw keys.bad("num_hidden_layers", "" + layers, "at most " + ModelConfig.MAX_LAYERS);
     }
-    NormConfig norm = new NormConfig(NormConfig.Kind.RMS, keys.number("rms_norm_eps", epsilon));
     return new Decoder(
-        keys, keys.count("hidden_size"), layers, norm, keys.flag("tie_word_embeddings", tied));
+        keys,
+        keys.count("hidden_size"),
+        layers,
+        norm,
+        keys.flag("tie_word_embeddings", tied),
+        activation);
   }
 
   /**
@@ -88,6 +104,21 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
     int query = keys.count("num_attention_heads");
     return new GroupedQueryConfig.Heads(
         query, keys.count("num_key_value_heads", query), keys.count("head_dim", size));
+  }
+
+  /**
+   * Attention to all earlier tokens, with biases if {@code attention_bias} says so.
+   *
+   * @param base default of the rotary positions, which rotate halves of a head
+   */
+  GroupedQueryConfig attention(GroupedQueryConfig.Heads heads, double base) {
+    Rotary rotary = RotaryKeys.of(keys, base, heads.size(), Rotary.Pairs.HALVES);
+    return GroupedQueryConfig.of(heads, keys.flag("attention_bias", false), rotary);
+  }
+
+  /** A norm of queries and one of keys like the other norms. */
+  QueryKeyNorm norm(QueryKeyNorm.Over over) {
+    return new QueryKeyNorm(over, norm);
   }
 
   /** Refuses windowed attention. */
@@ -136,7 +167,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
 
   /** An MLP without experts in every layer. */
   IntFunction<FeedForwardConfig> dense(boolean bias) {
-    DenseConfig mlp = new DenseConfig(keys.count("intermediate_size"), Activation.SWIGLU, bias);
+    DenseConfig mlp = new DenseConfig(keys.count("intermediate_size"), activation, bias);
     return _ -> mlp;
   }
 
@@ -207,7 +238,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
             .mapToObj(
                 layer ->
                     new BlockConfig(
-                        norm, attention.apply(layer), norm, feedForward.apply(layer), norms))
+                        norm, attention.apply(layer), norm, feedForward.apply(layer), norms, null))
             .toList();
     return new ModelConfig(
         keys.count("vocab_size"),

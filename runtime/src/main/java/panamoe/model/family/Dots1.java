@@ -1,12 +1,8 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
-import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
-import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
-import panamoe.config.Rotary;
 
 /** dots.llm1 (rednote): attention of Qwen3, experts of DeepSeek-V3. */
 final class Dots1 implements Family {
@@ -20,15 +16,8 @@ final class Dots1 implements Family {
     Decoder decoder = Decoder.of(keys, 1e-6);
     decoder.requireFullAttention();
     keys.require("moe_layer_freq", 1);
-    GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(keys.flag("attention_bias", false)),
-            new QueryKeyNorm(QueryKeyNorm.Over.HEAD, decoder.norm()),
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        decoder.attention(decoder.heads(), 1e4).with(decoder.norm(Over.HEAD));
     return decoder.model(
         _ -> attention, DeepSeekFamily.feedForward(keys, DeepSeekFamily.sigmoid(keys)));
   }

@@ -5,12 +5,10 @@ import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.DenseConfig;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
@@ -31,13 +29,8 @@ final class Ernie45Moe implements Family {
     GroupedQueryConfig.Heads heads = decoder.heads();
     boolean bias = keys.flag("use_bias", false);
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(bias),
-            null,
-            null,
-            RotaryKeys.of(keys, 5e5, heads.size(), Rotary.Pairs.ADJACENT),
-            Scores.CAUSAL);
+        GroupedQueryConfig.of(
+            heads, bias, RotaryKeys.of(keys, 5e5, heads.size(), Rotary.Pairs.ADJACENT));
     int experts = keys.count("moe_num_experts");
     int inner = keys.count("moe_intermediate_size");
     int shared = keys.numbers("moe_num_shared_experts").stream().findFirst().orElse(2);

@@ -33,7 +33,12 @@ public interface Family {
           new Olmo2(),
           new Olmo3(),
           new Phi3(),
-          new SmolLm3());
+          new SmolLm3(),
+          new Gemma2(),
+          new Gemma3(),
+          new Granite(),
+          new GraniteMoe(false),
+          new GraniteMoe(true));
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();

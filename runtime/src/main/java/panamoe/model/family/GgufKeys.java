@@ -13,6 +13,7 @@ import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -27,6 +28,8 @@ final class GgufKeys {
       new TreeMap<>(
           Map.ofEntries(
               Map.entry("deepseek2", "deepseek_v2"),
+              Map.entry("gemma2", "gemma2"),
+              Map.entry("gemma3", "gemma3_text"),
               Map.entry("gpt-oss", "gpt_oss"),
               Map.entry("llama", "mixtral"),
               Map.entry("olmo2", "olmo2"),
@@ -43,7 +46,7 @@ final class GgufKeys {
 
   /** Architectures whose head may be tied to the embedding. */
   private static final Set<String> MAY_TIE =
-      Set.of("deepseek2", "llama", "qwen2", "qwen3", "qwen3moe", "smollm3");
+      Set.of("deepseek2", "gemma2", "gemma3", "llama", "qwen2", "qwen3", "qwen3moe", "smollm3");
 
   private static final Set<String> WITHOUT_MEANING =
       Set.of("rope.scaling.finetuned", "tensor_data_layout");
@@ -133,7 +136,8 @@ final class GgufKeys {
   }
 
   private boolean mayBeDense() {
-    return Set.of("llama", "olmo2", "qwen2", "qwen3", "smollm3").contains(architecture);
+    return Set.of("gemma2", "gemma3", "llama", "olmo2", "qwen2", "qwen3", "smollm3")
+        .contains(architecture);
   }
 
   private void putModel() {
@@ -232,10 +236,41 @@ final class GgufKeys {
   }
 
   private void putDense() {
-    if (architecture.equals("llama")) {
-      keys.put("model_type", "llama");
+    switch (architecture) {
+      case "llama" -> keys.put("model_type", "llama");
+      case "gemma2" -> {
+        putGemma(2, 46);
+        keys.put("attn_logit_softcapping", number("attn_logit_softcapping", 50))
+            .put("final_logit_softcapping", number("final_logit_softcapping", 30));
+      }
+      case "gemma3" -> {
+        putGemma(6, 62);
+        keys.put("rope_local_base_freq", number("rope.freq_base_swa", 10_000));
+        if (has("final_logit_softcapping")) {
+          keys.put("final_logit_softcapping", number("final_logit_softcapping"));
+        }
+      }
+      default -> {}
     }
     keys.put("intermediate_size", count("feed_forward_length"));
+  }
+
+  /**
+   * @param period every such layer has no window, where the file does not say
+   * @param largest layers of the family's largest model, whose scores have a scale of their own
+   */
+  private void putGemma(int period, int largest) {
+    int layers = count("block_count");
+    int every = count("attention.sliding_window_pattern", period);
+    ArrayNode types = keys.putArray("layer_types");
+    for (int layer = 1; layer <= layers; layer++) {
+      types.add(layer % every == 0 ? Decoder.FULL : Decoder.WINDOW);
+    }
+    int shared = Math.max(1, count("embedding_length") / count("attention.head_count"));
+    keys.put("sliding_window", count("attention.sliding_window"))
+        .put(
+            "query_pre_attn_scalar",
+            layers == largest ? shared : count("attention.key_length", shared));
   }
 
   private void putExperts() {

@@ -1,10 +1,9 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.GroupedQueryConfig.Biases;
-import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
 import panamoe.config.Rotary;
 
@@ -22,15 +21,10 @@ final class Glm4Moe implements Family {
     GroupedQueryConfig.Heads heads = decoder.heads();
     boolean bias = keys.flag("attention_bias", false);
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            new Biases(bias, bias, bias, false),
-            keys.flag("use_qk_norm", false)
-                ? new QueryKeyNorm(QueryKeyNorm.Over.HEAD, decoder.norm())
-                : null,
-            null,
-            RotaryKeys.ofPart(keys, 1e4, heads.size(), 0.5, Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        GroupedQueryConfig.of(
+                heads, false, RotaryKeys.ofPart(keys, 1e4, heads.size(), 0.5, Rotary.Pairs.HALVES))
+            .with(new Biases(bias, bias, bias, false))
+            .with(keys.flag("use_qk_norm", false) ? decoder.norm(Over.HEAD) : null);
     return decoder.model(
         _ -> attention, DeepSeekFamily.feedForward(keys, DeepSeekFamily.sigmoid(keys)));
   }

@@ -6,7 +6,6 @@ import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
@@ -27,8 +26,11 @@ final class GptOss implements Family {
     Decoder decoder = Decoder.of(keys, 1e-5);
     keys.ignore("experts_per_token", "initial_context_length"); // duplicates of other keys
     GroupedQueryConfig.Heads heads = decoder.heads(64);
-    boolean bias = keys.flag("attention_bias", true);
-    Rotary rotary = RotaryKeys.of(keys, 150_000, heads.size(), Rotary.Pairs.HALVES);
+    GroupedQueryConfig attention =
+        GroupedQueryConfig.of(
+            heads,
+            keys.flag("attention_bias", true),
+            RotaryKeys.of(keys, 150_000, heads.size(), Rotary.Pairs.HALVES));
     int window = keys.count("sliding_window", 128);
     IntPredicate windowed = decoder.windowed(layer -> layer % 2 == 0);
     int experts = keys.count("num_local_experts", keys.count("num_experts", 128));
@@ -44,13 +46,7 @@ final class GptOss implements Family {
             Decoder.softmax(Decoder.chosen(keys, experts), true, Normalization.CHOSEN));
     return decoder.model(
         layer ->
-            new GroupedQueryConfig(
-                heads,
-                Biases.all(bias),
-                null,
-                null,
-                rotary,
-                new Scores(Mask.CAUSAL, windowed.test(layer) ? window : 0, true, null)),
+            attention.with(new Scores(Mask.CAUSAL, windowed.test(layer) ? window : 0, true, null)),
         _ -> moe);
   }
 

@@ -3,11 +3,9 @@ package panamoe.model.family;
 import java.util.List;
 import panamoe.backend.Activation;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
-import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
@@ -78,13 +76,8 @@ final class HunYuanMoe implements Family {
     keys.require("use_rotary_pos_emb", true);
     GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(keys.flag("attention_bias", false)),
-            new QueryKeyNorm(QueryKeyNorm.Over.ROTATED_HEAD, decoder.norm()),
-            null,
-            rotary(keys, heads.size()),
-            Scores.CAUSAL);
+        GroupedQueryConfig.of(heads, keys.flag("attention_bias", false), rotary(keys, heads.size()))
+            .with(decoder.norm(Over.ROTATED_HEAD));
     int experts = ofAllLayers(keys, "num_experts");
     int inner = keys.count("intermediate_size");
     requireIfPresent(keys, "moe_intermediate_size", inner);

@@ -1,11 +1,7 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
-import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.ModelConfig;
-import panamoe.config.Rotary;
 
 /** Llama 2 and 3 (Meta), and the many models of their architecture. */
 final class Llama implements Family {
@@ -19,15 +15,7 @@ final class Llama implements Family {
     Decoder decoder = Decoder.of(keys, 1e-6);
     keys.ignore("is_llama_config", "transformers.js_config"); // of SmolLM and SmolLM2
     keys.require("rope_interleaved", false);
-    GroupedQueryConfig.Heads heads = decoder.heads();
-    AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(keys.flag("attention_bias", false)),
-            null,
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+    AttentionConfig attention = decoder.attention(decoder.heads(), 1e4);
     return decoder.model(_ -> attention, decoder.dense(keys.flag("mlp_bias", false)));
   }
 

@@ -13,6 +13,7 @@ import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.checkpoint.rows.RowTensor;
+import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.GroupedQueryConfig;
@@ -102,14 +103,31 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     put("embedding_length", config.hidden());
     put("vocab_size", config.vocabulary());
     put("attention.layer_norm_rms_epsilon", (float) config.finalNorm().epsilon());
-    switch (config.blocks().getFirst().attention()) {
+    if (config.head().softCap() != null) {
+      put("final_logit_softcapping", config.head().softCap().floatValue());
+    }
+    switch (ConfigKeys.mostRotated(config.blocks())) {
       case GroupedQueryConfig grouped -> putGrouped(grouped);
       case LatentAttentionConfig latent -> putLatent(latent);
     }
     if (config.window() > 0) {
       put("attention.sliding_window", config.window());
+      putWindows(config.blocks().stream().map(BlockConfig::attention).toList());
     }
     putFeedForward(config.blocks());
+  }
+
+  /** Every n-th layer has no window; the others may have another base of their positions. */
+  private void putWindows(List<AttentionConfig> layers) {
+    int first = 0;
+    while (first < layers.size() && layers.get(first).scores().window() > 0) {
+      first++;
+    }
+    put("attention.sliding_window_pattern", first + 1);
+    layers.stream()
+        .filter(layer -> layer.scores().window() > 0 && layer.rotary() != null)
+        .findFirst()
+        .ifPresent(layer -> put("rope.freq_base_swa", (float) layer.rotary().base()));
   }
 
   private void putGrouped(GroupedQueryConfig attention) {
@@ -120,6 +138,9 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     put("attention.value_length", size);
     put("rope.dimension_count", size);
     put("rope.freq_base", (float) attention.rotary().base());
+    if (attention.scores().softCap() != null) {
+      put("attn_logit_softcapping", attention.scores().softCap().floatValue());
+    }
     if (attention.clip() != null) {
       put("attention.clamp_kqv", attention.clip().floatValue());
     }

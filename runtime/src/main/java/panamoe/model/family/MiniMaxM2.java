@@ -6,11 +6,9 @@ import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
-import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
@@ -46,15 +44,9 @@ final class MiniMaxM2 implements Family {
     GroupedQueryConfig.Heads heads = decoder.heads();
     double part = (double) keys.count("rotary_dim", heads.size()) / heads.size();
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(false),
-            keys.flag("use_qk_norm", true)
-                ? new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, decoder.norm())
-                : null,
-            null,
-            RotaryKeys.ofPart(keys, 5e6, heads.size(), part, Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        GroupedQueryConfig.of(
+                heads, false, RotaryKeys.ofPart(keys, 5e6, heads.size(), part, Rotary.Pairs.HALVES))
+            .with(keys.flag("use_qk_norm", true) ? decoder.norm(Over.PROJECTION) : null);
     int experts = keys.count("num_local_experts");
     GateConfig gate =
         new GateConfig(

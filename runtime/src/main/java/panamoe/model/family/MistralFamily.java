@@ -1,10 +1,8 @@
 package panamoe.model.family;
 
-import panamoe.backend.AttentionSettings.Mask;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.ModelConfig;
 import panamoe.config.Rotary;
 
@@ -20,13 +18,9 @@ final class MistralFamily implements Family {
     Decoder decoder = Decoder.of(keys, 1e-6);
     GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(false),
-            null,
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            new Scores(Mask.CAUSAL, keys.count("sliding_window", 0), false, null));
+        GroupedQueryConfig.of(
+                heads, false, RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES))
+            .with(Scores.of(keys.count("sliding_window", 0)));
     return decoder.model(_ -> attention, decoder.dense(false));
   }
 

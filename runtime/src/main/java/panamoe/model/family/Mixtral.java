@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import panamoe.backend.AttentionSettings.Mask;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
@@ -19,15 +18,10 @@ final class Mixtral implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
     GroupedQueryConfig.Heads heads = decoder.heads();
-    int window = keys.count("sliding_window", 0);
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            GroupedQueryConfig.Biases.all(false),
-            null,
-            null,
-            RotaryKeys.of(keys, 1e6, heads.size(), Rotary.Pairs.HALVES),
-            new Scores(Mask.CAUSAL, window, false, null));
+        GroupedQueryConfig.of(
+                heads, false, RotaryKeys.of(keys, 1e6, heads.size(), Rotary.Pairs.HALVES))
+            .with(Scores.of(keys.count("sliding_window", 0)));
     MoeConfig experts = decoder.experts("num_local_experts", "intermediate_size", true);
     return decoder.model(_ -> attention, _ -> experts);
   }

@@ -1,13 +1,9 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.BlockConfig;
-import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
-import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
-import panamoe.config.Rotary;
 
 /** OLMo 2 (Ai2): the outputs of attention and MLP are normalised, not their inputs. */
 final class Olmo2 implements Family {
@@ -19,15 +15,8 @@ final class Olmo2 implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
-    GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(keys.flag("attention_bias", false)),
-            new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, decoder.norm()),
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        decoder.attention(decoder.heads(), 1e4).with(decoder.norm(Over.PROJECTION));
     return decoder.model(_ -> attention, decoder.dense(false), BlockConfig.Norms.AFTER);
   }
 

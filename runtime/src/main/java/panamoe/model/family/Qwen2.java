@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.ModelConfig;
@@ -21,13 +20,9 @@ final class Qwen2 implements Family {
     keys.require("use_mrope", false);
     GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            new Biases(true, true, true, false),
-            null,
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        GroupedQueryConfig.of(
+                heads, false, RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES))
+            .with(new Biases(true, true, true, false));
     return decoder.model(_ -> attention, decoder.dense(false));
   }
 

@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.ModelConfig;
@@ -22,13 +21,9 @@ final class Qwen2Moe implements Family {
     GroupedQueryConfig.Heads heads = decoder.heads();
     boolean bias = keys.flag("qkv_bias", true);
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            new Biases(bias, bias, bias, false),
-            null,
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        GroupedQueryConfig.of(
+                heads, false, RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES))
+            .with(new Biases(bias, bias, bias, false));
     boolean normalized = keys.flag("norm_topk_prob", false);
     MoeConfig experts =
         decoder

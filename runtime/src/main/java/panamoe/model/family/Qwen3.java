@@ -1,12 +1,8 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
-import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
-import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
-import panamoe.config.Rotary;
 
 /** Qwen3 (Alibaba): queries and keys are normalised head by head. */
 final class Qwen3 implements Family {
@@ -19,15 +15,8 @@ final class Qwen3 implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6);
     decoder.requireFullAttention();
-    GroupedQueryConfig.Heads heads = decoder.heads(128);
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(keys.flag("attention_bias", false)),
-            new QueryKeyNorm(QueryKeyNorm.Over.HEAD, decoder.norm()),
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        decoder.attention(decoder.heads(128), 1e4).with(decoder.norm(Over.HEAD));
     return decoder.model(_ -> attention, decoder.dense(false));
   }
 

@@ -1,13 +1,9 @@
 package panamoe.model.family;
 
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
-import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
-import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
-import panamoe.config.Rotary;
 
 /** Qwen3-MoE (Alibaba): queries and keys are normalised head by head. */
 final class Qwen3Moe implements Family {
@@ -20,15 +16,8 @@ final class Qwen3Moe implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6);
     decoder.requireFullAttention();
-    GroupedQueryConfig.Heads heads = decoder.heads(128);
     AttentionConfig attention =
-        new GroupedQueryConfig(
-            heads,
-            Biases.all(keys.flag("attention_bias", false)),
-            new QueryKeyNorm(QueryKeyNorm.Over.HEAD, decoder.norm()),
-            null,
-            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
-            Scores.CAUSAL);
+        decoder.attention(decoder.heads(128), 1e4).with(decoder.norm(Over.HEAD));
     boolean normalized = keys.flag("norm_topk_prob", false);
     MoeConfig experts = decoder.experts("num_experts", "moe_intermediate_size", normalized);
     return decoder.model(_ -> attention, decoder.sparseBy(experts));

@@ -13,7 +13,6 @@ import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.rows.InMemory;
 import panamoe.checkpoint.rows.RowTensor;
-import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
@@ -91,19 +90,7 @@ final class RopeFactors {
     List<Double> divisors =
         IntStream.range(0, trained.length).mapToObj(i -> trained[i] / stretched[i]).toList();
     RotaryScaling scaling = new RotaryScaling.LongRope(divisors, divisors, config.context(), 1);
-    AttentionConfig divided =
-        new GroupedQueryConfig(
-            attention.heads(),
-            attention.biases(),
-            attention.queryKeyNorm(),
-            attention.clip(),
-            new Rotary(rotary.base(), rotary.size(), rotary.pairs(), scaling),
-            attention.scores());
-    return new BlockConfig(
-        block.attentionNorm(),
-        divided,
-        block.feedForwardNorm(),
-        block.feedForward(),
-        block.norms());
+    return block.withAttention(
+        attention.withRotary(new Rotary(rotary.base(), rotary.size(), rotary.pairs(), scaling)));
   }
 }

@@ -47,6 +47,24 @@ public final class RotaryKeys {
     return read(keys, base, size, pairs);
   }
 
+  /**
+   * Positions of the layers of a type, in halves of a head: {@code rope_parameters.TYPE}, or Gemma
+   * 3's older keys.
+   *
+   * @param base the default
+   */
+  static Rotary ofLayers(Keys keys, String type, double base, int size) {
+    Keys all = keys.object("rope_parameters");
+    Keys own = all == null ? null : all.object(type);
+    if (own != null) {
+      RotaryScaling scaling = new RotaryKeys(keys, own).scaling();
+      return new Rotary(own.number("rope_theta", base), size, Rotary.Pairs.HALVES, scaling);
+    }
+    return type.equals(Decoder.WINDOW)
+        ? Rotary.whole(keys.number("rope_local_base_freq", base), size)
+        : of(keys, base, size, Rotary.Pairs.HALVES);
+  }
+
   private static Rotary read(Keys keys, double base, int size, Rotary.Pairs pairs) {
     double theta = keys.number("rope_theta", base);
     Keys scaling = keys.object("rope_scaling");

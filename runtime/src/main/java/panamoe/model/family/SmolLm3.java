@@ -1,12 +1,8 @@
 package panamoe.model.family;
 
 import java.util.List;
-import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.ModelConfig;
-import panamoe.config.Rotary;
 
 /**
  * SmolLM3 (Hugging Face): Llama in which some layers, every fourth by default, have no positions.
@@ -21,18 +17,14 @@ final class SmolLm3 implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6, true);
     decoder.requireFullAttention();
-    GroupedQueryConfig.Heads heads = decoder.heads();
-    Biases biases = Biases.all(keys.flag("attention_bias", false));
-    Rotary rotary = RotaryKeys.of(keys, 2e6, heads.size(), Rotary.Pairs.HALVES);
     int interval = keys.count("no_rope_layer_interval", 4);
     List<Integer> rotated = keys.numbers("no_rope_layers"); // 1: with positions
     boolean flags = rotated.stream().allMatch(each -> each <= 1);
     if (!flags || (!rotated.isEmpty() && rotated.size() != decoder.layers())) {
       throw keys.bad("no_rope_layers", rotated.toString(), "0 or 1 for each of the layers");
     }
-    AttentionConfig with = new GroupedQueryConfig(heads, biases, null, null, rotary, Scores.CAUSAL);
-    AttentionConfig without =
-        new GroupedQueryConfig(heads, biases, null, null, null, Scores.CAUSAL);
+    GroupedQueryConfig with = decoder.attention(decoder.heads(), 2e6);
+    GroupedQueryConfig without = with.withRotary(null);
     return decoder.model(
         layer ->
             (rotated.isEmpty() ? (layer + 1) % interval != 0 : rotated.get(layer) == 1)

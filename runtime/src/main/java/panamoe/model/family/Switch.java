@@ -15,7 +15,6 @@ import panamoe.config.EncoderConfig;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
-import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.HeadConfig;
 import panamoe.config.InitialWeights;
 import panamoe.config.ModelConfig;
@@ -89,7 +88,8 @@ final class Switch implements Family {
             EmbeddingConfig.Positions.NONE,
             new EmbeddingConfig.Relative(
                 keys.count("relative_attention_num_buckets", 32),
-                keys.count("relative_attention_max_distance", 128))),
+                keys.count("relative_attention_max_distance", 128)),
+            null),
         blocks(decoderLayers, decoderStep, norm, attention(sizes, Mask.CAUSAL), dense, experts),
         norm,
         new HeadConfig(tied, false, tied ? 1 / Math.sqrt(hidden) : null),
@@ -116,8 +116,7 @@ final class Switch implements Family {
 
   /** Without a scale: T5 scales the initial weights instead. */
   private static GroupedQueryConfig attention(GroupedQueryConfig.Heads heads, Mask mask) {
-    return new GroupedQueryConfig(
-        heads, Biases.all(false), null, null, null, new Scores(mask, 0, false, 1.0));
+    return GroupedQueryConfig.of(heads, false, null).with(new Scores(mask, 0, false, 1.0));
   }
 
   private static List<BlockConfig> blocks(
