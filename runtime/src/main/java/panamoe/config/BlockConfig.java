@@ -10,8 +10,8 @@ import panamoe.io.Require;
  * @param attentionNorm of attention
  * @param feedForwardNorm of the MLP or the experts
  * @param norms where both norms are; null: {@link Norms#BEFORE}
- * @param outputScale factor of what attention, and the MLP or the experts, add to x (Granite), above
- *     0; null: 1
+ * @param outputScale factor of what attention, and the MLP or the experts, add to x (Granite),
+ *     above 0; null: 1
  */
 public record BlockConfig(
     NormConfig attentionNorm,

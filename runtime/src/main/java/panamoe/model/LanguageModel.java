@@ -313,12 +313,12 @@ public final class LanguageModel implements AutoCloseable {
     double looked = work.tokens() * (double) hidden * (positionEmbedding == null ? 1 : 2);
     Cost cost =
         new Cost(
-            0,
-            looked * work.dtype().bytes(),
-            work.training() ? looked * DType.FLOAT32.bytes() : 0,
-            work.bytes(hidden),
-            0)
-        .then(Cost.scaled(work, config.embedding().scale(), hidden));
+                0,
+                looked * work.dtype().bytes(),
+                work.training() ? looked * DType.FLOAT32.bytes() : 0,
+                work.bytes(hidden),
+                0)
+            .then(Cost.scaled(work, config.embedding().scale(), hidden));
     for (Cost block : blockCosts(work)) {
       cost = cost.then(block);
     }

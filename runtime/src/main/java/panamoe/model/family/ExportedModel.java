@@ -123,7 +123,7 @@ public final class ExportedModel {
               + " it would compute another model");
     }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
-    MetadataKeys.put(family, RopeFactors.divided(config, tensors), tensors, writer);
+    MetadataKeys.put(family, RopeFactors.divided(architecture, config, tensors), tensors, writer);
     tensors.forEach((name, tensor) -> writer.add(name, MetadataKeys.encoded(name, tensor, type)));
   }
 

@@ -46,8 +46,7 @@ final class GptOss implements Family {
             Decoder.softmax(Decoder.chosen(keys, experts), true, Normalization.CHOSEN));
     return decoder.model(
         layer ->
-            attention.with(
-                new Scores(Mask.CAUSAL, windowed.test(layer) ? window : 0, true, null)),
+            attention.with(new Scores(Mask.CAUSAL, windowed.test(layer) ? window : 0, true, null)),
         _ -> moe);
   }
 

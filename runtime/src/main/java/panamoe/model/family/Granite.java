@@ -16,8 +16,7 @@ final class Granite implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6);
     GroupedQueryConfig attention = attention(decoder);
-    return scaled(
-        keys, decoder.model(_ -> attention, decoder.dense(keys.flag("mlp_bias", false))));
+    return scaled(keys, decoder.model(_ -> attention, decoder.dense(keys.flag("mlp_bias", false))));
   }
 
   static GroupedQueryConfig attention(Decoder decoder) {
@@ -31,8 +30,7 @@ final class Granite implements Family {
   static ModelConfig scaled(Keys keys, ModelConfig model) {
     Double outputs = factor(keys.number("residual_multiplier", 1));
     return model
-        .withBlocks(
-            model.blocks().stream().map(block -> block.withOutputScale(outputs)).toList())
+        .withBlocks(model.blocks().stream().map(block -> block.withOutputScale(outputs)).toList())
         .with(
             new EmbeddingConfig(
                 EmbeddingConfig.Positions.NONE,

@@ -25,9 +25,7 @@ final class GraniteMoe implements Family {
     MoeConfig.SharedExpert every =
         shared ? new MoeConfig.SharedExpert(keys.count("shared_intermediate_size"), false) : null;
     MoeConfig experts =
-        decoder
-            .experts("num_local_experts", "intermediate_size", true)
-            .withShared(every);
+        decoder.experts("num_local_experts", "intermediate_size", true).withShared(every);
     return Granite.scaled(keys, decoder.model(_ -> attention, _ -> experts));
   }
 

@@ -76,8 +76,7 @@ final class HunYuanMoe implements Family {
     keys.require("use_rotary_pos_emb", true);
     GroupedQueryConfig.Heads heads = decoder.heads();
     AttentionConfig attention =
-        GroupedQueryConfig.of(
-                heads, keys.flag("attention_bias", false), rotary(keys, heads.size()))
+        GroupedQueryConfig.of(heads, keys.flag("attention_bias", false), rotary(keys, heads.size()))
             .with(decoder.norm(Over.ROTATED_HEAD));
     int experts = ofAllLayers(keys, "num_experts");
     int inner = keys.count("intermediate_size");

@@ -17,7 +17,10 @@ final class Olmoe implements Family {
     Decoder decoder = Decoder.of(keys, 1e-5);
     double clip = keys.number("clip_qkv", 0);
     AttentionConfig attention =
-        decoder.attention(decoder.heads(), 1e4).with(decoder.norm(Over.PROJECTION)).withClip(clip == 0 ? null : clip);
+        decoder
+            .attention(decoder.heads(), 1e4)
+            .with(decoder.norm(Over.PROJECTION))
+            .withClip(clip == 0 ? null : clip);
     boolean normalized = keys.flag("norm_topk_prob", false);
     MoeConfig experts = decoder.experts("num_experts", "intermediate_size", normalized);
     return decoder.model(_ -> attention, _ -> experts);

@@ -31,7 +31,8 @@ public final class EncoderModel {
         257,
         context,
         32,
-        new EmbeddingConfig(EmbeddingConfig.Positions.NONE, new EmbeddingConfig.Relative(8, 20), 2.0),
+        new EmbeddingConfig(
+            EmbeddingConfig.Positions.NONE, new EmbeddingConfig.Relative(8, 20), 2.0),
         List.of(block(Mask.CAUSAL, dense), block(Mask.CAUSAL, experts), block(Mask.CAUSAL, dense)),
         NORM,
         new HeadConfig(true, false, 0.5),
