@@ -38,7 +38,7 @@ public final class EveryPart {
             16,
             Activation.GELU_TANH,
             true,
-            GateConfig.deepSpeed(1, 1.5, 2),
+            near(),
             null,
             new MoeConfig.Residual(28));
     return new ModelConfig(
@@ -145,6 +145,11 @@ public final class EveryPart {
         new GateConfig.RouteWeight(Normalization.CHOSEN, 1e-9, 1e-20, 2.5),
         GateConfig.Capacity.DROPLESS,
         new GateConfig.Loss(true, 0.01, 0.001, true, 0.001, null));
+  }
+
+  private static GateConfig near() {
+    GateConfig gate = GateConfig.deepSpeed(1, 1.5, 2);
+    return gate.withWeight(gate.weight().ofNear(0.9));
   }
 
   private static GateConfig noisy() {

@@ -99,6 +99,7 @@ final class ConfigKeys {
         .put("num_hidden_layers", config.layers())
         .put("rms_norm_eps", config.finalNorm().epsilon())
         .put("tie_word_embeddings", config.head().tied())
+        .put("lm_head_bias", config.head().bias())
         .put("embedding_multiplier", factor(config.embedding().scale()))
         .put("residual_multiplier", factor(config.blocks().getFirst().outputScale()))
         .put("logits_scaling", 1 / factor(config.head().scale()));
@@ -279,6 +280,9 @@ final class ConfigKeys {
                 : grouped && choice.groupScore() == GroupScore.MAXIMUM
                     ? "group_limited_greedy"
                     : "greedy");
+    if (gate.weight().near() != null) {
+      keys.put("router_jitter_noise", gate.weight().near() / 2);
+    }
     if (!moe.activation().isPlain()) {
       keys.put("swiglu_limit", decimal(moe.activation().limit()))
           .put("swiglu_alpha", decimal(moe.activation().alpha()));

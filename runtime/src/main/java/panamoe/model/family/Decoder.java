@@ -102,6 +102,11 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
     return GroupedQueryConfig.of(heads, keys.flag("attention_bias", false), rotary);
   }
 
+  /** This decoder with other norms. */
+  Decoder with(NormConfig other) {
+    return new Decoder(keys, hidden, layers, other, tied);
+  }
+
   /** A norm of queries and one of keys like the other norms. */
   QueryKeyNorm norm(QueryKeyNorm.Over over) {
     return new QueryKeyNorm(over, norm);

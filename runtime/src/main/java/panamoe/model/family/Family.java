@@ -36,7 +36,8 @@ public interface Family {
           new SmolLm3(),
           new Granite(),
           new GraniteMoe(false),
-          new GraniteMoe(true));
+          new GraniteMoe(true),
+          new PhiMoe());
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();
