@@ -87,8 +87,8 @@ public record GateConfig(
    * @param offset added to the sum (1e-20 in DeepSeek-V3)
    * @param scale routed_scaling_factor
    * @param place where the weight is applied; null: at the expert's output
-   * @param near a raw share is of the experts that no earlier choice has, and whose logits are below
-   *     the choice's by at most this part of the larger of it and their magnitude (Phi-MoE's
+   * @param near a raw share is of the experts that no earlier choice has, and whose logits are
+   *     below the choice's by at most this part of the larger of it and their magnitude (Phi-MoE's
    *     SparseMixer); null: of all experts
    */
   public record RouteWeight(

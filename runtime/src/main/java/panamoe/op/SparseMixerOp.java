@@ -8,9 +8,9 @@ import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
- * The weights of Phi-MoE's SparseMixer (arXiv 2409.12136) without its noise: a choice's share of the
- * softmax over the experts near to it that no earlier choice has. Computed on the host, for which a
- * GPU waits: a token has few experts.
+ * The weights of Phi-MoE's SparseMixer (arXiv 2409.12136) without its noise: a choice's share of
+ * the softmax over the experts near to it that no earlier choice has. Computed on the host, for
+ * which a GPU waits: a token has few experts.
  */
 public final class SparseMixerOp {
   private final HostView logits;
@@ -33,12 +33,11 @@ public final class SparseMixerOp {
    * Replaces the weights of routes that were kept.
    *
    * @param logits FLOAT32 [S, E], from which the routes came
-   * @param near how much lower a near expert's logit may be, as a part of the larger of the choice's
-   *     logit and its magnitude
+   * @param near how much lower a near expert's logit may be, as a part of the larger of the
+   *     choice's logit and its magnitude
    * @param scale factor of the weights
    */
-  public static void forward(
-      Pass pass, Tensor logits, Routes routes, double near, double scale) {
+  public static void forward(Pass pass, Tensor logits, Routes routes, double near, double scale) {
     new SparseMixerOp(logits, routes, near, scale).weigh(routes);
     pass.record(
         () -> {
@@ -65,7 +64,9 @@ public final class SparseMixerOp {
     weight.write();
   }
 
-  /** With the shares p of the near experts: {@code dlogits_e += scale dweight p_c ((e = c) - p_e)}. */
+  /**
+   * With the shares p of the near experts: {@code dlogits_e += scale dweight p_c ((e = c) - p_e)}.
+   */
   private void backward(Tensor dweight, Routes routes, Tensor dlogits) {
     HostView expert = HostView.of(routes.expert());
     HostView given = HostView.of(dweight);

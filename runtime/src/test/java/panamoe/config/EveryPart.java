@@ -33,14 +33,7 @@ public final class EveryPart {
         new MoeConfig(
             4, 16, Activation.SILU, true, noisy(), new MoeConfig.SharedExpert(12, false), null);
     MoeConfig residual =
-        new MoeConfig(
-            4,
-            16,
-            Activation.GELU_TANH,
-            true,
-            near(),
-            null,
-            new MoeConfig.Residual(28));
+        new MoeConfig(4, 16, Activation.GELU_TANH, true, near(), null, new MoeConfig.Residual(28));
     return new ModelConfig(
         61,
         24,

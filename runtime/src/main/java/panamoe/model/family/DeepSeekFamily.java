@@ -89,8 +89,7 @@ final class DeepSeekFamily {
       return layer -> layer < dense ? first : others;
     }
     if (types.size() != layers || !List.of("dense", "sparse").containsAll(types)) {
-      throw keys.bad(
-          "mlp_layer_types", types.toString(), "dense or sparse for each of the layers");
+      throw keys.bad("mlp_layer_types", types.toString(), "dense or sparse for each of the layers");
     }
     return layer -> types.get(layer).equals("dense") ? first : others;
   }

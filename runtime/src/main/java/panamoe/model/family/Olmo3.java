@@ -29,13 +29,9 @@ final class Olmo3 implements Family {
     Rotary unscaled = new Rotary(every.base(), every.size(), every.pairs(), null);
     GroupedQueryConfig far = whole.withRotary(RotaryKeys.ofKind(keys, Decoder.FULL, every));
     GroupedQueryConfig near =
-        whole
-            .withRotary(RotaryKeys.ofKind(keys, Decoder.WINDOW, unscaled))
-            .with(Scores.of(window));
+        whole.withRotary(RotaryKeys.ofKind(keys, Decoder.WINDOW, unscaled)).with(Scores.of(window));
     return decoder.model(
-        layer -> windowed.test(layer) ? near : far,
-        decoder.dense(false),
-        BlockConfig.Norms.AFTER);
+        layer -> windowed.test(layer) ? near : far, decoder.dense(false), BlockConfig.Norms.AFTER);
   }
 
   @Override

@@ -5,7 +5,6 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GateConfig;
-import panamoe.config.GroupedQueryConfig;
 import panamoe.config.HeadConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -26,9 +25,7 @@ final class PhiMoe implements Family {
     keys.ignore("hidden_dropout", "input_jitter_noise"); // of training
     keys.ignore("original_max_position_embeddings"); // without meaning unless RotaryKeys reads it
     AttentionConfig attention =
-        decoder
-            .attention(decoder.heads(), 1e6)
-            .with(Scores.of(keys.count("sliding_window", 0)));
+        decoder.attention(decoder.heads(), 1e6).with(Scores.of(keys.count("sliding_window", 0)));
     int experts = keys.count("num_local_experts");
     GateConfig gate = Decoder.softmax(Decoder.chosen(keys, experts), false, Normalization.RAW);
     double near = 2 * keys.number("router_jitter_noise", 0.01);

@@ -48,8 +48,8 @@ public final class RotaryKeys {
   }
 
   /**
-   * Positions of a kind of layers, where {@code rope_parameters} has an object for each (transformers
-   * 5).
+   * Positions of a kind of layers, where {@code rope_parameters} has an object for each
+   * (transformers 5).
    *
    * @param kind such as {@code sliding_attention}
    * @param otherwise where it has not; its base is the default
