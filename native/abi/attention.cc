@@ -18,6 +18,8 @@ moe_attention_config check_config(const moe_attention_config* config) {
   const moe_attention_config c = check_struct("config", config);
   if (c.mask != MOE_CAUSAL && c.mask != MOE_FULL) invalid("config.mask is ", c.mask, ", expected 0 or 1");
   check_finite("config.scale", c.scale);
+  check_finite("config.soft_cap", c.soft_cap);
+  if (c.soft_cap < 0) invalid("config.soft_cap is ", c.soft_cap, ", expected 0 (no cap) or more");
   if (c.window < 0) invalid("config.window is ", c.window, ", expected 0 (no window) or more");
   if (c.mask == MOE_FULL && c.window != 0) invalid("config.window is ", c.window, " with MOE_FULL, expected 0");
   return c;
@@ -230,6 +232,8 @@ moe_status moe_attention_biased(moe_stream stream, const moe_attention_config* c
     if (table.shape[0] % 2 == 0) moe::invalid("bias has ", table.shape[0], " rows, expected 2R + 1, an odd number");
     moe::check_tensor("bias.position", added.position, moe::kInt32Only, {q->shape[0]});
     moe::check_written({{"out", out}}, {{"bias", added.bias}, {"bias.position", added.position}});
+    if (call.config.soft_cap != 0)
+      moe::invalid("config.soft_cap is ", call.config.soft_cap, " with a bias, expected 0");
     MOE_CALL(stream, attention_biased, call.config, added, *q, call.places, *out);
   });
 }

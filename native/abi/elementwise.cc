@@ -25,6 +25,11 @@ void check_bound(float bound) {
   if (bound < 0) invalid("bound is ", bound, ", expected 0 or more");
 }
 
+void check_cap(float cap) {
+  check_finite("cap", cap);
+  if (!(cap > 0)) invalid("cap is ", cap, ", expected more than 0");
+}
+
 void check_exponent(float bound) {
   check_finite("bound", bound);
   if (bound > 88) invalid("bound is ", bound, ", expected at most 88");
@@ -90,6 +95,14 @@ moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* 
     moe::check_bound(bound);
     moe::check_map_gradient(x, dy, dx);
     MOE_CALL(stream, clamp_backward, bound, *x, *dy, *dx);
+  });
+}
+
+moe_status moe_soft_cap(moe_stream stream, float cap, const moe_tensor* x, const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_cap(cap);
+    moe::check_map(x, y);
+    MOE_CALL(stream, soft_cap, cap, *x, *y);
   });
 }
 

@@ -16,6 +16,7 @@ const moe_tensor& check_rows(const char* name, const moe_tensor* x) {
 moe_norm check_norm(const moe_norm* norm, const moe_tensor& x) {
   const moe_norm c = check_struct("norm", norm);
   check_tensor("gamma", c.gamma, kFloat32Only, {x.shape[1]});
+  check_finite("gamma_offset", c.gamma_offset);
   return c;
 }
 

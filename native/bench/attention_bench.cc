@@ -95,7 +95,7 @@ void training(moe_dtype dtype, int64_t B, int64_t L, int64_t H, int64_t G, int64
   std::snprintf(text, sizeof(text), "B%lld L%lld H%lld G%lld D%lld %s", static_cast<long long>(B),
                 static_cast<long long>(L), static_cast<long long>(H), static_cast<long long>(G),
                 static_cast<long long>(D), name_of(dtype));
-  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
+  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0, 0};
   const moe_attention_inputs inputs{sizeof(inputs), q, k, v, nullptr};
   const moe_attention_gradients gradients{sizeof(gradients), dq, dk, dv, nullptr};
   line(std::string("forward  ") + text, pairs * 4 * static_cast<double>(D), "GFLOP/s",
@@ -132,7 +132,7 @@ void generation(moe_dtype dtype, moe_dtype cached, int64_t T, int32_t position, 
                 prefill ? "prefill " : "decode  ", static_cast<long long>(T),
                 prefill ? static_cast<int>(T) - 1 : position, static_cast<long long>(H), static_cast<long long>(G),
                 static_cast<long long>(D), static_cast<long long>(block), name_of(dtype), int8 ? ", int8 cache" : "");
-  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
+  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0, 0};
   const moe_cache_places places{
       sizeof(places), keys, values,   int8 ? key_scales.view() : nullptr, int8 ? value_scales.view() : nullptr,
       table,          slot, positions};
@@ -153,7 +153,7 @@ void biased(moe_dtype dtype, int64_t T, int64_t H, int64_t D) {
   char text[96];
   std::snprintf(text, sizeof(text), "biased   T%lld H%lld D%lld %s", static_cast<long long>(T),
                 static_cast<long long>(H), static_cast<long long>(D), name_of(dtype));
-  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
+  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0, 0};
   const moe_relative_bias relative{sizeof(relative), bias, stands};
   const moe_cache_places places{sizeof(places), keys, values, nullptr, nullptr, table, slot, last};
   line(text, static_cast<double>(T * T) * 4 * static_cast<double>(H * D), "GFLOP/s",

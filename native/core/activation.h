@@ -13,16 +13,19 @@ inline constexpr moe_activation_config kIdentity{sizeof(moe_activation_config), 
 
 inline constexpr moe_epilogue kNoEpilogue{sizeof(moe_epilogue), &kIdentity, nullptr, nullptr};
 
+// Whether an output is made of a gate and an up value: two halves of columns.
+constexpr bool is_gated(int32_t kind) { return kind == MOE_SWIGLU || kind == MOE_GEGLU_TANH; }
+
 // True for plain parameters: SwiGLU is silu(g) * u.
 constexpr bool is_plain(const moe_activation_config& activation) {
   return activation.limit == kIdentity.limit && activation.alpha == kIdentity.alpha &&
          activation.up_offset == kIdentity.up_offset;
 }
 
-// Columns of activation(x) if x has `columns`; SwiGLU halves them.
+// Columns of activation(x) if x has `columns`; a gated one halves them.
 inline int64_t activated_columns(const moe_activation_config& activation, int64_t columns) {
-  if (activation.kind != MOE_SWIGLU) return columns;
-  if (columns % 2 != 0) invalid("swiglu needs an even number of columns, got ", columns);
+  if (!is_gated(activation.kind)) return columns;
+  if (columns % 2 != 0) invalid("a gated activation needs an even number of columns, got ", columns);
   return columns / 2;
 }
 
@@ -31,9 +34,9 @@ struct ActivationExtent {
   int64_t rows, width;
 };
 
-// From the result y. SwiGLU needs y's rows, because a row of x holds two rows of y; other kinds see one long row.
+// From the result y. A gated one needs y's rows, because a row of x holds two rows of y; other kinds see one long row.
 inline ActivationExtent activation_extent(const moe_activation_config& activation, const moe_tensor& y) {
-  if (activation.kind == MOE_SWIGLU) return {y.shape[0], y.shape[1]};
+  if (is_gated(activation.kind)) return {y.shape[0], y.shape[1]};
   int64_t count = 1;
   for (int32_t i = 0; i < y.rank; ++i) count *= y.shape[i];
   return {1, count};

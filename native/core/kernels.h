@@ -17,6 +17,7 @@ using Add = void(Stream&, float alpha, Tensor a, float beta, Tensor b, Tensor y)
 using ClampForward = void(Stream&, float bound, Tensor x, Tensor y);
 using ClampBackward = void(Stream&, float bound, Tensor x, Tensor dy, Tensor dx);
 using ExpForward = void(Stream&, float bound, Tensor x, Tensor y);
+using SoftCap = void(Stream&, float cap, Tensor x, Tensor y);
 using ExpBackward = void(Stream&, float bound, Tensor x, Tensor dy, Tensor dx);
 using ActivationForward = void(Stream&, const moe_activation_config&, Tensor x, Tensor y);
 using ActivationBackward = void(Stream&, const moe_activation_config&, Tensor x, Tensor dy, Tensor dx);
@@ -96,6 +97,7 @@ using Sample = void(Stream&, const moe_sampling&, Tensor logits);
   X(Add, add)                                       \
   X(ClampForward, clamp_forward)                    \
   X(ClampBackward, clamp_backward)                  \
+  X(SoftCap, soft_cap)                              \
   X(ExpForward, exp_forward)                        \
   X(ExpBackward, exp_backward)                      \
   X(ActivationForward, activation_forward)          \

@@ -3,7 +3,8 @@
 //   loss[s] = log sum_v exp x[s, v] - (1 - a) x[s, target] - a mean_v x[s, v],   0 if the target is -1
 //   dx[s, v] = dloss (p[s, v] - a / V - (1 - a) [v = target]),   p = softmax(x[s])
 //
-// x (logits) [S, V] float32 or bfloat16.
+// x (logits) [S, V] float32 or bfloat16. If they were capped softly, dx is that of the logits before: times the slope
+// 1 - (x / cap)^2.
 // Test: panamoe_test --gtest_filter='Loss*'. Time: attention_bench --only cross-entropy.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/cross_entropy.cc"
@@ -23,9 +24,10 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
 // The loss of one row of logits. Writes its gradient if dlogits is given, which may alias the logits.
-inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoothing, float dloss,
+inline float row_loss(Floats logits, int64_t classes, int64_t target, const moe_token_losses& tokens,
                       const std::optional<Floats>& more, const std::optional<Floats>& dlogits) {
   const FloatTag d;
+  const float smoothing = tokens.label_smoothing;
   const RowSoftmax softmax(logits, classes, 1);
   const FloatVector target_logit = softmax.exponent(target, 1);
   float loss = std::log(softmax.sum()) - (1 - smoothing) * hn::GetLane(target_logit);
@@ -39,17 +41,23 @@ inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoo
   }
 
   if (dlogits) {
-    const FloatVector scale = hn::Set(d, dloss), share = hn::Set(d, 1.0f / softmax.sum());
+    const FloatVector scale = hn::Set(d, tokens.dloss), share = hn::Set(d, 1.0f / softmax.sum());
     const FloatVector even = hn::Set(d, smoothing / static_cast<float>(classes));
     const auto gradient = [&](FloatVector relative, int64_t i, size_t n) {
       const FloatVector own = hn::MulSub(softmax_exp(relative), share, even);
       return more ? hn::Add(own, more->load(d, i, n)) : own;
     };
+    const FloatVector peak = hn::Set(d, softmax.peak()), cap = hn::Set(d, tokens.logit_cap);
+    const auto scaled = [&](FloatVector own, FloatVector relative) {
+      const FloatVector product = hn::Mul(scale, own);
+      return tokens.logit_cap > 0 ? hn::Mul(product, soft_cap_slope(hn::Add(relative, peak), cap)) : product;
+    };
     for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
-      dlogits->store(d, hn::Mul(scale, gradient(softmax.exponent(i, n), i, n)), i, n);
+      const FloatVector relative = softmax.exponent(i, n);
+      dlogits->store(d, scaled(gradient(relative, i, n), relative), i, n);
     });
     const FloatVector at_target = hn::Sub(gradient(target_logit, target, 1), hn::Set(d, 1 - smoothing));
-    dlogits->store(d, hn::Mul(scale, at_target), target, 1);
+    dlogits->store(d, scaled(at_target, target_logit), target, 1);
   }
   return loss;
 }
@@ -67,8 +75,7 @@ void losses_on_target(Stream& stream, const moe_token_losses& tokens, Tensor log
       };
       const std::optional<Floats> gradient = row_of(dlogits);
       if (target[row] >= 0) {
-        loss[row] = row_loss(Floats(logits, row * classes), classes, target[row], tokens.label_smoothing, tokens.dloss,
-                             row_of(more), gradient);
+        loss[row] = row_loss(Floats(logits, row * classes), classes, target[row], tokens, row_of(more), gradient);
         continue;
       }
       loss[row] = 0;

@@ -1,4 +1,5 @@
-// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  exp: y = exp(min(x, bound)).
+// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  soft cap: y = cap tanh(x / cap);
+// exp: y = exp(min(x, bound)).
 // Tensors of equal size in any shape, each float32 or bfloat16; arithmetic in float32, rounded to nearest even. Bound
 // by bytes.
 // Test: panamoe_test --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step.
@@ -15,7 +16,7 @@
 
 #include "hwy/contrib/math/math-inl.h"
 
-#include "cpu/simd/floating-inl.h"
+#include "cpu/simd/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -76,6 +77,16 @@ void clamp_gradients(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx
   });
 }
 
+void cap_elements(Stream& stream, float cap, Tensor x, Tensor y) {
+  const Floats in(x), out(y);
+  parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    const FloatVector most = hn::Set(d, cap);
+    for_each_vector(d, begin, end,
+                    [&](int64_t i, size_t n) { out.store(d, softly_capped(in.load(d, i, n), most), i, n); });
+  });
+}
+
 void exp_elements(Stream& stream, float bound, Tensor x, Tensor y) {
   const Floats in(x), out(y);
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
@@ -114,6 +125,7 @@ HWY_EXPORT(cast_elements);
 HWY_EXPORT(add_elements);
 HWY_EXPORT(clamp_elements);
 HWY_EXPORT(clamp_gradients);
+HWY_EXPORT(cap_elements);
 HWY_EXPORT(exp_elements);
 HWY_EXPORT(exp_gradients);
 
@@ -138,6 +150,8 @@ void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
 void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
   HWY_DYNAMIC_DISPATCH(clamp_gradients)(stream, bound, x, dy, dx);
 }
+
+void soft_cap(Stream& stream, float cap, Tensor x, Tensor y) { HWY_DYNAMIC_DISPATCH(cap_elements)(stream, cap, x, y); }
 
 void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
   HWY_DYNAMIC_DISPATCH(exp_elements)(stream, bound, x, y);

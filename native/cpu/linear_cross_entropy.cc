@@ -1,7 +1,7 @@
 // Cross-entropy, and the divergence from a teacher, fused with the output layer in blocks of rows, so that [S, V] is
 // never in memory as a whole (Liger Kernel, arXiv 2410.10989). Formulas: cross_entropy.cc, divergence.cc.
 //
-//   x = hidden weights^T,   dhidden = dx weights,   dweights += dx^T hidden
+//   x = hidden weights^T, softly capped if tokens.logit_cap is not 0,   dhidden = dx weights,   dweights += dx^T hidden
 //
 // hidden [S, M], weights [V, M], each float32 or bfloat16.
 // Test: panamoe_test --gtest_filter='Loss*:Distillation*'. Time: attention_bench --only linear.
@@ -52,7 +52,10 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const 
     const moe_tensor hidden_part = rows_of(*teacher->hidden, begin, count);
     const moe_tensor divergences_part = rows_of(*teacher->divergences, begin, count);
     const moe_tensor scratch = matrix_in(teacher_memory, count, classes);
-    if (teacher->weights != nullptr) multiply(false, true, false, hidden_part, *teacher->weights, scratch);
+    if (teacher->weights != nullptr) {
+      multiply(false, true, false, hidden_part, *teacher->weights, scratch);
+      if (teacher->logit_cap > 0) soft_cap(stream, teacher->logit_cap, scratch, scratch);
+    }
     moe_teacher given = *teacher;
     given.hidden = teacher->weights == nullptr ? &hidden_part : &scratch;
     given.weights = nullptr, given.divergences = &divergences_part;
@@ -67,6 +70,7 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const 
     if (half) dlogits.dtype = MOE_BFLOAT16, dlogits.data = half_memory, dlogits.bytes /= 2;
     const moe_tensor hidden_block = rows_of(hidden, begin, count);
     multiply(false, true, false, hidden_block, weights, logits);
+    if (tokens.logit_cap > 0) soft_cap(stream, tokens.logit_cap, logits, logits);
     for (int64_t first = 0; first < count; first += part) {
       const int64_t some = std::min(part, count - first);
       const moe_tensor dlogits_part = rows_of(dlogits, first, some);

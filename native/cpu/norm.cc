@@ -1,8 +1,9 @@
 // LayerNorm (Ba et al. 2016, arXiv 1607.06450) and RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467).
 //
 //   forward   mean = sum(x) / M,  rstd = 1 / sqrt(sum((x - mean)^2) / M + epsilon)
-//             n = (x - mean) rstd,  y = n gamma + beta
-//   backward  g = dy gamma,  dx = rstd (g - mean(g) - n mean(g n)),  dgamma += sum_s dy n,  dbeta += sum_s dy
+//             n = (x - mean) rstd,  y = n (gamma + gamma_offset) + beta
+//   backward  g = dy (gamma + gamma_offset),  dx = rstd (g - mean(g) - n mean(g n)),
+//             dgamma += sum_s dy n,  dbeta += sum_s dy
 //
 // RMSNorm: mean = 0 and mean(g) = 0, no beta. x, y, dy, dx [S, M] float32 or bfloat16; gamma, beta [M] and mean,
 // rstd [S] float32. Statistics take two passes over a row.
@@ -56,34 +57,34 @@ HWY_INLINE float square_deviation(const Floats& x, float mean, int64_t width) {
   });
 }
 
-void norm_forward(Stream& stream, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
-                  OptionalTensor mean, OptionalTensor rstd) {
+void norm_forward(Stream& stream, bool centered, const moe_norm& norm, Tensor x, Tensor y) {
   const int64_t width = x.shape[1];
-  const auto* scale = static_cast<const float*>(gamma.data);
-  const auto* shift = beta == nullptr ? nullptr : static_cast<const float*>(beta->data);
+  const auto* scale = static_cast<const float*>(norm.gamma->data);
+  const auto* shift = centered ? static_cast<const float*>(norm.beta->data) : nullptr;
   parallel_blocks(stream, x.shape[0], kGrain / width + 1, [&](int64_t begin, int64_t end) {
     const FloatTag d;
     for (int64_t s = begin; s < end; ++s) {
       const Floats row(x, s * width), out(y, s * width);
       const float row_mean =
           centered ? row_sum(width, [&](int64_t i, size_t n) { return row.load(d, i, n); }) / width : 0.0f;
-      const float row_rstd = 1.0f / std::sqrt(square_deviation(row, row_mean, width) / width + epsilon);
-      const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, row_rstd);
+      const float row_rstd = 1.0f / std::sqrt(square_deviation(row, row_mean, width) / width + norm.epsilon);
+      const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, row_rstd), offset = hn::Set(d, norm.gamma_offset);
       for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
-        const FloatVector normal = hn::Mul(hn::Sub(row.load(d, i, n), m), r), g = load(d, scale + i, n);
+        const FloatVector normal = hn::Mul(hn::Sub(row.load(d, i, n), m), r);
+        const FloatVector g = hn::Add(load(d, scale + i, n), offset);
         out.store(d, shift == nullptr ? hn::Mul(normal, g) : hn::MulAdd(normal, g, load(d, shift + i, n)), i, n);
       });
-      if (mean != nullptr) static_cast<float*>(mean->data)[s] = row_mean;
-      if (rstd != nullptr) static_cast<float*>(rstd->data)[s] = row_rstd;
+      if (centered && norm.mean != nullptr) static_cast<float*>(norm.mean->data)[s] = row_mean;
+      if (norm.rstd != nullptr) static_cast<float*>(norm.rstd->data)[s] = row_rstd;
     }
   });
 }
 
 // RMSNorm if mean is null.
-void norm_backward(Stream& stream, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
+void norm_backward(Stream& stream, const moe_norm& norm, OptionalTensor mean, Tensor x, Tensor dy, Tensor dx,
                    Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;
-  const auto* scale = static_cast<const float*>(gamma.data);
+  const auto* scale = static_cast<const float*>(norm.gamma->data);
   float* partial = stream.arena().take<float>(blocks * 2 * width);  // dgamma and dbeta of each block
   parallel_tasks(stream, blocks, rows * width, [&](int64_t block, int) {
     const FloatTag d;
@@ -93,9 +94,12 @@ void norm_backward(Stream& stream, Tensor dy, Tensor x, Tensor gamma, OptionalTe
     for (int64_t s = block * kRowBlock; s < std::min(rows, (block + 1) * kRowBlock); ++s) {
       const Floats upstream(dy, s * width), row(x, s * width), out(dx, s * width);
       const float row_mean = mean == nullptr ? 0.0f : static_cast<const float*>(mean->data)[s];
-      const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, static_cast<const float*>(rstd.data)[s]);
+      const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, static_cast<const float*>(norm.rstd->data)[s]);
+      const FloatVector offset = hn::Set(d, norm.gamma_offset);
       const auto normal = [&](int64_t i, size_t n) { return hn::Mul(hn::Sub(row.load(d, i, n), m), r); };
-      const auto g = [&](int64_t i, size_t n) { return hn::Mul(upstream.load(d, i, n), load(d, scale + i, n)); };
+      const auto g = [&](int64_t i, size_t n) {
+        return hn::Mul(upstream.load(d, i, n), hn::Add(load(d, scale + i, n), offset));
+      };
       const FloatVector g_mean = hn::Set(d, mean == nullptr ? 0.0f : row_sum(width, g) / width);
       const FloatVector gn_mean =
           hn::Set(d, row_sum(width, [&](int64_t i, size_t n) { return hn::Mul(g(i, n), normal(i, n)); }) / width);
@@ -136,24 +140,20 @@ HWY_EXPORT(norm_forward);
 HWY_EXPORT(norm_backward);
 
 void layer_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  HWY_DYNAMIC_DISPATCH(norm_forward)
-  (stream, true, x, *norm.gamma, norm.beta, norm.epsilon, y, norm.mean, norm.rstd);
+  HWY_DYNAMIC_DISPATCH(norm_forward)(stream, true, norm, x, y);
 }
 
 void layer_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma,
                          Tensor dbeta) {
-  HWY_DYNAMIC_DISPATCH(norm_backward)
-  (stream, dy, x, *norm.gamma, norm.mean, *norm.rstd, dx, dgamma, &dbeta);
+  HWY_DYNAMIC_DISPATCH(norm_backward)(stream, norm, norm.mean, x, dy, dx, dgamma, &dbeta);
 }
 
 void rms_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  HWY_DYNAMIC_DISPATCH(norm_forward)
-  (stream, false, x, *norm.gamma, nullptr, norm.epsilon, y, nullptr, norm.rstd);
+  HWY_DYNAMIC_DISPATCH(norm_forward)(stream, false, norm, x, y);
 }
 
 void rms_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
-  HWY_DYNAMIC_DISPATCH(norm_backward)
-  (stream, dy, x, *norm.gamma, nullptr, *norm.rstd, dx, dgamma, nullptr);
+  HWY_DYNAMIC_DISPATCH(norm_backward)(stream, norm, nullptr, x, dy, dx, dgamma, nullptr);
 }
 
 }  // namespace moe::cpu

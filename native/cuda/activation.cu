@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(kThreads)
   constexpr int count = kVectorOf<X>;
   const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * count;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x * count;
-  const bool gated = kind == MOE_SWIGLU;
+  const bool gated = gating.gated;
   for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
     const X* in = x + row * width * (gated ? 2 : 1);
     for (int64_t i = first; i < width; i += stride) {
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kThreads, kBackwardBlocks)
   constexpr int count = kVectorOf<X>;
   const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * count;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x * count;
-  const bool gated = kind == MOE_SWIGLU;
+  const bool gated = gating.gated;
   for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
     const X* in = x + row * width * (gated ? 2 : 1);
     Dx* out = dx + row * width * (gated ? 2 : 1);

@@ -34,7 +34,7 @@ __device__ __forceinline__ float normal_cdf(float x, float gauss) {
 // gelu_tanh is x sigmoid(2u) with u = sqrt(2 / pi) (x + 0.044715 x^3); this is 2u.
 __device__ __forceinline__ float gelu_tanh_argument(float x) { return x * fmaf(x * x, 0.0713548163f, 1.5957691216f); }
 
-// activation(x) of every kind except SwiGLU.
+// activation(x) of every kind that is not gated.
 __device__ __forceinline__ float activate(int32_t kind, float x) {
   switch (kind) {
     case MOE_RELU: return x < 0 ? 0.0f : x;  // NaN stays NaN
@@ -45,7 +45,7 @@ __device__ __forceinline__ float activate(int32_t kind, float x) {
   }
 }
 
-// activation'(x) of every kind except SwiGLU.
+// activation'(x) of every kind that is not gated.
 __device__ __forceinline__ float activation_slope(int32_t kind, float x) {
   switch (kind) {
     case MOE_RELU: return x > 0 ? 1.0f : 0.0f;

@@ -17,11 +17,12 @@ constexpr unsigned kMostThreads = 512;
 constexpr int kHeld = 4;  // vectors of a row per thread: rows with more get more threads, up to kMostThreads
 
 // The loss of a row of logits and, if dlogits is given, its gradient, which may alias the logits. `more`, if given, is
-// added before dloss multiplies; `remainder`, if given, receives the rounding error of dlogits.
+// added before dloss multiplies; a soft cap of the logits is as in cpu/cross_entropy.cc; `remainder`, if given,
+// receives the rounding error of dlogits.
 template <bool vectorized, typename X, typename Dx>
 __global__ void __launch_bounds__(kMostThreads)
-    losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float* losses,
-                  const float* more, Dx* dlogits, Dx* remainder, Refusal refusal) {
+    losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float cap,
+                  float* losses, const float* more, Dx* dlogits, Dx* remainder, Refusal refusal) {
   constexpr int count = kVectorOf<X>;
   __shared__ float peaks[kMostWarps], sums[kMostWarps], totals[kMostWarps];
   const int64_t row = blockIdx.x, target = targets[row];
@@ -72,6 +73,7 @@ __global__ void __launch_bounds__(kMostThreads)
     for (int k = 0; k < count; ++k) {
       float gradient = fmaf(expf(values[k] - peak), share, -even) + others[k];
       if (i + k == target) gradient -= 1.0f - smoothing;
+      if (cap > 0) gradient *= 1.0f - values[k] / cap * (values[k] / cap);
       values[k] = dloss * gradient;
     }
     store_floats<vectorized>(dx, i, classes, values);
@@ -94,8 +96,8 @@ void losses_of_rows(Launcher& launch, const moe_token_losses& tokens, Tensor log
       const auto run = [&](auto vectorized) {
         const unsigned threads = row_threads(classes, kVectorOf<X>, kHeld, kMostThreads);
         launch(losses_kernel<vectorized(), X, Dx>, static_cast<unsigned>(rows), threads, 0, data<X>(logits), classes,
-               data<int32_t>(tokens.targets), tokens.label_smoothing, tokens.dloss, data<float>(tokens.losses),
-               data<float>(more), data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
+               data<int32_t>(tokens.targets), tokens.label_smoothing, tokens.dloss, tokens.logit_cap,
+               data<float>(tokens.losses), data<float>(more), data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
       };
       visit_vectorized<kVectorOf<X>>(classes, run, data<X>(logits), data<float>(more), data<Dx>(dlogits),
                                      data<Dx>(remainder));

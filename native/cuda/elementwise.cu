@@ -1,6 +1,6 @@
-// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  exp. Formulas and dtypes:
-// cpu/elementwise.cc. One kernel for all: a thread takes 16 bytes of adjacent elements, or one element if a tensor is
-// not aligned, then strides by the grid. Bound by bytes. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
+// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  soft cap;  exp. Formulas and
+// dtypes: cpu/elementwise.cc. One kernel for all: a thread takes 16 bytes of adjacent elements, or one element if a
+// tensor is not aligned, then strides by the grid. Bound by bytes. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
 // --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/floats.h"
@@ -37,6 +37,11 @@ struct ClampGradient {
   static constexpr int inputs = 2;
   float bound;
   __device__ float operator()(float x, float dy) const { return fabsf(x) <= bound ? dy : 0.0f; }
+};
+struct SoftCap {
+  static constexpr int inputs = 1;
+  float cap;
+  __device__ float operator()(float x, float) const { return cap * tanhf(x / cap); }
 };
 struct Exp {  // NaN stays NaN
   static constexpr int inputs = 1;
@@ -100,6 +105,8 @@ void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
 void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
   map(Launcher(stream), ClampGradient{bound}, &x, &dy, dx);
 }
+
+void soft_cap(Stream& stream, float cap, Tensor x, Tensor y) { map(Launcher(stream), SoftCap{cap}, &x, nullptr, y); }
 
 void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) { map(Launcher(stream), Exp{bound}, &x, nullptr, y); }
 

@@ -1,4 +1,4 @@
-// SwiGLU and its gradients on a float32 gate g and up half u.
+// SwiGLU and GeGLU, and their gradients, on a float32 gate g and up half u.
 #pragma once
 
 #include "core/activation.h"
@@ -6,32 +6,40 @@
 
 namespace moe::cuda {
 
-// Parameters of SwiGLU. `plain` is uniform over a launch, so that silu(g) * u costs only one branch more.
+// Parameters of a gated activation. `plain` is uniform over a launch, so that activation(g) * u costs only one branch
+// more.
 struct Gating {
+  bool gated;  // whether the activation is gated at all
   bool plain;
+  int32_t gate;  // activation of the gate, if plain
   float limit, alpha, up_offset;
 
   explicit Gating(const moe_activation_config& config)
-      : plain(is_plain(config)), limit(config.limit), alpha(config.alpha), up_offset(config.up_offset) {}
+      : gated(is_gated(config.kind)),
+        plain(is_plain(config)),
+        gate(config.kind == MOE_GEGLU_TANH ? MOE_GELU_TANH : MOE_SILU),
+        limit(config.limit),
+        alpha(config.alpha),
+        up_offset(config.up_offset) {}
 
   // y = (u' + up_offset) g' sigmoid(alpha g') with g' = min(g, limit), u' = clamp(u, -limit, limit). Clamps keep NaN.
   __device__ __forceinline__ float value(float g, float u) const {
-    if (plain) return activate(MOE_SILU, g) * u;
-    const float gate = below(g);
-    return gate * sigmoid(alpha * gate) * up(u);
+    if (plain) return activate(gate, g) * u;
+    const float least = below(g);
+    return least * sigmoid(alpha * least) * up(u);
   }
 
   // Replaces g and u by their gradients; dy is the gradient of y.
   __device__ __forceinline__ void gradient(float dy, float& g, float& u) const {
     if (plain) {
-      const float gate = g;
-      g = dy * u * activation_slope(MOE_SILU, gate);
-      u = dy * activate(MOE_SILU, gate);
+      const float x = g;
+      g = dy * u * activation_slope(gate, x);
+      u = dy * activate(gate, x);
       return;
     }
-    const float gate = below(g), scaled = alpha * gate, s = sigmoid(scaled);
+    const float least = below(g), scaled = alpha * least, s = sigmoid(scaled);
     g = g > limit ? 0.0f : dy * up(u) * (s * fmaf(scaled, 1.0f - s, 1.0f));
-    u = fabsf(u) > limit ? 0.0f : dy * (gate * s);
+    u = fabsf(u) > limit ? 0.0f : dy * (least * s);
   }
 
  private:

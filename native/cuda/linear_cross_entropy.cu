@@ -56,7 +56,10 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const 
     const moe_tensor hidden_part = rows_of(*teacher->hidden, begin, count);
     const moe_tensor divergences_part = rows_of(*teacher->divergences, begin, count);
     const moe_tensor scratch = matrix_in(teacher_memory, MOE_FLOAT32, count, classes);
-    if (teacher->weights != nullptr) multiply(false, true, false, hidden_part, *teacher->weights, scratch);
+    if (teacher->weights != nullptr) {
+      multiply(false, true, false, hidden_part, *teacher->weights, scratch);
+      if (teacher->logit_cap > 0) soft_cap(stream, teacher->logit_cap, scratch, scratch);
+    }
     moe_teacher given = *teacher;
     given.hidden = teacher->weights == nullptr ? &hidden_part : &scratch;
     given.weights = nullptr, given.divergences = &divergences_part;
@@ -71,6 +74,7 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const 
     const moe_tensor low = halves ? matrix_in(gradient_memory + block * classes, MOE_BFLOAT16, count, classes) : logits;
     const moe_tensor hidden_block = rows_of(hidden, begin, count);
     multiply(false, true, false, hidden_block, weights, logits);
+    if (tokens.logit_cap > 0) soft_cap(stream, tokens.logit_cap, logits, logits);
     for (int64_t first = 0; first < count; first += part) {
       const int64_t some = std::min(part, count - first);
       const moe_tensor high_part = rows_of(high, first, some), low_part = rows_of(low, first, some);

@@ -27,8 +27,8 @@ __device__ __forceinline__ float row_sum(float value, float* table) {
 // Bound by the bytes of x and y.
 template <bool vectorized, typename X, typename Y>
 __global__ void __launch_bounds__(kForwardThreads, 1)
-    forward_kernel(bool centered, const X* x, int64_t rows, int64_t width, const float* gamma, const float* beta,
-                   float epsilon, Y* y, float* mean, float* rstd) {
+    forward_kernel(bool centered, const X* x, int64_t rows, int64_t width, const float* gamma, float offset,
+                   const float* beta, float epsilon, Y* y, float* mean, float* rstd) {
   constexpr int count = kVectorOf<X>;
   __shared__ float tables[2][kMostWarps];
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
     load_floats<vectorized>(gamma, i, width, scale);
     if (centered) load_floats<vectorized>(beta, i, width, shift);
 #pragma unroll
-    for (int k = 0; k < count; ++k) normal[k] = fmaf((values[k] - row_mean) * row_rstd, scale[k], shift[k]);
+    for (int k = 0; k < count; ++k) normal[k] = fmaf((values[k] - row_mean) * row_rstd, scale[k] + offset, shift[k]);
     store_floats<vectorized>(out, i, width, normal);
   };
 #pragma unroll
@@ -109,8 +109,8 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
 // together. Bound by the bytes of x, dy and dx.
 template <bool vectorized, typename Dy, typename X, typename Dx>
 __global__ void __launch_bounds__(kBackwardThreads)
-    backward_kernel(const Dy* dy, const X* x, int64_t rows, int64_t width, const float* gamma, const float* mean,
-                    const float* rstd, Dx* dx, float* partial) {
+    backward_kernel(const Dy* dy, const X* x, int64_t rows, int64_t width, const float* gamma, float offset,
+                    const float* mean, const float* rstd, Dx* dx, float* partial) {
   // Rows at once: up to 64 KB per block are in flight. With more the compiler spills registers.
   constexpr int at_once = vectorized ? 16 / static_cast<int>(sizeof(Dy) + sizeof(X)) : 2;
   static_assert(at_once <= kMostAtOnce);
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kBackwardThreads)
     load_floats<vectorized>(gamma, i, width, scale);  // 0 past the end
 #pragma unroll
     for (int k = 0; k < kBackwardCount; ++k) {
-      const float g = e.up[k] * scale[k];
+      const float g = e.up[k] * (scale[k] + offset);
       g_sum += g;
       gn_sum = fmaf(g, e.normal[k], gn_sum);
     }
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(kBackwardThreads)
     load_floats<vectorized>(gamma, i, width, scale);
 #pragma unroll
     for (int k = 0; k < kBackwardCount; ++k) {
-      gradient[k] = rstd[row] * fmaf(-e.normal[k], gn_mean, fmaf(e.up[k], scale[k], -g_mean));
+      gradient[k] = rstd[row] * fmaf(-e.normal[k], gn_mean, fmaf(e.up[k], scale[k] + offset, -g_mean));
       dgamma[k] = fmaf(e.up[k], e.normal[k], dgamma[k]);
       dbeta[k] += e.up[k];
     }
@@ -242,8 +242,8 @@ __global__ void __launch_bounds__(kWarpLanes* kTotalGroups)
   (blockIdx.y == 0 ? dgamma : dbeta)[column] += sum;
 }
 
-void norm_forward(Launcher& launch, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
-                  OptionalTensor mean, OptionalTensor rstd) {
+void norm_forward(Launcher&& launch, bool centered, const moe_norm& norm, Tensor x, Tensor y) {
+  const OptionalTensor beta = centered ? norm.beta : nullptr, mean = centered ? norm.mean : nullptr;
   const int64_t rows = x.shape[0], width = x.shape[1];
   visit_floating(x, [&](auto from) {
     visit_floating(y, [&](auto to) {
@@ -254,14 +254,15 @@ void norm_forward(Launcher& launch, bool centered, Tensor x, Tensor gamma, Optio
       const auto blocks = static_cast<unsigned>(ceil_div(rows, block.y));
       const auto run = [&](auto vectorized) {
         launch(forward_kernel<vectorized(), X, Y>, blocks, block, 0, centered, data<X>(x), rows, width,
-               data<float>(gamma), data<float>(beta), epsilon, data<Y>(y), data<float>(mean), data<float>(rstd));
+               data<float>(norm.gamma), norm.gamma_offset, data<float>(beta), norm.epsilon, data<Y>(y),
+               data<float>(mean), data<float>(norm.rstd));
       };
-      visit_vectorized<kVectorOf<X>>(width, run, data<X>(x), data<Y>(y), data<float>(gamma), data<float>(beta));
+      visit_vectorized<kVectorOf<X>>(width, run, data<X>(x), data<Y>(y), data<float>(norm.gamma), data<float>(beta));
     });
   });
 }
 
-void norm_backward(Launcher& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
+void norm_backward(Launcher&& launch, const moe_norm& norm, OptionalTensor mean, Tensor x, Tensor dy, Tensor dx,
                    Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], row_blocks = ceil_div(rows, kRowBlock);
   if (rows == 0) return;
@@ -276,10 +277,10 @@ void norm_backward(Launcher& launch, Tensor dy, Tensor x, Tensor gamma, Optional
         using Dx = decltype(to);
         const auto run = [&](auto vectorized) {
           launch(backward_kernel<vectorized(), Dy, X, Dx>, static_cast<unsigned>(row_blocks), block, 0, data<Dy>(dy),
-                 data<X>(x), rows, width, data<float>(gamma), data<float>(mean), data<float>(rstd), data<Dx>(dx),
-                 partial);
+                 data<X>(x), rows, width, data<float>(norm.gamma), norm.gamma_offset, data<float>(mean),
+                 data<float>(norm.rstd), data<Dx>(dx), partial);
         };
-        visit_vectorized<kBackwardCount>(width, run, data<Dy>(dy), data<X>(x), data<Dx>(dx), data<float>(gamma));
+        visit_vectorized<kBackwardCount>(width, run, data<Dy>(dy), data<X>(x), data<Dx>(dx), data<float>(norm.gamma));
       });
     });
   });
@@ -291,24 +292,20 @@ void norm_backward(Launcher& launch, Tensor dy, Tensor x, Tensor gamma, Optional
 }  // namespace
 
 void layer_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  Launcher launch(stream);
-  norm_forward(launch, true, x, *norm.gamma, norm.beta, norm.epsilon, y, norm.mean, norm.rstd);
+  norm_forward(Launcher(stream), true, norm, x, y);
 }
 
 void layer_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma,
                          Tensor dbeta) {
-  Launcher launch(stream);
-  norm_backward(launch, dy, x, *norm.gamma, norm.mean, *norm.rstd, dx, dgamma, &dbeta);
+  norm_backward(Launcher(stream), norm, norm.mean, x, dy, dx, dgamma, &dbeta);
 }
 
 void rms_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
-  Launcher launch(stream);
-  norm_forward(launch, false, x, *norm.gamma, nullptr, norm.epsilon, y, nullptr, norm.rstd);
+  norm_forward(Launcher(stream), false, norm, x, y);
 }
 
 void rms_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
-  Launcher launch(stream);
-  norm_backward(launch, dy, x, *norm.gamma, nullptr, *norm.rstd, dx, dgamma, nullptr);
+  norm_backward(Launcher(stream), norm, nullptr, x, dy, dx, dgamma, nullptr);
 }
 
 }  // namespace moe::cuda

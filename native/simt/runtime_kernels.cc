@@ -63,7 +63,7 @@
 
 #define KERNEL_NAME expert_520_custom
 #define KERNEL_INNER 520
-#define KERNEL_ACTIVATION 6  // MOE_CUSTOM_ACTIVATION
+#define KERNEL_ACTIVATION 7  // MOE_CUSTOM_ACTIVATION
 #define KERNEL_X float
 #define KERNEL_W bfloat16
 #define KERNEL_Y float

@@ -83,6 +83,8 @@ TEST_F(AliasingTest, Elementwise) {
         [&](const moe_tensor* a) { return moe_clamp_backward(stream, 1, &a[1], &a[2], &a[0]); }, {"x", "dy"});
   check("exp forward", all(floats("y", {4}), floats("x", {4})), 1,
         [&](const moe_tensor* a) { return moe_exp_forward(stream, 1, &a[1], &a[0]); }, {"x"});
+  check("soft cap", all(floats("y", {4}), floats("x", {4})), 1,
+        [&](const moe_tensor* a) { return moe_soft_cap(stream, 1, &a[1], &a[0]); }, {"x"});
   check("exp backward", all(floats("dx", {4}), floats("x", {4}), floats("dy", {4})), 1,
         [&](const moe_tensor* a) { return moe_exp_backward(stream, 1, &a[1], &a[2], &a[0]); }, {"x", "dy"});
   check("activation forward", all(floats("y", {2, 4}), floats("x", {2, 4})), 1,

@@ -12,7 +12,7 @@ constexpr moe_dtype kFloatings[] = {MOE_FLOAT32, MOE_BFLOAT16};
 TEST_F(AlignmentTest, Activations) {
   for (moe_dtype dtype : kFloatings) {
     for (int32_t activation : {MOE_GELU, MOE_SWIGLU}) {
-      const Tensor x = Tensor::random(dtype, {5, 96}, 1), y(dtype, {5, activation == MOE_SWIGLU ? 48 : 96});
+      const Tensor x = Tensor::random(dtype, {5, 96}, 1), y(dtype, {5, is_gated(activation) ? 48 : 96});
       const Tensor dy = Tensor::random(dtype, {5, y.view().shape[1]}, 2), dx(dtype, {5, 96});
       const Tensor x1 = x.misaligned(), y1 = y.misaligned(3), dy1 = dy.misaligned(), dx1 = dx.misaligned(2);
       ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(activation), x, y));

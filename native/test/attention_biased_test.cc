@@ -127,6 +127,10 @@ TEST_F(AttentionBiasedTest, RefusesWhatDoesNotFit) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bias is null",
                      moe_attention_biased(stream, attention_config(1), nullptr, c.q,
                                           cache_places(c.keys, c.values, c.table, c.slot, c.position), out));
+  EXPECT_MOE_REFUSED(
+      MOE_INVALID_ARGUMENT, "config.soft_cap is 5 with a bias, expected 0",
+      moe_attention_biased(stream, attention_config(1, 0, MOE_CAUSAL, 5), relative_bias(c.bias, c.position), c.q,
+                           cache_places(c.keys, c.values, c.table, c.slot, c.position), out));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "out and q share memory", run(c.bias, c.position, c.q));
 }
 

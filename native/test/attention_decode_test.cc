@@ -34,10 +34,10 @@ class AttentionDecodeTest : public KernelTest {
   };
 
   Sequences sequences(moe_dtype dtype, int64_t heads, int64_t groups, int64_t head_size, int64_t window,
-                      int64_t length = kLength, bool with_sinks = false, Paging paging = {}) {
+                      int64_t length = kLength, bool with_sinks = false, Paging paging = {}, float soft_cap = 0) {
     const int64_t block = paging.block == 0 ? length + kSpare : paging.block;
     const int64_t width = (length + kSpare + block - 1) / block, blocks = 2 * width + 3;
-    Sequences s{{2, length, heads, groups, head_size, window},
+    Sequences s{{2, length, heads, groups, head_size, window, MOE_CAUSAL, soft_cap},
                 1 / std::sqrt(static_cast<float>(head_size)),
                 with_sinks,
                 Tensor::random(dtype, {2, length, heads, head_size}, 1, -2, 2),
@@ -52,7 +52,7 @@ class AttentionDecodeTest : public KernelTest {
       s.k.set(length * groups * head_size + i, s.k[i]);
       s.v.set(length * groups * head_size + i, s.v[i]);
     }
-    EXPECT_MOE_OK(moe_attention_forward(stream, attention_config(s.scale, window),
+    EXPECT_MOE_OK(moe_attention_forward(stream, attention_config(s.scale, window, MOE_CAUSAL, soft_cap),
                                         attention_inputs(s.q, s.k, s.v, s.given_sinks()), s.out, nullptr));
     s.keys.fill(NAN);
     s.values.fill(NAN);
@@ -105,8 +105,9 @@ class AttentionDecodeTest : public KernelTest {
   // Decodes the rows and compares each with its row of attention_forward, bit by bit.
   void expect_forward_bits(const Sequences& s, const std::vector<std::pair<int64_t, int64_t>>& rows, moe_stream on) {
     Batch b = batch(s, rows);
-    ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window), b.q, s.given_sinks(),
-                                       cache_places(s.keys, s.values, s.table, b.slot, b.position), b.out));
+    ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window, MOE_CAUSAL, s.shape.soft_cap), b.q,
+                                       s.given_sinks(), cache_places(s.keys, s.values, s.table, b.slot, b.position),
+                                       b.out));
     const size_t bytes = static_cast<size_t>(s.row()) * (s.q.view().dtype == MOE_FLOAT32 ? 4 : 2);
     for (size_t i = 0; i < rows.size(); ++i) {
       const auto [sequence, position] = rows[i];
@@ -223,6 +224,18 @@ TEST_F(AttentionDecodeTest, SinksHaveTheBitsOfForward) {
       std::vector<std::pair<int64_t, int64_t>> whole;
       for (int64_t i = 0; i < 600; ++i) whole.push_back({0, i});
       expect_forward_bits(s, whole, stream);
+    }
+  }
+}
+
+TEST_F(AttentionDecodeTest, SoftCapsHaveTheBitsOfForward) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t window : {0, 33}) {
+      const Sequences s = sequences(dtype, 4, 2, 32, window, kLength, false, {}, 3);
+      std::vector<std::pair<int64_t, int64_t>> rows;
+      for (int64_t i = 40; i < 110; ++i) rows.push_back({0, i});
+      for (int64_t i : {7, 149}) rows.push_back({1, i});
+      expect_forward_bits(s, rows, triple);
     }
   }
 }

@@ -13,12 +13,14 @@ namespace moe::testing {
 struct AttentionShape {
   int64_t sequences, length, heads, groups, head_size, window;
   moe_mask mask = MOE_CAUSAL;
+  float soft_cap = 0;
 };
 
 inline std::string text(const AttentionShape& s) {
   return "B " + std::to_string(s.sequences) + ", L " + std::to_string(s.length) + ", H " + std::to_string(s.heads) +
          ", G " + std::to_string(s.groups) + ", D " + std::to_string(s.head_size) + ", window " +
-         std::to_string(s.window) + (s.mask == MOE_FULL ? ", full" : "");
+         std::to_string(s.window) + (s.mask == MOE_FULL ? ", full" : "") +
+         (s.soft_cap > 0 ? ", cap " + std::to_string(s.soft_cap) : "");
 }
 
 struct AttentionReference {
@@ -47,11 +49,15 @@ inline AttentionReference reference_attention(const AttentionShape& s, const Ten
       for (int64_t i = 0; i < s.length; ++i) {
         const int64_t begin = s.window == 0 ? 0 : std::max<int64_t>(0, i - s.window + 1);
         const int64_t end = s.mask == MOE_FULL ? s.length : i + 1;
-        std::vector<double> weight(static_cast<size_t>(end), 0);
+        std::vector<double> weight(static_cast<size_t>(end), 0), slope(weight.size(), 1);
         const double sink = sinks == nullptr ? -std::numeric_limits<double>::infinity() : (*sinks)[h];
         double peak = sink;
         for (int64_t j = begin; j < end; ++j) {
           for (int64_t c = 0; c < D; ++c) weight[j] += scale * q[query(i) + c] * k[key(j) + c];
+          if (s.soft_cap > 0) {
+            weight[j] = s.soft_cap * std::tanh(weight[j] / s.soft_cap);
+            slope[j] = 1 - std::pow(weight[j] / s.soft_cap, 2);
+          }
           peak = std::max(peak, weight[j]);
         }
         double sum = std::exp(sink - peak);
@@ -68,7 +74,7 @@ inline AttentionReference reference_attention(const AttentionShape& s, const Ten
         for (int64_t j = begin; j < end; ++j) {
           double dweight = 0;
           for (int64_t c = 0; c < D; ++c) dweight += dy[query(i) + c] * v[key(j) + c];
-          const double dscore = scale * weight[j] * (dweight - delta);
+          const double dscore = scale * slope[j] * weight[j] * (dweight - delta);
           for (int64_t c = 0; c < D; ++c) {
             result.dq[query(i) + c] += dscore * k[key(j) + c];
             result.dk[key(j) + c] += dscore * q[query(i) + c];

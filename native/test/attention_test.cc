@@ -35,7 +35,9 @@ struct Layer {
     ASSERT_MOE_OK(moe_attention_backward(stream, config(), inputs(), out, logsumexp, dout,
                                          attention_gradients(dq, dk, dv, with_sinks ? &dsinks.view() : nullptr)));
   }
-  Passed<moe_attention_config> config() const { return attention_config(scale, shape.window, shape.mask); }
+  Passed<moe_attention_config> config() const {
+    return attention_config(scale, shape.window, shape.mask, shape.soft_cap);
+  }
   Passed<moe_attention_inputs> inputs() const {
     return attention_inputs(q, k, v, with_sinks ? &sinks.view() : nullptr);
   }
@@ -136,6 +138,25 @@ TEST_F(AttentionTest, AgreesWithFloat64WithoutAMask) {
   }
 }
 
+// Scores reach 10, so that caps of 2 and 5 bend them.
+TEST_F(AttentionTest, AgreesWithFloat64WithASoftCap) {
+  for (float cap : {2.0f, 5.0f, 50.0f}) {
+    for (int64_t length : {1, 3, 33, 130}) {
+      expect_reference(MOE_FLOAT32, {2, length, 6, 2, 13, 0, MOE_CAUSAL, cap}, stream);
+      expect_reference(MOE_FLOAT32, {2, length, 6, 2, 64, 7, MOE_CAUSAL, cap}, stream, true);
+      expect_reference(MOE_BFLOAT16, {2, length, 4, 1, 80, 0, MOE_FULL, cap}, stream);
+    }
+  }
+}
+
+TEST_F(AttentionTest, ASoftCapKeepsNaN) {
+  Layer layer(MOE_FLOAT32, {1, 3, 1, 1, 8, 0, MOE_CAUSAL, 5}, 3);
+  layer.q.set(8, NAN);
+  layer.forward(stream);
+  EXPECT_FALSE(std::isnan(layer.out[0]));
+  EXPECT_TRUE(std::isnan(layer.out[8]));
+}
+
 TEST_F(AttentionTest, ASinkAtAnEndOfItsRangeIsNoneOrAll) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     Layer none(dtype, {1, 70, 2, 1, 16, 20}, 3), layer(dtype, none.shape, 3, true);
@@ -173,9 +194,11 @@ TEST_F(AttentionTest, SurvivesLargeScores) {
 }
 
 TEST_F(AttentionTest, BackwardIsTheDerivative) {
-  for (auto [window, mask, with_sinks] :
-       {std::tuple{0, MOE_CAUSAL, false}, {3, MOE_CAUSAL, false}, {3, MOE_CAUSAL, true}, {0, MOE_FULL, true}}) {
-    Layer layer(MOE_FLOAT32, {2, 7, 4, 2, 4, window, mask}, 5, with_sinks);
+  for (auto [window, mask, with_sinks, cap] : {std::tuple{0, MOE_CAUSAL, false, 0.0f},
+                                               {3, MOE_CAUSAL, false, 3.0f},
+                                               {3, MOE_CAUSAL, true, 0.0f},
+                                               {0, MOE_FULL, true, 3.0f}}) {
+    Layer layer(MOE_FLOAT32, {2, 7, 4, 2, 4, window, mask, cap}, 5, with_sinks);
     layer.forward(single);
     layer.backward(single);
     const auto loss = [&] {
@@ -344,6 +367,11 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
                      moe_attention_forward(stream, attention_config(1, 0, 2), good.inputs(), good.out, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.window is 5 with MOE_FULL, expected 0",
                      moe_attention_forward(stream, attention_config(1, 5, MOE_FULL), good.inputs(), good.out, nullptr));
+  for (float cap : {-1.0f, INFINITY, NAN}) {
+    EXPECT_MOE_REFUSED(
+        MOE_INVALID_ARGUMENT, "config.soft_cap is ",
+        moe_attention_forward(stream, attention_config(1, 0, MOE_CAUSAL, cap), good.inputs(), good.out, nullptr));
+  }
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config is null",
                      moe_attention_forward(stream, nullptr, good.inputs(), good.out, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "inputs is null",

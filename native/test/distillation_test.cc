@@ -24,7 +24,8 @@ Tensor some_targets(int64_t rows, int64_t classes) {
 struct Student {
   Tensor hidden, weights, targets, teacher_hidden, teacher_weights, losses, divergences, dhidden, dweights;
   float temperature = 2, weight = 3, dloss = 0.5f;
-  bool given = false;  // teacher_hidden is the teacher's logits
+  float cap = 0, teacher_cap = 0;  // soft caps of logits
+  bool given = false;              // teacher_hidden is the teacher's logits
 
   Student(moe_dtype dtype, int64_t rows, int64_t classes)
       : hidden(Tensor::random(dtype, {rows, kWidth}, 1)),
@@ -47,9 +48,9 @@ struct Student {
   moe_status run(moe_stream stream, bool gradients = true) const {
     const moe_tensor* matrix = teacher_weights;
     return moe_linear_distillation(
-        stream, tokens_of(kSmoothing, dloss, targets, losses),
-        teacher_of(temperature, weight, teacher_hidden, given ? nullptr : matrix, divergences), hidden, weights,
-        gradients ? &dhidden.view() : nullptr, gradients ? &dweights.view() : nullptr);
+        stream, tokens_of(kSmoothing, dloss, targets, losses, cap),
+        teacher_of(temperature, weight, teacher_hidden, given ? nullptr : matrix, divergences, teacher_cap), hidden,
+        weights, gradients ? &dhidden.view() : nullptr, gradients ? &dweights.view() : nullptr);
   }
 };
 
@@ -89,8 +90,10 @@ struct Expected {
         weights_slack(dweights.size(), std::max(1e-5, 4e-8 * static_cast<double>(c.rows()))) {
     const int64_t classes = c.classes();
     const double rounded = c.hidden.view().dtype == MOE_FLOAT32 ? 0 : on_cpu() ? 0x1p-8 : 0x1p-16;
-    const std::vector<double> s = product(c.hidden, c.weights);
-    const std::vector<double> t = c.given ? values_of(c.teacher_hidden) : product(c.teacher_hidden, c.teacher_weights);
+    std::vector<double> s = product(c.hidden, c.weights);
+    std::vector<double> t = c.given ? values_of(c.teacher_hidden) : product(c.teacher_hidden, c.teacher_weights);
+    for (double& x : s) x = c.cap > 0 ? c.cap * std::tanh(x / c.cap) : x;
+    for (double& x : t) x = c.teacher_cap > 0 ? c.teacher_cap * std::tanh(x / c.teacher_cap) : x;
     const std::vector<double> log_s = log_softmax(s, classes, 1), log_p = log_softmax(t, classes, c.temperature);
     const std::vector<double> log_q = log_softmax(s, classes, c.temperature);
     for (int64_t i = 0; i < std::ssize(s); ++i) {
@@ -100,7 +103,8 @@ struct Expected {
       const double p = std::exp(log_p[i]), q = std::exp(log_q[i]);
       losses[row] -= wanted * log_s[i];
       if (p > 0) divergences[row] += p * (log_p[i] - log_q[i]);
-      const double dlogit = c.dloss * (std::exp(log_s[i]) - wanted + c.weight * (q - p) / c.temperature);
+      const double slope = c.cap > 0 ? 1 - std::pow(s[i] / c.cap, 2) : 1;
+      const double dlogit = slope * c.dloss * (std::exp(log_s[i]) - wanted + c.weight * (q - p) / c.temperature);
       for (int64_t k = 0; k < kWidth; ++k) {
         const double to_hidden = dlogit * c.weights[v * kWidth + k], to_weights = dlogit * c.hidden[row * kWidth + k];
         dhidden[row * kWidth + k] += to_hidden;
@@ -137,6 +141,15 @@ TEST_F(DistillationTest, AgreesWithFloat64) {
         }
       }
     }
+  }
+}
+
+TEST_F(DistillationTest, SoftlyCappedLogitsAgreeWithFloat64) {
+  for (const auto& [cap, teacher_cap] : {std::pair{2.0f, 0.0f}, {0.0f, 3.0f}, {2.0f, 3.0f}}) {
+    Student c(MOE_FLOAT32, 5, 40);
+    c.cap = cap, c.teacher_cap = teacher_cap;
+    ASSERT_MOE_OK(c.run(stream));
+    expect_agrees(c);
   }
 }
 

@@ -227,28 +227,57 @@ TEST_F(ElementwiseTest, ActivationGradientsMatchCentralDifferences) {
   }
 }
 
-TEST_F(ElementwiseTest, SwiGluMatchesFloat64AndCentralDifferences) {
-  for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{1, 1}, {3, 7}, {5, 8}, {2, 17}, {300, 65}, {0, 4}}) {
-    Tensor x = Tensor::random(MOE_FLOAT32, {rows, 2 * width}, 7, -4, 4);
-    const Tensor dy = Tensor::random(MOE_FLOAT32, {rows, width}, 8);
-    const Tensor y(MOE_FLOAT32, {rows, width}), dx(MOE_FLOAT32, {rows, 2 * width});
-    ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(MOE_SWIGLU), x, y));
-    ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(MOE_SWIGLU), x, dy, dx));
-    std::vector<double> want, gradient(static_cast<size_t>(x.count()));
-    for (int64_t s = 0; s < rows; ++s) {
-      for (int64_t i = 0; i < width; ++i) {
-        const int64_t gate = 2 * s * width + i, up = gate + width;
-        const auto value = [&](double g, double u) { return activated_value(MOE_SILU, g) * u; };
-        want.push_back(value(x[gate], x[up]));
-        const double scale = dy[s * width + i] / 2e-5;
-        gradient[static_cast<size_t>(gate)] = scale * (value(x[gate] + 1e-5, x[up]) - value(x[gate] - 1e-5, x[up]));
-        gradient[static_cast<size_t>(up)] = scale * (value(x[gate], x[up] + 1e-5) - value(x[gate], x[up] - 1e-5));
+TEST_F(ElementwiseTest, GatedActivationsMatchFloat64AndCentralDifferences) {
+  for (auto [kind, gate_kind] : {std::pair{MOE_SWIGLU, MOE_SILU}, {MOE_GEGLU_TANH, MOE_GELU_TANH}}) {
+    const int32_t of_gate = gate_kind;
+    for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{1, 1}, {3, 7}, {5, 8}, {2, 17}, {300, 65}, {0, 4}}) {
+      Tensor x = Tensor::random(MOE_FLOAT32, {rows, 2 * width}, 7, -4, 4);
+      const Tensor dy = Tensor::random(MOE_FLOAT32, {rows, width}, 8);
+      const Tensor y(MOE_FLOAT32, {rows, width}), dx(MOE_FLOAT32, {rows, 2 * width});
+      ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(kind), x, y));
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(kind), x, dy, dx));
+      std::vector<double> want, gradient(static_cast<size_t>(x.count()));
+      for (int64_t s = 0; s < rows; ++s) {
+        for (int64_t i = 0; i < width; ++i) {
+          const int64_t gate = 2 * s * width + i, up = gate + width;
+          const auto value = [&](double g, double u) { return activated_value(of_gate, g) * u; };
+          want.push_back(value(x[gate], x[up]));
+          const double scale = dy[s * width + i] / 2e-5;
+          gradient[static_cast<size_t>(gate)] = scale * (value(x[gate] + 1e-5, x[up]) - value(x[gate] - 1e-5, x[up]));
+          gradient[static_cast<size_t>(up)] = scale * (value(x[gate], x[up] + 1e-5) - value(x[gate], x[up] - 1e-5));
+        }
+      }
+      expect_near(y, want, 2e-7, 4e-6, "y");
+      expect_near(dx, gradient, 4e-6, 1e-5, "dx");
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(kind), x, dy, x));
+      expect_same_bits(x, dx, "in place");
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, SoftCapsMatchFloat64InPlaceToo) {
+  for (int64_t size : kSizes) {
+    for (moe_dtype dx : kFloatings) {
+      for (moe_dtype dy : kFloatings) {
+        Tensor x = Tensor::random(dx, {size}, 1, -30, 30), y(dy, {size});
+        std::vector<double> want;
+        for (int64_t i = 0; i < size; ++i) want.push_back(5 * std::tanh(x[i] / 5));
+        for (moe_stream on : streams()) {
+          ASSERT_MOE_OK(moe_soft_cap(on, 5, x, y));
+          expect_near(y, want, 1e-6, tolerance(dy), "y");
+        }
+        ASSERT_MOE_OK(moe_soft_cap(stream, 5, x, x));
+        expect_near(x, want, 1e-6, tolerance(dx), "x");
       }
     }
-    expect_near(y, want, 2e-7, 4e-6, "y");
-    expect_near(dx, gradient, 4e-6, 1e-5, "dx");
-    ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(MOE_SWIGLU), x, dy, x));
-    expect_same_bits(x, dx, "in place");
+  }
+  const Tensor x = Tensor::of(MOE_FLOAT32, {3}, {NAN, INFINITY, -INFINITY}), y(MOE_FLOAT32, {3});
+  ASSERT_MOE_OK(moe_soft_cap(stream, 2, x, y));
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_EQ(y[1], 2);
+  EXPECT_EQ(y[2], -2);
+  for (float cap : {0.0f, -1.0f, INFINITY, NAN}) {
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "cap is", moe_soft_cap(stream, cap, x, y));
   }
 }
 
@@ -270,7 +299,7 @@ TEST_F(ElementwiseTest, Refuses) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y of shape [2, 2] has 4 elements, expected 6", moe_cast(stream, x, y));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y is int32, expected float32 or bfloat16", moe_fill(stream, 0, ids));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "b is null", moe_add(stream, 1, x, 1, nullptr, x));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7", moe_activation_forward(stream, activation_of(7), x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 8", moe_activation_forward(stream, activation_of(8), x, y));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even", moe_activation_forward(stream, activation_of(MOE_SWIGLU), x, y));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",
                      moe_activation_forward(stream, activation_of(MOE_RELU), x, x));

@@ -58,7 +58,7 @@ TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroup) {
       const moe_dtype x_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, w_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
       const moe_dtype y_type = bits & 4 ? MOE_BFLOAT16 : MOE_FLOAT32;
       for (int activation : {MOE_IDENTITY, MOE_GELU, MOE_SWIGLU}) {
-        const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+        const int64_t width = is_gated(activation) ? n / 2 : n;
         const Tensor x = Tensor::random(x_type, {routing.rows, k}, 1), offsets = offsets_of(routing.offsets);
         const Tensor weights = Tensor::random(w_type, {experts, n, k}, 2);
         const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3);
@@ -95,9 +95,9 @@ TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
   const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 163};  // 0, 1, 16, 17, 129 and 0 rows
   const int64_t experts = 6, rows = 163;
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
-    for (int activation : {MOE_SILU, MOE_SWIGLU}) {
+    for (int activation : {MOE_SILU, MOE_SWIGLU, MOE_GEGLU_TANH}) {
       for (const auto& [n, k] : {std::pair<int64_t, int64_t>{144, 136}, {42, 51}}) {
-        const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+        const int64_t width = is_gated(activation) ? n / 2 : n;
         const Tensor x = Tensor::random(dtype, {rows, k}, 1), weights = Tensor::random(dtype, {experts, n, k}, 2);
         const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3), offsets = offsets_of(starts);
         const Tensor y(dtype, {rows, width}), pre(dtype, {rows, n});

@@ -47,16 +47,18 @@ inline double clamped_swiglu(const moe_activation_config& c, double g, double u)
   return (up + c.up_offset) * gate / (1 + std::exp(-c.alpha * gate));
 }
 
-// Activates rows of `columns` columns; SwiGLU halves them.
+// Activates rows of `columns` columns; a gated activation halves them.
 inline std::vector<double> activated(const moe_activation_config& activation, const std::vector<double>& x,
                                      int64_t columns) {
   std::vector<double> y;
-  const bool gated = activation.kind == MOE_SWIGLU;
+  const bool gated = is_gated(activation.kind);
   const int64_t width = gated ? columns / 2 : columns;
   for (size_t row = 0; row < x.size(); row += static_cast<size_t>(columns)) {
     for (size_t j = row; j < row + static_cast<size_t>(width); ++j) {
-      y.push_back(gated ? clamped_swiglu(activation, x[j], x[j + static_cast<size_t>(width)])
-                        : activated(activation.kind, x[j]));
+      const double up = gated ? x[j + static_cast<size_t>(width)] : 1;
+      y.push_back(activation.kind == MOE_SWIGLU       ? clamped_swiglu(activation, x[j], up)
+                  : activation.kind == MOE_GEGLU_TANH ? activated(MOE_GELU_TANH, x[j]) * up
+                                                      : activated(activation.kind, x[j]));
     }
   }
   return y;

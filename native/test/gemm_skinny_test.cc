@@ -97,9 +97,9 @@ TEST_F(GemmSkinnyTest, SplitsMeetEveryEpilogue) {
   const Tensor weight = Tensor::random(MOE_FLOAT32, {columns, hidden}, 2, -0.1, 0.1);
   std::vector<double> expected = product(x, false, weight, true);
   add_bias(expected, bias);
-  for (int activation = MOE_IDENTITY; activation <= MOE_SWIGLU; ++activation) {
+  for (int activation = MOE_IDENTITY; activation <= MOE_GEGLU_TANH; ++activation) {
     for (moe_dtype dtype : kDtypes) {
-      const Tensor y(dtype, {tokens, activation == MOE_SWIGLU ? columns / 2 : columns});
+      const Tensor y(dtype, {tokens, is_gated(activation) ? columns / 2 : columns});
       const Tensor preactivation(MOE_FLOAT32, {tokens, columns});
       ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), x, weight, y, Epilogue(activation, bias, preactivation)));
       expect_near(preactivation, expected, 1e-5, 1e-6, "preactivation");

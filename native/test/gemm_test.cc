@@ -58,11 +58,11 @@ TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
 TEST_F(GemmTest, AppliesBiasAndActivationAndKeepsThePreactivation) {
   for (const auto& [m, n, k] :
        {Case{1, 6, 5}, Case{3, 34, 7}, Case{9, 64, 33}, Case{4, 96, 20}, Case{7, 200, 3}, Case{9, 0, 600}}) {
-    for (int activation = MOE_IDENTITY; activation <= MOE_SWIGLU; ++activation) {
+    for (int activation = MOE_IDENTITY; activation <= MOE_GEGLU_TANH; ++activation) {
       for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
         const Tensor a = Tensor::random(MOE_FLOAT32, {m, k}, 10), b = Tensor::random(MOE_FLOAT32, {n, k}, 11);
         const Tensor bias = Tensor::random(MOE_FLOAT32, {n}, 12, -3, 3);
-        const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+        const int64_t width = is_gated(activation) ? n / 2 : n;
         const Tensor c(c_type, {m, width}), pre(MOE_FLOAT32, {m, n}), without(c_type, {m, width});
         ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, c, Epilogue(activation, bias, pre)));
         ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, without, Epilogue(activation, bias)));
@@ -110,7 +110,7 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnTheOtherRows) {
       const int64_t n = 150, k = 601;
       const Tensor b = Tensor::random(b_type, {n, k}, 1), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
       const Tensor b_packed = packed(b, b_type);
-      const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+      const int64_t width = is_gated(activation) ? n / 2 : n;
       for (int64_t m : {2, 3, 4, 5, 6, 7, 8, 12, 13, 37, 130}) {
         const Tensor a = Tensor::random(b_type, {m, k}, 3), c(MOE_FLOAT32, {m, width});
         ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b_packed, c, Epilogue(activation, bias)));
@@ -297,7 +297,7 @@ TEST_F(GemmTest, BitsDoNotDependOnManyThreads) {
       if (emulated() && m * n * k > 10'000'000) continue;
       const Tensor a = Tensor::random(dtype, {m, k}, 1), b = Tensor::random(dtype, {n, k}, 2);
       for (int activation : {MOE_GELU, MOE_SWIGLU}) {
-        const Tensor c(MOE_FLOAT32, {m, activation == MOE_SWIGLU ? n / 2 : n});
+        const Tensor c(MOE_FLOAT32, {m, is_gated(activation) ? n / 2 : n});
         ASSERT_MOE_OK(moe_gemm(single, form(0, 1), a, b, c, Epilogue(activation)));
         expect_bits_in_every_layout(c, many, activation, a, b);
         if (HasFailure()) FAIL() << "at m " << m << ", activation " << activation << ", dtype " << dtype;

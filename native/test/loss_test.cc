@@ -193,6 +193,41 @@ TEST_F(LossTest, LinearCrossEntropyGradientIsTheDerivative) {
   expect_gradient(head.weights, dweights, loss, 1e-2, 2e-4, 1e-3, "weights");
 }
 
+// Uncapped logits reach 4.
+TEST_F(LossTest, LinearCrossEntropyCapsLogits) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    Head head(dtype, 6, 40, 50);
+    head.dweights.fill(0);
+    ASSERT_MOE_OK(moe_linear_cross_entropy(single, tokens_of(0.1f, 1, head.targets, head.losses, 2), head.hidden,
+                                           head.weights, head.dhidden, head.dweights));
+    std::vector<double> logits, slopes;
+    for (int64_t i = 0; i < 6 * 50; ++i) {
+      double x = 0;
+      for (int64_t c = 0; c < 40; ++c) x += head.hidden[i / 50 * 40 + c] * head.weights[i % 50 * 40 + c];
+      logits.push_back(2 * std::tanh(x / 2));
+      slopes.push_back(1 - std::pow(std::tanh(x / 2), 2));
+    }
+    const Reference expected = reference(logits, head.targets, 50, 0.1f, 1);
+    std::vector<double> dhidden(6 * 40), dweights(50 * 40);
+    for (int64_t i = 0; i < 6 * 50; ++i) {
+      for (int64_t c = 0; c < 40; ++c) {
+        dhidden[i / 50 * 40 + c] += expected.dlogits[i] * slopes[i] * head.weights[i % 50 * 40 + c];
+        dweights[i % 50 * 40 + c] += expected.dlogits[i] * slopes[i] * head.hidden[i / 50 * 40 + c];
+      }
+    }
+    expect_near(head.losses, expected.losses, 5e-6, 1e-6, "losses");
+    expect_near(head.dhidden, dhidden, dtype == MOE_FLOAT32 ? 5e-6 : 1e-2, dtype == MOE_FLOAT32 ? 1e-5 : 4e-3,
+                "dhidden");
+    expect_near(head.dweights, dweights, dtype == MOE_FLOAT32 ? 5e-6 : 1e-2, 1e-5, "dweights");
+  }
+  Head head(MOE_FLOAT32, 1, 4, 5);
+  for (float cap : {-1.0f, INFINITY, NAN}) {
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "logit_cap is ",
+                       moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, head.losses, cap), head.hidden,
+                                                head.weights, nullptr, nullptr));
+  }
+}
+
 TEST_F(LossTest, LinearCrossEntropyBitsDependOnThreadsNowhere) {
   // Enough classes for blocks of 64 rows on the CPU; on backends without threads fewer, with 2100 rows in two blocks.
   for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{70, on_cpu() ? 100000 : 10000}, {2100, 7}}) {

@@ -6,7 +6,7 @@ namespace {
 
 // One norm in float64: y [S, M] of x [S, M].
 std::vector<double> reference_norm(const std::vector<double>& x, const Tensor& gamma, const Tensor* beta,
-                                   double epsilon) {
+                                   double epsilon, double offset = 0) {
   const auto width = static_cast<size_t>(gamma.count());
   std::vector<double> y(x.size());
   for (size_t start = 0; start < x.size(); start += width) {
@@ -15,7 +15,8 @@ std::vector<double> reference_norm(const std::vector<double>& x, const Tensor& g
     for (size_t i = 0; i < width; ++i) square += std::pow(x[start + i] - mean, 2) / static_cast<double>(width);
     for (size_t i = 0; i < width; ++i) {
       const auto column = static_cast<int64_t>(i);
-      y[start + i] = (x[start + i] - mean) / std::sqrt(square + epsilon) * gamma[column] + (beta ? (*beta)[column] : 0);
+      y[start + i] =
+          (x[start + i] - mean) / std::sqrt(square + epsilon) * (gamma[column] + offset) + (beta ? (*beta)[column] : 0);
     }
   }
   return y;
@@ -142,6 +143,26 @@ TEST_F(NormTest, LongRowsMatchFloat64) {
         expect_near(out.dbeta, dbeta, 1e-5, 1e-5, "dbeta");
       }
     }
+  }
+}
+
+// The offset acts like a gamma that has it, in y and dx; dgamma does not depend on gamma.
+TEST_F(NormTest, AnOffsetIsAddedToGamma) {
+  for (int64_t width : {1, 19, 515, 9000}) {
+    const Tensor x = Tensor::random(MOE_FLOAT32, {5, width}, 1, -2, 3), dy = Tensor::random(MOE_FLOAT32, {5, width}, 4);
+    const Tensor gamma = Tensor::random(MOE_FLOAT32, {width}, 2), whole(MOE_FLOAT32, {width});
+    for (int64_t i = 0; i < width; ++i) whole.data<float>()[i] = gamma.data<float>()[i] + 1;
+    Gradients out(5, width), expected(5, width);
+    ASSERT_MOE_OK(moe_rms_norm_forward(stream, norm(1e-5f, gamma, nullptr, nullptr, out.rstd, 1), x, out.y));
+    ASSERT_MOE_OK(
+        moe_rms_norm_backward(stream, norm(0, gamma, nullptr, nullptr, out.rstd, 1), x, dy, out.dx, out.dgamma));
+    run(stream, false, x, whole, whole, dy, expected);
+    expect_near(out.y, reference_norm(values_of(x), gamma, nullptr, 1e-5f, 1), 2e-6, 1e-5, "y");
+    expect_same_bits(out.y, expected.y, "y");
+    expect_same_bits(out.dx, expected.dx, "dx");
+    expect_same_bits(out.dgamma, expected.dgamma, "dgamma");
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "gamma_offset is nan",
+                       moe_rms_norm_forward(stream, norm(1e-5f, gamma, nullptr, nullptr, nullptr, NAN), x, out.y));
   }
 }
 

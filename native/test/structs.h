@@ -70,14 +70,19 @@ inline Passed<moe_combine_inputs> combine_inputs(View rows, View mlp, View coeff
 inline Passed<moe_combine_gradients> combine_gradients(View drows, View dweight, View dmlp, View dcoefficient) {
   return {{sizeof(moe_combine_gradients), drows, dweight, dmlp, dcoefficient}};
 }
-inline Passed<moe_norm> norm(float epsilon, View gamma, View beta, View mean, View rstd) {
-  return {{sizeof(moe_norm), epsilon, gamma, beta, mean, rstd}};
+// Whether an activation makes an output of two halves of columns.
+inline bool is_gated(int32_t activation) { return activation == MOE_SWIGLU || activation == MOE_GEGLU_TANH; }
+
+inline Passed<moe_norm> norm(float epsilon, View gamma, View beta, View mean, View rstd, float gamma_offset = 0) {
+  return {{sizeof(moe_norm), epsilon, gamma_offset, gamma, beta, mean, rstd}};
 }
-inline Passed<moe_token_losses> tokens_of(float label_smoothing, float dloss, View targets, View losses) {
-  return {{sizeof(moe_token_losses), label_smoothing, dloss, targets, losses}};
+inline Passed<moe_token_losses> tokens_of(float label_smoothing, float dloss, View targets, View losses,
+                                          float logit_cap = 0) {
+  return {{sizeof(moe_token_losses), label_smoothing, dloss, logit_cap, targets, losses}};
 }
-inline Passed<moe_teacher> teacher_of(float temperature, float weight, View hidden, View weights, View divergences) {
-  return {{sizeof(moe_teacher), temperature, weight, hidden, weights, divergences}};
+inline Passed<moe_teacher> teacher_of(float temperature, float weight, View hidden, View weights, View divergences,
+                                      float logit_cap = 0) {
+  return {{sizeof(moe_teacher), temperature, weight, logit_cap, hidden, weights, divergences}};
 }
 inline Passed<moe_sampling> sampling(View temperature, View min_p, View top_k, View top_p, View uniform, View tokens) {
   return {{sizeof(moe_sampling), temperature, min_p, top_k, top_p, uniform, tokens}};
@@ -87,8 +92,9 @@ inline Passed<moe_adamw_config> adamw(float learning_rate, float beta1, float be
   return {{sizeof(moe_adamw_config), learning_rate, beta1, beta2, epsilon, weight_decay, gradient_scale, step}};
 }
 
-inline Passed<moe_attention_config> attention_config(float scale, int64_t window = 0, int32_t mask = MOE_CAUSAL) {
-  return {{sizeof(moe_attention_config), mask, scale, window}};
+inline Passed<moe_attention_config> attention_config(float scale, int64_t window = 0, int32_t mask = MOE_CAUSAL,
+                                                     float soft_cap = 0) {
+  return {{sizeof(moe_attention_config), mask, scale, soft_cap, window}};
 }
 
 inline Passed<moe_attention_inputs> attention_inputs(const moe_tensor* q, const moe_tensor* k, const moe_tensor* v,

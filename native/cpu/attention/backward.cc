@@ -17,15 +17,22 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// Turns scores into the weights P and dweights (dP) into dS, in the columns [first, last).
+// Turns scores into the weights P and dweights (dP) into dS, in the columns [first, last). With a soft cap, dS is the
+// gradient of the scores before it.
 inline void score_gradient(float* scores, float* dweights, int64_t keys, int64_t first, int64_t last,
-                           const float* logsumexp, const float* delta) {
+                           const float* logsumexp, const float* delta, float cap) {
   const FloatTag d;
   for (int64_t r = 0; r < keys; ++r, scores += kQueries, dweights += kQueries) {
     for (int64_t c = first; c < last; c += lanes()) {
-      const FloatVector weight = softmax_exp(hn::Sub(hn::LoadU(d, scores + c), hn::LoadU(d, logsumexp + c)));
+      const FloatVector score = hn::LoadU(d, scores + c);
+      const FloatVector weight = softmax_exp(hn::Sub(score, hn::LoadU(d, logsumexp + c)));
+      FloatVector gradient = hn::Mul(weight, hn::Sub(hn::LoadU(d, dweights + c), hn::LoadU(d, delta + c)));
+      if (cap > 0) {  // a masked score is -inf
+        const auto seen = hn::Gt(weight, hn::Zero(d));
+        gradient = hn::IfThenElseZero(seen, hn::Mul(gradient, soft_cap_slope(score, hn::Set(d, cap))));
+      }
       hn::StoreU(weight, d, scores + c);
-      hn::StoreU(hn::Mul(weight, hn::Sub(hn::LoadU(d, dweights + c), hn::LoadU(d, delta + c))), d, dweights + c);
+      hn::StoreU(gradient, d, dweights + c);
     }
   }
 }
@@ -115,8 +122,9 @@ void backward_group(const Group& group, float* scratch) {
                               scores + first, kQueries);
         product<Start::kZero>(keys, columns - first, width, {v_rows, width, 1}, dout_columns + first, kQueries,
                               dweights + first, kQueries);
+        cap_scores(scores + first, keys, columns - first, kQueries, group.config.soft_cap);
         if (range.masked(block)) mask_scores(scores, keys, first, columns, block - first_query, range.window);
-        score_gradient(scores, dweights, keys, first, columns, logsumexp, delta);
+        score_gradient(scores, dweights, keys, first, columns, logsumexp, delta, group.config.soft_cap);
         product<Start::kSum>(keys, width, queries - first, {scores + first, kQueries, 1}, dout_rows + first * width,
                              width, dv + block * width, width);
         product<Start::kSum>(keys, width, queries - first, {dweights + first, kQueries, 1}, q_rows + first * width,

@@ -137,6 +137,7 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
       }
       product<Start::kZero>(shared, columns, width, {queries + first * width, width, 1}, key_columns, kKeys, scores,
                             kKeys);
+      cap_scores(scores, shared, columns, kKeys, config.soft_cap);
       for (int64_t h = 0; h < shared; ++h) {
         if (bias.table != nullptr) bias.add(heads.first + first + h, key, count, scores + h * kKeys);
         softmax_row(scores + h * kKeys, count, maximum[first + h], total[first + h], sums + (first + h) * width, width);
@@ -230,7 +231,7 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
     for (int64_t head = first_head; head < last_head; ++head) {
       const int64_t group = head / shared, q_start = row * q_stride + head * head_size;
       attend_queries(KeyRange::causal_of(positions[row], count, config.window), SoftmaxStart::of(sinks, head),
-                     head_size, config.scale, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),
+                     head_size, config, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),
                      cached(values, int8_values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
     }
   });

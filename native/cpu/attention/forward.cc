@@ -1,7 +1,7 @@
 // Attention of whole sequences: out[b,i,h] = sum_j p_j v[b,j,g], p_j = exp(s_j) / (sum_j exp(s_j) + exp(sinks[h])),
-// s_j = scale * q[b,i,h] . k[b,j,g]; q, out [B, L, H, D], k, v [B, L, G, D], sinks [H] or none, g = h / (H / G).
-// FlashAttention-2 (arXiv 2307.08691): a task is a tile of queries of one head, see queries-inl.h.
-// Tested and timed by: panamoe_test --gtest_filter='Attention*'; attention_bench --only forward
+// s_j = scale * q[b,i,h] . k[b,j,g], softly capped; q, out [B, L, H, D], k, v [B, L, G, D], sinks [H] or none, g = h /
+// (H / G). FlashAttention-2 (arXiv 2307.08691): a task is a tile of queries of one head, see queries-inl.h. Tested and
+// timed by: panamoe_test --gtest_filter='Attention*'; attention_bench --only forward
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention/forward.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -34,7 +34,7 @@ void forward(Stream& stream, const moe_attention_config& config, const moe_atten
                       ? nullptr
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
     attend_queries(KeyRange::of(config, first, std::min(kQueries, length - first), length),
-                   SoftmaxStart::of(in.sinks, head), head_size, config.scale, {Floats(*in.q), q_start, q_stride},
+                   SoftmaxStart::of(in.sinks, head), head_size, config, {Floats(*in.q), q_start, q_stride},
                    {Floats(*in.k), {}, k_start, k_stride, &kFirstBlock, length},
                    {Floats(*in.v), {}, k_start, k_stride, &kFirstBlock, length}, {Floats(out), q_start, q_stride}, sums,
                    scratch[member]);

@@ -59,8 +59,8 @@ inline void softmax_step(float* scores, int64_t keys, int64_t first, int64_t las
 
 // out = attention of the queries q at positions range.position, ... over keys and values 0, 1, .... logsumexp is null
 // or receives one float per query.
-inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size, float scale, HeadRows q,
-                           const PagedRows& keys, const PagedRows& values, HeadRows out, float* logsumexp,
+inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size, const moe_attention_config& config,
+                           HeadRows q, const PagedRows& keys, const PagedRows& values, HeadRows out, float* logsumexp,
                            float* scratch) {
   const FloatTag d;
   const int64_t width = whole_vectors(head_size), columns = whole_vectors(range.queries);
@@ -76,7 +76,7 @@ inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size
   float* decay = tiles.take(kQueries);
 
   load_rows(q, range.queries, head_size, columns, rows);
-  transpose(rows, width, columns, width, scale, queries, kQueries);
+  transpose(rows, width, columns, width, config.scale, queries, kQueries);
   std::fill_n(sums, width * kQueries, 0.0f);
   std::fill_n(maximum, kQueries, start.maximum);
   std::fill_n(total, kQueries, start.sum);
@@ -91,6 +91,7 @@ inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size
     load_rows(values, block + hidden, block + count, head_size, value_rows + hidden * width);
     product<Start::kZero>(count, columns - first, width, {key_rows, width, 1}, queries + first, kQueries,
                           scores + first, kQueries);
+    cap_scores(scores + first, count, columns - first, kQueries, config.soft_cap);
     if (range.masked(block)) mask_scores(scores, count, first, columns, block - range.position, range.window);
     softmax_step(scores, count, first, columns, maximum, total, decay);
     product<Start::kScaledSum>(width, columns - first, count, {value_rows, 1, width}, scores + first, kQueries,

@@ -196,6 +196,17 @@ void product(int64_t rows, int64_t columns, int64_t inner, LeftFactor a, const f
   }
 }
 
+// Caps scores [rows, columns], rows `stride` apart, softly; a cap of 0 is none.
+inline void cap_scores(float* scores, int64_t rows, int64_t columns, int64_t stride, float cap) {
+  const FloatTag d;
+  const FloatVector most = hn::Set(d, cap);
+  for (int64_t r = 0; cap > 0 && r < rows; ++r, scores += stride) {
+    for (int64_t c = 0; c < columns; c += lanes()) {
+      hn::StoreU(softly_capped(hn::LoadU(d, scores + c), most), d, scores + c);
+    }
+  }
+}
+
 // Sets scores to minus infinity where a query may not see a key. scores [keys, kQueries], columns [first, last): query
 // c of the tile sees key r if 0 <= c - (ahead + r) (< window if there is one). ahead: first key - first query.
 inline void mask_scores(float* scores, int64_t keys, int64_t first, int64_t last, int64_t ahead, int64_t window) {

@@ -60,7 +60,7 @@ struct Epilogue {
   const moe_tensor* preactivation = nullptr;  // A B + bias [.., N], or null
 
   // Whether a row of C comes from two halves of columns: gate and up.
-  bool gated() const { return activation.kind == MOE_SWIGLU; }
+  bool gated() const { return is_gated(activation.kind); }
 };
 
 // Computes all products of a group with the stream's threads.

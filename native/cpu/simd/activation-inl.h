@@ -112,18 +112,19 @@ struct Elementwise {
   }
 };
 
-// y = silu(g) u: one output per gate g and up u.
-struct Swiglu {
+// y = activation(g) u: one output per gate g and up u. SwiGLU with silu, GeGLU with gelu_tanh.
+template <moe_activation kActivation>
+struct Gated {
   static constexpr bool kGated = true;
 
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V value(D d, V g, V u) const {
-    return hn::Mul(activate<MOE_SILU>(d, g), u);
+    return hn::Mul(activate<kActivation>(d, g), u);
   }
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE void gradient(D d, V g, V u, V dy, V& dg, V& du) const {
-    dg = hn::Mul(hn::Mul(dy, u), activation_derivative<MOE_SILU>(d, g));
-    du = hn::Mul(dy, activate<MOE_SILU>(d, g));
+    dg = hn::Mul(hn::Mul(dy, u), activation_derivative<kActivation>(d, g));
+    du = hn::Mul(dy, activate<kActivation>(d, g));
   }
 };
 
@@ -167,8 +168,9 @@ HWY_INLINE void with_activation(const moe_activation_config& activation, Body&& 
     case MOE_GELU_TANH: return body(Elementwise<MOE_GELU_TANH>());
     case MOE_SILU: return body(Elementwise<MOE_SILU>());
     case MOE_SWIGLU:
-      if (is_plain(activation)) return body(Swiglu());
+      if (is_plain(activation)) return body(Gated<MOE_SILU>());
       return body(ClampedSwiglu{activation.limit, activation.alpha, activation.up_offset});
+    case MOE_GEGLU_TANH: return body(Gated<MOE_GELU_TANH>());
     default: return body(Elementwise<MOE_IDENTITY>());
   }
 }

@@ -1,10 +1,12 @@
-// exp for softmax. Part of each Highway target.
+// exp for softmax, and the soft cap of its inputs. Part of each Highway target.
 #if defined(MOE_CPU_EXP_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_EXP_INL_H
 #undef MOE_CPU_EXP_INL_H
 #else
 #define MOE_CPU_EXP_INL_H
 #endif
+
+#include "hwy/contrib/math/math-inl.h"
 
 #include "cpu/simd/floating-inl.h"
 
@@ -29,6 +31,17 @@ HWY_INLINE FloatVector softmax_exp(FloatVector x) {
   series = hn::MulAdd(series, r, hn::Set(d, 1.0f));
   const auto power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, k), hn::Set(di, 127))));
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3f)), hn::Mul(series, power));
+}
+
+// y = cap tanh(x / cap) (Gemma 2). NaN stays NaN.
+HWY_INLINE FloatVector softly_capped(FloatVector x, FloatVector cap) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Mul(cap, hn::Tanh(FloatTag(), hn::Div(x, cap))));
+}
+
+// dy/dx of a soft cap, from y.
+HWY_INLINE FloatVector soft_cap_slope(FloatVector y, FloatVector cap) {
+  const FloatVector share = hn::Div(y, cap);
+  return hn::NegMulAdd(share, share, hn::Set(FloatTag(), 1.0f));
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE

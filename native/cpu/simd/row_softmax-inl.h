@@ -32,6 +32,7 @@ class RowSoftmax {
     return hn::Mul(hn::Sub(load_or_lowest(i, n), hn::Set(d, peak_)), hn::Set(d, inverse_));
   }
   float sum() const { return sum_; }
+  float peak() const { return peak_; }
 
  private:
   HWY_INLINE FloatVector load_or_lowest(int64_t i, size_t n) const {

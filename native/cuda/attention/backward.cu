@@ -104,6 +104,7 @@ void attention_backward(Stream& stream, const moe_attention_config& config, cons
                                .groups = static_cast<int>(groups),
                                .head_size = static_cast<int>(head_size),
                                .scale = config.scale,
+                               .cap = config.soft_cap,
                                .window = window_or_most(config.window),
                                .full = config.mask == MOE_FULL,
                                .aligned = aligned,

@@ -55,7 +55,7 @@ struct Backward {
   Element* dk;
   Element* dv;
   int length, heads, groups, head_size;
-  float scale;
+  float scale, cap;  // without log2(e)
   int window;
   bool full, aligned;
   int first_key_head, key_heads;  // the launch's range of [B, G]

@@ -238,6 +238,7 @@ AttendingRows attending(Launcher& launch, const moe_attention_config& config, Te
           .head_size = static_cast<int>(head_size),
           .sinks = data<float>(sinks),
           .scale = config.scale * kLog2E,
+          .cap = config.soft_cap * kLog2E,
           .window = window_or_most(config.window),
           .full = false,
           .aligned = in_vectors(q, head_size) && in_vectors(keys, head_size) && in_vectors(values, head_size) &&

@@ -163,7 +163,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
     if (next < end) load_keys(keys, a.keys, a.key_scales, next);
     if (seen) {
       if constexpr (Shape::kColumnWarps > 1) get_product<Shape::kScoreStride>(weights, scores);
-      scale_and_mask(weights, a.scale, key, last, a.window);
+      scale_and_mask(weights, a.scale, a.cap, key, last, a.window);
       chunk.weigh(weights);
       add_product<kStride>(chunk.values, weights, values + warp_column, width - warp_column, table);
     }
@@ -282,6 +282,7 @@ void attention_forward(Stream& stream, const moe_attention_config& config, const
                .head_size = static_cast<int>(head_size),
                .sinks = data<float>(in.sinks),
                .scale = config.scale * kLog2E,
+               .cap = config.soft_cap * kLog2E,
                .window = window_or_most(config.window),
                .full = config.mask == MOE_FULL,
                .aligned = in_vectors(q, head_size) && in_vectors(k, head_size) && in_vectors(v, head_size) &&

@@ -45,6 +45,7 @@ struct AttendingRows {
   int rows, heads, groups, head_size;
   const float* sinks;  // [H], or null
   float scale;         // factor of q . k, includes log2(e)
+  float cap;           // soft cap of scores, includes log2(e); 0: none
   int window;          // from window_or_most
   bool full;           // every row sees the whole slot: MOE_FULL
   bool aligned;

@@ -60,7 +60,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   load_step(0, 0);
   if (thread < Shape::kStatistics) statistics[thread] = statistic(0);
 
-  const float scale = a.scale * kLog2E;
+  const float scale = a.scale * kLog2E, cap = a.cap * kLog2E;
   float dk[Shape::kColumnTiles][4], dv[Shape::kColumnTiles][4];
   clear(dk);
   clear(dv);
@@ -85,9 +85,10 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
           const int column = j * 8 + lane % 4 * 2 + i % 2, row = query + column;
           const int at = warp_first + lane / 4 + i / 2 * 8;
           const bool seen = at <= row + ahead && at > row - a.window && row < last && at < end;
-          const float weight = seen ? power_of_two(fmaf(weights[j][i], scale, -logsumexp[column])) : 0.0f;
+          float gradient = dweights[j][i] - logsumexp[kStep + column];
+          const float weight = seen ? weight_of(weights[j][i], scale, cap, logsumexp[column], gradient) : 0.0f;
           weights[j][i] = weight;
-          dweights[j][i] = weight * (dweights[j][i] - logsumexp[kStep + column]);
+          dweights[j][i] = weight * gradient;
         }
       }
       add_product<kStride>(dv, weights, upstream + warp_column, width - warp_column, table);

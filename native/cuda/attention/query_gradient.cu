@@ -77,7 +77,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     logsumexp[i] = query < end ? a.logsumexp[at] * kLog2E : 0;
     delta[i] = query < end ? a.delta[at] : 0;
   }
-  const float scale = a.scale * kLog2E;
+  const float scale = a.scale * kLog2E, cap = a.cap * kLog2E;
   float dq[Shape::kColumnTiles][4];
   clear(dq);
   for (int key = begin, stage = 0; key < key_end; key += kStep, stage = (stage + 1) % kStages) {
@@ -103,8 +103,9 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
         for (int n = 0; n < 4; ++n) {
           const int at = key + j * 8 + lane % 4 * 2 + n % 2;
           const bool seen = at <= last[n / 2] && at > last[n / 2] - a.window;
-          const float weight = seen ? power_of_two(fmaf(scores[j][n], scale, -logsumexp[n / 2])) : 0.0f;
-          scores[j][n] = weight * (dweights[j][n] - delta[n / 2]);
+          float gradient = dweights[j][n] - delta[n / 2];
+          const float weight = seen ? weight_of(scores[j][n], scale, cap, logsumexp[n / 2], gradient) : 0.0f;
+          scores[j][n] = weight * gradient;
         }
       }
       add_product<kStride>(dq, scores, keys + warp_column, width - warp_column, table);

@@ -93,17 +93,36 @@ struct RowSums {
   }
 };
 
-// Scales scores, and masks keys, counted from `key`, that a row must not see: after `last`, or before its window.
+// A score softly capped: cap tanh(score / cap), with tanh(x) = 1 - 2 / (1 + e^2x). cap includes log2(e) like the score;
+// 0: no cap.
+__device__ __forceinline__ float soft_cap(float score, float cap) {
+  if (cap == 0) return score;
+  const float growth = power_of_two(fminf(__fmul_rn(score, 2 * kLog2E) / cap, 126.0f));
+  const float capped = __fmul_rn(cap, 1 - 2 / (1 + growth));
+  return score != score ? score : capped;
+}
+
+// The weight of a score, given the product of its query and key, and with a soft cap its slope as a factor of
+// `gradient`.
+__device__ __forceinline__ float weight_of(float product, float scale, float cap, float logsumexp, float& gradient) {
+  if (cap == 0) return power_of_two(fmaf(product, scale, -logsumexp));
+  const float score = soft_cap(__fmul_rn(product, scale), cap), share = score / cap;
+  gradient *= fmaf(-share, share, 1.0f);
+  return power_of_two(score - logsumexp);
+}
+
+// Scales and caps scores, and masks keys, counted from `key`, that a row must not see: after `last`, or before its
+// window.
 template <int kScores>
-__device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, int key, const int (&last)[2],
-                                               int window) {
+__device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, float cap, int key,
+                                               const int (&last)[2], int window) {
   const int column = key + static_cast<int>(threadIdx.x) % 4 * 2;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
 #pragma unroll
     for (int j = 0; j < kScores; ++j) {
 #pragma unroll
-      for (int n = 2 * i; n < 2 * i + 2; ++n) scores[j][n] = __fmul_rn(scores[j][n], scale);
+      for (int n = 2 * i; n < 2 * i + 2; ++n) scores[j][n] = soft_cap(__fmul_rn(scores[j][n], scale), cap);
     }
     if (key + kScores * 8 - 1 <= last[i] && key > last[i] - window) continue;
 #pragma unroll

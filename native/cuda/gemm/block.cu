@@ -46,7 +46,7 @@ struct Lines {
   __device__ Lines(const Product& product, const TileIndex& tile)
       : bytes(int64_t{product.inner} / Format::kElements * Format::kBytes),
         left(product.width() - tile.column),
-        up(product.activation == MOE_SWIGLU ? product.width() : 0) {
+        up(product.gating.gated ? product.width() : 0) {
     first = static_cast<const unsigned char*>(product.b.data) +
             tile.group * (product.b_elements / Format::kElements * Format::kBytes) + tile.column * bytes;
   }

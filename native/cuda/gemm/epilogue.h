@@ -67,7 +67,7 @@ __device__ __forceinline__ void preactivate(const Product& product, const float*
 template <class Tile, int kStride = kSumsStride<Tile>>
 __device__ __forceinline__ void finish_tile(const Product& product, const TileIndex& tile, int first, int rows,
                                             const float* sums) {
-  const bool gated = product.activation == MOE_SWIGLU;
+  const bool gated = product.gating.gated;
   const int width = product.width();
   const int64_t bias_row = product.groups == Groups::kOfRows ? tile.group : 0;
   const int64_t first_row = product.groups == Groups::kOfInner ? int64_t{tile.group} * product.rows : tile.begin;

@@ -32,7 +32,7 @@ Output output_of(OptionalTensor output) {
 
 void run_product(Launcher& launch, const Product& product) {
   Product checked = product;
-  if (product.activation == MOE_SWIGLU) {  // the up half must be aligned like the gate half
+  if (product.gating.gated) {  // the up half must be aligned like the gate half
     const int64_t half = product.columns / 2;
     checked.preactivation.quads &= half % 4 == 0;
     if (product.b.transposed) checked.b.aligned &= half * dtype_bytes(product.b.dtype) % 16 == 0;

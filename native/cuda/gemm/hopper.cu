@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
     fence_barrier_starts();
   }
   __syncthreads();
-  const bool gated = product.activation == MOE_SWIGLU;
+  const bool gated = product.gating.gated;
   int step = 0;
   if (warp >= Tile::kThreads / kWarpLanes) {
     give_registers<kFetchingRegisters>();
@@ -265,7 +265,7 @@ bool run_hopper_product(Launcher& launch, const Product& product) {
     return false;
   if (product.rows == 0 || product.width() == 0 || product.inner == 0 || product.count == 0) return false;
   // A transposed b would be copied in halves of 32 columns, narrower than the swizzle.
-  const bool may_be_slim = !product.b.transposed || product.activation != MOE_SWIGLU;
+  const bool may_be_slim = !product.b.transposed || !product.gating.gated;
   const tiles::Tile tile =
       tiles::choose(tiles::kWgmma, {product.rows, product.columns, product.count}, may_be_slim, launch.processors());
   if (tile.columns == SlimTile::kColumns) {

@@ -50,7 +50,7 @@ struct Product {
   int32_t depth = 0;  // k per split; 0: no splits
 
   // Columns of c.
-  __host__ __device__ int32_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }
+  __host__ __device__ int32_t width() const { return gating.gated ? columns / 2 : columns; }
 };
 
 // A launch computes only the groups whose number of rows is in this range.
@@ -83,7 +83,7 @@ void run_block_product(Launcher& launch, const Product& product);
 // Columns of c in a tile.
 template <class Tile>
 __host__ __device__ constexpr int tile_columns(const Product& product) {
-  return product.activation == MOE_SWIGLU ? Tile::kColumns / 2 : Tile::kColumns;
+  return product.gating.gated ? Tile::kColumns / 2 : Tile::kColumns;
 }
 
 // Blocks of a launch, each of which walks over tiles: at most the number of tiles and of resident blocks. At least one

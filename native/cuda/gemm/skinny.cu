@@ -61,7 +61,7 @@ struct SplitSums {
   __device__ __forceinline__ void for_each_quad(const Product& product, const TileIndex& tile, float* table,
                                                 Visit&& visit) const {
     constexpr int kQuads = Tile::kColumns / 4;
-    const int first = product.activation == MOE_SWIGLU ? tile.column * 2 : tile.column;
+    const int first = product.gating.gated ? tile.column * 2 : tile.column;
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < Tile::kRows * kQuads; i += Tile::kThreads) {
       const int row = i / kQuads, line = i % kQuads * 4;
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
     const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
     // With SwiGLU every warp has lines of both halves.
     const bool outside = tile.row + warp_row >= tile.rows ||
-                         (product.activation != MOE_SWIGLU && tile.column + warp_column >= product.columns);
+                         (!product.gating.gated && tile.column + warp_column >= product.columns);
     const auto copy_stage = [&](int step) {
       unsigned char* stage = stages + step % Pipeline::kCount * Pipeline::kBytes;
       if (step < steps) {
@@ -204,7 +204,7 @@ void launch_kernel(Launcher& launch, const Product& product) {
   SplitSums splits{};
   if (product.depth != 0) {
     const int64_t tiles = ceil_div(product.rows, Tile::kRows) * ceil_div(product.width(), tile_columns<Tile>(product));
-    const int64_t halves = product.activation == MOE_SWIGLU ? 2 : 1;
+    const int64_t halves = product.gating.gated ? 2 : 1;
     splits.stride = static_cast<int>(ceil_div(product.width(), kRun) * kRun * halves);
     splits.values = launch.take<float>(int64_t{product.count} * product.rows * splits.stride);
     splits.tickets = launch.tickets(tiles);

@@ -160,7 +160,7 @@ __device__ __forceinline__ Side<Value> side_b(const Product& product, const Tile
                                                               : tile.group * product.b_elements) +
                           (transposed ? int64_t{tile.column} : tile.column * b.stride);
   return {static_cast<const Value*>(b.data) + skipped, b.stride, b.aligned, width - tile.column,
-          product.activation == MOE_SWIGLU ? width : 0};
+          product.gating.gated ? width : 0};
 }
 
 // 16 bytes of adjacent elements, of which the first `count` are inside the operand.

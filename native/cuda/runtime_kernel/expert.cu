@@ -11,7 +11,7 @@
 #include "cuda/reduce.h"
 #include "cuda/runtime_kernel/element.h"
 #include "cuda/runtime_kernel/expert.h"
-#if KERNEL_ACTIVATION == 6
+#if KERNEL_ACTIVATION == 7
 #include "custom_activation.h"
 #endif
 
@@ -23,7 +23,8 @@ using moe::cuda::runtime_kernel::kExpertThreads;
 using moe::cuda::runtime_kernel::kWarpColumns;
 
 constexpr int kInner = KERNEL_INNER;
-constexpr bool kGated = KERNEL_ACTIVATION == MOE_SWIGLU;
+constexpr bool kGeglu = KERNEL_ACTIVATION == MOE_GEGLU_TANH;
+constexpr bool kGated = KERNEL_ACTIVATION == MOE_SWIGLU || kGeglu;
 constexpr int kOutputs = kGated ? kWarpColumns / 2 : kWarpColumns;  // columns of y per warp
 constexpr int kTile = kGated ? 4 : 8;  // rows whose sums a warp holds: as many as fit 128 registers
 
@@ -31,7 +32,7 @@ __device__ __forceinline__ float activated(float x) {
 #if KERNEL_ACTIVATION == 6
   return custom(x);
 #else
-  return moe::cuda::activate(kGated ? MOE_SILU : KERNEL_ACTIVATION, x);
+  return moe::cuda::activate(kGeglu ? MOE_GELU_TANH : kGated ? MOE_SILU : KERNEL_ACTIVATION, x);
 #endif
 }
 

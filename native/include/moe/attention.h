@@ -52,6 +52,7 @@ typedef struct moe_attention_config {
   uint32_t struct_size;
   int32_t mask;   /* moe_mask */
   float scale;    /* factor of q . k; finite */
+  float soft_cap; /* c > 0: a scaled score s becomes c tanh(s / c) (Gemma 2); 0: no cap. 0 in moe_attention_biased */
   int64_t window; /* 0: no window; n > 0: only the last n causal tokens, j > i - n. 0 with MOE_FULL */
 } moe_attention_config;
 
@@ -72,9 +73,9 @@ typedef struct moe_attention_gradients {
   const moe_tensor* dsinks; /* float32 [H], null if sinks is null */
 } moe_attention_gradients;
 
-/* out[b,i,h] = sum_j p_j v[b,j,g] over the j that the mask lets i see, with s_j = scale * q[b,i,h] . k[b,j,g] and
- * p_j = exp(s_j) / (sum_j exp(s_j) + exp(sinks[h])). logsumexp float32 [B, H, L], the logarithm of that denominator, is
- * saved for the backward, or null. Flash style: no [L, L] tensor. */
+/* out[b,i,h] = sum_j p_j v[b,j,g] over the j that the mask lets i see, with s_j = scale * q[b,i,h] . k[b,j,g], softly
+ * capped, and p_j = exp(s_j) / (sum_j exp(s_j) + exp(sinks[h])). logsumexp float32 [B, H, L], the logarithm of that
+ * denominator, is saved for the backward, or null. Flash style: no [L, L] tensor. */
 MOE_API moe_status moe_attention_forward(moe_stream stream, const moe_attention_config* config,
                                          const moe_attention_inputs* inputs, const moe_tensor* out,
                                          const moe_tensor* logsumexp, MOE_HELD);

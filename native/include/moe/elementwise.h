@@ -1,4 +1,4 @@
-/* Element by element: fill, cast, sum, clamp, exponential, activations, and counter-based random numbers.
+/* Element by element: fill, cast, sum, clamp, soft cap, exponential, activations, and counter-based random numbers.
  * Tensors of one call have the same number of elements, in any shape unless a comment gives one; float32 or bfloat16
  * each. */
 #ifndef MOE_ELEMENTWISE_H
@@ -16,11 +16,12 @@ typedef enum moe_activation {
   MOE_GELU = 2,      /* x * (1 + erf(x / sqrt 2)) / 2 */
   MOE_GELU_TANH = 3, /* the tanh approximation of GPT-2 and BERT */
   MOE_SILU = 4,      /* x * sigmoid(x) */
-  MOE_SWIGLU = 5     /* silu(g) * u, where g is the first and u the second half of the last dimension */
+  MOE_SWIGLU = 5,    /* silu(g) * u, where g is the first and u the second half of the last dimension */
+  MOE_GEGLU_TANH = 6 /* gelu_tanh(g) * u, of the same halves (Gemma) */
 } moe_activation;
 
 /* An elementwise activation installed at run time (moe/runtime_kernel.h). Devices without one refuse it. */
-#define MOE_CUSTOM_ACTIVATION 6
+#define MOE_CUSTOM_ACTIVATION 7
 
 /* An activation and its parameters. SwiGLU of a row's first half g and second half u is
  *   g' = min(g, limit), u' = clamp(u, -limit, limit), y = (u' + up_offset) * g' * sigmoid(alpha * g')
@@ -53,6 +54,9 @@ MOE_API moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_t
 /* dx[i] = dy[i] where |x[i]| <= bound, else 0. dx may alias x or dy if their dtypes match. */
 MOE_API moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
                                       const moe_tensor* dx, MOE_HELD);
+/* y[i] = cap * tanh(x[i] / cap): the logits of Gemma. Refused: a cap that is not finite or not above 0. NaN stays NaN.
+ * y may alias x if their dtypes match. */
+MOE_API moe_status moe_soft_cap(moe_stream stream, float cap, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
 /* y[i] = exp(min(x[i], bound)): the scale of a cosine router. Refused: a bound that is not finite or above 88, where
  * float32 overflows. NaN stays NaN. y may alias x if their dtypes match. */
 MOE_API moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
@@ -60,7 +64,7 @@ MOE_API moe_status moe_exp_forward(moe_stream stream, float bound, const moe_ten
 MOE_API moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
                                     const moe_tensor* dx, MOE_HELD);
 
-/* y = activation(x). y [S, N]; x [S, N], for SwiGLU [S, 2N]. */
+/* y = activation(x). y [S, N]; x [S, N], for a gated activation [S, 2N]. */
 MOE_API moe_status moe_activation_forward(moe_stream stream, const moe_activation_config* activation,
                                           const moe_tensor* x, const moe_tensor* y, MOE_HELD);
 /* dx = dy * activation'(x). dy has the shape of y; dx has the shape of x and may alias x if their dtypes match. */

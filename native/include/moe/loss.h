@@ -14,11 +14,12 @@ typedef struct moe_token_losses {
   uint32_t struct_size;
   float label_smoothing;
   float dloss;               /* factor of the gradients */
+  float logit_cap;           /* c > 0: logits are c tanh(x / c), and gradients are those of x; 0: no cap */
   const moe_tensor* targets; /* in, int32 [S]; -1 marks a token that does not count */
   const moe_tensor* losses;  /* out, float32 [S], in nats; 0 where the target is -1 */
 } moe_token_losses;
 
-/* logits [S, V] float32 or bfloat16. dlogits [S, V] float32 or bfloat16, or null, receives
+/* logits [S, V] float32 or bfloat16, capped already. dlogits [S, V] float32 or bfloat16, or null, receives
  * dloss * d(losses[s]) / d(logits[s]); it may alias logits if their dtypes match. */
 MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* logits,
                                      const moe_tensor* dlogits, MOE_HELD);
@@ -34,6 +35,7 @@ typedef struct moe_teacher {
   uint32_t struct_size;
   float temperature;             /* more than 0, finite and not subnormal */
   float weight;                  /* factor of the divergence in the gradients, alpha T^2; 0 or more, finite */
+  float logit_cap;               /* of hidden weights^T, like moe_token_losses' */
   const moe_tensor* hidden;      /* in, [S, N] float32 or bfloat16; t [S, V] itself if weights is null */
   const moe_tensor* weights;     /* in, [V, N] float32 or bfloat16, row-major or packed; or null */
   const moe_tensor* divergences; /* out, float32 [S]: KL(softmax(t / T) || softmax(s / T)) in nats; 0 where the target

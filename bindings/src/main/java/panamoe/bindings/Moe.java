@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)13L;
+    private static final int MOE_ABI_VERSION = (int)14L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 13
+     * #define MOE_ABI_VERSION 14
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -41,10 +41,10 @@ public class Moe extends Moe$shared {
     public static int MOE_MAX_RANK() {
         return MOE_MAX_RANK;
     }
-    private static final int MOE_CUSTOM_ACTIVATION = (int)6L;
+    private static final int MOE_CUSTOM_ACTIVATION = (int)7L;
     /**
      * {@snippet lang=c :
-     * #define MOE_CUSTOM_ACTIVATION 6
+     * #define MOE_CUSTOM_ACTIVATION 7
      * }
      */
     public static int MOE_CUSTOM_ACTIVATION() {
@@ -1807,6 +1807,15 @@ public class Moe extends Moe$shared {
     public static int MOE_SWIGLU() {
         return MOE_SWIGLU;
     }
+    private static final int MOE_GEGLU_TANH = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_activation.MOE_GEGLU_TANH = 6
+     * }
+     */
+    public static int MOE_GEGLU_TANH() {
+        return MOE_GEGLU_TANH;
+    }
 
     private static class moe_activation_config_default {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -2197,6 +2206,73 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_clamp_backward", stream, bound, x, dy, dx, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, bound, x, dy, dx, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_soft_cap {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_soft_cap");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_soft_cap(moe_stream stream, float cap, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_soft_cap$descriptor() {
+        return moe_soft_cap.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_soft_cap(moe_stream stream, float cap, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_soft_cap$handle() {
+        return moe_soft_cap.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_soft_cap(moe_stream stream, float cap, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_soft_cap$address() {
+        return moe_soft_cap.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_soft_cap(moe_stream stream, float cap, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_soft_cap(long stream, float cap, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_soft_cap.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_soft_cap", stream, cap, x, y, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, cap, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -18,6 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t struct_size;
  *     int32_t mask;
  *     float scale;
+ *     float soft_cap;
  *     int64_t window;
  * }
  * }
@@ -32,7 +33,7 @@ public class moe_attention_config {
         Moe.C_INT.withName("struct_size"),
         Moe.C_INT.withName("mask"),
         Moe.C_FLOAT.withName("scale"),
-        MemoryLayout.paddingLayout(4),
+        Moe.C_FLOAT.withName("soft_cap"),
         Moe.C_LONG.withName("window")
     ).withName("moe_attention_config");
 
@@ -173,6 +174,50 @@ public class moe_attention_config {
      */
     public static void scale(MemorySegment struct, float fieldValue) {
         struct.set(scale$LAYOUT, scale$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat soft_cap$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("soft_cap"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float soft_cap
+     * }
+     */
+    public static final OfFloat soft_cap$layout() {
+        return soft_cap$LAYOUT;
+    }
+
+    private static final long soft_cap$OFFSET = $LAYOUT.byteOffset(groupElement("soft_cap"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float soft_cap
+     * }
+     */
+    public static final long soft_cap$offset() {
+        return soft_cap$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float soft_cap
+     * }
+     */
+    public static float soft_cap(MemorySegment struct) {
+        return struct.get(soft_cap$LAYOUT, soft_cap$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float soft_cap
+     * }
+     */
+    public static void soft_cap(MemorySegment struct, float fieldValue) {
+        struct.set(soft_cap$LAYOUT, soft_cap$OFFSET, fieldValue);
     }
 
     private static final OfLong window$LAYOUT = (OfLong)$LAYOUT.select(groupElement("window"));

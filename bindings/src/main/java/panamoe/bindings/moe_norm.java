@@ -17,6 +17,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * struct moe_norm {
  *     uint32_t struct_size;
  *     float epsilon;
+ *     float gamma_offset;
  *     const moe_tensor *gamma;
  *     const moe_tensor *beta;
  *     const moe_tensor *mean;
@@ -33,6 +34,8 @@ public class moe_norm {
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         Moe.C_INT.withName("struct_size"),
         Moe.C_FLOAT.withName("epsilon"),
+        Moe.C_FLOAT.withName("gamma_offset"),
+        MemoryLayout.paddingLayout(4),
         Moe.C_POINTER.withName("gamma"),
         Moe.C_POINTER.withName("beta"),
         Moe.C_POINTER.withName("mean"),
@@ -132,6 +135,50 @@ public class moe_norm {
      */
     public static void epsilon(MemorySegment struct, float fieldValue) {
         struct.set(epsilon$LAYOUT, epsilon$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat gamma_offset$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("gamma_offset"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float gamma_offset
+     * }
+     */
+    public static final OfFloat gamma_offset$layout() {
+        return gamma_offset$LAYOUT;
+    }
+
+    private static final long gamma_offset$OFFSET = $LAYOUT.byteOffset(groupElement("gamma_offset"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float gamma_offset
+     * }
+     */
+    public static final long gamma_offset$offset() {
+        return gamma_offset$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float gamma_offset
+     * }
+     */
+    public static float gamma_offset(MemorySegment struct) {
+        return struct.get(gamma_offset$LAYOUT, gamma_offset$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float gamma_offset
+     * }
+     */
+    public static void gamma_offset(MemorySegment struct, float fieldValue) {
+        struct.set(gamma_offset$LAYOUT, gamma_offset$OFFSET, fieldValue);
     }
 
     private static final AddressLayout gamma$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("gamma"));

@@ -18,6 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t struct_size;
  *     float temperature;
  *     float weight;
+ *     float logit_cap;
  *     const moe_tensor *hidden;
  *     const moe_tensor *weights;
  *     const moe_tensor *divergences;
@@ -34,7 +35,7 @@ public class moe_teacher {
         Moe.C_INT.withName("struct_size"),
         Moe.C_FLOAT.withName("temperature"),
         Moe.C_FLOAT.withName("weight"),
-        MemoryLayout.paddingLayout(4),
+        Moe.C_FLOAT.withName("logit_cap"),
         Moe.C_POINTER.withName("hidden"),
         Moe.C_POINTER.withName("weights"),
         Moe.C_POINTER.withName("divergences")
@@ -177,6 +178,50 @@ public class moe_teacher {
      */
     public static void weight(MemorySegment struct, float fieldValue) {
         struct.set(weight$LAYOUT, weight$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat logit_cap$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("logit_cap"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static final OfFloat logit_cap$layout() {
+        return logit_cap$LAYOUT;
+    }
+
+    private static final long logit_cap$OFFSET = $LAYOUT.byteOffset(groupElement("logit_cap"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static final long logit_cap$offset() {
+        return logit_cap$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static float logit_cap(MemorySegment struct) {
+        return struct.get(logit_cap$LAYOUT, logit_cap$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static void logit_cap(MemorySegment struct, float fieldValue) {
+        struct.set(logit_cap$LAYOUT, logit_cap$OFFSET, fieldValue);
     }
 
     private static final AddressLayout hidden$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("hidden"));

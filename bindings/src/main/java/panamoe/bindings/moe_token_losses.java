@@ -18,6 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t struct_size;
  *     float label_smoothing;
  *     float dloss;
+ *     float logit_cap;
  *     const moe_tensor *targets;
  *     const moe_tensor *losses;
  * }
@@ -33,7 +34,7 @@ public class moe_token_losses {
         Moe.C_INT.withName("struct_size"),
         Moe.C_FLOAT.withName("label_smoothing"),
         Moe.C_FLOAT.withName("dloss"),
-        MemoryLayout.paddingLayout(4),
+        Moe.C_FLOAT.withName("logit_cap"),
         Moe.C_POINTER.withName("targets"),
         Moe.C_POINTER.withName("losses")
     ).withName("moe_token_losses");
@@ -175,6 +176,50 @@ public class moe_token_losses {
      */
     public static void dloss(MemorySegment struct, float fieldValue) {
         struct.set(dloss$LAYOUT, dloss$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat logit_cap$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("logit_cap"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static final OfFloat logit_cap$layout() {
+        return logit_cap$LAYOUT;
+    }
+
+    private static final long logit_cap$OFFSET = $LAYOUT.byteOffset(groupElement("logit_cap"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static final long logit_cap$offset() {
+        return logit_cap$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static float logit_cap(MemorySegment struct) {
+        return struct.get(logit_cap$LAYOUT, logit_cap$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float logit_cap
+     * }
+     */
+    public static void logit_cap(MemorySegment struct, float fieldValue) {
+        struct.set(logit_cap$LAYOUT, logit_cap$OFFSET, fieldValue);
     }
 
     private static final AddressLayout targets$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("targets"));

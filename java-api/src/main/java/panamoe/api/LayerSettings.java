@@ -101,9 +101,10 @@ public record LayerSettings(
       case "gelu_tanh" -> Activation.GELU_TANH;
       case "silu" -> Activation.SILU;
       case "swiglu" -> Activation.SWIGLU;
+      case "geglu_tanh" -> Activation.GEGLU_TANH;
       default ->
           throw new IllegalArgumentException(
-              "activation is \"" + name + "\", expected relu, gelu, gelu_tanh, silu or swiglu");
+              "activation is \"" + name + "\", expected relu, gelu, gelu_tanh, silu, swiglu or geglu_tanh");
     };
   }
 }

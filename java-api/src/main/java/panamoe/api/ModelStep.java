@@ -62,15 +62,15 @@ public final class ModelStep implements AutoCloseable {
         Tensor logits =
             memory.input("the teacher's logits", teacher.logits(), batch.tokens(), classes);
         DistillationOp.Losses losses =
-            DistillationOp.forward(
-                pass,
-                hidden,
-                model.head().weight(),
-                new DistillationOp.Teacher(
-                    (float) teacher.temperature(), teacher.weight(), logits, null),
-                targets.ids(),
-                0,
-                dloss);
+            model
+                .head()
+                .losses(
+                    pass,
+                    hidden,
+                    new DistillationOp.Teacher(
+                        (float) teacher.temperature(), teacher.weight(), logits, null),
+                    targets.ids(),
+                    dloss);
         this.loss = targets.loss(losses.crossEntropies());
         this.divergence = targets.mean(losses.divergences());
       }

@@ -34,6 +34,8 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
     SILU,
     /** {@code silu(g) * u}; g and u are the first and second half of the last dimension. */
     SWIGLU,
+    /** {@code gelu_tanh(g) * u} of the same halves (Gemma). */
+    GEGLU_TANH,
     /** A user's own, on a device where its kernel is installed ({@code panamoe.runtimekernel}). */
     CUSTOM;
 
@@ -49,11 +51,13 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
   public static final Activation GELU_TANH = plain(Kind.GELU_TANH);
   public static final Activation SILU = plain(Kind.SILU);
   public static final Activation SWIGLU = plain(Kind.SWIGLU);
+  public static final Activation GEGLU_TANH = plain(Kind.GEGLU_TANH);
   public static final Activation CUSTOM = plain(Kind.CUSTOM);
 
   /** Activations of every backend, and a SwiGLU with parameters (GPT-OSS). */
   public static final List<Activation> BUILT_IN =
-      List.of(IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU, clampedSwiglu(7, 1.702f, 1));
+      List.of(
+          IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU, GEGLU_TANH, clampedSwiglu(7, 1.702f, 1));
 
   /**
    * @throws IllegalArgumentException if a parameter is out of range, or the kind takes none
@@ -89,7 +93,7 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
 
   /** Columns of pre-activation for each column of output: 2 for gated activations, else 1. */
   public int inputsPerOutput() {
-    return kind == Kind.SWIGLU ? 2 : 1;
+    return kind == Kind.SWIGLU || kind == Kind.GEGLU_TANH ? 2 : 1;
   }
 
   @Override

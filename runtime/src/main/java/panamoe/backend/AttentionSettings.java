@@ -6,8 +6,9 @@ package panamoe.backend;
  * @param window 0 for none; n &gt; 0: of the causal tokens only the last n, the token itself
  *     included; 0 with {@link Mask#FULL}
  * @param scale factor of {@code q . k}, finite
+ * @param softCap c &gt; 0: a scaled score s becomes {@code c tanh(s / c)} (Gemma 2); 0 for none
  */
-public record AttentionSettings(Mask mask, long window, float scale) {
+public record AttentionSettings(Mask mask, long window, float scale, float softCap) {
 
   /** Which tokens of its sequence a token attends to. */
   public enum Mask {
@@ -23,16 +24,16 @@ public record AttentionSettings(Mask mask, long window, float scale) {
   }
 
   public static AttentionSettings causal(long window, float scale) {
-    return new AttentionSettings(Mask.CAUSAL, window, scale);
+    return new AttentionSettings(Mask.CAUSAL, window, scale, 0);
   }
 
   /** Over a cache, whose positions limit what a token sees. */
   public AttentionSettings seeing() {
-    return mask == Mask.FULL ? causal(scale) : this;
+    return mask == Mask.FULL ? new AttentionSettings(Mask.CAUSAL, 0, scale, softCap) : this;
   }
 
   /** Every token attends to all tokens of its sequence. */
   public static AttentionSettings full(float scale) {
-    return new AttentionSettings(Mask.FULL, 0, scale);
+    return new AttentionSettings(Mask.FULL, 0, scale, 0);
   }
 }

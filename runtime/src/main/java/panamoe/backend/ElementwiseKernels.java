@@ -25,13 +25,16 @@ public interface ElementwiseKernels {
   /** {@code dx = dy} where {@code |x| <= bound}, else 0; dx may alias x or dy. */
   void clampBackward(float bound, Tensor x, Tensor dy, Tensor dx);
 
+  /** {@code y = cap tanh(x / cap)}, cap finite and above 0; y may alias x. */
+  void softCap(float cap, Tensor x, Tensor y);
+
   /** {@code y = exp(min(x, bound))}, bound finite and at most 88; y may alias x. */
   void expForward(float bound, Tensor x, Tensor y);
 
   /** {@code dx = dy exp(x)} where {@code x <= bound}, else 0; dx may alias x or dy. */
   void expBackward(float bound, Tensor x, Tensor dy, Tensor dx);
 
-  /** {@code y = activation(x)}: x [S, N], y [S, N], for SwiGLU x [S, 2N]. */
+  /** {@code y = activation(x)}: x [S, N], y [S, N], for a gated one x [S, 2N]. */
   void activationForward(Activation activation, Tensor x, Tensor y);
 
   /** {@code dx = dy * activation'(x)}; dx has the shape of x and may alias x. */

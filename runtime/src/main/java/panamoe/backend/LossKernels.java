@@ -8,11 +8,19 @@ public interface LossKernels {
    * @param targets INT32 [S], -1 does not count
    * @param dloss factor of the gradients
    * @param losses FLOAT32 [S], written
+   * @param logitCap c &gt; 0: logits are {@code c tanh(x / c)}, and gradients are those of x; 0 for
+   *     none
    */
-  record Tokens(Tensor targets, float labelSmoothing, float dloss, Tensor losses) {}
+  record Tokens(
+      Tensor targets, float labelSmoothing, float dloss, Tensor losses, float logitCap) {
+    /** Without a cap. */
+    public Tokens(Tensor targets, float labelSmoothing, float dloss, Tensor losses) {
+      this(targets, labelSmoothing, dloss, losses, 0);
+    }
+  }
 
   /**
-   * logits [S, V]; dlogits [S, V] or null receives {@code dloss} times the gradient, and may be
+   * logits [S, V], capped already; dlogits [S, V] or null receives {@code dloss} times the gradient, and may be
    * logits.
    */
   void crossEntropy(Tokens tokens, Tensor logits, Tensor dlogits);
@@ -34,9 +42,21 @@ public interface LossKernels {
    * @param weights [V, N], row-major or packed, or null
    * @param divergences FLOAT32 [S], written: KL(softmax(t / T) || softmax(s / T)), 0 where the
    *     target is -1; NaN if t has one
+   * @param logitCap of {@code hidden weights^T}, like that of {@link Tokens}
    */
   record Teacher(
-      float temperature, float weight, Tensor hidden, Tensor weights, Tensor divergences) {}
+      float temperature,
+      float weight,
+      Tensor hidden,
+      Tensor weights,
+      Tensor divergences,
+      float logitCap) {
+    /** Without a cap. */
+    public Teacher(
+        float temperature, float weight, Tensor hidden, Tensor weights, Tensor divergences) {
+      this(temperature, weight, hidden, weights, divergences, 0);
+    }
+  }
 
   /**
    * {@link #linearCrossEntropy} whose gradients are those of {@code dloss (losses + weight

@@ -13,8 +13,15 @@ public interface NormKernels {
    *
    * @param beta null in a backward, which does not read it
    * @param epsilon 0 in a backward, which does not read it
+   * @param offset added to gamma, finite
    */
-  record Norm(Tensor gamma, Tensor beta, float epsilon, Tensor mean, Tensor rstd) {}
+  record Norm(
+      Tensor gamma, Tensor beta, float epsilon, Tensor mean, Tensor rstd, float offset) {
+    /** Without an offset. */
+    public Norm(Tensor gamma, Tensor beta, float epsilon, Tensor mean, Tensor rstd) {
+      this(gamma, beta, epsilon, mean, rstd, 0);
+    }
+  }
 
   void layerNormForward(Norm norm, Tensor x, Tensor y);
 

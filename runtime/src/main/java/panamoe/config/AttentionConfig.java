@@ -66,8 +66,10 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
    * @param sinks whether each query head has a learned logit in the softmax, without a value
    *     (GPT-OSS)
    * @param scale factor of the products, above 0; null: 1 / sqrt(D)
+   * @param softCap c, above 0: a scaled score s becomes {@code c tanh(s / c)} (Gemma 2); null: none
    */
-  record Scores(Mask mask, int window, boolean sinks, @Omittable Double scale) {
+  record Scores(
+      Mask mask, int window, boolean sinks, @Omittable Double scale, @Omittable Double softCap) {
     /** Every earlier token, 1 / sqrt(D), no sinks. */
     public static final Scores CAUSAL = new Scores(Mask.CAUSAL, 0, false, null);
 
@@ -77,7 +79,15 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       if (scale != null) {
         Require.positiveFloat("scale", scale);
       }
+      if (softCap != null) {
+        Require.positiveFloat("softCap", softCap);
+      }
       Require.that(mask != Mask.FULL || window <= 0, "window is %s, but the mask is FULL", window);
+    }
+
+    /** Without a soft cap. */
+    public Scores(Mask mask, int window, boolean sinks, Double scale) {
+      this(mask, window, sinks, scale, null);
     }
 
     /** Every earlier token of a window, or of all if it is 0. */
@@ -87,7 +97,12 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
 
     /** These scores with a factor of the products; null: 1 / sqrt(D). */
     public Scores withScale(Double other) {
-      return new Scores(mask, window, sinks, other);
+      return new Scores(mask, window, sinks, other, softCap);
+    }
+
+    /** These scores with a soft cap; null: none. */
+    public Scores withSoftCap(Double other) {
+      return new Scores(mask, window, sinks, scale, other);
     }
 
     /** Whether the window is at most {@code keys}. */
@@ -113,7 +128,8 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
     /** The rules of one call, with heads of {@code size} elements. */
     AttentionSettings settings(int size) {
       float factor = scale == null ? (float) (1 / Math.sqrt(size)) : scale.floatValue();
-      return new AttentionSettings(mask, window, factor);
+      return new AttentionSettings(
+          mask, window, factor, softCap == null ? 0 : softCap.floatValue());
     }
 
     /** 1 + 2 + ... + count. */

@@ -1,5 +1,6 @@
 package panamoe.config;
 
+import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
@@ -7,8 +8,9 @@ import panamoe.io.Require;
  *
  * @param kind LayerNorm (with a bias) or RMSNorm (without)
  * @param epsilon added to the variance (mean square)
+ * @param unitOffset whether 1 is added to the weights (Gemma); null: no
  */
-public record NormConfig(Kind kind, double epsilon) {
+public record NormConfig(Kind kind, double epsilon, @Omittable Boolean unitOffset) {
   /** The kind of norm. */
   public enum Kind {
     LAYER,
@@ -18,5 +20,15 @@ public record NormConfig(Kind kind, double epsilon) {
   public NormConfig {
     Require.present("kind", kind);
     Require.positiveFloat("epsilon", epsilon);
+  }
+
+  /** Without an offset of the weights. */
+  public NormConfig(Kind kind, double epsilon) {
+    this(kind, epsilon, null);
+  }
+
+  /** Added to the weights. */
+  public int offset() {
+    return Boolean.TRUE.equals(unitOffset) ? 1 : 0;
   }
 }

@@ -135,10 +135,10 @@ public final class Distillation implements Objective {
             (float) temperature,
             (float) (alpha * temperature * temperature),
             teacher.hidden(pass, batch),
-            teacher.head());
+            teacher.head().weight(),
+            teacher.head().softCap());
     DistillationOp.Losses losses =
-        DistillationOp.forward(
-            pass, hidden, model.head().weight(), asked, batch.targets(), 0, dloss);
+        model.head().losses(pass, hidden, asked, batch.targets(), dloss);
     return new Losses(losses.crossEntropies(), losses.divergences());
   }
 

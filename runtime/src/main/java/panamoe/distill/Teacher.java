@@ -1,5 +1,6 @@
 package panamoe.distill;
 
+import panamoe.model.Head;
 import panamoe.model.LanguageModel;
 import panamoe.op.Pass;
 import panamoe.tensor.Tensor;
@@ -25,8 +26,8 @@ record Teacher(LanguageModel model) implements TeacherStates {
   }
 
   @Override
-  public Tensor head() {
-    return model.head().weight();
+  public Head head() {
+    return model.head();
   }
 
   @Override

@@ -16,6 +16,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.io.SafeFolder;
+import panamoe.model.Head;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -212,7 +213,7 @@ final class TeacherCache implements TeacherStates {
   }
 
   @Override
-  public Tensor head() {
+  public Head head() {
     return teacher.head();
   }
 

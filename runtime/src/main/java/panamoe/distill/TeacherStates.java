@@ -1,5 +1,6 @@
 package panamoe.distill;
 
+import panamoe.model.Head;
 import panamoe.op.Pass;
 import panamoe.tensor.Tensor;
 import panamoe.train.Objective;
@@ -12,8 +13,8 @@ interface TeacherStates extends AutoCloseable {
    */
   Tensor hidden(Pass pass, Objective.Batch batch);
 
-  /** The matrix of the teacher's logits, [V, M]. */
-  Tensor head();
+  /** Makes the teacher's logits. */
+  Head head();
 
   @Override
   void close();

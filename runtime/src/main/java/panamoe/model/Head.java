@@ -7,6 +7,7 @@ import panamoe.config.ModelConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.op.CrossEntropyOp;
+import panamoe.op.DistillationOp;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
@@ -43,6 +44,11 @@ public final class Head {
   /** The matrix [V, M]: the token embedding if tied. */
   public Parameter matrix() {
     return matrix;
+  }
+
+  /** The soft cap of the logits; 0 for none. */
+  public float softCap() {
+    return config.head().softCap() == null ? 0 : config.head().softCap().floatValue();
   }
 
   /** The GEMM operand. */
@@ -88,6 +94,9 @@ public final class Head {
             weight(),
             y,
             new GemmKernels.Epilogue(Activation.IDENTITY, Parameter.valueOf(bias), null));
+    if (softCap() > 0) {
+      pass.backend().softCap(softCap(), y, y);
+    }
   }
 
   /**
@@ -99,7 +108,14 @@ public final class Head {
    */
   public Tensor losses(Pass pass, Tensor hidden, Tensor targets, float dloss) {
     config.requireLoss();
-    return CrossEntropyOp.forward(pass, hidden, weight(), targets, 0, dloss);
+    return CrossEntropyOp.forward(pass, hidden, weight(), softCap(), targets, 0, dloss);
+  }
+
+  /** Like {@link #losses}, with the divergences from a teacher. */
+  public DistillationOp.Losses losses(
+      Pass pass, Tensor hidden, DistillationOp.Teacher teacher, Tensor targets, float dloss) {
+    config.requireLoss();
+    return DistillationOp.forward(pass, hidden, weight(), softCap(), teacher, targets, 0, dloss);
   }
 
   /** The cost of {@link #losses} in training, otherwise {@link #logits}. */

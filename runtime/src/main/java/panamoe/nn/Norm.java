@@ -14,11 +14,13 @@ public final class Norm {
   private static final Parameter.Part PART = Parameter.Part.NORM;
 
   private final float epsilon;
+  private final float offset; // of gamma
   private final Parameter gamma;
   private final Parameter beta;
 
-  private Norm(double epsilon, Parameter gamma, Parameter beta) {
-    this.epsilon = (float) epsilon;
+  private Norm(NormConfig config, Parameter gamma, Parameter beta) {
+    this.epsilon = (float) config.epsilon();
+    this.offset = config.offset();
     this.gamma = gamma;
     this.beta = beta;
   }
@@ -26,8 +28,8 @@ public final class Norm {
   /** Declares {@code weight} [width] and, for LayerNorm, {@code bias} [width]. */
   public Norm(Declarations at, NormConfig config, long width) {
     this(
-        config.epsilon(),
-        at.vector("weight", PART, Initialization.ONE, Slice.WHOLE, width),
+        config,
+        at.vector("weight", PART, initial(config), Slice.WHOLE, width),
         config.kind() == NormConfig.Kind.LAYER
             ? at.vector("bias", PART, Initialization.ZERO, Slice.WHOLE, width)
             : null);
@@ -36,16 +38,21 @@ public final class Norm {
   /** Like the constructor, for activations that are sliced over tensor ranks. */
   static Norm overSlices(Declarations at, NormConfig config, long width) {
     return new Norm(
-        config.epsilon(),
-        at.vectorOverSlices("weight", PART, Initialization.ONE, width),
+        config,
+        at.vectorOverSlices("weight", PART, initial(config), width),
         config.kind() == NormConfig.Kind.LAYER
             ? at.vectorOverSlices("bias", PART, Initialization.ZERO, width)
             : null);
   }
 
+  /** Scales by 1, whatever the offset. */
+  private static Initialization initial(NormConfig config) {
+    return config.offset() == 0 ? Initialization.ONE : Initialization.ZERO;
+  }
+
   /** x [..., width] to [S, width]. */
   public Tensor forward(Pass pass, Tensor x) {
-    return NormOp.forward(pass, x, gamma.value(), beta == null ? null : beta.value(), epsilon);
+    return NormOp.forward(pass, x, gamma.value(), beta == null ? null : beta.value(), epsilon, offset);
   }
 
   /** Of x [S, width]. */

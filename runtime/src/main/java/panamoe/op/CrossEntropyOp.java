@@ -19,7 +19,19 @@ public final class CrossEntropyOp {
    */
   public static Tensor forward(
       Pass pass, Tensor hidden, Tensor weights, Tensor targets, float labelSmoothing, float dloss) {
-    return forward(pass, hidden, weights, null, targets, labelSmoothing, dloss);
+    return forward(pass, hidden, weights, 0, targets, labelSmoothing, dloss);
+  }
+
+  /** With a soft cap of the logits; 0 for none. */
+  public static Tensor forward(
+      Pass pass,
+      Tensor hidden,
+      Tensor weights,
+      float logitCap,
+      Tensor targets,
+      float labelSmoothing,
+      float dloss) {
+    return forward(pass, hidden, weights, logitCap, null, targets, labelSmoothing, dloss);
   }
 
   /** The teacher may be null. */
@@ -27,6 +39,7 @@ public final class CrossEntropyOp {
       Pass pass,
       Tensor hidden,
       Tensor weights,
+      float logitCap,
       LossKernels.Teacher teacher,
       Tensor targets,
       float labelSmoothing,
@@ -35,7 +48,8 @@ public final class CrossEntropyOp {
     Tensor dhidden = pass.recording() ? pass.allocate(hidden.dtype(), hidden.shape()) : null;
     Tensor dweights =
         pass.recording() ? pass.tape().parameterGradientOrScratch(weights, pass.scope()) : null;
-    LossKernels.Tokens tokens = new LossKernels.Tokens(targets, labelSmoothing, dloss, losses);
+    LossKernels.Tokens tokens =
+        new LossKernels.Tokens(targets, labelSmoothing, dloss, losses, logitCap);
     if (teacher == null) {
       pass.backend().linearCrossEntropy(tokens, hidden, weights, dhidden, dweights);
     } else {

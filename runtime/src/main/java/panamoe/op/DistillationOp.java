@@ -16,8 +16,15 @@ public final class DistillationOp {
    * @param weight factor of the divergence in the gradients, {@code alpha T^2}; 0 or more
    * @param hidden [S, N]; the logits t [S, V] themselves if weights is null
    * @param weights [V, N], row-major or packed, or null
+   * @param logitCap of {@code hidden weights^T}; 0 for none
    */
-  public record Teacher(float temperature, float weight, Tensor hidden, Tensor weights) {}
+  public record Teacher(
+      float temperature, float weight, Tensor hidden, Tensor weights, float logitCap) {
+    /** Without a cap. */
+    public Teacher(float temperature, float weight, Tensor hidden, Tensor weights) {
+      this(temperature, weight, hidden, weights, 0);
+    }
+  }
 
   /**
    * @param crossEntropies FLOAT32 [S], nats
@@ -32,6 +39,7 @@ public final class DistillationOp {
    *
    * @param hidden [S, M]
    * @param weights [V, M]
+   * @param logitCap soft cap of the student's logits; 0 for none
    * @param targets INT32 [S]; where it is -1, both losses are 0
    * @param dloss derivative of the objective by each token's loss
    */
@@ -39,6 +47,7 @@ public final class DistillationOp {
       Pass pass,
       Tensor hidden,
       Tensor weights,
+      float logitCap,
       Teacher teacher,
       Tensor targets,
       float labelSmoothing,
@@ -50,9 +59,11 @@ public final class DistillationOp {
             teacher.weight(),
             teacher.hidden(),
             teacher.weights(),
-            divergences);
+            divergences,
+            teacher.logitCap());
     Tensor losses =
-        CrossEntropyOp.forward(pass, hidden, weights, written, targets, labelSmoothing, dloss);
+        CrossEntropyOp.forward(
+            pass, hidden, weights, logitCap, written, targets, labelSmoothing, dloss);
     return new Losses(losses, divergences);
   }
 }

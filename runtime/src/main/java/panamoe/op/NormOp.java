@@ -14,12 +14,18 @@ public final class NormOp {
    * @param beta FLOAT32 [M] for LayerNorm, null for RMSNorm
    */
   public static Tensor forward(Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon) {
+    return forward(pass, x, gamma, beta, epsilon, 0);
+  }
+
+  /** With an offset that is added to gamma. */
+  public static Tensor forward(
+      Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon, float offset) {
     Tensor rows = Shapes.asRows(x);
     Tensor y = pass.allocate(x.dtype(), rows.shape());
     boolean centered = beta != null;
     Tensor rstd = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
     Tensor mean = pass.recording() && centered ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
-    Norm norm = new Norm(gamma, beta, epsilon, mean, rstd);
+    Norm norm = new Norm(gamma, beta, epsilon, mean, rstd, offset);
     if (centered) {
       pass.backend().layerNormForward(norm, rows, y);
     } else {

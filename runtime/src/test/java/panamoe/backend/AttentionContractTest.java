@@ -314,7 +314,7 @@ class AttentionContractTest {
           "window is 2 with",
           () ->
               backend.attentionForward(
-                  new AttentionSettings(AttentionSettings.Mask.FULL, 2, 1), good, out, null));
+                  new AttentionSettings(AttentionSettings.Mask.FULL, 2, 1, 0), good, out, null));
       assertRefused(
           "sinks has shape [3], expected [4]",
           () ->

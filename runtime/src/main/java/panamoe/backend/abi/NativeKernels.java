@@ -58,6 +58,11 @@ interface NativeKernels
   }
 
   @Override
+  default void softCap(float cap, Tensor x, Tensor y) {
+    launch("moe_soft_cap", cap, x, y);
+  }
+
+  @Override
   default void expForward(float bound, Tensor x, Tensor y) {
     launch("moe_exp_forward", bound, x, y);
   }

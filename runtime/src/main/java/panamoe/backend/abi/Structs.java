@@ -188,6 +188,7 @@ final class Structs {
         to -> {
           moe_attention_config.mask(to, settings.mask().ordinal()); // in the order of moe_mask
           moe_attention_config.scale(to, settings.scale());
+          moe_attention_config.soft_cap(to, settings.softCap());
           moe_attention_config.window(to, settings.window());
         });
   }
@@ -219,7 +220,10 @@ final class Structs {
   static Struct norm(Norm norm) {
     return new Struct(
         moe_norm.sizeof(),
-        to -> moe_norm.epsilon(to, norm.epsilon()),
+        to -> {
+          moe_norm.epsilon(to, norm.epsilon());
+          moe_norm.gamma_offset(to, norm.offset());
+        },
         norm.gamma(),
         norm.beta(),
         norm.mean(),
@@ -232,6 +236,7 @@ final class Structs {
         to -> {
           moe_token_losses.label_smoothing(to, tokens.labelSmoothing());
           moe_token_losses.dloss(to, tokens.dloss());
+          moe_token_losses.logit_cap(to, tokens.logitCap());
         },
         tokens.targets(),
         tokens.losses());
@@ -243,6 +248,7 @@ final class Structs {
         to -> {
           moe_teacher.temperature(to, teacher.temperature());
           moe_teacher.weight(to, teacher.weight());
+          moe_teacher.logit_cap(to, teacher.logitCap());
         },
         teacher.hidden(),
         teacher.weights(),

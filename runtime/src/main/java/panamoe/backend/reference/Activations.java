@@ -7,12 +7,12 @@ import panamoe.backend.Activation.Kind;
 final class Activations {
   private Activations() {}
 
-  /** {@code activation(x)}; SwiGLU halves the row. */
+  /** {@code activation(x)}; a gated one halves the row. */
   static double[] forward(Activation activation, double[] x) {
     double[] y = new double[x.length / activation.inputsPerOutput()];
     for (int i = 0; i < y.length; i++) {
       y[i] =
-          activation.kind() == Kind.SWIGLU
+          activation.inputsPerOutput() == 2
               ? gate(activation, x[i]) * up(activation, x[y.length + i])
               : value(activation.kind(), x[i]);
     }
@@ -23,7 +23,7 @@ final class Activations {
   static double[] backward(Activation activation, double[] x, double[] dy) {
     double[] dx = new double[x.length];
     for (int i = 0; i < dy.length; i++) {
-      if (activation.kind() == Kind.SWIGLU) {
+      if (activation.inputsPerOutput() == 2) {
         double g = x[i];
         double u = x[dy.length + i];
         dx[i] = dy[i] * up(activation, u) * gateDerivative(activation, g);
@@ -35,13 +35,19 @@ final class Activations {
     return dx;
   }
 
-  /** {@code g' * sigmoid(alpha * g')} with {@code g' = min(g, limit)}. */
+  /** GeGLU's, or {@code g' * sigmoid(alpha * g')} with {@code g' = min(g, limit)}. */
   private static double gate(Activation activation, double g) {
+    if (activation.kind() == Kind.GEGLU_TANH) {
+      return value(Kind.GELU_TANH, g);
+    }
     double below = Math.min(g, activation.limit());
     return below * Vectors.sigmoid(activation.alpha() * below);
   }
 
   private static double gateDerivative(Activation activation, double g) {
+    if (activation.kind() == Kind.GEGLU_TANH) {
+      return derivative(Kind.GELU_TANH, g);
+    }
     double scaled = activation.alpha() * g;
     double sigmoid = Vectors.sigmoid(scaled);
     return g > activation.limit() ? 0 : sigmoid * (1 + scaled * (1 - sigmoid));
@@ -59,7 +65,8 @@ final class Activations {
       case RELU -> Math.max(x, 0);
       case GELU -> x * normalDistribution(x);
       case GELU_TANH -> x * (1 + Math.tanh(tanhArgument(x))) / 2;
-      case SILU, SWIGLU -> x * Vectors.sigmoid(x);
+      case SILU -> x * Vectors.sigmoid(x);
+      case SWIGLU, GEGLU_TANH -> throw new IllegalArgumentException(kind + " is gated");
       case CUSTOM -> throw customRefused();
     };
   }
@@ -74,7 +81,8 @@ final class Activations {
         double slope = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
         yield (1 + tanh) / 2 + x * (1 - tanh * tanh) * slope / 2;
       }
-      case SILU, SWIGLU -> Vectors.sigmoid(x) * (1 + x * (1 - Vectors.sigmoid(x)));
+      case SILU -> Vectors.sigmoid(x) * (1 + x * (1 - Vectors.sigmoid(x)));
+      case SWIGLU, GEGLU_TANH -> throw new IllegalArgumentException(kind + " is gated");
       case CUSTOM -> throw customRefused();
     };
   }

@@ -91,6 +91,7 @@ interface ReferenceAttention extends AttentionKernels, ReferenceContext {
                   int key = shape.key(b, j, h);
                   double p = Math.exp(scores[j] - total);
                   double dscore = p * (Vectors.dot(upstream[query], rows.v[key]) - mean);
+                  dscore *= p == 0 ? 0 : Vectors.softCapSlope(scores[j], settings.softCap());
                   Vectors.addScaled(dvalues[key], p, upstream[query]);
                   Vectors.addScaled(dqueries[query], settings.scale() * dscore, rows.k[key]);
                   Vectors.addScaled(dkeys[key], settings.scale() * dscore, rows.q[query]);
@@ -149,6 +150,10 @@ interface ReferenceAttention extends AttentionKernels, ReferenceContext {
     static void checkSettings(AttentionSettings settings) {
       long window = settings.window();
       Check.finite("scale", settings.scale());
+      Check.finite("soft_cap", settings.softCap());
+      Check.require(
+          settings.softCap() >= 0,
+          "soft_cap is " + settings.softCap() + ", expected 0 (no cap) or more");
       Check.require(window >= 0, "window is " + window + ", expected 0 or more");
       Check.require(
           settings.mask() == Mask.CAUSAL || window == 0,
@@ -196,7 +201,9 @@ interface ReferenceAttention extends AttentionKernels, ReferenceContext {
         boolean seen = settings.mask() == Mask.FULL || (j <= i && inWindow);
         scores[j] =
             seen
-                ? settings.scale() * Vectors.dot(rows.q[query(b, i, h)], rows.k[key(b, j, h)])
+                ? Vectors.softCap(
+                    settings.scale() * Vectors.dot(rows.q[query(b, i, h)], rows.k[key(b, j, h)]),
+                    settings.softCap())
                 : Double.NEGATIVE_INFINITY;
       }
       scores[length] = rows.sinks == null ? Double.NEGATIVE_INFINITY : rows.sinks[h];

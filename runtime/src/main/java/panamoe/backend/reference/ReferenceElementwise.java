@@ -6,7 +6,7 @@ import panamoe.backend.ElementwiseKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** Fill, cast, copy, sum, clamp, exponential and activations. */
+/** Fill, cast, copy, sum, clamp, soft cap, exponential and activations. */
 interface ReferenceElementwise extends ElementwiseKernels, ReferenceContext {
 
   @Override
@@ -79,6 +79,19 @@ interface ReferenceElementwise extends ElementwiseKernels, ReferenceContext {
           checkMapGradient(x, dy, dx);
           for (long i = 0; i < dx.count(); i++) {
             dx.setFloat(i, Math.abs(x.getFloat(i)) <= bound ? dy.getFloat(i) : 0);
+          }
+        });
+  }
+
+  @Override
+  default void softCap(float cap, Tensor x, Tensor y) {
+    launch(
+        () -> {
+          Check.finite("cap", cap);
+          Check.require(cap > 0, "cap is " + cap + ", expected more than 0");
+          checkMap(x, y);
+          for (long i = 0; i < y.count(); i++) {
+            y.setFloat(i, (float) Vectors.softCap(x.getFloat(i), cap));
           }
         });
   }

@@ -21,6 +21,7 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
     Tensor losses = tokens.losses();
     launch(
         () -> {
+          checkCap(tokens.logitCap());
           Check.tensor("logits", logits, Kind.FLOATING, Check.ANY, Check.ANY);
           check(targets, logits.size(0), logits.size(1), labelSmoothing, dloss, losses);
           Check.optional("dlogits", dlogits, Kind.FLOATING, logits.size(0), logits.size(1));
@@ -29,7 +30,9 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
           }
           double[][] rows = Values.readRows(logits);
           for (int s = 0; s < rows.length; s++) {
-            rows[s] = loss(rows[s], targets.getInt(s), labelSmoothing, dloss, s, losses);
+            double[] capped = rows[s];
+            rows[s] = loss(capped, targets.getInt(s), labelSmoothing, dloss, s, losses);
+            uncap(rows[s], capped, tokens.logitCap());
           }
           if (dlogits != null) {
             Values.write(rows, dlogits);
@@ -68,6 +71,7 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
     Tensor losses = tokens.losses();
     launch(
         () -> {
+          checkCap(tokens.logitCap());
           Check.tensor("hidden", hidden, Kind.FLOATING, Check.ANY, Check.ANY);
           Check.weights("weights", weights, Check.ANY, hidden.size(1));
           check(targets, hidden.size(0), weights.size(0), labelSmoothing, dloss, losses);
@@ -93,14 +97,18 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
                   ? null
                   : Values.readRows(teacher.weights());
           for (int s = 0; s < in.length; s++) {
-            double[] logits = product(in[s], w);
+            double[] logits = product(in[s], w, tokens.logitCap());
             double[] dlogits = loss(logits, targets.getInt(s), labelSmoothing, dloss, s, losses);
             if (teacher != null) {
-              double[] wanted = givenWeights == null ? given[s] : product(given[s], givenWeights);
+              double[] wanted =
+                  givenWeights == null
+                      ? given[s]
+                      : product(given[s], givenWeights, teacher.logitCap());
               boolean counts = targets.getInt(s) >= 0;
               double divergence = counts ? divergence(logits, wanted, teacher, dloss, dlogits) : 0;
               teacher.divergences().setFloat(s, (float) divergence);
             }
+            uncap(dlogits, logits, tokens.logitCap());
             for (int v = 0; v < w.length; v++) {
               Vectors.addScaled(din[s], dlogits[v], w[v]);
               Vectors.addScaled(dw[v], dlogits[v], in[s]);
@@ -148,12 +156,24 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
     return divergence;
   }
 
-  private static double[] product(double[] row, double[][] weights) {
+  private static double[] product(double[] row, double[][] weights, double cap) {
     double[] logits = new double[weights.length];
     for (int v = 0; v < logits.length; v++) {
-      logits[v] = Vectors.dot(row, weights[v]);
+      logits[v] = Vectors.softCap(Vectors.dot(row, weights[v]), cap);
     }
     return logits;
+  }
+
+  /** Makes gradients of capped logits gradients of the logits before. */
+  private static void uncap(double[] gradient, double[] capped, double cap) {
+    for (int v = 0; v < gradient.length; v++) {
+      gradient[v] *= Vectors.softCapSlope(capped[v], cap);
+    }
+  }
+
+  private static void checkCap(float cap) {
+    Check.finite("logit_cap", cap);
+    Check.require(cap >= 0, "logit_cap is " + cap + ", expected 0 (no cap) or more");
   }
 
   private static double[] over(double temperature, double[] logits) {
@@ -161,6 +181,7 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
   }
 
   private static void check(Teacher teacher, long tokens, long classes) {
+    checkCap(teacher.logitCap());
     Check.require(
         teacher.temperature() >= Float.MIN_NORMAL && Float.isFinite(teacher.temperature()),
         Words.of(

@@ -54,7 +54,7 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
   }
 
   /**
-   * {@code y = (x - mean) * rstd * gamma + shift} with {@code rstd = 1 / sqrt(mean((x - mean)^2) +
+   * {@code y = (x - mean) * rstd * (gamma + offset) + shift} with {@code rstd = 1 / sqrt(mean((x - mean)^2) +
    * epsilon)}.
    */
   private static void forward(
@@ -73,7 +73,7 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
       }
       double rowRstd = 1 / Math.sqrt(variance + norm.epsilon());
       for (int i = 0; i < width; i++) {
-        rows[s][i] = (rows[s][i] - rowMean) * rowRstd * scale[i] + shift[i];
+        rows[s][i] = (rows[s][i] - rowMean) * rowRstd * (scale[i] + norm.offset()) + shift[i];
       }
       if (mean != null) {
         mean.setFloat(s, (float) rowMean);
@@ -86,7 +86,7 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
   }
 
   /**
-   * With {@code n = (x - mean) * rstd} and {@code g = dy * gamma}: {@code dx = rstd * (g - mean(g)
+   * With {@code n = (x - mean) * rstd} and {@code g = dy * (gamma + offset)}: {@code dx = rstd * (g - mean(g)
    * - n * mean(g * n))}, without mean(g) for RMSNorm; {@code dgamma += sum_s dy * n}; {@code dbeta
    * += sum_s dy}.
    */
@@ -106,7 +106,7 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
       double gMean = 0;
       for (int i = 0; i < width; i++) {
         normal[i] = (rows[s][i] - rowMean) * rowRstd;
-        g[i] = upstream[s][i] * scale[i];
+        g[i] = upstream[s][i] * (scale[i] + norm.offset());
         gMean += g[i] / width;
         dscale[i] += upstream[s][i] * normal[i];
         dshift[i] += upstream[s][i];
@@ -126,6 +126,7 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
   private static void checkForward(Norm norm, Tensor x, Tensor y) {
     checkRows(x);
     Check.tensor("gamma", norm.gamma(), Kind.FLOAT32, x.size(1));
+    Check.finite("gamma_offset", norm.offset());
     Check.finite("epsilon", norm.epsilon());
     Check.require(norm.epsilon() >= 0, "epsilon is " + norm.epsilon() + ", expected 0 or more");
     Check.tensor("y", y, Kind.FLOATING, x.size(0), x.size(1));
@@ -137,6 +138,7 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
     checkRows(x);
     Check.tensor("dy", dy, Kind.FLOATING, x.size(0), x.size(1));
     Check.tensor("gamma", norm.gamma(), Kind.FLOAT32, x.size(1));
+    Check.finite("gamma_offset", norm.offset());
     Check.tensor("rstd", norm.rstd(), Kind.FLOAT32, x.size(0));
     Check.tensor("dx", dx, Kind.FLOATING, x.size(0), x.size(1));
     Check.tensor("dgamma", dgamma, Kind.FLOAT32, x.size(1));

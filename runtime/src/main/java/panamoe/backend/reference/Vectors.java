@@ -56,4 +56,14 @@ final class Vectors {
   static double sigmoid(double x) {
     return 1 / (1 + Math.exp(-x));
   }
+
+  /** {@code cap tanh(x / cap)}; x if cap is 0. */
+  static double softCap(double x, double cap) {
+    return cap == 0 ? x : cap * Math.tanh(x / cap);
+  }
+
+  /** The derivative of {@link #softCap} from its result. */
+  static double softCapSlope(double y, double cap) {
+    return cap == 0 ? 1 : 1 - y / cap * (y / cap);
+  }
 }

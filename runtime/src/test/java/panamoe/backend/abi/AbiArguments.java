@@ -37,7 +37,7 @@ final class AbiArguments {
     this.device = device;
     sizes = new AbiSizes(random);
     floating = anyFloating();
-    kind = random.nextInt(NO_ACTIVATION, Moe.MOE_SWIGLU() + 1);
+    kind = random.nextInt(NO_ACTIVATION, Moe.MOE_GEGLU_TANH() + 1);
     sizes.follow("activation", kind);
   }
 

@@ -64,6 +64,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_add stream alpha~-2..2 a:f[S,M] beta~-2..2 b:f[S,M] y:f[S,M]
       moe_clamp_forward stream bound~0..2 x:f[S,M] y:f[S,M]
       moe_clamp_backward stream bound~0..2 x:f[S,M] dy:f[S,M] dx:f[S,M]
+      moe_soft_cap stream cap~0.1..2 x:f[S,M] y:f[S,M]
       moe_exp_forward stream bound~-2..2 x:f[S,M] y:f[S,M]
       moe_exp_backward stream bound~-2..2 x:f[S,M] dy:f[S,M] dx:f[S,M]
       moe_activation_forward stream activation x:f[S,N] y:f[S,O]
@@ -74,27 +75,31 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_jitter stream seed=0..99L offset=0..99L epsilon~0..0.5 x:f[S,M] y:f[S,M]
       moe_embedding_forward stream ids:i[S]<V table:f[V,M] positions:i[S]<P?1 position_table:f[P,M]?1 y:f[S,M]
       moe_embedding_backward stream ids:i[S]<V positions:i[S]<P?1 dy:f[S,M] dtable:F[V,M] dposition_table:F[P,M]?1
-      moe_layer_norm_forward stream norm{epsilon~0..1 gamma:F[M] beta:F[M] mean:F[S]?1 rstd:F[S]?1} x:f[S,M] y:f[S,M]
-      moe_layer_norm_backward stream norm{epsilon~0..1 gamma:F[M] beta:F[M]? mean:F[S] rstd:F[S]} x:f[S,M] dy:f[S,M] \
+      moe_layer_norm_forward stream norm{epsilon~0..1 offset~0..1 gamma:F[M] beta:F[M] mean:F[S]?1 rstd:F[S]?1} \
+          x:f[S,M] y:f[S,M]
+      moe_layer_norm_backward stream norm{epsilon~0..1 offset~0..1 gamma:F[M] beta:F[M]? mean:F[S] rstd:F[S]} \
+          x:f[S,M] dy:f[S,M] \
           dx:f[S,M] dgamma:F[M] dbeta:F[M]
-      moe_rms_norm_forward stream norm{epsilon~0..1 gamma:F[M] beta:F[M]? mean:F[S]? rstd:F[S]?} x:f[S,M] y:f[S,M]
-      moe_rms_norm_backward stream norm{epsilon~0..1 gamma:F[M] beta:F[M]? mean:F[S]? rstd:F[S]} x:f[S,M] dy:f[S,M] \
+      moe_rms_norm_forward stream norm{epsilon~0..1 offset~0..1 gamma:F[M] beta:F[M]? mean:F[S]? rstd:F[S]?} \
+          x:f[S,M] y:f[S,M]
+      moe_rms_norm_backward stream norm{epsilon~0..1 offset~0..1 gamma:F[M] beta:F[M]? mean:F[S]? rstd:F[S]} \
+          x:f[S,M] dy:f[S,M] \
           dx:f[S,M] dgamma:F[M]
       moe_rotary stream x:g[S,H,D] angles{interleaved=0..1 positions:i[S]<P cosine:F[P,J] sine:F[P,J]} \
           direction=1..1 y:g[S,H,D]
       moe_head_copy stream columns{transpose=0..0 from=0..0L to=0..0L count=0..1L} x:g[S,H,D] y:g[S,H,D]
-      moe_attention_forward stream rules{mask=0..1 scale~0..1 window=0..1L} \
+      moe_attention_forward stream rules{mask=0..1 scale~0..1 cap~0..2 window=0..1L} \
           inputs{q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?} out:g[B,L,H,D] logsumexp:F[B,H,L]?
-      moe_attention_backward stream rules{mask=0..1 scale~0..1 window=0..1L} \
+      moe_attention_backward stream rules{mask=0..1 scale~0..1 cap~0..2 window=0..1L} \
           inputs{q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?1} out:g[B,L,H,D] logsumexp:F[B,H,L] \
           dout:g[B,L,H,D] gradients{dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D] dsinks:F[H]?1}
       moe_cache_append stream k:g[S,G,D] v:g[S,G,D] \
           places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
           slot:i[S]<X position:i[S]<C}
-      moe_attention_decode stream rules{mask=0..0 scale~0..1 window=0..5L} q:g[S,H,D] sinks:F[H]? \
+      moe_attention_decode stream rules{mask=0..0 scale~0..1 cap~0..2 window=0..5L} q:g[S,H,D] sinks:F[H]? \
           places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
           slot:i[S]<X position:i[S]<C} out:g[S,H,D]
-      moe_attention_biased stream rules{mask=0..0 scale~0..1 window=0..5L} \
+      moe_attention_biased stream rules{mask=0..0 scale~0..1 cap=0..0 window=0..5L} \
           bias{bias:F[Q,H] position:i[S]<V} q:g[S,H,D] \
           places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
           slot:i[S]<X position:i[S]<C} out:g[S,H,D]
@@ -136,12 +141,13 @@ record AbiSignature(String function, List<Parameter> parameters) {
           routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] choice:i[S,T]? \
           counts:i[E]? offsets:i[A]@offsets losses:F[2]?} \
           gradients{drows:f[R,M] dweight:F[S,T] dmlp:f[S,M]?1 dcoefficient:F[S,2]?1}
-      moe_cross_entropy stream tokens{smoothing~0..1 dloss~0..1 targets:i[S]-<V losses:F[S]} logits:f[S,V] \
+      moe_cross_entropy stream tokens{smoothing~0..1 dloss~0..1 cap~0..3 targets:i[S]-<V losses:F[S]} logits:f[S,V] \
           dlogits:f[S,V]?
-      moe_linear_cross_entropy stream tokens{smoothing~0..1 dloss~0..1 targets:i[S]-<V losses:F[S]} hidden:f[S,M] \
+      moe_linear_cross_entropy stream tokens{smoothing~0..1 dloss~0..1 cap~0..3 targets:i[S]-<V losses:F[S]} \
+          hidden:f[S,M] \
           weights:f[V,M] dhidden:f[S,M]?1 dweights:F[V,M]?1
-      moe_linear_distillation stream tokens{smoothing~0..1 dloss~0..1 targets:i[S]-<V losses:F[S]} \
-          teacher{temperature~0.1..4 weight~0..9 hidden:f[S,N] weights:f[V,N] divergences:F[S]} hidden:f[S,M] \
+      moe_linear_distillation stream tokens{smoothing~0..1 dloss~0..1 cap~0..3 targets:i[S]-<V losses:F[S]} \
+          teacher{temperature~0.1..4 weight~0..9 cap~0..3 hidden:f[S,N] weights:f[V,N] divergences:F[S]} hidden:f[S,M] \
           weights:f[V,M] dhidden:f[S,M]?1 dweights:F[V,M]?1
       moe_adamw_step stream \
           form{rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 scale~0..1 step=1..9L} \

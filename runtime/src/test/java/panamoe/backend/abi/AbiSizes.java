@@ -5,7 +5,7 @@ import java.util.random.RandomGenerator;
 
 /** The letters of an {@link AbiSignature} in one call, and a route table that fits them. */
 final class AbiSizes {
-  private static final int SWIGLU = 5;
+  private static final int FIRST_GATED = 5; // MOE_SWIGLU
 
   private final RandomGenerator random;
   private final long[] sizes = new long[128];
@@ -50,7 +50,7 @@ final class AbiSizes {
 
   /** Sizes that follow from a scalar argument. */
   void follow(String parameter, int value) {
-    if (parameter.equals("activation") && value == SWIGLU) {
+    if (parameter.equals("activation") && value >= FIRST_GATED) {
       set('N', 2 * get('O')).transposed("transpose_a", 0).transposed("transpose_b", 0);
     }
     transposed(parameter, value);
