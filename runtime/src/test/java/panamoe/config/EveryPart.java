@@ -41,6 +41,7 @@ public final class EveryPart {
         new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED, null, 3.0),
         List.of(
             new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
+            new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false)),
             new BlockConfig(rms, perHead(), rms, gated, BlockConfig.Norms.AROUND, null),
             new BlockConfig(rms, overProjection(), rms, shared, null, 0.4),
             new BlockConfig(
@@ -87,6 +88,17 @@ public final class EveryPart {
   private static AttentionConfig plain() {
     return new GroupedQueryConfig(
         new Heads(4, 4, 8), Biases.all(true), null, null, null, Scores.CAUSAL);
+  }
+
+  private static AttentionConfig chunked() {
+    return new GroupedQueryConfig(
+        new Heads(4, 4, 6),
+        Biases.all(false),
+        null,
+        null,
+        null,
+        Scores.ofChunks(4),
+        new GroupedQueryConfig.Temperature(0.3, 3));
   }
 
   private static AttentionConfig perHead() {

@@ -54,7 +54,7 @@ final class BlockLine {
       parts.add("full mask");
     }
     if (scores.window() > 0) {
-      parts.add("window " + scores.window());
+      parts.add((scores.mask() == Mask.CHUNKED ? "chunks of " : "window ") + scores.window());
     }
     if (scores.sinks()) {
       parts.add("sinks");
@@ -62,6 +62,9 @@ final class BlockLine {
     scale(scores.scale(), parts);
     if (attention.queryKeyNorm() != null) {
       parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()).replace('_', ' '));
+    }
+    if (attention.temperature() != null) {
+      parts.add("temperature from " + attention.temperature().positions() + " on");
     }
     if (attention.clip() != null) {
       parts.add("clip " + attention.clip());

@@ -108,6 +108,7 @@ class ExportCommandTest {
         "granitemoeshared_b",
         "hunyuan_v1_moe_b",
         "llama3_c_tied",
+        "llama4_b",
         "minimax_m2_b",
         "mistral_b_window",
         "mixtral_b_bf16_sharded",

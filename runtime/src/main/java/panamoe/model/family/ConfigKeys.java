@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.checkpoint.CheckpointException;
@@ -34,8 +35,10 @@ final class ConfigKeys {
   private static final Path HERE = Path.of("config.json");
 
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
+  private final boolean ofLlama4;
 
-  private ConfigKeys(ModelConfig config) {
+  private ConfigKeys(Family family, ModelConfig config) {
+    this.ofLlama4 = family.type().equals(Llama4.TYPE); // where intermediate_size is of experts
     putModel(config);
   }
 
@@ -45,7 +48,7 @@ final class ConfigKeys {
    * @param config initial weights, losses and dropping are ignored
    */
   static Optional<ObjectNode> of(Family family, ModelConfig config) {
-    ObjectNode keys = new ConfigKeys(config).keys;
+    ObjectNode keys = new ConfigKeys(family, config).keys;
     Keys read = new Keys(HERE, keys);
     if (!differences(family, config, read).filter(List::isEmpty).isPresent()) {
       return Optional.empty();
@@ -60,7 +63,7 @@ final class ConfigKeys {
    * for a required size.
    */
   static Optional<List<String>> differences(Family family, ModelConfig config) {
-    return differences(family, config, new Keys(HERE, new ConfigKeys(config).keys));
+    return differences(family, config, new Keys(HERE, new ConfigKeys(family, config).keys));
   }
 
   private static Optional<List<String>> differences(Family family, ModelConfig config, Keys keys) {
@@ -107,17 +110,21 @@ final class ConfigKeys {
     ArrayNode types = keys.putArray("layer_types");
     int window = 0;
     for (BlockConfig block : blocks) {
-      int own = block.attention().scores().window();
-      types.add(own > 0 ? Decoder.WINDOW : Decoder.FULL);
-      window = Math.max(window, own);
+      AttentionConfig.Scores scores = block.attention().scores();
+      boolean chunked = scores.mask() == Mask.CHUNKED;
+      boolean all = scores.window() == 0;
+      types.add(all ? Decoder.FULL : chunked ? Decoder.CHUNKS : Decoder.WINDOW);
+      window = Math.max(window, scores.window());
     }
     if (window > 0) {
-      keys.put("sliding_window", window);
+      keys.put("sliding_window", window).put("attention_chunk_size", window);
     }
     switch (mostRotated(blocks)) {
       case GroupedQueryConfig grouped -> putGrouped(grouped);
       case LatentAttentionConfig latent -> putLatent(latent);
     }
+    keys.put("attn_temperature_tuning", false);
+    blocks.forEach(block -> putTemperature(block.attention()));
     ArrayNode rotated = keys.putArray("no_rope_layers");
     blocks.forEach(block -> rotated.add(block.attention().rotary() == null ? 0 : 1));
     putFeedForward(blocks);
@@ -131,6 +138,14 @@ final class ConfigKeys {
         .filter(each -> each.rotary().scaling() != null)
         .findFirst()
         .orElse(rotated.isEmpty() ? all.getFirst() : rotated.getFirst());
+  }
+
+  private void putTemperature(AttentionConfig attention) {
+    if (attention instanceof GroupedQueryConfig grouped && grouped.temperature() != null) {
+      keys.put("attn_temperature_tuning", true)
+          .put("attn_scale", grouped.temperature().scale())
+          .put("floor_scale", grouped.temperature().positions());
+    }
   }
 
   private void putGrouped(GroupedQueryConfig attention) {
@@ -231,6 +246,7 @@ final class ConfigKeys {
     MoeConfig experts = null;
     DenseConfig dense = null;
     ArrayNode listed = keys.putArray("mlp_only_layers");
+    ArrayNode sparse = keys.putArray("moe_layers");
     int first = 0;
     int last = 0;
     for (int layer = 0; layer < blocks.size(); layer++) {
@@ -238,6 +254,7 @@ final class ConfigKeys {
         case MoeConfig moe -> {
           experts = moe;
           last = layer;
+          sparse.add(layer);
         }
         case DenseConfig mlp -> {
           dense = mlp;
@@ -251,7 +268,9 @@ final class ConfigKeys {
       putExperts(experts);
       keys.put("moe_layer_start_index", first).put("moe_layer_end_index", last);
     }
-    keys.put("intermediate_size", dense == null ? experts.inner() : dense.inner())
+    int inner = dense == null ? experts.inner() : dense.inner();
+    keys.put("intermediate_size", ofLlama4 && experts != null ? experts.inner() : inner)
+        .put("intermediate_size_mlp", inner)
         .put("mlp_bias", dense != null && dense.bias());
   }
 

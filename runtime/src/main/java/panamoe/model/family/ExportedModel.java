@@ -27,6 +27,7 @@ public final class ExportedModel {
           "granitemoe", "GraniteMoe",
           "granitemoeshared", "GraniteMoeShared",
           "hunyuan_v1_moe", "HunYuanMoEV1",
+          "llama4_text", "Llama4",
           "minimax_m2", "MiniMaxM2",
           "smollm3", "SmolLM3");
 

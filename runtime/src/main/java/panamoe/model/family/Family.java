@@ -37,7 +37,8 @@ public interface Family {
           new Granite(),
           new GraniteMoe(false),
           new GraniteMoe(true),
-          new PhiMoe());
+          new PhiMoe(),
+          new Llama4());
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();
