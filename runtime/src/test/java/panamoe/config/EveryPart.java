@@ -41,7 +41,6 @@ public final class EveryPart {
         new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED, null, 3.0),
         List.of(
             new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
-            new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false)),
             new BlockConfig(rms, perHead(), rms, gated, BlockConfig.Norms.AROUND, null),
             new BlockConfig(rms, overProjection(), rms, shared, null, 0.4),
             new BlockConfig(
@@ -51,7 +50,8 @@ public final class EveryPart {
                 new DenseConfig(20, Activation.SWIGLU, false),
                 BlockConfig.Norms.AFTER,
                 0.7),
-            new BlockConfig(rms, stretched(), layer, residual)),
+            new BlockConfig(rms, stretched(), layer, residual),
+            new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false))),
         rms,
         new HeadConfig(false, false, 0.6),
         new InitialWeights(0.1, 0.05));

@@ -121,6 +121,9 @@ final class BlockLine {
     if (gate.cosine() != null) {
       parts.add("by cosines over " + gate.cosine().width());
     }
+    if (gate.weight().near() != null) {
+      parts.add("weights of near experts");
+    }
     parts.add(lower(gate.capacity().policy()).replace('_', ' '));
     if (moe.residual() != null) {
       parts.add("plus a fixed MLP " + moe.residual().inner());

@@ -4,13 +4,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import panamoe.backend.GateSettings.Score;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -137,7 +135,7 @@ final class GgufKeys extends ArchitectureKeys {
     }
     keys.putRotary(factors);
     if (keys.has("expert_count") || !MAY_BE_DENSE.contains(keys.architecture)) {
-      keys.putExperts();
+      GgufExperts.put(keys, keys.keys);
     } else {
       keys.putDense();
     }
@@ -292,120 +290,5 @@ final class GgufKeys extends ArchitectureKeys {
         .put(
             "attention_multiplier",
             scale == 0 ? 1 / Math.sqrt(keys.get("head_dim").intValue()) : scale);
-  }
-
-  private void putExperts() {
-    int experts = count("expert_count", 1, MoeConfig.MAX_EXPERTS);
-    int chosen = count("expert_used_count", 1, experts);
-    String gate = "blk." + (keys.get("num_hidden_layers").intValue() - 1) + ".ffn_gate_inp.weight";
-    if (rows(gate) != experts) { // before objects for all are made
-      throw bad("expert_count is " + experts + ", but " + gate + " has " + rows(gate) + " rows");
-    }
-    int inner = count("feed_forward_length");
-    String key =
-        switch (architecture) {
-          case "ernie4_5-moe" -> "moe_k";
-          case "hunyuan-moe" -> "moe_topk";
-          default -> "num_experts_per_tok";
-        };
-    keys.put(key, chosen);
-    switch (architecture) {
-      case "llama" -> keys.put("num_local_experts", experts).put("intermediate_size", inner);
-      case "olmoe" -> {
-        keys.put("num_experts", experts)
-            .put("intermediate_size", count("expert_feed_forward_length", inner))
-            .put("norm_topk_prob", false);
-        if (has("attention.clamp_kqv")) {
-          keys.put("clip_qkv", number("attention.clamp_kqv"));
-        }
-      }
-      case "qwen2moe" ->
-          keys.put("num_experts", experts)
-              .put("moe_intermediate_size", count("expert_feed_forward_length", inner / chosen))
-              .put(
-                  "shared_expert_intermediate_size",
-                  count("expert_shared_feed_forward_length", inner))
-              .put("intermediate_size", inner)
-              .put("norm_topk_prob", false);
-      case "qwen3moe" ->
-          keys.put("num_experts", experts)
-              .put("moe_intermediate_size", count("expert_feed_forward_length", inner / chosen))
-              .put("intermediate_size", inner)
-              .put("norm_topk_prob", true);
-      case "gpt-oss" ->
-          keys.put("num_local_experts", experts)
-              .put("intermediate_size", count("expert_feed_forward_length", inner))
-              .put("sliding_window", count("attention.sliding_window"));
-      case "deepseek2", "dots1", "glm4moe" -> putDeepSeek(experts, inner);
-      case "ernie4_5-moe" ->
-          keys.put("moe_num_experts", experts)
-              .put("moe_intermediate_size", count("expert_feed_forward_length"))
-              .put("intermediate_size", inner)
-              .put("moe_num_shared_experts", sharedExperts())
-              .put("moe_layer_start_index", denseLayers())
-              .put("moe_layer_interval", count("interleave_moe_layer_step", 1));
-      case "granitemoe" -> {
-        keys.put("num_local_experts", experts).put("intermediate_size", inner);
-        if (has("expert_shared_feed_forward_length")) {
-          keys.put("model_type", "granitemoeshared")
-              .put("shared_intermediate_size", count("expert_shared_feed_forward_length"));
-        }
-      }
-      case "hunyuan-moe" -> {
-        only("expert_feed_forward_length", inner);
-        only("expert_shared_feed_forward_length", inner);
-        only("expert_shared_count", 1);
-        keys.put("num_experts", experts).put("intermediate_size", inner);
-      }
-      case "minimax-m2" -> {
-        only("expert_gating_func", gatingFunction(Score.SIGMOID));
-        keys.put("num_local_experts", experts)
-            .put("intermediate_size", count("expert_feed_forward_length", inner));
-      }
-      default -> throw new IllegalStateException(architecture);
-    }
-  }
-
-  /** The number of a score in {@code expert_gating_func}. */
-  static int gatingFunction(Score score) {
-    return switch (score) {
-      case SOFTMAX -> 1;
-      case SIGMOID -> 2;
-    };
-  }
-
-  private void putDeepSeek(int experts, int inner) {
-    boolean biased = tensors.keySet().stream().anyMatch(name -> name.endsWith(".exp_probs_b.bias"));
-    int gating = gatingFunction(biased ? Score.SIGMOID : Score.SOFTMAX);
-    boolean sigmoid =
-        !architecture.equals("deepseek2")
-            || count("expert_gating_func", gating) == gatingFunction(Score.SIGMOID);
-    only("expert_gating_func", gatingFunction(sigmoid ? Score.SIGMOID : Score.SOFTMAX));
-    int groups = count("expert_group_count", 1);
-    keys.put("n_routed_experts", experts)
-        .put("moe_intermediate_size", count("expert_feed_forward_length"))
-        .put("intermediate_size", inner)
-        .put("n_shared_experts", sharedExperts())
-        .put("first_k_dense_replace", denseLayers())
-        .put("routed_scaling_factor", number("expert_weights_scale", 1))
-        .put("norm_topk_prob", flag("expert_weights_norm", sigmoid))
-        .put("n_group", groups)
-        .put("topk_group", count("expert_group_used_count", 1));
-    if (!sigmoid) {
-      keys.put("topk_method", groups == 1 ? "greedy" : "group_limited_greedy");
-    } else if (architecture.equals("deepseek2")) {
-      keys.put("model_type", "deepseek_v3");
-    }
-  }
-
-  private int sharedExperts() {
-    int count = mayCount("expert_shared_count", MoeConfig.MAX_EXPERTS);
-    return has("expert_shared_feed_forward_length")
-        ? count("expert_shared_feed_forward_length") / count("expert_feed_forward_length")
-        : count;
-  }
-
-  private int denseLayers() {
-    return mayCount("leading_dense_block_count", ModelConfig.MAX_LAYERS);
   }
 }

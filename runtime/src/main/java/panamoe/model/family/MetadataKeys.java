@@ -195,7 +195,7 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     put("expert_count", moe.experts());
     put("expert_used_count", moe.gate().topK());
     put("expert_feed_forward_length", moe.inner());
-    put("expert_gating_func", GgufKeys.gatingFunction(moe.gate().score()));
+    put("expert_gating_func", GgufExperts.gatingFunction(moe.gate().score()));
     put("expert_weights_scale", (float) moe.gate().weight().scale());
     put("expert_weights_norm", moe.gate().weight().normalization() == Normalization.CHOSEN);
     put("expert_group_count", moe.gate().choice().groups());
