@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/check.h"
 #include "core/kernels.h"
 #include "cpu/simd/exp-inl.h"
 

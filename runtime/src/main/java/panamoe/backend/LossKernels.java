@@ -11,8 +11,7 @@ public interface LossKernels {
    * @param logitCap c &gt; 0: logits are {@code c tanh(x / c)}, and gradients are those of x; 0 for
    *     none
    */
-  record Tokens(
-      Tensor targets, float labelSmoothing, float dloss, Tensor losses, float logitCap) {
+  record Tokens(Tensor targets, float labelSmoothing, float dloss, Tensor losses, float logitCap) {
     /** Without a cap. */
     public Tokens(Tensor targets, float labelSmoothing, float dloss, Tensor losses) {
       this(targets, labelSmoothing, dloss, losses, 0);
@@ -20,8 +19,8 @@ public interface LossKernels {
   }
 
   /**
-   * logits [S, V], capped already; dlogits [S, V] or null receives {@code dloss} times the gradient, and may be
-   * logits.
+   * logits [S, V], capped already; dlogits [S, V] or null receives {@code dloss} times the
+   * gradient, and may be logits.
    */
   void crossEntropy(Tokens tokens, Tensor logits, Tensor dlogits);
 

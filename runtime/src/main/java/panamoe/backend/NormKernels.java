@@ -15,8 +15,7 @@ public interface NormKernels {
    * @param epsilon 0 in a backward, which does not read it
    * @param offset added to gamma, finite
    */
-  record Norm(
-      Tensor gamma, Tensor beta, float epsilon, Tensor mean, Tensor rstd, float offset) {
+  record Norm(Tensor gamma, Tensor beta, float epsilon, Tensor mean, Tensor rstd, float offset) {
     /** Without an offset. */
     public Norm(Tensor gamma, Tensor beta, float epsilon, Tensor mean, Tensor rstd) {
       this(gamma, beta, epsilon, mean, rstd, 0);

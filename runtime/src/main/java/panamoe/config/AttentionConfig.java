@@ -107,6 +107,11 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       return new Scores(mask, window, sinks, other, softCap);
     }
 
+    /** These scores with a window; 0: none. */
+    public Scores withWindow(int other) {
+      return new Scores(mask, other, sinks, scale, softCap);
+    }
+
     /** These scores with a soft cap; null: none. */
     public Scores withSoftCap(Double other) {
       return new Scores(mask, window, sinks, scale, other);

@@ -2,6 +2,8 @@ package panamoe.config;
 
 import panamoe.io.Omittable;
 import panamoe.io.Require;
+import panamoe.tensor.BFloat16;
+import panamoe.tensor.DType;
 
 /**
  * The token table, and positions.
@@ -62,6 +64,13 @@ public record EmbeddingConfig(
     if (scale != null) {
       Require.positiveFloat("scale", scale);
     }
+  }
+
+  /** The scale of vectors of a dtype: Gemma's code rounds it like them. */
+  public Double scaleOf(DType dtype) {
+    return scale == null || dtype != DType.BFLOAT16
+        ? scale
+        : Double.valueOf(BFloat16.toFloat(BFloat16.fromFloat(scale.floatValue())));
   }
 
   /** Without relative positions and scale. */

@@ -137,8 +137,7 @@ public final class Distillation implements Objective {
             teacher.hidden(pass, batch),
             teacher.head().weight(),
             teacher.head().softCap());
-    DistillationOp.Losses losses =
-        model.head().losses(pass, hidden, asked, batch.targets(), dloss);
+    DistillationOp.Losses losses = model.head().losses(pass, hidden, asked, batch.targets(), dloss);
     return new Losses(losses.crossEntropies(), losses.divergences());
   }
 

@@ -266,7 +266,7 @@ public final class LanguageModel implements AutoCloseable {
       Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
     Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
-    x = ScaleOp.forward(pass, x, config.embedding().scale());
+    x = ScaleOp.forward(pass, x, config.embedding().scaleOf(x.dtype()));
     outputs.clear();
     try {
       for (Block block : blocks) {

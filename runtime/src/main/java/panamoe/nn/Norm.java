@@ -52,7 +52,8 @@ public final class Norm {
 
   /** x [..., width] to [S, width]. */
   public Tensor forward(Pass pass, Tensor x) {
-    return NormOp.forward(pass, x, gamma.value(), beta == null ? null : beta.value(), epsilon, offset);
+    return NormOp.forward(
+        pass, x, gamma.value(), beta == null ? null : beta.value(), epsilon, offset);
   }
 
   /** Of x [S, width]. */

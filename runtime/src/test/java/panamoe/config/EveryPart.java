@@ -26,6 +26,7 @@ public final class EveryPart {
   public static ModelConfig model() {
     NormConfig layer = new NormConfig(NormConfig.Kind.LAYER, 1e-5);
     NormConfig rms = new NormConfig(NormConfig.Kind.RMS, 1e-6);
+    NormConfig offset = new NormConfig(NormConfig.Kind.RMS, 1e-6, true);
     MoeConfig gated =
         new MoeConfig(
             8, 24, Activation.SWIGLU, false, grouped(), new MoeConfig.SharedExpert(20, true), null);
@@ -41,19 +42,19 @@ public final class EveryPart {
         new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED, null, 3.0),
         List.of(
             new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
-            new BlockConfig(rms, perHead(), rms, gated, BlockConfig.Norms.AROUND, null),
+            new BlockConfig(offset, perHead(), offset, gated, BlockConfig.Norms.AROUND, null),
             new BlockConfig(rms, overProjection(), rms, shared, null, 0.4),
             new BlockConfig(
                 rms,
                 latent(),
                 rms,
-                new DenseConfig(20, Activation.SWIGLU, false),
+                new DenseConfig(20, Activation.GEGLU_TANH, false),
                 BlockConfig.Norms.AFTER,
                 0.7),
             new BlockConfig(rms, stretched(), layer, residual),
             new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false))),
         rms,
-        new HeadConfig(false, false, 0.6),
+        new HeadConfig(false, false, 0.6, 1.5),
         new InitialWeights(0.1, 0.05));
   }
 
@@ -108,7 +109,7 @@ public final class EveryPart {
         new QueryKeyNorm(QueryKeyNorm.Over.HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6)),
         1.25,
         new Rotary(1e6, 6, Rotary.Pairs.ADJACENT, new RotaryScaling.Linear(2)),
-        new Scores(Mask.CAUSAL, 3, true, 0.2));
+        new Scores(Mask.CAUSAL, 3, true, 0.2, 0.5));
   }
 
   private static AttentionConfig overProjection() {

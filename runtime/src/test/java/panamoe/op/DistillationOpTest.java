@@ -12,6 +12,7 @@ import panamoe.testkit.EveryBackend;
 import panamoe.testkit.Sample;
 
 class DistillationOpTest {
+  private static final float CAP = 3;
   private static final float DLOSS = 0.5f;
   private static final float WEIGHT = 3;
 
@@ -25,12 +26,12 @@ class DistillationOpTest {
         Tensor targets = sample.integers(new int[] {6, 0, -1, 3, 3});
         DistillationOp.Teacher teacher =
             new DistillationOp.Teacher(
-                temperature, WEIGHT, sample.normal(5, 6), sample.normal(7, 6));
+                temperature, WEIGHT, sample.normal(5, 6), sample.normal(7, 6), 4);
         Tensor dweights = sample.scope().zeros(DType.FLOAT32, 7, 4);
         Tape tape = new Tape(backend);
         tape.watch(weights, new Gradient(backend, dweights));
         Pass recording = Pass.evaluation(backend, scope, tape);
-        DistillationOp.forward(recording, hidden, weights, teacher, targets, 0.1f, DLOSS);
+        DistillationOp.forward(recording, hidden, weights, CAP, teacher, targets, 0.1f, DLOSS);
         tape.backward();
         assertNull(tape.gradient(teacher.hidden()));
         assertNull(tape.gradient(teacher.weights()));
@@ -44,7 +45,8 @@ class DistillationOpTest {
                 try (TensorScope probe = TensorScope.confined(backend)) {
                   Pass pass = Pass.inference(backend, probe);
                   return objective(
-                      DistillationOp.forward(pass, hidden, weights, teacher, targets, 0.1f, DLOSS));
+                      DistillationOp.forward(
+                          pass, hidden, weights, CAP, teacher, targets, 0.1f, DLOSS));
                 }
               });
         }
@@ -63,9 +65,9 @@ class DistillationOpTest {
           new DistillationOp.Teacher(2, WEIGHT, sample.normal(9, 21), null);
       Pass pass = Pass.inference(backend, scope);
       DistillationOp.Losses losses =
-          DistillationOp.forward(pass, hidden, weights, teacher, targets, 0, DLOSS);
+          DistillationOp.forward(pass, hidden, weights, CAP, teacher, targets, 0, DLOSS);
       assertSameBits(
-          CrossEntropyOp.forward(pass, hidden, weights, targets, 0, DLOSS),
+          CrossEntropyOp.forward(pass, hidden, weights, CAP, targets, 0, DLOSS),
           losses.crossEntropies());
     }
   }

@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -100,6 +101,8 @@ class ExportCommandTest {
         "deepseek_v3_a",
         "dots1_b",
         "ernie4_5_moe_b",
+        "gemma2_b",
+        "gemma3_c",
         "glm4_moe_c",
         "glm4_moe_lite_b",
         "gpt_oss_d_releasedrope",
@@ -170,6 +173,44 @@ class ExportCommandTest {
     Path back = exported(gguf, "hf", "back");
     assertEquals(loaded(model), loaded(back));
     assertEquals(tensors(model), tensors(back));
+  }
+
+  /** llama.cpp stores the weights of Gemma's norms plus 1, which rounds them. */
+  @ParameterizedTest
+  @ValueSource(strings = {"gemma2_b", "gemma3_c"})
+  void offsetNormsGoThroughGguf(String name) throws Exception {
+    Path model = recorded("hf/" + name);
+    Path gguf = exported(model, "gguf", "model.gguf");
+    assertEquals(ModelFolder.open(model).config(), ModelFolder.open(gguf).config());
+    Map<String, String> before = loaded(model);
+    Map<String, String> after = loaded(gguf);
+    assertEquals(before.keySet(), after.keySet());
+    before.keySet().stream()
+        .filter(weight -> !weight.contains("norm"))
+        .forEach(weight -> assertEquals(before.get(weight), after.get(weight), weight));
+    float[] written = norms(model);
+    float[] read = norms(gguf);
+    for (int i = 0; i < written.length; i++) {
+      assertEquals(1 + written[i], 1 + read[i]); // the file's number
+    }
+    assertEquals(after, loaded(exported(gguf, "gguf", "again.gguf")));
+    assertEquals(after, loaded(exported(gguf, "hf", "back")));
+  }
+
+  private static float[] norms(Path path) {
+    try (Backend backend = new ReferenceBackend();
+        LanguageModel model = ModelFolder.open(path).load(backend, DType.FLOAT32)) {
+      return model.parameters().parameters().stream()
+          .filter(parameter -> parameter.name().contains("norm"))
+          .map(parameter -> parameter.value().toFloats())
+          .reduce(new float[0], ExportCommandTest::joined);
+    }
+  }
+
+  private static float[] joined(float[] first, float[] second) {
+    float[] both = Arrays.copyOf(first, first.length + second.length);
+    System.arraycopy(second, 0, both, first.length, second.length);
+    return both;
   }
 
   /** Adjacent rotary pairs, biases, routers and quantised blocks; decoded on the way. */

@@ -54,8 +54,8 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
   }
 
   /**
-   * {@code y = (x - mean) * rstd * (gamma + offset) + shift} with {@code rstd = 1 / sqrt(mean((x - mean)^2) +
-   * epsilon)}.
+   * {@code y = (x - mean) * rstd * (gamma + offset) + shift} with {@code rstd = 1 / sqrt(mean((x -
+   * mean)^2) + epsilon)}.
    */
   private static void forward(
       Norm norm, Tensor mean, boolean centered, Tensor x, double[] shift, Tensor y) {
@@ -86,9 +86,9 @@ interface ReferenceNorm extends NormKernels, ReferenceContext {
   }
 
   /**
-   * With {@code n = (x - mean) * rstd} and {@code g = dy * (gamma + offset)}: {@code dx = rstd * (g - mean(g)
-   * - n * mean(g * n))}, without mean(g) for RMSNorm; {@code dgamma += sum_s dy * n}; {@code dbeta
-   * += sum_s dy}.
+   * With {@code n = (x - mean) * rstd} and {@code g = dy * (gamma + offset)}: {@code dx = rstd * (g
+   * - mean(g) - n * mean(g * n))}, without mean(g) for RMSNorm; {@code dgamma += sum_s dy * n};
+   * {@code dbeta += sum_s dy}.
    */
   private static void backward(
       Norm norm, Tensor mean, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta) {

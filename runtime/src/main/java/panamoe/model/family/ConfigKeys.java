@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
@@ -53,7 +54,7 @@ final class ConfigKeys {
     if (!differences(family, config, read).filter(List::isEmpty).isPresent()) {
       return Optional.empty();
     }
-    read.unreadNames().stream().filter(name -> !name.contains(".")).forEach(keys::remove);
+    read.removeUnread();
     keys.put("model_type", family.type());
     return Optional.of(keys);
   }
@@ -98,7 +99,6 @@ final class ConfigKeys {
     keys.put("vocab_size", config.vocabulary())
         .put("max_position_embeddings", config.context())
         .put("hidden_size", config.hidden())
-        .put("hidden_act", "silu")
         .put("num_hidden_layers", config.layers())
         .put("rms_norm_eps", config.finalNorm().epsilon())
         .put("tie_word_embeddings", config.head().tied())
@@ -106,7 +106,13 @@ final class ConfigKeys {
         .put("embedding_multiplier", factor(config.embedding().scale()))
         .put("residual_multiplier", factor(config.blocks().getFirst().outputScale()))
         .put("logits_scaling", 1 / factor(config.head().scale()));
+    keys.put("final_logit_softcapping", config.head().softCap());
     List<BlockConfig> blocks = config.blocks();
+    String activation =
+        config.activations().getFirst().equals(Activation.GEGLU_TANH)
+            ? "gelu_pytorch_tanh"
+            : "silu";
+    keys.put("hidden_act", activation).put("hidden_activation", activation);
     ArrayNode types = keys.putArray("layer_types");
     int window = 0;
     for (BlockConfig block : blocks) {
@@ -115,6 +121,9 @@ final class ConfigKeys {
       boolean all = scores.window() == 0;
       types.add(all ? Decoder.FULL : chunked ? Decoder.CHUNKS : Decoder.WINDOW);
       window = Math.max(window, scores.window());
+      if (scores.window() > 0 && block.attention().rotary() != null) {
+        keys.put("rope_local_base_freq", block.attention().rotary().base());
+      }
     }
     if (window > 0) {
       keys.put("sliding_window", window).put("attention_chunk_size", window);
@@ -130,12 +139,12 @@ final class ConfigKeys {
     putFeedForward(blocks);
   }
 
-  /** The first layer whose positions are stretched; the first that has some, if none is. */
-  private static AttentionConfig mostRotated(List<BlockConfig> blocks) {
+  /** The first layer without a window that has positions; the first that has some, if all have. */
+  static AttentionConfig mostRotated(List<BlockConfig> blocks) {
     List<AttentionConfig> all = blocks.stream().map(BlockConfig::attention).toList();
     List<AttentionConfig> rotated = all.stream().filter(each -> each.rotary() != null).toList();
     return rotated.stream()
-        .filter(each -> each.rotary().scaling() != null)
+        .filter(each -> each.scores().window() == 0)
         .findFirst()
         .orElse(rotated.isEmpty() ? all.getFirst() : rotated.getFirst());
   }
@@ -157,8 +166,10 @@ final class ConfigKeys {
         .put("use_bias", attention.biases().output())
         .put("use_qk_norm", attention.queryKeyNorm() != null);
     Double scale = attention.scores().scale();
-    keys.put(
-        "attention_multiplier", scale == null ? 1 / Math.sqrt(attention.heads().size()) : scale);
+    int size = attention.heads().size();
+    keys.put("attention_multiplier", scale == null ? 1 / Math.sqrt(size) : scale)
+        .put("query_pre_attn_scalar", scale == null ? size : 1 / (scale * scale))
+        .put("attn_logit_softcapping", attention.scores().softCap());
     if (attention.clip() != null) {
       keys.put("clip_qkv", attention.clip());
     }

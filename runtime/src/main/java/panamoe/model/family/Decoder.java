@@ -23,7 +23,8 @@ import panamoe.config.NormConfig;
 import panamoe.config.Rotary;
 
 /** Reads what the configurations of Hugging Face's decoders have in common. */
-record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied) {
+record Decoder(
+    Keys keys, int hidden, int layers, NormConfig norm, boolean tied, Activation activation) {
   static final String WINDOW = "sliding_attention";
   static final String CHUNKS = "chunked_attention";
   static final String FULL = "full_attention";
@@ -66,16 +67,29 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
    * @param tied whether the head is the embedding where the configuration does not say
    */
   static Decoder of(Keys keys, double epsilon, boolean tied) {
-    keys.ignore(WITHOUT_MEANING);
     keys.require("hidden_act", "silu");
+    return of(
+        keys,
+        new NormConfig(NormConfig.Kind.RMS, keys.number("rms_norm_eps", epsilon)),
+        tied,
+        Activation.SWIGLU);
+  }
+
+  /** With such norms, and such an activation of MLPs. */
+  static Decoder of(Keys keys, NormConfig norm, boolean tied, Activation activation) {
+    keys.ignore(WITHOUT_MEANING);
     keys.require("is_encoder_decoder", false);
     int layers = keys.count("num_hidden_layers");
     if (layers > ModelConfig.MAX_LAYERS) {
       throw keys.bad("num_hidden_layers", "" + layers, "at most " + ModelConfig.MAX_LAYERS);
     }
-    NormConfig norm = new NormConfig(NormConfig.Kind.RMS, keys.number("rms_norm_eps", epsilon));
     return new Decoder(
-        keys, keys.count("hidden_size"), layers, norm, keys.flag("tie_word_embeddings", tied));
+        keys,
+        keys.count("hidden_size"),
+        layers,
+        norm,
+        keys.flag("tie_word_embeddings", tied),
+        activation);
   }
 
   /**
@@ -105,7 +119,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
 
   /** This decoder with other norms. */
   Decoder with(NormConfig other) {
-    return new Decoder(keys, hidden, layers, other, tied);
+    return new Decoder(keys, hidden, layers, other, tied, activation);
   }
 
   /** A norm of queries and one of keys like the other norms. */
@@ -175,7 +189,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm, boolean tied)
 
   /** An MLP without experts in every layer. */
   IntFunction<FeedForwardConfig> dense(boolean bias) {
-    DenseConfig mlp = new DenseConfig(keys.count("intermediate_size"), Activation.SWIGLU, bias);
+    DenseConfig mlp = new DenseConfig(keys.count("intermediate_size"), activation, bias);
     return _ -> mlp;
   }
 

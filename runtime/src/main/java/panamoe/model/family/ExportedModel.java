@@ -24,6 +24,7 @@ public final class ExportedModel {
   private static final Map<String, String> OTHERWISE_SPELT =
       Map.of(
           "ernie4_5_moe", "Ernie4_5_Moe",
+          "gemma3_text", "Gemma3",
           "granitemoe", "GraniteMoe",
           "granitemoeshared", "GraniteMoeShared",
           "hunyuan_v1_moe", "HunYuanMoEV1",

@@ -34,6 +34,8 @@ public interface Family {
           new Olmo3(),
           new Phi3(),
           new SmolLm3(),
+          new Gemma2(),
+          new Gemma3(),
           new Granite(),
           new GraniteMoe(false),
           new GraniteMoe(true),

@@ -9,6 +9,7 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.config.ModelConfig;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -25,6 +26,8 @@ final class GgufKeys extends ArchitectureKeys {
               Map.entry("deepseek2", "deepseek_v2"),
               Map.entry("dots1", "dots1"),
               Map.entry("ernie4_5-moe", "ernie4_5_moe"),
+              Map.entry("gemma2", "gemma2"),
+              Map.entry("gemma3", "gemma3_text"),
               Map.entry("glm4moe", "glm4_moe"),
               Map.entry("gpt-oss", "gpt_oss"),
               Map.entry("granite", "granite"),
@@ -55,6 +58,8 @@ final class GgufKeys extends ArchitectureKeys {
       Set.of(
           "deepseek2",
           "ernie4_5-moe",
+          "gemma2",
+          "gemma3",
           "glm4moe",
           "granite",
           "granitemoe",
@@ -68,7 +73,8 @@ final class GgufKeys extends ArchitectureKeys {
 
   /** Architectures without experts, or with few files that have some. */
   private static final Set<String> MAY_BE_DENSE =
-      Set.of("granite", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3");
+      Set.of(
+          "gemma2", "gemma3", "granite", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3");
 
   /** Architectures that may rotate only a part of each head. */
   private static final Set<String> MAY_ROTATE_PARTS = Set.of("glm4moe", "minimax-m2", "phi3");
@@ -272,13 +278,44 @@ final class GgufKeys extends ArchitectureKeys {
   }
 
   private void putDense() {
-    if (architecture.equals("llama")) {
-      keys.put("model_type", "llama");
+    switch (architecture) {
+      case "llama" -> keys.put("model_type", "llama");
+      case "gemma2" -> {
+        putGemma(2, 46);
+        keys.put("attn_logit_softcapping", number("attn_logit_softcapping", 50))
+            .put("final_logit_softcapping", number("final_logit_softcapping", 30));
+      }
+      case "gemma3" -> {
+        putGemma(6, 62);
+        keys.put("rope_local_base_freq", number("rope.freq_base_swa", 10_000));
+        if (has("final_logit_softcapping")) {
+          keys.put("final_logit_softcapping", number("final_logit_softcapping"));
+        }
+      }
+      default -> {}
     }
     keys.put("intermediate_size", count("feed_forward_length"));
     if (architecture.equals("granite")) {
       keys.put("mlp_bias", hasTensor("ffn_up.bias"));
     }
+  }
+
+  /**
+   * @param period every such layer has no window, where the file does not say
+   * @param largest layers of the family's largest model, whose scores have a scale of their own
+   */
+  private void putGemma(int period, int largest) {
+    int layers = count("block_count");
+    int every = count("attention.sliding_window_pattern", period);
+    ArrayNode types = keys.putArray("layer_types");
+    for (int layer = 1; layer <= layers; layer++) {
+      types.add(layer % every == 0 ? Decoder.FULL : Decoder.WINDOW);
+    }
+    int shared = Math.max(1, count("embedding_length") / count("attention.head_count"));
+    keys.put("sliding_window", count("attention.sliding_window"))
+        .put(
+            "query_pre_attn_scalar",
+            layers == largest ? shared : count("attention.key_length", shared));
   }
 
   /** Granite's factors; an attention scale of 0 is llama.cpp's default. */

@@ -57,6 +57,16 @@ final class GgufRecipes {
           }
         }
       }
+      case "gemma2", "gemma3" ->
+          recipes.change(
+              norm -> norm.storedPlus(1),
+              "attention_norm.weight",
+              "attention_output_norm.weight",
+              "mlp_norm.weight",
+              "mlp_output_norm.weight",
+              "final_norm.weight",
+              "attention.query_norm.weight",
+              "attention.key_norm.weight");
       case "deepseek2" -> putDeepSeek(recipes);
       case "gpt-oss" -> recipes.put("mlp_norm.weight", Recipe.tensor("post_attention_norm.weight"));
       case "glm4moe" ->

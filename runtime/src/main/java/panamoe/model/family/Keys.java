@@ -121,6 +121,20 @@ public final class Keys {
     return value == null ? absent : value.doubleValue();
   }
 
+  /**
+   * A number, or none.
+   *
+   * @param absent the default; a null stands for none even if there is a default
+   */
+  Double number(String name, Double absent) {
+    if (values.path(name).isNull()) {
+      unread.remove(name);
+      return null;
+    }
+    JsonNode value = value(name, JsonNode::isNumber, "a number");
+    return value == null ? absent : (Double) value.doubleValue();
+  }
+
   /** True or false. */
   public boolean flag(String name, boolean absent) {
     JsonNode value = value(name, JsonNode::isBoolean, "true or false");
@@ -176,6 +190,11 @@ public final class Keys {
           "%s has %s, which %s not known here and may change what the model computes",
           file, shown(names), names.size() == 1 ? "is" : "are");
     }
+  }
+
+  /** Removes the keys that were neither read nor ignored, not those of objects. */
+  void removeUnread() {
+    values.remove(unread);
   }
 
   /** The keys that were neither read nor ignored. */

@@ -13,6 +13,7 @@ import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.checkpoint.rows.RowTensor;
+import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.GroupedQueryConfig;
@@ -97,18 +98,35 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     put("embedding_scale", factor(config.embedding().scale()));
     put("residual_scale", factor(config.blocks().getFirst().outputScale()));
     put("logit_scale", 1 / factor(config.head().scale()));
-    switch (config.blocks().getFirst().attention()) {
+    if (config.head().softCap() != null) {
+      put("final_logit_softcapping", config.head().softCap().floatValue());
+    }
+    switch (ConfigKeys.mostRotated(config.blocks())) {
       case GroupedQueryConfig grouped -> putGrouped(grouped);
       case LatentAttentionConfig latent -> putLatent(latent);
     }
     if (config.window() > 0) {
       put("attention.sliding_window", config.window());
+      putWindows(config.blocks().stream().map(BlockConfig::attention).toList());
     }
     putFeedForward(config.blocks());
   }
 
   private static float factor(Double scale) {
     return scale == null ? 1 : scale.floatValue();
+  }
+
+  /** Every n-th layer has no window; the others may have another base of their positions. */
+  private void putWindows(List<AttentionConfig> layers) {
+    int first = 0;
+    while (first < layers.size() && layers.get(first).scores().window() > 0) {
+      first++;
+    }
+    put("attention.sliding_window_pattern", first + 1);
+    layers.stream()
+        .filter(layer -> layer.scores().window() > 0 && layer.rotary() != null)
+        .findFirst()
+        .ifPresent(layer -> put("rope.freq_base_swa", (float) layer.rotary().base()));
   }
 
   private void putGrouped(GroupedQueryConfig attention) {
@@ -121,6 +139,9 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     put("rope.freq_base", (float) attention.rotary().base());
     if (attention.scores().scale() != null) {
       put("attention.scale", attention.scores().scale().floatValue());
+    }
+    if (attention.scores().softCap() != null) {
+      put("attn_logit_softcapping", attention.scores().softCap().floatValue());
     }
     if (attention.clip() != null) {
       put("attention.clamp_kqv", attention.clip().floatValue());

@@ -8,6 +8,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
+import panamoe.checkpoint.rows.OffsetRows;
 import panamoe.checkpoint.rows.PairedRows;
 import panamoe.checkpoint.rows.ReorderedRows;
 import panamoe.checkpoint.rows.RowRange;
@@ -177,6 +178,11 @@ interface Recipe {
     return then(
         rows -> ReorderedRows.halvesOfPairs(rows, headSize),
         rows -> ReorderedRows.pairsOfHalves(rows, headSize));
+  }
+
+  /** For a tensor that stores the weight plus a number. */
+  default Recipe storedPlus(float offset) {
+    return then(rows -> OffsetRows.of(rows, -offset), rows -> OffsetRows.of(rows, offset));
   }
 
   private Recipe then(UnaryOperator<RowSource> read, UnaryOperator<RowSource> back) {

@@ -8,6 +8,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
@@ -78,6 +79,14 @@ final class Recipes {
   /** Adds or replaces the recipe of a weight. */
   Recipes put(String weight, Recipe recipe) {
     byWeight.put(weight, recipe);
+    return this;
+  }
+
+  /** Changes the recipes of weights. */
+  Recipes change(UnaryOperator<Recipe> change, String... weights) {
+    for (String weight : weights) {
+      byWeight.compute(weight, (_, recipe) -> change.apply(recipe));
+    }
     return this;
   }
 

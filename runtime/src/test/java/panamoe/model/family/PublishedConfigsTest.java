@@ -100,8 +100,31 @@ class PublishedConfigsTest {
               + " \"output_router_logits\": false, \"residual_multiplier\": 0.22,"
               + " \"rms_norm_eps\": 1e-06, \"rope_scaling\": null,"
               + " \"router_aux_loss_coef\": 0.0, \"tie_word_embeddings\": true";
+      case "Gemma-2-2B" ->
+          gemma("gemma2", 2304, 9216, 8, 4, 8192, 256000)
+              + ", \"attn_logit_softcapping\": 50.0, \"final_logit_softcapping\": 30.0,"
+              + " \"hidden_act\": \"gelu_pytorch_tanh\", \"sliding_window\": 4096";
+      case "Gemma-3-1B" ->
+          gemma("gemma3_text", 1152, 6912, 4, 1, 32768, 262144)
+              + ", \"attn_logit_softcapping\": null, \"final_logit_softcapping\": null,"
+              + " \"rope_local_base_freq\": 10000, \"rope_scaling\": null,"
+              + " \"sliding_window\": 512, \"sliding_window_pattern\": 6";
       default -> throw new IllegalArgumentException(name);
     };
+  }
+
+  private static String gemma(
+      String type,
+      int hidden,
+      int inner,
+      int heads,
+      int keyValueHeads,
+      int context,
+      int vocabulary) {
+    return sizes(type, hidden, inner, 26, heads, keyValueHeads, context, vocabulary)
+            .replace("\"hidden_act\": \"silu\"", "\"hidden_activation\": \"gelu_pytorch_tanh\"")
+        + ", \"attention_bias\": false, \"cache_implementation\": \"hybrid\", \"head_dim\": 256,"
+        + " \"pad_token_id\": 0, \"query_pre_attn_scalar\": 256, \"rms_norm_eps\": 1e-06";
   }
 
   private static String sizes(
@@ -133,7 +156,9 @@ class PublishedConfigsTest {
     "GLM-4.5-Air, 106852",
     "Phi-3.5-MoE, 41873",
     "Granite-3.1-2B, 2534",
-    "Granite-3.0-1B-A400M, 1335"
+    "Granite-3.0-1B-A400M, 1335",
+    "Gemma-2-2B, 2614",
+    "Gemma-3-1B, 1000"
   })
   void everyKeyIsKnown(String name, long millions) {
     ObjectNode values = ConfigJson.parse("{" + keys(name) + "}", ObjectNode.class, "config.json");

@@ -127,6 +127,7 @@ public final class LossCases {
               replay.freshPass(),
               student,
               identity(replay, Math.toIntExact(student.size(1))),
+              0,
               new DistillationOp.Teacher(
                   (float) temperature, (float) weight, replay.rows("teacher_logits"), null),
               targets,
