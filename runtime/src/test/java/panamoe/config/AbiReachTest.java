@@ -59,6 +59,7 @@ class AbiReachTest {
       Map.of(
           "mask", new Reach("mask", "scores.mask", "FULL"),
           "window", new Reach("window", "scores.window", 5),
+          "soft_cap", new Reach("softCap", "scores.softCap", 2.0),
           "scale", new Reach("scale", "scores.scale", 0.75));
 
   /** Tensors of a call: the key that brings them, or the argument of the facade. */

@@ -51,8 +51,8 @@ public final class EveryPart {
                 new DenseConfig(20, Activation.GEGLU_TANH, false),
                 BlockConfig.Norms.AFTER,
                 0.7),
-            new BlockConfig(rms, stretched(), layer, residual),
-            new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false))),
+            new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false)),
+            new BlockConfig(rms, stretched(), layer, residual)),
         rms,
         new HeadConfig(false, false, 0.6, 1.5),
         new InitialWeights(0.1, 0.05));

@@ -52,9 +52,9 @@ class InspectCommandTest {
                 + " plus a shared expert of 12: 8,655 parameters",
             "layer 3      4 heads of 10 (values 5) over latents of 7, queries of 10, scale 0.4,"
                 + " rotary 10,000 on 4 dimensions in adjacent pairs, norms after, outputs times 0.7, MLP 20: 4,021 parameters",
-            "layer 4      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
-                + " 4 experts of 16, top-1, weights of near experts, priority, plus a fixed MLP 28: 9,518 parameters",
-            "layer 5      4 heads of 6 (4 key/value), chunks of 4, temperature from 3 on, MLP 12: 4,288 parameters"),
+            "layer 4      4 heads of 6 (4 key/value), chunks of 4, temperature from 3 on, MLP 12: 4,288 parameters",
+            "layer 5      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
+                + " 4 experts of 16, top-1, weights of near experts, priority, plus a fixed MLP 28: 9,518 parameters"),
         table.out().lines().limit(8).toList());
   }
 
