@@ -60,6 +60,9 @@ final class BlockLine {
       parts.add("sinks");
     }
     scale(scores.scale(), parts);
+    if (scores.softCap() != null) {
+      parts.add("soft cap " + scores.softCap());
+    }
     if (attention.queryKeyNorm() != null) {
       parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()).replace('_', ' '));
     }
