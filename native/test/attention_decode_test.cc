@@ -106,9 +106,9 @@ class AttentionDecodeTest : public KernelTest {
   // Decodes the rows and compares each with its row of attention_forward, bit by bit.
   void expect_forward_bits(const Sequences& s, const std::vector<std::pair<int64_t, int64_t>>& rows, moe_stream on) {
     Batch b = batch(s, rows);
-    ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window, s.shape.mask, s.shape.soft_cap), b.q,
-                                       s.given_sinks(), cache_places(s.keys, s.values, s.table, b.slot, b.position),
-                                       b.out));
+    ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window, s.shape.mask, s.shape.soft_cap),
+                                       b.q, s.given_sinks(),
+                                       cache_places(s.keys, s.values, s.table, b.slot, b.position), b.out));
     const size_t bytes = static_cast<size_t>(s.row()) * (s.q.view().dtype == MOE_FLOAT32 ? 4 : 2);
     for (size_t i = 0; i < rows.size(); ++i) {
       const auto [sequence, position] = rows[i];

@@ -379,8 +379,9 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
                             good.out, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.mask is 3, expected 0 to 2",
                      moe_attention_forward(stream, attention_config(1, 0, 3), good.inputs(), good.out, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.window is 0 with MOE_CHUNKED, expected 1 or more",
-                     moe_attention_forward(stream, attention_config(1, 0, MOE_CHUNKED), good.inputs(), good.out, nullptr));
+  EXPECT_MOE_REFUSED(
+      MOE_INVALID_ARGUMENT, "config.window is 0 with MOE_CHUNKED, expected 1 or more",
+      moe_attention_forward(stream, attention_config(1, 0, MOE_CHUNKED), good.inputs(), good.out, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.window is 5 with MOE_FULL, expected 0",
                      moe_attention_forward(stream, attention_config(1, 5, MOE_FULL), good.inputs(), good.out, nullptr));
   for (float cap : {-1.0f, INFINITY, NAN}) {

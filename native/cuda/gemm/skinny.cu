@@ -114,8 +114,8 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
     typename PanelB::Reader reader_b(side_b<B, kTransposedB>(product, tile));
     const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
     // With SwiGLU every warp has lines of both halves.
-    const bool outside = tile.row + warp_row >= tile.rows ||
-                         (!product.gating.gated && tile.column + warp_column >= product.columns);
+    const bool outside =
+        tile.row + warp_row >= tile.rows || (!product.gating.gated && tile.column + warp_column >= product.columns);
     const auto copy_stage = [&](int step) {
       unsigned char* stage = stages + step % Pipeline::kCount * Pipeline::kBytes;
       if (step < steps) {

@@ -104,7 +104,9 @@ public record LayerSettings(
       case "geglu_tanh" -> Activation.GEGLU_TANH;
       default ->
           throw new IllegalArgumentException(
-              "activation is \"" + name + "\", expected relu, gelu, gelu_tanh, silu, swiglu or geglu_tanh");
+              "activation is \""
+                  + name
+                  + "\", expected relu, gelu, gelu_tanh, silu, swiglu or geglu_tanh");
     };
   }
 }

@@ -14,8 +14,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Tables of a model's attention layers: the angles of each {@link Rotary}, temperatures, the shared bias, and the
- * first row of each head once rows are sorted by head. Used by one thread at a time.
+ * Tables of a model's attention layers: the angles of each {@link Rotary}, temperatures, the shared
+ * bias, and the first row of each head once rows are sorted by head. Used by one thread at a time.
  */
 public final class AttentionTables {
   private record HeadRows(int heads, long rows) {}
@@ -46,8 +46,7 @@ public final class AttentionTables {
     this.relative = relative;
     for (AttentionConfig layer : layers) {
       if (layer.rotary() != null) {
-        rotaries.computeIfAbsent(
-            layer.rotary(), each -> RotaryTable.of(scope, positions, each));
+        rotaries.computeIfAbsent(layer.rotary(), each -> RotaryTable.of(scope, positions, each));
       }
       if (layer instanceof GroupedQueryConfig grouped && grouped.temperature() != null) {
         temperatures.computeIfAbsent(

@@ -19,7 +19,8 @@ import panamoe.tensor.Tensor;
 
 /**
  * Grouped-query self-attention as {@link GroupedQueryConfig} describes it: projections, norms of
- * queries and keys, clipping, rotation, temperature, attention, output. Tensor ranks split the heads.
+ * queries and keys, clipping, rotation, temperature, attention, output. Tensor ranks split the
+ * heads.
  */
 public final class SelfAttention implements Attention {
   private final GroupedQueryConfig config;

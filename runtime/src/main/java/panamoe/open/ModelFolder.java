@@ -13,10 +13,10 @@ import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
-import panamoe.io.Require;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
@@ -284,7 +284,8 @@ public record ModelFolder(
               throw new CheckpointException(
                   path + " has become another model since it was opened", e);
             }
-            return FolderLoad.of(latest.withContext(config.context()), backend, settings, ranks, warnings, progress);
+            return FolderLoad.of(
+                latest.withContext(config.context()), backend, settings, ranks, warnings, progress);
           });
     }
   }

@@ -324,7 +324,7 @@ class ExportCommandTest {
   @ParameterizedTest
   @CsvSource({
     "pr-moe, 'feedForward.residual'",
-    "moe, 'attentionNorm.kind LAYER, feedForwardNorm.kind LAYER'",
+    "moe, 'none has feedForward.activation GELU_TANH'",
     "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss, '",
     "dense, 'none has attentionNorm.kind LAYER, feedForwardNorm.kind LAYER, feedForward.activation GELU_TANH'"
   })

@@ -1,5 +1,8 @@
 package panamoe.model.family;
 
+import java.util.List;
+import java.util.Comparator;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -50,18 +53,22 @@ public final class ExportedModel {
    * @param weights the rows of every weight
    * @param published the keys of the publisher's {@code config.json}; empty if the model has no
    *     such file
+   * @param type the first family to try without them: that of a GGUF file; may be null
    * @throws CheckpointException if no family has such a model
    */
   public static ExportedModel of(
       String name,
       ModelConfig config,
       Map<String, RowSource> weights,
-      Optional<ObjectNode> published) {
+      Optional<ObjectNode> published,
+      String type) {
     if (published.isPresent()) {
       Family family = Family.named(published.get().path("model_type").asString()).orElseThrow();
       return new ExportedModel(family, config, published.get().deepCopy(), weights);
     }
-    for (Family family : Family.ALL) {
+    List<Family> families = new ArrayList<>(Family.ALL);
+    families.sort(Comparator.comparing(family -> !family.type().equals(type)));
+    for (Family family : families) {
       Optional<ObjectNode> keys = ConfigKeys.of(family, config);
       if (keys.isPresent()) {
         return new ExportedModel(family, config, keys.get(), weights);
@@ -71,6 +78,15 @@ public final class ExportedModel {
         "%s is not a model of a family that transformers computes: %s; it stays in Panamoe's own"
             + " layout, and train --arch mixtral makes a model that leaves",
         name, UnsupportedParts.of(config));
+  }
+
+  /** The model of the first family that has it, unless its publisher names one. */
+  public static ExportedModel of(
+      String name,
+      ModelConfig config,
+      Map<String, RowSource> weights,
+      Optional<ObjectNode> published) {
+    return of(name, config, weights, published, null);
   }
 
   /** The name of its family: {@code model_type}. */

@@ -28,8 +28,7 @@ final class Gemma3 implements Family {
                 RotaryKeys.ofKind(keys, Decoder.FULL, every))
             .with(decoder.norm(Over.HEAD))
             .with(GemmaFamily.scores(keys, heads.size(), null));
-    GroupedQueryConfig near =
-        whole.withRotary(RotaryKeys.ofKind(keys, Decoder.WINDOW, local));
+    GroupedQueryConfig near = whole.withRotary(RotaryKeys.ofKind(keys, Decoder.WINDOW, local));
     return GemmaFamily.model(decoder, whole, near, 6, null);
   }
 

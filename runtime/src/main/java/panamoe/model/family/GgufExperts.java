@@ -24,12 +24,22 @@ final class GgufExperts {
     new GgufExperts(file, keys).put();
   }
 
+  /** The router of a layer; of the last one up to it with experts, where layers alternate. */
+  private String gateOf(int layer) {
+    String gate = "blk." + layer + ".ffn_gate_inp.weight";
+    boolean alternate = file.architecture.equals("ernie4_5-moe");
+    return layer == 0 || !alternate || file.tensors.containsKey(gate)
+        ? gate
+        : gateOf(layer - 1);
+  }
+
   private void put() {
     int experts = file.count("expert_count", 1, MoeConfig.MAX_EXPERTS);
     int chosen = file.count("expert_used_count", 1, experts);
-    String gate = "blk." + (keys.get("num_hidden_layers").intValue() - 1) + ".ffn_gate_inp.weight";
+    String gate = gateOf(keys.get("num_hidden_layers").intValue() - 1);
     if (file.rows(gate) != experts) { // before objects for all are made
-      throw file.bad("expert_count is " + experts + ", but " + gate + " has " + file.rows(gate) + " rows");
+      throw file.bad(
+          "expert_count is " + experts + ", but " + gate + " has " + file.rows(gate) + " rows");
     }
     int inner = file.count("feed_forward_length");
     String key =
@@ -51,7 +61,8 @@ final class GgufExperts {
       }
       case "qwen2moe" ->
           keys.put("num_experts", experts)
-              .put("moe_intermediate_size", file.count("expert_feed_forward_length", inner / chosen))
+              .put(
+                  "moe_intermediate_size", file.count("expert_feed_forward_length", inner / chosen))
               .put(
                   "shared_expert_intermediate_size",
                   file.count("expert_shared_feed_forward_length", inner))
@@ -59,7 +70,8 @@ final class GgufExperts {
               .put("norm_topk_prob", false);
       case "qwen3moe" ->
           keys.put("num_experts", experts)
-              .put("moe_intermediate_size", file.count("expert_feed_forward_length", inner / chosen))
+              .put(
+                  "moe_intermediate_size", file.count("expert_feed_forward_length", inner / chosen))
               .put("intermediate_size", inner)
               .put("norm_topk_prob", true);
       case "gpt-oss" ->
@@ -105,7 +117,8 @@ final class GgufExperts {
   }
 
   private void putDeepSeek(int experts, int inner) {
-    boolean biased = file.tensors.keySet().stream().anyMatch(name -> name.endsWith(".exp_probs_b.bias"));
+    boolean biased =
+        file.tensors.keySet().stream().anyMatch(name -> name.endsWith(".exp_probs_b.bias"));
     int gating = gatingFunction(biased ? Score.SIGMOID : Score.SOFTMAX);
     boolean sigmoid =
         !file.architecture.equals("deepseek2")

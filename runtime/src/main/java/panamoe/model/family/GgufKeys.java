@@ -73,8 +73,7 @@ final class GgufKeys extends ArchitectureKeys {
 
   /** Architectures without experts, or with few files that have some. */
   private static final Set<String> MAY_BE_DENSE =
-      Set.of(
-          "gemma2", "gemma3", "granite", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3");
+      Set.of("gemma2", "gemma3", "granite", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3");
 
   /** Architectures that may rotate only a part of each head. */
   private static final Set<String> MAY_ROTATE_PARTS = Set.of("glm4moe", "minimax-m2", "phi3");

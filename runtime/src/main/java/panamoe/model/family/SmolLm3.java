@@ -21,9 +21,7 @@ final class SmolLm3 implements Family {
     GroupedQueryConfig with = decoder.attention(decoder.heads(), 2e6);
     GroupedQueryConfig without = with.withRotary(null);
     return decoder.model(
-        layer ->
-            rotated.test(layer) ? with : without,
-        decoder.dense(keys.flag("mlp_bias", false)));
+        layer -> rotated.test(layer) ? with : without, decoder.dense(keys.flag("mlp_bias", false)));
   }
 
   @Override
