@@ -498,7 +498,11 @@ class AttentionContractTest {
             sample.integers(0, block * width, rows));
     Tensor out = sample.unset(dtype, rows, heads, size);
     on.attentionDecode(
-        AttentionSettings.causal(window, (float) (1 / Math.sqrt(size))),
+        new AttentionSettings(
+            AttentionSettings.Mask.CAUSAL,
+            window,
+            (float) (1 / Math.sqrt(size)),
+            sample.between(0, 1) * 1.5f),
         sample.normal(dtype, rows, heads, size),
         sinks,
         places,
@@ -557,10 +561,14 @@ class AttentionContractTest {
       int size = sample.between(1, 40);
       long window = sample.between(0, 1) * sample.between(1, length);
       float scale = (float) (1 / Math.sqrt(size));
+      AttentionSettings.Mask mask =
+          sample.between(0, 2) == 0 ? AttentionSettings.Mask.FULL : AttentionSettings.Mask.CAUSAL;
       return new Case(
-          sample.between(0, 2) == 0
-              ? AttentionSettings.full(scale)
-              : AttentionSettings.causal(window, scale),
+          new AttentionSettings(
+              mask,
+              mask == AttentionSettings.Mask.FULL ? 0 : window,
+              scale,
+              sample.between(0, 1) * 1.5f),
           new AttentionInputs(
               sample.normal(dtype, sequences, length, heads, size),
               sample.normal(dtype, sequences, length, keyHeads, size),

@@ -87,6 +87,13 @@ class ElementwiseContractTest {
       Tensor halves = sample.unset(1, 3);
       backend.activationForward(Activation.SWIGLU, x, halves);
       assertClose(new double[] {-0.142277619655 * 0.5, -0.268941421370 * 2, 0}, halves, TOLERANCE);
+      backend.activationForward(Activation.GEGLU_TANH, x, halves);
+      assertClose(new double[] {-0.003637392082 * 0.5, -0.158808009234 * 2, 0}, halves, TOLERANCE);
+      backend.softCap(2, x, y);
+      assertClose(
+          new double[] {-1.810296507290, -0.924234314520, 0, 0.489837324807, 1.523188311912, 2},
+          y,
+          1e-6);
     }
   }
 
@@ -162,7 +169,9 @@ class ElementwiseContractTest {
             on.expForward(0.5f, b, exponential);
             Tensor slope = sample.unset(1003);
             on.expBackward(0.5f, a, b, slope);
-            return List.of(y, wide, clamped, gradient, exponential, slope);
+            Tensor capped = sample.unset(dtype, 1003);
+            on.softCap(0.7f, b, capped);
+            return List.of(y, wide, clamped, gradient, exponential, slope, capped);
           });
     }
   }

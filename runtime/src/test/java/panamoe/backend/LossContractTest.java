@@ -65,7 +65,11 @@ class LossContractTest {
       Tensor dhidden = sample.unset(5, 4);
       Tensor dweights = sample.scope().zeros(DType.FLOAT32, 7, 4);
       backend.linearCrossEntropy(
-          new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), hidden, weights, dhidden, dweights);
+          new LossKernels.Tokens(targets, 0.1f, 0.5f, losses, 2),
+          hidden,
+          weights,
+          dhidden,
+          dweights);
       for (Tensor[] pair : new Tensor[][] {{hidden, dhidden}, {weights, dweights}}) {
         assertGradient(
             pair[0],
@@ -73,7 +77,11 @@ class LossContractTest {
             5e-4,
             () -> {
               backend.linearCrossEntropy(
-                  new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), hidden, weights, null, null);
+                  new LossKernels.Tokens(targets, 0.1f, 0.5f, losses, 2),
+                  hidden,
+                  weights,
+                  null,
+                  null);
               return 0.5 * sum(losses);
             });
       }

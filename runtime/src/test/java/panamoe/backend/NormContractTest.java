@@ -35,6 +35,8 @@ class NormContractTest {
       backend.rmsNormForward(new NormKernels.Norm(gamma, null, 4, null, rstd), x, y);
       assertClose(new double[] {2.0 / 3, 10}, y, 1e-6);
       assertClose(new double[] {1.0 / 3}, rstd, 1e-6);
+      backend.rmsNormForward(new NormKernels.Norm(gamma, null, 4, null, rstd, 1), x, y);
+      assertClose(new double[] {1, 11}, y, 1e-6);
     }
   }
 
@@ -184,9 +186,10 @@ class NormContractTest {
     Tensor rstd = sample.unset(rows);
     Tensor dx = sample.unset(dtype, rows, width);
     Tensor dgamma = sample.normal(width);
-    on.rmsNormForward(new NormKernels.Norm(gamma, null, 1e-2f, null, rstd), x, y);
+    float offset = sample.between(0, 1);
+    on.rmsNormForward(new NormKernels.Norm(gamma, null, 1e-2f, null, rstd, offset), x, y);
     on.rmsNormBackward(
-        new NormKernels.Norm(gamma, null, 0, null, rstd),
+        new NormKernels.Norm(gamma, null, 0, null, rstd, offset),
         x,
         sample.normal(dtype, rows, width),
         dx,

@@ -55,6 +55,9 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
           Check.require(
               rows % 2 == 1, "bias has " + rows + " rows, expected 2R + 1, an odd number");
           Check.tensor("bias.position", bias.position(), Kind.INT32, q.size(0));
+          Check.require(
+              settings.softCap() == 0,
+              "soft_cap is " + settings.softCap() + " with a bias, expected 0");
           attend(settings, q, null, bias, places, out);
         });
   }
@@ -105,7 +108,9 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
         double[] scores = new double[last - first + 2]; // of the keys, then of the sink
         for (int j = first; j <= last; j++) {
           scores[j - first] =
-              settings.scale() * Vectors.dot(query, seenKeys[j - first][keyHead])
+              Vectors.softCap(
+                      settings.scale() * Vectors.dot(query, seenKeys[j - first][keyHead]),
+                      settings.softCap())
                   + (bias == null ? 0 : biasOf(bias, t, j, h));
         }
         scores[last - first + 1] = sinks == null ? Double.NEGATIVE_INFINITY : sinks.getFloat(h);

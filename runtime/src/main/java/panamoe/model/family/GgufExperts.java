@@ -28,9 +28,7 @@ final class GgufExperts {
   private String gateOf(int layer) {
     String gate = "blk." + layer + ".ffn_gate_inp.weight";
     boolean alternate = file.architecture.equals("ernie4_5-moe");
-    return layer == 0 || !alternate || file.tensors.containsKey(gate)
-        ? gate
-        : gateOf(layer - 1);
+    return layer == 0 || !alternate || file.tensors.containsKey(gate) ? gate : gateOf(layer - 1);
   }
 
   private void put() {
