@@ -44,7 +44,7 @@ class InspectCommandTest {
             "config      " + config,
             "model       6 layers of width 32, context 24, vocabulary 61, learned positions, untied head",
             "layer 0      4 heads of 8 (4 key/value), MLP 40: 6,984 parameters",
-            "layer 1      4 heads of 12 (2 key/value), window 3, sinks, scale 0.2, QK-norm of the head, clip 1.25,"
+            "layer 1      4 heads of 12 (2 key/value), window 3, sinks, scale 0.2, soft cap 0.5, QK-norm of the head, clip 1.25,"
                 + " rotary 1,000,000 on 6 dimensions in adjacent pairs, linear x2.0, norms around, 8 experts of 24,"
                 + " top-2 in 2 of 4 groups, dropless, plus a gated shared expert of 20: 25,516 parameters",
             "layer 2      4 heads of 8 (2 key/value), full mask, QK-norm of the projection, rotary 10,000,"

@@ -193,7 +193,7 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     }
   }
 
-  /** Every so many layers one has experts, from the first that has some on. */
+  /** Every n-th layer has experts, from the first that has some on. */
   private static int step(List<BlockConfig> blocks, int first) {
     int next = first + 1;
     while (next < blocks.size() && blocks.get(next).experts() == 0) {
