@@ -3,8 +3,8 @@
 //   loss[s] = log sum_v exp x[s, v] - (1 - a) x[s, target] - a mean_v x[s, v],   0 if the target is -1
 //   dx[s, v] = dloss (p[s, v] - a / V - (1 - a) [v = target]),   p = softmax(x[s])
 //
-// x (logits) [S, V] float32 or bfloat16. If they were capped softly, dx is that of the logits before: times the slope
-// 1 - (x / cap)^2.
+// x (logits) [S, V] float32 or bfloat16. If they were capped softly, dx is multiplied by the cap's slope,
+// 1 - (x / cap)^2: the gradient before the cap.
 // Test: panamoe_test --gtest_filter='Loss*'. Time: attention_bench --only cross-entropy.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/cross_entropy.cc"

@@ -349,8 +349,8 @@ TEST_F(GemmTest, RefusesArgumentsThatDoNotFit) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "accumulate excludes",
                      moe_gemm(stream, form(0, 1, 1), a, b, c, Epilogue(MOE_RELU)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "transpose_b is 2", moe_gemm(stream, form(0, 2), a, b, c, Epilogue(0)));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7 is unknown",
-                     moe_gemm(stream, form(0, 1), a, b, c, Epilogue(7)));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 8 is unknown",
+                     moe_gemm(stream, form(0, 1), a, b, c, Epilogue(8)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",
                      moe_gemm(stream, form(0, 1), c, Tensor(MOE_FLOAT32, {5, 5}), c, Epilogue(0)));
 }

@@ -197,7 +197,7 @@ void product(int64_t rows, int64_t columns, int64_t inner, LeftFactor a, const f
   }
 }
 
-// Caps scores [rows, columns], rows `stride` apart, softly; a cap of 0 is none.
+// Caps scores [rows, columns], rows `stride` apart, softly. 0: no cap.
 inline void cap_scores(float* scores, int64_t rows, int64_t columns, int64_t stride, float cap) {
   const FloatTag d;
   const FloatVector most = hn::Set(d, cap);

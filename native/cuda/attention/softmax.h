@@ -93,13 +93,9 @@ struct RowSums {
   }
 };
 
-// A score softly capped: cap tanh(score / cap), with tanh(x) = 1 - 2 / (1 + e^2x). cap includes log2(e) like the score;
-// 0: no cap.
+// A score softly capped. cap includes log2(e) like the score; 0: no cap.
 __device__ __forceinline__ float soft_cap(float score, float cap) {
-  if (cap == 0) return score;
-  const float growth = power_of_two(fminf(__fmul_rn(score, 2 * kLog2E) / cap, 126.0f));
-  const float capped = __fmul_rn(cap, 1 - 2 / (1 + growth));
-  return score != score ? score : capped;
+  return cap == 0 ? score : __fmul_rn(cap, tanhf(score / cap));
 }
 
 // The weight of a score, given the product of its query and key, and with a soft cap its slope as a factor of

@@ -149,7 +149,6 @@ class ExportCommandTest {
       strings = {
         "deepseek_v3_a",
         "dots1_b",
-        "ernie4_5_moe_b",
         "glm4_moe_c",
         "glm4_moe_lite_b",
         "gpt_oss_d_releasedrope",

@@ -24,17 +24,10 @@ final class GgufExperts {
     new GgufExperts(file, keys).put();
   }
 
-  /** The router of a layer; of the last one up to it with experts, where layers alternate. */
-  private String gateOf(int layer) {
-    String gate = "blk." + layer + ".ffn_gate_inp.weight";
-    boolean alternate = file.architecture.equals("ernie4_5-moe");
-    return layer == 0 || !alternate || file.tensors.containsKey(gate) ? gate : gateOf(layer - 1);
-  }
-
   private void put() {
     int experts = file.count("expert_count", 1, MoeConfig.MAX_EXPERTS);
     int chosen = file.count("expert_used_count", 1, experts);
-    String gate = gateOf(keys.get("num_hidden_layers").intValue() - 1);
+    String gate = "blk." + (keys.get("num_hidden_layers").intValue() - 1) + ".ffn_gate_inp.weight";
     if (file.rows(gate) != experts) { // before objects for all are made
       throw file.bad(
           "expert_count is " + experts + ", but " + gate + " has " + file.rows(gate) + " rows");

@@ -193,15 +193,6 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     }
   }
 
-  /** Every n-th layer has experts, from the first that has some on. */
-  private static int step(List<BlockConfig> blocks, int first) {
-    int next = first + 1;
-    while (next < blocks.size() && blocks.get(next).experts() == 0) {
-      next++;
-    }
-    return next == first + 1 ? 1 : next < blocks.size() ? next - first : first + 1;
-  }
-
   private void putFeedForward(List<BlockConfig> blocks) {
     int first = 0;
     int inner = 0;
@@ -221,7 +212,7 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     }
     MoeConfig moe = experts.getLast();
     put("leading_dense_block_count", first);
-    put("interleave_moe_layer_step", step(blocks, first));
+    put("interleave_moe_layer_step", 1);
     put("expert_count", moe.experts());
     put("expert_used_count", moe.gate().topK());
     put("expert_feed_forward_length", moe.inner());
