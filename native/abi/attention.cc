@@ -16,12 +16,13 @@ void check_heads(int64_t heads, int64_t groups, int64_t head_size) {
 // A checked copy of the config.
 moe_attention_config check_config(const moe_attention_config* config) {
   const moe_attention_config c = check_struct("config", config);
-  if (c.mask != MOE_CAUSAL && c.mask != MOE_FULL) invalid("config.mask is ", c.mask, ", expected 0 or 1");
+  if (c.mask < MOE_CAUSAL || c.mask > MOE_CHUNKED) invalid("config.mask is ", c.mask, ", expected 0 to 2");
   check_finite("config.scale", c.scale);
   check_finite("config.soft_cap", c.soft_cap);
   if (c.soft_cap < 0) invalid("config.soft_cap is ", c.soft_cap, ", expected 0 (no cap) or more");
   if (c.window < 0) invalid("config.window is ", c.window, ", expected 0 (no window) or more");
   if (c.mask == MOE_FULL && c.window != 0) invalid("config.window is ", c.window, " with MOE_FULL, expected 0");
+  if (c.mask == MOE_CHUNKED && c.window == 0) invalid("config.window is 0 with MOE_CHUNKED, expected 1 or more");
   return c;
 }
 
@@ -93,7 +94,7 @@ struct CheckedDecode {
   CheckedDecode(const moe_attention_config* given, const moe_tensor* q, const moe_cache_places* given_places,
                 const moe_tensor* out)
       : config(check_config(given)), places() {
-    if (config.mask != MOE_CAUSAL) invalid("config.mask is ", config.mask, ", decode takes MOE_CAUSAL (0) alone");
+    if (config.mask == MOE_FULL) invalid("config.mask is ", config.mask, ", decode takes no MOE_FULL (1)");
     Tensor queries = check_tensor("q", q, kFloating, {kAny, kAny, kAny});
     const int64_t rows = queries.shape[0], heads = queries.shape[1], head_size = queries.shape[2];
     places = check_places(given_places, "q", queries, kAny);

@@ -250,8 +250,7 @@ int64_t cache_capacity(const moe_cache_places& places) {
   return width > 0 && block > kMost / width ? kMost : block * width;
 }
 
-void check_place_values(const moe_cache_places& places, int64_t window, int32_t* table, int32_t* slot,
-                        int32_t* position) {
+void check_place_values(const moe_cache_places& places, Sight sight, int32_t* table, int32_t* slot, int32_t* position) {
   const int64_t blocks = places.keys->shape[0], block = places.keys->shape[1], width = places.table->shape[1];
   check_range_values("slot", *places.slot, 0, places.table->shape[0], slot);
   check_range_values("position", *places.position, 0, cache_capacity(places), position);
@@ -260,7 +259,7 @@ void check_place_values(const moe_cache_places& places, int64_t window, int32_t*
     const int64_t last = position[t];
     // The previous row had its earlier entries checked.
     const bool continues = t > 0 && slot[t - 1] == slot[t] && position[t - 1] == last - 1;
-    const int64_t first = continues ? last : window == 0 ? 0 : std::max<int64_t>(0, last - window + 1);
+    const int64_t first = continues ? last : sight.first(last);
     for (int64_t i = first / block; i <= last / block; ++i) {
       const int32_t value = read_once(entries + slot[t] * width + i);
       if (value < 0 || value >= blocks) {

@@ -34,10 +34,11 @@ class AttentionDecodeTest : public KernelTest {
   };
 
   Sequences sequences(moe_dtype dtype, int64_t heads, int64_t groups, int64_t head_size, int64_t window,
-                      int64_t length = kLength, bool with_sinks = false, Paging paging = {}, float soft_cap = 0) {
+                      int64_t length = kLength, bool with_sinks = false, Paging paging = {}, float soft_cap = 0,
+                      moe_mask mask = MOE_CAUSAL) {
     const int64_t block = paging.block == 0 ? length + kSpare : paging.block;
     const int64_t width = (length + kSpare + block - 1) / block, blocks = 2 * width + 3;
-    Sequences s{{2, length, heads, groups, head_size, window, MOE_CAUSAL, soft_cap},
+    Sequences s{{2, length, heads, groups, head_size, window, mask, soft_cap},
                 1 / std::sqrt(static_cast<float>(head_size)),
                 with_sinks,
                 Tensor::random(dtype, {2, length, heads, head_size}, 1, -2, 2),
@@ -52,7 +53,7 @@ class AttentionDecodeTest : public KernelTest {
       s.k.set(length * groups * head_size + i, s.k[i]);
       s.v.set(length * groups * head_size + i, s.v[i]);
     }
-    EXPECT_MOE_OK(moe_attention_forward(stream, attention_config(s.scale, window, MOE_CAUSAL, soft_cap),
+    EXPECT_MOE_OK(moe_attention_forward(stream, attention_config(s.scale, window, mask, soft_cap),
                                         attention_inputs(s.q, s.k, s.v, s.given_sinks()), s.out, nullptr));
     s.keys.fill(NAN);
     s.values.fill(NAN);
@@ -105,9 +106,9 @@ class AttentionDecodeTest : public KernelTest {
   // Decodes the rows and compares each with its row of attention_forward, bit by bit.
   void expect_forward_bits(const Sequences& s, const std::vector<std::pair<int64_t, int64_t>>& rows, moe_stream on) {
     Batch b = batch(s, rows);
-    ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window, MOE_CAUSAL, s.shape.soft_cap), b.q,
-                                       s.given_sinks(), cache_places(s.keys, s.values, s.table, b.slot, b.position),
-                                       b.out));
+    ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window, s.shape.mask, s.shape.soft_cap),
+                                       b.q, s.given_sinks(),
+                                       cache_places(s.keys, s.values, s.table, b.slot, b.position), b.out));
     const size_t bytes = static_cast<size_t>(s.row()) * (s.q.view().dtype == MOE_FLOAT32 ? 4 : 2);
     for (size_t i = 0; i < rows.size(); ++i) {
       const auto [sequence, position] = rows[i];
@@ -126,6 +127,19 @@ TEST_F(AttentionDecodeTest, ALoneRowHasTheBitsOfForward) {
         for (int64_t position : {0, 1, 7, 31, 32, 63, 64, 100, 149}) expect_forward_bits(s, {{1, position}}, single);
       }
     }
+  }
+}
+
+// Keys of earlier chunks may be gone: their blocks are not read.
+TEST_F(AttentionDecodeTest, ChunksHaveTheBitsOfForward) {
+  if (!on_cpu()) GTEST_SKIP() << "CUDA has no attention in chunks";
+  for (int64_t window : {1, 5, 32, 40}) {
+    Sequences s = sequences(MOE_BFLOAT16, 4, 2, 13, window, kLength, true, {.block = 8}, 0, MOE_CHUNKED);
+    for (int64_t position : {0, 4, 31, 32, 63, 64, 100, 149}) expect_forward_bits(s, {{1, position}}, single);
+    for (int64_t i = 0; i < 120 / window * window / 8; ++i) s.table.set(kSlotOf[1] * s.table.view().shape[1] + i, -1);
+    std::vector<std::pair<int64_t, int64_t>> rows;
+    for (int64_t position = 120 / window * window; position < kLength; ++position) rows.emplace_back(1, position);
+    expect_forward_bits(s, rows, stream);
   }
 }
 
@@ -458,7 +472,7 @@ TEST_F(AttentionDecodeTest, RefusesPlacesOutsideTheCache) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "window is -2",
                      moe_attention_decode(stream, attention_config(1, -2), q, nullptr,
                                           cache_places(keys, values, table, slot, slot), out));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.mask is 1, decode takes MOE_CAUSAL (0) alone",
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.mask is 1, decode takes no MOE_FULL (1)",
                      moe_attention_decode(stream, attention_config(1, 0, MOE_FULL), q, nullptr,
                                           cache_places(keys, values, table, slot, slot), out));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "sinks has shape [2], expected [4]",

@@ -19,7 +19,10 @@ struct AttentionShape {
 inline std::string text(const AttentionShape& s) {
   return "B " + std::to_string(s.sequences) + ", L " + std::to_string(s.length) + ", H " + std::to_string(s.heads) +
          ", G " + std::to_string(s.groups) + ", D " + std::to_string(s.head_size) + ", window " +
-         std::to_string(s.window) + (s.mask == MOE_FULL ? ", full" : "") +
+         std::to_string(s.window) +
+         (s.mask == MOE_FULL      ? ", full"
+          : s.mask == MOE_CHUNKED ? ", chunked"
+                                  : "") +
          (s.soft_cap > 0 ? ", cap " + std::to_string(s.soft_cap) : "");
 }
 
@@ -47,7 +50,9 @@ inline AttentionReference reference_attention(const AttentionShape& s, const Ten
       const auto query = [&](int64_t i) { return ((b * s.length + i) * s.heads + h) * D; };
       const auto key = [&](int64_t j) { return ((b * s.length + j) * s.groups + g) * D; };
       for (int64_t i = 0; i < s.length; ++i) {
-        const int64_t begin = s.window == 0 ? 0 : std::max<int64_t>(0, i - s.window + 1);
+        const int64_t begin = s.window == 0           ? 0
+                              : s.mask == MOE_CHUNKED ? i / s.window * s.window
+                                                      : std::max<int64_t>(0, i - s.window + 1);
         const int64_t end = s.mask == MOE_FULL ? s.length : i + 1;
         std::vector<double> weight(static_cast<size_t>(end), 0), slope(weight.size(), 1);
         const double sink = sinks == nullptr ? -std::numeric_limits<double>::infinity() : (*sinks)[h];

@@ -98,6 +98,20 @@ TEST_F(AttentionTest, AgreesWithFloat64AtWideHeadsAndManyQueryHeads) {
   expect_reference(MOE_FLOAT32, {1, 5, 130, 2, 8, 0}, stream);
 }
 
+TEST_F(AttentionTest, AgreesWithFloat64InChunks) {
+  if (!on_cpu()) {
+    Layer layer(MOE_FLOAT32, {1, 9, 2, 1, 8, 4, MOE_CHUNKED}, 3);
+    EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "CUDA has no attention in chunks",
+                       moe_attention_forward(stream, layer.config(), layer.inputs(), layer.out, nullptr));
+    return;
+  }
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t window : {1, 5, 31, 32, 33, 64, 65, 1000}) {
+      expect_reference(dtype, {2, 150, 4, 2, 16, window, MOE_CHUNKED}, stream, true);
+    }
+  }
+}
+
 // CUDA cuts sequences into tiles of 64 and 128 queries and of 64 keys.
 TEST_F(AttentionTest, AgreesWithFloat64AroundTilesOfRows) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
@@ -363,8 +377,11 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
       MOE_INVALID_ARGUMENT, "sinks has shape [2], expected [4]",
       moe_attention_forward(stream, good.config(), attention_inputs(good.q, good.k, good.v, Tensor(MOE_FLOAT32, {2})),
                             good.out, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.mask is 2, expected 0 or 1",
-                     moe_attention_forward(stream, attention_config(1, 0, 2), good.inputs(), good.out, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.mask is 3, expected 0 to 2",
+                     moe_attention_forward(stream, attention_config(1, 0, 3), good.inputs(), good.out, nullptr));
+  EXPECT_MOE_REFUSED(
+      MOE_INVALID_ARGUMENT, "config.window is 0 with MOE_CHUNKED, expected 1 or more",
+      moe_attention_forward(stream, attention_config(1, 0, MOE_CHUNKED), good.inputs(), good.out, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.window is 5 with MOE_FULL, expected 0",
                      moe_attention_forward(stream, attention_config(1, 5, MOE_FULL), good.inputs(), good.out, nullptr));
   for (float cap : {-1.0f, INFINITY, NAN}) {

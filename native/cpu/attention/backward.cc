@@ -123,7 +123,7 @@ void backward_group(const Group& group, float* scratch) {
         product<Start::kZero>(keys, columns - first, width, {v_rows, width, 1}, dout_columns + first, kQueries,
                               dweights + first, kQueries);
         cap_scores(scores + first, keys, columns - first, kQueries, group.config.soft_cap);
-        if (range.masked(block)) mask_scores(scores, keys, first, columns, block - first_query, range.window);
+        if (range.masked(block)) mask_scores(scores, range, block, first, columns);
         score_gradient(scores, dweights, keys, first, columns, logsumexp, delta, group.config.soft_cap);
         product<Start::kSum>(keys, width, queries - first, {scores + first, kQueries, 1}, dout_rows + first * width,
                              width, dv + block * width, width);

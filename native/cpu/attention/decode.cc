@@ -110,7 +110,7 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
     total[h] = start.sum;
   }
 
-  const int64_t begin = config.window == 0 ? 0 : std::max<int64_t>(0, position - config.window + 1);
+  const int64_t begin = Sight::of(config).first(position);
   const int64_t end = position + 1;
   Part parts[kKeys];  // of keys and of values
   for (int64_t key = begin, next; key < end; key = next) {
@@ -230,7 +230,7 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
     }
     for (int64_t head = first_head; head < last_head; ++head) {
       const int64_t group = head / shared, q_start = row * q_stride + head * head_size;
-      attend_queries(KeyRange::causal_of(positions[row], count, config.window), SoftmaxStart::of(sinks, head),
+      attend_queries(KeyRange::causal_of(positions[row], count, Sight::of(config)), SoftmaxStart::of(sinks, head),
                      head_size, config, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),
                      cached(values, int8_values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
     }
@@ -261,13 +261,13 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 namespace {
 
-// The cache positions of rows, checked and copied; of the table, only entries that rows need for their `window`.
+// The cache positions of rows, checked and copied; of the table, only entries that rows need for what they see.
 struct CheckedPlaces {
-  CheckedPlaces(Stream& stream, const moe_cache_places& places, int64_t window)
+  CheckedPlaces(Stream& stream, const moe_cache_places& places, Sight sight)
       : table(copy_of(stream, *places.table)),
         slot(copy_of(stream, *places.slot)),
         position(copy_of(stream, *places.position)) {
-    check_place_values(places, window, data(table), data(slot), data(position));
+    check_place_values(places, sight, data(table), data(slot), data(position));
   }
 
   static int32_t* data(const moe_tensor& copy) { return static_cast<int32_t*>(copy.data); }
@@ -293,7 +293,7 @@ struct CheckedPlaces {
 HWY_EXPORT(append_int8);
 // One thread, row by row: if two rows have the same position, the last one wins.
 void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
-  const CheckedPlaces copies(stream, places, 1);
+  const CheckedPlaces copies(stream, places, {1});
   const moe_cache_places checked = copies.of(places);
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
   if (bytes == 0) return;  // empty tensors may have null pointers
@@ -311,13 +311,13 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
 HWY_EXPORT(decode);
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
-  const CheckedPlaces checked(stream, places, config.window);
+  const CheckedPlaces checked(stream, places, Sight::of(config));
   HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, sinks, nullptr, checked.of(places), out);
 }
 
 void attention_biased(Stream& stream, const moe_attention_config& config, const moe_relative_bias& bias, Tensor q,
                       const moe_cache_places& places, Tensor out) {
-  const CheckedPlaces checked(stream, places, config.window);
+  const CheckedPlaces checked(stream, places, Sight::of(config));
   HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, nullptr, &bias, checked.of(places), out);
 }
 

@@ -92,7 +92,7 @@ inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size
     product<Start::kZero>(count, columns - first, width, {key_rows, width, 1}, queries + first, kQueries,
                           scores + first, kQueries);
     cap_scores(scores + first, count, columns - first, kQueries, config.soft_cap);
-    if (range.masked(block)) mask_scores(scores, count, first, columns, block - range.position, range.window);
+    if (range.masked(block)) mask_scores(scores, range, block, first, columns);
     softmax_step(scores, count, first, columns, maximum, total, decay);
     product<Start::kScaledSum>(width, columns - first, count, {value_rows, 1, width}, scores + first, kQueries,
                                sums + first, kQueries, decay + first);

@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/check.h"
 #include "core/kernels.h"
 #include "cpu/simd/exp-inl.h"
 
@@ -207,14 +208,41 @@ inline void cap_scores(float* scores, int64_t rows, int64_t columns, int64_t str
   }
 }
 
-// Sets scores to minus infinity where a query may not see a key. scores [keys, kQueries], columns [first, last): query
-// c of the tile sees key r if 0 <= c - (ahead + r) (< window if there is one). ahead: first key - first query.
-inline void mask_scores(float* scores, int64_t keys, int64_t first, int64_t last, int64_t ahead, int64_t window) {
+// The keys [begin(), end) that a tile of queries at positions [position, position + queries) may see, and which key
+// blocks need a mask.
+struct KeyRange {
+  int64_t position, queries, end;
+  Sight sight;
+  bool causal;
+
+  static KeyRange causal_of(int64_t position, int64_t queries, Sight sight) {
+    return {position, queries, position + queries, sight, true};
+  }
+  // All keys of a sequence of `length` tokens.
+  static KeyRange of(const moe_attention_config& config, int64_t position, int64_t queries, int64_t length) {
+    if (config.mask == MOE_FULL) return {position, queries, length, {0}, false};
+    return causal_of(position, queries, Sight::of(config));
+  }
+  int64_t first_seen() const { return sight.first(position); }
+  int64_t begin() const { return first_seen() / kKeys * kKeys; }
+  int64_t keys(int64_t block) const { return std::min(kKeys, end - block); }
+  // The first column, rounded down to a whole vector, whose query may see a key of the block.
+  int64_t first_column(int64_t block) const {
+    return causal ? std::max<int64_t>(0, block - position) / lanes() * lanes() : 0;
+  }
+  bool masked(int64_t block) const {
+    return causal && (block + keys(block) - 1 > position || sight.end(block) < position + queries);
+  }
+};
+
+// Sets scores [keys of the block, kQueries] to minus infinity where a query of the columns [first, last) may not see a
+// key.
+inline void mask_scores(float* scores, const KeyRange& range, int64_t block, int64_t first, int64_t last) {
   const FloatTag d;
   const FloatVector hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
-  for (int64_t r = 0; r < keys; ++r, scores += kQueries) {
-    const int64_t begin = std::clamp<int64_t>(ahead + r, 0, kQueries);
-    const int64_t end = window == 0 || window > kQueries - ahead - r ? kQueries : ahead + r + window;
+  for (int64_t key = block; key < block + range.keys(block); ++key, scores += kQueries) {
+    const int64_t begin = std::clamp<int64_t>(key - range.position, 0, kQueries);
+    const int64_t end = std::min<int64_t>(range.sight.end(key) - range.position, kQueries);
     for (int64_t c = first; c < last; c += lanes()) {
       const FloatVector query = hn::Iota(d, static_cast<float>(c));
       const auto seen = hn::And(hn::Ge(query, hn::Set(d, static_cast<float>(begin))),
@@ -223,32 +251,6 @@ inline void mask_scores(float* scores, int64_t keys, int64_t first, int64_t last
     }
   }
 }
-
-// The keys [begin(), end) that a tile of queries at positions [position, position + queries) may see, and which key
-// blocks need a mask.
-struct KeyRange {
-  int64_t position, queries, end, window;
-  bool causal;
-
-  static KeyRange causal_of(int64_t position, int64_t queries, int64_t window) {
-    return {position, queries, position + queries, window, true};
-  }
-  // All keys of a sequence of `length` tokens.
-  static KeyRange of(const moe_attention_config& config, int64_t position, int64_t queries, int64_t length) {
-    if (config.mask == MOE_FULL) return {position, queries, length, 0, false};
-    return causal_of(position, queries, config.window);
-  }
-  int64_t first_seen() const { return window == 0 ? 0 : std::max<int64_t>(0, position - window + 1); }
-  int64_t begin() const { return first_seen() / kKeys * kKeys; }
-  int64_t keys(int64_t block) const { return std::min(kKeys, end - block); }
-  // The first column, rounded down to a whole vector, whose query may see a key of the block.
-  int64_t first_column(int64_t block) const {
-    return causal ? std::max<int64_t>(0, block - position) / lanes() * lanes() : 0;
-  }
-  bool masked(int64_t block) const {
-    return causal && (block + keys(block) - 1 > position || (window > 0 && block <= position + queries - 1 - window));
-  }
-};
 
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

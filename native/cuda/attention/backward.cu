@@ -78,6 +78,7 @@ void launch_gradients(Launcher& launch, Backward<Element>& backward, int key_hea
 
 void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                         Tensor logsumexp, Tensor dout, const moe_attention_gradients& to) {
+  refuse_chunks(config);
   Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];

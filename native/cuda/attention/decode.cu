@@ -194,14 +194,14 @@ AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int6
   return part;
 }
 
-// Keeps check_place_values for the kernels; `window` as there.
+// Keeps check_place_values for the kernels.
 void keep_cache_checks(Launcher& launch, const moe_cache_places& places, int64_t window) {
   launch.stream().keep_checks(
       [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, window] {
         const HostTensor blocks(table), of_rows(slot), at(position);
         std::vector<int32_t> entries(static_cast<size_t>(element_count(table)));
         std::vector<int32_t> slots(static_cast<size_t>(element_count(slot))), positions(slots.size());
-        check_place_values({sizeof(moe_cache_places), &keys, &keys, nullptr, nullptr, &blocks, &of_rows, &at}, window,
+        check_place_values({sizeof(moe_cache_places), &keys, &keys, nullptr, nullptr, &blocks, &of_rows, &at}, {window},
                            entries.data(), slots.data(), positions.data());
       });
 }
@@ -220,6 +220,7 @@ AttendingRows attending(Launcher& launch, const moe_attention_config& config, Te
                         const moe_cache_places& places, Tensor out) {
   Tensor keys = *places.keys, values = *places.values;
   const int64_t head_size = q.shape[2];
+  refuse_chunks(config);
   keep_cache_checks(launch, places, config.window);
   return {.q = q.data,
           .keys = keys.data,

@@ -256,6 +256,7 @@ void attend_chunks(Launcher& launch, moe_dtype dtype, const AttendingRows& rows,
 
 void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                        OptionalTensor logsumexp) {
+  refuse_chunks(config);
   Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v;
   const int64_t head_size = q.shape[3];

@@ -46,6 +46,10 @@ void visit_head_size(int64_t head_size, Visit&& visit) {
   }
 }
 
+inline void refuse_chunks(const moe_attention_config& config) {
+  if (config.mask == MOE_CHUNKED) fail(MOE_UNSUPPORTED, "CUDA has no attention in chunks: run this model on a CPU");
+}
+
 // The window; if there is none, a number that no distance of two positions reaches.
 inline int window_or_most(int64_t window) {
   constexpr int kMost = std::numeric_limits<int>::max();

@@ -45,7 +45,8 @@ MOE_API moe_status moe_head_copy(moe_stream stream, const moe_head_columns* colu
 
 typedef enum moe_mask {
   MOE_CAUSAL = 0, /* token i attends to tokens j <= i of its sequence */
-  MOE_FULL = 1    /* token i attends to all tokens of its sequence */
+  MOE_FULL = 1,   /* token i attends to all tokens of its sequence */
+  MOE_CHUNKED = 2 /* tokens j <= i of its chunk: chunk c has the positions [c window, (c + 1) window) (Llama 4) */
 } moe_mask;
 
 typedef struct moe_attention_config {
@@ -53,7 +54,8 @@ typedef struct moe_attention_config {
   int32_t mask;   /* moe_mask */
   float scale;    /* factor of q . k; finite */
   float soft_cap; /* c > 0: a scaled score s becomes c tanh(s / c) (Gemma 2); 0: no cap. 0 in moe_attention_biased */
-  int64_t window; /* 0: no window; n > 0: only the last n causal tokens, j > i - n. 0 with MOE_FULL */
+  int64_t window; /* 0: no window; n > 0: only the last n causal tokens, j > i - n. 0 with MOE_FULL; above
+                   * 0 with MOE_CHUNKED, the size of a chunk */
 } moe_attention_config;
 
 typedef struct moe_attention_inputs {
@@ -110,7 +112,7 @@ typedef struct moe_cache_places {
 MOE_API moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_tensor* v,
                                     const moe_cache_places* places, MOE_HELD);
 /* Row t of q, out [T, H, D] attends to positions 0..position[t] of its slot (its own key included, appended before),
- * with sinks like moe_attention_forward. The mask must be MOE_CAUSAL. Prefill and decode of any mix of sequences; a
+ * with sinks like moe_attention_forward. The mask must not be MOE_FULL. Prefill and decode of any mix of sequences; a
  * row's bits depend only on its own sequence and equal moe_attention_forward's. Elements of an int8 cache are read as
  * float32, or rounded to q's dtype, whichever the backend's products use. */
 MOE_API moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* config, const moe_tensor* q,

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)14L;
+    private static final int MOE_ABI_VERSION = (int)15L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 14
+     * #define MOE_ABI_VERSION 15
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -3384,6 +3384,15 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_FULL() {
         return MOE_FULL;
+    }
+    private static final int MOE_CHUNKED = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_mask.MOE_CHUNKED = 2
+     * }
+     */
+    public static int MOE_CHUNKED() {
+        return MOE_CHUNKED;
     }
 
     private static class moe_attention_forward {

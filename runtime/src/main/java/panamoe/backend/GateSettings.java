@@ -113,6 +113,27 @@ public record GateSettings(
         Math.min(fewer, auxiliaryChoices));
   }
 
+  /**
+   * Whether a token's choices are the k best of a softmax, of all experts.
+   *
+   * @param biased whether a bias is added for the choice
+   */
+  public boolean countsShares(boolean biased) {
+    return score == Score.SOFTMAX && groups.count == 1 && !biased;
+  }
+
+  /** As many choices, but the best of a softmax. */
+  public GateSettings byShares() {
+    return new GateSettings(
+        topK,
+        Score.SOFTMAX,
+        Groups.ONE,
+        noiseFirstChoice,
+        Queues.DROPLESS,
+        Weighting.of(Normalization.RAW),
+        auxiliaryChoices);
+  }
+
   /** These rules without a capacity: every route is kept. */
   public GateSettings dropless() {
     return new GateSettings(

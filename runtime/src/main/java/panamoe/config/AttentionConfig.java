@@ -62,7 +62,8 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
    * The softmax over keys.
    *
    * @param mask which keys a query sees
-   * @param window a query sees this many keys, its own included; 0: all
+   * @param window a query sees this many keys, its own included; 0: all; with {@link Mask#CHUNKED}
+   *     the size of a chunk
    * @param sinks whether each query head has a learned logit in the softmax, without a value
    *     (GPT-OSS)
    * @param scale factor of the products, above 0; null: 1 / sqrt(D)
@@ -83,6 +84,7 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
         Require.positiveFloat("softCap", softCap);
       }
       Require.that(mask != Mask.FULL || window <= 0, "window is %s, but the mask is FULL", window);
+      Require.that(mask != Mask.CHUNKED || window > 0, "window is 0, but the mask is CHUNKED");
     }
 
     /** Without a soft cap. */
@@ -93,6 +95,11 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
     /** Every earlier token of a window, or of all if it is 0. */
     public static Scores of(int window) {
       return new Scores(Mask.CAUSAL, window, false, null);
+    }
+
+    /** Every earlier token of a chunk of that size. */
+    public static Scores ofChunks(int size) {
+      return new Scores(Mask.CHUNKED, size, false, null);
     }
 
     /** These scores with a factor of the products; null: 1 / sqrt(D). */
@@ -121,12 +128,18 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       if (mask == Mask.FULL) {
         return length * end;
       }
+      if (mask == Mask.CHUNKED) {
+        return inChunks(end) - inChunks(cached);
+      }
       double earlier = upTo(end) - upTo(cached);
       return window == 0 ? earlier : earlier - (upTo(end - window) - upTo(cached - window));
     }
 
     /** Keys that at least one of these queries sees. */
     public double keys(long cached, long length) {
+      if (mask == Mask.CHUNKED) {
+        return length + cached % window;
+      }
       return window == 0 ? cached + length : Math.min(cached + length, length + window - 1L);
     }
 
@@ -135,6 +148,12 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       float factor = scale == null ? (float) (1 / Math.sqrt(size)) : scale.floatValue();
       return new AttentionSettings(
           mask, window, factor, softCap == null ? 0 : softCap.floatValue());
+    }
+
+    /** Pairs of the first {@code count} positions, in chunks. */
+    private double inChunks(double count) {
+      double whole = Math.floor(count / window);
+      return whole * upTo(window) + upTo(count - whole * window);
     }
 
     /** 1 + 2 + ... + count. */

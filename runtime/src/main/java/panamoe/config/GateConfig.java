@@ -87,13 +87,17 @@ public record GateConfig(
    * @param offset added to the sum (1e-20 in DeepSeek-V3)
    * @param scale routed_scaling_factor
    * @param place where the weight is applied; null: at the expert's output
+   * @param near a raw share is of the experts that no earlier choice has, and whose logits are
+   *     below the choice's by at most this part of the larger of it and their magnitude (Phi-MoE's
+   *     SparseMixer); null: of all experts
    */
   public record RouteWeight(
       Normalization normalization,
       double epsilon,
       double offset,
       double scale,
-      @Omittable Place place) {
+      @Omittable Place place,
+      @Omittable Double near) {
     /** Where a route's weight is applied. */
     public enum Place {
       /** At the expert's input (Tutel without {@code is_postscore}, Llama 4). */
@@ -106,16 +110,28 @@ public record GateConfig(
       Require.notNegative("epsilon", epsilon);
       Require.notNegative("offset", offset);
       Require.positiveFloat("scale", scale);
+      if (near != null) {
+        Require.notNegative("near", near);
+        Require.that(
+            normalization == Normalization.RAW,
+            "normalization is %s, but weights with near are RAW shares",
+            normalization);
+      }
     }
 
     /** At the expert's output. */
     public RouteWeight(Normalization normalization, double epsilon, double offset, double scale) {
-      this(normalization, epsilon, offset, scale, null);
+      this(normalization, epsilon, offset, scale, null, null);
     }
 
     /** This weight at another place. */
     public RouteWeight at(Place other) {
-      return new RouteWeight(normalization, epsilon, offset, scale, other);
+      return new RouteWeight(normalization, epsilon, offset, scale, other, near);
+    }
+
+    /** This weight, as a share of near experts. */
+    public RouteWeight ofNear(double other) {
+      return new RouteWeight(normalization, epsilon, offset, scale, place, other);
     }
 
     /** Without offset and scale; the denominator is at least float32's epsilon. */
@@ -124,7 +140,7 @@ public record GateConfig(
     }
 
     private RouteWeight scaledBy(double factor) {
-      return new RouteWeight(normalization, epsilon, offset, scale * factor, place);
+      return new RouteWeight(normalization, epsilon, offset, scale * factor, place, near);
     }
   }
 
@@ -231,6 +247,10 @@ public record GateConfig(
     Require.that(
         cosine == null || !routerBias,
         "routerBias is true, but logits that are cosines have no bias");
+    Require.that(
+        weight.near == null || score == Score.SOFTMAX,
+        "score is %s, but weight.near is for the shares of SOFTMAX",
+        score);
   }
 
   /** With a linear router. */

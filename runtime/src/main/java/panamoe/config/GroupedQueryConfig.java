@@ -14,6 +14,7 @@ import panamoe.io.Require;
  *     no clamp
  * @param rotary positions; null: none, or learned ones in the embedding
  * @param scores how queries and keys give weights
+ * @param temperature a factor of queries that grows with their position; null: none
  */
 public record GroupedQueryConfig(
     Heads heads,
@@ -21,7 +22,8 @@ public record GroupedQueryConfig(
     @Omittable QueryKeyNorm queryKeyNorm,
     @Omittable Double clip,
     @Omittable Rotary rotary,
-    Scores scores)
+    Scores scores,
+    @Omittable Temperature temperature)
     implements AttentionConfig {
 
   /**
@@ -72,6 +74,23 @@ public record GroupedQueryConfig(
     }
   }
 
+  /**
+   * The factor {@code 1 + scale ln(1 + floor((position + 1) / positions))} (Llama 4).
+   *
+   * @param positions up to which it is 1
+   */
+  public record Temperature(double scale, int positions) {
+    public Temperature {
+      Require.positiveFloat("scale", scale);
+      Require.size("positions", positions, Require.MAX_SIZE);
+    }
+
+    /** At a position. */
+    public double factor(int position) {
+      return 1 + scale * Math.log1p((position + 1L) / positions);
+    }
+  }
+
   public GroupedQueryConfig {
     Require.present("heads", heads);
     Require.present("biases", biases);
@@ -83,6 +102,21 @@ public record GroupedQueryConfig(
       throw new IllegalArgumentException(
           "rotary.size is " + rotary.size() + ", more than a head's " + heads.size());
     }
+    Require.that(
+        temperature == null || heads.size % 2 == 0,
+        "heads.size is %s, but a temperature needs an even one",
+        heads.size);
+  }
+
+  /** Without a temperature. */
+  public GroupedQueryConfig(
+      Heads heads,
+      Biases biases,
+      QueryKeyNorm queryKeyNorm,
+      Double clip,
+      Rotary rotary,
+      Scores scores) {
+    this(heads, biases, queryKeyNorm, clip, rotary, scores, null);
   }
 
   /**
@@ -96,27 +130,32 @@ public record GroupedQueryConfig(
 
   /** This attention with other biases. */
   public GroupedQueryConfig with(Biases other) {
-    return new GroupedQueryConfig(heads, other, queryKeyNorm, clip, rotary, scores);
+    return new GroupedQueryConfig(heads, other, queryKeyNorm, clip, rotary, scores, temperature);
   }
 
   /** This attention with a norm of queries and keys; null: none. */
   public GroupedQueryConfig with(QueryKeyNorm other) {
-    return new GroupedQueryConfig(heads, biases, other, clip, rotary, scores);
+    return new GroupedQueryConfig(heads, biases, other, clip, rotary, scores, temperature);
   }
 
   /** This attention with clamped queries, keys and values; null: none. */
   public GroupedQueryConfig withClip(Double other) {
-    return new GroupedQueryConfig(heads, biases, queryKeyNorm, other, rotary, scores);
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, other, rotary, scores, temperature);
   }
 
   /** This attention with other positions; null: none. */
   public GroupedQueryConfig withRotary(Rotary other) {
-    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, other, scores);
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, other, scores, temperature);
   }
 
   /** This attention with other scores. */
   public GroupedQueryConfig with(Scores other) {
-    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, other);
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, other, temperature);
+  }
+
+  /** This attention with a temperature; null: none. */
+  public GroupedQueryConfig with(Temperature other) {
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, scores, other);
   }
 
   @Override

@@ -198,6 +198,12 @@ public record ModelConfig(
         vocabulary, context, hidden, embedding, others, finalNorm, head, initialWeights, encoder);
   }
 
+  /** This model for other lengths of sequences. */
+  public ModelConfig withContext(int tokens) {
+    return new ModelConfig(
+        vocabulary, tokens, hidden, embedding, blocks, finalNorm, head, initialWeights, encoder);
+  }
+
   /** This model with another embedding. */
   public ModelConfig with(EmbeddingConfig other) {
     return new ModelConfig(

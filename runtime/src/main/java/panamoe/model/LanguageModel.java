@@ -207,10 +207,7 @@ public final class LanguageModel implements AutoCloseable {
         new AttentionTables(
             store.scope(),
             config.context(),
-            config.blocks().stream()
-                .map(block -> block.attention().rotary())
-                .filter(Objects::nonNull)
-                .toList(),
+            config.blocks().stream().map(BlockConfig::attention).toList(),
             relative);
     if (relative != null) {
       relative.makeBuckets(store.scope());

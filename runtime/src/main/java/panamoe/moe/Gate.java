@@ -13,6 +13,7 @@ import panamoe.op.BalanceOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
 import panamoe.op.Pass;
+import panamoe.op.SparseMixerOp;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
@@ -117,11 +118,15 @@ public final class Gate {
         pass.batch().size() == 1
             ? GateOp.forward(pass, settings, inputs, ofBatch, z)
             : BalanceOp.ofBatch(pass, settings, inputs, ofBatch, z);
+    if (config.weight().near() != null) {
+      double near = config.weight().near();
+      SparseMixerOp.forward(pass, logits, routes, near, config.weight().scale());
+    }
     if (perSequence() && sequence > 0) {
       BalanceOp.ofSequences(pass, settings, logits, routes, sequence, auxiliary);
     }
     if (across) {
-      BalanceOp.ofLayers(pass, settings, logits, routes, auxiliary);
+      BalanceOp.ofLayers(pass, settings, inputs, routes, auxiliary);
     }
     return routes;
   }
@@ -167,6 +172,8 @@ public final class Gate {
     }
     if (work.training() && config.loss().joinsLayers()) {
       tables += BalanceKernels.Sums.bytes(1, experts);
+      boolean counted = config.settings(tokens, experts, true).countsShares(correction != null);
+      tables += counted ? 0 : Routes.bytes(tokens, experts, config.topK());
     }
     return (cosine == null ? linear.costFloat32(work) : cosine.cost(work))
         .then(Cost.weights(work, correction))

@@ -170,9 +170,13 @@ public final class MoeLayer {
 
   /** The cost if {@code hit} of this rank's experts get rows. */
   public Cost cost(Work work, double hit) {
+    double unweighted = work.bytes((double) topK * hidden) + work.bytes32(topK);
     Cost ones =
         weightedInputs
-            ? Cost.activations(work, work.bytes32(topK), work.bytes(2.0 * topK * hidden + hidden))
+            ? Cost.activations(
+                work,
+                work.bytes32(topK) + (work.training() ? 0 : unweighted),
+                work.bytes(2.0 * topK * hidden + hidden))
             : Cost.NONE;
     return gate.cost(work)
         .then(costOfExperts(work, rows(work), hit).parallel(costOverlapped(work)))

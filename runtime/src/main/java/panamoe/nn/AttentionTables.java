@@ -4,6 +4,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import panamoe.config.AttentionConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.Rotary;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
@@ -12,38 +14,56 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Tables of a model's attention layers: the angles of each {@link Rotary}, the shared bias, and the
- * first row of each head once rows are sorted by head. Used by one thread at a time.
+ * Tables of a model's attention layers: the angles of each {@link Rotary}, temperatures, the shared
+ * bias, and the first row of each head once rows are sorted by head. Used by one thread at a time.
  */
 public final class AttentionTables {
   private record HeadRows(int heads, long rows) {}
 
+  private record Temperatures(GroupedQueryConfig.Temperature of, int headSize) {}
+
   private final TensorScope scope;
   private final RelativePositions relative;
   private final Map<Rotary, RotaryTable> rotaries = new HashMap<>();
+  private final Map<Temperatures, RotaryTable> temperatures = new HashMap<>();
   private final Map<HeadRows, Tensor> offsets = new HashMap<>();
 
   /**
    * @param scope holds the tables
    * @param positions P, longest sequence
    */
-  public AttentionTables(TensorScope scope, int positions, Collection<Rotary> rotaries) {
-    this(scope, positions, rotaries, null);
+  public AttentionTables(TensorScope scope, int positions, Collection<AttentionConfig> layers) {
+    this(scope, positions, layers, null);
   }
 
   /** Makes the tables; {@code bias} by relative position may be null. */
   public AttentionTables(
-      TensorScope scope, int positions, Collection<Rotary> rotaries, RelativePositions relative) {
+      TensorScope scope,
+      int positions,
+      Collection<AttentionConfig> layers,
+      RelativePositions relative) {
     this.scope = scope;
     this.relative = relative;
-    for (Rotary rotary : rotaries) {
-      this.rotaries.computeIfAbsent(rotary, each -> RotaryTable.of(scope, positions, each));
+    for (AttentionConfig layer : layers) {
+      if (layer.rotary() != null) {
+        rotaries.computeIfAbsent(layer.rotary(), each -> RotaryTable.of(scope, positions, each));
+      }
+      if (layer instanceof GroupedQueryConfig grouped && grouped.temperature() != null) {
+        temperatures.computeIfAbsent(
+            new Temperatures(grouped.temperature(), grouped.heads().size()),
+            each -> RotaryTable.of(scope, positions, each.of, each.headSize));
+      }
     }
   }
 
   /** The bias by relative position, or null. */
   Tensor bias(Pass pass) {
     return relative == null ? null : relative.bias(pass);
+  }
+
+  /** The temperature as a rotation by 0 with an amplitude. */
+  RotaryTable of(GroupedQueryConfig.Temperature temperature, int headSize) {
+    return temperatures.get(new Temperatures(temperature, headSize));
   }
 
   RotaryTable of(Rotary rotary) {

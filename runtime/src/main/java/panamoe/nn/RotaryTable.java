@@ -1,6 +1,7 @@
 package panamoe.nn;
 
 import java.lang.foreign.ValueLayout;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
 import panamoe.tensor.DType;
@@ -37,6 +38,18 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
     cosines.write();
     sines.write();
     return new RotaryTable(cosine, sine);
+  }
+
+  /** Whole heads times the temperature of their position, which the angle 0 leaves unrotated. */
+  static RotaryTable of(
+      TensorScope scope, int positions, GroupedQueryConfig.Temperature temperature, int headSize) {
+    Tensor cosine = scope.allocate(DType.FLOAT32, positions, headSize / 2);
+    HostView cosines = HostView.of(cosine);
+    for (long i = 0; i < cosine.count(); i++) {
+      set(cosines, i, temperature.factor((int) (i / (headSize / 2))));
+    }
+    cosines.write();
+    return new RotaryTable(cosine, scope.zeros(DType.FLOAT32, positions, headSize / 2));
   }
 
   private static void set(HostView table, long index, double value) {

@@ -19,7 +19,8 @@ import panamoe.tensor.Tensor;
 
 /**
  * Grouped-query self-attention as {@link GroupedQueryConfig} describes it: projections, norms of
- * queries and keys, clipping, rotation, attention, output. Tensor ranks split the heads.
+ * queries and keys, clipping, rotation, temperature, attention, output. Tensor ranks split the
+ * heads.
  */
 public final class SelfAttention implements Attention {
   private final GroupedQueryConfig config;
@@ -94,6 +95,10 @@ public final class SelfAttention implements Attention {
     long rows = x.size(0);
     Tensor input = SliceOp.enter(pass, x, tensor);
     Tensor q = prepared(pass, query, queryNorm, heads, input, sequences, tables);
+    if (config.temperature() != null) {
+      RotaryTable table = tables.of(config.temperature(), headSize);
+      q = RotaryOp.forward(pass, q, sequences.positions(), table.cosine(), table.sine(), false);
+    }
     Tensor k = prepared(pass, key, keyNorm, keyValueHeads, input, sequences, tables);
     Tensor v = clipped(pass, value.forward(pass, input)).reshape(rows, keyValueHeads, headSize);
     Tensor attended =
@@ -150,6 +155,7 @@ public final class SelfAttention implements Attention {
         .then(normCost(work, queryNorm, queries))
         .then(normCost(work, keyNorm, keys))
         .then(config.rotary() == null ? Cost.NONE : copy(work, queries + keys))
+        .then(config.temperature() == null ? Cost.NONE : copy(work, queries))
         .then(Cost.weights(work, sinks))
         .then(scoresCost(work, queries, keys))
         .then(output.cost(work));

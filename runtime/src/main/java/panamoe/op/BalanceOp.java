@@ -119,17 +119,29 @@ public final class BalanceOp {
   /**
    * The loss over the tokens of several layers, like transformers': adds a layer to the pass's
    * sums, and records the layer's gradient if gradients are wanted. The gradient needs the sums of
-   * later layers too, so the backward forms it.
+   * later layers too, so the backward forms it. The loss is of the softmax and its best experts
+   * also where the gate has other scores, or chooses with a bias.
    *
-   * @param logits FLOAT32 [S, E], from which the routes came; E is the same in all layers
+   * @param inputs of the gate, from which the routes came; E is the same in all layers
    * @param coefficient derivative of the objective by the loss
    */
   public static void ofLayers(
-      Pass pass, GateSettings settings, Tensor logits, Routes routes, float coefficient) {
+      Pass pass,
+      GateSettings settings,
+      GateKernels.Inputs inputs,
+      Routes routes,
+      float coefficient) {
     if (pass.layers() == null) {
       return;
     }
-    Layer layer = Layer.of(pass, settings, routes, 1, false);
+    Tensor logits = inputs.logits();
+    GateSettings shares = settings.byShares();
+    Routes counted =
+        settings.countsShares(inputs.bias() != null)
+            ? routes
+            : GateOp.unlimited(
+                pass, shares, new GateKernels.Inputs(logits, inputs.used(), null, null, null));
+    Layer layer = Layer.of(pass, shares, counted, 1, false);
     if (pass.batch().size() > 1) {
       addUp(pass, layer.sums, layer.sums.used().getInt(0), 0);
     }

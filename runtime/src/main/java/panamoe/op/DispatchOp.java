@@ -35,8 +35,10 @@ public final class DispatchOp {
     // The kernel also forms a gradient of the weights, which is not used here.
     Tensor unread = pass.allocate(DType.FLOAT32, routes.weight().shape());
     combineBackward(pass, x, plain, routes, rows, unread);
-    plain.release();
-    unread.release();
+    if (pass.recording()) { // else the step may be replayed with these tensors
+      plain.release();
+      unread.release();
+    }
     pass.record(rows, drows -> weightedBackward(pass, x, routes, drows));
     return rows;
   }

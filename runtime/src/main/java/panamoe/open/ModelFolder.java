@@ -11,10 +11,12 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.gguf.GgufFile;
+import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
@@ -141,6 +143,24 @@ public record ModelFolder(
   }
 
   /**
+   * This model for sequences of at most {@code tokens}. LongRoPE has other divisors for contexts no
+   * longer than in training.
+   *
+   * @throws IllegalArgumentException if it is not 1 to the model's context, or the model has a
+   *     learned vector for each position
+   */
+  public ModelFolder withContext(int tokens) {
+    Require.size("context", tokens, config.context());
+    Require.that(
+        tokens == config.context() || config.embedding().positions() == Positions.NONE,
+        "the context is %s tokens, but this model has a learned vector for each of %s positions",
+        tokens,
+        config.context());
+    return new ModelFolder(
+        path, weights, config.withContext(tokens), tokenizerFiles, tokenizer, dropping);
+  }
+
+  /**
    * The checkpoint of a run.
    *
    * @throws CheckpointException if it is a released or a quantized model
@@ -260,11 +280,12 @@ public record ModelFolder(
       return read(
           path,
           latest -> {
-            if (!latest.config.equals(config)) {
+            if (!latest.config.withContext(config.context()).equals(config)) {
               throw new CheckpointException(
                   path + " has become another model since it was opened", e);
             }
-            return FolderLoad.of(latest, backend, settings, ranks, warnings, progress);
+            return FolderLoad.of(
+                latest.withContext(config.context()), backend, settings, ranks, warnings, progress);
           });
     }
   }

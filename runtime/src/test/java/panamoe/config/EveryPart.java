@@ -34,14 +34,7 @@ public final class EveryPart {
         new MoeConfig(
             4, 16, Activation.SILU, true, noisy(), new MoeConfig.SharedExpert(12, false), null);
     MoeConfig residual =
-        new MoeConfig(
-            4,
-            16,
-            Activation.GELU_TANH,
-            true,
-            GateConfig.deepSpeed(1, 1.5, 2),
-            null,
-            new MoeConfig.Residual(28));
+        new MoeConfig(4, 16, Activation.GELU_TANH, true, near(), null, new MoeConfig.Residual(28));
     return new ModelConfig(
         61,
         24,
@@ -58,6 +51,7 @@ public final class EveryPart {
                 new DenseConfig(20, Activation.GEGLU_TANH, false),
                 BlockConfig.Norms.AFTER,
                 0.7),
+            new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false)),
             new BlockConfig(rms, stretched(), layer, residual)),
         rms,
         new HeadConfig(false, false, 0.6, 1.5),
@@ -95,6 +89,17 @@ public final class EveryPart {
   private static AttentionConfig plain() {
     return new GroupedQueryConfig(
         new Heads(4, 4, 8), Biases.all(true), null, null, null, Scores.CAUSAL);
+  }
+
+  private static AttentionConfig chunked() {
+    return new GroupedQueryConfig(
+        new Heads(4, 4, 6),
+        Biases.all(false),
+        null,
+        null,
+        null,
+        Scores.ofChunks(4),
+        new GroupedQueryConfig.Temperature(0.3, 3));
   }
 
   private static AttentionConfig perHead() {
@@ -146,6 +151,11 @@ public final class EveryPart {
         new GateConfig.RouteWeight(Normalization.CHOSEN, 1e-9, 1e-20, 2.5),
         GateConfig.Capacity.DROPLESS,
         new GateConfig.Loss(true, 0.01, 0.001, true, 0.001, null));
+  }
+
+  private static GateConfig near() {
+    GateConfig gate = GateConfig.deepSpeed(1, 1.5, 2);
+    return gate.withWeight(gate.weight().ofNear(0.9));
   }
 
   private static GateConfig noisy() {

@@ -63,7 +63,7 @@ class LatentAttentionTest {
       sample = new Sample(backend, 3);
       attention = new LatentAttention(Declarations.of(store, 0.4, "a"), 0, HIDDEN, config);
       store.materialize(backend, dtype, false, 5);
-      tables = new AttentionTables(sample.scope(), LENGTH, List.of(config.rotary()));
+      tables = new AttentionTables(sample.scope(), LENGTH, List.of(config));
       x = sample.normal(dtype, LENGTH, HIDDEN);
     }
 

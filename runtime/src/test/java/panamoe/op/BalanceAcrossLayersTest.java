@@ -81,6 +81,36 @@ class BalanceAcrossLayersTest {
     return AddOp.forward(pass, logits, logits);
   }
 
+  /** Sigmoid scores, groups and a bias change the routes, but not the loss. */
+  @EveryBackend
+  void theLossIsOfTheSoftmaxWhateverTheGateChoosesBy(Backend backend) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tensor bias = scope.allocate(DType.FLOAT32, EXPERTS).set(new float[] {0, 9, 0, 9});
+      Tensor[] layers = layers(scope);
+      Tape tape = new Tape(backend);
+      Pass pass = Pass.training(backend, scope, tape, 1, 1);
+      for (Tensor layer : layers) {
+        GateSettings settings =
+            new GateSettings(
+                2,
+                Score.SIGMOID,
+                new Groups(2, 1, GateSettings.GroupScore.TOP2_SUM),
+                0,
+                Queues.DROPLESS,
+                Weighting.of(Normalization.CHOSEN),
+                2);
+        GateKernels.Inputs inputs = new GateKernels.Inputs(layer, null, bias, null, null);
+        Routes routes = GateOp.forward(pass, settings, inputs, 0, 0);
+        BalanceOp.ofLayers(pass, settings, inputs, routes, COEFFICIENT);
+      }
+      tape.backward();
+      float[][] expected = gradients(backend, false);
+      for (int i = 0; i < layers.length; i++) {
+        assertArrayEquals(expected[i], tape.gradient(layers[i]).toFloats(), 0f);
+      }
+    }
+  }
+
   @Test
   void aLossIsByTheSequenceOrAcrossLayers() {
     String message =
@@ -101,8 +131,9 @@ class BalanceAcrossLayersTest {
     GateSettings settings =
         new GateSettings(
             2, Score.SOFTMAX, Groups.ONE, 0, Queues.DROPLESS, Weighting.of(Normalization.RAW), 2);
-    Routes routes = GateOp.forward(pass, settings, GateKernels.Inputs.of(logits), 0, 0);
-    BalanceOp.ofLayers(pass, settings, logits, routes, COEFFICIENT);
+    GateKernels.Inputs inputs = GateKernels.Inputs.of(logits);
+    Routes routes = GateOp.forward(pass, settings, inputs, 0, 0);
+    BalanceOp.ofLayers(pass, settings, inputs, routes, COEFFICIENT);
   }
 
   /** The loss over all six tokens as one batch, expert by expert. */

@@ -127,6 +127,6 @@ public final class CountingBackend {
   }
 
   private static long seen(AttentionSettings settings, long position) {
-    return settings.window() == 0 ? position + 1 : Math.min(position + 1, settings.window());
+    return position + 1 - settings.firstSeen(position);
   }
 }

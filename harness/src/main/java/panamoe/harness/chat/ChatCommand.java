@@ -13,6 +13,7 @@ import panamoe.backend.Backend;
 import panamoe.conversation.ChatFormat;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
+import panamoe.harness.ContextOption;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.TemplateOption;
@@ -52,6 +53,7 @@ public final class ChatCommand implements Subcommand {
   @Mixin private GenerationOptions text;
   @Mixin private RankOptions rankOptions;
   @Mixin private TemplateOption template;
+  @Mixin private ContextOption context;
 
   @Parameters(
       paramLabel = "MODEL",
@@ -69,7 +71,8 @@ public final class ChatCommand implements Subcommand {
   public Integer call() throws Exception {
     shared.checked(() -> text.sampling(shared.seed()));
     shared.checked(() -> text.engine(1));
-    ModelFolder folder = ModelFolder.open(model);
+    ModelFolder opened = ModelFolder.open(model);
+    ModelFolder folder = shared.checked(() -> context.of(opened));
     Require.that(
         folder.config().encoder() == null,
         "%s has an encoder: it takes one prompt, not a conversation; use generate or serve",

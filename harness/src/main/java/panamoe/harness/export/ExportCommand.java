@@ -115,16 +115,18 @@ public final class ExportCommand implements Subcommand {
   }
 
   private long export(ModelFolder folder) {
-    Optional<ObjectNode> defaults =
-        folder.weights() instanceof StoredWeights.Released(ReleasedModel released)
-            ? released.publishedConfig()
-            : Optional.empty();
+    ReleasedModel released =
+        folder.weights() instanceof StoredWeights.Released(ReleasedModel found) ? found : null;
     ModelConfig config = folder.config();
     try (TensorFiles files = checked(folder.weights());
         PartBar bar = PartBar.onStandardError("writing")) {
       ExportedModel exported =
           ExportedModel.of(
-              model.toString(), config, folder.weights().rows(files, config), defaults);
+              model.toString(),
+              config,
+              folder.weights().rows(files, config),
+              released == null ? Optional.empty() : released.publishedConfig(),
+              released == null ? null : released.type());
       return to == Format.HF ? huggingFace(exported, folder, bar) : gguf(exported, folder, bar);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -17,6 +17,7 @@ import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
+import panamoe.harness.ContextOption;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.EngineRun;
@@ -59,6 +60,7 @@ public final class GenerateCommand implements Subcommand {
   @Mixin private GenerationOptions text;
   @Mixin private RankOptions rankOptions;
 
+  @Mixin private ContextOption context;
   @Mixin private ModelArgument model;
 
   @Option(
@@ -89,7 +91,8 @@ public final class GenerateCommand implements Subcommand {
     shared.checked(() -> text.engine(1));
     prompt = promptOptions.text();
     ModelFolder opened = ModelFolder.open(model.path());
-    ModelFolder folder = switchCapacity ? opened.withDropping() : opened;
+    ModelFolder asLong = shared.checked(() -> context.of(opened));
+    ModelFolder folder = switchCapacity ? asLong.withDropping() : asLong;
     shared.require(
         !switchCapacity || text.guesses() == 0,
         "--switch-capacity counts rows, so that --guesses would change a completion");

@@ -54,7 +54,7 @@ final class BlockLine {
       parts.add("full mask");
     }
     if (scores.window() > 0) {
-      parts.add("window " + scores.window());
+      parts.add((scores.mask() == Mask.CHUNKED ? "chunks of " : "window ") + scores.window());
     }
     if (scores.sinks()) {
       parts.add("sinks");
@@ -65,6 +65,9 @@ final class BlockLine {
     }
     if (attention.queryKeyNorm() != null) {
       parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()).replace('_', ' '));
+    }
+    if (attention.temperature() != null) {
+      parts.add("temperature from " + attention.temperature().positions() + " on");
     }
     if (attention.clip() != null) {
       parts.add("clip " + attention.clip());
@@ -120,6 +123,9 @@ final class BlockLine {
     parts.add("top-" + gate.topK() + (choice.groups() == 1 ? "" : groups));
     if (gate.cosine() != null) {
       parts.add("by cosines over " + gate.cosine().width());
+    }
+    if (gate.weight().near() != null) {
+      parts.add("weights of near experts");
     }
     parts.add(lower(gate.capacity().policy()).replace('_', ' '));
     if (moe.residual() != null) {

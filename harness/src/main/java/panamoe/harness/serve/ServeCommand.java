@@ -13,6 +13,7 @@ import panamoe.conversation.ChatFormat;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
+import panamoe.harness.ContextOption;
 import panamoe.harness.SamplingDefaultsOption;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
@@ -63,6 +64,7 @@ public final class ServeCommand implements Subcommand {
   @Mixin private LimitOptions limitOptions;
   @Mixin private SamplingDefaultsOption samplingDefaults;
   @Mixin private TemplateOption template;
+  @Mixin private ContextOption context;
 
   @Parameters(
       paramLabel = "MODEL",
@@ -84,7 +86,8 @@ public final class ServeCommand implements Subcommand {
     Limits limits = shared.checked(() -> limitOptions.limits(texts));
     shared.checked(() -> engineOptions.config(1));
     ApiKeys keys = listenOptions.keys();
-    ModelFolder folder = ModelFolder.open(model);
+    ModelFolder opened = ModelFolder.open(model);
+    ModelFolder folder = shared.checked(() -> context.of(opened));
     ChatFormat chat = template.format(folder);
     shared.checked(() -> engineOptions.experts.requireFit(folder));
     shared.checked(() -> replicas.read(folder.config().experts(), topology));

@@ -107,15 +107,21 @@ class ExportCommandTest {
         "glm4_moe_c",
         "glm4_moe_lite_b",
         "gpt_oss_d_releasedrope",
+        "granite_b",
+        "granitemoe_b",
+        "granitemoeshared_b",
         "hunyuan_v1_moe_b",
         "llama3_c_tied",
+        "llama4_b",
         "minimax_m2_b",
         "mistral_b_window",
         "mixtral_b_bf16_sharded",
         "olmo2_b",
         "olmo3_b",
         "olmoe_b_clip",
+        "phi3_c_longrope",
         "phi3_d_longrope_long",
+        "phimoe_b",
         "qwen2_c",
         "qwen3_c",
         "smollm3_b",
@@ -142,9 +148,19 @@ class ExportCommandTest {
   @ValueSource(
       strings = {
         "deepseek_v3_a",
+        "dots1_b",
+        "glm4_moe_c",
+        "glm4_moe_lite_b",
         "gpt_oss_d_releasedrope",
+        "granite_b",
+        "granitemoe_b",
+        "granitemoeshared_b",
+        "hunyuan_v1_moe_b",
         "llama3_d_untied",
+        "minimax_m2_b",
         "olmo2_b",
+        "phi3_c_longrope",
+        "phi3_d_longrope_long",
         "qwen2_c",
         "qwen3_c",
         "smollm3_b"
@@ -310,7 +326,7 @@ class ExportCommandTest {
   @ParameterizedTest
   @CsvSource({
     "pr-moe, 'feedForward.residual'",
-    "moe, 'attentionNorm/feedForwardNorm/finalNorm.kind LAYER'",
+    "moe, 'none has feedForward.activation GELU_TANH'",
     "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss, '",
     "dense, 'none has attentionNorm/feedForwardNorm/finalNorm.kind LAYER, feedForward.activation GELU_TANH'"
   })

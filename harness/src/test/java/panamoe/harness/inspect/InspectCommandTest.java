@@ -42,19 +42,20 @@ class InspectCommandTest {
     assertEquals(
         List.of(
             "config      " + config,
-            "model       5 layers of width 32, context 24, vocabulary 61, learned positions, untied head",
+            "model       6 layers of width 32, context 24, vocabulary 61, learned positions, untied head",
             "layer 0      4 heads of 8 (4 key/value), MLP 40: 6,984 parameters",
-            "layer 1      4 heads of 12 (2 key/value), window 3, sinks, scale 0.2, QK-norm of the head, clip 1.25,"
+            "layer 1      4 heads of 12 (2 key/value), window 3, sinks, scale 0.2, soft cap 0.5, QK-norm of the head, clip 1.25,"
                 + " rotary 1,000,000 on 6 dimensions in adjacent pairs, linear x2.0, norms around, 8 experts of 24,"
                 + " top-2 in 2 of 4 groups, dropless, plus a gated shared expert of 20: 25,516 parameters",
             "layer 2      4 heads of 8 (2 key/value), full mask, QK-norm of the projection, rotary 10,000,"
-                + " Llama 3 x8.0, 4 experts of 16, top-2, by cosines over 10, best score,"
+                + " Llama 3 x8.0, outputs times 0.4, 4 experts of 16, top-2, by cosines over 10, best score,"
                 + " plus a shared expert of 12: 8,655 parameters",
             "layer 3      4 heads of 10 (values 5) over latents of 7, queries of 10, scale 0.4,"
-                + " rotary 10,000 on 4 dimensions in adjacent pairs, norms after, MLP 20: 4,021 parameters",
-            "layer 4      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
-                + " 4 experts of 16, top-1, priority, plus a fixed MLP 28: 9,518 parameters"),
-        table.out().lines().limit(7).toList());
+                + " rotary 10,000 on 4 dimensions in adjacent pairs, norms after, outputs times 0.7, MLP 20: 4,021 parameters",
+            "layer 4      4 heads of 6 (4 key/value), chunks of 4, temperature from 3 on, MLP 12: 4,288 parameters",
+            "layer 5      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
+                + " 4 experts of 16, top-1, weights of near experts, priority, plus a fixed MLP 28: 9,518 parameters"),
+        table.out().lines().limit(8).toList());
   }
 
   @Test

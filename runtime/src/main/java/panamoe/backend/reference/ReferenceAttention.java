@@ -156,8 +156,11 @@ interface ReferenceAttention extends AttentionKernels, ReferenceContext {
           "soft_cap is " + settings.softCap() + ", expected 0 (no cap) or more");
       Check.require(window >= 0, "window is " + window + ", expected 0 or more");
       Check.require(
-          settings.mask() == Mask.CAUSAL || window == 0,
+          settings.mask() != Mask.FULL || window == 0,
           "window is " + window + " with a full mask, expected 0");
+      Check.require(
+          settings.mask() != Mask.CHUNKED || window > 0,
+          "window is 0 with a chunked mask, expected 1 or more");
     }
 
     void checkLikeQuery(String name, Tensor tensor, Tensor q) {
@@ -197,8 +200,7 @@ interface ReferenceAttention extends AttentionKernels, ReferenceContext {
     double[] scores(AttentionSettings settings, Rows rows, int b, int i, int h) {
       double[] scores = new double[length + 1];
       for (int j = 0; j < length; j++) {
-        boolean inWindow = settings.window() == 0 || j > i - settings.window();
-        boolean seen = settings.mask() == Mask.FULL || (j <= i && inWindow);
+        boolean seen = settings.mask() == Mask.FULL || (j <= i && j >= settings.firstSeen(i));
         scores[j] =
             seen
                 ? Vectors.softCap(

@@ -20,7 +20,7 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
         () -> {
           Tensor keys = places.keys();
           Check.tensor("k", k, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
-          checkPlaces(places, "k", k, 1);
+          checkPlaces(places, "k", k, AttentionSettings.causal(1, 1));
           Check.tensor("k", k, Kind.FLOATING, Check.ANY, keys.size(2), keys.size(3));
           Check.tensor("v", v, Kind.FLOATING, k.size(0), keys.size(2), keys.size(3));
           Check.sameDtype("k", k, "v", v);
@@ -67,13 +67,13 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
     Tensor keys = places.keys();
     Check.tensor("q", q, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
     ReferenceAttention.Shape.checkSettings(settings);
-    checkPlaces(places, "q", q, settings.window());
+    checkPlaces(places, "q", q, settings);
     Check.tensor("keys", keys, Kind.FLOATING_OR_INT8, Check.ANY, Check.ANY, Check.ANY, q.size(2));
     Check.tensor("out", out, Kind.FLOATING, q.size(0), q.size(1), q.size(2));
     Check.sameDtype("q", q, "out", out);
     ReferenceAttention.Shape.checkHeads(q.size(1), keys.size(2));
     Check.require(
-        settings.mask() == Mask.CAUSAL, "mask is " + settings.mask() + ", expected CAUSAL");
+        settings.mask() != Mask.FULL, "mask is FULL, but a token sees none of later steps");
     Check.disjoint("q", q, "out", out);
   }
 
@@ -93,7 +93,7 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
     int keyHeads = (int) places.keys().size(2);
     for (int t = 0; t < q.size(0); t++) {
       int last = places.position().getInt(t);
-      int first = firstSeen(last, settings.window());
+      int first = (int) settings.firstSeen(last);
       // Positions that this token does not see are not read: they may hold anything.
       double[][][] seenKeys = new double[last - first + 1][][];
       double[][][] seenValues = new double[last - first + 1][][];
@@ -132,9 +132,10 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
 
   /**
    * @param x the rows, in the dtype of keys unless those are INT8
-   * @param window positions up to its own that a row sees, 0 for all
+   * @param settings say which positions up to its own a row sees
    */
-  private static void checkPlaces(CachePlaces places, String name, Tensor x, long window) {
+  private static void checkPlaces(
+      CachePlaces places, String name, Tensor x, AttentionSettings settings) {
     long rows = x.size(0);
     Tensor keys = places.keys();
     Tensor values = places.values();
@@ -160,7 +161,7 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
     for (long t = 0; t < rows; t++) {
       int slot = places.slot().getInt(t);
       int last = places.position().getInt(t);
-      for (int j = firstSeen(last, window); j <= last; j++) {
+      for (int j = (int) settings.firstSeen(last); j <= last; j++) {
         long entry = j / keys.size(1);
         int block = table.getInt(slot * table.size(1) + entry);
         Check.require(
@@ -170,10 +171,6 @@ interface ReferenceCache extends AttentionKernels, ReferenceContext {
                     "table[%s, %s] is %s, expected 0 to %s", slot, entry, block, keys.size(0) - 1));
       }
     }
-  }
-
-  private static int firstSeen(int position, long window) {
-    return window == 0 ? 0 : (int) Math.max(0, position - window + 1);
   }
 
   /** The row of keys and values [blocks * block, G, D] that holds a position of a slot. */

@@ -5,6 +5,8 @@ import java.util.Arrays;
 import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.backend.KernelGraph;
+import panamoe.config.BlockConfig;
+import panamoe.config.MoeConfig;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.routes.RouteCounts;
 import panamoe.engine.routes.RouteLayout;
@@ -39,6 +41,7 @@ public final class ModelRunner implements StepRunner {
   private final EncoderCache encoded; // null without an encoder
   private final RouteLayout routes;
   private final RouteCounts counts;
+  private final boolean replays;
   private final int stepTokens;
   private final DType keyValues;
   // The latest step, and the latest captured one, which may be the same.
@@ -64,6 +67,7 @@ public final class ModelRunner implements StepRunner {
     this.model = model;
     this.routes = new RouteLayout(RoutedLayer.of(model.config()));
     this.counts = new RouteCounts(routes.layers());
+    this.replays = model.config().blocks().stream().noneMatch(ModelRunner::weighsOnHost);
     this.stepTokens = config.stepTokens();
     this.keyValues = config.int8Cache() ? DType.INT8 : model.activationDType();
     this.scope = TensorScope.shared(backend);
@@ -86,6 +90,11 @@ public final class ModelRunner implements StepRunner {
       scope.close();
       throw e;
     }
+  }
+
+  /** Whether Java code computes a part of the block, which a replay would leave out. */
+  private static boolean weighsOnHost(BlockConfig block) {
+    return block.feedForward() instanceof MoeConfig moe && moe.gate().weight().near() != null;
   }
 
   /**
@@ -131,7 +140,7 @@ public final class ModelRunner implements StepRunner {
       runTogether(rows);
       return;
     }
-    boolean writes = rows.wantedCount == rows.count;
+    boolean writes = replays && rows.wantedCount == rows.count;
     take(rows);
     if (writes && captured != null && captured.repeats(rows)) {
       captured.replay(rows);

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.checkpoint.CheckpointException;
@@ -35,8 +36,10 @@ final class ConfigKeys {
   private static final Path HERE = Path.of("config.json");
 
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
+  private final boolean ofLlama4;
 
-  private ConfigKeys(ModelConfig config) {
+  private ConfigKeys(Family family, ModelConfig config) {
+    this.ofLlama4 = family.type().equals(Llama4.TYPE); // where intermediate_size is of experts
     putModel(config);
   }
 
@@ -46,7 +49,7 @@ final class ConfigKeys {
    * @param config initial weights, losses and dropping are ignored
    */
   static Optional<ObjectNode> of(Family family, ModelConfig config) {
-    ObjectNode keys = new ConfigKeys(config).keys;
+    ObjectNode keys = new ConfigKeys(family, config).keys;
     Keys read = new Keys(HERE, keys);
     if (!differences(family, config, read).filter(List::isEmpty).isPresent()) {
       return Optional.empty();
@@ -61,7 +64,7 @@ final class ConfigKeys {
    * for a required size.
    */
   static Optional<List<String>> differences(Family family, ModelConfig config) {
-    return differences(family, config, new Keys(HERE, new ConfigKeys(config).keys));
+    return differences(family, config, new Keys(HERE, new ConfigKeys(family, config).keys));
   }
 
   private static Optional<List<String>> differences(Family family, ModelConfig config, Keys keys) {
@@ -99,6 +102,7 @@ final class ConfigKeys {
         .put("num_hidden_layers", config.layers())
         .put("rms_norm_eps", config.finalNorm().epsilon())
         .put("tie_word_embeddings", config.head().tied())
+        .put("lm_head_bias", config.head().bias())
         .put("embedding_multiplier", factor(config.embedding().scale()))
         .put("residual_multiplier", factor(config.blocks().getFirst().outputScale()))
         .put("logits_scaling", 1 / factor(config.head().scale()));
@@ -112,20 +116,24 @@ final class ConfigKeys {
     ArrayNode types = keys.putArray("layer_types");
     int window = 0;
     for (BlockConfig block : blocks) {
-      int own = block.attention().scores().window();
-      types.add(own > 0 ? Decoder.WINDOW : Decoder.FULL);
-      window = Math.max(window, own);
-      if (own > 0 && block.attention().rotary() != null) {
+      AttentionConfig.Scores scores = block.attention().scores();
+      boolean chunked = scores.mask() == Mask.CHUNKED;
+      boolean all = scores.window() == 0;
+      types.add(all ? Decoder.FULL : chunked ? Decoder.CHUNKS : Decoder.WINDOW);
+      window = Math.max(window, scores.window());
+      if (scores.window() > 0 && block.attention().rotary() != null) {
         keys.put("rope_local_base_freq", block.attention().rotary().base());
       }
     }
     if (window > 0) {
-      keys.put("sliding_window", window);
+      keys.put("sliding_window", window).put("attention_chunk_size", window);
     }
     switch (mostRotated(blocks)) {
       case GroupedQueryConfig grouped -> putGrouped(grouped);
       case LatentAttentionConfig latent -> putLatent(latent);
     }
+    keys.put("attn_temperature_tuning", false);
+    blocks.forEach(block -> putTemperature(block.attention()));
     ArrayNode rotated = keys.putArray("no_rope_layers");
     blocks.forEach(block -> rotated.add(block.attention().rotary() == null ? 0 : 1));
     putFeedForward(blocks);
@@ -139,6 +147,14 @@ final class ConfigKeys {
         .filter(each -> each.scores().window() == 0)
         .findFirst()
         .orElse(rotated.isEmpty() ? all.getFirst() : rotated.getFirst());
+  }
+
+  private void putTemperature(AttentionConfig attention) {
+    if (attention instanceof GroupedQueryConfig grouped && grouped.temperature() != null) {
+      keys.put("attn_temperature_tuning", true)
+          .put("attn_scale", grouped.temperature().scale())
+          .put("floor_scale", grouped.temperature().positions());
+    }
   }
 
   private void putGrouped(GroupedQueryConfig attention) {
@@ -241,6 +257,7 @@ final class ConfigKeys {
     MoeConfig experts = null;
     DenseConfig dense = null;
     ArrayNode listed = keys.putArray("mlp_only_layers");
+    ArrayNode sparse = keys.putArray("moe_layers");
     int first = 0;
     int last = 0;
     for (int layer = 0; layer < blocks.size(); layer++) {
@@ -248,6 +265,7 @@ final class ConfigKeys {
         case MoeConfig moe -> {
           experts = moe;
           last = layer;
+          sparse.add(layer);
         }
         case DenseConfig mlp -> {
           dense = mlp;
@@ -261,7 +279,9 @@ final class ConfigKeys {
       putExperts(experts);
       keys.put("moe_layer_start_index", first).put("moe_layer_end_index", last);
     }
-    keys.put("intermediate_size", dense == null ? experts.inner() : dense.inner())
+    int inner = dense == null ? experts.inner() : dense.inner();
+    keys.put("intermediate_size", ofLlama4 && experts != null ? experts.inner() : inner)
+        .put("intermediate_size_mlp", inner)
         .put("mlp_bias", dense != null && dense.bias());
   }
 
@@ -290,6 +310,9 @@ final class ConfigKeys {
                 : grouped && choice.groupScore() == GroupScore.MAXIMUM
                     ? "group_limited_greedy"
                     : "greedy");
+    if (gate.weight().near() != null) {
+      keys.put("router_jitter_noise", gate.weight().near() / 2);
+    }
     if (!moe.activation().isPlain()) {
       keys.put("swiglu_limit", decimal(moe.activation().limit()))
           .put("swiglu_alpha", decimal(moe.activation().alpha()));

@@ -26,6 +26,7 @@ import panamoe.config.Rotary;
 record Decoder(
     Keys keys, int hidden, int layers, NormConfig norm, boolean tied, Activation activation) {
   static final String WINDOW = "sliding_attention";
+  static final String CHUNKS = "chunked_attention";
   static final String FULL = "full_attention";
 
   /**
@@ -116,6 +117,11 @@ record Decoder(
     return GroupedQueryConfig.of(heads, keys.flag("attention_bias", false), rotary);
   }
 
+  /** This decoder with other norms. */
+  Decoder with(NormConfig other) {
+    return new Decoder(keys, hidden, layers, other, tied, activation);
+  }
+
   /** A norm of queries and one of keys like the other norms. */
   QueryKeyNorm norm(QueryKeyNorm.Over over) {
     return new QueryKeyNorm(over, norm);
@@ -138,15 +144,31 @@ record Decoder(
    * @param absent which layers have one where {@code layer_types} is absent
    */
   IntPredicate windowed(IntPredicate absent) {
+    return near(WINDOW, absent);
+  }
+
+  /** Like {@link #windowed}, for a kind of layers that do not see all keys. */
+  IntPredicate near(String kind, IntPredicate absent) {
     List<String> types = keys.texts("layer_types");
     if (types.isEmpty()) {
       return absent;
     }
-    if (types.size() != layers || !List.of(WINDOW, FULL).containsAll(types)) {
+    if (types.size() != layers || !List.of(kind, FULL).containsAll(types)) {
       throw keys.bad(
-          "layer_types", types.toString(), WINDOW + " or " + FULL + " for each of the layers");
+          "layer_types", types.toString(), kind + " or " + FULL + " for each of the layers");
     }
-    return layer -> types.get(layer).equals(WINDOW);
+    return layer -> types.get(layer).equals(kind);
+  }
+
+  /** By layer whether it has rotary positions; all but every fourth, unless keys say otherwise. */
+  IntPredicate rotated() {
+    int interval = keys.count("no_rope_layer_interval", 4);
+    List<Integer> rotated = keys.numbers("no_rope_layers"); // 1: with positions
+    boolean flags = rotated.stream().allMatch(each -> each <= 1);
+    if (!flags || (!rotated.isEmpty() && rotated.size() != layers)) {
+      throw keys.bad("no_rope_layers", rotated.toString(), "0 or 1 for each of the layers");
+    }
+    return layer -> rotated.isEmpty() ? (layer + 1) % interval != 0 : rotated.get(layer) == 1;
   }
 
   /**

@@ -1,5 +1,6 @@
 package panamoe.model.family;
 
+import java.util.List;
 import java.util.function.IntFunction;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.GroupScore;
@@ -82,7 +83,15 @@ final class DeepSeekFamily {
     FeedForwardConfig others =
         MoeConfig.of(keys.count("n_routed_experts"), inner, Activation.SWIGLU, false, gate)
             .withShared(Decoder.shared(shared, inner));
-    return layer -> layer < dense ? first : others;
+    List<String> types = keys.texts("mlp_layer_types"); // of transformers 5
+    int layers = keys.count("num_hidden_layers");
+    if (types.isEmpty()) {
+      return layer -> layer < dense ? first : others;
+    }
+    if (types.size() != layers || !List.of("dense", "sparse").containsAll(types)) {
+      throw keys.bad("mlp_layer_types", types.toString(), "dense or sparse for each of the layers");
+    }
+    return layer -> types.get(layer).equals("dense") ? first : others;
   }
 
   static Recipes recipes() {

@@ -1,7 +1,10 @@
 package panamoe.model.family;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -28,6 +31,7 @@ public final class ExportedModel {
           "granitemoe", "GraniteMoe",
           "granitemoeshared", "GraniteMoeShared",
           "hunyuan_v1_moe", "HunYuanMoEV1",
+          "llama4_text", "Llama4",
           "minimax_m2", "MiniMaxM2",
           "smollm3", "SmolLM3");
 
@@ -49,18 +53,22 @@ public final class ExportedModel {
    * @param weights the rows of every weight
    * @param published the keys of the publisher's {@code config.json}; empty if the model has no
    *     such file
+   * @param type the first family to try without them: that of a GGUF file; may be null
    * @throws CheckpointException if no family has such a model
    */
   public static ExportedModel of(
       String name,
       ModelConfig config,
       Map<String, RowSource> weights,
-      Optional<ObjectNode> published) {
+      Optional<ObjectNode> published,
+      String type) {
     if (published.isPresent()) {
       Family family = Family.named(published.get().path("model_type").asString()).orElseThrow();
       return new ExportedModel(family, config, published.get().deepCopy(), weights);
     }
-    for (Family family : Family.ALL) {
+    List<Family> families = new ArrayList<>(Family.ALL);
+    families.sort(Comparator.comparing(family -> !family.type().equals(type)));
+    for (Family family : families) {
       Optional<ObjectNode> keys = ConfigKeys.of(family, config);
       if (keys.isPresent()) {
         return new ExportedModel(family, config, keys.get(), weights);
@@ -70,6 +78,15 @@ public final class ExportedModel {
         "%s is not a model of a family that transformers computes: %s; it stays in Panamoe's own"
             + " layout, and train --arch mixtral makes a model that leaves",
         name, UnsupportedParts.of(config));
+  }
+
+  /** The model of the first family that has it, unless its publisher names one. */
+  public static ExportedModel of(
+      String name,
+      ModelConfig config,
+      Map<String, RowSource> weights,
+      Optional<ObjectNode> published) {
+    return of(name, config, weights, published, null);
   }
 
   /** The name of its family: {@code model_type}. */
@@ -124,7 +141,7 @@ public final class ExportedModel {
               + " it would compute another model");
     }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
-    MetadataKeys.put(family, RopeFactors.divided(config, tensors), tensors, writer);
+    MetadataKeys.put(family, RopeFactors.divided(architecture, config, tensors), tensors, writer);
     tensors.forEach((name, tensor) -> writer.add(name, MetadataKeys.encoded(name, tensor, type)));
   }
 

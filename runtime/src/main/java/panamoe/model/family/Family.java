@@ -38,7 +38,9 @@ public interface Family {
           new Gemma3(),
           new Granite(),
           new GraniteMoe(false),
-          new GraniteMoe(true));
+          new GraniteMoe(true),
+          new PhiMoe(),
+          new Llama4());
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();

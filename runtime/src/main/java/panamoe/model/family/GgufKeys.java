@@ -1,18 +1,14 @@
 package panamoe.model.family;
 
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import panamoe.backend.GateSettings.Score;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -22,18 +18,26 @@ import tools.jackson.databind.node.ObjectNode;
  * architecture fixes without a key, such as whether weights are normalised. Every key that begins
  * with the architecture's name is read, known to mean nothing, or refused. Used by one thread.
  */
-final class GgufKeys {
+final class GgufKeys extends ArchitectureKeys {
   /** The families of the known architectures; DeepSeek's is the one with softmax. */
   private static final Map<String, String> FAMILIES =
       new TreeMap<>(
           Map.ofEntries(
               Map.entry("deepseek2", "deepseek_v2"),
+              Map.entry("dots1", "dots1"),
+              Map.entry("ernie4_5-moe", "ernie4_5_moe"),
               Map.entry("gemma2", "gemma2"),
               Map.entry("gemma3", "gemma3_text"),
+              Map.entry("glm4moe", "glm4_moe"),
               Map.entry("gpt-oss", "gpt_oss"),
+              Map.entry("granite", "granite"),
+              Map.entry("granitemoe", "granitemoe"),
+              Map.entry("hunyuan-moe", "hunyuan_v1_moe"),
               Map.entry("llama", "mixtral"),
+              Map.entry("minimax-m2", "minimax_m2"),
               Map.entry("olmo2", "olmo2"),
               Map.entry("olmoe", "olmoe"),
+              Map.entry("phi3", "phi3"),
               Map.entry("qwen2", "qwen2"),
               Map.entry("qwen2moe", "qwen2_moe"),
               Map.entry("qwen3", "qwen3"),
@@ -42,19 +46,38 @@ final class GgufKeys {
 
   /** Families without an architecture of their own, by the one whose files are theirs too. */
   private static final Map<String, String> ALIKE =
-      Map.of("deepseek_v3", "deepseek_v2", "llama", "mixtral", "mistral", "mixtral");
+      Map.of(
+          "deepseek_v3", "deepseek_v2",
+          "glm4_moe_lite", "deepseek_v2",
+          "granitemoeshared", "granitemoe",
+          "llama", "mixtral",
+          "mistral", "mixtral");
 
   /** Architectures whose head may be tied to the embedding. */
   private static final Set<String> MAY_TIE =
-      Set.of("deepseek2", "gemma2", "gemma3", "llama", "qwen2", "qwen3", "qwen3moe", "smollm3");
+      Set.of(
+          "deepseek2",
+          "ernie4_5-moe",
+          "gemma2",
+          "gemma3",
+          "glm4moe",
+          "granite",
+          "granitemoe",
+          "hunyuan-moe",
+          "llama",
+          "phi3",
+          "qwen2",
+          "qwen3",
+          "qwen3moe",
+          "smollm3");
 
-  private static final Set<String> WITHOUT_MEANING =
-      Set.of("rope.scaling.finetuned", "tensor_data_layout");
+  /** Architectures without experts, or with few files that have some. */
+  private static final Set<String> MAY_BE_DENSE =
+      Set.of("gemma2", "gemma3", "granite", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3");
 
-  private final GgufMetadata metadata;
-  private final Map<String, StoredTensor> tensors;
-  private final String architecture;
-  private final Set<String> unread = new TreeSet<>();
+  /** Architectures that may rotate only a part of each head. */
+  private static final Set<String> MAY_ROTATE_PARTS = Set.of("glm4moe", "minimax-m2", "phi3");
+
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
 
   /**
@@ -65,15 +88,7 @@ final class GgufKeys {
   record Read(ObjectNode keys, Set<String> unread) {}
 
   private GgufKeys(GgufMetadata metadata, Map<String, StoredTensor> tensors) {
-    this.metadata = metadata;
-    this.tensors = tensors;
-    this.architecture = architecture(metadata);
-    for (String key : metadata.keys()) {
-      if (key.startsWith(architecture + ".")) {
-        unread.add(key);
-      }
-    }
-    WITHOUT_MEANING.forEach(key -> unread.remove(whole(key)));
+    super(metadata, tensors, architecture(metadata));
   }
 
   /** The architecture of a family's files; empty if it has none. */
@@ -102,19 +117,19 @@ final class GgufKeys {
    * @throws CheckpointException if a key is missing or unknown, or its value is not supported
    */
   static ObjectNode of(GgufFile file) {
-    return read(file.metadata(), file.tensors(), RopeFactors.of(file), true).keys();
+    RopeFactors factors = RopeFactors.of(file, architecture(file.metadata()));
+    return read(file.metadata(), file.tensors(), factors, true).keys();
   }
 
   /**
    * Reads the keys of {@code config.json} from a file's metadata.
    *
-   * @param divisors of the rotary frequencies; empty for none
    * @param strict whether to refuse an unknown key
    */
   static Read read(
       GgufMetadata metadata,
       Map<String, StoredTensor> tensors,
-      List<Double> divisors,
+      RopeFactors factors,
       boolean strict) {
     GgufKeys keys = new GgufKeys(metadata, tensors);
     keys.putModel();
@@ -123,25 +138,26 @@ final class GgufKeys {
     } else {
       keys.putAttention();
     }
-    keys.putRotary(divisors);
-    if (keys.has("expert_count") || !keys.mayBeDense()) {
-      keys.putExperts();
+    keys.putRotary(factors);
+    if (keys.has("expert_count") || !MAY_BE_DENSE.contains(keys.architecture)) {
+      GgufExperts.put(keys, keys.keys);
     } else {
       keys.putDense();
+    }
+    if (keys.architecture.startsWith("granite")) {
+      keys.putFactors();
     }
     if (strict) {
       keys.requireAllRead();
     }
-    return new Read(keys.keys, keys.unread);
-  }
-
-  private boolean mayBeDense() {
-    return Set.of("gemma2", "gemma3", "llama", "olmo2", "qwen2", "qwen3", "smollm3")
-        .contains(architecture);
+    return new Read(keys.keys, keys.unread());
   }
 
   private void putModel() {
     int layers = count("block_count", 1, ModelConfig.MAX_LAYERS);
+    if (architecture.equals("glm4moe")) {
+      layers -= mayCount("nextn_predict_layers", layers - 1); // of multi-token prediction
+    }
     String last = "blk." + (layers - 1) + ".";
     if (tensors.keySet().stream().noneMatch(name -> name.startsWith(last))) {
       throw bad("block_count is " + layers + ", but the file holds fewer layers");
@@ -162,8 +178,27 @@ final class GgufKeys {
     int heads = count("attention.head_count");
     int size = count("attention.key_length", Math.max(1, count("embedding_length") / heads));
     only("attention.value_length", size);
-    only("rope.dimension_count", size);
+    if (MAY_ROTATE_PARTS.contains(architecture)) {
+      keys.put("partial_rotary_factor", (double) count("rope.dimension_count", size) / size);
+    } else {
+      only("rope.dimension_count", size);
+    }
     keys.put("num_key_value_heads", count("attention.head_count_kv", heads)).put("head_dim", size);
+    boolean biased = hasTensor("attn_q.bias");
+    switch (architecture) {
+      case "dots1", "glm4moe", "granite", "granitemoe", "hunyuan-moe" ->
+          keys.put("attention_bias", biased);
+      case "ernie4_5-moe" -> keys.put("use_bias", biased);
+      case "phi3" -> {
+        if (has("attention.sliding_window")) {
+          keys.put("sliding_window", count("attention.sliding_window"));
+        }
+      }
+      default -> {}
+    }
+    if (architecture.equals("glm4moe")) {
+      keys.put("use_qk_norm", hasTensor("attn_q_norm.weight"));
+    }
   }
 
   /**
@@ -191,13 +226,19 @@ final class GgufKeys {
         .put("v_head_dim", count(newer ? "attention.value_length_mla" : "attention.value_length"));
   }
 
-  private void putRotary(List<Double> divisors) {
+  private void putRotary(RopeFactors factors) {
     keys.put("rope_theta", number("rope.freq_base", 10_000));
-    if (!divisors.isEmpty()) {
-      ObjectNode scaling =
-          keys.putObject("rope_scaling").put("rope_type", "longrope").put("attention_factor", 1);
-      divisors.forEach(scaling.putArray("short_factor")::add);
-      divisors.forEach(scaling.putArray("long_factor")::add);
+    if (!factors.near().isEmpty()) {
+      ObjectNode scaling = keys.putObject("rope_scaling").put("rope_type", "longrope");
+      factors.near().forEach(scaling.putArray("short_factor")::add);
+      factors.far().forEach(scaling.putArray("long_factor")::add);
+      if (RopeFactors.areTwo(architecture)) {
+        int trained = count("rope.scaling.original_context_length", count("context_length"));
+        scaling.put("attention_factor", number("rope.scaling.attn_factor", 1));
+        keys.put("original_max_position_embeddings", trained);
+      } else {
+        scaling.put("attention_factor", 1);
+      }
       return;
     }
     String type = text("rope.scaling.type", "none");
@@ -253,6 +294,9 @@ final class GgufKeys {
       default -> {}
     }
     keys.put("intermediate_size", count("feed_forward_length"));
+    if (architecture.equals("granite")) {
+      keys.put("mlp_bias", hasTensor("ffn_up.bias"));
+    }
   }
 
   /**
@@ -273,146 +317,14 @@ final class GgufKeys {
             layers == largest ? shared : count("attention.key_length", shared));
   }
 
-  private void putExperts() {
-    int experts = count("expert_count", 1, MoeConfig.MAX_EXPERTS);
-    int chosen = count("expert_used_count", 1, experts);
-    String gate = "blk." + (count("block_count") - 1) + ".ffn_gate_inp.weight";
-    if (rows(gate) != experts) { // before objects for all are made
-      throw bad("expert_count is " + experts + ", but " + gate + " has " + rows(gate) + " rows");
-    }
-    int inner = count("feed_forward_length");
-    keys.put("num_experts_per_tok", chosen);
-    switch (architecture) {
-      case "llama" -> keys.put("num_local_experts", experts).put("intermediate_size", inner);
-      case "olmoe" -> {
-        keys.put("num_experts", experts)
-            .put("intermediate_size", count("expert_feed_forward_length", inner))
-            .put("norm_topk_prob", false);
-        if (has("attention.clamp_kqv")) {
-          keys.put("clip_qkv", number("attention.clamp_kqv"));
-        }
-      }
-      case "qwen2moe" ->
-          keys.put("num_experts", experts)
-              .put("moe_intermediate_size", count("expert_feed_forward_length", inner / chosen))
-              .put(
-                  "shared_expert_intermediate_size",
-                  count("expert_shared_feed_forward_length", inner))
-              .put("intermediate_size", inner)
-              .put("norm_topk_prob", false);
-      case "qwen3moe" ->
-          keys.put("num_experts", experts)
-              .put("moe_intermediate_size", count("expert_feed_forward_length", inner / chosen))
-              .put("intermediate_size", inner)
-              .put("norm_topk_prob", true);
-      case "gpt-oss" ->
-          keys.put("num_local_experts", experts)
-              .put("intermediate_size", count("expert_feed_forward_length", inner))
-              .put("sliding_window", count("attention.sliding_window"));
-      case "deepseek2" -> putDeepSeek(experts, inner);
-      default -> throw new IllegalStateException(architecture);
-    }
-  }
-
-  /** The number of a score in {@code expert_gating_func}. */
-  static int gatingFunction(Score score) {
-    return switch (score) {
-      case SOFTMAX -> 1;
-      case SIGMOID -> 2;
-    };
-  }
-
-  private void putDeepSeek(int experts, int inner) {
-    boolean biased = tensors.keySet().stream().anyMatch(name -> name.endsWith(".exp_probs_b.bias"));
-    int gating = gatingFunction(biased ? Score.SIGMOID : Score.SOFTMAX);
-    boolean sigmoid = count("expert_gating_func", gating) == gatingFunction(Score.SIGMOID);
-    only("expert_gating_func", gatingFunction(sigmoid ? Score.SIGMOID : Score.SOFTMAX));
-    int groups = count("expert_group_count", 1);
-    keys.put("n_routed_experts", experts)
-        .put("moe_intermediate_size", count("expert_feed_forward_length"))
-        .put("intermediate_size", inner)
-        .put("n_shared_experts", count("expert_shared_count"))
-        .put("first_k_dense_replace", count("leading_dense_block_count", 0, ModelConfig.MAX_LAYERS))
-        .put("routed_scaling_factor", number("expert_weights_scale", 1))
-        .put("norm_topk_prob", flag("expert_weights_norm", sigmoid))
-        .put("n_group", groups)
-        .put("topk_group", count("expert_group_used_count", 1));
-    if (sigmoid) {
-      keys.put("model_type", "deepseek_v3");
-    } else {
-      keys.put("topk_method", groups == 1 ? "greedy" : "group_limited_greedy");
-    }
-  }
-
-  private void requireAllRead() {
-    if (!unread.isEmpty()) {
-      throw new CheckpointException(
-          "%s has %s, which %s not known here and may change what the model computes",
-          metadata.path(), Keys.shown(unread), unread.size() == 1 ? "is" : "are");
-    }
-  }
-
-  private int count(String key) {
-    return count(key, 1, Integer.MAX_VALUE);
-  }
-
-  private int count(String key, int absent) {
-    return has(key) ? count(key) : absent;
-  }
-
-  private int count(String key, int least, int most) {
-    unread.remove(whole(key));
-    return metadata.whole(whole(key), least, most);
-  }
-
-  private double number(String key) {
-    unread.remove(whole(key));
-    return metadata.real(whole(key));
-  }
-
-  private double number(String key, double absent) {
-    return has(key) ? number(key) : absent;
-  }
-
-  private boolean flag(String key, boolean absent) {
-    unread.remove(whole(key));
-    return has(key) ? metadata.flag(whole(key)) : absent;
-  }
-
-  private String text(String key, String absent) {
-    unread.remove(whole(key));
-    return has(key) ? metadata.text(whole(key)) : absent;
-  }
-
-  private void only(String key, int value) {
-    if (has(key)) {
-      count(key, value, value);
-    }
-  }
-
-  private void only(String key, double value) {
-    if (number(key, value) != value) {
-      throw bad(key + " is " + number(key) + ", expected " + value + ": nothing else is supported");
-    }
-  }
-
-  private boolean has(String key) {
-    return metadata.contains(whole(key));
-  }
-
-  private String whole(String key) {
-    return architecture + "." + key;
-  }
-
-  private int rows(String tensor) {
-    StoredTensor stored = tensors.get(tensor);
-    if (stored == null || stored.shape().length == 0) {
-      throw new CheckpointException(metadata.path() + " has no matrix " + tensor);
-    }
-    return (int) Math.min(Integer.MAX_VALUE, stored.shape()[0]);
-  }
-
-  private CheckpointException bad(String problem) {
-    return new CheckpointException(metadata.path() + ": " + whole(problem));
+  /** Granite's factors; an attention scale of 0 is llama.cpp's default. */
+  private void putFactors() {
+    double scale = number("attention.scale", 0);
+    keys.put("embedding_multiplier", number("embedding_scale", 1))
+        .put("residual_multiplier", number("residual_scale", 1))
+        .put("logits_scaling", number("logit_scale"))
+        .put(
+            "attention_multiplier",
+            scale == 0 ? 1 / Math.sqrt(keys.get("head_dim").intValue()) : scale);
   }
 }

@@ -16,7 +16,7 @@ final class GgufRecipes {
   static Recipes of(String architecture, ModelConfig config) {
     Recipes recipes =
         new Recipes("blk.%d.")
-            .again(RopeFactors.TENSOR)
+            .again(RopeFactors.names(architecture))
             .put("embedding.weight", Recipe.tensor("token_embd.weight"))
             .put("final_norm.weight", Recipe.tensor("output_norm.weight"))
             .put("head.weight", Recipe.tensor("output.weight"))
@@ -32,20 +32,21 @@ final class GgufRecipes {
                 Recipe.joined("ffn_gate_shexp.weight", "ffn_up_shexp.weight"))
             .put("moe.shared.down.weight", Recipe.tensor("ffn_down_shexp.weight"))
             .put("moe.shared.gate.weight", Recipe.row("ffn_gate_inp_shexp.weight"))
-            .put("mlp.up.weight", Recipe.joined("ffn_gate.weight", "ffn_up.weight"))
-            .put("mlp.down.weight", Recipe.tensor("ffn_down.weight"));
+            .put("moe.gate.correction", Recipe.tensor("exp_probs_b.bias"));
     Map<String, String> projections =
         Map.of("query", "attn_q", "key", "attn_k", "value", "attn_v", "output", "attn_output");
     for (String kind : new String[] {".weight", ".bias"}) {
       projections.forEach(
           (ours, theirs) -> recipes.put("attention." + ours + kind, Recipe.tensor(theirs + kind)));
       recipes
+          .put("mlp.up" + kind, Recipe.joined("ffn_gate" + kind, "ffn_up" + kind))
+          .put("mlp.down" + kind, Recipe.tensor("ffn_down" + kind))
           .put("moe.gate" + kind, Recipe.tensor("ffn_gate_inp" + kind))
           .put("moe.experts.up" + kind, up(kind))
           .put("moe.experts.down" + kind, down(kind));
     }
     switch (architecture) {
-      case "llama", "smollm3" -> {
+      case "granite", "granitemoe", "llama", "smollm3" -> {
         // Rotary pairs are adjacent in GGUF, and halves apart in Hugging Face's models.
         GroupedQueryConfig.Heads heads =
             ((GroupedQueryConfig) config.blocks().getFirst().attention()).heads();
@@ -68,6 +69,18 @@ final class GgufRecipes {
               "attention.key_norm.weight");
       case "deepseek2" -> putDeepSeek(recipes);
       case "gpt-oss" -> recipes.put("mlp_norm.weight", Recipe.tensor("post_attention_norm.weight"));
+      case "glm4moe" ->
+          recipes
+              .put("mlp_norm.weight", Recipe.tensor("post_attention_norm.weight"))
+              .withoutFurtherLayers();
+      case "phi3" -> {
+        String all = "attn_qkv.weight";
+        recipes
+            .put("attention.query.weight", Recipe.fused(all, Recipe.Fused.QUERY))
+            .put("attention.key.weight", Recipe.fused(all, Recipe.Fused.KEY))
+            .put("attention.value.weight", Recipe.fused(all, Recipe.Fused.VALUE))
+            .put("mlp.up.weight", Recipe.tensor("ffn_up.weight"));
+      }
       default -> {}
     }
     return recipes;
@@ -75,7 +88,6 @@ final class GgufRecipes {
 
   private static void putDeepSeek(Recipes recipes) {
     recipes
-        .put("moe.gate.correction", Recipe.tensor("exp_probs_b.bias"))
         .put("attention.query_down.weight", Recipe.tensor("attn_q_a.weight"))
         .put("attention.query_norm.weight", Recipe.tensor("attn_q_a_norm.weight"))
         .put("attention.query.weight", Recipe.latentQuery("attn_q.weight", "attn_q_b.weight"))

@@ -58,7 +58,7 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     try {
       GgufKeys.Read read =
           GgufKeys.read(
-              writer.metadata(UNWRITTEN), stored(tensors), divisors(config, tensors), false);
+              writer.metadata(UNWRITTEN), stored(tensors), RopeFactors.of(config, tensors), false);
       read.unread().forEach(writer::remove);
       ModelConfig understood =
           Family.named(read.keys().get("model_type").asString(""))
@@ -75,14 +75,6 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     } catch (CheckpointException | IllegalArgumentException e) {
       return Optional.of(e.getMessage());
     }
-  }
-
-  private static List<Double> divisors(ModelConfig config, Map<String, RowTensor> tensors) {
-    return tensors.containsKey(RopeFactors.TENSOR)
-            && config.blocks().getFirst().attention().rotary().scaling()
-                instanceof RotaryScaling.LongRope divided
-        ? divided.longDivisors()
-        : List.of();
   }
 
   private static Map<String, StoredTensor> stored(Map<String, RowTensor> tensors) {
@@ -103,6 +95,9 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     put("embedding_length", config.hidden());
     put("vocab_size", config.vocabulary());
     put("attention.layer_norm_rms_epsilon", (float) config.finalNorm().epsilon());
+    put("embedding_scale", factor(config.embedding().scale()));
+    put("residual_scale", factor(config.blocks().getFirst().outputScale()));
+    put("logit_scale", 1 / factor(config.head().scale()));
     if (config.head().softCap() != null) {
       put("final_logit_softcapping", config.head().softCap().floatValue());
     }
@@ -115,6 +110,10 @@ record MetadataKeys(String architecture, GgufWriter writer) {
       putWindows(config.blocks().stream().map(BlockConfig::attention).toList());
     }
     putFeedForward(config.blocks());
+  }
+
+  private static float factor(Double scale) {
+    return scale == null ? 1 : scale.floatValue();
   }
 
   /** Every n-th layer has no window; the others may have another base of their positions. */
@@ -136,8 +135,11 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     put("attention.head_count_kv", attention.heads().keyValue());
     put("attention.key_length", size);
     put("attention.value_length", size);
-    put("rope.dimension_count", size);
+    put("rope.dimension_count", attention.rotary().size());
     put("rope.freq_base", (float) attention.rotary().base());
+    if (attention.scores().scale() != null) {
+      put("attention.scale", attention.scores().scale().floatValue());
+    }
     if (attention.scores().softCap() != null) {
       put("attn_logit_softcapping", attention.scores().softCap().floatValue());
     }
@@ -183,6 +185,10 @@ record MetadataKeys(String architecture, GgufWriter writer) {
         put("rope.scaling.yarn_beta_slow", (float) yarn.betaSlow());
         put("rope.scaling.yarn_log_multiplier", (float) (stretch / Math.log(yarn.factor())));
       }
+      case RotaryScaling.LongRope stretched -> {
+        put("rope.scaling.original_context_length", stretched.trainedPositions());
+        put("rope.scaling.attn_factor", (float) stretched.amplitude());
+      }
       default -> {} // reading back finds out whether a key is missing
     }
   }
@@ -206,10 +212,11 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     }
     MoeConfig moe = experts.getLast();
     put("leading_dense_block_count", first);
+    put("interleave_moe_layer_step", 1);
     put("expert_count", moe.experts());
     put("expert_used_count", moe.gate().topK());
     put("expert_feed_forward_length", moe.inner());
-    put("expert_gating_func", GgufKeys.gatingFunction(moe.gate().score()));
+    put("expert_gating_func", GgufExperts.gatingFunction(moe.gate().score()));
     put("expert_weights_scale", (float) moe.gate().weight().scale());
     put("expert_weights_norm", moe.gate().weight().normalization() == Normalization.CHOSEN);
     put("expert_group_count", moe.gate().choice().groups());

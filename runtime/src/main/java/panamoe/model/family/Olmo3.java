@@ -25,15 +25,13 @@ final class Olmo3 implements Family {
     IntPredicate windowed = decoder.windowed(layer -> (layer + 1) % 4 != 0);
     GroupedQueryConfig whole =
         decoder.attention(decoder.heads(), 5e5).with(decoder.norm(Over.PROJECTION));
-    Rotary stretched = whole.rotary();
+    Rotary every = whole.rotary();
+    Rotary unscaled = new Rotary(every.base(), every.size(), every.pairs(), null);
+    GroupedQueryConfig far = whole.withRotary(RotaryKeys.ofKind(keys, Decoder.FULL, every));
     GroupedQueryConfig near =
-        whole
-            .withRotary(new Rotary(stretched.base(), stretched.size(), stretched.pairs(), null))
-            .with(Scores.of(window));
+        whole.withRotary(RotaryKeys.ofKind(keys, Decoder.WINDOW, unscaled)).with(Scores.of(window));
     return decoder.model(
-        layer -> windowed.test(layer) ? near : whole,
-        decoder.dense(false),
-        BlockConfig.Norms.AFTER);
+        layer -> windowed.test(layer) ? near : far, decoder.dense(false), BlockConfig.Norms.AFTER);
   }
 
   @Override

@@ -154,6 +154,11 @@ public final class ReleasedModel {
     if (weight < 0) {
       throw keys.bad("router_aux_loss_coef", "" + weight, "0 or more");
     }
+    return balanced(weight);
+  }
+
+  /** The model with transformers' auxiliary loss across layers; weight 0: without. */
+  public ModelConfig balanced(double weight) {
     // transformers does not divide by the number of choices.
     return weight == 0
         ? config

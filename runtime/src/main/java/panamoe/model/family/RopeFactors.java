@@ -21,26 +21,53 @@ import panamoe.config.RotaryScaling;
 import panamoe.tensor.DType;
 
 /**
- * The tensor in which GGUF stores Llama 3's rotary scaling: a divisor of each pair's frequency. The
- * file does not store the rule that computed them, so they are read as {@link
- * RotaryScaling.LongRope}.
+ * The tensors in which GGUF stores a divisor of each rotary pair's frequency: one for Llama 3's
+ * scaling, two for LongRoPE. The file does not store the rule of Llama 3, so that its divisors are
+ * read as {@link RotaryScaling.LongRope} too.
+ *
+ * @param near [R/2], for sequences as long as in training; empty without divisors
+ * @param far [R/2], for longer ones
  */
-final class RopeFactors {
-  static final String TENSOR = "rope_freqs.weight";
+record RopeFactors(List<Double> near, List<Double> far) {
+  private static final String ONE = "rope_freqs.weight";
+  private static final String NEAR = "rope_factors_short.weight";
+  private static final String FAR = "rope_factors_long.weight";
   private static final int MOST = 1 << 16;
 
-  private RopeFactors() {}
+  /** Whether files of an architecture have two of these tensors. */
+  static boolean areTwo(String architecture) {
+    return architecture.startsWith("phi");
+  }
 
-  /** The divisors [R/2] in a file; empty if it has none. */
-  static List<Double> of(GgufFile file) {
-    StoredTensor tensor = file.tensors().get(TENSOR);
+  /** The tensors of an architecture. */
+  static String[] names(String architecture) {
+    return areTwo(architecture) ? new String[] {NEAR, FAR} : new String[] {ONE};
+  }
+
+  /** Those of a file of that architecture. */
+  static RopeFactors of(GgufFile file, String architecture) {
+    String[] names = names(architecture);
+    return new RopeFactors(read(file, names[0]), read(file, names[names.length - 1]));
+  }
+
+  /** Those of a model whose tensors are placed. */
+  static RopeFactors of(ModelConfig config, Map<String, RowTensor> tensors) {
+    return (tensors.containsKey(ONE) || tensors.containsKey(NEAR))
+            && config.blocks().getFirst().attention().rotary().scaling()
+                instanceof RotaryScaling.LongRope divided
+        ? new RopeFactors(divided.shortDivisors(), divided.longDivisors())
+        : new RopeFactors(List.of(), List.of());
+  }
+
+  private static List<Double> read(GgufFile file, String name) {
+    StoredTensor tensor = file.tensors().get(name);
     if (tensor == null) {
       return List.of();
     }
     if (tensor.shape().length != 1 || tensor.count() > MOST || tensor.type() != StoredType.F32) {
       throw new CheckpointException(
           "%s: %s is %s, expected a vector in F32 of at most %s",
-          file.metadata().path(), TENSOR, tensor, MOST);
+          file.metadata().path(), name, tensor, MOST);
     }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment factors = arena.allocate(ValueLayout.JAVA_FLOAT, tensor.count());
@@ -56,26 +83,31 @@ final class RopeFactors {
    * The model with Llama 3's scaling as divisors, as its file will be read; adds the divisors to
    * {@code tensors}.
    */
-  static ModelConfig divided(ModelConfig config, Map<String, RowTensor> tensors) {
+  static ModelConfig divided(
+      String architecture, ModelConfig config, Map<String, RowTensor> tensors) {
     List<BlockConfig> blocks =
         config.blocks().stream().map(block -> divided(config, block)).toList();
-    ModelConfig read = config.withBlocks(blocks);
     if (blocks.getFirst().attention().rotary() instanceof Rotary rotary
-        && rotary.scaling() instanceof RotaryScaling.LongRope divided
-        && divided.shortDivisors().equals(divided.longDivisors())
-        && divided.amplitude() == 1) {
-      List<Double> divisors = divided.longDivisors();
-      MemorySegment factors = Arena.ofAuto().allocate(ValueLayout.JAVA_FLOAT, divisors.size());
-      for (int i = 0; i < divisors.size(); i++) {
-        factors.setAtIndex(ValueLayout.JAVA_FLOAT, i, divisors.get(i).floatValue());
+        && rotary.scaling() instanceof RotaryScaling.LongRope divided) {
+      List<Double> near = divided.shortDivisors();
+      List<Double> far = divided.longDivisors();
+      if (areTwo(architecture)) {
+        tensors.put(NEAR, vector(near));
+        tensors.put(FAR, vector(far));
+      } else if (near.equals(far) && divided.amplitude() == 1) {
+        tensors.put(ONE, vector(far));
       }
-      tensors.put(
-          TENSOR,
-          new RowTensor(
-              new long[] {divisors.size()},
-              new InMemory(DType.FLOAT32, divisors.size(), 1, factors)));
     }
-    return read;
+    return config.withBlocks(blocks);
+  }
+
+  private static RowTensor vector(List<Double> divisors) {
+    MemorySegment factors = Arena.ofAuto().allocate(ValueLayout.JAVA_FLOAT, divisors.size());
+    for (int i = 0; i < divisors.size(); i++) {
+      factors.setAtIndex(ValueLayout.JAVA_FLOAT, i, divisors.get(i).floatValue());
+    }
+    return new RowTensor(
+        new long[] {divisors.size()}, new InMemory(DType.FLOAT32, divisors.size(), 1, factors));
   }
 
   private static BlockConfig divided(ModelConfig config, BlockConfig block) {

@@ -48,21 +48,22 @@ public final class RotaryKeys {
   }
 
   /**
-   * Positions of the layers of a type, in halves of a head: {@code rope_parameters.TYPE}, or Gemma
-   * 3's older keys.
+   * Positions of a kind of layers, where {@code rope_parameters} has an object for each
+   * (transformers 5).
    *
-   * @param base the default
+   * @param kind such as {@code sliding_attention}
+   * @param otherwise where it has not; its base is the default
    */
-  static Rotary ofLayers(Keys keys, String type, double base, int size) {
+  static Rotary ofKind(Keys keys, String kind, Rotary otherwise) {
     Keys all = keys.object("rope_parameters");
-    Keys own = all == null ? null : all.object(type);
-    if (own != null) {
-      RotaryScaling scaling = new RotaryKeys(keys, own).scaling();
-      return new Rotary(own.number("rope_theta", base), size, Rotary.Pairs.HALVES, scaling);
-    }
-    return type.equals(Decoder.WINDOW)
-        ? Rotary.whole(keys.number("rope_local_base_freq", base), size)
-        : of(keys, base, size, Rotary.Pairs.HALVES);
+    Keys own = all == null ? null : all.object(kind);
+    return own == null
+        ? otherwise
+        : new Rotary(
+            own.number("rope_theta", otherwise.base()),
+            otherwise.size(),
+            otherwise.pairs(),
+            new RotaryKeys(keys, own).scaling());
   }
 
   private static Rotary read(Keys keys, double base, int size, Rotary.Pairs pairs) {
@@ -145,13 +146,16 @@ public final class RotaryKeys {
             "original_max_position_embeddings",
             scaling.count(
                 "original_max_position_embeddings", keys.count("max_position_embeddings")));
-    double factor =
-        scaling.number("factor", (double) keys.count("max_position_embeddings") / trained);
+    int context = keys.count("max_position_embeddings");
+    double factor = scaling.number("factor", (double) context / trained);
+    double usual = RotaryScaling.LongRope.amplitude(factor, trained);
+    double near = scaling.number("short_mscale", usual); // of Phi-3.5-MoE, like the next
+    double far = scaling.number("long_mscale", usual);
     return new RotaryScaling.LongRope(
         scaling.reals("short_factor"),
         scaling.reals("long_factor"),
         trained,
-        scaling.number("attention_factor", RotaryScaling.LongRope.amplitude(factor, trained)));
+        scaling.number("attention_factor", context > trained ? far : near));
   }
 
   private double factor() {

@@ -1,6 +1,6 @@
 package panamoe.model.family;
 
-import java.util.List;
+import java.util.function.IntPredicate;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 
@@ -17,20 +17,11 @@ final class SmolLm3 implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6, true);
     decoder.requireFullAttention();
-    int interval = keys.count("no_rope_layer_interval", 4);
-    List<Integer> rotated = keys.numbers("no_rope_layers"); // 1: with positions
-    boolean flags = rotated.stream().allMatch(each -> each <= 1);
-    if (!flags || (!rotated.isEmpty() && rotated.size() != decoder.layers())) {
-      throw keys.bad("no_rope_layers", rotated.toString(), "0 or 1 for each of the layers");
-    }
+    IntPredicate rotated = decoder.rotated();
     GroupedQueryConfig with = decoder.attention(decoder.heads(), 2e6);
     GroupedQueryConfig without = with.withRotary(null);
     return decoder.model(
-        layer ->
-            (rotated.isEmpty() ? (layer + 1) % interval != 0 : rotated.get(layer) == 1)
-                ? with
-                : without,
-        decoder.dense(keys.flag("mlp_bias", false)));
+        layer -> rotated.test(layer) ? with : without, decoder.dense(keys.flag("mlp_bias", false)));
   }
 
   @Override

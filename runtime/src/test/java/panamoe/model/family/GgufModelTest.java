@@ -61,7 +61,7 @@ class GgufModelTest {
       delimiter = '|',
       value = {
         "missing_architecture | has no key general.architecture",
-        "unknown_architecture | general.architecture is nonesuch, expected one of deepseek2, gemma2, gemma3, gpt-oss",
+        "unknown_architecture | general.architecture is nonesuch, expected one of deepseek2, dots1",
         "missing_key_head_count | has no key llama.attention.head_count",
         "missing_tensor_ffn_up_exps | missing blk.0.ffn_up_exps.weight",
         "missing_tensor_token_embd | has no matrix token_embd.weight",

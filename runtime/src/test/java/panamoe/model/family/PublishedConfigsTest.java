@@ -72,6 +72,34 @@ class PublishedConfigsTest {
               + " \"num_nextn_predict_layers\": 1, \"partial_rotary_factor\": 0.5,"
               + " \"rms_norm_eps\": 1e-05, \"rope_scaling\": null, \"routed_scaling_factor\": 1.0,"
               + " \"tie_word_embeddings\": false, \"topk_group\": 1, \"use_qk_norm\": false";
+      case "Phi-3.5-MoE" ->
+          sizes("phimoe", 4096, 6400, 32, 32, 8, 131072, 32064)
+              + ", \"attention_bias\": true, \"auto_map\": {}, \"hidden_dropout\": 0.0,"
+              + " \"input_jitter_noise\": 0.01, \"lm_head_bias\": true,"
+              + " \"num_experts_per_tok\": 2, \"num_local_experts\": 16,"
+              + " \"original_max_position_embeddings\": 4096, \"output_router_logits\": false,"
+              + " \"rms_norm_eps\": 1e-05, \"rope_scaling\": {\"type\": \"longrope\","
+              + " \"long_mscale\": 1.243163121016122, \"short_mscale\": 1.243163121016122,"
+              + " \"original_max_position_embeddings\": 4096, \"short_factor\": ["
+              + "1.0, ".repeat(63)
+              + "2.0], \"long_factor\": ["
+              + "1.5, ".repeat(63)
+              + "60.0]}, \"router_aux_loss_coef\": 0.0, \"router_jitter_noise\": 0.01,"
+              + " \"sliding_window\": 131072, \"tie_word_embeddings\": false";
+      case "Granite-3.1-2B" ->
+          sizes("granite", 2048, 8192, 40, 32, 8, 131072, 49155)
+              + ", \"attention_bias\": false, \"attention_multiplier\": 0.015625,"
+              + " \"embedding_multiplier\": 12.0, \"logits_scaling\": 8.0, \"mlp_bias\": false,"
+              + " \"residual_multiplier\": 0.22, \"rms_norm_eps\": 1e-05,"
+              + " \"rope_scaling\": null, \"tie_word_embeddings\": true";
+      case "Granite-3.0-1B-A400M" ->
+          sizes("granitemoe", 1024, 512, 24, 16, 8, 4096, 49155)
+              + ", \"attention_bias\": false, \"attention_multiplier\": 0.015625,"
+              + " \"embedding_multiplier\": 12.0, \"logits_scaling\": 6.0, \"mlp_bias\": false,"
+              + " \"num_experts_per_tok\": 8, \"num_local_experts\": 32,"
+              + " \"output_router_logits\": false, \"residual_multiplier\": 0.22,"
+              + " \"rms_norm_eps\": 1e-06, \"rope_scaling\": null,"
+              + " \"router_aux_loss_coef\": 0.0, \"tie_word_embeddings\": true";
       case "Gemma-2-2B" ->
           gemma("gemma2", 2304, 9216, 8, 4, 8192, 256000)
               + ", \"attn_logit_softcapping\": 50.0, \"final_logit_softcapping\": 30.0,"
@@ -126,6 +154,9 @@ class PublishedConfigsTest {
     "SmolLM3-3B, 3075",
     "Phi-3.5-mini, 3821",
     "GLM-4.5-Air, 106852",
+    "Phi-3.5-MoE, 41873",
+    "Granite-3.1-2B, 2534",
+    "Granite-3.0-1B-A400M, 1335",
     "Gemma-2-2B, 2614",
     "Gemma-3-1B, 1000"
   })

@@ -1,6 +1,7 @@
 package panamoe.model.family;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -19,7 +21,10 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredType;
 import panamoe.config.ModelConfig;
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
 import panamoe.io.ConfigJson;
+import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Family and ConfigKeys: every recorded model is said in its family's keys again. */
@@ -74,5 +79,61 @@ class RecordedFamiliesTest {
     String message =
         assertThrows(CheckpointException.class, () -> ReleasedModel.of(folder)).getMessage();
     assertEquals(config + ": " + expected, message);
+  }
+
+  /** transformers 5 has rotary positions by kind of layer, and a list of the MLPs. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "olmo3_b | rope_theta | rope_parameters | {'full_attention': {'rope_theta': 500000.0,"
+            + " 'rope_type': 'default'}, 'sliding_attention': {'rope_theta': 500000.0}}",
+        "glm4_moe_lite_b | first_k_dense_replace | mlp_layer_types | ['dense', 'sparse']"
+      })
+  void newerSpellingsAreTheSameModel(String name, String older, String newer, String value)
+      throws IOException {
+    ObjectNode keys = keys(name);
+    ModelConfig model = model(keys);
+    keys.remove(older);
+    keys.set(newer, JsonMapper.shared().readTree(value.replace('\'', '"')));
+    assertEquals(model, model(keys));
+  }
+
+  @Test
+  void kindsOfLayersHaveTheirOwnPositions() throws IOException {
+    ObjectNode keys = keys("olmo3_b");
+    keys.set(
+        "rope_parameters",
+        JsonMapper.shared()
+            .readTree(
+                "{\"full_attention\": {\"rope_type\": \"linear\", \"factor\": 2.0},"
+                    + " \"sliding_attention\": {\"rope_theta\": 1000.0}}"));
+    List<Rotary> rotary =
+        model(keys).blocks().stream().map(block -> block.attention().rotary()).toList();
+    assertEquals(1000, rotary.get(0).base());
+    assertNull(rotary.get(0).scaling());
+    assertEquals(500_000, rotary.get(3).base());
+    assertEquals(new RotaryScaling.Linear(2), rotary.get(3).scaling());
+  }
+
+  @Test
+  void everyLayerHasAKindOfMlp() throws IOException {
+    ObjectNode keys = keys("glm4_moe_lite_b");
+    keys.putArray("mlp_layer_types").add("dense");
+    String message = assertThrows(CheckpointException.class, () -> model(keys)).getMessage();
+    assertTrue(message.contains("expected dense or sparse for each of the layers"), message);
+  }
+
+  private static ObjectNode keys(String name) throws IOException {
+    String text = Files.readString(RECORDED.resolve(name).resolve("config.json"));
+    return ConfigJson.parse(text, ObjectNode.class, "config.json");
+  }
+
+  private static ModelConfig model(ObjectNode values) {
+    Keys keys = new Keys(Path.of("config.json"), values);
+    ModelConfig model =
+        Family.named(values.get("model_type").stringValue()).orElseThrow().model(keys);
+    keys.requireAllRead();
+    return model;
   }
 }

@@ -99,8 +99,7 @@ public final class AttentionCases {
     try (BlockReplay<SelfAttention> block =
         new BlockReplay<>(replay, weights, at -> new SelfAttention(at, 0, hidden, config))) {
       Sequences sequences = new Sequences.Whole(batch, length, positions);
-      AttentionTables tables =
-          new AttentionTables(replay.scope(), longest, List.of(config.rotary()));
+      AttentionTables tables = new AttentionTables(replay.scope(), longest, List.of(config));
       Tensor out = block.layer().forward(block.pass(), x, sequences, tables);
       replay.close("out", columns(out.toFloats(), 0, queries));
       replay.backward(out, upstream.toFloats());

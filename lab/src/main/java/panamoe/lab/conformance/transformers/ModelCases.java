@@ -2,6 +2,8 @@ package panamoe.lab.conformance.transformers;
 
 import java.util.Arrays;
 import java.util.function.Function;
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.ModelReplay;
@@ -20,11 +22,22 @@ public final class ModelCases {
       encoderDecoder(replay, folder.withDropping());
       return;
     }
-    try (ModelReplay model = new ModelReplay(replay, folder)) {
+    try (ModelReplay model = new ModelReplay(replay, inContext(golden, folder))) {
       replay.closeLogits("logits", each(sequences(golden, "input_ids"), model::logits));
       long[] prompt = golden.longs("prompt_ids");
       greedy(replay, model.greedy(prompt, golden.size("greedy_ids", 1) - prompt.length));
     }
+  }
+
+  /** The peer chooses LongRoPE's divisors by the length of the sequence, not by the model's. */
+  private static ModelFolder inContext(GoldenFile golden, ModelFolder folder) {
+    int longest = Math.max(golden.size("input_ids", 1), golden.size("greedy_ids", 1));
+    Rotary rotary = folder.config().blocks().getFirst().attention().rotary();
+    return rotary != null
+            && rotary.scaling() instanceof RotaryScaling.LongRope scaling
+            && longest <= scaling.trainedPositions()
+        ? folder.withContext(Math.min(scaling.trainedPositions(), folder.config().context()))
+        : folder;
   }
 
   /** Computes each sequence separately, because the peer's capacity is per sequence. */

@@ -9,12 +9,13 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Function;
 import panamoe.backend.Backend;
+import panamoe.backend.GateSettings;
 import panamoe.checkpoint.RowSource;
+import panamoe.config.MoeConfig;
 import panamoe.data.TokenSequences;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.ModelRows;
 import panamoe.lab.conformance.replay.Replay;
-import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ExportedModel;
@@ -52,7 +53,8 @@ public final class TrainingCases {
     GoldenFile golden = replay.golden();
     ModelFolder folder = ModelFolder.open(golden.path().toAbsolutePath().getParent());
     ReleasedModel released = ((StoredWeights.Released) folder.weights()).model();
-    RunConfig run = new RunConfig(released.trained(), training(golden), 0);
+    double weight = golden.setting("router_aux_loss_coef").asDouble();
+    RunConfig run = new RunConfig(released.balanced(weight), training(golden), 0);
     try (LanguageModel model = new LanguageModel(run.model())) {
       model.materialize(replay.backend(), DType.FLOAT32, true, 0);
       folder
@@ -62,7 +64,6 @@ public final class TrainingCases {
       Recorded tokens = Recorded.of(golden);
       Trainer trainer =
           new Trainer(replay.backend(), model, run, tokens, meanOfPredicted(tokens.length()));
-      double weight = golden.setting("router_aux_loss_coef").asDouble();
       int steps = run.training().schedule().steps();
       Map<String, boolean[]> unsteady = new HashMap<>();
       double small = SMALL * run.training().adamW().epsilon();
@@ -162,9 +163,15 @@ public final class TrainingCases {
     };
   }
 
-  /** The peer's auxiliary loss: tokens of all layers as one batch, not divided by k. */
+  /**
+   * The peer's auxiliary loss: tokens of all layers as one batch, not divided by k. It counts the
+   * best experts of the softmax, whatever the gate chooses by.
+   */
   private static double balance(Backend backend, LanguageModel model, Recorded tokens, int step) {
-    int experts = model.config().experts().getLast();
+    MoeConfig moe = (MoeConfig) model.config().blocks().getLast().feedForward();
+    boolean sigmoid = moe.gate().score() == GateSettings.Score.SIGMOID;
+    int experts = moe.experts();
+    int topK = moe.gate().topK();
     double[] chosen = new double[experts];
     double[] probability = new double[experts];
     long[] rows = {0};
@@ -174,13 +181,20 @@ public final class TrainingCases {
               .observedBy(
                   (_, routes) -> {
                     float[] scores = routes.scores().toFloats();
-                    for (int i = 0; i < scores.length; i++) {
-                      probability[i % experts] += scores[i];
+                    for (int row = 0; row < scores.length; row += experts) {
+                      double[] token = new double[experts];
+                      for (int e = 0; e < experts; e++) {
+                        double score = scores[row + e];
+                        token[e] = sigmoid ? score / (1 - score) : score; // exp(logit)
+                      }
+                      double sum = Arrays.stream(token).sum();
+                      double least = Arrays.stream(token).sorted().toArray()[experts - topK];
+                      for (int e = 0; e < experts; e++) {
+                        probability[e] += token[e] / sum;
+                        chosen[e] += token[e] >= least ? 1 : 0;
+                      }
+                      rows[0]++;
                     }
-                    for (long expert : RouteTable.of(routes).routes().expert()) {
-                      chosen[(int) expert]++;
-                    }
-                    rows[0] += scores.length / experts;
                   });
       Tensor ids = scope.allocate(DType.INT32, tokens.perStep());
       tokens.fillTraining((long) step * tokens.batch(), ids, null);
