@@ -121,7 +121,8 @@ class GgufTokenizersTest {
   @Test
   void everyFamilyOfPatternsEncodes() throws IOException {
     Map<String, Object> metadata = vocabulary("gpt-2");
-    for (String family : List.of("olmo", "llama3", "dbrx", "tekken", "deepseek-llm")) {
+    for (String family :
+        List.of("olmo", "llama3", "dbrx", "tekken", "refact", "deepseek-llm", "deepseek-coder")) {
       metadata.put("tokenizer.ggml.pre", family);
       JsonTokenizer tokenizer = open(metadata);
       for (JsonNode text : golden("tokenizers/texts")) {
