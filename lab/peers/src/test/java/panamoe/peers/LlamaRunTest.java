@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
@@ -233,13 +234,27 @@ class LlamaRunTest {
     Path run = folder.resolve("run");
     Path file = folder.resolve("model.gguf");
     String train = "train --preset tiny --arch mixtral --steps 2 --vocabulary " + vocabulary;
-    for (String line :
-        new String[] {
-          train + " --text " + text + " --out " + run, "export " + run + " --to gguf --out " + file
-        }) {
-      CommandLine commands = Main.commandLine().setOut(new PrintWriter(Writer.nullWriter()));
-      assertEquals(0, commands.execute(line.split(" ")));
-    }
+    run(train + " --text " + text + " --out " + run);
+    run("export " + run + " --to gguf --out " + file);
+    assertComputesOurLogits(file, vocabulary);
+  }
+
+  /** A model that transformers made, written as llama.cpp's architecture for its family. */
+  @ParameterizedTest
+  @MethodSource("panamoe.testkit.FamilyTable#exportedToGguf")
+  void computesWhatFamiliesCompute(String name) throws Exception {
+    Path model = Path.of("../golden/hf").resolve(name);
+    Path file = folder.resolve(name + ".gguf");
+    run("export " + model + " --without-tokenizer --to gguf --out " + file);
+    assertComputesOurLogits(file, ModelFolder.open(file).config().vocabulary());
+  }
+
+  private static void run(String line) {
+    CommandLine commands = Main.commandLine().setOut(new PrintWriter(Writer.nullWriter()));
+    assertEquals(0, commands.execute(line.split(" ")));
+  }
+
+  private static void assertComputesOurLogits(Path file, int vocabulary) throws Exception {
     int[] prompt = new Random(3).ints(LENGTH, 0, vocabulary).toArray();
     LlamaComparison.Answer theirs =
         GreedyCompletion.answer(

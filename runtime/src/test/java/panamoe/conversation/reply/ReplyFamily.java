@@ -138,7 +138,9 @@ public enum ReplyFamily {
   /** The arguments of a call of {@code vote}. */
   public static final String AYES = "{\"side\": \"ayes\"}";
 
-  private final String template;
+  /** The name of the template's file. */
+  public final String template;
+
   public final ReplyForm form;
   public final String calls;
   public final boolean two;
@@ -153,10 +155,15 @@ public enum ReplyFamily {
   }
 
   public ChatTemplate template() {
-    Path file = Path.of("../lab/golden/templates/text", template + ".jinja");
+    return template(template);
+  }
+
+  /** A recorded template. */
+  public static ChatTemplate template(String name) {
+    Path file = Path.of("../lab/golden/templates/text", name + ".jinja");
     try {
       return ChatTemplate.of(
-          Files.readString(file), template, Map.of("bos_token", "<s>", "eos_token", "</s>"));
+          Files.readString(file), name, Map.of("bos_token", "<s>", "eos_token", "</s>"));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
