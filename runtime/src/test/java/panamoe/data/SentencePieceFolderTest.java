@@ -16,6 +16,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,6 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.tokenizer.AddedTokenMatching;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.io.DataException;
+import panamoe.open.TokenizerFiles;
 import tools.jackson.databind.JsonNode;
 
 /** Folders with SentencePiece's file and no tokenizer.json give SentencePiece's recorded tokens. */
@@ -67,6 +69,21 @@ class SentencePieceFolderTest {
     JsonTokenizer unigram = ReleasedTokenizer.ofFolder(folder);
     assertArrayEquals(new int[0], unigram.prefix());
     assertArrayEquals(new int[] {1}, unigram.ends());
+  }
+
+  /** In its folder, and in a folder that export writes. */
+  @Test
+  void aRunKeepsATokenizerJson(@TempDir Path run) throws IOException {
+    write("unigram_rules");
+    Map<String, byte[]> files = new TokenizerFiles(folder, true).contents();
+    assertEquals(Set.of("tokenizer.json", "generation_config.json"), files.keySet());
+    for (Map.Entry<String, byte[]> file : files.entrySet()) {
+      Files.write(run.resolve(file.getKey()), file.getValue());
+    }
+    String text = "The <sep> \n ﬁrst 가";
+    Tokenizer kept = TokenizerFiles.of(run).tokenizer().orElseThrow();
+    assertArrayEquals(ReleasedTokenizer.ofFolder(folder).encode(text), kept.encode(text));
+    assertArrayEquals(new int[] {1}, kept.ends());
   }
 
   @Test
