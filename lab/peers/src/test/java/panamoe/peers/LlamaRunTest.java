@@ -39,9 +39,12 @@ import panamoe.lab.bench.GenerationModel;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerRequest;
 import panamoe.lab.conformance.llamacpp.LlamaComparison;
+import panamoe.lab.conformance.llamacpp.TextComparison;
+import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import picocli.CommandLine;
 import tools.jackson.databind.json.JsonMapper;
@@ -237,6 +240,36 @@ class LlamaRunTest {
     run(train + " --text " + text + " --out " + run);
     run("export " + run + " --to gguf --out " + file);
     assertComputesOurLogits(file, vocabulary);
+  }
+
+  /** Tokens, perplexity and greedy tokens; the trained tokenizer puts no token before a text. */
+  @Test
+  void readsATextAsWeDo() throws Exception {
+    Path text = Files.writeString(folder.resolve("text"), "one and two and three ".repeat(300));
+    Path run = folder.resolve("run");
+    Path file = folder.resolve("model.gguf");
+    String train = "train --preset tiny --arch mixtral --steps 2 --vocabulary 262";
+    run(train + " --text " + text + " --out " + run);
+    run("export " + run + " --to gguf --dtype bf16 --out " + file);
+    String words = Files.readString(text).substring(0, 400);
+    TextComparison.Answer theirs =
+        LlamaText.answer(
+            new LibLlama(LIBRARY),
+            new TextComparison.Question(file.toString(), words, 1, 80, 64, 16));
+    ModelFolder model = ModelFolder.open(file);
+    assertArrayEquals(model.tokenizer().encode(words), theirs.tokens());
+    double nats = 0;
+    try (Backend backend = Backends.open("cpu", 1);
+        ModelReplay ours = new ModelReplay(backend, model, WeightTypes.of(DType.FLOAT32))) {
+      float[] logits =
+          ours.logits(Arrays.stream(theirs.tokens()).limit(80).asLongStream().toArray());
+      for (int i = 1; i < 80; i++) {
+        float[] before = Arrays.copyOfRange(logits, (i - 1) * 262, i * 262);
+        nats += TextComparison.nats(before, theirs.tokens()[i]);
+      }
+    }
+    assertEquals(1, nats / theirs.nats(), 1e-3);
+    assertEquals(16, theirs.ids().length);
   }
 
   /** A model that transformers made, written as llama.cpp's architecture for its family. */
