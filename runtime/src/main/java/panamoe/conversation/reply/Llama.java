@@ -6,7 +6,7 @@ import panamoe.grammar.MarkupPattern;
 
 /**
  * {@code {"name": "NAME", "parameters": {...}}}, the form of Llama 3.1 and later: JSON without a
- * marker, of one call. {@code <|python_tag|>} before it is a special token, which is no content.
+ * marker, of one call. {@code <|python_tag|>} before it is a special token, not content.
  */
 final class Llama {
   private Llama() {}

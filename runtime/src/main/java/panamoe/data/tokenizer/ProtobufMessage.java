@@ -20,7 +20,7 @@ record ProtobufMessage(Map<Integer, List<Object>> fields) {
 
   /**
    * @throws java.nio.BufferUnderflowException if the message is truncated
-   * @throws IllegalArgumentException if it is no message
+   * @throws IllegalArgumentException if it is not a message
    */
   static ProtobufMessage read(ByteBuffer bytes) {
     Map<Integer, List<Object>> fields = new HashMap<>();
