@@ -21,11 +21,14 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.ReleasedTokenizer;
+import panamoe.data.tokenizer.GgufTokenizerKeys;
 import panamoe.io.DataException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -128,6 +131,30 @@ class LlamaVocabularyTest {
     file.put("tokenizer.ggml.merges", merges.values().stream().flatMap(List::stream).toList());
     compare(file, "gemma4");
     assertTrue(ours(file.metadata(Path.of("FILE"))).prefix().length == 1);
+  }
+
+  /** As export writes it; its own pieces of white space are given in the text's spelling. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bpe_bytes", "bpe_own"})
+  void sentencePiecesFileIsExported(String name) throws IOException {
+    Path model = RECORDED.resolveSibling("sentencepiece").resolve(name + ".model");
+    Path copied = Files.copy(model, folder.resolve("tokenizer.model"));
+    JsonTokenizer read = ReleasedTokenizer.ofFolder(folder);
+    GgufWriter file = recorded("spm");
+    file.metadata(Path.of("FILE")).keys().stream()
+        .filter(key -> key.startsWith("tokenizer."))
+        .toList()
+        .forEach(file::remove);
+    byte[] json = ReleasedTokenizer.json(copied);
+    GgufTokenizerKeys.of(json, name, read.vocabularySize())
+        .forEach((key, value) -> file.put("tokenizer.ggml." + key, value));
+    file.put("tokenizer.ggml.bos_token_id", read.prefix()[0]);
+    compare(file, name);
+    JsonTokenizer again = ours(file.metadata(Path.of("FILE")));
+    for (String text : texts()) {
+      String plain = text.replace('\u2581', '_'); // which such a piece does not spell in GGUF
+      assertArrayEquals(read.encode(plain), again.encode(plain), plain);
+    }
   }
 
   private void compare(GgufWriter file, String name) throws IOException {

@@ -104,7 +104,10 @@ public final class GgufTokenizerKeys {
         });
     for (JsonNode added : read.part("added_tokens")) {
       int id = added.path("id").asInt();
-      tokens[id] = added.path("content").asString("");
+      String name = added.path("content").asString("");
+      // GGUF's are sought in the text as it is given, SentencePiece's in the normalised text.
+      boolean verbatim = added.path(AddedToken.VERBATIM).asBoolean(false);
+      tokens[id] = verbatim ? name.replace(TokenDecoder.SPACE, ' ') : name;
       types[id] = added.path("special").asBoolean() ? CONTROL : USER_DEFINED;
     }
     if (keys.get("unknown_token_id") instanceof Integer unknown) {
