@@ -109,6 +109,21 @@ class SentencePieceFolderTest {
     refuses("goes with a tokenizer_config.json that adds a token with the number \"x\"");
   }
 
+  /** Gemma's lists its pieces of white space again. */
+  @Test
+  void tokenizerConfigRepeatsPieces() throws IOException {
+    write("bpe_own");
+    int[] tokens = ReleasedTokenizer.ofFolder(folder).encode("a    b <sep>");
+    Files.writeString(
+        folder.resolve("tokenizer_config.json"),
+        """
+        {"added_tokens_decoder": {"%d": {"content": "▁▁▁▁", "normalized": false}}}
+        """
+            .formatted(tokens[1]));
+    assertEquals(5, tokens.length);
+    assertArrayEquals(tokens, ReleasedTokenizer.ofFolder(folder).encode("a    b <sep>"));
+  }
+
   @Test
   void refusesWhatItDoesNotSupport() throws IOException {
     Path file = folder.resolve("tokenizer.model");

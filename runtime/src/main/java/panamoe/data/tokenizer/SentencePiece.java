@@ -4,10 +4,9 @@ import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.IntNode;
@@ -99,32 +98,25 @@ public final class SentencePiece {
   }
 
   /**
-   * The file's own added tokens and {@code tokenizer_config.json}'s, which replace them. Those of
-   * the file are pieces of normalised text, not texts that end what is before them.
+   * The pieces that the trainer was given, which are sought in normalised text, and {@code
+   * tokenizer_config.json}'s tokens, which replace control pieces of their names.
    */
   private static ArrayNode added(TokenizerJson json, JsonNode further) {
-    ArrayNode added = JsonNodeFactory.instance.arrayNode();
-    Set<String> replaced = new HashSet<>();
-    further
-        .properties()
-        .forEach(
-            entry -> {
-              ObjectNode token = added.addObject();
-              entry
-                  .getValue()
-                  .properties()
-                  .forEach(each -> token.set(each.getKey(), each.getValue()));
-              token.set("id", number(entry.getKey(), json.source));
-              replaced.add(token.path("content").asString(""));
-            });
+    Map<String, ObjectNode> added = new LinkedHashMap<>();
     for (JsonNode each : json.part("added_tokens")) {
-      if (!replaced.contains(each.path("content").asString())) {
-        boolean special = each.path("special").booleanValue();
-        added.add(
-            ((ObjectNode) each).put("normalized", !special).put(AddedToken.VERBATIM, !special));
+      boolean given = !each.path("special").booleanValue();
+      ObjectNode token = ((ObjectNode) each).put("normalized", given);
+      added.put(each.path("content").asString(), token.put(AddedToken.VERBATIM, given));
+    }
+    for (Map.Entry<String, JsonNode> entry : further.properties()) {
+      String name = entry.getValue().path("content").asString("");
+      if (!added.containsKey(name) || added.get(name).path("special").booleanValue()) {
+        ObjectNode token = JsonNodeFactory.instance.objectNode();
+        entry.getValue().properties().forEach(each -> token.set(each.getKey(), each.getValue()));
+        added.put(name, token.set("id", number(entry.getKey(), json.source)));
       }
     }
-    return added;
+    return JsonNodeFactory.instance.arrayNode().addAll(added.values());
   }
 
   private static IntNode number(String key, Source source) {
