@@ -3,11 +3,13 @@ package panamoe.data;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.Pipeline;
+import panamoe.data.tokenizer.SentencePiece;
 import panamoe.data.tokenizer.TokenizerMetadata;
 import panamoe.io.DataException;
 import panamoe.io.FileErrors;
@@ -23,28 +25,31 @@ public final class ReleasedTokenizer {
   /** Maximum size of a tokenizer's file. */
   static final int MAX_BYTES = 256 << 20;
 
+  private static final List<String> NAMES =
+      List.of("tokenizer.json", "tokenizer.model", "spiece.model");
+
   private ReleasedTokenizer() {}
 
   /**
-   * The tokenizer of a Hugging Face folder: {@code tokenizer.json}. Its end tokens come from {@code
+   * The tokenizer of a Hugging Face folder: {@code tokenizer.json}, or else SentencePiece's {@code
+   * tokenizer.model} or {@code spiece.model}. Its end tokens come from {@code
    * generation_config.json}, or else {@code config.json} or {@code tokenizer_config.json}; the
    * latter also says whether a prompt begins with a special token.
    *
-   * @throws DataException if {@code tokenizer.json} is missing or unsupported, or a file
-   *     contradicts it
+   * @throws DataException if these are missing or unsupported, or another file contradicts them
    */
   public static JsonTokenizer ofFolder(Path folder) {
-    Path file = folder.resolve("tokenizer.json");
-    if (!Files.exists(file)) {
-      throw new DataException(
-          Files.exists(folder.resolve("tokenizer.model"))
-              ? folder + " has a tokenizer.model but no tokenizer.json, which is what is read"
-              : folder + " has no tokenizer.json");
-    }
-    byte[] json = read(file, MAX_BYTES);
-    Pipeline pipeline = Pipeline.read(json, file.toString());
+    Path file =
+        file(folder)
+            .orElseThrow(
+                () -> new DataException(folder + " has no tokenizer.json or tokenizer.model"));
+    byte[] content = read(file, MAX_BYTES);
     Path settings = folder.resolve("tokenizer_config.json");
     JsonNode own = optional(settings);
+    Pipeline pipeline =
+        isSentencePiece(file)
+            ? SentencePiece.read(content, own, file.toString())
+            : Pipeline.read(content, file.toString());
     EndTokens ends = new EndTokens(pipeline);
     for (String name : new String[] {"generation_config.json", "config.json"}) {
       Path config = folder.resolve(name);
@@ -60,8 +65,31 @@ public final class ReleasedTokenizer {
         pipeline,
         ends.all(file.toString()),
         prefix(own, pipeline, settings),
-        Sha256.hex(json),
+        Sha256.hex(content),
         true);
+  }
+
+  /** The file of a folder's tokenizer, the first of {@link #NAMES} that exists. */
+  public static Optional<Path> file(Path folder) {
+    return NAMES.stream().map(folder::resolve).filter(Files::exists).findFirst();
+  }
+
+  private static boolean isSentencePiece(Path file) {
+    return !file.endsWith(NAMES.getFirst());
+  }
+
+  /**
+   * A folder's tokenizer as the content of a {@code tokenizer.json}.
+   *
+   * @param file see {@link #file}
+   * @throws DataException if it is unsupported
+   */
+  public static byte[] json(Path file) {
+    byte[] content = read(file, MAX_BYTES);
+    return isSentencePiece(file)
+        ? SentencePiece.json(
+            content, optional(file.resolveSibling("tokenizer_config.json")), file.toString())
+        : content;
   }
 
   /**
@@ -116,7 +144,7 @@ public final class ReleasedTokenizer {
     Integer token = pipeline.special().get(name);
     if (token == null) {
       throw new DataException(
-          file + " begins texts with '" + name + "', which is no special token of tokenizer.json");
+          file + " begins texts with '" + name + "', which is no special token of the tokenizer");
     }
     return new int[] {token};
   }

@@ -121,7 +121,8 @@ public record ModelFolder(
     }
     if (tokenizer != null && !tokenizer.fits(config.vocabulary())) {
       throw new CheckpointException(
-          "the tokenizer has %s tokens but the model of %s has a vocabulary of %s",
+          "the tokenizer has %s tokens but the model of %s has a vocabulary of %s: it is another"
+              + " model's",
           tokenizer.vocabularySize(), path, config.vocabulary());
     }
     return new ModelFolder(path, weights, config, files, tokenizer, false);

@@ -87,10 +87,10 @@ public record TokenizerFiles(Path place, boolean released) {
       return metadata(
           values -> ReleasedTokenizer.ofGguf(values, place.toString()).map(Tokenizer.class::cast));
     }
-    Path file = place.resolve(TOKENIZER);
-    if (!Files.exists(file)) {
+    if (ReleasedTokenizer.file(place).isEmpty()) {
       return released ? Optional.empty() : Optional.of(new ByteTokenizer());
     }
+    Path file = ReleasedTokenizer.file(place).get();
     if (!Files.isRegularFile(file)) { // reading a pipe would wait for a writer
       throw new CheckpointException(file + " is not a regular file");
     }
@@ -180,6 +180,10 @@ public record TokenizerFiles(Path place, boolean released) {
       } catch (IOException e) {
         throw CheckpointException.unread(place.resolve(name), e);
       }
+    }
+    if (!files.containsKey(TOKENIZER)) { // SentencePiece's file is converted
+      ReleasedTokenizer.file(place)
+          .ifPresent(file -> files.put(TOKENIZER, ReleasedTokenizer.json(file)));
     }
     return files;
   }

@@ -22,9 +22,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.gguf.GgufFile;
+import panamoe.data.tokenizer.GgufTokenizer;
+import panamoe.data.tokenizer.GgufTokenizerKeys;
+import panamoe.data.tokenizer.TokenizerMetadata;
 import panamoe.io.DataException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Tokenizers in GGUF metadata give the recorded tokens of llama.cpp and SentencePiece. */
 class GgufTokenizersTest {
@@ -121,7 +126,8 @@ class GgufTokenizersTest {
   @Test
   void everyFamilyOfPatternsEncodes() throws IOException {
     Map<String, Object> metadata = vocabulary("gpt-2");
-    for (String family : List.of("olmo", "llama3", "dbrx", "tekken", "deepseek-llm")) {
+    for (String family :
+        List.of("olmo", "llama3", "dbrx", "tekken", "refact", "deepseek-llm", "deepseek-coder")) {
       metadata.put("tokenizer.ggml.pre", family);
       JsonTokenizer tokenizer = open(metadata);
       for (JsonNode text : golden("tokenizers/texts")) {
@@ -129,6 +135,35 @@ class GgufTokenizersTest {
         assertEquals(wellFormed, tokenizer.decode(tokenizer.encode(wellFormed)), family);
       }
     }
+  }
+
+  /** Granite's tokenizer.json splits digits first, and has GPT-2's pattern in ByteLevel. */
+  @Test
+  void digitsBeforeByteLevelHaveAName() throws IOException {
+    ObjectNode json =
+        (ObjectNode) MAPPER.readTree(GgufTokenizer.json(metadata("refact")).orElseThrow());
+    ObjectNode splits = json.putObject("pre_tokenizer").put("type", "Sequence");
+    ArrayNode stages = splits.putArray("pretokenizers");
+    stages.addObject().put("type", "Digits").put("individual_digits", true);
+    ObjectNode last = stages.addObject().put("type", "ByteLevel").put("add_prefix_space", false);
+    assertEquals("refact", family(json));
+    JsonTokenizer named = ReleasedTokenizer.ofGguf(metadata("refact").values(), "FILE").get();
+    JsonTokenizer own = JsonTokenizer.of(MAPPER.writeValueAsBytes(json), "OWN");
+    for (JsonNode text : golden("tokenizers/texts")) {
+      assertArrayEquals(own.encode(text.stringValue()), named.encode(text.stringValue()));
+    }
+    last.put("use_regex", false);
+    assertThrows(DataException.class, () -> family(json));
+  }
+
+  private static Object family(ObjectNode json) {
+    return GgufTokenizerKeys.of(MAPPER.writeValueAsBytes(json), "FILE", 681).get("pre");
+  }
+
+  private static TokenizerMetadata metadata(String family) throws IOException {
+    Map<String, Object> metadata = vocabulary("gpt-2");
+    metadata.put("tokenizer.ggml.pre", family);
+    return new TokenizerMetadata(metadata, "FILE");
   }
 
   @Test

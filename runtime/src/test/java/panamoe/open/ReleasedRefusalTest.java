@@ -98,6 +98,14 @@ class ReleasedRefusalTest {
     refused("quantization_config.quant_method is gptq, expected fp8 or mxfp4");
   }
 
+  @Test
+  void aTokenizerOfAnotherModel() throws IOException {
+    model.write(folder);
+    Path other = Path.of("src/test/resources/golden/sentencepiece/bpe_bytes.model");
+    Files.copy(other, folder.resolve("tokenizer.model"));
+    refused("the tokenizer has 560 tokens but the model of " + folder + " has a vocabulary of ");
+  }
+
   /** Before names for a million experts are created. */
   @Test
   void aConfigurationOfFarMoreWeightsThanTheFilesHold() throws IOException {

@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
@@ -96,38 +98,7 @@ class ExportCommandTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "deepseek_v2_b_group",
-        "deepseek_v3_a",
-        "dots1_b",
-        "ernie4_5_moe_b",
-        "gemma2_b",
-        "gemma3_c",
-        "glm4_moe_c",
-        "glm4_moe_lite_b",
-        "gpt_oss_d_releasedrope",
-        "granite_b",
-        "granitemoe_b",
-        "granitemoeshared_b",
-        "hunyuan_v1_moe_b",
-        "llama3_c_tied",
-        "llama4_b",
-        "minimax_m2_b",
-        "mistral_b_window",
-        "mixtral_b_bf16_sharded",
-        "olmo2_b",
-        "olmo3_b",
-        "olmoe_b_clip",
-        "phi3_c_longrope",
-        "phi3_d_longrope_long",
-        "phimoe_b",
-        "qwen2_c",
-        "qwen3_c",
-        "smollm3_b",
-        "qwen2_moe_b_dense_mix",
-        "qwen3_moe_b_bf16"
-      })
+  @MethodSource("panamoe.testkit.FamilyTable#exported")
   void huggingFaceFoldersComeBackTensorByTensor(String name) throws Exception {
     Path model = recorded("hf/" + name);
     Path out = exported(model, "hf", "out");
@@ -145,26 +116,7 @@ class ExportCommandTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "deepseek_v3_a",
-        "dots1_b",
-        "glm4_moe_c",
-        "glm4_moe_lite_b",
-        "gpt_oss_d_releasedrope",
-        "granite_b",
-        "granitemoe_b",
-        "granitemoeshared_b",
-        "hunyuan_v1_moe_b",
-        "llama3_d_untied",
-        "minimax_m2_b",
-        "olmo2_b",
-        "phi3_c_longrope",
-        "phi3_d_longrope_long",
-        "qwen2_c",
-        "qwen3_c",
-        "smollm3_b"
-      })
+  @MethodSource("throughGguf")
   void modelsGoThroughGgufAndBack(String name) throws Exception {
     Path model = recorded("hf/" + name);
     Path gguf = exported(model, "gguf", "model.gguf");
@@ -175,9 +127,21 @@ class ExportCommandTest {
     assertEquals(tensors(model), tensors(back));
   }
 
+  /** libllama rounds GPT-OSS's ramp of YaRN, so that the table has other files of it. */
+  static List<String> throughGguf() {
+    List<String> names = new ArrayList<>(FamilyTable.exportedToGguf());
+    names.removeAll(withOffsetNorms());
+    names.add("gpt_oss_d_releasedrope");
+    return names;
+  }
+
+  static List<String> withOffsetNorms() {
+    return FamilyTable.exportedToGguf().stream().filter(name -> name.startsWith("gemma")).toList();
+  }
+
   /** llama.cpp stores the weights of Gemma's norms plus 1, which rounds them. */
   @ParameterizedTest
-  @ValueSource(strings = {"gemma2_b", "gemma3_c"})
+  @MethodSource("withOffsetNorms")
   void offsetNormsGoThroughGguf(String name) throws Exception {
     Path model = recorded("hf/" + name);
     Path gguf = exported(model, "gguf", "model.gguf");

@@ -18,11 +18,13 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import panamoe.io.Require;
 
 /**
@@ -99,6 +101,17 @@ final class LibLlama {
   private final MethodHandle mostSequences = function("llama_max_parallel_sequences", JAVA_LONG);
   private final MethodHandle getVocabulary = function("llama_model_get_vocab", ADDRESS, ADDRESS);
   private final MethodHandle tokens = function("llama_vocab_n_tokens", JAVA_INT, ADDRESS);
+  private final MethodHandle tokenize =
+      function(
+          "llama_tokenize",
+          JAVA_INT,
+          ADDRESS,
+          ADDRESS,
+          JAVA_INT,
+          ADDRESS,
+          JAVA_INT,
+          JAVA_BOOLEAN,
+          JAVA_BOOLEAN);
   private volatile String latestError = "it gives no reason";
 
   /**
@@ -145,12 +158,46 @@ final class LibLlama {
    * @throws IllegalArgumentException if the library refuses the file
    */
   MemorySegment loadModel(Path file, boolean mapped) {
+    return load(file, params -> params.set(JAVA_INT, offset("load_mode"), mapped ? 1 : 0));
+  }
+
+  /**
+   * A model without weights, whose tokenizer can be used.
+   *
+   * @throws IllegalArgumentException if the library refuses the file
+   */
+  MemorySegment loadVocabulary(Path file) {
+    return load(file, params -> params.set(JAVA_BOOLEAN, offset("vocab_only"), true));
+  }
+
+  private MemorySegment load(Path file, Consumer<MemorySegment> settings) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment name = arena.allocateFrom(file.toString());
       MemorySegment params = modelDefaults(arena);
-      long at = MODEL_PARAMS.byteOffset(MemoryLayout.PathElement.groupElement("load_mode"));
-      params.set(JAVA_INT, at, mapped ? 1 : 0);
+      settings.accept(params);
       return required((MemorySegment) call(loadModel, name, params));
+    }
+  }
+
+  private static long offset(String field) {
+    return MODEL_PARAMS.byteOffset(MemoryLayout.PathElement.groupElement(field));
+  }
+
+  /**
+   * The tokens of a text.
+   *
+   * @param whole whether the text is a prompt, with the tokens before it
+   * @param special whether text that spells a special token becomes it
+   */
+  int[] tokenize(MemorySegment model, String text, boolean whole, boolean special) {
+    try (Arena arena = Arena.ofConfined()) {
+      byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
+      int most = utf8.length + 16; // each byte at most, and tokens around the text
+      MemorySegment ids = arena.allocate(JAVA_INT, most);
+      Object vocabulary = call(getVocabulary, model);
+      MemorySegment given = arena.allocateFrom(ValueLayout.JAVA_BYTE, utf8);
+      int count = (int) call(tokenize, vocabulary, given, utf8.length, ids, most, whole, special);
+      return ids.asSlice(0, count * JAVA_INT.byteSize()).toArray(JAVA_INT);
     }
   }
 

@@ -16,6 +16,7 @@ import panamoe.lab.bench.GenerationInput;
 import panamoe.lab.bench.GenerationModel;
 import panamoe.lab.bench.PeerRequest;
 import panamoe.lab.conformance.llamacpp.LlamaComparison;
+import panamoe.lab.conformance.llamacpp.TextComparison;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 import tools.jackson.databind.JsonNode;
@@ -52,9 +53,12 @@ final class LlamaRun implements PeerRun {
     return LibLlama.VERSION;
   }
 
-  /** Also answers requests for greedy completions. */
+  /** Also answers requests for greedy completions, and about texts. */
   @Override
   public Object answer(JsonNode question, JsonMapper json) throws Exception {
+    if (question.has("reading")) {
+      return LlamaText.answer(library, json.treeToValue(question, TextComparison.Question.class));
+    }
     return question.has("replay")
         ? GreedyCompletion.answer(
             library, json.treeToValue(question, LlamaComparison.Question.class))

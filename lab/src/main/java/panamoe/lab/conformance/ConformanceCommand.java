@@ -12,6 +12,7 @@ import panamoe.io.Require;
 import panamoe.lab.bench.Peer;
 import panamoe.lab.conformance.jinja.TemplateCases;
 import panamoe.lab.conformance.llamacpp.LlamaComparison;
+import panamoe.lab.conformance.llamacpp.TextComparison;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.tokenizers.RecordedTokenizers;
@@ -30,7 +31,8 @@ import tools.jackson.databind.json.JsonMapper;
     name = "conformance",
     mixinStandardHelpOptions = true,
     description = {
-      "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
+      "Replays recorded inputs of other MoE implementations and compares every output and"
+          + " gradient.",
       "Prints a line per case, then the numbers of passed and failed cases.",
       "With --peer llama it compares a GGUF file in llama.cpp's libllama and in Panamoe instead."
     },
@@ -60,9 +62,17 @@ public final class ConformanceCommand implements Subcommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "llama: libllama (ci/fetch/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
-              + " and tokens are compared with ours.")
+          "llama: libllama (ci/fetch/peers installs it) continues a random prompt of --seed with a"
+              + " .gguf file; its logits and tokens are compared with ours.")
   private String peer;
+
+  @Option(
+      names = "--text",
+      paramLabel = "FILE",
+      description =
+          "With --peer: compares the tokens and the perplexity of this text, and greedy tokens"
+              + " after its beginning.")
+  private Path text;
 
   private int passed;
   private int failed;
@@ -73,6 +83,7 @@ public final class ConformanceCommand implements Subcommand {
     if (peer != null) {
       return compare();
     }
+    shared.require(text == null, "--text needs --peer");
     List<Path> cases = Conformance.cases(folder);
     List<Path> tokenizers = RecordedTokenizers.files(folder);
     List<Path> templates = TemplateCases.folders(folder);
@@ -113,6 +124,12 @@ public final class ConformanceCommand implements Subcommand {
     try (Backend backend = shared.open();
         PeerProcess llama = Peer.LLAMA.start("cpu", shared.seed())) {
       int threads = backend.threads();
+      if (text != null) {
+        TextComparison.Result result =
+            TextComparison.compare(folder, text, backend, llama, threads);
+        print(result, result.line());
+        return result.passed() ? ExitCode.OK : ExitCode.SOFTWARE;
+      }
       for (LlamaComparison.Result each :
           LlamaComparison.compare(folder, backend, llama, threads, shared.seed())) {
         print(each, each.line());

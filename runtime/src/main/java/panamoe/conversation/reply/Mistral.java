@@ -1,5 +1,6 @@
 package panamoe.conversation.reply;
 
+import java.util.function.Supplier;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 import panamoe.grammar.CallMarkup;
@@ -16,15 +17,24 @@ final class Mistral {
    * and v7.
    */
   static CallSyntax list(Tokenizer tokenizer) {
-    String open = Markers.in(tokenizer, "[TOOL_CALLS]");
+    return list(Markers.in(tokenizer, "[TOOL_CALLS]"), "", Mistral::newId);
+  }
+
+  /**
+   * A JSON list of calls.
+   *
+   * @param open before the list
+   * @param close behind it
+   */
+  static CallSyntax list(String open, String close, Supplier<String> id) {
     CallMarkup.Calls calls =
         new CallMarkup.Calls(
             MarkupPattern.of(" [·" + Hermes.NAME),
             Hermes.ARGUMENTS,
             MarkupPattern.of("·}"),
             MarkupPattern.of("·, " + Hermes.NAME),
-            MarkupPattern.of("·]"));
-    return new CallSyntax(open, true, true, calls, Mistral::newId);
+            MarkupPattern.of("·]" + close));
+    return new CallSyntax(open, true, true, calls, id);
   }
 
   /**

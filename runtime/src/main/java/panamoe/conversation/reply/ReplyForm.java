@@ -16,6 +16,10 @@ public enum ReplyForm {
   MISTRAL(Mistral::list),
   /** A marker before each call and one before its arguments: tokenizers v11 and later. */
   MISTRAL_V11(Mistral::each),
+  /** JSON without a marker: Llama 3.1 and later. */
+  LLAMA(Llama::of),
+  /** A marker and a JSON list of calls: Granite 3, Phi-4-mini. */
+  GRANITE(Granite::of),
   /** V3 and R1. */
   DEEPSEEK_V3(tokenizer -> DeepSeek.of(tokenizer, true)),
   /** V3.1 and later. */
@@ -43,6 +47,13 @@ public enum ReplyForm {
     }
     if (template.mentions("[TOOL_CALLS]")) {
       return template.mentions("[ARGS]") ? MISTRAL_V11 : MISTRAL;
+    }
+    if (template.mentions("{\"name\": function name, \"parameters\":")) {
+      return LLAMA;
+    }
+    if (template.mentions(Granite.OPEN)
+        || !Markers.in(tokenizer, Granite.OPEN).equals(Granite.OPEN)) {
+      return GRANITE;
     }
     return HERMES;
   }

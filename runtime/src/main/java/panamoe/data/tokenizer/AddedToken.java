@@ -14,6 +14,12 @@ import tools.jackson.databind.JsonNode;
  * @param borders conditions on the characters around it
  */
 record AddedToken(int id, String content, boolean special, boolean normalized, Borders borders) {
+  /**
+   * A key that Hugging Face's library does not know: a token of SentencePiece is found in the
+   * normalised text by its name as it stands.
+   */
+  static final String VERBATIM = "verbatim";
+
   /** The time to match is proportional to the longest content. */
   private static final int MAX_LENGTH = 200;
 
@@ -21,8 +27,9 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
    * @param singleWord whether it must not be next to a letter, digit or underscore
    * @param takesLeft whether the match includes white space before it
    * @param takesRight whether the match includes white space after it
+   * @param verbatim whether the content is sought as it stands, not normalised
    */
-  record Borders(boolean singleWord, boolean takesLeft, boolean takesRight) {}
+  record Borders(boolean singleWord, boolean takesLeft, boolean takesRight, boolean verbatim) {}
 
   /**
    * Whether it marks a part of a prompt: a special token or a bracketed name. Some vocabularies
@@ -84,7 +91,8 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
         new Borders(
             source.flag(token.path("single_word"), "single_word", false),
             source.flag(token.path("lstrip"), "lstrip", false),
-            source.flag(token.path("rstrip"), "rstrip", false));
+            source.flag(token.path("rstrip"), "rstrip", false),
+            source.flag(token.path(VERBATIM), VERBATIM, false));
     return new AddedToken(
         id.intValue(),
         content,

@@ -21,11 +21,12 @@ final class AddedTokens {
   private final BitSet beginnings = new BitSet();
 
   /**
-   * @param normalizer applied to the tokens' contents too
+   * @param normalizer applied to the contents of tokens that are not verbatim
    */
   AddedTokens(List<AddedToken> tokens, TextNormalizer normalizer) {
     for (AddedToken token : tokens) {
-      String content = normalizer.apply(token.content());
+      String content =
+          token.borders().verbatim() ? token.content() : normalizer.apply(token.content());
       if (content.isEmpty()) {
         continue; // nothing of it is left to be found
       }

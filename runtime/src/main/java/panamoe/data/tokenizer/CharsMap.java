@@ -6,17 +6,25 @@ import java.nio.charset.StandardCharsets;
 import java.text.BreakIterator;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.HashMap;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import tools.jackson.databind.JsonNode;
 
 /**
  * SentencePiece's compiled table of replacements ({@code Precompiled}): a double-array trie over
- * UTF-8, whose values are offsets of NUL-terminated strings. As in Hugging Face's library, a
- * cluster of less than six bytes is replaced as a whole if the table has a prefix of it, otherwise
- * character by character.
+ * UTF-8, whose values are offsets of NUL-terminated strings. SentencePiece replaces the longest
+ * text in the table at each position. In Hugging Face's library, a cluster of less than six bytes
+ * is replaced as a whole if the table has a prefix of it, otherwise character by character.
+ *
+ * @param kept texts that SentencePiece does not replace; null for Hugging Face's rule
  */
-record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
+record CharsMap(int[] units, byte[] texts, Trie kept) implements UnaryOperator<String> {
+  /** The key of kept texts, which Hugging Face's library does not know. */
+  static final String KEPT = "kept";
+
+  private static final int LONGEST_KEY = 256;
   private static final int MAX_REPLACEMENT = 256;
   private static final int SHORT_CLUSTER = 6;
 
@@ -32,10 +40,19 @@ record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
       in.asIntBuffer().get(units);
       byte[] texts = Arrays.copyOfRange(table, Integer.BYTES + size, table.length);
       requireShort(texts, source);
-      return new CharsMap(units, texts);
+      return new CharsMap(units, texts, part.has(KEPT) ? kept(part.get(KEPT), source) : null);
     } catch (IllegalArgumentException e) {
       throw source.trouble("has a precompiled_charsmap that is not Base64");
     }
+  }
+
+  private static Trie kept(JsonNode list, Source source) {
+    Map<String, Integer> names = new HashMap<>();
+    for (JsonNode name : source.list(list, KEPT, TokenizerJson.MAX_TOKENS)) {
+      names.put(name.asString(""), names.size());
+    }
+    names.remove("");
+    return Trie.of(names, false, source);
   }
 
   private static void requireShort(byte[] texts, Source source) {
@@ -51,6 +68,56 @@ record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
 
   @Override
   public String apply(String text) {
+    return kept == null ? byCluster(text) : byLongest(text);
+  }
+
+  private String byLongest(String text) {
+    StringBuilder result = new StringBuilder(text.length());
+    byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
+    int at = 0; // in the bytes
+    for (int begin = 0, end; begin < text.length(); begin = end) {
+      int length = 0; // of the longest key, in bytes
+      String other = null;
+      int node = offset(units[0]);
+      end = keptUntil(text, begin);
+      for (int i = at; end == begin && i < Math.min(utf8.length, at + LONGEST_KEY); i++) {
+        node = child(node, utf8[i]);
+        if (node < 0) {
+          break;
+        }
+        String found = value(node);
+        other = found == null ? other : found;
+        length = found == null ? length : i + 1 - at;
+        node ^= offset(units[node]);
+      }
+      if (end == begin) {
+        end =
+            length > 0
+                ? begin + new String(utf8, at, length, StandardCharsets.UTF_8).length()
+                : text.offsetByCodePoints(begin, 1);
+      }
+      String given = text.substring(begin, end);
+      at += given.getBytes(StandardCharsets.UTF_8).length;
+      result.append(other == null ? given : other);
+    }
+    return result.toString();
+  }
+
+  /** The end of the longest kept text that begins here; {@code begin} if there is none. */
+  private int keptUntil(String text, int begin) {
+    int end = begin;
+    int node = Trie.ROOT;
+    for (int at = begin; at < text.length(); at++) {
+      node = kept.next(node, text.charAt(at));
+      if (node < 0) {
+        break;
+      }
+      end = kept.token(node) >= 0 ? at + 1 : end;
+    }
+    return end;
+  }
+
+  private String byCluster(String text) {
     StringBuilder result = new StringBuilder(text.length());
     BreakIterator clusters = BreakIterator.getCharacterInstance(Locale.ROOT);
     clusters.setText(text);
@@ -80,18 +147,32 @@ record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
   private String replacement(byte[] utf8) {
     int node = offset(units[0]);
     for (byte each : utf8) {
-      node ^= each & 0xff;
-      // Bit 31 marks a value, which has no label.
-      if (each == 0 || node >= units.length || (units[node] & 0x8000_00ff) != (each & 0xff)) {
+      node = child(node, each);
+      if (node < 0) {
         return null;
       }
-      boolean ends = (units[node] >>> 8 & 1) != 0;
-      node ^= offset(units[node]);
-      if (ends) {
-        return node < units.length ? text(units[node] & 0x7fff_ffff) : null;
+      String value = value(node);
+      if (value != null) {
+        return value;
       }
+      node ^= offset(units[node]);
     }
     return null;
+  }
+
+  /** The unit of a node's child; -1 if there is none. */
+  private int child(int node, byte label) {
+    int child = node ^ label & 0xff;
+    // Bit 31 marks a value, which has no label.
+    boolean known = label != 0 && child < units.length;
+    return known && (units[child] & 0x8000_00ff) == (label & 0xff) ? child : -1;
+  }
+
+  /** The replacement of the text that ends at a unit; null if none ends there. */
+  private String value(int unit) {
+    int at = unit ^ offset(units[unit]);
+    boolean ends = (units[unit] >>> 8 & 1) != 0 && at < units.length;
+    return ends ? text(units[at] & 0x7fff_ffff) : null;
   }
 
   /** The distance to a unit's children; if bit 9 is set, in units of 256. */

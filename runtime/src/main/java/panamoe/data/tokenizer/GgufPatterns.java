@@ -23,6 +23,8 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
   private static final String LOWER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
 
   private static final GgufPatterns GPT2 = new GgufPatterns(List.of(), false, false);
+  private static final GgufPatterns STARCODER =
+      new GgufPatterns(List.of("\\p{N}", PreTokenizer.GPT2_PATTERN), false, false);
   private static final GgufPatterns LLAMA3 =
       new GgufPatterns(List.of(wordsAndDigits("\\p{N}{1,3}")), true, true);
   private static final GgufPatterns DBRX = new GgufPatterns(LLAMA3.patterns, false, false);
@@ -61,23 +63,45 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           false,
           false);
 
+  private static final GgufPatterns DEEPSEEK_CODER =
+      new GgufPatterns(
+          List.of("[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", "\\p{N}"),
+          false,
+          false);
+
   private static final Map<String, GgufPatterns> FAMILIES =
       Map.ofEntries(
           Map.entry("gpt-2", GPT2),
           Map.entry("olmo", GPT2),
+          Map.entry("phi-2", GPT2),
           Map.entry("llama-bpe", LLAMA3),
           Map.entry("llama3", LLAMA3),
           Map.entry("llama-v3", LLAMA3),
           Map.entry("dbrx", DBRX),
+          Map.entry("smaug-bpe", DBRX),
+          Map.entry("glm4", DBRX),
+          Map.entry("chatglm-bpe", DBRX),
           Map.entry("qwen2", QWEN2),
           Map.entry("deepseek-r1-qwen", QWEN2),
+          Map.entry("hunyuan", QWEN2),
+          Map.entry("megrez", QWEN2),
+          Map.entry("stablelm2", QWEN2),
+          Map.entry("starcoder", STARCODER),
+          Map.entry("refact", STARCODER),
+          Map.entry("smollm", STARCODER),
+          Map.entry("command-r", STARCODER),
           Map.entry("gpt-4o", GPT4O),
+          Map.entry("llama4", GPT4O),
+          Map.entry("minimax-m2", GPT4O),
           Map.entry("tekken", TEKKEN),
           Map.entry("deepseek-v3", DEEPSEEK_V3),
-          Map.entry("deepseek-llm", DEEPSEEK_LLM));
+          Map.entry("hunyuan-dense", DEEPSEEK_V3),
+          Map.entry("deepseek-llm", DEEPSEEK_LLM),
+          Map.entry("deepseek-coder", DEEPSEEK_CODER));
 
   /** For several names of the same patterns, the ones that are written. */
-  private static final Set<String> USUAL = Set.of("gpt-2", "llama-bpe", "qwen2");
+  private static final Set<String> USUAL =
+      Set.of("gpt-2", "gpt-4o", "llama-bpe", "qwen2", "dbrx", "deepseek-v3", "refact");
 
   static GgufPatterns of(TokenizerMetadata metadata) {
     String name = metadata.text("pre").orElse("");

@@ -1,5 +1,10 @@
 package panamoe.data.tokenizer;
 
+import static panamoe.data.tokenizer.GgufTokenizerKeys.BYTE;
+import static panamoe.data.tokenizer.GgufTokenizerKeys.NORMAL;
+import static panamoe.data.tokenizer.GgufTokenizerKeys.USER_DEFINED;
+
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
@@ -13,7 +18,8 @@ import tools.jackson.databind.node.StringNode;
 
 /**
  * Converts the tokenizer in a GGUF file's metadata to a {@code tokenizer.json}: {@code gpt2} is
- * byte-pair encoding over bytes, {@code llama} over characters with scores, {@code t5} is Unigram.
+ * byte-pair encoding over bytes, {@code llama} over characters with scores, {@code gemma4} over
+ * characters with merges, {@code t5} is Unigram.
  */
 public final class GgufTokenizer {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
@@ -21,6 +27,9 @@ public final class GgufTokenizer {
 
   private final TokenizerMetadata metadata;
   private final TokenizerJson json;
+
+  /** The kinds of the tokens; empty if the file does not say. */
+  private double[] types = new double[0];
 
   private GgufTokenizer(TokenizerMetadata metadata) {
     this.metadata = metadata;
@@ -32,7 +41,7 @@ public final class GgufTokenizer {
    * @throws panamoe.io.DataException if it is incomplete or unsupported
    */
   public static Optional<Pipeline> read(TokenizerMetadata metadata) {
-    return put(metadata).map(Pipeline::new);
+    return convert(metadata).map(Pipeline::new);
   }
 
   /**
@@ -42,76 +51,109 @@ public final class GgufTokenizer {
    * @throws panamoe.io.DataException if it is incomplete or unsupported
    */
   public static Optional<byte[]> json(TokenizerMetadata metadata) {
-    return put(metadata).map(TokenizerJson::write);
+    return convert(metadata).map(TokenizerJson::write);
   }
 
-  private static Optional<TokenizerJson> put(TokenizerMetadata metadata) {
+  static Optional<TokenizerJson> convert(TokenizerMetadata metadata) {
     String model = metadata.text("model").orElse("");
     GgufTokenizer tokenizer = new GgufTokenizer(metadata);
     switch (model) {
-      case "no_vocab" -> {
+      case "no_vocab", "none" -> {
         return Optional.empty();
       }
       case "gpt2" -> tokenizer.bytePairs();
-      case "llama" -> tokenizer.characterPairs();
-      case "t5" -> tokenizer.unigram();
+      case "llama" -> tokenizer.sentencePiece("BPE", true);
+      case "t5" -> tokenizer.sentencePiece("Unigram", false);
+      case "gemma4" -> tokenizer.gemma4();
       default ->
           throw metadata
               .source()
               .unsupported(
-                  "tokenizer.ggml.model", StringNode.valueOf(model), "gpt2, llama, t5 or no_vocab");
+                  "tokenizer.ggml.model",
+                  StringNode.valueOf(model),
+                  "gpt2, llama, t5, gemma4 or no_vocab");
     }
     return Optional.of(tokenizer.json);
   }
 
   private void bytePairs() {
-    List<String> tokens = names();
-    for (String name : tokens) {
-      if (json.vocabulary.putIfAbsent(name, json.vocabulary.size()) != null) {
-        throw json.source.trouble("has the token " + Source.shown(name) + " twice");
-      }
-    }
-    addedTokens(tokens);
-    metadata.texts("merges").forEach(json::addMerge);
-    json.putModel("type", StringNode.valueOf("BPE"));
+    List<String> tokens = pairedTokens();
     GgufPatterns patterns = GgufPatterns.of(metadata);
     json.putModel("ignore_merges", BooleanNode.valueOf(patterns.wholeWords()));
     json.putPart("pre_tokenizer", patterns.preTokenizer());
     json.putPart("decoder", type("ByteLevel"));
-    prefix(tokens, patterns.begins());
+    prefix(tokens, metadata.flag("add_bos_token", patterns.begins()));
   }
 
-  private void characterPairs() {
-    prefix(scoredTokens(), true);
-    json.putModel("type", StringNode.valueOf("BPE"));
-    json.putModel("byte_fallback", BooleanNode.TRUE);
-    metadata
-        .token("unknown", json.scores.size())
-        .ifPresent(id -> json.putModel("unk_token", StringNode.valueOf(names().get(id))));
-    ArrayNode normalizers = NODES.arrayNode();
-    if (metadata.flag("add_space_prefix", true)) {
-      normalizers.add(type("Prepend").put("prepend", SPACE));
+  /** Pairs of characters with listed merges. As in llama.cpp, every prompt has a beginning. */
+  private void gemma4() {
+    List<String> tokens = pairedTokens();
+    spellsUnknown(tokens);
+    sequence("normalizer", "normalizers", NODES.arrayNode().add(replacement("String", " ", SPACE)));
+    decoder(false);
+    prefix(tokens, true);
+  }
+
+  /**
+   * @param begins whether a prompt begins with a token if the file does not say
+   */
+  private void sentencePiece(String type, boolean begins) {
+    List<String> tokens = names();
+    double[] scores = metadata.numbers("scores", tokens.size());
+    for (int i = 0; i < scores.length; i++) {
+      json.add(tokens.get(i), scores[i]);
     }
-    normalizers.add(replacement("String", " ", SPACE));
-    sequence("normalizer", "normalizers", normalizers);
-    sentencePieceDecoder();
+    addedTokens(tokens);
+    json.putModel("type", StringNode.valueOf(type));
+    spellsUnknown(tokens);
+    sequence("normalizer", "normalizers", normalizers(tokens));
+    decoder(prefixed());
+    prefix(tokens, metadata.flag("add_bos_token", begins));
   }
 
-  private void unigram() {
-    prefix(scoredTokens(), false);
-    json.putModel("type", StringNode.valueOf("Unigram"));
-    json.putModel(
-        "unk_id", IntNode.valueOf(metadata.token("unknown", json.scores.size()).orElse(-1)));
+  /** Unknown characters are spelled by bytes if the vocabulary has tokens of bytes. */
+  private void spellsUnknown(List<String> tokens) {
+    if (types.length == 0 || Arrays.stream(types).anyMatch(each -> each == BYTE)) {
+      json.putModel("byte_fallback", BooleanNode.TRUE);
+    }
+    json.putModel("fuse_unk", BooleanNode.TRUE);
+    OptionalInt unknown = metadata.token("unknown", tokens.size());
+    json.putModel("unk_id", IntNode.valueOf(unknown.orElse(-1)));
+    unknown.ifPresent(id -> json.putModel("unk_token", StringNode.valueOf(tokens.get(id))));
+  }
+
+  private void decoder(boolean dropsFirstSpace) {
+    ArrayNode decoders = NODES.arrayNode();
+    decoders.add(replacement("String", SPACE, " ")).add(type("ByteFallback")).add(type("Fuse"));
+    int start = dropsFirstSpace ? 1 : 0;
+    decoders.add(type("Strip").put("content", " ").put("start", start).put("stop", 0));
+    sequence("decoder", "decoders", decoders);
+  }
+
+  private boolean prefixed() {
+    return metadata.flag("add_space_prefix", true);
+  }
+
+  private ArrayNode normalizers(List<String> tokens) {
     ArrayNode normalizers = NODES.arrayNode();
     byte[] table = metadata.bytes("precompiled_charsmap");
     if (table.length > 0) {
-      normalizers.add(
-          type("Precompiled")
-              .put("precompiled_charsmap", Base64.getEncoder().encodeToString(table)));
+      ArrayNode kept =
+          normalizers
+              .add(
+                  type("Precompiled")
+                      .put("precompiled_charsmap", Base64.getEncoder().encodeToString(table)))
+              .get(0)
+              .withArray(CharsMap.KEPT);
+      for (int i = 0; i < types.length; i++) {
+        if (types[i] == USER_DEFINED) {
+          kept.add(tokens.get(i));
+        }
+      }
     }
     boolean removes = metadata.flag("remove_extra_whitespaces", false);
-    if (metadata.flag("add_space_prefix", true)) {
-      normalizers.add(type("Prepend").put("prepend", " "));
+    if (prefixed()) {
+      normalizers.add(type("Prepend").put("prepend", removes ? " " : SPACE));
     } else if (removes) {
       normalizers.add(type("Strip").put("strip_right", false));
     }
@@ -122,8 +164,7 @@ public final class GgufTokenizer {
     if (removes) {
       normalizers.add(replacement("Regex", SPACE + "+\\z", ""));
     }
-    sequence("normalizer", "normalizers", normalizers);
-    sentencePieceDecoder();
+    return normalizers;
   }
 
   /** Names end at a NUL, like C strings; a token without a name is named by its number. */
@@ -137,23 +178,25 @@ public final class GgufTokenizer {
     return names;
   }
 
-  private List<String> scoredTokens() {
+  private List<String> pairedTokens() {
     List<String> tokens = names();
-    double[] scores = metadata.numbers("scores", tokens.size());
-    for (int i = 0; i < scores.length; i++) {
-      json.add(tokens.get(i), scores[i]);
+    for (String name : tokens) {
+      if (json.vocabulary.putIfAbsent(name, json.vocabulary.size()) != null) {
+        throw json.source.trouble("has the token " + Source.shown(name) + " twice");
+      }
     }
     addedTokens(tokens);
+    metadata.texts("merges").forEach(json::addMerge);
+    json.putModel("type", StringNode.valueOf("BPE"));
     return tokens;
   }
 
   /**
-   * @param usually whether a prompt begins with the beginning-of-text token if the file does not
-   *     say
+   * @param adds whether a prompt begins with the beginning-of-text token, if there is one
    */
-  private void prefix(List<String> tokens, boolean usually) {
+  private void prefix(List<String> tokens, boolean adds) {
     OptionalInt begin = metadata.token("bos", tokens.size());
-    if (begin.isEmpty() || !metadata.flag("add_bos_token", usually)) {
+    if (begin.isEmpty() || !adds) {
       return;
     }
     String name = tokens.get(begin.getAsInt());
@@ -165,28 +208,21 @@ public final class GgufTokenizer {
 
   /** Control, unknown and unused tokens are special: plain text never becomes one of them. */
   private void addedTokens(List<String> tokens) {
-    double[] types =
-        metadata.has("token_type") ? metadata.numbers("token_type", tokens.size()) : new double[0];
+    if (metadata.has("token_type")) {
+      types = metadata.numbers("token_type", tokens.size());
+    }
     ArrayNode added = NODES.arrayNode();
     for (int i = 0; i < types.length; i++) {
-      if (types[i] != GgufTokenizerKeys.NORMAL && types[i] != GgufTokenizerKeys.BYTE) {
+      if (types[i] != NORMAL && types[i] != BYTE) {
         added
             .addObject()
             .put("id", i)
             .put("content", tokens.get(i))
-            .put("special", types[i] != GgufTokenizerKeys.USER_DEFINED)
+            .put("special", types[i] != USER_DEFINED)
             .put("normalized", false);
       }
     }
     json.putPart("added_tokens", added);
-  }
-
-  private void sentencePieceDecoder() {
-    ArrayNode decoders = NODES.arrayNode();
-    decoders.add(replacement("String", SPACE, " ")).add(type("ByteFallback")).add(type("Fuse"));
-    boolean prefixed = metadata.flag("add_space_prefix", true);
-    decoders.add(type("Strip").put("content", " ").put("start", prefixed ? 1 : 0).put("stop", 0));
-    sequence("decoder", "decoders", decoders);
   }
 
   private void sequence(String part, String name, ArrayNode elements) {

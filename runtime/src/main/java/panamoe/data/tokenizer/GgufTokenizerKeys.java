@@ -15,8 +15,8 @@ import tools.jackson.databind.node.StringNode;
  */
 public final class GgufTokenizerKeys {
   static final int NORMAL = 1;
-  private static final int UNKNOWN = 2;
-  private static final int CONTROL = 3;
+  static final int UNKNOWN = 2;
+  static final int CONTROL = 3;
   static final int USER_DEFINED = 4;
   private static final int UNUSED = 5;
   static final int BYTE = 6;
@@ -104,7 +104,10 @@ public final class GgufTokenizerKeys {
         });
     for (JsonNode added : read.part("added_tokens")) {
       int id = added.path("id").asInt();
-      tokens[id] = added.path("content").asString("");
+      String name = added.path("content").asString("");
+      // GGUF's are sought in the text as it is given, SentencePiece's in the normalised text.
+      boolean verbatim = added.path(AddedToken.VERBATIM).asBoolean(false);
+      tokens[id] = verbatim ? name.replace(TokenDecoder.SPACE, ' ') : name;
       types[id] = added.path("special").asBoolean() ? CONTROL : USER_DEFINED;
     }
     if (keys.get("unknown_token_id") instanceof Integer unknown) {
@@ -134,10 +137,15 @@ public final class GgufTokenizerKeys {
     for (JsonNode stage : stages) {
       switch (stage.path("type").asString("")) {
         case "Split" -> patterns.add(stage.path("pattern").path("Regex").asString(""));
+        case "Digits" ->
+            patterns.add(stage.path("individual_digits").asBoolean(false) ? "\\p{N}" : "");
         case "ByteLevel" -> {
-          if (stage.path("add_prefix_space").asBoolean(true)
-              || stage.path("use_regex").asBoolean(true) != patterns.isEmpty()) {
+          boolean own = stage.path("use_regex").asBoolean(true);
+          if (stage.path("add_prefix_space").asBoolean(true) || !own && patterns.isEmpty()) {
             throw unnamed(read.source);
+          }
+          if (own && !patterns.isEmpty()) {
+            patterns.add(PreTokenizer.GPT2_PATTERN);
           }
         }
         default -> throw unnamed(read.source);

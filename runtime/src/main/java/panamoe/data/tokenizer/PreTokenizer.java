@@ -31,12 +31,10 @@ record PreTokenizer(List<Stage> stages) {
       new Split(Regex.compile("\\s"), Split.Behavior.REMOVED, false);
 
   /** GPT-2's pattern, ByteLevel's default. */
-  static final Split GPT2 =
-      new Split(
-          Regex.compile(
-              "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"),
-          Split.Behavior.ISOLATED,
-          false);
+  static final String GPT2_PATTERN =
+      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+  static final Split GPT2 = new Split(Regex.compile(GPT2_PATTERN), Split.Behavior.ISOLATED, false);
 
   /**
    * @param byteLevel whether the model is byte-level, with ByteLevel as the last stage

@@ -24,12 +24,11 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
     Map<String, Integer> special = new HashMap<>();
     Set<String> addedNames = new HashSet<>();
     for (AddedToken token : added) {
-      put(
-          bytes,
-          token.id(),
-          token.special() ? new byte[0] : token.content().getBytes(StandardCharsets.UTF_8),
-          token.content(),
-          source);
+      byte[] spelled =
+          token.borders().verbatim()
+              ? decoder.bytes(token.content())
+              : token.content().getBytes(StandardCharsets.UTF_8);
+      put(bytes, token.id(), token.special() ? new byte[0] : spelled, token.content(), source);
       addedNames.add(token.content());
       if (token.special()) {
         special.put(token.content(), token.id());

@@ -112,11 +112,16 @@ public final class ExportedModel {
   /** Its class in transformers: {@code Qwen3MoeForCausalLM} of {@code qwen3_moe}. */
   private String architecture() {
     String purpose = config.encoder() == null ? "ForCausalLM" : "ForConditionalGeneration";
+    return className(family) + purpose;
+  }
+
+  /** The beginning of the names of a family's classes in transformers. */
+  static String className(Family family) {
     String words =
         Arrays.stream(family.type().split("_"))
             .map(word -> Character.toUpperCase(word.charAt(0)) + word.substring(1))
             .collect(Collectors.joining());
-    return OTHERWISE_SPELT.getOrDefault(family.type(), words) + purpose;
+    return OTHERWISE_SPELT.getOrDefault(family.type(), words);
   }
 
   /** Its tensors in a Hugging Face folder. */

@@ -69,13 +69,20 @@ public final class ReleasedModel {
 
   private static Family family(HuggingFaceFolder folder) {
     String type = folder.config().path("model_type").asString("");
+    Keys keys = new Keys(folder.configFile(), folder.config());
     Supplier<CheckpointException> unknown =
         () -> {
           String known = Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "));
-          Keys keys = new Keys(folder.configFile(), folder.config());
           return keys.bad("model_type", type, "one of " + known);
         };
-    return Family.named(type).orElseThrow(unknown);
+    Family family = Family.named(type).orElseThrow(unknown);
+    String declared = folder.config().path("architectures").path(0).asString("");
+    for (Family other : Family.ALL) {
+      if (other != family && declared.startsWith(ExportedModel.className(other) + "For")) {
+        throw keys.bad("model_type", type, other.type() + ", the family of " + declared);
+      }
+    }
+    return family;
   }
 
   /** A model in GGUF. */

@@ -55,16 +55,63 @@ public enum ReplyFamily {
       ReplyForm.MISTRAL_V11,
       "[TOOL_CALLS]vote[ARGS]AYES",
       "[TOOL_CALLS]adjourn[ARGS]{}"),
+  LLAMA(
+      "meta-llama-Llama-3.2-3B-Instruct",
+      ReplyForm.LLAMA,
+      "{\"name\": \"vote\", \"parameters\": AYES}",
+      "",
+      "<|eot_id|>"),
+  LLAMA_WITH_THE_TAG(
+      "meta-llama-Llama-3.2-3B-Instruct",
+      ReplyForm.LLAMA,
+      "{\"name\": \"vote\", \"parameters\": AYES}",
+      "",
+      "<|python_tag|>",
+      "<|eom_id|>"),
+  GRANITE(
+      "ibm-granite-granite-3.3-2B-Instruct",
+      ReplyForm.GRANITE,
+      "<|tool_call|>[{\"name\": \"vote\", \"arguments\": AYES}",
+      ", {\"name\": \"adjourn\", \"arguments\": {}}]",
+      "<|tool_call|>",
+      "<|end_of_text|>"),
+  PHI4_MINI(
+      "microsoft-Phi-3.5-mini-instruct",
+      ReplyForm.GRANITE,
+      "<|tool_call|>[{\"name\": \"vote\", \"arguments\": AYES}",
+      ", {\"name\": \"adjourn\", \"arguments\": {}}]<|/tool_call|>",
+      "<|tool_call|>",
+      "<|/tool_call|>"),
+  SMOLLM3(
+      "HuggingFaceTB-SmolLM3-3B",
+      ReplyForm.HERMES,
+      "<tool_call>{\"name\": \"vote\", \"arguments\": AYES}</tool_call>",
+      "<tool_call>{\"name\": \"adjourn\", \"arguments\": {}}</tool_call>",
+      "<|im_end|>"),
   DEEPSEEK_V3(
       "lenml-deepseek_v3",
       ReplyForm.DEEPSEEK_V3,
-      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>vote\n```json\nAYES\n```<｜tool▁call▁end｜>",
-      "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>adjourn\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"),
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>vote\n"
+          + "```json\n"
+          + "AYES\n"
+          + "```<｜tool▁call▁end｜>",
+      "\n"
+          + "<｜tool▁call▁begin｜>function<｜tool▁sep｜>adjourn\n"
+          + "```json\n"
+          + "{}\n"
+          + "```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"),
   DEEPSEEK_R1_AS_GGUF(
       "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
       ReplyForm.DEEPSEEK_V3,
-      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>vote\n```json\nAYES\n```<｜tool▁call▁end｜>",
-      "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>adjourn\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>vote\n"
+          + "```json\n"
+          + "AYES\n"
+          + "```<｜tool▁call▁end｜>",
+      "\n"
+          + "<｜tool▁call▁begin｜>function<｜tool▁sep｜>adjourn\n"
+          + "```json\n"
+          + "{}\n"
+          + "```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
       "<｜tool▁calls▁begin｜>",
       "<｜tool▁call▁begin｜>",
       "<｜tool▁sep｜>",
@@ -91,7 +138,9 @@ public enum ReplyFamily {
   /** The arguments of a call of {@code vote}. */
   public static final String AYES = "{\"side\": \"ayes\"}";
 
-  private final String template;
+  /** The name of the template's file. */
+  public final String template;
+
   public final ReplyForm form;
   public final String calls;
   public final boolean two;
@@ -106,10 +155,15 @@ public enum ReplyFamily {
   }
 
   public ChatTemplate template() {
-    Path file = Path.of("../lab/golden/templates/text", template + ".jinja");
+    return template(template);
+  }
+
+  /** A recorded template. */
+  public static ChatTemplate template(String name) {
+    Path file = Path.of("../lab/golden/templates/text", name + ".jinja");
     try {
       return ChatTemplate.of(
-          Files.readString(file), template, Map.of("bos_token", "<s>", "eos_token", "</s>"));
+          Files.readString(file), name, Map.of("bos_token", "<s>", "eos_token", "</s>"));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -57,6 +57,15 @@ class ReplyFormTest {
     }
   }
 
+  /** The tag is a special token; Llama 3.2 writes none. */
+  @Test
+  void llamasTagIsNoContent() {
+    ReplyFamily family = ReplyFamily.LLAMA_WITH_THE_TAG;
+    String read =
+        read(family, units(family.marked("<|python_tag|>" + family.calls + "<|eom_id|>")));
+    assertEquals("//|vote " + ReplyFamily.AYES, read);
+  }
+
   /** Characters, and special tokens. */
   private static List<String> units(String text) {
     List<String> units = new ArrayList<>();
@@ -113,7 +122,8 @@ class ReplyFormTest {
       value = {
         "@channel@analysis@message@Hm.@end@@start@assistant@channel@final@message@Aye.;Hm.;Aye.",
         "@channel@final@message@Aye.@return@;;Aye.",
-        "@channel@commentary@message@I ask.@end@@start@assistant@channel@final@message@Aye.;;I ask.~Aye.",
+        "@channel@commentary@message@I ask.@end@@start@assistant@channel@final@message@Aye.;;I"
+            + " ask.~Aye.",
         "@channel@analysis@message@a@end@@start@assistant@channel@analysis@message@b;a~b;",
         "@channel@commentary to=functions.f @constrain@json@message@{};;{}",
         "Aye.;;Aye.",
