@@ -252,9 +252,9 @@ TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
 }
 
 TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
-  for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33},
-                                Case{700, 66, 1031}, Case{300, 64, 140}, Case{200, 288, 131}, Case{1600, 66, 140},
-                                Case{1600, 40, 531}, Case{1537, 258, 257}}) {
+  for (const auto& [m, n, k] :
+       {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33}, Case{700, 66, 1031},
+        Case{300, 64, 140}, Case{200, 288, 131}, Case{1600, 66, 140}, Case{1600, 40, 531}, Case{1537, 258, 257}}) {
     if (emulated() && m * n * k > 10'000'000) continue;  // sized for the CPU's caches
     for (int bits = 0; bits < 4; ++bits) {
       const moe_dtype a_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, b_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;

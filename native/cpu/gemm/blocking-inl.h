@@ -149,8 +149,8 @@ struct Group {
   int64_t panels = 0;  // panels of B, counted once per kMinTaskRows rows
 };
 
-inline constexpr int64_t kTasksPerThread = 32;  // so that the threads of a call finish together
-inline constexpr int64_t kMinTaskRows = 96;     // rows of a task: with fewer, B is read or packed too often
+inline constexpr int64_t kTasksPerThread = 32;        // so that the threads of a call finish together
+inline constexpr int64_t kMinTaskRows = 96;           // rows of a task: with fewer, B is read or packed too often
 inline constexpr int64_t kPackingTasksPerThread = 8;  // if each task of a rank-k update packs its B
 inline constexpr int64_t kFewTasksPerThread = 4;      // so few tasks are as many for each thread
 
@@ -287,9 +287,7 @@ struct Plan {
     return kernel == Kernel::kDot ? ceil_div(steps, 2) : steps;
   }
   int64_t packed_rows(int64_t rows) const { return in_tiles(kernel) ? ceil_div(rows, kTileRows) * kTileRows : rows; }
-  int64_t packed_a_words() const {
-    return blocking.packs_a ? 0 : packed_rows(product.rows) * row_words(product.inner);
-  }
+  int64_t packed_a_words() const { return blocking.packs_a ? 0 : packed_rows(product.rows) * row_words(product.inner); }
 
   int64_t packed_b_words() const {
     const int64_t elements = ceil_div(product.columns, kNr) * panel_size(product.b.dtype, product.inner);

@@ -125,8 +125,8 @@ Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_
           std::countr_zero(run), gap};
 }
 
-// What to prefetch of row-major A while a block is multiplied by k .. k + steps - 1 in `calls` calls of the micro-kernel:
-// the block that its task packs next.
+// What to prefetch of row-major A while a block is multiplied by k .. k + steps - 1 in `calls` calls of the
+// micro-kernel: the block that its task packs next.
 template <class Weight>
 Prefetch<Weight> prefetch_a(const Plan& plan, const RowBlock& rows, int64_t k, int64_t steps, int64_t calls) {
   const Operand& a = plan.product.a;
