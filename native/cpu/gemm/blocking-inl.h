@@ -149,8 +149,10 @@ struct Group {
   int64_t panels = 0;  // panels of B, counted once per kMinTaskRows rows
 };
 
-inline constexpr int64_t kTasksPerThread = 32;  // so that the threads of a call finish together
-inline constexpr int64_t kMinTaskRows = 96;     // rows of a task: with fewer, B is read or packed too often
+inline constexpr int64_t kTasksPerThread = 32;        // so that the threads of a call finish together
+inline constexpr int64_t kMinTaskRows = 96;           // rows of a task: with fewer, B is read or packed too often
+inline constexpr int64_t kPackingTasksPerThread = 8;  // if each task of a rank-k update packs its B
+inline constexpr int64_t kFewTasksPerThread = 4;      // so few tasks are as many for each thread
 
 // nc where no cache decides it, in panels or columns. Measured: docs/results/cpu-gemm-history.md.
 inline constexpr int64_t kNcPanels = 4;          // packed B, or B with K adjacent
@@ -158,6 +160,8 @@ inline constexpr int64_t kWideNcPanels = 8;      // AMX, or N adjacent: long run
 inline constexpr int64_t kFewRowsNcPanels = 64;  // N adjacent and few rows of A: only reading B counts
 inline constexpr int64_t kFewPanels = 4;         // "few rows": at most 4 panels of A
 inline constexpr int64_t kNarrowColumns = 256;   // up to this N, a task has all columns
+inline constexpr int64_t kManyRows = 1536;       // from this M on, B that fits in L2 is packed first
+inline constexpr int64_t kPackedSteps = 64;      // k of B that a task packs first if N is adjacent
 
 inline Group::Group(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
   int64_t busy = 0;
@@ -185,11 +189,15 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Group& 
     blocking.kc = kBlockSteps;
   } else if (blocks) {
     blocking.kc = std::max(l1_bytes() / 2 / expanded_size(kernel, kBlockSteps), int64_t{1}) * kBlockSteps;
-  } else if (!group.gated && product.inner <= blocking.kc) {
+  } else if (!group.gated && product.inner <= (!amx && m_share >= 2 * kMinTaskRows ? 2 : 1) * blocking.kc) {
+    // A panel of A stays in L1 and B passes through. Many rows make up for the narrower nc of a longer K.
     blocking.rank_k = true;
+    blocking.kc = std::max(blocking.kc, product.inner);
     blocking.nc = half_l2 / (blocking.kc * b_bytes);  // packed B fills half of L2
   } else if (!amx && !group.gated && product.columns <= kNarrowColumns && m_share >= 2 * kMinTaskRows) {
+    // Sums are loaded and stored once per kc: a panel of B fills two thirds of L1.
     blocking.packs_a = true;
+    blocking.kc = std::bit_floor(static_cast<uint64_t>(l1_bytes() / 3 * 2)) / (kNr * b_bytes);
     blocking.nc = kNarrowColumns;
   } else if (!product.b.packed && product.b.k_stride != 1) {
     const bool few = product.rows <= kFewPanels * mr;
@@ -210,14 +218,23 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Group& 
   // mc: a block of A and the sums of C fill half of L2; the B being prefetched has the rest.
   const int64_t row_bytes = blocking.kc * a_bytes + (blocking.nc + kNr) * int64_t{sizeof(float)};
   blocking.mc = std::max(half_l2 / row_bytes / mr * mr, mr);
-  if (blocking.packs_a) blocking.mc = std::min(blocking.mc, ceil_div(m_share, mr) * mr);
+  if (blocking.packs_a) {
+    // Packed B is only read again: smaller blocks of A leave room in L2 for the next one, which is prefetched.
+    const int64_t rows = product.b.packed ? std::min(m_share, 2 * kMinTaskRows) : m_share;
+    blocking.mc = std::min(blocking.mc, ceil_div(rows, mr) * mr);
+  }
   return blocking;
 }
 
 // How a product is blocked, and its share of the group's tasks and scratch memory.
 struct Plan {
-  Plan(const Product& product, const Group& group)
-      : product(&product), kernel(kernel_of(product)), blocking(blocking_of(product, kernel, group)) {
+  Plan(const Product& given, const Group& group)
+      : product(given),
+        kernel(kernel_of(given)),
+        packs_b(!given.b.packed && given.rows >= kManyRows &&
+                given.columns * given.inner * dtype_bytes(given.b.dtype) <= l2_bytes()) {
+    product.b.packed |= packs_b;
+    blocking = blocking_of(product, kernel, group);
     const int64_t c_columns = group.gated ? product.columns / 2 : product.columns;
     const int64_t width = group.gated ? blocking.nc / 2 : blocking.nc;
     const int64_t mr = panel_rows(kernel);
@@ -230,19 +247,24 @@ struct Plan {
 
   // Cuts rows into blocks. If the group's column blocks are too few tasks, threads also share the row blocks.
   void share_rows(const Group& group, int64_t group_n_blocks) {
-    const int64_t wanted = ceil_div(kTasksPerThread * group.threads, std::max<int64_t>(group_n_blocks, 1));
+    const int64_t per_thread = blocking.rank_k && !product.b.packed ? kPackingTasksPerThread : kTasksPerThread;
+    const int64_t wanted = ceil_div(per_thread * group.threads, std::max<int64_t>(group_n_blocks, 1));
     if (blocking.packs_a) {
-      m_blocks = ceil_div(ceil_div(product->rows, blocking.mc), group.m_threads) * group.m_threads;
+      m_blocks = ceil_div(ceil_div(product.rows, blocking.mc), group.m_threads) * group.m_threads;
     } else {
-      const int64_t most = std::min(wanted, ceil_div(product->rows, kMinTaskRows));
-      m_blocks = std::max(ceil_div(product->rows, blocking.mc), blocking.rank_k ? 0 : most);
+      const int64_t most = std::min(wanted, ceil_div(product.rows, kMinTaskRows));
+      m_blocks = std::max(ceil_div(product.rows, blocking.mc), blocking.rank_k ? 0 : most);
+      if (m_blocks > 1 && group_n_blocks * m_blocks < kFewTasksPerThread * group.threads) {
+        m_blocks = ceil_div(m_blocks, group.m_threads) * group.m_threads;
+      }
     }
     m_blocks = std::min(m_blocks, m_panels);
     m_tasks = blocking.rank_k ? std::min(wanted, m_blocks) : m_blocks;
   }
 
-  const Product* product;
+  Product product;  // if packs_b, with the packed B
   Kernel kernel;
+  bool packs_b;  // all of B is packed first: it stays in L2, and many rows read it
   Blocking blocking;
   float* packed_a = nullptr;  // all of A, [m_block][pc][panel]; unused if packs_a
   int64_t m_panels;           // at most mr rows each: high_panels of low + 1 rows, then panels of low rows
@@ -250,14 +272,14 @@ struct Plan {
   int64_t n_blocks;      // blocks of nc columns
   int64_t m_blocks = 0;  // blocks of at most mc rows
   int64_t m_tasks = 0;   // tasks that share the m_blocks of a column block
-  int64_t first_pack_task = 0, first_task = 0;
+  int64_t first_b_task = 0, first_pack_task = 0, first_task = 0;
 
-  int64_t k_blocks() const { return std::max<int64_t>(ceil_div(product->inner, blocking.kc), 1); }
+  int64_t k_blocks() const { return std::max<int64_t>(ceil_div(product.inner, blocking.kc), 1); }
   int64_t first_m_block(int64_t m_task) const { return m_blocks * m_task / m_tasks; }
 
   // Heights of panels differ by one row at most, since a low panel takes as long as a full one. Tiles are filled up
   // instead.
-  int64_t first_row(int64_t panel) const { return std::min(panel * low + std::min(panel, high_panels), product->rows); }
+  int64_t first_row(int64_t panel) const { return std::min(panel * low + std::min(panel, high_panels), product.rows); }
   // 32-bit words of `steps` k of a row of packed A. AMX packs whole tiles.
   int64_t row_words(int64_t steps) const {
     if (kernel == Kernel::kAmx) return ceil_div(steps, kTileSteps) * kTileSteps / 2;
@@ -265,19 +287,22 @@ struct Plan {
     return kernel == Kernel::kDot ? ceil_div(steps, 2) : steps;
   }
   int64_t packed_rows(int64_t rows) const { return in_tiles(kernel) ? ceil_div(rows, kTileRows) * kTileRows : rows; }
-  int64_t packed_a_words() const {
-    return blocking.packs_a ? 0 : packed_rows(product->rows) * row_words(product->inner);
+  int64_t packed_a_words() const { return blocking.packs_a ? 0 : packed_rows(product.rows) * row_words(product.inner); }
+
+  int64_t packed_b_words() const {
+    const int64_t elements = ceil_div(product.columns, kNr) * panel_size(product.b.dtype, product.inner);
+    return packs_b ? ceil_div(elements * dtype_bytes(product.b.dtype), int64_t{sizeof(float)}) : 0;
   }
 
   // Scratch of a task: panels of B, a block of A, and sums [mc, sums_stride]. kLanes more floats follow, because the
   // last vector load of SwiGLU may read past the sums.
   int64_t b_bytes() const {
     if (multiplies_blocks(kernel)) return expanded_size(kernel, blocking.kc);
-    if (decodes(product->b)) return kNr * blocking.kc * int64_t{sizeof(float)};
-    if (product->b.packed) return 0;
+    if (decodes(product.b)) return kNr * blocking.kc * int64_t{sizeof(float)};
+    if (product.b.packed) return 0;
     const int64_t panels = blocking.rank_k ? ceil_div(blocking.nc, kNr) : 1;
-    const int64_t steps = std::min(blocking.kc, product->inner);
-    return ceil_div(panels * panel_size(product->b.dtype, steps) * dtype_bytes(product->b.dtype), 64) * 64;
+    const int64_t steps = std::min(blocking.kc, product.inner);
+    return ceil_div(panels * panel_size(product.b.dtype, steps) * dtype_bytes(product.b.dtype), 64) * 64;
   }
   int64_t a_words() const { return blocking.packs_a ? blocking.mc * row_words(blocking.kc) : 0; }
   // SwiGLU's up half may begin inside a panel and then needs one panel more.
@@ -305,7 +330,7 @@ struct RowBlock {
 // A block of nc columns of C and the panels of B that it needs. With SwiGLU the gate half's panels come first.
 struct ColumnBlock {
   ColumnBlock(const Plan& plan, bool gated, int64_t n_block) {
-    const int64_t c_columns = gated ? plan.product->columns / 2 : plan.product->columns;
+    const int64_t c_columns = gated ? plan.product.columns / 2 : plan.product.columns;
     width = gated ? plan.blocking.nc / 2 : plan.blocking.nc;
     first = n_block * width;
     columns = std::min(width, c_columns - first);

@@ -23,7 +23,7 @@ namespace {
 // Computes one column block of C for the m_task'th share of the row blocks. `scratch` is the thread's own.
 template <Kernel kKernel>
 void run_task(const Plan& plan, const Epilogue& epilogue, int64_t n_block, int64_t m_task, char* scratch) {
-  const Product& product = *plan.product;
+  const Product& product = plan.product;
   const ColumnBlock columns(plan, epilogue.gated(), n_block);
 #if MOE_TILES
   struct None {};
@@ -84,35 +84,63 @@ void with_kernel(Kernel kernel, Body&& body) {
   }(std::make_integer_sequence<int, static_cast<int>(Kernel::kTileByteHalves) + 1>());
 }
 
+// Packs a share of B first. Tasks follow memory's order: panels if K is adjacent, else steps of all panels.
+int64_t packing_b_tasks(const Plan& plan, const Product& product) {
+  if (!plan.packs_b) return 0;
+  return product.b.k_stride == 1 ? ceil_div(product.columns, kNr) : ceil_div(product.inner, kPackedSteps);
+}
+void pack_b_first(const Plan& plan, const Product& product, int64_t task) {
+  const bool by_panels = product.b.k_stride == 1;
+  const int64_t first = by_panels ? task : 0, end = by_panels ? task + 1 : ceil_div(product.columns, kNr);
+  const int64_t k = by_panels ? 0 : task * kPackedSteps;
+  const int64_t steps = by_panels ? product.inner : std::min(kPackedSteps, product.inner - k);
+  const auto pack = [&](auto* to) {
+    for (int64_t p = first; p < end; ++p) {
+      pack_b_panel(product, p, k, steps,
+                   to + p * panel_size(product.b.dtype, product.inner) + panel_size(product.b.dtype, k));
+    }
+  };
+  void* packed = const_cast<void*>(plan.product.b.data);
+  plan.kernel == Kernel::kFloat ? pack(static_cast<float*>(packed)) : pack(static_cast<hwy::bfloat16_t*>(packed));
+}
+
 void run_products_kernel(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
   const bool gated = epilogue.gated();
   const Arena::Frame frame(stream.arena());
   auto* plans = stream.arena().take<Plan>(count);
   const Group group(products, count, gated, threads_of(stream));
-  int64_t n_blocks = 0, packed = 0, scratch = 0;
+  int64_t n_blocks = 0, packed = 0, scratch = 0;  // packed: words of A and B
   for (int64_t i = 0; i < count; ++i) {
     plans[i] = Plan(products[i], group);
     n_blocks += plans[i].n_blocks;
-    packed += plans[i].packed_a_words();
+    packed += plans[i].packed_a_words() + plans[i].packed_b_words();
     scratch = std::max(scratch, plans[i].scratch_bytes());
   }
-  auto* packed_a = stream.arena().take<float>(packed);
   const LocalScratch<char> local(stream, scratch);
-  int64_t pack_tasks = 0, tasks = 0, multiply_adds = 0;
+  int64_t b_tasks = 0, pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
     Plan& plan = plans[i];
     plan.share_rows(group, n_blocks);
-    plan.packed_a = packed_a;
-    packed_a += plan.packed_a_words();
+    plan.packed_a = stream.arena().take<float>(plan.packed_a_words());
+    if (plan.packs_b) {
+      plan.product.b = {stream.arena().take<float>(plan.packed_b_words()), products[i].b.dtype, true};
+    }
+    plan.first_b_task = b_tasks;
+    b_tasks += packing_b_tasks(plan, products[i]);
     plan.first_pack_task = pack_tasks;
     pack_tasks += plan.blocking.packs_a ? 0 : plan.m_tasks * plan.k_blocks();
     plan.first_task = tasks;
     tasks += plan.n_blocks * plan.m_tasks;
     multiply_adds += products[i].rows * products[i].columns * products[i].inner;
   }
-  parallel_tasks(stream, pack_tasks, packed / kPackedPerNanosecond, [&](int64_t task, int) {
+  parallel_tasks(stream, b_tasks + pack_tasks, packed / kPackedPerNanosecond, [&](int64_t task, int) {
+    if (task < b_tasks) {
+      const Plan& plan = find_plan<&Plan::first_b_task>(plans, count, task);
+      return pack_b_first(plan, products[&plan - plans], task - plan.first_b_task);
+    }
+    task -= b_tasks;
     const Plan& plan = find_plan<&Plan::first_pack_task>(plans, count, task);
-    const int64_t inner = plan.product->inner, index = task - plan.first_pack_task;
+    const int64_t inner = plan.product.inner, index = task - plan.first_pack_task;
     const int64_t m_task = index / plan.k_blocks(), k = index % plan.k_blocks() * plan.blocking.kc;
     for (int64_t m_block = plan.first_m_block(m_task); m_block < plan.first_m_block(m_task + 1); ++m_block) {
       const RowBlock rows(plan, m_block);

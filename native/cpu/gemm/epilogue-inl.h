@@ -31,8 +31,8 @@ bool writes_sums(const Product& product, const Epilogue& epilogue) {
 
 // Points the micro-kernel at element (row, column) of C.
 inline void aim_at_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column, Target& target) {
-  target.stride = plan.product->columns;
-  target.sums = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + row) * target.stride + column;
+  target.stride = plan.product.columns;
+  target.sums = static_cast<float*>(epilogue.c->data) + (plan.product.c_row + row) * target.stride + column;
   target.write = epilogue.accumulate ? Write::kAdd : Write::kStream;
 }
 
@@ -47,9 +47,9 @@ bool prefetches(const Epilogue& epilogue) {
 
 // Prefetches nr columns of C for writing.
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t height, int64_t column) {
-  const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4, columns = plan.product->columns;
+  const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4, columns = plan.product.columns;
   const char* from =
-      static_cast<const char*>(epilogue.c->data) + ((plan.product->c_row + row) * columns + column) * bytes;
+      static_cast<const char*>(epilogue.c->data) + ((plan.product.c_row + row) * columns + column) * bytes;
   for (; height > 0; --height, from += columns * bytes) {
     for (int64_t line = 0; line < kNr * bytes; line += 64) __builtin_prefetch(from + line, 1, 2);
   }
@@ -60,7 +60,7 @@ template <class Activation>
 void finish_block(const Plan& plan, const Epilogue& epilogue, const ColumnBlock& columns, const RowBlock& rows,
                   const float* sums, const Activation& activation) {
   const FloatTag d;
-  const Product& product = *plan.product;
+  const Product& product = plan.product;
   const int64_t c_columns = Activation::kGated ? product.columns / 2 : product.columns;
   const float* bias = epilogue.bias == nullptr
                           ? nullptr

@@ -30,7 +30,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Packs `steps` k of a block of A, panel by panel.
 inline void pack_a_block(const Plan& plan, const RowBlock& rows, int64_t k, int64_t steps, float* to) {
   for (int64_t i = 0; i < rows.panels; ++i) {
-    const Operand a = plan.product->a.at(rows.row(i), k);
+    const Operand a = plan.product.a.at(rows.row(i), k);
     const int64_t height = rows.height(i);
     switch (plan.kernel) {
       case Kernel::kFloat:
@@ -41,7 +41,7 @@ inline void pack_a_block(const Plan& plan, const RowBlock& rows, int64_t k, int6
         pack_row_tiles(a, height, steps, to);
 #endif
         break;
-      default: round_rows(plan.kernel, plan.product->b.dtype, a, height, steps, to);
+      default: round_rows(plan.kernel, plan.product.b.dtype, a, height, steps, to);
     }
     to += plan.packed_rows(height) * plan.row_words(steps);
   }
@@ -88,8 +88,8 @@ template <class Weight>
 Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_t p, int64_t k, int64_t steps,
                             int64_t row_panels) {
   constexpr int64_t kBytes = sizeof(Weight);
-  const Operand& b = plan.product->b;
-  const int64_t inner = plan.product->inner;
+  const Operand& b = plan.product.b;
+  const int64_t inner = plan.product.inner;
   // B in blocks: a step is 32 k, or one k if blocks are decoded.
   int64_t step = kStepBytes / kBytes;
   if (in_blocks(b.dtype)) {
@@ -116,12 +116,27 @@ Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_
   k += steps;
   if (k >= inner) {
     k = 0;
-    if (column + columns.width < plan.product->columns) column += columns.width;
+    if (column + columns.width < plan.product.columns) column += columns.width;
   }
   const uint64_t run =
       k_adjacent ? static_cast<uint64_t>(plan.blocking.kc) : std::bit_ceil(static_cast<uint64_t>(columns.panels * kNr));
   const int64_t gap = (k_adjacent ? b.outer_stride : b.k_stride) - static_cast<int64_t>(run);
   return {static_cast<const Weight*>(b.at(column, k).data), k_adjacent ? 0 : p * steps * kNr, pace,
+          std::countr_zero(run), gap};
+}
+
+// What to prefetch of row-major A while a block is multiplied by k .. k + steps - 1 in `calls` calls of the
+// micro-kernel: the block that its task packs next.
+template <class Weight>
+Prefetch<Weight> prefetch_a(const Plan& plan, const RowBlock& rows, int64_t k, int64_t steps, int64_t calls) {
+  const Operand& a = plan.product.a;
+  if (dtype_bytes(a.dtype) != int64_t{sizeof(Weight)}) return {};
+  const bool last = k + steps == plan.product.inner, k_adjacent = a.k_stride == 1;
+  const Operand next = a.at(rows.row(last ? rows.panels : 0), last ? 0 : k + steps);
+  const auto run = std::bit_ceil(static_cast<uint64_t>(k_adjacent ? steps : rows.rows()));
+  const int64_t elements = static_cast<int64_t>(run) * (k_adjacent ? rows.rows() : steps);
+  const int64_t gap = (k_adjacent ? a.outer_stride : a.k_stride) - static_cast<int64_t>(run);
+  return {static_cast<const Weight*>(next.data), 0, ceil_div(elements, calls * micro_steps<Weight>(steps)),
           std::countr_zero(run), gap};
 }
 
@@ -137,7 +152,7 @@ bool reads_in_place(const Product& product, int64_t panel, const RowBlock& rows)
 template <Kernel kKernel>
 void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock& columns, const RowBlock& rows,
                   float* a_buffer, Weight<kKernel>* b_buffer, float* sums) {
-  const Product& product = *plan.product;
+  const Product& product = plan.product;
   const int64_t inner = product.inner, stride = plan.sums_stride();
   const bool writes_c = writes_sums<kKernel>(product, epilogue), prefetches_c = prefetches<kKernel>(epilogue);
   const float* a = plan.blocking.packs_a ? a_buffer : plan.packed_a + rows.row(0) * plan.row_words(inner);
@@ -161,11 +176,15 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   int64_t k = 0;
   do {
     const int64_t steps = std::min(kc, inner - k);
+    // Every second panel of rows prefetches A instead of B.
+    const int64_t a_turns = plan.blocking.packs_a ? rows.panels / 2 : 0;
+    Prefetch<Weight<kKernel>> next_a;
     if (plan.blocking.packs_a) pack_a_block(plan, rows, k, steps, a_buffer);
+    if (a_turns > 0) next_a = prefetch_a<Weight<kKernel>>(plan, rows, k, steps, columns.panels * a_turns);
     for (int64_t p = 0, side_by_side; p < columns.panels; p += side_by_side) {
       side_by_side = in_panels ? std::min(most_side_by_side, columns.panels - p) : 1;
       const int64_t panel = columns.panel(p);
-      Prefetch next = prefetch_b<Weight<kKernel>>(plan, columns, p, k, steps, rows.panels);
+      Prefetch next = prefetch_b<Weight<kKernel>>(plan, columns, p, k, steps, rows.panels - a_turns);
       BPanels<Weight<kKernel>> b{{b_buffer}};
       if (in_panels) {
         for (int64_t j = 0; j < side_by_side; ++j) {
@@ -207,7 +226,9 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
         float* to = sums + (row - rows.row(0)) * stride + p * kNr;
         Target target{k > 0 ? to : nullptr, stride, to, stride, Write::kStore};
         if (writes_c && k + steps == inner) aim_at_c(plan, epilogue, row, panel * kNr, target);
-        kernel_of_height(height, side_by_side)(steps, a_panel, b, next, target);
+        const bool a_turn = a_turns > 0 && i % 2 == 1;
+        kernel_of_height(height, side_by_side)(steps, a_panel, b, a_turn ? next_a : next, target);
+        if (a_turn) next_a.position += next_a.pace * micro_steps<Weight<kKernel>>(steps);
         a_panel += plan.packed_rows(height) * plan.row_words(steps);
         row = end;
       }
@@ -222,7 +243,7 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
 template <Kernel kKernel>
 void rank_k_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock& columns, const RowBlock& rows,
                    const Weight<kKernel>* b, float* sums) {
-  const Product& product = *plan.product;
+  const Product& product = plan.product;
   const int64_t row = rows.row(0), height = rows.rows(), size = panel_size(product.b.dtype, product.inner);
   const bool writes_c = writes_sums<kKernel>(product, epilogue), prefetches_c = prefetches<kKernel>(epilogue);
   const float* a = plan.packed_a + row * plan.row_words(product.inner);

@@ -20,6 +20,12 @@ namespace moe::cpu::HWY_NAMESPACE {
 // Bytes of packed B that the micro-kernel multiplies in one step: one k in float32, two in bfloat16.
 inline constexpr int64_t kStepBytes = kNr * 4;
 
+// Steps of a micro-kernel for `steps` k.
+template <class Weight>
+int64_t micro_steps(int64_t steps) {
+  return ceil_div(steps * int64_t{sizeof(Weight)}, 4);
+}
+
 // Elements to prefetch into L2: `pace` per step from `position` on. They lie in runs of 2^run_bits adjacent elements,
 // `gap` elements apart. Prefetches nothing by default.
 template <class Weight>
