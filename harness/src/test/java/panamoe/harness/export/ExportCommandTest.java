@@ -37,6 +37,7 @@ import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
+import panamoe.testkit.FamilyTable;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import tools.jackson.databind.JsonNode;
