@@ -25,16 +25,17 @@ constexpr int64_t kRows = 8;        // read side by side: a row is read in addre
 
 void column_sums_kernel(const moe_tensor& x, int64_t first, int64_t last, int64_t begin, int64_t end, float* y) {
   const FloatTag d;
+  const int64_t width = x.shape[1];
   for (; begin < end; begin += kColumns) {
     const int64_t columns = std::min(kColumns, end - begin);
+    const Floats rows(x, begin);
     float sums[kColumns];
     std::fill_n(sums, columns, 0.0f);
     for (int64_t row = first; row < last; row += kRows) {
+      const int64_t next = std::min(row + kRows, last);
       for_each_vector(d, 0, columns, [&](int64_t n, size_t lanes) {
         FloatVector sum = load(d, sums + n, lanes);
-        for (int64_t r = row; r < std::min(row + kRows, last); ++r) {
-          sum = hn::Add(sum, Floats(x, r * x.shape[1] + begin).load(d, n, lanes));
-        }
+        for (int64_t r = row; r < next; ++r) sum = hn::Add(sum, rows.load(d, r * width + n, lanes));
         store(d, sum, sums + n, lanes);
       });
     }

@@ -142,10 +142,12 @@ void backward_group(const Group& group, float* scratch) {
         pair_rows(q_rows, columns, head_size, q_words);
         pair_rows(dout_rows, columns, head_size, dout_words);
       }
+      for (const HeadRows& x : {of_head(group.dq), group.dk, group.dv}) {
+        prefetch_rows(x, first_query, length, head_size);
+      }
       // The next tile's rows, and the keys that it is the first to see if there is a causal mask.
-      const int64_t next = first_query + kQueries, next_rows = std::min(kQueries, length - next);
       for (const HeadRows& x : {of_head(group.q), of_head(group.out), of_head(group.dout), group.k, group.v}) {
-        prefetch_rows(x.from(next), next_rows, head_size);
+        prefetch_rows(x, first_query + kQueries, length, head_size);
       }
       std::fill_n(dq_columns, width * kQueries, 0.0f);
       std::fill_n(logsumexp, kQueries, 0.0f);

@@ -25,34 +25,24 @@ void forward(Stream& stream, const moe_attention_config& config, const moe_atten
   const LocalScratch<float> scratch(stream, query_scratch(head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 16;
   // A head's tiles follow each other, because they read the same keys.
-  struct Place {
-    int64_t sequence, head, first, q_start, k_start;
-  };
-  const auto place_of = [&](int64_t task) -> Place {
+  parallel_tasks(stream, sequences * heads * tiles, nanoseconds, [&](int64_t task, int member) {
     const int64_t sequence = task / (tiles * heads), head = task / tiles % heads, first = task % tiles * kQueries;
-    return {sequence, head, first, (sequence * length + first) * q_stride + head * head_size,
-            sequence * length * k_stride + head / (heads / groups) * head_size};
-  };
-  const int64_t tasks = sequences * heads * tiles;
-  parallel_tasks(stream, tasks, nanoseconds, [&](int64_t task, int member) {
-    const auto [sequence, head, first, q_start, k_start] = place_of(task);
-    if (task + 1 < tasks) {
-      const Place next = place_of(task + 1);
-      const int64_t rows = std::min(kQueries, length - next.first), keys = next.k_start + next.first * k_stride;
-      prefetch_rows({Floats(*in.q), next.q_start, q_stride}, rows, head_size);
-      prefetch_rows({Floats(*in.k), keys, k_stride}, rows, head_size);
-      prefetch_rows({Floats(*in.v), keys, k_stride}, rows, head_size);
-    }
+    const int64_t q_start = sequence * length * q_stride + head * head_size;
+    const int64_t k_start = sequence * length * k_stride + head / (heads / groups) * head_size;
+    const HeadRows q{Floats(*in.q), q_start, q_stride}, to{Floats(out), q_start, q_stride};
+    const PagedRows k{Floats(*in.k), {}, k_start, k_stride, &kFirstBlock, length};
+    const PagedRows v{Floats(*in.v), {}, k_start, k_stride, &kFirstBlock, length};
+    prefetch_rows(to, first, length, head_size);
+    prefetch_rows(q, first + kQueries, length, head_size);
+    prefetch_rows({k.floats, k_start, k_stride}, first + kQueries, length, head_size);
+    prefetch_rows({v.floats, k_start, k_stride}, first + kQueries, length, head_size);
     float* sums = logsumexp == nullptr
                       ? nullptr
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
     with_pairs(in.q->dtype == MOE_BFLOAT16, [&](auto pairs) {
       attend_queries<pairs>(KeyRange::of(config, first, std::min(kQueries, length - first), length),
-                            SoftmaxStart::of(in.sinks, head), head_size, config.scale,
-                            {Floats(*in.q), q_start, q_stride},
-                            {Floats(*in.k), {}, k_start, k_stride, &kFirstBlock, length},
-                            {Floats(*in.v), {}, k_start, k_stride, &kFirstBlock, length},
-                            {Floats(out), q_start, q_stride}, sums, scratch[member]);
+                            SoftmaxStart::of(in.sinks, head), head_size, config.scale, q.from(first), k, v,
+                            to.from(first), sums, scratch[member]);
     });
   });
 }

@@ -25,7 +25,7 @@ namespace moe::cpu::HWY_NAMESPACE {
 // Keys per block; blocks start at multiples of kKeys. Results depend on this block size and on no other.
 inline constexpr int64_t kKeys = 32;
 // Queries per tile, one per lane; a lane's arithmetic does not depend on the other lanes.
-inline constexpr int64_t kQueries = 128;
+inline constexpr int64_t kQueries = 64;
 // Scores s are multiplied by log2(e), because 2^s takes fewer instructions than e^s.
 inline constexpr float kLog2E = 1.44269504f;
 
@@ -73,7 +73,7 @@ struct HeadRows {
 
 // tile [padded_rows, row_words(columns)] = x [rows, columns], padded with zeros.
 template <bool kPairs = false>
-void load_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, float* tile) {
+inline void load_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, float* tile) {
   const int64_t width = row_words<kPairs>(columns);
   const FloatTag d;
   [[maybe_unused]] const HalfTag dh;
@@ -92,10 +92,17 @@ void load_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, f
   std::fill_n(tile, (padded_rows - rows) * width, 0.0f);
 }
 
-// Asks for rows of x ahead of their use: those of a head are far from each other, so the processor does not foresee
-// them.
-inline void prefetch_rows(HeadRows x, int64_t rows, int64_t columns) {
-  for (int64_t r = 0; r < rows; ++r, x.start += x.stride) x.tensor.prefetch(x.start, columns);
+// Asks for the tile of rows from `first` on ahead of its use: a head's rows are far from each other, so that the
+// processor does not foresee them. Past the last row, asks for the next head's first rows.
+inline void prefetch_rows(HeadRows x, int64_t first, int64_t length, int64_t columns) {
+  if (first >= length) {
+    x.start += columns;
+    first = 0;
+  }
+  x = x.from(first);
+  for (int64_t r = first; r < std::min(first + kQueries, length); ++r, x.start += x.stride) {
+    x.tensor.prefetch(x.start, columns);
+  }
 }
 
 // Rows 2 r and 2 r + 1 of a tile of bfloat16, as row r of pairs [words(rows), whole_vectors(columns)]. An odd last row
