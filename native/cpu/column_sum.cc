@@ -3,6 +3,8 @@
 // Test: panamoe_test --gtest_filter='GemmTest.ColumnSum*:Expert*'. Time: ./panamoe bench moe-layer-training.
 #include "cpu/column_sum.h"
 
+#include <algorithm>
+
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
@@ -18,13 +20,30 @@ namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
+constexpr int64_t kColumns = 1024;  // whose sums stay in L1
+constexpr int64_t kRows = 8;        // read side by side: a row is read in address order
+
 void column_sums_kernel(const moe_tensor& x, int64_t first, int64_t last, int64_t begin, int64_t end, float* y) {
   const FloatTag d;
-  for_each_vector(d, begin, end, [&](int64_t n, size_t lanes) {
-    FloatVector sum = hn::Zero(d);
-    for (int64_t row = first; row < last; ++row) sum = hn::Add(sum, Floats(x, row * x.shape[1]).load(d, n, lanes));
-    store(d, hn::Add(load(d, y + n, lanes), sum), y + n, lanes);
-  });
+  const int64_t width = x.shape[1];
+  for (; begin < end; begin += kColumns) {
+    const int64_t columns = std::min(kColumns, end - begin);
+    const Floats rows(x, begin);
+    float sums[kColumns];
+    std::fill_n(sums, columns, 0.0f);
+    for (int64_t row = first; row < last; row += kRows) {
+      const int64_t next = std::min(row + kRows, last);
+      for_each_vector(d, 0, columns, [&](int64_t n, size_t lanes) {
+        FloatVector sum = load(d, sums + n, lanes);
+        for (int64_t r = row; r < next; ++r) sum = hn::Add(sum, rows.load(d, r * width + n, lanes));
+        store(d, sum, sums + n, lanes);
+      });
+    }
+    for_each_vector(d, 0, columns, [&](int64_t n, size_t lanes) {
+      float* to = y + begin + n;
+      store(d, hn::Add(load(d, to, lanes), load(d, sums + n, lanes)), to, lanes);
+    });
+  }
 }
 
 }  // namespace

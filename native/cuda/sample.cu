@@ -22,14 +22,13 @@ constexpr int kHeld = 8;  // logits per thread: rows with more get more threads,
 // softmax_exp of cpu/simd/exp-inl.h.
 __device__ __forceinline__ float softmax_exp(float x) {
   if (!(x >= -87.3f)) return 0;
-  const float k = rintf(x * 1.44269504f);
+  const float shift = 12583039.0f, k = fmaf(x, 1.44269504f, shift) - shift;
   float r = fmaf(-k, 0.693145752f, x);
   r = fmaf(-k, 1.42860677e-6f, r);
-  float series = fmaf(1.0f / 5040, r, 1.0f / 720);
-  series = fmaf(series, r, 1.0f / 120);
-  series = fmaf(series, r, 1.0f / 24);
-  series = fmaf(series, r, 1.0f / 6);
-  series = fmaf(series, r, 0.5f);
+  float series = fmaf(0.001381459879f, r, 0.008368716575f);
+  series = fmaf(series, r, 0.04166838899f);
+  series = fmaf(series, r, 0.1666652113f);
+  series = fmaf(series, r, 0.4999999404f);
   series = fmaf(series, r, 1.0f);
   series = fmaf(series, r, 1.0f);
   return series * __int_as_float((static_cast<int>(k) + 127) << 23);

@@ -17,22 +17,50 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
+inline constexpr float kOne = 1;
+
 // Turns scores into the weights P and dweights (dP) into dS, in the columns [first, last). With a soft cap, dS is the
-// gradient of the scores before it.
-inline void score_gradient(float* scores, float* dweights, int64_t keys, int64_t first, int64_t last,
-                           const float* logsumexp, const float* delta, float cap) {
+// gradient of the scores before it. kPairs: a row's values are rounded to bfloat16, in its words from first / 2 on;
+// by_keys [words(keys), kQueries] receives dS by pairs of keys.
+template <bool kPairs>
+void score_gradient(float* scores, float* dweights, int64_t keys, int64_t first, int64_t last, const float* logsumexp,
+                    const float* delta, float cap, [[maybe_unused]] float* by_keys) {
   const FloatTag d;
-  for (int64_t r = 0; r < keys; ++r, scores += kQueries, dweights += kQueries) {
-    for (int64_t c = first; c < last; c += lanes()) {
-      const FloatVector score = hn::LoadU(d, scores + c);
-      const FloatVector weight = softmax_exp(hn::Sub(score, hn::LoadU(d, logsumexp + c)));
-      FloatVector gradient = hn::Mul(weight, hn::Sub(hn::LoadU(d, dweights + c), hn::LoadU(d, delta + c)));
-      if (cap > 0) {  // a masked score is -inf
-        const auto seen = hn::Gt(weight, hn::Zero(d));
-        gradient = hn::IfThenElseZero(seen, hn::Mul(gradient, soft_cap_slope(score, hn::Set(d, cap))));
+  const auto weigh = [&](int64_t r, int64_t c, FloatVector& gradient) __attribute__((always_inline)) {
+    const int64_t at = r * kQueries + c;
+    const FloatVector score = hn::LoadU(d, scores + at);
+    const FloatVector weight = softmax_exp2(hn::Sub(score, hn::LoadU(d, logsumexp + c)));
+    gradient = hn::Mul(weight, hn::Sub(hn::LoadU(d, dweights + at), hn::LoadU(d, delta + c)));
+    if (cap > 0) {  // a masked score is -inf
+      const auto seen = hn::Gt(weight, hn::Zero(d));
+      gradient = hn::IfThenElseZero(seen, hn::Mul(gradient, soft_cap_slope(score, hn::Set(d, cap))));
+    }
+    return weight;
+  };
+  if constexpr (kPairs) {
+    const HalfTag dh;
+    const auto round_row = [&](int64_t r, int64_t c) __attribute__((always_inline)) {
+      FloatVector left, right;
+      const FloatVector weight = weigh(r, c, left);
+      const auto weights = round_both(weight, weigh(r, c + lanes(), right)), gradients = round_both(left, right);
+      hn::StoreU(weights, dh, reinterpret_cast<uint16_t*>(scores + r * kQueries) + c);
+      hn::StoreU(gradients, dh, reinterpret_cast<uint16_t*>(dweights + r * kQueries) + c);
+      return gradients;
+    };
+    for (int64_t r = 0; r < keys; r += 2, by_keys += kQueries) {
+      for (int64_t c = first; c < last; c += 2 * lanes()) {
+        const auto even = round_row(r, c), odd = r + 1 < keys ? round_row(r + 1, c) : hn::Zero(dh);
+        hn::StoreU(hn::InterleaveWholeLower(dh, even, odd), dh, reinterpret_cast<uint16_t*>(by_keys + c));
+        hn::StoreU(hn::InterleaveWholeUpper(dh, even, odd), dh, reinterpret_cast<uint16_t*>(by_keys + c + lanes()));
       }
-      hn::StoreU(weight, d, scores + c);
-      hn::StoreU(gradient, d, dweights + c);
+    }
+  } else {
+    for (int64_t r = 0; r < keys; ++r) {
+      for (int64_t c = first; c < last; c += lanes()) {
+        FloatVector gradient;
+        hn::StoreU(weigh(r, c, gradient), d, scores + r * kQueries + c);
+        hn::StoreU(gradient, d, dweights + r * kQueries + c);
+      }
     }
   }
 }
@@ -73,26 +101,35 @@ struct Group {
 
 inline int64_t group_scratch(int64_t length, int64_t head_size) {
   const int64_t width = whole_vectors(head_size);
-  return 2 * length * width + 5 * kQueries * width + 2 * kKeys * width + 2 * kKeys * kQueries + 2 * kQueries;
+  return 2 * length * width + 7 * kQueries * width + 3 * kKeys * width + 3 * kKeys * kQueries + 2 * kQueries;
 }
 
 // dk and dv are summed over query heads, then query tiles, always in this order and by one thread.
+template <bool kPairs>
 void backward_group(const Group& group, float* scratch) {
   const int64_t length = group.length, head_size = group.head_size, width = whole_vectors(head_size);
+  const int64_t row = row_words<kPairs>(head_size), inner = words<kPairs>(head_size);
+  const float factor = group.config.scale * kLog2E;
+  const float cap = group.config.soft_cap * kLog2E;
   Tiles tiles(scratch);
   float* dk = tiles.take(length * width);
   float* dv = tiles.take(length * width);
   float* q_rows = tiles.take(kQueries * width);
-  float* q_columns = tiles.take(width * kQueries);  // scaled
+  float* q_columns = tiles.take(width * kQueries);  // [row, kQueries]
   float* dout_rows = tiles.take(kQueries * width);
   float* dout_columns = tiles.take(width * kQueries);
   float* dq_columns = tiles.take(width * kQueries);
   float* k_rows = tiles.take(kKeys * width);
   float* v_rows = tiles.take(kKeys * width);
-  float* scores = tiles.take(kKeys * kQueries);
-  float* dweights = tiles.take(kKeys * kQueries);
+  float* scores = tiles.take(kKeys * kQueries);    // then weights
+  float* dweights = tiles.take(kKeys * kQueries);  // then dscores
   float* logsumexp = tiles.take(kQueries);
   float* delta = tiles.take(kQueries);
+  // Factors of which the rows are the inner dimension, [words(rows), width] or, of dscores, [words(keys), kQueries].
+  float* q_words = kPairs ? tiles.take(kQueries * width) : q_rows;
+  float* dout_words = kPairs ? tiles.take(kQueries * width) : dout_rows;
+  float* k_words = kPairs ? tiles.take(kKeys * width) : k_rows;
+  float* dscore_words = kPairs ? tiles.take(kKeys * kQueries) : dweights;
   std::fill_n(dk, length * width, 0.0f);
   std::fill_n(dv, length * width, 0.0f);
 
@@ -102,37 +139,52 @@ void backward_group(const Group& group, float* scratch) {
     };
     for (int64_t first_query = 0; first_query < length; first_query += kQueries) {
       const KeyRange range = KeyRange::of(group.config, first_query, std::min(kQueries, length - first_query), length);
-      const int64_t queries = range.queries, columns = whole_vectors(queries);
+      const int64_t queries = range.queries, columns = kPairs ? 2 * row_words<true>(queries) : whole_vectors(queries);
       const HeadRows out = of_head(group.out).from(first_query), dout = of_head(group.dout).from(first_query);
-      load_rows(of_head(group.q).from(first_query), queries, head_size, columns, q_rows);
-      load_rows(dout, queries, head_size, columns, dout_rows);
-      transpose(q_rows, width, columns, width, group.config.scale, q_columns, kQueries);
-      transpose(dout_rows, width, columns, width, 1.0f, dout_columns, kQueries);
+      load_rows<kPairs>(of_head(group.q).from(first_query), queries, head_size, columns, q_rows);
+      load_rows<kPairs>(dout, queries, head_size, columns, dout_rows);
+      transpose(q_rows, row, columns, row, q_columns, kQueries);
+      transpose(dout_rows, row, columns, row, dout_columns, kQueries);
+      if constexpr (kPairs) {
+        pair_rows(q_rows, columns, head_size, q_words);
+        pair_rows(dout_rows, columns, head_size, dout_words);
+      }
+      for (const HeadRows& x : {of_head(group.dq), group.dk, group.dv}) {
+        prefetch_rows(x, first_query, length, head_size);
+      }
+      // The next tile's rows, and the keys that it is the first to see if there is a causal mask.
+      for (const HeadRows& x : {of_head(group.q), of_head(group.out), of_head(group.dout), group.k, group.v}) {
+        prefetch_rows(x, first_query + kQueries, length, head_size);
+      }
       std::fill_n(dq_columns, width * kQueries, 0.0f);
       std::fill_n(logsumexp, kQueries, 0.0f);
       std::fill_n(delta, kQueries, 0.0f);
-      std::copy_n(group.logsumexp + head * length + first_query, queries, logsumexp);
-      for (int64_t i = 0; i < queries; ++i) delta[i] = dot(dout.from(i), out.from(i), head_size);
+      for (int64_t i = 0; i < queries; ++i) {
+        logsumexp[i] = group.logsumexp[head * length + first_query + i] * kLog2E;
+        delta[i] = dot(dout.from(i), out.from(i), head_size);
+      }
 
       for (int64_t block = range.begin(); block < range.end; block += kKeys) {
-        const int64_t keys = range.keys(block), first = range.first_column(block);
-        load_rows(group.k.from(block), keys, head_size, keys, k_rows);
-        load_rows(group.v.from(block), keys, head_size, keys, v_rows);
-        product<Start::kZero>(keys, columns - first, width, {k_rows, width, 1}, q_columns + first, kQueries,
-                              scores + first, kQueries);
-        product<Start::kZero>(keys, columns - first, width, {v_rows, width, 1}, dout_columns + first, kQueries,
-                              dweights + first, kQueries);
-        cap_scores(scores + first, keys, columns - first, kQueries, group.config.soft_cap);
+        const int64_t keys = range.keys(block), first = range.first_column(block), from = words<kPairs>(first);
+        const int64_t terms = words<kPairs>(queries) - from;  // of sums over queries
+        load_rows<kPairs>(group.k.from(block), keys, head_size, kPairs ? kKeys : keys, k_rows);
+        load_rows<kPairs>(group.v.from(block), keys, head_size, keys, v_rows);
+        if constexpr (kPairs) pair_rows(k_rows, keys, head_size, k_words);
+        product<Start::kScaledProduct, kPairs>(keys, columns - first, inner, {k_rows, row, 1}, q_columns + first,
+                                               kQueries, scores + first, kQueries, &factor);
+        product<Start::kScaledProduct, kPairs>(keys, columns - first, inner, {v_rows, row, 1}, dout_columns + first,
+                                               kQueries, dweights + first, kQueries, &kOne);
+        cap_scores(scores + first, keys, columns - first, kQueries, cap);
         if (range.masked(block)) mask_scores(scores, range, block, first, columns);
-        score_gradient(scores, dweights, keys, first, columns, logsumexp, delta, group.config.soft_cap);
-        product<Start::kSum>(keys, width, queries - first, {scores + first, kQueries, 1}, dout_rows + first * width,
-                             width, dv + block * width, width);
-        product<Start::kSum>(keys, width, queries - first, {dweights + first, kQueries, 1}, q_rows + first * width,
-                             width, dk + block * width, width);
-        product<Start::kSum>(width, columns - first, keys, {k_rows, 1, width}, dweights + first, kQueries,
-                             dq_columns + first, kQueries);
+        score_gradient<kPairs>(scores, dweights, keys, first, columns, logsumexp, delta, cap, dscore_words);
+        product<Start::kSum, kPairs>(keys, width, terms, {scores + from, kQueries, 1}, dout_words + from * width, width,
+                                     dv + block * width, width);
+        product<Start::kSum, kPairs>(keys, width, terms, {dweights + from, kQueries, 1}, q_words + from * width, width,
+                                     dk + block * width, width);
+        product<Start::kSum, kPairs>(width, columns - first, words<kPairs>(keys), {k_words, 1, width},
+                                     dscore_words + first, kQueries, dq_columns + first, kQueries);
       }
-      transpose(dq_columns, kQueries, width, columns, 1.0f, q_rows, width);
+      transpose(dq_columns, kQueries, width, columns, q_rows, width);
       store_rows(q_rows, group.config.scale, queries, head_size, of_head(group.dq).from(first_query));
     }
   }
@@ -155,9 +207,20 @@ void backward(Stream& stream, const moe_attention_config& config, const moe_atte
       return HeadRows{Floats(tensor), (sequence * length * groups + index) * head_size, groups * head_size};
     };
     const float* sums = static_cast<const float*>(logsumexp.data) + (sequence * heads + index * shared) * length;
-    backward_group({length, shared, head_size, config, query_rows(*in.q), query_rows(out), query_rows(dout),
-                    query_rows(*to.dq), key_rows(*in.k), key_rows(*in.v), key_rows(*to.dk), key_rows(*to.dv), sums},
-                   scratch[member]);
+    const Group group{length,
+                      shared,
+                      head_size,
+                      config,
+                      query_rows(*in.q),
+                      query_rows(out),
+                      query_rows(dout),
+                      query_rows(*to.dq),
+                      key_rows(*in.k),
+                      key_rows(*in.v),
+                      key_rows(*to.dk),
+                      key_rows(*to.dv),
+                      sums};
+    with_pairs(out.dtype == MOE_BFLOAT16, [&](auto pairs) { backward_group<pairs>(group, scratch[member]); });
   });
   if (in.sinks == nullptr) return;
   parallel_tasks(stream, heads, sequences * heads * length * (head_size / 8 + 10),

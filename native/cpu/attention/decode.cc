@@ -45,10 +45,10 @@ struct Bias {
   const float* table = nullptr;
   int64_t reach = 0, heads = 0, query = 0;
 
-  // Adds the bias of query head `head` to scores [count] of keys from position `key` on.
+  // Adds the bias of query head `head`, times log2(e), to scores [count] of keys from position `key` on.
   void add(int64_t head, int64_t key, int64_t count, float* scores) const {
     for (int64_t i = 0; i < count; ++i) {
-      scores[i] += table[(std::clamp(key + i - query, -reach, reach) + reach) * heads + head];
+      scores[i] += table[(std::clamp(key + i - query, -reach, reach) + reach) * heads + head] * kLog2E;
     }
   }
 };
@@ -61,48 +61,56 @@ struct RowHeads {
 
 inline int64_t row_scratch(RowHeads heads) {
   const int64_t width = whole_vectors(heads.head_size);
-  return 2 * heads.count() * width + 3 * kKeys * width + heads.shared * kKeys + 2 * heads.count();
+  return 2 * heads.count() * width + 4 * kKeys * width + heads.shared * kKeys + 2 * heads.count();
 }
 
-// softmax_step of queries-inl.h for the scores [count] of one head. Weights are summed one by one, like a query's lane
-// there does, for equal bits.
-inline void softmax_row(float* scores, int64_t count, float& maximum, float& total, float* sums, int64_t width) {
+// softmax_step of queries-inl.h for the scores [kKeys] of one head, of keys [first, last). Weights are summed one by
+// one, like a query's lane there does, for equal bits.
+template <bool kPairs>
+void softmax_row(float* scores, int64_t first, int64_t last, float& maximum, float& total, float* sums, int64_t width) {
   const FloatTag d;
+  const float hidden = -std::numeric_limits<float>::infinity();
+  std::fill_n(scores, first, hidden);
+  std::fill(scores + last, scores + kKeys, hidden);
   const FloatVector before = hn::Set(d, maximum);
   FloatVector peaks = before;
-  for_each_vector(d, 0, count, [&](int64_t i, size_t n) {
-    peaks = hn::Max(peaks, hn::IfThenElse(hn::FirstN(d, n), hn::LoadU(d, scores + i), before));
-  });
-  const FloatVector peak = hn::MaxOfLanes(d, peaks), decay = softmax_exp(hn::Sub(before, peak));
-  for (int64_t i = 0; i < count; i += lanes()) {
-    hn::StoreU(softmax_exp(hn::Sub(hn::LoadU(d, scores + i), peak)), d, scores + i);
-  }
+  for (int64_t i = 0; i < last; i += lanes()) peaks = hn::Max(peaks, hn::LoadU(d, scores + i));
+  const FloatVector peak = hn::MaxOfLanes(d, peaks), decay = softmax_exp2(hn::Sub(before, peak));
+  const auto weigh = [&](int64_t i) { return softmax_exp2(hn::Sub(hn::LoadU(d, scores + i), peak)); };
+  for (int64_t i = 0; i < last; i += lanes()) hn::StoreU(weigh(i), d, scores + i);
   for (int64_t c = 0; c < width; c += lanes()) hn::StoreU(hn::Mul(hn::LoadU(d, sums + c), decay), d, sums + c);
   total *= hn::GetLane(decay);
-  for (int64_t i = 0; i < count; ++i) total += scores[i];
+  for (int64_t i = first; i < last; ++i) total += scores[i];
   maximum = hn::GetLane(peak);
+  if constexpr (!kPairs) return;
+  const HalfTag dh;
+  for (int64_t i = 0; i < last; i += 2 * lanes()) {
+    const auto rounded = round_both(hn::LoadU(d, scores + i), hn::LoadU(d, scores + i + lanes()));
+    hn::StoreU(rounded, dh, reinterpret_cast<uint16_t*>(scores) + i);
+  }
 }
 
 // A block of keys serves all heads before the next one is read, so that the cache is read in address order.
-inline void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, OptionalTensor sinks,
-                       const Bias& bias, HeadRows q, const PagedRows& keys, const PagedRows& values, HeadRows out,
-                       float* scratch) {
+template <bool kPairs>
+void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, OptionalTensor sinks,
+                const Bias& bias, HeadRows q, const PagedRows& keys, const PagedRows& values, HeadRows out,
+                float* scratch) {
   const FloatTag d;
   const int64_t head_size = heads.head_size, width = whole_vectors(head_size), shared = heads.shared;
+  const int64_t row = row_words<kPairs>(head_size);
+  const float factor = config.scale * kLog2E;
   Tiles tiles(scratch);
-  float* queries = tiles.take(heads.count() * width);  // scaled
-  float* sums = tiles.take(heads.count() * width);     // weighted sums of values
+  float* queries = tiles.take(heads.count() * width);
+  float* sums = tiles.take(heads.count() * width);  // weighted sums of values
   float* key_tile = tiles.take(kKeys * width);
   float* key_columns = tiles.take(width * kKeys);
   float* value_tile = tiles.take(kKeys * width);
+  float* value_pairs = tiles.take(kKeys * width);
   float* scores = tiles.take(shared * kKeys);
   float* maximum = tiles.take(heads.count());
   float* total = tiles.take(heads.count());
 
-  load_rows(q, heads.count(), head_size, heads.count(), queries);
-  for (int64_t i = 0; i < heads.count() * width; i += lanes()) {
-    hn::StoreU(hn::Mul(hn::LoadU(d, queries + i), hn::Set(d, config.scale)), d, queries + i);
-  }
+  load_rows<kPairs>(q, heads.count(), head_size, heads.count(), queries);
   std::fill_n(sums, heads.count() * width, 0.0f);
   for (int64_t h = 0; h < heads.count(); ++h) {
     const SoftmaxStart start = SoftmaxStart::of(sinks, heads.first + h);
@@ -115,44 +123,52 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
   Part parts[kKeys];  // of keys and of values
   for (int64_t key = begin, next; key < end; key = next) {
     next = std::min((key / kKeys + 1) * kKeys, end);
-    const int64_t count = next - key, columns = whole_vectors(count);
+    // A tile of pairs begins at an even position: zeros replace a key before the window.
+    const int64_t hidden = kPairs ? key % 2 : 0, count = hidden + next - key, columns = whole_vectors(count);
     const std::span<const Part> cut(parts, static_cast<size_t>(keys.cut(key, next, parts)));
     const Part copied{0, count, 0};
-    const bool keys_stay = can_stay(cut, keys, head_size, true);
-    const bool values_stay = can_stay(cut, values, head_size, false);
+    const bool keys_stay = !kPairs && can_stay(cut, keys, head_size, true);
+    const bool values_stay = !kPairs && can_stay(cut, values, head_size, false);
     for (int64_t group = 0; group < heads.groups; ++group) {
       const auto rows_of = [&](const PagedRows& x, bool stay, int64_t padded_rows, float* tile) -> FloatRows {
         const int64_t head = group * head_size;
         if (stay) return {x.as_float32() + head, x.stride, cut};
-        x.load(cut, head, head_size, tile);
-        std::fill_n(tile + count * width, (padded_rows - count) * width, 0.0f);
-        return {tile, width, {&copied, 1}};
+        std::fill_n(tile, hidden * row, 0.0f);
+        x.load<kPairs>(cut, head, head_size, tile + hidden * row);
+        std::fill_n(tile + count * row, (padded_rows - count) * row, 0.0f);
+        return {tile, row, {&copied, 1}};
       };
       const FloatRows key_rows = rows_of(keys, keys_stay, columns, key_tile);
-      const FloatRows value_rows = rows_of(values, values_stay, count, value_tile);
+      FloatRows value_rows = rows_of(values, values_stay, kPairs ? 2 * words<kPairs>(count) : count, value_tile);
+      if constexpr (kPairs) {
+        pair_rows(value_tile, count, head_size, value_pairs);
+        value_rows.data = value_pairs;
+        value_rows.stride = width;
+      }
       const int64_t first = group * shared;  // the group's first query head
       for (const Part& part : key_rows.parts) {
-        transpose(key_rows.data + part.start, key_rows.stride, whole_vectors(part.count), width, 1.0f,
-                  key_columns + part.row, kKeys);
+        transpose(key_rows.data + part.start, key_rows.stride, whole_vectors(part.count), row, key_columns + part.row,
+                  kKeys);
       }
-      product<Start::kZero>(shared, columns, width, {queries + first * width, width, 1}, key_columns, kKeys, scores,
-                            kKeys);
-      cap_scores(scores, shared, columns, kKeys, config.soft_cap);
+      product<Start::kScaledProduct, kPairs>(shared, columns, words<kPairs>(head_size), {queries + first * row, row, 1},
+                                             key_columns, kKeys, scores, kKeys, &factor);
+      cap_scores(scores, shared, columns, kKeys, config.soft_cap * kLog2E);
       for (int64_t h = 0; h < shared; ++h) {
-        if (bias.table != nullptr) bias.add(heads.first + first + h, key, count, scores + h * kKeys);
-        softmax_row(scores + h * kKeys, count, maximum[first + h], total[first + h], sums + (first + h) * width, width);
+        if (bias.table != nullptr) bias.add(heads.first + first + h, key - hidden, count, scores + h * kKeys);
+        softmax_row<kPairs>(scores + h * kKeys, hidden, count, maximum[first + h], total[first + h],
+                            sums + (first + h) * width, width);
       }
       for (const Part& part : value_rows.parts) {
-        product<Start::kSum>(shared, width, part.count, {scores + part.row, kKeys, 1}, value_rows.data + part.start,
-                             value_rows.stride, sums + first * width, width);
+        product<Start::kSum, kPairs>(shared, width, words<kPairs>(part.count), {scores + part.row, kKeys, 1},
+                                     value_rows.data + part.start, value_rows.stride, sums + first * width, width);
       }
     }
   }
 
   for (int64_t h = 0; h < heads.count(); ++h) {
-    const FloatVector divisor = hn::Set(d, total[h]);
+    const FloatVector share = hn::Set(d, 1 / total[h]);
     for (float* sum = sums + h * width; sum < sums + (h + 1) * width; sum += lanes()) {
-      hn::StoreU(hn::Div(hn::LoadU(d, sum), divisor), d, sum);
+      hn::StoreU(hn::Mul(hn::LoadU(d, sum), share), d, sum);
     }
   }
   store_rows(sums, 1.0f, heads.count(), head_size, out);
@@ -185,6 +201,7 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
   const Floats keys(*places.keys), values(*places.values);
   const auto int8_keys = Int8Elements::of(*places.keys, places.key_scales);
   const auto int8_values = Int8Elements::of(*places.values, places.value_scales);
+  const bool bfloat16 = q.dtype == MOE_BFLOAT16 && places.keys->dtype == MOE_BFLOAT16;
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const int64_t block = places.keys->shape[1], groups = places.keys->shape[2], shared = heads / groups;
   const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
@@ -223,16 +240,20 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
       }
       const int64_t q_start = row * q_stride + first_head * head_size,
                     sharing = std::min(shared, last_head - first_head);
-      attend_row(positions[row], config, {first_head, (last_head - first_head) / sharing, sharing, head_size}, sinks,
-                 added, {Floats(q), q_start, head_size}, cached(keys, int8_keys, first_group),
-                 cached(values, int8_values, first_group), {Floats(out), q_start, head_size}, scratch);
+      with_pairs(bfloat16, [&](auto pairs) {
+        attend_row<pairs>(positions[row], config, {first_head, (last_head - first_head) / sharing, sharing, head_size},
+                          sinks, added, {Floats(q), q_start, head_size}, cached(keys, int8_keys, first_group),
+                          cached(values, int8_values, first_group), {Floats(out), q_start, head_size}, scratch);
+      });
       return;
     }
     for (int64_t head = first_head; head < last_head; ++head) {
       const int64_t group = head / shared, q_start = row * q_stride + head * head_size;
-      attend_queries(KeyRange::causal_of(positions[row], count, Sight::of(config)), SoftmaxStart::of(sinks, head),
-                     head_size, config, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),
-                     cached(values, int8_values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
+      with_pairs(bfloat16, [&](auto pairs) {
+        attend_queries<pairs>(KeyRange::causal_of(positions[row], count, Sight::of(config)), SoftmaxStart::of(sinks, head),
+                              head_size, config, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),
+                              cached(values, int8_values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
+      });
     }
   });
 }

@@ -24,20 +24,26 @@ void forward(Stream& stream, const moe_attention_config& config, const moe_atten
   const int64_t q_stride = heads * head_size, k_stride = groups * head_size;
   const LocalScratch<float> scratch(stream, query_scratch(head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 16;
+  // A head's tiles follow each other, because they read the same keys.
   parallel_tasks(stream, sequences * heads * tiles, nanoseconds, [&](int64_t task, int member) {
-    // With a causal mask the last tiles see the most keys. They go first, so that threads finish together.
-    const int64_t tile = tiles - 1 - task / (sequences * heads), sequence = task / heads % sequences;
-    const int64_t head = task % heads, group = head / (heads / groups), first = tile * kQueries;
-    const int64_t q_start = (sequence * length + first) * q_stride + head * head_size;
-    const int64_t k_start = sequence * length * k_stride + group * head_size;
+    const int64_t sequence = task / (tiles * heads), head = task / tiles % heads, first = task % tiles * kQueries;
+    const int64_t q_start = sequence * length * q_stride + head * head_size;
+    const int64_t k_start = sequence * length * k_stride + head / (heads / groups) * head_size;
+    const HeadRows q{Floats(*in.q), q_start, q_stride}, to{Floats(out), q_start, q_stride};
+    const PagedRows k{Floats(*in.k), {}, k_start, k_stride, &kFirstBlock, length};
+    const PagedRows v{Floats(*in.v), {}, k_start, k_stride, &kFirstBlock, length};
+    prefetch_rows(to, first, length, head_size);
+    prefetch_rows(q, first + kQueries, length, head_size);
+    prefetch_rows({k.floats, k_start, k_stride}, first + kQueries, length, head_size);
+    prefetch_rows({v.floats, k_start, k_stride}, first + kQueries, length, head_size);
     float* sums = logsumexp == nullptr
                       ? nullptr
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
-    attend_queries(KeyRange::of(config, first, std::min(kQueries, length - first), length),
-                   SoftmaxStart::of(in.sinks, head), head_size, config, {Floats(*in.q), q_start, q_stride},
-                   {Floats(*in.k), {}, k_start, k_stride, &kFirstBlock, length},
-                   {Floats(*in.v), {}, k_start, k_stride, &kFirstBlock, length}, {Floats(out), q_start, q_stride}, sums,
-                   scratch[member]);
+    with_pairs(in.q->dtype == MOE_BFLOAT16, [&](auto pairs) {
+      attend_queries<pairs>(KeyRange::of(config, first, std::min(kQueries, length - first), length),
+                            SoftmaxStart::of(in.sinks, head), head_size, config, q.from(first), k, v,
+                            to.from(first), sums, scratch[member]);
+    });
   });
 }
 

@@ -42,15 +42,16 @@ struct PagedRows {
   // The elements if they are float32, else null.
   const float* as_float32() const { return int8.elements == nullptr ? floats.as_float32() : nullptr; }
 
-  // Copies the rows of parts, `offset` elements further on, to their rows of a tile [.., whole_vectors(head_size)].
+  // Copies the rows of parts, `offset` elements further on, to their rows of a tile [.., row_words(head_size)].
+  template <bool kPairs>
   void load(std::span<const Part> parts, int64_t offset, int64_t head_size, float* tile) const {
-    if (int8.elements != nullptr) {
+    if (!kPairs && int8.elements != nullptr) {
       load_int8(parts, offset, head_size, tile);
       return;
     }
     for (const Part& part : parts) {
-      load_rows(HeadRows{floats, part.start + offset, stride}, part.count, head_size, part.count,
-                tile + part.row * whole_vectors(head_size));
+      load_rows<kPairs>(HeadRows{floats, part.start + offset, stride}, part.count, head_size, part.count,
+                        tile + part.row * row_words<kPairs>(head_size));
     }
   }
 
@@ -77,10 +78,11 @@ struct PagedRows {
   }
 };
 
-// tile [end - begin, whole_vectors(columns)] = rows [begin, end) of x, at most kKeys.
-inline void load_rows(const PagedRows& x, int64_t begin, int64_t end, int64_t columns, float* tile) {
+// tile [end - begin, row_words(columns)] = rows [begin, end) of x, at most kKeys.
+template <bool kPairs>
+void load_rows(const PagedRows& x, int64_t begin, int64_t end, int64_t columns, float* tile) {
   Part parts[kKeys];
-  x.load({parts, static_cast<size_t>(x.cut(begin, end, parts))}, 0, columns, tile);
+  x.load<kPairs>({parts, static_cast<size_t>(x.cut(begin, end, parts))}, 0, columns, tile);
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE

@@ -1,4 +1,5 @@
-// The dense building blocks of attention: float32 tiles in L1, products of two tiles, masks.
+// The dense building blocks of attention: tiles in L1, products of two tiles, masks. A tile has 32-bit words: floats,
+// or kPairs of bfloat16 that follow each other in a product's inner dimension, where the processor multiplies those.
 // Part of each Highway target.
 // Tested by panamoe_test --gtest_filter='Attention*'; timed by attention_bench.
 #if defined(MOE_CPU_ATTENTION_TILE_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -26,9 +27,32 @@ namespace moe::cpu::HWY_NAMESPACE {
 inline constexpr int64_t kKeys = 32;
 // Queries per tile, one per lane; a lane's arithmetic does not depend on the other lanes.
 inline constexpr int64_t kQueries = 64;
+// Scores s are multiplied by log2(e), because 2^s takes fewer instructions than e^s.
+inline constexpr float kLog2E = 1.44269504f;
 
 inline int64_t lanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
 inline int64_t whole_vectors(int64_t count) { return (count + lanes() - 1) / lanes() * lanes(); }
+
+using HalfTag = hn::Repartition<uint16_t, FloatTag>;  // bfloat16 as bits
+
+// Words of `count` elements of a product's inner dimension, and of a row of them, padded to whole vectors.
+template <bool kPairs>
+constexpr int64_t words(int64_t count) {
+  return kPairs ? (count + 1) / 2 : count;
+}
+template <bool kPairs>
+int64_t row_words(int64_t count) {
+  return whole_vectors(words<kPairs>(count));
+}
+
+// Calls body with true_type if tiles of tensors that are all `bfloat16` shall hold pairs.
+template <class Body>
+void with_pairs([[maybe_unused]] bool bfloat16, Body&& body) {
+#if MOE_NATIVE_DOT
+  if (bfloat16) return body(std::true_type());
+#endif
+  body(std::false_type());
+}
 
 // Cuts a thread's scratch memory into tiles.
 class Tiles {
@@ -48,15 +72,59 @@ struct HeadRows {
   HeadRows from(int64_t row) const { return {tensor, start + row * stride, stride}; }
 };
 
-// tile [padded_rows, whole_vectors(columns)] = x [rows, columns], padded with zeros.
+// tile [padded_rows, row_words(columns)] = x [rows, columns], padded with zeros.
+template <bool kPairs = false>
 inline void load_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, float* tile) {
+  const int64_t width = row_words<kPairs>(columns);
   const FloatTag d;
-  const int64_t width = whole_vectors(columns);
+  [[maybe_unused]] const HalfTag dh;
   for (int64_t r = 0; r < rows; ++r, x.start += x.stride, tile += width) {
-    for_each_vector(d, 0, columns,
-                    [&](int64_t c, size_t n) { hn::StoreU(x.tensor.load(d, x.start + c, n), d, tile + c); });
+    if constexpr (kPairs) {
+      const uint16_t* from = x.tensor.as_bfloat16() + x.start;
+      for_each_vector(dh, 0, columns, [&](int64_t c, size_t n) {
+        const auto read = n == hn::Lanes(dh) ? hn::LoadU(dh, from + c) : hn::LoadN(dh, from + c, n);
+        hn::StoreU(read, dh, reinterpret_cast<uint16_t*>(tile) + c);
+      });
+    } else {
+      for_each_vector(d, 0, columns,
+                      [&](int64_t c, size_t n) { hn::StoreU(x.tensor.load(d, x.start + c, n), d, tile + c); });
+    }
   }
   std::fill_n(tile, (padded_rows - rows) * width, 0.0f);
+}
+
+// Asks for the tile of rows from `first` on ahead of its use: a head's rows are far from each other, so that the
+// processor does not foresee them. Past the last row, asks for the next head's first rows.
+inline void prefetch_rows(HeadRows x, int64_t first, int64_t length, int64_t columns) {
+  if (first >= length) {
+    x.start += columns;
+    first = 0;
+  }
+  x = x.from(first);
+  for (int64_t r = first; r < std::min(first + kQueries, length); ++r, x.start += x.stride) {
+    x.tensor.prefetch(x.start, columns);
+  }
+}
+
+// Rows 2 r and 2 r + 1 of a tile of bfloat16, as row r of pairs [words(rows), whole_vectors(columns)]. An odd last row
+// is followed by zeros in the tile.
+inline void pair_rows(const float* tile, int64_t rows, int64_t columns, float* pairs) {
+  const HalfTag dh;
+  const int64_t stride = 2 * row_words<true>(columns), width = whole_vectors(columns);
+  const auto* from = reinterpret_cast<const uint16_t*>(tile);
+  for (int64_t r = 0; r < rows; r += 2, from += 2 * stride, pairs += width) {
+    for (int64_t c = 0; c < width; c += 2 * lanes()) {
+      const auto even = hn::LoadU(dh, from + c), odd = hn::LoadU(dh, from + stride + c);
+      hn::StoreU(hn::InterleaveWholeLower(dh, even, odd), dh, reinterpret_cast<uint16_t*>(pairs + c));
+      if (c + lanes() == width) continue;
+      hn::StoreU(hn::InterleaveWholeUpper(dh, even, odd), dh, reinterpret_cast<uint16_t*>(pairs + c + lanes()));
+    }
+  }
+}
+
+// The lanes of a, then of b, rounded to bfloat16.
+HWY_INLINE hn::Vec<HalfTag> round_both(FloatVector a, FloatVector b) {
+  return hn::BitCast(HalfTag(), hn::OrderedDemote2To(hn::Repartition<hwy::bfloat16_t, FloatTag>(), a, b));
 }
 
 // x [rows, columns] = factor * tile [rows, whole_vectors(columns)].
@@ -82,12 +150,10 @@ HWY_INLINE hn::Vec<D> load_blocks(D d, const float* x, int64_t stride) {
   }
 }
 
-// y [columns, rows] = factor * the transpose of x [rows, columns]; rows a multiple of the lanes, columns of 4.
-inline void transpose(const float* x, int64_t x_stride, int64_t rows, int64_t columns, float factor, float* y,
-                      int64_t y_stride) {
+// y [columns, rows] = the transpose of x [rows, columns]; rows a multiple of the lanes, columns of 4.
+inline void transpose(const float* x, int64_t x_stride, int64_t rows, int64_t columns, float* y, int64_t y_stride) {
   const FloatTag d;
   const hn::RepartitionToWide<FloatTag> wide;
-  const FloatVector scale = hn::Set(d, factor);
   for (int64_t r = 0; r < rows; r += lanes()) {
     for (int64_t c = 0; c < columns; c += 4) {
       const float* from = x + r * x_stride + c;
@@ -99,10 +165,10 @@ inline void transpose(const float* x, int64_t x_stride, int64_t rows, int64_t co
       const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, row0, row1));
       const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(d, row2, row3));
       float* to = y + c * y_stride + r;
-      hn::StoreU(hn::Mul(hn::BitCast(d, hn::InterleaveLower(wide, low01, low23)), scale), d, to);
-      hn::StoreU(hn::Mul(hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23)), scale), d, to + y_stride);
-      hn::StoreU(hn::Mul(hn::BitCast(d, hn::InterleaveLower(wide, high01, high23)), scale), d, to + 2 * y_stride);
-      hn::StoreU(hn::Mul(hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23)), scale), d, to + 3 * y_stride);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, low01, low23)), d, to);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23)), d, to + y_stride);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, high01, high23)), d, to + 2 * y_stride);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23)), d, to + 3 * y_stride);
     }
   }
 }
@@ -114,10 +180,24 @@ struct LeftFactor {
   int64_t inner_stride;
 };
 
-enum class Start { kZero, kSum, kScaledSum };  // initial c: 0, c, or c times a factor per column
+// sum + a b: one product of floats, or the two of a pair.
+template <bool kPairs>
+HWY_INLINE FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector sum) {
+#if MOE_NATIVE_DOT
+  if constexpr (kPairs) {
+    const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
+    FloatVector unused = hn::Zero(FloatTag());  // Highway's second accumulator, for targets without the instruction
+    return hn::ReorderWidenMulAccumulate(FloatTag(), hn::BitCast(db, a), hn::BitCast(db, b), sum, unused);
+  }
+#endif
+  return hn::MulAdd(a, b, sum);
+}
+
+// c = factors[0] a b,  c + a b,  factors[column] c + a b
+enum class Start { kScaledProduct, kSum, kScaledSum };
 
 // Loops over sums must be unrolled, or the compiler would keep the sums in memory.
-template <Start kStart, int kRows, int kVectors>
+template <Start kStart, bool kPairs, int kRows, int kVectors>
 HWY_NOINLINE void product_registers(LeftFactor a, const float* b, int64_t b_stride, int64_t inner, float* c,
                                     int64_t c_stride, const float* factors) {
   const FloatTag d;
@@ -131,7 +211,7 @@ HWY_NOINLINE void product_registers(LeftFactor a, const float* b, int64_t b_stri
   };
   each([&](FloatVector& s, int r, int v) {
     const float* start = c + r * c_stride + v * lanes();
-    if constexpr (kStart == Start::kZero) s = hn::Zero(d);
+    if constexpr (kStart == Start::kScaledProduct) s = hn::Zero(d);
     if constexpr (kStart == Start::kSum) s = hn::LoadU(d, start);
     if constexpr (kStart == Start::kScaledSum) s = hn::Mul(hn::LoadU(d, start), hn::LoadU(d, factors + v * lanes()));
   });
@@ -143,10 +223,13 @@ HWY_NOINLINE void product_registers(LeftFactor a, const float* b, int64_t b_stri
     for (int r = 0; r < kRows; ++r) {
       const FloatVector left = hn::Set(d, a.data[r * a.row_stride]);
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = multiply_add<kPairs>(left, right[v], sum[r][v]);
     }
   }
-  each([&](FloatVector& s, int r, int v) { hn::StoreU(s, d, c + r * c_stride + v * lanes()); });
+  each([&](FloatVector& s, int r, int v) {
+    if constexpr (kStart == Start::kScaledProduct) s = hn::Mul(s, hn::Set(d, *factors));
+    hn::StoreU(s, d, c + r * c_stride + v * lanes());
+  });
 }
 
 using ProductRegisters = void(LeftFactor, const float*, int64_t, int64_t, float*, int64_t, const float*);
@@ -158,34 +241,36 @@ constexpr int most_rows(int vectors) {
   return vectors == 4 ? 2 : 6;
 }
 
-template <Start kStart, int kVectors, int... kRowsLessOne>
+template <Start kStart, bool kPairs, int kVectors, int... kRowsLessOne>
 constexpr std::array<ProductRegisters*, sizeof...(kRowsLessOne)> products_by_rows(
     std::integer_sequence<int, kRowsLessOne...>) {
-  return {product_registers<kStart, kRowsLessOne + 1, kVectors>...};
+  return {product_registers<kStart, kPairs, kRowsLessOne + 1, kVectors>...};
 }
 
-// c [rows, kVectors vectors] = start + a [rows, inner] b [inner, kVectors vectors]
-template <Start kStart, int kVectors>
+// c [rows, kVectors vectors] = kStart of a [rows, inner] b [inner, kVectors vectors]
+template <Start kStart, bool kPairs, int kVectors>
 void product_columns(int64_t rows, int64_t inner, LeftFactor a, const float* b, int64_t b_stride, float* c,
                      int64_t c_stride, const float* factors) {
   constexpr int64_t kMostRows = most_rows(kVectors);
-  static constexpr auto kByRows = products_by_rows<kStart, kVectors>(std::make_integer_sequence<int, kMostRows>());
-  for (int64_t row = 0; row < rows;) {
-    const int64_t rest = rows - row, tiles = (rest + kMostRows - 1) / kMostRows, take = (rest + tiles - 1) / tiles;
+  static constexpr auto kByRows =
+      products_by_rows<kStart, kPairs, kVectors>(std::make_integer_sequence<int, kMostRows>());
+  const int64_t tiles = (rows + kMostRows - 1) / kMostRows, more = rows % tiles;  // the first tiles have a row more
+  for (int64_t row = 0, tile = 0; tile < tiles; ++tile) {
+    const int64_t take = rows / tiles + (tile < more ? 1 : 0);
     const LeftFactor rows_of_a{a.data + row * a.row_stride, a.row_stride, a.inner_stride};
     kByRows[static_cast<size_t>(take - 1)](rows_of_a, b, b_stride, inner, c + row * c_stride, c_stride, factors);
     row += take;
   }
 }
 
-// c [rows, columns] = start + a [rows, inner] b [inner, columns], columns whole vectors. Each element is one chain of
-// fused multiply-adds over the inner dimension in order, for every tile shape.
-template <Start kStart>
+// c [rows, columns] = kStart of a [rows, inner] b [inner, columns], columns whole vectors, inner in words. Each element
+// is one chain of fused multiply-adds, or products of pairs, over the inner dimension in order, for every tile shape.
+template <Start kStart, bool kPairs>
 void product(int64_t rows, int64_t columns, int64_t inner, LeftFactor a, const float* b, int64_t b_stride, float* c,
              int64_t c_stride, const float* factors = nullptr) {
   const auto by_columns = [&](auto vectors, int64_t column) {
-    product_columns<kStart, vectors.value>(rows, inner, a, b + column, b_stride, c + column, c_stride,
-                                           factors == nullptr ? nullptr : factors + column);
+    product_columns<kStart, kPairs, vectors.value>(rows, inner, a, b + column, b_stride, c + column, c_stride,
+                                                   kStart == Start::kScaledSum ? factors + column : factors);
     return vectors.value * lanes();
   };
   const bool four = HWY_TARGET <= HWY_AVX3 || rows <= most_rows(4);

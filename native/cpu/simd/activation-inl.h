@@ -11,25 +11,24 @@
 #define MOE_CPU_ACTIVATION_INL_H
 #endif
 
-#include "hwy/contrib/math/math-inl.h"
-#include "hwy/highway.h"
+#include "cpu/simd/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// 1 / (1 + exp(-x)). x is clamped to +-87, beyond which Highway's Exp overflows and the sigmoid no longer changes.
+// 1 / (1 + exp(-x)). x is clamped to +-87, beyond which softmax_exp overflows and the sigmoid no longer changes.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V sigmoid(D d, V x) {
   const V limit = hn::Set(d, 87.0f), one = hn::Set(d, 1.0f);
   const V clamped = hn::Max(hn::Min(x, limit), hn::Neg(limit));
-  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(clamped))));
+  return hn::Div(one, hn::Add(one, softmax_exp(hn::Neg(clamped))));
 }
 
 // exp(-x^2 / 2)
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V gaussian(D d, V x) {
-  return hn::Exp(d, hn::Max(hn::Mul(hn::Mul(x, hn::Set(d, -0.5f)), x), hn::Set(d, -104.0f)));
+  return softmax_exp(hn::Mul(hn::Mul(x, hn::Set(d, -0.5f)), x));
 }
 
 // The normal distribution function, (1 + erf(x / sqrt 2)) / 2, given gaussian(x). The tail is gaussian(x) times a

@@ -81,8 +81,14 @@ class Floats {
     half_ ? HWY_NAMESPACE::store(d, v, reinterpret_cast<hwy::bfloat16_t*>(data_) + i, n)
           : HWY_NAMESPACE::store(d, v, reinterpret_cast<float*>(data_) + i, n);
   }
-  // The elements if they are float32, else null.
+  // Asks for the cache lines of n elements from the i-th on.
+  HWY_INLINE void prefetch(int64_t i, int64_t n) const {
+    const int64_t size = half_ ? 2 : 4;
+    for (int64_t byte = i * size; byte < (i + n) * size; byte += 64) __builtin_prefetch(data_ + byte);
+  }
+  // The elements if they are float32, else null; if they are bfloat16, else null.
   const float* as_float32() const { return half_ ? nullptr : reinterpret_cast<const float*>(data_); }
+  const uint16_t* as_bfloat16() const { return half_ ? reinterpret_cast<const uint16_t*>(data_) : nullptr; }
 
  private:
   bool half_;
