@@ -3,11 +3,16 @@ package panamoe.harness;
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
 import java.util.function.Supplier;
+import panamoe.config.ModelConfig;
+import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** The form of experts' matrices in memory, as named on the command line and in JSON. */
+/**
+ * The form in memory of the matrices that quantization rounds, as named on the command line and in
+ * JSON.
+ */
 public enum Quantization {
   INT8(DType.INT8_BLOCKS),
   INT4(DType.INT4_BLOCKS),
@@ -38,13 +43,14 @@ public enum Quantization {
    * The dtypes of weights.
    *
    * @param compute of activations
+   * @param config of the model
    * @param folder of the model; used for STORED only
    */
-  public WeightTypes types(DType compute, Supplier<ModelFolder> folder) {
+  public WeightTypes types(DType compute, ModelConfig config, Supplier<ModelFolder> folder) {
     return switch (this) {
       case NONE -> WeightTypes.of(compute);
       case STORED -> folder.get().typesAsStored(compute);
-      case INT8, INT4 -> new WeightTypes(compute, dtype);
+      case INT8, INT4 -> ModelTensors.rounded(config, compute, dtype);
     };
   }
 

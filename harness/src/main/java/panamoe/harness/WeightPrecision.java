@@ -20,7 +20,7 @@ public final class WeightPrecision {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (these, and others too, in the blocks of a GGUF file or of GPT-OSS, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks.")
+          "Experts' matrices, of a dense model those of its layers: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (these, and others too, in the blocks of a GGUF file or of GPT-OSS, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks.")
   private Quantization quantize;
 
   @Option(
@@ -48,6 +48,6 @@ public final class WeightPrecision {
 
   /** The dtypes of a model's weights. */
   public WeightTypes types(ModelFolder folder) {
-    return activations.of(quantize(folder).types(dtype.dtype(), () -> folder));
+    return activations.of(quantize(folder).types(dtype.dtype(), folder.config(), () -> folder));
   }
 }

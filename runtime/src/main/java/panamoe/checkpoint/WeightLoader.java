@@ -81,12 +81,15 @@ public final class WeightLoader {
   }
 
   /**
-   * Whether blocks are not decoded: if the target has their dtype, or for a checksum, which is over
+   * Whether blocks are not decoded: if a target has their dtype, or for a checksum, which is over
    * the file's bytes.
    */
   private RowSource asRead(RowSource source, LoadTarget to) {
-    DType held = to == null ? null : to.targets().getFirst().dtype();
-    return source.inBlocks().filter(it -> checked || it.dtype() == held).orElse(source);
+    List<Tensor> targets = to == null ? List.of() : to.targets();
+    return source
+        .inBlocks()
+        .filter(it -> checked || targets.stream().anyMatch(held -> held.dtype() == it.dtype()))
+        .orElse(source);
   }
 
   /**

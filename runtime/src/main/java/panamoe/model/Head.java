@@ -13,6 +13,7 @@ import panamoe.param.Initialization;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -51,20 +52,20 @@ public final class Head {
   }
 
   /** Bytes of {@link #allocate}. */
-  long packedBytes(Backend backend, DType dtype) {
-    return config.head().tied() ? backend.packedBytes(dtype, matrix.shape()) : 0;
+  long packedBytes(Backend backend, WeightTypes types) {
+    return config.head().tied() ? backend.packedBytes(types.ofTiedHead(), matrix.shape()) : 0;
   }
 
   /** Allocates the packed copy of a tied matrix in inference. */
-  void allocate(Backend backend, DType dtype) {
+  void allocate(Backend backend, WeightTypes types) {
     if (config.head().tied()) {
-      packed = store.allocatePacked(backend, dtype, matrix.shape());
+      packed = types.multiplied(store.allocatePacked(backend, types.ofTiedHead(), matrix.shape()));
     }
   }
 
   /** Packs a tied matrix for inference. */
   void pack(Backend backend, DType dtype) {
-    allocate(backend, dtype);
+    allocate(backend, WeightTypes.of(dtype));
     if (packed != null) {
       backend.pack(matrix.master(), packed);
     }
@@ -122,7 +123,7 @@ public final class Head {
             ? work.bytes32(1) + work.bytes(hidden)
             : (double) work.logits() * vocabulary * DType.FLOAT32.bytes();
     return Cost.products(work, work.logits(), (double) vocabulary * hidden)
-        .then(Cost.weights(work, matrix))
+        .then(Cost.weights(work, matrix, packed == null ? matrix.value() : packed))
         .then(Cost.weights(work, bias))
         .then(Cost.activations(work, kept, 0));
   }

@@ -159,10 +159,9 @@ public final class LanguageModel implements AutoCloseable {
    */
   public void allocate(
       Backend backend, WeightTypes types, Predicate<Parameter> held, long cacheBytes) {
-    DType dtype = types.compute();
-    store.allocate(backend, types, held, head.packedBytes(backend, dtype) + cacheBytes);
+    store.allocate(backend, types, held, head.packedBytes(backend, types) + cacheBytes);
     makeTables();
-    head.allocate(backend, dtype);
+    head.allocate(backend, types);
   }
 
   /** The MoE layers, in order, without an encoder's. */

@@ -146,7 +146,9 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
     }
     ModelConfig config = model.config();
     if (config.head().tied()) {
-      bytes += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
+      long count = (long) config.vocabulary() * config.hidden();
+      DType head = types.ofTiedHead();
+      bytes += onHost ? head.packedBytes(count) : head.bytes(count);
     }
     return bytes;
   }

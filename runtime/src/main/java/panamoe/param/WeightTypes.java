@@ -14,12 +14,16 @@ import panamoe.tensor.Tensor;
  *
  * @param compute of activations, and of weights except vectors and routers, which are FLOAT32
  * @param experts of experts' matrices: {@code compute}, or blocks
- * @param stored of matrices that keep the file's format, by parameter: the dtype of their blocks,
- *     or {@code compute} if they are decoded
+ * @param matrices of others, by parameter: blocks, of the file or rounded; {@code compute} if the
+ *     file's are decoded
  * @param exact whether a CPU does not round rows that are multiplied by blocks ({@link
  *     Tensor#exact})
  */
-public record WeightTypes(DType compute, DType experts, Map<String, DType> stored, boolean exact) {
+public record WeightTypes(
+    DType compute, DType experts, Map<String, DType> matrices, boolean exact) {
+  /** The name in {@code matrices} of a tied head, whose embedding is a table in {@code compute}. */
+  public static final String TIED_HEAD = "head.weight";
+
   /** Experts in blocks; a CPU rounds the rows to int8. */
   public WeightTypes(DType compute, DType experts) {
     this(compute, experts, Map.of(), false);
@@ -27,7 +31,7 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
 
   /** These dtypes with another {@code exact}. */
   public WeightTypes withExact(boolean exact) {
-    return new WeightTypes(compute, experts, stored, exact);
+    return new WeightTypes(compute, experts, matrices, exact);
   }
 
   /** One dtype for experts and all others. */
@@ -37,13 +41,18 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
 
   /** Whether matrices are in blocks. */
   public boolean quantized() {
-    return experts.isBlocks() || stored.values().stream().anyMatch(DType::isBlocks);
+    return experts.isBlocks() || matrices.values().stream().anyMatch(DType::isBlocks);
   }
 
   /** The dtype of a parameter. Rows that are not whole blocks are in the compute dtype. */
   public DType of(Parameter parameter) {
-    boolean named = isExpert(parameter) || stored.containsKey(parameter.name());
+    boolean named = isExpert(parameter) || matrices.containsKey(parameter.name());
     return named && fits(parameter) ? wanted(parameter) : parameter.valueDType(compute);
+  }
+
+  /** The dtype of a tied head. */
+  public DType ofTiedHead() {
+    return matrices.getOrDefault(TIED_HEAD, compute);
   }
 
   /** Notes for the user on matrices that are not rounded, or are decoded. */
@@ -51,15 +60,18 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
     if (exact && parameters.stream().noneMatch(p -> of(p).isBlocks())) {
       return Optional.of("activations are not rounded anyway: no weight is held in blocks");
     }
-    boolean asStored = !stored.isEmpty();
-    List<Parameter> experts = parameters.stream().filter(WeightTypes::isExpert).toList();
+    boolean asStored = !matrices.isEmpty() && !experts.isBlocks();
+    List<Parameter> named =
+        parameters.stream()
+            .filter(p -> isExpert(p) || !asStored && matrices.containsKey(p.name()))
+            .toList();
     List<Parameter> kept =
-        experts.stream().filter(p -> asStored ? !of(p).isBlocks() : !fits(p)).toList();
+        named.stream().filter(p -> asStored ? !of(p).isBlocks() : !fits(p)).toList();
     if (kept.isEmpty()) {
       return Optional.empty();
     }
     String dtype = compute.name().toLowerCase(Locale.ROOT);
-    if (asStored && kept.size() == experts.size()) {
+    if (asStored && kept.size() == named.size()) {
       return Optional.of(
           "no expert's matrix is stored in blocks that can be multiplied by: all are " + dtype);
     }
@@ -101,7 +113,7 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
   }
 
   private DType wanted(Parameter parameter) {
-    return stored.getOrDefault(parameter.name(), experts);
+    return matrices.getOrDefault(parameter.name(), experts);
   }
 
   private boolean fits(Parameter parameter) {

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import panamoe.api.Precision;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
+import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -77,8 +78,8 @@ public record ModelOptions(Precision precision, Experts experts, int sequences, 
         WeightTypes stored = folder.typesAsStored(compute);
         yield stored.quantized() ? stored : WeightTypes.of(compute);
       }
-      case INT8 -> new WeightTypes(compute, DType.INT8_BLOCKS);
-      case INT4 -> new WeightTypes(compute, DType.INT4_BLOCKS);
+      case INT8 -> ModelTensors.rounded(folder.config(), compute, DType.INT8_BLOCKS);
+      case INT4 -> ModelTensors.rounded(folder.config(), compute, DType.INT4_BLOCKS);
       case DECODED -> WeightTypes.of(compute);
     };
   }

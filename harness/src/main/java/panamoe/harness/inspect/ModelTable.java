@@ -123,11 +123,12 @@ public record ModelTable(
 
   private InferenceMemory writing(Quantization option) {
     if (option != null) {
-      return InferenceMemory.of(config, option.types(dtype(), () -> ModelFolder.open(source)));
+      return InferenceMemory.of(
+          config, option.types(dtype(), config, () -> ModelFolder.open(source)));
     }
     ModelFolder folder = ModelFolder.open(source);
     Quantization quantize = Quantization.of(null, folder);
-    return InferenceMemory.of(config, quantize.types(dtype(), () -> folder));
+    return InferenceMemory.of(config, quantize.types(dtype(), config, () -> folder));
   }
 
   String toText() {
