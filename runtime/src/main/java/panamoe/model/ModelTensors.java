@@ -23,26 +23,35 @@ public final class ModelTensors {
   private ModelTensors() {}
 
   /**
-   * A matrix of one expert.
+   * A matrix that quantization rounds.
    *
    * @param name in a checkpoint
-   * @param parameter that stacks the matrices of all the layer's experts
+   * @param parameter that holds it; one of experts stacks those of all the layer's experts
+   * @param expert 0 in a dense model
    * @param columns of a row
    */
-  public record ExpertMatrix(
+  public record RoundedMatrix(
       String name, String parameter, int layer, int expert, long rows, long columns) {}
 
-  /** Every expert's matrices in a decoder, over all ranks. */
-  public static List<ExpertMatrix> expertMatrices(ModelConfig config) {
-    List<ExpertMatrix> matrices = new ArrayList<>();
+  /**
+   * The matrices of a decoder that quantization rounds, over all ranks: those of experts, or in a
+   * dense model those of its layers.
+   */
+  public static List<RoundedMatrix> roundedMatrices(ModelConfig config) {
+    List<RoundedMatrix> matrices = new ArrayList<>();
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
-        boolean expert = parameter.name().startsWith("layers.") && WeightTypes.isExpert(parameter);
-        for (int i = 0; expert && i < parameter.matrices(); i++) {
+        boolean rounded =
+            parameter.name().startsWith("layers.")
+                && (config.hasExperts()
+                    ? WeightTypes.isExpert(parameter)
+                    : WeightTypes.mayBeBlocks(parameter));
+        for (int i = 0; rounded && i < parameter.matrices(); i++) {
           long[] shape = parameter.matrixShape();
           int layer = Integer.parseInt(parameter.name().split("\\.")[1]);
           matrices.add(
-              new ExpertMatrix(name(parameter, i), parameter.name(), layer, i, shape[0], shape[1]));
+              new RoundedMatrix(
+                  name(parameter, i), parameter.name(), layer, i, shape[0], shape[1]));
         }
       }
     }

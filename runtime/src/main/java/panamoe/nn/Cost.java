@@ -68,21 +68,30 @@ public record Cost(
 
   /** A rank's part of a parameter; nothing for null. */
   public static Cost weights(Work work, Parameter parameter) {
-    return weights(work, parameter, 1);
+    return parameter == null ? NONE : weights(work, parameter, parameter.value());
+  }
+
+  /** Like {@link #weights(Work, Parameter)}, of a parameter that is read from {@code held}. */
+  public static Cost weights(Work work, Parameter parameter, Tensor held) {
+    return weights(work, parameter, held, 1);
   }
 
   /** A parameter of experts, {@code hit} of which are read. */
   public static Cost experts(Work work, Parameter parameter, double hit) {
-    Cost read = weights(work, parameter, hit);
-    return new Cost(0, 0, read.weights, 0, read.bytesWritten, 0, 0);
-  }
-
-  private static Cost weights(Work work, Parameter parameter, double read) {
     if (parameter == null) {
       return NONE;
     }
+    Cost read = weights(work, parameter, parameter.value(), hit);
+    return new Cost(0, 0, read.weights, 0, read.bytesWritten, 0, 0);
+  }
+
+  private static Cost weights(Work work, Parameter parameter, Tensor value, double read) {
     double elements = read * Tensor.count(parameter.matrixShape(work.topology()));
-    DType held = held(work, parameter);
+    // The dtype that kernels read: the work's, unless the parameter is in blocks.
+    DType held =
+        value != null && value.dtype().isBlocks()
+            ? value.dtype()
+            : parameter.valueDType(work.dtype());
     double blocks = elements / held.blockElements();
     double gradients = work.training() ? parameter.count(work.topology()) : 0;
     return new Cost(
@@ -91,14 +100,6 @@ public record Cost(
         gradients * DType.FLOAT32.bytes(),
         0,
         0);
-  }
-
-  /** The dtype that kernels read: the work's, unless the parameter is in blocks. */
-  private static DType held(Work work, Parameter parameter) {
-    Tensor value = parameter.value();
-    return value != null && value.dtype().isBlocks()
-        ? value.dtype()
-        : parameter.valueDType(work.dtype());
   }
 
   /**

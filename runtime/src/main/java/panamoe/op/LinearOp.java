@@ -27,6 +27,7 @@ public final class LinearOp {
     if (weight.rank() != 2 || weight.size(1) != rows.size(1)) {
       throw new IllegalArgumentException("weight " + weight + " does not fit input " + x);
     }
+    pass.observer().multiplied(weight, rows);
     long tokens = rows.size(0);
     long outputs = weight.size(0);
     Tensor y = pass.allocate(outputDtype, tokens, outputs / activation.inputsPerOutput());

@@ -5,7 +5,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Gets every gate's decision and experts' inputs during a pass, while the tensors are alive: for
+ * Gets every gate's decision and matrices' inputs during a pass, while the tensors are alive: for
  * statistics and reports.
  */
 public interface RouteObserver {
@@ -38,4 +38,12 @@ public interface RouteObserver {
    * @param offsets INT32 [E + 1], where each expert's rows begin
    */
   default void multiplied(Tensor weights, Tensor rows, Tensor offsets) {}
+
+  /**
+   * Called before any other matrix is multiplied by rows.
+   *
+   * @param weight [N, K], the value of a parameter
+   * @param rows [S, K]
+   */
+  default void multiplied(Tensor weight, Tensor rows) {}
 }

@@ -3,24 +3,26 @@ package panamoe.quantize;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.DoubleConsumer;
+import java.util.stream.Collectors;
 import panamoe.backend.Backend;
 import panamoe.backend.Routes;
 import panamoe.data.TokenWindows;
 import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.param.Parameter;
-import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Importance of each input column of experts' matrices: its mean square over a text's tokens that
- * are routed to the expert. An error in a column contributes by this factor, on average, to the
+ * Importance of each input column of a matrix: its mean square over a text's tokens, of an expert
+ * those that are routed to it. An error in a column contributes by this factor, on average, to the
  * squared error of the outputs.
  */
 public final class Calibration {
@@ -84,8 +86,12 @@ public final class Calibration {
       DoubleConsumer progress) {
     Calibration calibration = new Calibration();
     Map<Tensor, Sums> byWeights = new IdentityHashMap<>();
+    Set<String> rounded =
+        ModelTensors.roundedMatrices(model.config()).stream()
+            .map(ModelTensors.RoundedMatrix::parameter)
+            .collect(Collectors.toSet());
     for (Parameter parameter : model.parameters().parameters()) {
-      if (WeightTypes.isExpert(parameter)) {
+      if (rounded.contains(parameter.name())) {
         Sums sums = new Sums(parameter.matrices(), (int) parameter.matrixShape()[1]);
         calibration.byParameter.put(parameter.name(), sums);
         byWeights.put(parameter.value(), sums);
@@ -100,6 +106,15 @@ public final class Calibration {
           public void multiplied(Tensor weights, Tensor rows, Tensor offsets) {
             backend.synchronize();
             byWeights.get(weights).add(rows.toFloats(), offsets.toInts());
+          }
+
+          @Override
+          public void multiplied(Tensor weight, Tensor rows) {
+            Sums sums = byWeights.get(weight);
+            if (sums != null) {
+              backend.synchronize();
+              sums.add(rows.toFloats(), new int[] {0, Math.toIntExact(rows.size(0))});
+            }
           }
         };
     int length = windows.length();
@@ -133,12 +148,12 @@ public final class Calibration {
     return tokens;
   }
 
-  /** Tokens that were routed to an expert. */
+  /** Tokens whose rows a matrix was multiplied by. */
   public long tokens(String parameter, int expert) {
     return byParameter.get(parameter).rows[expert];
   }
 
-  /** Weights of the squared errors of an expert's matrix by column, above 0 and 1 on average. */
+  /** Weights of the squared errors of a matrix by column, above 0 and 1 on average. */
   float[] weights(String parameter, int expert) {
     Sums sums = byParameter.get(parameter);
     int columns = sums.squares[0].length;

@@ -10,7 +10,7 @@ import java.util.Optional;
 import panamoe.tensor.DType;
 
 /**
- * The format of an expert's matrix, by its name in options and plans.
+ * The format of a rounded matrix, by its name in options and plans.
  *
  * @param name of the option
  * @param dtype of the blocks; null: the matrix is not rounded

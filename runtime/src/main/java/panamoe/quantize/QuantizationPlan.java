@@ -9,12 +9,12 @@ import java.util.regex.Pattern;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
-import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.model.ModelTensors.RoundedMatrix;
 
 /**
- * Assigns block formats to experts' matrices by a file: {@code {"rules": [{"names":
- * "*.down.weight", "layers": "0-3,7", "experts": "0-15", "to": "q6_k"}]}}. A rule applies to the
- * matrices that match all of its parts; rules must not contradict each other.
+ * Assigns block formats to matrices by a file: {@code {"rules": [{"names": "*.down.weight",
+ * "layers": "0-3,7", "experts": "0-15", "to": "q6_k"}]}}. A rule applies to the matrices that match
+ * all of its parts; rules must not contradict each other.
  */
 public record QuantizationPlan(List<Rule> rules) {
   /** Without a file: all matrices alike. */
@@ -63,7 +63,7 @@ public record QuantizationPlan(List<Rule> rules) {
       return Integer.parseInt(range.substring(range.indexOf('-') + 1));
     }
 
-    boolean names(ExpertMatrix matrix) {
+    boolean names(RoundedMatrix matrix) {
       return (names == null || glob(names).matcher(matrix.name()).matches())
           && holds(layers, matrix.layer())
           && holds(experts, matrix.expert());
@@ -119,15 +119,17 @@ public record QuantizationPlan(List<Rule> rules) {
    * @param everywhere blocks of matrices without a rule
    * @throws IllegalArgumentException if a rule matches no matrix, or two contradict each other
    */
-  Map<ExpertMatrix, ExpertFormat> of(List<ExpertMatrix> matrices, ExpertFormat everywhere) {
-    Map<ExpertMatrix, Integer> ruled = new LinkedHashMap<>();
+  Map<RoundedMatrix, ExpertFormat> of(List<RoundedMatrix> matrices, ExpertFormat everywhere) {
+    Map<RoundedMatrix, Integer> ruled = new LinkedHashMap<>();
     for (int i = 0; i < rules.size(); i++) {
       Rule rule = rules.get(i);
-      List<ExpertMatrix> named = new ArrayList<>(matrices);
+      List<RoundedMatrix> named = new ArrayList<>(matrices);
       named.removeIf(matrix -> !rule.names(matrix));
       Require.that(
-          !named.isEmpty(), "rule %s of the plan names no expert's matrix of the model", i + 1);
-      for (ExpertMatrix matrix : named) {
+          !named.isEmpty(),
+          "rule %s of the plan names no matrix of the model that is rounded",
+          i + 1);
+      for (RoundedMatrix matrix : named) {
         Integer before = ruled.put(matrix, i);
         if (before != null && !rules.get(before).to().equals(rule.to())) {
           throw Require.refusal(
@@ -136,8 +138,8 @@ public record QuantizationPlan(List<Rule> rules) {
         }
       }
     }
-    Map<ExpertMatrix, ExpertFormat> formats = new LinkedHashMap<>();
-    for (ExpertMatrix matrix : matrices) {
+    Map<RoundedMatrix, ExpertFormat> formats = new LinkedHashMap<>();
+    for (RoundedMatrix matrix : matrices) {
       Integer rule = ruled.get(matrix);
       formats.put(matrix, rule == null ? everywhere : rules.get(rule).to());
     }

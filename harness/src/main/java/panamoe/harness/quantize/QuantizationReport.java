@@ -11,7 +11,7 @@ import java.util.TreeSet;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.model.ModelTensors;
-import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.model.ModelTensors.RoundedMatrix;
 import panamoe.quantize.Divergence;
 import panamoe.quantize.QuantizedModel;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -36,7 +36,7 @@ record QuantizationReport(
   /** Experts that no token reached, by layer. */
   private Map<Integer, TreeSet<Integer>> unreached() {
     Map<Integer, TreeSet<Integer>> unreached = new TreeMap<>();
-    for (ExpertMatrix matrix : ModelTensors.expertMatrices(model.source().config())) {
+    for (RoundedMatrix matrix : ModelTensors.roundedMatrices(model.source().config())) {
       if (model.calibration().tokens(matrix.parameter(), matrix.expert()) == 0) {
         unreached.computeIfAbsent(matrix.layer(), _ -> new TreeSet<>()).add(matrix.expert());
       }
@@ -54,11 +54,12 @@ record QuantizationReport(
     int missed = unreached.values().stream().mapToInt(TreeSet::size).sum();
     line(
         text,
-        "calibrated on %s of %s, which reached %d of %d experts",
+        "calibrated on %s of %s%s",
         Count.of(model.calibration().tokens(), "token"),
         this.text,
-        experts() - missed,
-        experts());
+        experts() == 0
+            ? ""
+            : Words.of(", which reached %d of %d experts", experts() - missed, experts()));
     if (missed > 0) {
       String names =
           unreached.entrySet().stream()
@@ -70,9 +71,9 @@ record QuantizationReport(
         model.counts().entrySet().stream()
             .map(it -> it.getValue() + " in " + it.getKey().name().toLowerCase(Locale.ROOT))
             .collect(joining(", "));
-    line(text, "experts' matrices: %s", counts);
+    line(text, "%s matrices: %s", experts() == 0 ? "layers'" : "experts'", counts);
     if (!model.unfit().isEmpty()) {
-      ExpertMatrix first = model.unfit().getFirst();
+      RoundedMatrix first = model.unfit().getFirst();
       line(
           text,
           "kept, because their rows do not divide into blocks of 32: %s of %d columns, and %d more",

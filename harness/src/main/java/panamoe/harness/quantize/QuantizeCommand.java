@@ -26,7 +26,7 @@ import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.model.ModelTensors.RoundedMatrix;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -51,8 +51,8 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Rounds a model's experts to 4 to 8 bits, and measures the loss of quality.",
-      "It runs the model over a text to measure each expert's inputs, and rounds so that the output error is small. "
+      "Rounds a model's experts, or a dense model's layers, to 4 to 8 bits, and measures the loss of quality.",
+      "It runs the model over a text to measure each matrix's inputs, and rounds so that the output error is small. "
           + "Experts that get no token of the text become int8. All other weights stay unchanged."
     },
     footer = {
@@ -94,7 +94,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "FORMAT",
       completionCandidates = Formats.class,
       description =
-          "Format of experts' matrices, with bits per element: ${COMPLETION-CANDIDATES}. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
+          "Format of these matrices, with bits per element: ${COMPLETION-CANDIDATES}. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
   private ExpertFormat to;
 
   @Option(
@@ -150,7 +150,7 @@ public final class QuantizeCommand implements Subcommand {
     }
     OutputPlace.requireFolder(out, "--out");
     ModelFolder folder = ModelFolder.open(model);
-    Map<ExpertMatrix, ExpertFormat> wanted =
+    Map<RoundedMatrix, ExpertFormat> wanted =
         QuantizedModel.wanted(
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
@@ -186,7 +186,7 @@ public final class QuantizeCommand implements Subcommand {
 
   private QuantizationReport quantize(
       ModelFolder folder,
-      Map<ExpertMatrix, ExpertFormat> wanted,
+      Map<RoundedMatrix, ExpertFormat> wanted,
       TrainingText read,
       TokenWindows training,
       TokenWindows held) {

@@ -205,6 +205,9 @@ public final class DistillCommand extends RunCommand {
   private static void requireTeaches(ModelConfig teacher, RunConfig student) {
     teacher.requireLoss();
     Require.that(
+        teacher.hasExperts() || !student.model().hasExperts(),
+        "the student has experts and its teacher is dense: it would be the larger of the two; panamoe edit --upcycle makes experts of the teacher's own weights, and train --resume trains them");
+    Require.that(
         student.model().vocabulary() == teacher.vocabulary(),
         "the student has a vocabulary of %d, the teacher one of %d: they must be equal",
         student.model().vocabulary(),

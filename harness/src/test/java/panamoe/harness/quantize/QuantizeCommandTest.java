@@ -170,7 +170,7 @@ class QuantizeCommandTest {
         DType.Q8_0,
         ModelFolder.open(out())
             .typesAsStored(DType.FLOAT32)
-            .stored()
+            .matrices()
             .get("layers.1.moe.experts.up.weight"));
     assertTrue(report.get("kl").asDouble() < 1e-3, report::toString);
   }
@@ -198,10 +198,10 @@ class QuantizeCommandTest {
       quoteCharacter = '`',
       textBlock =
           """
-          names no expert's matrix | {"rules": [{"layers": "7", "to": "int8"}]}
-          names no expert's matrix | {"rules": [{"names": "*.gate.weight", "to": "int8"}]}
-          names no expert's matrix | {"rules": [{"names": "*e*e*.*e*e*e*e*.*e*e*e*e*.*w*e*i*g*h*t*s", "to": "int8"}]}
-          names no expert's matrix | {"rules": [{"names": "******************************s", "to": "int8"}]}
+          names no matrix of the model that is rounded | {"rules": [{"layers": "7", "to": "int8"}]}
+          names no matrix of the model that is rounded | {"rules": [{"names": "*.gate.weight", "to": "int8"}]}
+          names no matrix of the model that is rounded | {"rules": [{"names": "*e*e*.*e*e*e*e*.*e*e*e*e*.*w*e*i*g*h*t*s", "to": "int8"}]}
+          names no matrix of the model that is rounded | {"rules": [{"names": "******************************s", "to": "int8"}]}
           contradict each other: layers.1.moe.experts.0.down.weight is to be int8 and int4 | {"rules": [{"layers": "0-9", "to": "int8"}, {"names": "*.down.weight", "to": "int4"}]}
           none of names, layers and experts | {"rules": [{"to": "int8"}]}
           expected numbers and ranges | {"rules": [{"layers": "one", "to": "int8"}]}
@@ -241,7 +241,7 @@ class QuantizeCommandTest {
     assertEquals(prompt(before), prompt(after));
     assertEquals(before.config(), after.config());
     assertTrue(report.get("kl").asDouble() < 0.05, report::toString);
-    assertFalse(after.typesAsStored(DType.FLOAT32).stored().isEmpty());
+    assertFalse(after.typesAsStored(DType.FLOAT32).matrices().isEmpty());
     ran("generate --model " + out() + " --prompt the --max-tokens 3");
     refused("exists already", source, "--to int8");
     for (String layout : List.of("hf", "gguf")) {

@@ -149,7 +149,9 @@ public final class BenchCommand implements Subcommand {
       shared.require(
           count >= 1 && count <= MAX_TOKENS,
           "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
-      shared.checked(() -> kind.requireTokens(count));
+      if (!modelOptions.ofFiles() || !kind.generates()) { // files have a context of their own
+        shared.checked(() -> kind.requireTokens(count));
+      }
     }
     shared.require(
         seconds > 0 && seconds <= 3600,

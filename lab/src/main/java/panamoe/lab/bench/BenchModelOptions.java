@@ -23,9 +23,9 @@ final class BenchModelOptions {
       description =
           "The model of prefill, decode and decode-batch: paper (four layers, experts on every other one,"
               + " LayerNorm, learned positions), qwen3 (two layers, experts on both, RMSNorm, rotary"
-              + " positions), or, also for load: a run's or released model's folder, a .gguf file, or synthetic-64"
-              + " (random weights, six layers of 64 experts; synthetic-64:14 has 14), whose file of 0.4 to 1.4 GB"
-              + " is written once to the user's cache folder. Default: paper; with --peer llama: qwen3.")
+              + " positions), or, also for load: a run's or released model's folder, a .gguf file, or a model with random weights:"
+              + " synthetic-64 (six layers of 64 experts; synthetic-64:14 has 14) or qwen3-0.6b (dense, in the"
+              + " shape of that name), whose file of 0.3 to 1.4 GB is written once to the user's cache folder. Default: paper; with --peer llama: qwen3.")
   private String name;
 
   @Option(
@@ -33,7 +33,7 @@ final class BenchModelOptions {
       split = ",",
       paramLabel = "TYPE",
       description =
-          "Format of the weights of a --model with files: bf16, int8 or int4 (rounded), or stored (the file's blocks). synthetic-64 has a file for each: BF16, Q8_0, Q4_0 and Q4_K. Default: bf16.")
+          "Format of the weights of a --model with files: bf16, int8 or int4 (rounded), or stored (the file's blocks). synthetic-64 and qwen3-0.6b have a file for each: BF16, Q8_0, Q4_0 and Q4_K. Default: bf16.")
   private List<WeightFormat> held;
 
   @Option(

@@ -4,7 +4,6 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.IntConsumer;
-import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.backend.KernelGraph;
 import panamoe.config.BlockConfig;
@@ -142,12 +141,15 @@ final class GenerationBench implements Bench {
     }
 
     /**
-     * Quantized experts are multiplied by int8 rows or in float32, and they dominate the products.
+     * Matrices in blocks are multiplied by int8 rows or in float32, and they dominate the products.
      */
     @Override
     public final DType products(DType compute) {
       List<Tensor> blocks =
-          experts().map(Parameter::value).filter(it -> it.dtype().isBlocks()).toList();
+          model.parameters().parameters().stream()
+              .map(Parameter::value)
+              .filter(it -> it.dtype().isBlocks())
+              .toList();
       if (blocks.isEmpty()) {
         return compute;
       }
@@ -234,7 +236,14 @@ final class GenerationBench implements Bench {
                 ? Math.min(moe.experts(), (double) texts.texts() * moe.gate().topK())
                 : 0;
       }
-      double all = experts().mapToLong(p -> p.value().dtype().packedBytes(p.count())).sum();
+      if (able == 0) {
+        return most;
+      }
+      double all =
+          model.parameters().parameters().stream()
+              .filter(WeightTypes::isExpert)
+              .mapToLong(p -> p.value().dtype().packedBytes(p.count()))
+              .sum();
       double each = all / model.config().experts().stream().mapToInt(count -> count).sum();
       double spared = (able - hit) * each;
       return new Cost(most.flops(), most.bytesRead() - spared, most.bytesWritten(), most.kept(), 0);
@@ -300,11 +309,6 @@ final class GenerationBench implements Bench {
       engine.close();
       super.close();
     }
-  }
-
-  /** Matrices of experts. */
-  private Stream<Parameter> experts() {
-    return model.parameters().parameters().stream().filter(WeightTypes::isExpert);
   }
 
   /** Number of experts, over all layers, that got rows between two snapshots. */

@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
+import panamoe.config.AttentionConfig;
 import panamoe.harness.probe.Ceilings;
 import panamoe.io.Words;
 import panamoe.nn.Cost;
@@ -174,12 +175,16 @@ final class KernelProfile {
   }
 
   /**
-   * @param products of [L, D] matrices for each head, of which a causal mask needs half
+   * @param products for each head of D multiply-adds for each pair of a query and a visible key
    */
   private static double attentionFlops(Object[] arguments, int products) {
     Tensor q = ((AttentionInputs) arguments[1]).q(); // [B, L, H, D]
-    boolean causal = ((AttentionSettings) arguments[0]).mask() == AttentionSettings.Mask.CAUSAL;
-    return 2.0 * products * q.count() * q.size(1) / (causal ? 2 : 1);
+    AttentionSettings settings = (AttentionSettings) arguments[0];
+    long length = q.size(1);
+    double pairs =
+        new AttentionConfig.Scores(settings.mask(), (int) settings.window(), false, null)
+            .pairs(0, length);
+    return 2.0 * products * (q.count() / length) * pairs;
   }
 
   private static DType products(String kernel, List<Tensor> tensors) {

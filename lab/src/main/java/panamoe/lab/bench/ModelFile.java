@@ -6,10 +6,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.FeedForwardConfig;
 import panamoe.config.MoeConfig;
 import panamoe.harness.Activations;
 import panamoe.harness.Quantization;
-import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -29,7 +31,7 @@ record ModelFile(String name, WeightFormat held, Activations activations, ModelF
    * Opens a model; the synthetic one is written first if it is not there.
    *
    * @param progress receives the written part, 0 to 1
-   * @throws IllegalArgumentException if it has no MoE layer or cannot be read
+   * @throws IllegalArgumentException if it cannot be read
    */
   static ModelFile open(
       String name, WeightFormat held, Activations activations, DoubleConsumer progress)
@@ -38,7 +40,6 @@ record ModelFile(String name, WeightFormat held, Activations activations, ModelF
     Path path =
         synthetic ? SyntheticModel.named(name).inCache(held.synthetic(), progress) : Path.of(name);
     ModelFolder folder = ModelFolder.open(path);
-    Require.that(folder.config().hasExperts(), "%s has no MoE layer to measure", path);
     Path last = path.toAbsolutePath().normalize().getFileName();
     return new ModelFile(
         synthetic || last == null ? name : last.toString(), held, activations, folder);
@@ -52,20 +53,29 @@ record ModelFile(String name, WeightFormat held, Activations activations, ModelF
     return folder.config().vocabulary();
   }
 
-  /** The shape of its first MoE layer. */
+  /** The shape of its first MoE layer; without one that of its MLP, of no experts. */
   LayerShape shape() {
-    MoeConfig moe =
-        folder.config().blocks().stream()
-            .filter(block -> block.feedForward() instanceof MoeConfig)
-            .map(block -> (MoeConfig) block.feedForward())
-            .findFirst()
-            .orElseThrow();
     int hidden = folder.config().hidden();
+    List<FeedForwardConfig> layers =
+        folder.config().blocks().stream().map(BlockConfig::feedForward).toList();
+    return layers.stream()
+        .filter(layer -> layer instanceof MoeConfig)
+        .findFirst()
+        .map(layer -> shape(hidden, (MoeConfig) layer))
+        .orElseGet(() -> shape(hidden, (DenseConfig) layers.getFirst()));
+  }
+
+  private static LayerShape shape(int hidden, MoeConfig moe) {
     int chosen = moe.gate().topK();
     boolean gated = moe.activation().inputsPerOutput() == 2;
     String name =
         hidden + "x" + moe.inner() + "x" + moe.experts() + "x" + chosen + (gated ? "-swiglu" : "");
     return new LayerShape(name, hidden, moe.inner(), moe.experts(), chosen, moe.activation(), 1);
+  }
+
+  private static LayerShape shape(int hidden, DenseConfig mlp) {
+    String name = hidden + "x" + mlp.inner();
+    return new LayerShape(name, hidden, mlp.inner(), 0, 0, mlp.activation(), 1);
   }
 
   /** Loads the model; matrices of the synthetic one keep their stored format. */

@@ -7,7 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.backend.GemmKernels;
@@ -20,6 +24,24 @@ import panamoe.tensor.TensorScope;
 class KernelProfileTest {
   /** One GFLOP/s and one GB/s. */
   private static final Ceilings ONE = new Ceilings(1, 1, 1.0, 1, 1, null);
+
+  /** Attention over 2 sequences of 8 tokens, with 3 heads of 16. */
+  private record Attended(
+      Backend backend, AttentionSettings settings, AttentionInputs inputs, Tensor y)
+      implements Workload {
+    @Override
+    public void run(int call) {
+      backend.attentionForward(settings, inputs, y, null);
+    }
+
+    @Override
+    public Cost cost() {
+      return Cost.NONE;
+    }
+
+    @Override
+    public void close() {}
+  }
 
   /** Calls a product once and an activation twice. */
   private record Products(Backend backend, Tensor x, Tensor weights, Tensor y, Tensor z)
@@ -84,6 +106,27 @@ class KernelProfileTest {
     assertEquals(1000, row(rows, "gemm").ms());
     assertEquals(2000, row(rows, "activationForward").ms());
     assertEquals(5000, rows.getLast().ms());
+  }
+
+  /** The limit is by pairs of a query and a key that it sees. */
+  @ParameterizedTest
+  @CsvSource({"FULL, 0, 64", "CAUSAL, 0, 36", "CAUSAL, 3, 21", "CAUSAL, 100, 36"})
+  void attentionCountsVisibleKeys(AttentionSettings.Mask mask, int window, int pairs)
+      throws Exception {
+    try (Backend backend = Backends.open("reference", 1);
+        TensorScope scope = TensorScope.confined(backend)) {
+      KernelProfile profile = new KernelProfile(backend);
+      Tensor q = scope.zeros(DType.FLOAT32, 2, 8, 3, 16);
+      Workload work =
+          new Attended(
+              profile.timed(),
+              new AttentionSettings(mask, window, 1),
+              new AttentionInputs(q, q, q, null),
+              scope.zeros(DType.FLOAT32, 2, 8, 3, 16));
+      Ceilings flops = new Ceilings(1, 1, 1.0, 1e9, 1, null); // bytes take no time
+      List<KernelProfile.Row> rows = profile.over(work, 0.01, flops);
+      assertEquals(2 * 2 * 2 * 3 * 16 * pairs / 1e6, row(rows, "attentionForward").limitMs(), 1e-9);
+    }
   }
 
   @Test
