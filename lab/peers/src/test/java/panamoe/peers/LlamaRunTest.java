@@ -42,8 +42,8 @@ import panamoe.lab.conformance.llamacpp.LlamaComparison;
 import panamoe.lab.conformance.llamacpp.TextComparison;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.model.LanguageModel;
-import panamoe.model.family.Keys;
 import panamoe.model.family.Family;
+import panamoe.model.family.Keys;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import panamoe.param.Parameter;
@@ -308,7 +308,8 @@ class LlamaRunTest {
       ours.parameters().refresh(backend);
       Qwen3File.of(ours, DType.FLOAT32).write(file, _ -> {});
     }
-    assertEquals("ernie4_5_moe", ((StoredWeights.Released) ModelFolder.open(file).weights()).model().type());
+    assertEquals(
+        "ernie4_5_moe", ((StoredWeights.Released) ModelFolder.open(file).weights()).model().type());
     assertComputesOurLogits(file, 128, 1e-4f);
   }
 
