@@ -170,7 +170,7 @@ class QuantizeCommandTest {
         DType.Q8_0,
         ModelFolder.open(out())
             .typesAsStored(DType.FLOAT32)
-            .matrices()
+            .stored()
             .get("layers.1.moe.experts.up.weight"));
     assertTrue(report.get("kl").asDouble() < 1e-3, report::toString);
   }
@@ -241,7 +241,7 @@ class QuantizeCommandTest {
     assertEquals(prompt(before), prompt(after));
     assertEquals(before.config(), after.config());
     assertTrue(report.get("kl").asDouble() < 0.05, report::toString);
-    assertFalse(after.typesAsStored(DType.FLOAT32).matrices().isEmpty());
+    assertFalse(after.typesAsStored(DType.FLOAT32).stored().isEmpty());
     ran("generate --model " + out() + " --prompt the --max-tokens 3");
     refused("exists already", source, "--to int8");
     for (String layout : List.of("hf", "gguf")) {

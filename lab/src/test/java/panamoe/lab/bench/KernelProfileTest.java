@@ -120,7 +120,7 @@ class KernelProfileTest {
       Workload work =
           new Attended(
               profile.timed(),
-              new AttentionSettings(mask, window, 1),
+              new AttentionSettings(mask, window, 1, 0),
               new AttentionInputs(q, q, q, null),
               scope.zeros(DType.FLOAT32, 2, 8, 3, 16));
       Ceilings flops = new Ceilings(1, 1, 1.0, 1e9, 1, null); // bytes take no time
