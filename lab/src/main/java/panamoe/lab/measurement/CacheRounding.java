@@ -52,7 +52,7 @@ public final class CacheRounding {
       Tensor targets = scope.allocate(DType.INT32, length);
       float[] p = new float[model.config().vocabulary()];
       float[] q = new float[p.length];
-      StepRows rows = new StepRows(length);
+      StepRows rows = new StepRows(config.stepTokens());
       for (int block = 0; block < config.blocks(); block++) {
         rows.change(0, block, block);
       }
@@ -60,32 +60,35 @@ public final class CacheRounding {
         bytes += windows.fill(window, ids, targets);
         int[] read = ids.toInts();
         int[] next = targets.toInts();
-        for (int i = 0; i < length; i++) {
-          rows.add(read[i], 0, i);
-          rows.want();
-        }
-        floats.run(rows);
-        rounded.run(rows);
-        rows.clear();
-        for (int i = 0; i < length; i++) {
-          int target = next[i];
-          if (target < 0) {
-            continue;
+        for (int start = 0; start < length; start += config.stepTokens()) {
+          int end = Math.min(length, start + config.stepTokens());
+          for (int i = start; i < end; i++) {
+            rows.add(read[i], 0, i);
+            rows.want();
           }
-          floats.logits(i, p);
-          rounded.logits(i, q);
-          double[] logP = logSoftmax(p);
-          double[] logQ = logSoftmax(q);
-          double kl = 0;
-          for (int v = 0; v < p.length; v++) {
-            kl += Math.exp(logP[v]) * (logP[v] - logQ[v]);
+          floats.run(rows);
+          rounded.run(rows);
+          rows.clear();
+          for (int i = start; i < end; i++) {
+            int target = next[i];
+            if (target < 0) {
+              continue;
+            }
+            floats.logits(i - start, p);
+            rounded.logits(i - start, q);
+            double[] logP = logSoftmax(p);
+            double[] logQ = logSoftmax(q);
+            double kl = 0;
+            for (int v = 0; v < p.length; v++) {
+              kl += Math.exp(logP[v]) * (logP[v] - logQ[v]);
+            }
+            nats[0] -= logP[target];
+            nats[1] -= logQ[target];
+            divergence += kl;
+            most = Math.max(most, kl);
+            same += ModelReplay.largest(p) == ModelReplay.largest(q) ? 1 : 0;
+            tokens++;
           }
-          nats[0] -= logP[target];
-          nats[1] -= logQ[target];
-          divergence += kl;
-          most = Math.max(most, kl);
-          same += ModelReplay.largest(p) == ModelReplay.largest(q) ? 1 : 0;
-          tokens++;
         }
       }
     }
