@@ -291,7 +291,7 @@ struct Plan {
 
   int64_t packed_b_words() const {
     const int64_t elements = ceil_div(product.columns, kNr) * panel_size(product.b.dtype, product.inner);
-    return packs_b ? ceil_div(elements * dtype_bytes(product.b.dtype), int64_t{sizeof(float)}) : 0;
+    return ceil_div(elements * dtype_bytes(product.b.dtype), int64_t{sizeof(float)});
   }
 
   // Scratch of a task: panels of B, a block of A, and sums [mc, sums_stride]. kLanes more floats follow, because the

@@ -109,20 +109,23 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
   const Arena::Frame frame(stream.arena());
   auto* plans = stream.arena().take<Plan>(count);
   const Group group(products, count, gated, threads_of(stream));
-  int64_t n_blocks = 0, packed = 0, scratch = 0;  // packed: words of A and B
+  int64_t n_blocks = 0, packed = 0, scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
     plans[i] = Plan(products[i], group);
     n_blocks += plans[i].n_blocks;
-    packed += plans[i].packed_a_words() + plans[i].packed_b_words();
+    packed += plans[i].packed_a_words();
     scratch = std::max(scratch, plans[i].scratch_bytes());
   }
+  auto* packed_a = stream.arena().take<float>(packed);
   const LocalScratch<char> local(stream, scratch);
   int64_t b_tasks = 0, pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
     Plan& plan = plans[i];
     plan.share_rows(group, n_blocks);
-    plan.packed_a = stream.arena().take<float>(plan.packed_a_words());
+    plan.packed_a = packed_a;
+    packed_a += plan.packed_a_words();
     if (plan.packs_b) {
+      packed += plan.packed_b_words();
       plan.product.b = {stream.arena().take<float>(plan.packed_b_words()), products[i].b.dtype, true};
     }
     plan.first_b_task = b_tasks;
