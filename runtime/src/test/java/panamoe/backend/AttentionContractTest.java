@@ -263,8 +263,7 @@ class AttentionContractTest {
   void backwardAgreesWithTheReference(Backend backend) {
     for (int seed = 0; seed < 8; seed++) {
       assertAgrees(backend, seed, 5e-5, (on, sample) -> backward(on, sample, DType.FLOAT32, 70));
-      assertAgrees(
-          backend, seed, 0x1p-6, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
+      assertAgrees(backend, seed, 0x1p-6, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
     }
   }
 
