@@ -14,6 +14,9 @@ import panamoe.io.Require;
  * @param gate how a token chooses its experts
  * @param shared an MLP for every token; null: none
  * @param residual a fixed MLP that is mixed with the routed expert; null: none
+ * @param branchNorm router, experts and shared expert each normalise the block's state with weights
+ *     of their own, the router's times 1 / sqrt(M), and the outputs of experts and shared expert are
+ *     normalised before their sum (Gemma 4); null: all read the block's one norm
  */
 public record MoeConfig(
     int experts,
@@ -22,7 +25,8 @@ public record MoeConfig(
     boolean bias,
     GateConfig gate,
     @Omittable SharedExpert shared,
-    @Omittable Residual residual)
+    @Omittable Residual residual,
+    @Omittable NormConfig branchNorm)
     implements FeedForwardConfig {
 
   /** Most experts of the kernels. */
@@ -60,6 +64,21 @@ public record MoeConfig(
     gate.requireFits(experts);
     Require.that(
         shared == null || residual == null, "a layer has a shared expert or a residual, not both");
+    Require.that(
+        branchNorm == null || shared != null && !shared.gated,
+        "branchNorm is given, but there is no shared expert, or a gated one");
+  }
+
+  /** With one norm for all branches. */
+  public MoeConfig(
+      int experts,
+      int inner,
+      Activation activation,
+      boolean bias,
+      GateConfig gate,
+      SharedExpert shared,
+      Residual residual) {
+    this(experts, inner, activation, bias, gate, shared, residual, null);
   }
 
   /** A layer without shared expert and fixed MLP. */
@@ -70,21 +89,27 @@ public record MoeConfig(
 
   /** This layer with a shared expert; null: none. */
   public MoeConfig withShared(SharedExpert other) {
-    return new MoeConfig(experts, inner, activation, bias, gate, other, residual);
+    return new MoeConfig(experts, inner, activation, bias, gate, other, residual, branchNorm);
   }
 
   /** This layer with a fixed MLP as wide as an expert. */
   public MoeConfig withResidual() {
-    return new MoeConfig(experts, inner, activation, bias, gate, shared, new Residual(inner));
+    return new MoeConfig(
+        experts, inner, activation, bias, gate, shared, new Residual(inner), branchNorm);
   }
 
   /** This layer with another number of experts. */
   public MoeConfig withExperts(int other) {
-    return new MoeConfig(other, inner, activation, bias, gate, shared, residual);
+    return new MoeConfig(other, inner, activation, bias, gate, shared, residual, branchNorm);
   }
 
   /** This layer with another gate. */
   public MoeConfig withGate(GateConfig other) {
-    return new MoeConfig(experts, inner, activation, bias, other, shared, residual);
+    return new MoeConfig(experts, inner, activation, bias, other, shared, residual, branchNorm);
+  }
+
+  /** This layer with norms of each branch; null: one norm for all. */
+  public MoeConfig withBranchNorm(NormConfig other) {
+    return new MoeConfig(experts, inner, activation, bias, gate, shared, residual, other);
   }
 }
