@@ -65,7 +65,7 @@ public record BlockConfig(
   }
 
   /** Whether a stored number scales the output. */
-  public boolean isScaled() {
+  public boolean hasScale() {
     return Boolean.TRUE.equals(scaled);
   }
 

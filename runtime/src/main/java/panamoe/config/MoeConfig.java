@@ -14,9 +14,6 @@ import panamoe.io.Require;
  * @param gate how a token chooses its experts
  * @param shared an MLP for every token; null: none
  * @param residual a fixed MLP that is mixed with the routed expert; null: none
- * @param branchNorm router, experts and shared expert each normalise the block's state with weights
- *     of their own, the router's times 1 / sqrt(M), and the outputs of experts and shared expert are
- *     normalised before their sum (Gemma 4); null: all read the block's one norm
  */
 public record MoeConfig(
     int experts,
@@ -25,8 +22,7 @@ public record MoeConfig(
     boolean bias,
     GateConfig gate,
     @Omittable SharedExpert shared,
-    @Omittable Residual residual,
-    @Omittable NormConfig branchNorm)
+    @Omittable Residual residual)
     implements FeedForwardConfig {
 
   /** Most experts of the kernels. */
@@ -37,10 +33,20 @@ public record MoeConfig(
    *
    * @param inner its inner width; several shared experts are one with the sum of their widths
    * @param gated whether the sigmoid of a learned logit scales it (Qwen2-MoE)
+   * @param branchNorm it, the experts and the router each normalise the block's state with weights
+   *     of their own, the router's times 1 / sqrt(M), and the outputs of it and of the experts are
+   *     normalised before their sum (Gemma 4); null: all read the block's one norm
    */
-  public record SharedExpert(int inner, boolean gated) {
+  public record SharedExpert(int inner, boolean gated, @Omittable NormConfig branchNorm) {
     public SharedExpert {
       Require.size("inner", inner, Require.MAX_WIDTH);
+      Require.that(
+          branchNorm == null || !gated, "gated is true, but with a branchNorm a logit scales nothing");
+    }
+
+    /** Without a norm of its own. */
+    public SharedExpert(int inner, boolean gated) {
+      this(inner, gated, null);
     }
   }
 
@@ -64,21 +70,11 @@ public record MoeConfig(
     gate.requireFits(experts);
     Require.that(
         shared == null || residual == null, "a layer has a shared expert or a residual, not both");
-    Require.that(
-        branchNorm == null || shared != null && !shared.gated,
-        "branchNorm is given, but there is no shared expert, or a gated one");
   }
 
-  /** With one norm for all branches. */
-  public MoeConfig(
-      int experts,
-      int inner,
-      Activation activation,
-      boolean bias,
-      GateConfig gate,
-      SharedExpert shared,
-      Residual residual) {
-    this(experts, inner, activation, bias, gate, shared, residual, null);
+  /** The kind of norms that each branch has; null: all read the block's one norm. */
+  public NormConfig branchNorm() {
+    return shared == null ? null : shared.branchNorm;
   }
 
   /** A layer without shared expert and fixed MLP. */
@@ -89,27 +85,21 @@ public record MoeConfig(
 
   /** This layer with a shared expert; null: none. */
   public MoeConfig withShared(SharedExpert other) {
-    return new MoeConfig(experts, inner, activation, bias, gate, other, residual, branchNorm);
+    return new MoeConfig(experts, inner, activation, bias, gate, other, residual);
   }
 
   /** This layer with a fixed MLP as wide as an expert. */
   public MoeConfig withResidual() {
-    return new MoeConfig(
-        experts, inner, activation, bias, gate, shared, new Residual(inner), branchNorm);
+    return new MoeConfig(experts, inner, activation, bias, gate, shared, new Residual(inner));
   }
 
   /** This layer with another number of experts. */
   public MoeConfig withExperts(int other) {
-    return new MoeConfig(other, inner, activation, bias, gate, shared, residual, branchNorm);
+    return new MoeConfig(other, inner, activation, bias, gate, shared, residual);
   }
 
   /** This layer with another gate. */
   public MoeConfig withGate(GateConfig other) {
-    return new MoeConfig(experts, inner, activation, bias, other, shared, residual, branchNorm);
-  }
-
-  /** This layer with norms of each branch; null: one norm for all. */
-  public MoeConfig withBranchNorm(NormConfig other) {
-    return new MoeConfig(experts, inner, activation, bias, gate, shared, residual, other);
+    return new MoeConfig(experts, inner, activation, bias, other, shared, residual);
   }
 }

@@ -80,7 +80,7 @@ final class Block {
     }
     this.mlpOutputNorm = outputs ? new Norm(at.in("mlp_output_norm"), second, hidden) : null;
     this.scale =
-        config.isScaled()
+        config.hasScale()
             ? at.vector("scale", Parameter.Part.NORM, Initialization.ONE, Slice.WHOLE, 1)
             : null;
   }

@@ -38,8 +38,7 @@ public final class EveryPart {
         new MoeConfig(4, 16, Activation.GELU_TANH, true, near(), null, new MoeConfig.Residual(28));
     MoeConfig branches =
         MoeConfig.of(4, 8, Activation.GEGLU_TANH, false, factors())
-            .withShared(new MoeConfig.SharedExpert(12, false))
-            .withBranchNorm(rms);
+            .withShared(new MoeConfig.SharedExpert(12, false, rms));
     return new ModelConfig(
         61,
         24,

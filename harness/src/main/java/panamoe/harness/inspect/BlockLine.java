@@ -29,7 +29,7 @@ final class BlockLine {
     if (block.outputScale() != null) {
       parts.add("outputs times " + block.outputScale());
     }
-    if (block.isScaled()) {
+    if (block.hasScale()) {
       parts.add("times a stored number");
     }
     switch (block.feedForward()) {

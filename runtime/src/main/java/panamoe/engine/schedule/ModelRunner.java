@@ -94,7 +94,7 @@ public final class ModelRunner implements StepRunner {
 
   /** Whether Java code computes a part of the block, which a replay would leave out. */
   private static boolean computesOnHost(BlockConfig block) {
-    return block.isScaled()
+    return block.hasScale()
         || block.feedForward() instanceof MoeConfig moe
             && (moe.gate().weight().near() != null || moe.gate().weight().hasFactors());
   }

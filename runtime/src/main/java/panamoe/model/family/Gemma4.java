@@ -95,8 +95,9 @@ final class Gemma4 implements Family {
                 Activation.GEGLU_TANH,
                 false,
                 gate.withWeight(gate.weight().timesFactors()))
-            .withShared(new MoeConfig.SharedExpert(keys.count("intermediate_size"), false))
-            .withBranchNorm(decoder.norm());
+            .withShared(
+                new MoeConfig.SharedExpert(
+                    keys.count("intermediate_size"), false, decoder.norm()));
     return _ -> moe;
   }
 
