@@ -22,7 +22,7 @@ public final class EveryPart {
 
   /**
    * Seven blocks of width 32: dense, shared gated expert, shared expert, latent attention, chunks,
-   * residual, norms of branches.
+   * norms of branches, residual.
    */
   public static ModelConfig model() {
     NormConfig layer = new NormConfig(NormConfig.Kind.LAYER, 1e-5);
@@ -56,9 +56,9 @@ public final class EveryPart {
                 BlockConfig.Norms.AFTER,
                 0.7),
             new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false)),
-            new BlockConfig(rms, stretched(), layer, residual),
             new BlockConfig(rms, ofKeys(), rms, branches, BlockConfig.Norms.AROUND, null)
-                .withScale()),
+                .withScale(),
+            new BlockConfig(rms, stretched(), layer, residual)),
         rms,
         new HeadConfig(false, false, 0.6, 1.5),
         new InitialWeights(0.1, 0.05));
