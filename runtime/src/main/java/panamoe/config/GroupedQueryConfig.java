@@ -169,8 +169,7 @@ public record GroupedQueryConfig(
 
   /** This attention with a norm of queries and keys; null: none. */
   public GroupedQueryConfig with(QueryKeyNorm other) {
-    return new GroupedQueryConfig(
-        heads, biases, other, clip, rotary, scores, temperature, values);
+    return new GroupedQueryConfig(heads, biases, other, clip, rotary, scores, temperature, values);
   }
 
   /** This attention with clamped queries, keys and values; null: none. */
@@ -193,8 +192,7 @@ public record GroupedQueryConfig(
 
   /** This attention with a temperature; null: none. */
   public GroupedQueryConfig with(Temperature other) {
-    return new GroupedQueryConfig(
-        heads, biases, queryKeyNorm, clip, rotary, scores, other, values);
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, scores, other, values);
   }
 
   /** This attention with other values; null: a projection alone. */

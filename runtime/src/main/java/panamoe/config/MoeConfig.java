@@ -41,7 +41,8 @@ public record MoeConfig(
     public SharedExpert {
       Require.size("inner", inner, Require.MAX_WIDTH);
       Require.that(
-          branchNorm == null || !gated, "gated is true, but with a branchNorm a logit scales nothing");
+          branchNorm == null || !gated,
+          "gated is true, but with a branchNorm a logit scales nothing");
     }
 
     /** Without a norm of its own. */

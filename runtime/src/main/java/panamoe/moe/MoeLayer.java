@@ -65,8 +65,8 @@ public final class MoeLayer {
 
   /**
    * Declares {@code gate}, {@code experts} and, where the config has them, {@code shared}, or
-   * {@code mlp} and {@code coefficient} [2, M] of a residual, and {@code
-   * experts_norm} and {@code experts_output_norm} of a branchNorm.
+   * {@code mlp} and {@code coefficient} [2, M] of a residual, and {@code experts_norm} and {@code
+   * experts_output_norm} of a branchNorm.
    *
    * @param layer index of this layer in its model, for observers
    * @param hidden M
@@ -201,10 +201,7 @@ public final class MoeLayer {
   private Cost costOfNorms(Work work) {
     return expertsNorm == null
         ? Cost.NONE
-        : expertsNorm
-            .cost(work)
-            .then(expertsOutputNorm.cost(work))
-            .then(Cost.sum(work, hidden));
+        : expertsNorm.cost(work).then(expertsOutputNorm.cost(work)).then(Cost.sum(work, hidden));
   }
 
   /** The part of {@link #cost} that the experts have. */

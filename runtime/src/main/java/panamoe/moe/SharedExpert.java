@@ -35,8 +35,8 @@ final class SharedExpert {
   private final Norm outputNorm;
 
   /**
-   * Declares the MLP and, if gated, {@code gate} [1, M], and {@code norm} and {@code output_norm} of
-   * a branchNorm.
+   * Declares the MLP and, if gated, {@code gate} [1, M], and {@code norm} and {@code output_norm}
+   * of a branchNorm.
    */
   SharedExpert(Declarations at, int hidden, MoeConfig config) {
     MoeConfig.SharedExpert shared = config.shared();

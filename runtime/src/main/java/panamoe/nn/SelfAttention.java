@@ -43,7 +43,8 @@ public final class SelfAttention implements Attention {
 
   /**
    * Declares {@code query} [H * D, M], {@code key} and, unless keys are values, {@code value} [G *
-   * D, M], {@code output} [M, H * D], and {@code query_norm}, {@code key_norm}, {@code sinks} [H] where the config has them.
+   * D, M], {@code output} [M, H * D], and {@code query_norm}, {@code key_norm}, {@code sinks} [H]
+   * where the config has them.
    *
    * @param layer index of this layer in the key/value cache
    * @param hidden M

@@ -185,7 +185,8 @@ class LanguageModelTest {
       model.materialize(backend, DType.FLOAT32, true, 7);
       model.parameters().parameters().stream()
           .filter(parameter -> parameter.name().matches(".*\\.(scale|factors)"))
-          .forEach(scale -> backend.fill(0.6f, scale.master())); // 1 could be left out of a backward
+          .forEach(
+              scale -> backend.fill(0.6f, scale.master())); // 1 could be left out of a backward
       int[] ids = tokens(1);
       int[] targets = tokens(2);
       backward(backend, model, ids, targets, false);

@@ -314,8 +314,7 @@ final class ConfigKeys {
       keys.put("moe_layer_start_index", first).put("moe_layer_end_index", last);
     }
     boolean beside = experts != null && experts.branchNorm() != null; // the MLP, of Gemma 4
-    int inner =
-        dense != null ? dense.inner() : beside ? experts.shared().inner() : experts.inner();
+    int inner = dense != null ? dense.inner() : beside ? experts.shared().inner() : experts.inner();
     keys.put("enable_moe_block", beside);
     keys.put("intermediate_size", ofLlama4 && experts != null ? experts.inner() : inner)
         .put("intermediate_size_mlp", inner)

@@ -96,8 +96,7 @@ final class Gemma4 implements Family {
                 false,
                 gate.withWeight(gate.weight().timesFactors()))
             .withShared(
-                new MoeConfig.SharedExpert(
-                    keys.count("intermediate_size"), false, decoder.norm()));
+                new MoeConfig.SharedExpert(keys.count("intermediate_size"), false, decoder.norm()));
     return _ -> moe;
   }
 

@@ -114,7 +114,9 @@ public final class RotaryKeys {
               trained());
       default ->
           throw scaling.bad(
-              "rope_type", type, "one of default, linear, dynamic, yarn, llama3, longrope and proportional");
+              "rope_type",
+              type,
+              "one of default, linear, dynamic, yarn, llama3, longrope and proportional");
     };
   }
 

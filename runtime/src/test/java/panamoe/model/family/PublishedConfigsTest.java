@@ -111,7 +111,8 @@ class PublishedConfigsTest {
               + " \"sliding_window\": 512, \"sliding_window_pattern\": 6";
       case "Gemma-4-26B-A4B" ->
           sizes("gemma4_text", 2816, 2112, 30, 16, 8, 262144, 262144)
-                  .replace("\"hidden_act\": \"silu\"", "\"hidden_activation\": \"gelu_pytorch_tanh\"")
+                  .replace(
+                      "\"hidden_act\": \"silu\"", "\"hidden_activation\": \"gelu_pytorch_tanh\"")
                   .replace(", \"rope_theta\": 1000000.0", "")
               + ", \"attention_bias\": false, \"attention_k_eq_v\": true,"
               + " \"enable_moe_block\": true, \"final_logit_softcapping\": 30.0,"

@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -117,7 +117,9 @@ class RecordedFamiliesTest {
     assertEquals(new RotaryScaling.Linear(2), rotary.get(3).scaling());
   }
 
-  /** Gemma 4's defaults: every sixth layer sees all, with heads of 512; its smaller models differ. */
+  /**
+   * Gemma 4's defaults: every sixth layer sees all, with heads of 512; its smaller models differ.
+   */
   @Test
   void gemma4HasLayersOfTwoKindsAndRefusesItsOtherParts() throws IOException {
     ObjectNode keys = keys("gemma4_c_moe");
@@ -129,8 +131,10 @@ class RecordedFamiliesTest {
         .put("use_bidirectional_attention", "vision")
         .remove(List.of("layer_types", "global_head_dim", "num_experts", "top_k_experts"));
     keys.remove("moe_intermediate_size");
+    ModelConfig dense = model(keys);
+    assertEquals(List.of(), ConfigKeys.differences(new Gemma4(), dense).orElseThrow());
     List<Integer> sizes =
-        model(keys).blocks().stream()
+        dense.blocks().stream()
             .map(block -> ((GroupedQueryConfig) block.attention()).heads().size())
             .toList();
     assertEquals(List.of(8, 8, 8, 8, 8, 512, 512), sizes); // the last sees all as well
