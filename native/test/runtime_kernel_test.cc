@@ -31,7 +31,7 @@ TEST_F(RuntimeInstallTest, RefusesWhatIsNoKernel) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.top_k is 9, expected 1 to 8",
                      install({.experts = 8, .top_k = 9}, "x"));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a multiple of 8", install({.kind = MOE_RUNTIME_EXPERT, .inner = 12}, "x"));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation is custom (6), and none was installed",
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation is custom (7), and none was installed",
                      install({.kind = MOE_RUNTIME_EXPERT, .activation = MOE_CUSTOM_ACTIVATION, .inner = 8}, "x"));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.inner is 64, expected 0",
                      install({.experts = 8, .top_k = 1, .inner = 64}, "x"));
@@ -49,7 +49,7 @@ TEST_F(RuntimeInstallTest, RefusesWhatIsNoKernel) {
 TEST_F(RuntimeInstallTest, ACustomActivationMustBeInstalled) {
   const Tensor x = Tensor::random(MOE_FLOAT32, {2, 8}, 1);
   const Tensor y(MOE_FLOAT32, {2, 8});
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation is custom (6), and none was installed on this device",
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation is custom (7), and none was installed on this device",
                      moe_activation_forward(stream, activation_of(MOE_CUSTOM_ACTIVATION), x, y));
 }
 

@@ -29,7 +29,7 @@ constexpr int kOutputs = kGated ? kWarpColumns / 2 : kWarpColumns;  // columns o
 constexpr int kTile = kGated ? 4 : 8;  // rows whose sums a warp holds: as many as fit 128 registers
 
 __device__ __forceinline__ float activated(float x) {
-#if KERNEL_ACTIVATION == 6
+#if KERNEL_ACTIVATION == 7
   return custom(x);
 #else
   return moe::cuda::activate(kGeglu ? MOE_GELU_TANH : kGated ? MOE_SILU : KERNEL_ACTIVATION, x);

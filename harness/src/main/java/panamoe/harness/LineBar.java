@@ -1,5 +1,6 @@
 package panamoe.harness;
 
+import java.io.IOError;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
@@ -51,8 +52,9 @@ final class LineBar implements AutoCloseable {
       try {
         int now = terminal.getSize().getColumns();
         width = now > SHORTEST ? now : width;
-      } catch (IllegalStateException _) {
-        // JLine closes terminals when the JVM exits; the last frames have the width from before
+      } catch (IllegalStateException | IOError _) {
+        // JLine closes terminals when the JVM exits, and Ctrl-C ends the stty that it asks for the
+        // width too: the last frames have the width from before
       }
       return width - 1;
     }
@@ -86,7 +88,7 @@ final class LineBar implements AutoCloseable {
       }
       try {
         terminal.close();
-      } catch (IOException _) {
+      } catch (IOException | IOError _) {
         // the line is complete
       }
     }

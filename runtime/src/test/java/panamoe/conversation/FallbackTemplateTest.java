@@ -129,8 +129,11 @@ class FallbackTemplateTest {
         boolean trains = model.config().encoder() == null;
         // These compute what the first family of the same configuration computes.
         String type =
-            Map.of("phi3", "llama", "glm4_moe_lite", "deepseek_v3")
-                .getOrDefault(model.type(), model.type());
+            Map.of(
+                    "phi3_c_longrope", "mistral",
+                    "phi3_d_longrope_long", "llama",
+                    "glm4_moe_lite_b", "deepseek_v3")
+                .getOrDefault(folder.getFileName().toString(), model.type());
         assertEquals(
             trains ? Optional.of(type) : Optional.empty(),
             Family.of(model.trained()).map(Family::type),

@@ -24,6 +24,7 @@ import panamoe.engine.schedule.Engine;
 import panamoe.model.LanguageModel;
 import panamoe.op.RouteObserver;
 import panamoe.open.ModelFolder;
+import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /**
@@ -92,7 +93,12 @@ class EvaluatorTest {
   void aModelWithoutFiniteLikelihoodsIsRefused() {
     try (LanguageModel broken =
         ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>())) {
-      broken.head().weight().data().fill((byte) 0xff); // not a number
+      Parameter norm =
+          broken.parameters().parameters().stream()
+              .filter(parameter -> parameter.name().equals("final_norm.weight"))
+              .findFirst()
+              .orElseThrow();
+      norm.value().data().fill((byte) 0xff); // not a number
       TaskEvaluator evaluator = new TaskEvaluator(backend, broken, TOKENIZER);
       for (Task task : MemorizedLines.tasks()) {
         String message =

@@ -89,7 +89,7 @@ class PaperTest {
     try (LanguageModel model = new LanguageModel(NamedModels.of(name))) {
       assertEquals(others, gigabytes(model, topology, false), 0.01);
       assertEquals(experts, gigabytes(model, topology, true), 0.06);
-      double embeddings = 2 * (2 * 50257 + 2048) * model.config().hidden() / 1e9;
+      double embeddings = 2 * (50257 + 2048) * model.config().hidden() / 1e9;
       double all =
           InferenceMemory.of(
                       model, WeightTypes.of(DType.BFLOAT16), DType.BFLOAT16, 0, false, topology)

@@ -136,7 +136,7 @@ class PlanSearchTest {
   @Test
   void whatIsTooLargeIsNamedWithWhatWouldDo() {
     assertEquals(
-        "47B+MoE-128 does not fit on dgx-a100-40:64: a device needs 80.0 GB, of which 71.9 GB are"
+        "47B+MoE-128 does not fit on dgx-a100-40:64: a device needs 79.2 GB, of which 71.1 GB are"
             + " weights, and has room for 38.7 GB; it fits on dgx-a100-40:256",
         refusal(() -> search("47B+MoE-128", "dgx-a100-40:64", 8).find(_ -> {})));
     String part = refusal(() -> search("8B+PR-MoE-64/128", "dgx-a100:4", 8).find(_ -> {}));

@@ -98,7 +98,7 @@ class ReleasedModelCommandsTest {
 
   /** This model's rows of down have 112 elements, those of up 64. */
   @Test
-  void expertsAreRoundedWhereTheirRowsAreWholeBlocks() throws IOException {
+  void matricesAreRoundedWhereTheirRowsAreWholeBlocks() throws IOException {
     makeTokenizer();
     String[] eval = {"eval", released.toString(), "--text", text().toString(), "--json"};
     List<String> rounding = new ArrayList<>(List.of(eval));
@@ -110,7 +110,7 @@ class ReleasedModelCommandsTest {
         rounded.err().strip());
     double exact = bits(ran(eval));
     assertNotEquals(exact, bits(rounded));
-    assertEquals(exact, bits(rounded), 0.01);
+    assertEquals(exact, bits(rounded), 0.15);
   }
 
   private static double bits(CommandRun eval) throws IOException {

@@ -49,8 +49,11 @@ public final class Keys {
     values.propertyNames().forEach(unread::add);
   }
 
-  /** Whether a key has a value. */
+  /** Whether a key has a value. A null is read by this: it says that there is none. */
   public boolean has(String name) {
+    if (values.path(name).isNull()) {
+      unread.remove(name);
+    }
     return values.hasNonNull(name);
   }
 
@@ -206,7 +209,7 @@ public final class Keys {
   /** The keys that were neither read nor ignored. */
   List<String> unreadNames() {
     List<String> names = new ArrayList<>();
-    unread.stream().filter(this::has).forEach(name -> names.add(parent + name));
+    unread.stream().filter(values::hasNonNull).forEach(name -> names.add(parent + name));
     below.values().forEach(keys -> names.addAll(keys.unreadNames()));
     return names;
   }
