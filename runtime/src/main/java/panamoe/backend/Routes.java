@@ -53,7 +53,12 @@ public record Routes(
   public Routes unweighted(TensorScope scope, Backend backend) {
     Tensor ones = scope.allocate(DType.FLOAT32, weight.shape());
     backend.fill(1, ones);
-    return new Routes(scores, expert, position, ones, choice, counts, offsets, losses);
+    return weighted(ones);
+  }
+
+  /** These routes with other weights [S, K]. */
+  public Routes weighted(Tensor other) {
+    return new Routes(scores, expert, position, other, choice, counts, offsets, losses);
   }
 
   /** Bytes of these tables. */

@@ -90,6 +90,7 @@ public record GateConfig(
    * @param near a raw share is of the experts that no earlier choice has, and whose logits are
    *     below the choice's by at most this part of the larger of it and their magnitude (Phi-MoE's
    *     SparseMixer); null: of all experts
+   * @param perExpert whether a learned factor of each expert scales its weights (Gemma 4); null: no
    */
   public record RouteWeight(
       Normalization normalization,
@@ -97,7 +98,8 @@ public record GateConfig(
       double offset,
       double scale,
       @Omittable Place place,
-      @Omittable Double near) {
+      @Omittable Double near,
+      @Omittable Boolean perExpert) {
     /** Where a route's weight is applied. */
     public enum Place {
       /** At the expert's input (Tutel without {@code is_postscore}, Llama 4). */
@@ -121,17 +123,27 @@ public record GateConfig(
 
     /** At the expert's output. */
     public RouteWeight(Normalization normalization, double epsilon, double offset, double scale) {
-      this(normalization, epsilon, offset, scale, null, null);
+      this(normalization, epsilon, offset, scale, null, null, null);
     }
 
     /** This weight at another place. */
     public RouteWeight at(Place other) {
-      return new RouteWeight(normalization, epsilon, offset, scale, other, near);
+      return new RouteWeight(normalization, epsilon, offset, scale, other, near, perExpert);
     }
 
     /** This weight, as a share of near experts. */
     public RouteWeight ofNear(double other) {
-      return new RouteWeight(normalization, epsilon, offset, scale, place, other);
+      return new RouteWeight(normalization, epsilon, offset, scale, place, other, perExpert);
+    }
+
+    /** This weight, times a learned factor of the expert. */
+    public RouteWeight timesFactors() {
+      return new RouteWeight(normalization, epsilon, offset, scale, place, near, true);
+    }
+
+    /** Whether each expert has a learned factor. */
+    public boolean hasFactors() {
+      return Boolean.TRUE.equals(perExpert);
     }
 
     /** Without offset and scale; the denominator is at least float32's epsilon. */
@@ -140,7 +152,8 @@ public record GateConfig(
     }
 
     private RouteWeight scaledBy(double factor) {
-      return new RouteWeight(normalization, epsilon, offset, scale * factor, place, near);
+      return new RouteWeight(
+          normalization, epsilon, offset, scale * factor, place, near, perExpert);
     }
   }
 

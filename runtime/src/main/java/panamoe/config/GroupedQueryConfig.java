@@ -15,6 +15,7 @@ import panamoe.io.Require;
  * @param rotary positions; null: none, or learned ones in the embedding
  * @param scores how queries and keys give weights
  * @param temperature a factor of queries that grows with their position; null: none
+ * @param values what values are made of; null: a projection alone
  */
 public record GroupedQueryConfig(
     Heads heads,
@@ -23,7 +24,8 @@ public record GroupedQueryConfig(
     @Omittable Double clip,
     @Omittable Rotary rotary,
     Scores scores,
-    @Omittable Temperature temperature)
+    @Omittable Temperature temperature,
+    @Omittable Values values)
     implements AttentionConfig {
 
   /**
@@ -91,6 +93,22 @@ public record GroupedQueryConfig(
     }
   }
 
+  /**
+   * How values are made (Gemma 4).
+   *
+   * @param ofKeys whether they are the projected keys, before these are normalised and rotated,
+   *     instead of a projection of their own
+   * @param norm of a head at a time, without weights; null: none
+   */
+  public record Values(boolean ofKeys, @Omittable NormConfig norm) {
+    public Values {
+      Require.that(
+          norm == null || norm.kind() == NormConfig.Kind.RMS && norm.offset() == 0,
+          "norm is %s, but a norm without weights is RMS without an offset",
+          norm);
+    }
+  }
+
   public GroupedQueryConfig {
     Require.present("heads", heads);
     Require.present("biases", biases);
@@ -106,6 +124,21 @@ public record GroupedQueryConfig(
         temperature == null || heads.size % 2 == 0,
         "heads.size is %s, but a temperature needs an even one",
         heads.size);
+    Require.that(
+        values == null || !values.ofKeys || !biases.value,
+        "biases.value is true, but values.ofKeys leaves no projection of values");
+  }
+
+  /** With a projection of values alone. */
+  public GroupedQueryConfig(
+      Heads heads,
+      Biases biases,
+      QueryKeyNorm queryKeyNorm,
+      Double clip,
+      Rotary rotary,
+      Scores scores,
+      Temperature temperature) {
+    this(heads, biases, queryKeyNorm, clip, rotary, scores, temperature, null);
   }
 
   /** Without a temperature. */
@@ -130,32 +163,47 @@ public record GroupedQueryConfig(
 
   /** This attention with other biases. */
   public GroupedQueryConfig with(Biases other) {
-    return new GroupedQueryConfig(heads, other, queryKeyNorm, clip, rotary, scores, temperature);
+    return new GroupedQueryConfig(
+        heads, other, queryKeyNorm, clip, rotary, scores, temperature, values);
   }
 
   /** This attention with a norm of queries and keys; null: none. */
   public GroupedQueryConfig with(QueryKeyNorm other) {
-    return new GroupedQueryConfig(heads, biases, other, clip, rotary, scores, temperature);
+    return new GroupedQueryConfig(heads, biases, other, clip, rotary, scores, temperature, values);
   }
 
   /** This attention with clamped queries, keys and values; null: none. */
   public GroupedQueryConfig withClip(Double other) {
-    return new GroupedQueryConfig(heads, biases, queryKeyNorm, other, rotary, scores, temperature);
+    return new GroupedQueryConfig(
+        heads, biases, queryKeyNorm, other, rotary, scores, temperature, values);
   }
 
   /** This attention with other positions; null: none. */
   public GroupedQueryConfig withRotary(Rotary other) {
-    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, other, scores, temperature);
+    return new GroupedQueryConfig(
+        heads, biases, queryKeyNorm, clip, other, scores, temperature, values);
   }
 
   /** This attention with other scores. */
   public GroupedQueryConfig with(Scores other) {
-    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, other, temperature);
+    return new GroupedQueryConfig(
+        heads, biases, queryKeyNorm, clip, rotary, other, temperature, values);
   }
 
   /** This attention with a temperature; null: none. */
   public GroupedQueryConfig with(Temperature other) {
-    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, scores, other);
+    return new GroupedQueryConfig(heads, biases, queryKeyNorm, clip, rotary, scores, other, values);
+  }
+
+  /** This attention with other values; null: a projection alone. */
+  public GroupedQueryConfig with(Values other) {
+    return new GroupedQueryConfig(
+        heads, biases, queryKeyNorm, clip, rotary, scores, temperature, other);
+  }
+
+  /** Whether values are the projected keys. */
+  public boolean valuesOfKeys() {
+    return values != null && values.ofKeys;
   }
 
   @Override

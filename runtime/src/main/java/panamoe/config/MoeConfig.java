@@ -33,10 +33,21 @@ public record MoeConfig(
    *
    * @param inner its inner width; several shared experts are one with the sum of their widths
    * @param gated whether the sigmoid of a learned logit scales it (Qwen2-MoE)
+   * @param branchNorm it, the experts and the router each normalise the block's state with weights
+   *     of their own, the router's times 1 / sqrt(M), and the outputs of it and of the experts are
+   *     normalised before their sum (Gemma 4); null: all read the block's one norm
    */
-  public record SharedExpert(int inner, boolean gated) {
+  public record SharedExpert(int inner, boolean gated, @Omittable NormConfig branchNorm) {
     public SharedExpert {
       Require.size("inner", inner, Require.MAX_WIDTH);
+      Require.that(
+          branchNorm == null || !gated,
+          "gated is true, but with a branchNorm a logit scales nothing");
+    }
+
+    /** Without a norm of its own. */
+    public SharedExpert(int inner, boolean gated) {
+      this(inner, gated, null);
     }
   }
 
@@ -60,6 +71,11 @@ public record MoeConfig(
     gate.requireFits(experts);
     Require.that(
         shared == null || residual == null, "a layer has a shared expert or a residual, not both");
+  }
+
+  /** The kind of norms that each branch has; null: all read the block's one norm. */
+  public NormConfig branchNorm() {
+    return shared == null ? null : shared.branchNorm;
   }
 
   /** A layer without shared expert and fixed MLP. */

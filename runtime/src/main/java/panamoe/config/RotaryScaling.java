@@ -16,6 +16,7 @@ import panamoe.io.Require;
   @JsonSubTypes.Type(value = RotaryScaling.Linear.class, name = "LINEAR"),
   @JsonSubTypes.Type(value = RotaryScaling.Dynamic.class, name = "DYNAMIC"),
   @JsonSubTypes.Type(value = RotaryScaling.LongRope.class, name = "LONG_ROPE"),
+  @JsonSubTypes.Type(value = RotaryScaling.Proportional.class, name = "PROPORTIONAL"),
   @JsonSubTypes.Type(value = RotaryScaling.Yarn.class, name = "YARN"),
   @JsonSubTypes.Type(value = RotaryScaling.Llama3.class, name = "LLAMA3")
 })
@@ -101,6 +102,23 @@ public sealed interface RotaryScaling {
     public double[] frequencies(int size, double base, int positions) {
       List<Double> divisors = positions > trainedPositions ? longDivisors : shortDivisors;
       return pairs(size, i -> trained(size, base, i) / divisors.get(i));
+    }
+  }
+
+  /**
+   * Only the fastest pairs rotate, as trained; the others tell nothing of positions (Gemma 4).
+   *
+   * @param part of the pairs, rounded down, above 0 and at most 1
+   */
+  record Proportional(double part) implements RotaryScaling {
+    public Proportional {
+      Require.that(part > 0 && part <= 1, "part is %s, expected a number above 0, at most 1", part);
+    }
+
+    @Override
+    public double[] frequencies(int size, double base, int positions) {
+      int rotated = (int) (part * size / 2);
+      return pairs(size, i -> i < rotated ? trained(size, base, i) : 0);
     }
   }
 

@@ -16,7 +16,8 @@ final class LayerNames {
    * Groups: layer, tensor of the gate. Other tensors, of a cosine router, have no rows of experts.
    */
   private static final Pattern GATE =
-      Pattern.compile("layers\\.(\\d+)\\.moe\\.gate\\.((?:vectors\\.)?weight|bias|correction)");
+      Pattern.compile(
+          "layers\\.(\\d+)\\.moe\\.gate\\.((?:vectors\\.)?weight|bias|correction|factors)");
 
   private LayerNames() {}
 

@@ -17,7 +17,11 @@ import panamoe.nn.Work;
 import panamoe.op.AddOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
+import panamoe.op.ScaleOp;
 import panamoe.param.Declarations;
+import panamoe.param.Initialization;
+import panamoe.param.Parameter;
+import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
 /**
@@ -28,6 +32,7 @@ final class Block {
   private final String place;
   private final int hidden;
   private final Double outputScale; // null: 1
+  private final Parameter scale; // of the output; null: none
   private final Norm attentionNorm; // null where only outputs are normalised, as mlpNorm
   private final Norm attentionOutputNorm; // null where only inputs are, as mlpOutputNorm
   private final Attention attention;
@@ -61,7 +66,8 @@ final class Block {
             ? new CrossAttention(
                 at.in("cross"), layer, hidden, EncoderConfig.cross(config.attention()))
             : null;
-    this.mlpNorm = inputs ? new Norm(at.in("mlp_norm"), second, hidden) : null;
+    this.mlpNorm =
+        config.normsFeedForwardInput() ? new Norm(at.in("mlp_norm"), second, hidden) : null;
     switch (config.feedForward()) {
       case DenseConfig dense -> {
         this.mlp = new Mlp(at.in("mlp"), hidden, dense);
@@ -73,6 +79,10 @@ final class Block {
       }
     }
     this.mlpOutputNorm = outputs ? new Norm(at.in("mlp_output_norm"), second, hidden) : null;
+    this.scale =
+        config.hasScale()
+            ? at.vector("scale", Parameter.Part.NORM, Initialization.ONE, Slice.WHOLE, 1)
+            : null;
   }
 
   /** The MoE layer; null in a dense block. */
@@ -81,6 +91,13 @@ final class Block {
   }
 
   Tensor forward(Pass pass, Tensor x, Sequences sequences, AttentionTables tables, Tensor used) {
+    Tensor y = unscaled(pass, x, sequences, tables, used);
+    // The host reads the factor, for which a GPU waits; it gets no gradient.
+    return ScaleOp.forward(pass, y, scale == null ? null : (double) scale.value().getFloat(0));
+  }
+
+  private Tensor unscaled(
+      Pass pass, Tensor x, Sequences sequences, AttentionTables tables, Tensor used) {
     Tensor attended =
         ComputeEvent.around(
             pass,
@@ -144,6 +161,9 @@ final class Block {
     } else {
       second = moe == null ? mlp.cost(work) : moe.costWithoutSkip(work);
       second = second.then(cost(mlpOutputNorm, work)).then(Cost.sum(work, hidden));
+    }
+    if (scale != null) {
+      second = second.then(Cost.weights(work, scale)).then(Cost.scaled(work, 1.0, hidden));
     }
     Cost skipped = Cost.activations(work, 0, work.bytes(hidden));
     Cost cost = first.then(cost(mlpNorm, work)).then(second).parallel(skipped);

@@ -6,13 +6,17 @@ import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
+import panamoe.config.NormConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Linear;
+import panamoe.nn.Norm;
 import panamoe.nn.Work;
 import panamoe.op.BalanceOp;
+import panamoe.op.FactorOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
 import panamoe.op.Pass;
+import panamoe.op.ScaleOp;
 import panamoe.op.SparseMixerOp;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
@@ -30,13 +34,25 @@ public final class Gate {
   private final Linear linear;
   private final CosineRouter cosine;
   private final Parameter correction;
+  private final Parameter factors;
+  private final Norm norm;
+  private final Double logitScale;
 
   /**
    * Declares {@code weight} [E, M] and, if configured, {@code bias} [E] of the logits, or the parts
    * of a cosine router; and, if configured, {@code correction} [E], which is added to scores for
-   * the choice only and gets no gradient.
+   * the choice only and gets no gradient, and {@code factors} [E] of the weights.
    */
   public Gate(Declarations at, int hidden, int experts, GateConfig config) {
+    this(at, hidden, experts, config, null);
+  }
+
+  /**
+   * Declares {@code norm} too.
+   *
+   * @param inputNorm of x, whose logits are then scaled by 1 / sqrt(M); null: none
+   */
+  Gate(Declarations at, int hidden, int experts, GateConfig config, NormConfig inputNorm) {
     this.config = config;
     this.experts = experts;
     this.hidden = hidden;
@@ -52,6 +68,12 @@ public final class Gate {
         config.choice().correctionBias()
             ? at.vector("correction", part, Initialization.ZERO, Slice.WHOLE, experts)
             : null;
+    this.factors =
+        config.weight().hasFactors()
+            ? at.vector("factors", part, Initialization.ONE, Slice.WHOLE, experts)
+            : null;
+    this.norm = inputNorm == null ? null : new Norm(at.in("norm"), inputNorm, hidden);
+    this.logitScale = inputNorm == null ? null : 1 / Math.sqrt(hidden);
   }
 
   /**
@@ -102,7 +124,7 @@ public final class Gate {
 
   private Routes route(
       Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority, int topK) {
-    Tensor logits = cosine == null ? linear.forwardFloat32(pass, x) : cosine.forward(pass, x);
+    Tensor logits = logits(pass, x);
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings own = config.settings(x.size(0), experts, pass.training());
@@ -128,7 +150,14 @@ public final class Gate {
     if (across) {
       BalanceOp.ofLayers(pass, settings, inputs, routes, auxiliary);
     }
-    return routes;
+    return factors == null ? routes : FactorOp.forward(pass, routes, factors.value());
+  }
+
+  private Tensor logits(Pass pass, Tensor x) {
+    Tensor input = norm == null ? x : norm.forward(pass, x);
+    Tensor logits =
+        cosine == null ? linear.forwardFloat32(pass, input) : cosine.forward(pass, input);
+    return ScaleOp.forward(pass, logits, logitScale);
   }
 
   /**
@@ -138,7 +167,7 @@ public final class Gate {
    * @return [E]
    */
   int[] guess(Pass pass, Tensor x, int topK) {
-    Tensor logits = cosine == null ? linear.forwardFloat32(pass, x) : cosine.forward(pass, x);
+    Tensor logits = logits(pass, x);
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, null, Parameter.valueOf(correction), null, null);
     GateSettings settings = config.settings(x.size(0), experts, false).withTopK(topK);
@@ -175,7 +204,11 @@ public final class Gate {
       boolean counted = config.settings(tokens, experts, true).countsShares(correction != null);
       tables += counted ? 0 : Routes.bytes(tokens, experts, config.topK());
     }
-    return (cosine == null ? linear.costFloat32(work) : cosine.cost(work))
+    tables += factors == null ? 0 : work.bytes32(config.topK());
+    return (norm == null ? Cost.NONE : norm.cost(work))
+        .then(cosine == null ? linear.costFloat32(work) : cosine.cost(work))
+        .then(logitScale == null ? Cost.NONE : Cost.activations(work, work.bytes32(experts), 0))
+        .then(Cost.weights(work, factors))
         .then(Cost.weights(work, correction))
         .then(Cost.activations(work, tables + work.bytes32(random), 0));
   }

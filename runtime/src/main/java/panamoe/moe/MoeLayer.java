@@ -8,10 +8,13 @@ import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
 import panamoe.config.GateConfig.RouteWeight;
 import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Linear;
 import panamoe.nn.Mlp;
+import panamoe.nn.Norm;
 import panamoe.nn.Work;
+import panamoe.op.AddOp;
 import panamoe.op.CombineOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.DispatchOp;
@@ -30,7 +33,7 @@ import panamoe.tensor.Tensor;
  * A Mixture-of-Experts layer: gate, dispatch, exchange (if several ranks hold the experts),
  * experts, exchange, combine. In a Residual MoE (DeepSpeed-MoE §4.1.2) every token also passes a
  * fixed MLP, and a learned softmax of two coefficients mixes both branches. The output of a shared
- * expert is added.
+ * expert is added. With a branchNorm each of these normalises x by itself (Gemma 4).
  */
 public final class MoeLayer {
   /**
@@ -57,10 +60,13 @@ public final class MoeLayer {
   private final SharedExpert shared;
   private final Mlp mlp;
   private final Linear coefficient;
+  private final Norm expertsNorm; // null without a branchNorm, as the next
+  private final Norm expertsOutputNorm;
 
   /**
    * Declares {@code gate}, {@code experts} and, where the config has them, {@code shared}, or
-   * {@code mlp} and {@code coefficient} [2, M] of a residual.
+   * {@code mlp} and {@code coefficient} [2, M] of a residual, and {@code experts_norm} and {@code
+   * experts_output_norm} of a branchNorm.
    *
    * @param layer index of this layer in its model, for observers
    * @param hidden M
@@ -73,10 +79,13 @@ public final class MoeLayer {
     this.place = "layer " + layer;
     this.ranks = at.ranks();
     this.groups = ranks.experts(layer, config.experts());
-    this.gate = new Gate(at.in("gate"), hidden, config.experts(), config.gate());
+    NormConfig branches = config.branchNorm();
+    this.gate = new Gate(at.in("gate"), hidden, config.experts(), config.gate(), branches);
     this.experts = new Experts(at.in("experts"), hidden, config, groups);
     this.shared =
         config.shared() == null ? null : new SharedExpert(at.in("shared"), hidden, config);
+    this.expertsNorm = norm(at.in("experts_norm"), branches);
+    this.expertsOutputNorm = norm(at.in("experts_output_norm"), branches);
     if (config.residual() == null) {
       this.mlp = null;
       this.coefficient = null;
@@ -87,6 +96,10 @@ public final class MoeLayer {
       this.coefficient =
           Linear.whole(at.in("coefficient"), Parameter.Part.COEFFICIENT, hidden, 2, true);
     }
+  }
+
+  private Norm norm(Declarations at, NormConfig config) {
+    return config == null ? null : new Norm(at, config, hidden);
   }
 
   /** The stacked matrices of this layer's experts. */
@@ -181,7 +194,14 @@ public final class MoeLayer {
     return gate.cost(work)
         .then(costOfExperts(work, rows(work), hit).parallel(costOverlapped(work)))
         .then(ones)
+        .then(costOfNorms(work))
         .then(Cost.activations(work, dispatched(work) + work.bytes(hidden), 0));
+  }
+
+  private Cost costOfNorms(Work work) {
+    return expertsNorm == null
+        ? Cost.NONE
+        : expertsNorm.cost(work).then(expertsOutputNorm.cost(work)).then(Cost.sum(work, hidden));
   }
 
   /** The part of {@link #cost} that the experts have. */
@@ -230,8 +250,11 @@ public final class MoeLayer {
 
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
+    Tensor input = expertsNorm == null ? x : expertsNorm.forward(pass, x);
     Tensor rows =
-        weightedInputs ? DispatchOp.weighted(pass, x, routes) : DispatchOp.forward(pass, x, routes);
+        weightedInputs
+            ? DispatchOp.weighted(pass, input, routes)
+            : DispatchOp.forward(pass, input, routes);
     boolean here = computesHere(ranks.topology());
     ExchangeOp exchange = here ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
     // Computes the fixed MLP or shared expert while rows are exchanged.
@@ -249,11 +272,17 @@ public final class MoeLayer {
                 () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
     Tensor outputs =
         here ? computeHere(pass, x, rows, routes.offsets()) : exchange.through(experts::forward);
+    boolean normed = expertsOutputNorm != null;
+    Tensor sum = normed ? pass.allocate(y.dtype(), y.shape()) : y;
     CombineOp.forwardInto(
         pass,
-        new CombineKernels.Inputs(outputs, residual.output, residual.coefficient, base),
+        new CombineKernels.Inputs(
+            outputs, residual.output, residual.coefficient, normed ? null : base),
         weightedInputs ? routes.unweighted(pass.scope(), pass.backend()) : routes,
-        y);
+        sum);
+    if (normed) {
+      AddOp.forwardInto(pass, base, null, expertsOutputNorm.forward(pass, sum), y);
+    }
   }
 
   /** For sliced experts: every tensor rank has all rows already. */

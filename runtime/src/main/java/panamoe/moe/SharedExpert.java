@@ -6,9 +6,11 @@ import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
 import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Linear;
 import panamoe.nn.Mlp;
+import panamoe.nn.Norm;
 import panamoe.nn.Work;
 import panamoe.op.AddOp;
 import panamoe.op.CombineOp;
@@ -29,8 +31,13 @@ final class SharedExpert {
 
   private final Mlp mlp;
   private final Linear gate;
+  private final Norm norm; // null without a branchNorm, as the next
+  private final Norm outputNorm;
 
-  /** Declares the MLP and, if gated, {@code gate} [1, M]. */
+  /**
+   * Declares the MLP and, if gated, {@code gate} [1, M], and {@code norm} and {@code output_norm}
+   * of a branchNorm.
+   */
   SharedExpert(Declarations at, int hidden, MoeConfig config) {
     MoeConfig.SharedExpert shared = config.shared();
     this.mlp =
@@ -39,6 +46,9 @@ final class SharedExpert {
         shared.gated()
             ? Linear.whole(at.in("gate"), Parameter.Part.ROUTER, hidden, 1, false)
             : null;
+    NormConfig branch = config.branchNorm();
+    this.norm = branch == null ? null : new Norm(at.in("norm"), branch, hidden);
+    this.outputNorm = branch == null ? null : new Norm(at.in("output_norm"), branch, hidden);
   }
 
   /**
@@ -49,7 +59,10 @@ final class SharedExpert {
    * @return [S, M]
    */
   Tensor forward(Pass pass, Tensor x, Tensor skip) {
-    Tensor output = mlp.forward(pass, x);
+    Tensor output =
+        norm == null
+            ? mlp.forward(pass, x)
+            : outputNorm.forward(pass, mlp.forward(pass, norm.forward(pass, x)));
     if (gate == null) {
       return skip == null ? output : AddOp.forward(pass, skip, output);
     }
@@ -68,6 +81,9 @@ final class SharedExpert {
   /** The cost of {@link #forward} with a skip connection of M columns. */
   Cost cost(Work work, int hidden) {
     Cost cost = mlp.cost(work).then(Cost.sum(work, hidden));
+    if (norm != null) {
+      cost = norm.cost(work).then(cost).then(outputNorm.cost(work));
+    }
     return gate == null
         ? cost
         : cost.then(gate.costFloat32(work))

@@ -6,8 +6,10 @@ import panamoe.comm.Communicator;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
+import panamoe.config.NormConfig;
 import panamoe.config.Rotary;
 import panamoe.op.ClampOp;
+import panamoe.op.NormOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
 import panamoe.op.SliceOp;
@@ -15,6 +17,7 @@ import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
 import panamoe.param.Slice;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -39,8 +42,9 @@ public final class SelfAttention implements Attention {
   private final Parameter sinks;
 
   /**
-   * Declares {@code query} [H * D, M], {@code key} and {@code value} [G * D, M], {@code output} [M,
-   * H * D], and {@code query_norm}, {@code key_norm}, {@code sinks} [H] where the config has them.
+   * Declares {@code query} [H * D, M], {@code key} and, unless keys are values, {@code value} [G *
+   * D, M], {@code output} [M, H * D], and {@code query_norm}, {@code key_norm}, {@code sinks} [H]
+   * where the config has them.
    *
    * @param layer index of this layer in the key/value cache
    * @param hidden M
@@ -61,7 +65,8 @@ public final class SelfAttention implements Attention {
     long keys = (long) whole.keyValue() * headSize;
     this.query = projection(at.in("query"), hidden, queries, biases.query());
     this.key = projection(at.in("key"), hidden, keys, biases.key());
-    this.value = projection(at.in("value"), hidden, keys, biases.value());
+    this.value =
+        config.valuesOfKeys() ? null : projection(at.in("value"), hidden, keys, biases.value());
     this.output =
         Linear.slicedByInputs(
             at.writing("output"), Parameter.Part.ATTENTION, queries, hidden, biases.output());
@@ -94,13 +99,15 @@ public final class SelfAttention implements Attention {
   public Tensor forward(Pass pass, Tensor x, Sequences sequences, AttentionTables tables) {
     long rows = x.size(0);
     Tensor input = SliceOp.enter(pass, x, tensor);
-    Tensor q = prepared(pass, query, queryNorm, heads, input, sequences, tables);
+    Tensor q = prepared(pass, query.forward(pass, input), queryNorm, heads, sequences, tables);
     if (config.temperature() != null) {
       RotaryTable table = tables.of(config.temperature(), headSize);
       q = RotaryOp.forward(pass, q, sequences.positions(), table.cosine(), table.sine(), false);
     }
-    Tensor k = prepared(pass, key, keyNorm, keyValueHeads, input, sequences, tables);
-    Tensor v = clipped(pass, value.forward(pass, input)).reshape(rows, keyValueHeads, headSize);
+    Tensor keys = key.forward(pass, input);
+    Tensor k = prepared(pass, keys, keyNorm, keyValueHeads, sequences, tables);
+    Tensor values = clipped(pass, value == null ? keys : value.forward(pass, input));
+    Tensor v = normalised(pass, values.reshape(rows, keyValueHeads, headSize));
     Tensor attended =
         Attention.attend(
             pass,
@@ -112,18 +119,24 @@ public final class SelfAttention implements Attention {
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }
 
-  /** Queries or keys [S, N, D]: projected, normalised, clipped, rotated. */
+  private Tensor normalised(Pass pass, Tensor values) {
+    NormConfig norm = config.values() == null ? null : config.values().norm();
+    return norm == null
+        ? values
+        : NormOp.forward(pass, values, (float) norm.epsilon()).reshape(values.shape());
+  }
+
+  /** Queries or keys [S, N, D]: projected before, normalised, clipped, rotated. */
   private Tensor prepared(
       Pass pass,
-      Linear projection,
+      Tensor projected,
       Norm norm,
       int count,
-      Tensor input,
       Sequences sequences,
       AttentionTables tables) {
-    Tensor x = projection.forward(pass, input);
+    Tensor x = projected;
     Over over = norm == null ? null : config.queryKeyNorm().over();
-    long rows = input.size(0);
+    long rows = x.size(0);
     if (over == Over.PROJECTION) {
       x = norm.forward(pass, x);
     } else if (over == Over.HEAD) {
@@ -150,7 +163,8 @@ public final class SelfAttention implements Attention {
     return query
         .cost(work)
         .then(key.cost(work))
-        .then(value.cost(work))
+        .then(value == null ? Cost.NONE : value.cost(work))
+        .then(valueNormCost(work, keys))
         .then(config.clip() == null ? Cost.NONE : copy(work, queries + 2 * keys))
         .then(normCost(work, queryNorm, queries))
         .then(normCost(work, keyNorm, keys))
@@ -172,6 +186,15 @@ public final class SelfAttention implements Attention {
       return Cost.NONE;
     }
     return norm.cost(work, config.queryKeyNorm().over() == Over.PROJECTION ? 1 : count);
+  }
+
+  private Cost valueNormCost(Work work, double keys) {
+    boolean without = config.values() == null || config.values().norm() == null;
+    double statistics = work.training() ? work.bytes32(keys) : 0;
+    double ones = (double) DType.FLOAT32.bytes() * headSize;
+    return without
+        ? Cost.NONE
+        : copy(work, keys).then(Cost.activations(work, statistics + ones, 0));
   }
 
   /** Attention, and the traffic of its cache. */

@@ -18,11 +18,16 @@ public final class AddOp {
    * @param factor null: 1
    */
   public static Tensor forward(Pass pass, Tensor a, Double factor, Tensor b) {
-    float by = factor == null ? 1 : factor.floatValue();
     Tensor y = pass.allocate(a.dtype(), a.shape());
+    forwardInto(pass, a, factor, b, y);
+    return y;
+  }
+
+  /** Like {@link #forward(Pass, Tensor, Double, Tensor)}, into the caller's tensor y. */
+  public static void forwardInto(Pass pass, Tensor a, Double factor, Tensor b, Tensor y) {
+    float by = factor == null ? 1 : factor.floatValue();
     pass.backend().add(1, a, by, b, y);
     pass.record(y, dy -> backward(pass, a, by, b, dy));
-    return y;
   }
 
   private static void backward(Pass pass, Tensor a, float factor, Tensor b, Tensor dy) {

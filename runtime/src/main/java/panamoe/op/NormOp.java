@@ -17,6 +17,13 @@ public final class NormOp {
     return forward(pass, x, gamma, beta, epsilon, 0);
   }
 
+  /** RMSNorm without weights. */
+  public static Tensor forward(Pass pass, Tensor x, float epsilon) {
+    Tensor ones = pass.allocate(DType.FLOAT32, x.size(x.shape().length - 1));
+    pass.backend().fill(1, ones);
+    return forward(pass, x, ones, null, epsilon);
+  }
+
   /** With an offset that is added to gamma. */
   public static Tensor forward(
       Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon, float offset) {

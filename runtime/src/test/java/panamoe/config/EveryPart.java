@@ -21,7 +21,8 @@ public final class EveryPart {
   private EveryPart() {}
 
   /**
-   * Five blocks of width 32: dense, shared gated expert, shared expert, latent attention, residual.
+   * Seven blocks of width 32: dense, shared gated expert, shared expert, latent attention, chunks,
+   * norms of branches, residual.
    */
   public static ModelConfig model() {
     NormConfig layer = new NormConfig(NormConfig.Kind.LAYER, 1e-5);
@@ -35,6 +36,9 @@ public final class EveryPart {
             4, 16, Activation.SILU, true, noisy(), new MoeConfig.SharedExpert(12, false), null);
     MoeConfig residual =
         new MoeConfig(4, 16, Activation.GELU_TANH, true, near(), null, new MoeConfig.Residual(28));
+    MoeConfig branches =
+        MoeConfig.of(4, 8, Activation.GEGLU_TANH, false, factors())
+            .withShared(new MoeConfig.SharedExpert(12, false, rms));
     return new ModelConfig(
         61,
         24,
@@ -52,6 +56,8 @@ public final class EveryPart {
                 BlockConfig.Norms.AFTER,
                 0.7),
             new BlockConfig(rms, chunked(), rms, new DenseConfig(12, Activation.SWIGLU, false)),
+            new BlockConfig(rms, ofKeys(), rms, branches, BlockConfig.Norms.AROUND, null)
+                .withScale(),
             new BlockConfig(rms, stretched(), layer, residual)),
         rms,
         new HeadConfig(false, false, 0.6, 1.5),
@@ -139,6 +145,21 @@ public final class EveryPart {
         null,
         new Rotary(1e4, 8, Rotary.Pairs.HALVES, new RotaryScaling.Yarn(4, 8, 32, 1, true, 1.1)),
         Scores.CAUSAL);
+  }
+
+  private static AttentionConfig ofKeys() {
+    NormConfig norm = new NormConfig(NormConfig.Kind.RMS, 1e-6);
+    return GroupedQueryConfig.of(
+            new Heads(4, 2, 8),
+            false,
+            new Rotary(1e4, 8, Rotary.Pairs.HALVES, new RotaryScaling.Proportional(0.5)))
+        .with(new QueryKeyNorm(QueryKeyNorm.Over.HEAD, norm))
+        .with(new GroupedQueryConfig.Values(true, norm));
+  }
+
+  private static GateConfig factors() {
+    GateConfig gate = GateConfig.deepSeek(2, 4);
+    return gate.withWeight(gate.weight().timesFactors());
   }
 
   /** DeepSeek-V3's gate, small. */

@@ -29,6 +29,9 @@ final class BlockLine {
     if (block.outputScale() != null) {
       parts.add("outputs times " + block.outputScale());
     }
+    if (block.hasScale()) {
+      parts.add("times a stored number");
+    }
     switch (block.feedForward()) {
       case DenseConfig dense -> parts.add("MLP " + dense.inner());
       case MoeConfig moe -> experts(moe, parts);
@@ -65,6 +68,12 @@ final class BlockLine {
     }
     if (attention.queryKeyNorm() != null) {
       parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()).replace('_', ' '));
+    }
+    if (attention.valuesOfKeys()) {
+      parts.add("keys as values");
+    }
+    if (attention.values() != null && attention.values().norm() != null) {
+      parts.add("norm of values");
     }
     if (attention.temperature() != null) {
       parts.add("temperature from " + attention.temperature().positions() + " on");
@@ -110,6 +119,7 @@ final class BlockLine {
           case RotaryScaling.Dynamic dynamic -> ", dynamic x" + dynamic.factor();
           case RotaryScaling.LongRope longer ->
               ", LongRoPE from " + longer.trainedPositions() + " on";
+          case RotaryScaling.Proportional some -> ", of which " + some.part() + " rotate";
           case RotaryScaling.Yarn yarn -> ", YaRN x" + yarn.factor();
           case RotaryScaling.Llama3 llama -> ", Llama 3 x" + llama.factor();
         });
@@ -127,6 +137,9 @@ final class BlockLine {
     if (gate.weight().near() != null) {
       parts.add("weights of near experts");
     }
+    if (gate.weight().hasFactors()) {
+      parts.add("weights times a factor of the expert");
+    }
     parts.add(lower(gate.capacity().policy()).replace('_', ' '));
     if (moe.residual() != null) {
       parts.add("plus a fixed MLP " + moe.residual().inner());
@@ -134,6 +147,9 @@ final class BlockLine {
     if (moe.shared() != null) {
       String gated = moe.shared().gated() ? "gated " : "";
       parts.add("plus a " + gated + "shared expert of " + moe.shared().inner());
+    }
+    if (moe.branchNorm() != null) {
+      parts.add("norms of each branch");
     }
   }
 

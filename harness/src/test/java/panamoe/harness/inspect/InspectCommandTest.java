@@ -42,7 +42,7 @@ class InspectCommandTest {
     assertEquals(
         List.of(
             "config      " + config,
-            "model       6 layers of width 32, context 24, vocabulary 61, learned positions, untied head",
+            "model       7 layers of width 32, context 24, vocabulary 61, learned positions, untied head",
             "layer 0      4 heads of 8 (4 key/value), MLP 40: 6,984 parameters",
             "layer 1      4 heads of 12 (2 key/value), window 3, sinks, scale 0.2, soft cap 0.5, QK-norm of the head, clip 1.25,"
                 + " rotary 1,000,000 on 6 dimensions in adjacent pairs, linear x2.0, norms around, 8 experts of 24,"
@@ -53,9 +53,13 @@ class InspectCommandTest {
             "layer 3      4 heads of 10 (values 5) over latents of 7, queries of 10, scale 0.4,"
                 + " rotary 10,000 on 4 dimensions in adjacent pairs, norms after, outputs times 0.7, MLP 20: 4,021 parameters",
             "layer 4      4 heads of 6 (4 key/value), chunks of 4, temperature from 3 on, MLP 12: 4,288 parameters",
-            "layer 5      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
+            "layer 5      4 heads of 8 (2 key/value), QK-norm of the head, keys as values, norm of values,"
+                + " rotary 10,000, of which 0.5 rotate, norms around, times a stored number, 4 experts of 8, top-2,"
+                + " weights times a factor of the expert, dropless, plus a shared expert of 12, norms of each branch:"
+                + " 7,193 parameters",
+            "layer 6      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
                 + " 4 experts of 16, top-1, weights of near experts, priority, plus a fixed MLP 28: 9,518 parameters"),
-        table.out().lines().limit(8).toList());
+        table.out().lines().limit(9).toList());
   }
 
   @Test

@@ -67,7 +67,7 @@ public final class ModelRunner implements StepRunner {
     this.model = model;
     this.routes = new RouteLayout(RoutedLayer.of(model.config()));
     this.counts = new RouteCounts(routes.layers());
-    this.replays = model.config().blocks().stream().noneMatch(ModelRunner::weighsOnHost);
+    this.replays = model.config().blocks().stream().noneMatch(ModelRunner::computesOnHost);
     this.stepTokens = config.stepTokens();
     this.keyValues = config.int8Cache() ? DType.INT8 : model.activationDType();
     this.scope = TensorScope.shared(backend);
@@ -93,8 +93,10 @@ public final class ModelRunner implements StepRunner {
   }
 
   /** Whether Java code computes a part of the block, which a replay would leave out. */
-  private static boolean weighsOnHost(BlockConfig block) {
-    return block.feedForward() instanceof MoeConfig moe && moe.gate().weight().near() != null;
+  private static boolean computesOnHost(BlockConfig block) {
+    return block.hasScale()
+        || block.feedForward() instanceof MoeConfig moe
+            && (moe.gate().weight().near() != null || moe.gate().weight().hasFactors());
   }
 
   /**

@@ -136,7 +136,38 @@ final class ConfigKeys {
     blocks.forEach(block -> putTemperature(block.attention()));
     ArrayNode rotated = keys.putArray("no_rope_layers");
     blocks.forEach(block -> rotated.add(block.attention().rotary() == null ? 0 : 1));
+    putKinds(blocks);
     putFeedForward(blocks);
+  }
+
+  /** Gemma 4's keys, which are of layers with a window, and of those without. */
+  private void putKinds(List<BlockConfig> blocks) {
+    keys.put("hidden_size_per_layer_input", 0);
+    ObjectNode rotary = JsonNodeFactory.instance.objectNode();
+    boolean proportional = false;
+    for (BlockConfig block : blocks) {
+      if (!(block.attention() instanceof GroupedQueryConfig attention)) {
+        return;
+      }
+      boolean windowed = attention.scores().window() > 0;
+      GroupedQueryConfig.Heads heads = attention.heads();
+      keys.put(windowed ? "num_key_value_heads" : "num_global_key_value_heads", heads.keyValue())
+          .put(windowed ? "head_dim" : "global_head_dim", heads.size());
+      if (!windowed) {
+        keys.put("attention_k_eq_v", attention.valuesOfKeys());
+      }
+      if (attention.rotary() != null) {
+        ObjectNode kind = rotary.putObject(windowed ? Decoder.WINDOW : Decoder.FULL);
+        kind.put("rope_type", "default").put("rope_theta", attention.rotary().base());
+        if (attention.rotary().scaling() instanceof RotaryScaling.Proportional(double part)) {
+          kind.put("rope_type", "proportional").put("partial_rotary_factor", part);
+          proportional = true;
+        }
+      }
+    }
+    if (proportional) { // no other family has it
+      keys.set("rope_parameters", rotary);
+    }
   }
 
   /** The first layer without a window that has positions; the first that has some, if all have. */
@@ -211,6 +242,9 @@ final class ConfigKeys {
         }
         scaling.put("rope_type", "default"); // the default of GPT-OSS is YaRN
       }
+      case RotaryScaling.Proportional _ -> {
+        return; // see putKinds
+      }
       case RotaryScaling.Linear linear ->
           scaling.put("rope_type", "linear").put("factor", linear.factor());
       case RotaryScaling.Dynamic dynamic ->
@@ -279,7 +313,9 @@ final class ConfigKeys {
       putExperts(experts);
       keys.put("moe_layer_start_index", first).put("moe_layer_end_index", last);
     }
-    int inner = dense == null ? experts.inner() : dense.inner();
+    boolean beside = experts != null && experts.branchNorm() != null; // the MLP, of Gemma 4
+    int inner = dense != null ? dense.inner() : beside ? experts.shared().inner() : experts.inner();
+    keys.put("enable_moe_block", beside);
     keys.put("intermediate_size", ofLlama4 && experts != null ? experts.inner() : inner)
         .put("intermediate_size_mlp", inner)
         .put("mlp_bias", dense != null && dense.bias());
@@ -295,6 +331,7 @@ final class ConfigKeys {
         .put("moe_num_experts", moe.experts())
         .put("num_experts_per_tok", gate.topK())
         .put("moe_topk", gate.topK())
+        .put("top_k_experts", gate.topK())
         .put("moe_k", gate.topK())
         .put("moe_norm_min", gate.weight().epsilon())
         .put("moe_intermediate_size", moe.inner())

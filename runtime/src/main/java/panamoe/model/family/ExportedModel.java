@@ -28,6 +28,7 @@ public final class ExportedModel {
       Map.of(
           "ernie4_5_moe", "Ernie4_5_Moe",
           "gemma3_text", "Gemma3",
+          "gemma4_text", "Gemma4",
           "granitemoe", "GraniteMoe",
           "granitemoeshared", "GraniteMoeShared",
           "hunyuan_v1_moe", "HunYuanMoEV1",

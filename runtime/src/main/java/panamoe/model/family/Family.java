@@ -36,6 +36,7 @@ public interface Family {
           new SmolLm3(),
           new Gemma2(),
           new Gemma3(),
+          new Gemma4(),
           new Granite(),
           new GraniteMoe(false),
           new GraniteMoe(true),

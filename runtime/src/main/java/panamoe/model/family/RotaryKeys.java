@@ -105,6 +105,7 @@ public final class RotaryKeys {
       case "longrope", "su" -> longRope(); // su: its name at first
       case "dynamic" -> new RotaryScaling.Dynamic(factor(), trained());
       case "yarn" -> yarn();
+      case "proportional" -> proportional();
       case "llama3" ->
           new RotaryScaling.Llama3(
               factor(),
@@ -113,7 +114,9 @@ public final class RotaryKeys {
               trained());
       default ->
           throw scaling.bad(
-              "rope_type", type, "one of default, linear, dynamic, yarn, llama3 and longrope");
+              "rope_type",
+              type,
+              "one of default, linear, dynamic, yarn, llama3, longrope and proportional");
     };
   }
 
@@ -156,6 +159,13 @@ public final class RotaryKeys {
         scaling.reals("long_factor"),
         trained,
         scaling.number("attention_factor", context > trained ? far : near));
+  }
+
+  private RotaryScaling proportional() {
+    if (scaling.number("factor", 1) != 1) {
+      throw scaling.bad("factor", "" + scaling.number("factor", 1), "1 with proportional");
+    }
+    return new RotaryScaling.Proportional(scaling.number("partial_rotary_factor", 1));
   }
 
   private double factor() {

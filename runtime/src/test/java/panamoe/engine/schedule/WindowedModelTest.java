@@ -9,6 +9,7 @@ import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
@@ -18,7 +19,12 @@ import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
 import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationRequest;
@@ -30,7 +36,7 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-/** A PR-MoE with windows in some layers: sequences equal those of layers that keep every token. */
+/** Windows in some layers of a MoE: sequences equal those of layers that keep every token. */
 class WindowedModelTest {
   private static final int CONTEXT = 64;
 
@@ -58,7 +64,34 @@ class WindowedModelTest {
               block.feedForwardNorm(),
               block.feedForward()));
     }
+    blocks.set(1, likeGemma4(blocks.get(1)));
     return whole.withBlocks(blocks);
+  }
+
+  /** Larger heads, whose keys are values, and norms of the experts and of an MLP beside them. */
+  private static BlockConfig likeGemma4(BlockConfig block) {
+    GroupedQueryConfig old = (GroupedQueryConfig) block.attention();
+    NormConfig norm = new NormConfig(NormConfig.Kind.RMS, 1e-6);
+    GateConfig gate = ((MoeConfig) block.feedForward()).gate();
+    return new BlockConfig(
+            block.attentionNorm(),
+            GroupedQueryConfig.of(
+                    new Heads(4, 2, 16),
+                    false,
+                    new Rotary(1e4, 16, Rotary.Pairs.HALVES, new RotaryScaling.Proportional(0.25)))
+                .with(new GroupedQueryConfig.Values(true, norm))
+                .with(old.scores()),
+            block.feedForwardNorm(),
+            MoeConfig.of(
+                    4,
+                    48,
+                    Activation.GEGLU_TANH,
+                    false,
+                    gate.withWeight(gate.weight().timesFactors()))
+                .withShared(new MoeConfig.SharedExpert(24, false, norm)),
+            BlockConfig.Norms.AROUND,
+            null)
+        .withScale();
   }
 
   private static List<GenerationRequest> requests(int count) {

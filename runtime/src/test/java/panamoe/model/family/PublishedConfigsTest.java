@@ -109,6 +109,26 @@ class PublishedConfigsTest {
               + ", \"attn_logit_softcapping\": null, \"final_logit_softcapping\": null,"
               + " \"rope_local_base_freq\": 10000, \"rope_scaling\": null,"
               + " \"sliding_window\": 512, \"sliding_window_pattern\": 6";
+      case "Gemma-4-26B-A4B" ->
+          sizes("gemma4_text", 2816, 2112, 30, 16, 8, 262144, 262144)
+                  .replace(
+                      "\"hidden_act\": \"silu\"", "\"hidden_activation\": \"gelu_pytorch_tanh\"")
+                  .replace(", \"rope_theta\": 1000000.0", "")
+              + ", \"attention_bias\": false, \"attention_k_eq_v\": true,"
+              + " \"enable_moe_block\": true, \"final_logit_softcapping\": 30.0,"
+              + " \"global_head_dim\": 512, \"head_dim\": 256,"
+              + " \"hidden_size_per_layer_input\": 0, \"layer_types\": ["
+              + ("\"sliding_attention\", ".repeat(5) + "\"full_attention\", ").repeat(4)
+              + "\"sliding_attention\", ".repeat(5)
+              + "\"full_attention\"], \"moe_intermediate_size\": 704, \"num_experts\": 128,"
+              + " \"num_global_key_value_heads\": 2, \"num_kv_shared_layers\": 0,"
+              + " \"pad_token_id\": 0, \"rms_norm_eps\": 1e-06, \"rope_parameters\": {"
+              + "\"full_attention\": {\"partial_rotary_factor\": 0.25, \"rope_theta\": 1000000.0,"
+              + " \"rope_type\": \"proportional\"}, \"sliding_attention\": {"
+              + "\"rope_theta\": 10000.0, \"rope_type\": \"default\"}}, \"sliding_window\": 1024,"
+              + " \"tie_word_embeddings\": true, \"top_k_experts\": 8,"
+              + " \"use_bidirectional_attention\": \"vision\", \"use_double_wide_mlp\": false,"
+              + " \"vocab_size_per_layer_input\": 262144";
       default -> throw new IllegalArgumentException(name);
     };
   }
@@ -158,7 +178,8 @@ class PublishedConfigsTest {
     "Granite-3.1-2B, 2534",
     "Granite-3.0-1B-A400M, 1335",
     "Gemma-2-2B, 2614",
-    "Gemma-3-1B, 1000"
+    "Gemma-3-1B, 1000",
+    "Gemma-4-26B-A4B, 25233"
   })
   void everyKeyIsKnown(String name, long millions) {
     ObjectNode values = ConfigJson.parse("{" + keys(name) + "}", ObjectNode.class, "config.json");

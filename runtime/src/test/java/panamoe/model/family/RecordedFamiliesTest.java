@@ -12,14 +12,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredType;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
@@ -114,6 +115,46 @@ class RecordedFamiliesTest {
     assertNull(rotary.get(0).scaling());
     assertEquals(500_000, rotary.get(3).base());
     assertEquals(new RotaryScaling.Linear(2), rotary.get(3).scaling());
+  }
+
+  /**
+   * Gemma 4's defaults: every sixth layer sees all, with heads of 512; its smaller models differ.
+   */
+  @Test
+  void gemma4HasLayersOfTwoKindsAndRefusesItsOtherParts() throws IOException {
+    ObjectNode keys = keys("gemma4_c_moe");
+    ModelConfig model = model(keys);
+    keys.remove("rope_parameters");
+    assertEquals(model, model(keys));
+    keys.put("num_hidden_layers", 7)
+        .put("enable_moe_block", false)
+        .put("use_bidirectional_attention", "vision")
+        .remove(List.of("layer_types", "global_head_dim", "num_experts", "top_k_experts"));
+    keys.remove("moe_intermediate_size");
+    ModelConfig dense = model(keys);
+    assertEquals(List.of(), ConfigKeys.differences(new Gemma4(), dense).orElseThrow());
+    List<Integer> sizes =
+        dense.blocks().stream()
+            .map(block -> ((GroupedQueryConfig) block.attention()).heads().size())
+            .toList();
+    assertEquals(List.of(8, 8, 8, 8, 8, 512, 512), sizes); // the last sees all as well
+    for (String other :
+        List.of(
+            "hidden_size_per_layer_input 256",
+            "num_kv_shared_layers 2",
+            "use_double_wide_mlp true",
+            "use_bidirectional_attention all",
+            "vision_config {}")) {
+      String[] parts = other.split(" ");
+      String value = parts[1].equals("all") ? "\"all\"" : parts[1];
+      ObjectNode changed = keys.deepCopy();
+      changed.set(parts[0], JsonMapper.shared().readTree(value));
+      String message = assertThrows(CheckpointException.class, () -> model(changed)).getMessage();
+      assertTrue(message.contains(parts[0]), message);
+    }
+    keys.remove("hidden_size_per_layer_input");
+    String message = assertThrows(CheckpointException.class, () -> model(keys)).getMessage();
+    assertTrue(message.contains("missing, which means 256"), message);
   }
 
   @Test
