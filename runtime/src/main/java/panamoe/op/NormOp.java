@@ -12,12 +12,8 @@ public final class NormOp {
    * @param x [..., M]
    * @param gamma FLOAT32 [M]
    * @param beta FLOAT32 [M] for LayerNorm, null for RMSNorm
+   * @param offset added to gamma
    */
-  public static Tensor forward(Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon) {
-    return forward(pass, x, gamma, beta, epsilon, 0);
-  }
-
-  /** With an offset that is added to gamma. */
   public static Tensor forward(
       Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon, float offset) {
     Tensor rows = Shapes.asRows(x);
