@@ -10,7 +10,7 @@ public final class ContextOption {
       paramLabel = "N",
       description =
           "Tokens of the longest sequence, at most the model's, which is the default. With LongRoPE, a context no longer"
-              + " than in training takes the short divisors (docs/models.md).")
+              + " than in training takes the short divisors (docs/released-models.md); dynamic scaling stretches by it too.")
   private Integer tokens;
 
   /**

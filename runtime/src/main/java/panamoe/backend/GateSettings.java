@@ -114,16 +114,16 @@ public record GateSettings(
   }
 
   /**
-   * Whether a token's choices are the k best of a softmax, of all experts.
+   * Whether a token's choices are the k largest of the softmax over all experts.
    *
    * @param biased whether a bias is added for the choice
    */
-  public boolean countsShares(boolean biased) {
+  public boolean choosesBySoftmax(boolean biased) {
     return score == Score.SOFTMAX && groups.count == 1 && !biased;
   }
 
-  /** As many choices, but the best of a softmax. */
-  public GateSettings byShares() {
+  /** As many choices, but the largest of the softmax over all experts. */
+  public GateSettings bySoftmax() {
     return new GateSettings(
         topK,
         Score.SOFTMAX,

@@ -11,12 +11,7 @@ public interface LossKernels {
    * @param logitCap c &gt; 0: logits are {@code c tanh(x / c)}, and gradients are those of x; 0 for
    *     none
    */
-  record Tokens(Tensor targets, float labelSmoothing, float dloss, Tensor losses, float logitCap) {
-    /** Without a cap. */
-    public Tokens(Tensor targets, float labelSmoothing, float dloss, Tensor losses) {
-      this(targets, labelSmoothing, dloss, losses, 0);
-    }
-  }
+  record Tokens(Tensor targets, float labelSmoothing, float dloss, Tensor losses, float logitCap) {}
 
   /**
    * logits [S, V], capped already; dlogits [S, V] or null receives {@code dloss} times the
@@ -49,13 +44,7 @@ public interface LossKernels {
       Tensor hidden,
       Tensor weights,
       Tensor divergences,
-      float logitCap) {
-    /** Without a cap. */
-    public Teacher(
-        float temperature, float weight, Tensor hidden, Tensor weights, Tensor divergences) {
-      this(temperature, weight, hidden, weights, divergences, 0);
-    }
-  }
+      float logitCap) {}
 
   /**
    * {@link #linearCrossEntropy} whose gradients are those of {@code dloss (losses + weight

@@ -66,7 +66,10 @@ public record EmbeddingConfig(
     }
   }
 
-  /** The scale of vectors of a dtype: Gemma's code rounds it like them. */
+  /**
+   * The scale of vectors of a dtype, rounded to bfloat16 like Gemma's with such vectors; Granite's
+   * published factors are exact in it.
+   */
   public Double scaleOf(DType dtype) {
     return scale == null || dtype != DType.BFLOAT16
         ? scale

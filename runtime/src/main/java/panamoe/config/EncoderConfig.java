@@ -59,8 +59,8 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
     Require.that(
         embedding.relative() != null && embedding.positions() == EmbeddingConfig.Positions.NONE,
         "a model with an encoder knows positions by a relative bias alone");
-    blocks.forEach(block -> requireMask(block, Mask.FULL));
-    decoder.forEach(block -> requireMask(block, Mask.CAUSAL));
+    blocks.forEach(block -> requireScores(block, Mask.FULL));
+    decoder.forEach(block -> requireScores(block, Mask.CAUSAL));
     GroupedQueryConfig first = (GroupedQueryConfig) blocks.getFirst().attention();
     if (blocks.stream()
         .anyMatch(
@@ -69,10 +69,14 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
     }
   }
 
-  private static void requireMask(BlockConfig block, Mask mask) {
+  private static void requireScores(BlockConfig block, Mask mask) {
+    AttentionConfig.Scores scores = block.attention().scores();
     Require.that(
-        block.attention().scores().mask() == mask,
+        scores.mask() == mask,
         "the mask of a block is %s, expected FULL in an encoder and CAUSAL in its decoder",
-        block.attention().scores().mask());
+        scores.mask());
+    Require.that( // cross-attention has neither
+        scores.softCap() == null && ((GroupedQueryConfig) block.attention()).temperature() == null,
+        "a model with an encoder has attention without softCap and temperature");
   }
 }

@@ -201,7 +201,7 @@ public final class Gate {
     }
     if (work.training() && config.loss().joinsLayers()) {
       tables += BalanceKernels.Sums.bytes(1, experts);
-      boolean counted = config.settings(tokens, experts, true).countsShares(correction != null);
+      boolean counted = config.settings(tokens, experts, true).choosesBySoftmax(correction != null);
       tables += counted ? 0 : Routes.bytes(tokens, experts, config.topK());
     }
     tables += factors == null ? 0 : work.bytes32(config.topK());

@@ -177,12 +177,15 @@ public final class MoeLayer {
 
   /** The cost of {@link #forward} without one: an ungated shared expert's sum is not formed. */
   public Cost costWithoutSkip(Work work) {
-    boolean sums = shared != null && !shared.gated();
-    return cost(work).then(Cost.activations(work, sums ? -work.bytes(hidden) : 0, 0));
+    return cost(work, mostHit(work), false);
   }
 
   /** The cost if {@code hit} of this rank's experts get rows. */
   public Cost cost(Work work, double hit) {
+    return cost(work, hit, true);
+  }
+
+  private Cost cost(Work work, double hit, boolean skip) {
     double unweighted = work.bytes((double) topK * hidden) + work.bytes32(topK);
     Cost ones =
         weightedInputs
@@ -192,7 +195,7 @@ public final class MoeLayer {
                 work.bytes(2.0 * topK * hidden + hidden))
             : Cost.NONE;
     return gate.cost(work)
-        .then(costOfExperts(work, rows(work), hit).parallel(costOverlapped(work)))
+        .then(costOfExperts(work, rows(work), hit).parallel(costOverlapped(work, skip)))
         .then(ones)
         .then(costOfNorms(work))
         .then(Cost.activations(work, dispatched(work) + work.bytes(hidden), 0));
@@ -233,8 +236,12 @@ public final class MoeLayer {
 
   /** The part of {@link #cost} that overlaps the exchange: the fixed MLP or shared expert. */
   public Cost costOverlapped(Work work) {
+    return costOverlapped(work, true);
+  }
+
+  private Cost costOverlapped(Work work, boolean skip) {
     if (shared != null) {
-      return shared.cost(work, hidden);
+      return shared.cost(work, hidden, skip);
     }
     return mlp == null ? Cost.NONE : mlp.cost(work).then(coefficient.costFloat32(work));
   }

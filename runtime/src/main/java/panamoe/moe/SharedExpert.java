@@ -73,20 +73,21 @@ final class SharedExpert {
     return CombineOp.forward(pass, CombineKernels.Inputs.of(output, skip), routes);
   }
 
-  /** Whether the sigmoid of a learned logit scales its output. */
-  boolean gated() {
-    return gate != null;
-  }
-
-  /** The cost of {@link #forward} with a skip connection of M columns. */
-  Cost cost(Work work, int hidden) {
-    Cost cost = mlp.cost(work).then(Cost.sum(work, hidden));
+  /**
+   * The cost of {@link #forward} with M columns.
+   *
+   * @param skip whether it is added to a skip connection
+   */
+  Cost cost(Work work, int hidden, boolean skip) {
+    Cost cost = mlp.cost(work);
     if (norm != null) {
       cost = norm.cost(work).then(cost).then(outputNorm.cost(work));
     }
-    return gate == null
-        ? cost
-        : cost.then(gate.costFloat32(work))
-            .then(Cost.activations(work, Routes.bytes(work.tokens(), 1, 1), 0));
+    if (gate == null) {
+      return skip ? cost.then(Cost.sum(work, hidden)) : cost;
+    }
+    return cost.then(Cost.sum(work, hidden))
+        .then(gate.costFloat32(work))
+        .then(Cost.activations(work, Routes.bytes(work.tokens(), 1, 1), 0));
   }
 }

@@ -4,6 +4,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import panamoe.config.AttentionConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.Rotary;
@@ -20,7 +21,14 @@ import panamoe.tensor.TensorScope;
 public final class AttentionTables {
   private record HeadRows(int heads, long rows) {}
 
-  private record Temperatures(GroupedQueryConfig.Temperature of, int headSize) {}
+  private record Temperatures(GroupedQueryConfig.Temperature of, int headSize) {
+    /** Those of a layer; null without. */
+    static Temperatures of(AttentionConfig layer) {
+      return layer instanceof GroupedQueryConfig grouped && grouped.temperature() != null
+          ? new Temperatures(grouped.temperature(), grouped.heads().size())
+          : null;
+    }
+  }
 
   private final TensorScope scope;
   private final RelativePositions relative;
@@ -48,12 +56,31 @@ public final class AttentionTables {
       if (layer.rotary() != null) {
         rotaries.computeIfAbsent(layer.rotary(), each -> RotaryTable.of(scope, positions, each));
       }
-      if (layer instanceof GroupedQueryConfig grouped && grouped.temperature() != null) {
+      if (Temperatures.of(layer) instanceof Temperatures own) {
         temperatures.computeIfAbsent(
-            new Temperatures(grouped.temperature(), grouped.heads().size()),
-            each -> RotaryTable.of(scope, positions, each.of, each.headSize));
+            own, each -> RotaryTable.of(scope, positions, each.of, each.headSize));
       }
     }
+  }
+
+  /** Bytes of the angles and temperatures of {@code positions} tokens. */
+  public static long bytes(int positions, Collection<AttentionConfig> layers) {
+    int angles =
+        layers.stream()
+            .map(AttentionConfig::rotary)
+            .filter(Objects::nonNull)
+            .distinct()
+            .mapToInt(Rotary::size)
+            .sum();
+    int factors =
+        layers.stream()
+            .map(Temperatures::of)
+            .filter(Objects::nonNull)
+            .distinct()
+            .mapToInt(Temperatures::headSize)
+            .sum();
+    // Cosine and sine of half as many pairs.
+    return (long) positions * (angles + factors) * DType.FLOAT32.bytes();
   }
 
   /** The bias by relative position, or null. */

@@ -43,13 +43,17 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
   /** Whole heads times the temperature of their position, which the angle 0 leaves unrotated. */
   static RotaryTable of(
       TensorScope scope, int positions, GroupedQueryConfig.Temperature temperature, int headSize) {
-    Tensor cosine = scope.allocate(DType.FLOAT32, positions, headSize / 2);
+    int pairs = headSize / 2;
+    Tensor cosine = scope.allocate(DType.FLOAT32, positions, pairs);
     HostView cosines = HostView.of(cosine);
-    for (long i = 0; i < cosine.count(); i++) {
-      set(cosines, i, temperature.factor((int) (i / (headSize / 2))));
+    for (int position = 0; position < positions; position++) {
+      double factor = temperature.factor(position);
+      for (int pair = 0; pair < pairs; pair++) {
+        set(cosines, (long) position * pairs + pair, factor);
+      }
     }
     cosines.write();
-    return new RotaryTable(cosine, scope.zeros(DType.FLOAT32, positions, headSize / 2));
+    return new RotaryTable(cosine, scope.zeros(DType.FLOAT32, positions, pairs));
   }
 
   private static void set(HostView table, long index, double value) {

@@ -135,9 +135,9 @@ public final class BalanceOp {
       return;
     }
     Tensor logits = inputs.logits();
-    GateSettings shares = settings.byShares();
+    GateSettings shares = settings.bySoftmax();
     Routes counted =
-        settings.countsShares(inputs.bias() != null)
+        settings.choosesBySoftmax(inputs.bias() != null)
             ? routes
             : GateOp.unlimited(
                 pass, shares, new GateKernels.Inputs(logits, inputs.used(), null, null, null));

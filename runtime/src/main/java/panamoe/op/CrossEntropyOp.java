@@ -13,16 +13,11 @@ public final class CrossEntropyOp {
    *
    * @param hidden [S, M]
    * @param weights [V, M]
+   * @param logitCap soft cap of the logits; 0 for none
    * @param targets INT32 [S], -1 does not count
    * @param dloss derivative of the objective by each token's loss
    * @return FLOAT32 [S], nats
    */
-  public static Tensor forward(
-      Pass pass, Tensor hidden, Tensor weights, Tensor targets, float labelSmoothing, float dloss) {
-    return forward(pass, hidden, weights, 0, targets, labelSmoothing, dloss);
-  }
-
-  /** With a soft cap of the logits; 0 for none. */
   public static Tensor forward(
       Pass pass,
       Tensor hidden,

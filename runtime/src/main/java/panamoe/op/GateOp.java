@@ -27,7 +27,7 @@ public final class GateOp {
     return routes;
   }
 
-  /** The gate's routes without dropping, for an observer. */
+  /** The gate's routes without dropping; nothing is recorded. */
   public static Routes unlimited(Pass pass, GateSettings settings, GateKernels.Inputs inputs) {
     Tensor logits = inputs.logits();
     int experts = Math.toIntExact(logits.size(1));

@@ -8,23 +8,19 @@ import panamoe.tensor.Tensor;
 public final class NormOp {
   private NormOp() {}
 
-  /**
-   * @param x [..., M]
-   * @param gamma FLOAT32 [M]
-   * @param beta FLOAT32 [M] for LayerNorm, null for RMSNorm
-   */
-  public static Tensor forward(Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon) {
-    return forward(pass, x, gamma, beta, epsilon, 0);
-  }
-
   /** RMSNorm without weights. */
   public static Tensor forward(Pass pass, Tensor x, float epsilon) {
     Tensor ones = pass.allocate(DType.FLOAT32, x.size(x.shape().length - 1));
     pass.backend().fill(1, ones);
-    return forward(pass, x, ones, null, epsilon);
+    return forward(pass, x, ones, null, epsilon, 0);
   }
 
-  /** With an offset that is added to gamma. */
+  /**
+   * @param x [..., M]
+   * @param gamma FLOAT32 [M]
+   * @param beta FLOAT32 [M] for LayerNorm, null for RMSNorm
+   * @param offset added to gamma
+   */
   public static Tensor forward(
       Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon, float offset) {
     Tensor rows = Shapes.asRows(x);

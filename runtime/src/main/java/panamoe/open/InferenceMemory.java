@@ -5,10 +5,12 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.MemoryParts;
 import panamoe.model.LanguageModel;
+import panamoe.nn.AttentionTables;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
@@ -18,10 +20,9 @@ import panamoe.tensor.DType;
 /**
  * Memory for inference in bytes, by a model's configuration.
  *
- * @param weights in their dtypes, without the padding of packed matrices; a tied head in addition
- *     to its embedding
+ * @param weights in their dtypes, without the padding of packed matrices
  * @param keysAndValues of the sequences, with those of an encoder
- * @param buffers activations of a step; 0 if not counted
+ * @param buffers tables of positions, and activations of a step if counted
  */
 public record InferenceMemory(long weights, long keysAndValues, long buffers)
     implements MemoryParts {
@@ -65,12 +66,17 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
         model.config().blocks().stream()
             .mapToLong(block -> (long) block.attention().cacheBytes(length - 1L, 1, ranks, cached))
             .sum();
-    return new InferenceMemory(weights, keysAndValues + ofEncodedText(model.config(), cached), 0);
+    long tables =
+        AttentionTables.bytes(
+            model.config().context(),
+            model.config().blocks().stream().map(BlockConfig::attention).toList());
+    return new InferenceMemory(
+        weights, keysAndValues + ofEncodedText(model.config(), cached), tables);
   }
 
   /** For several sequences, with the activations of a step. */
   public InferenceMemory of(long texts, long activations) {
-    return new InferenceMemory(weights, texts * keysAndValues, activations);
+    return new InferenceMemory(weights, texts * keysAndValues, buffers + activations);
   }
 
   /** With at most {@code most} bytes of weights. */
@@ -97,10 +103,14 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
   public void requireFits(Path model, long availableBytes) {
     if (total() > availableBytes) {
       throw new CheckpointException(
-          "%s takes %s for its weights and %s for the keys and values of a sequence, but only %s are"
-              + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
+          "%s takes %s for its weights, %s for the keys and values of a sequence and %s for tables,"
+              + " but only %s are available; spread it over machines, take a smaller --dtype or --quantize, or leave"
               + " experts on the disk with --memory",
-          model, Count.bytes(weights), Count.bytes(keysAndValues), Count.bytes(availableBytes));
+          model,
+          Count.bytes(weights),
+          Count.bytes(keysAndValues),
+          Count.bytes(buffers),
+          Count.bytes(availableBytes));
     }
   }
 

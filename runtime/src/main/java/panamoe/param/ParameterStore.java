@@ -293,7 +293,7 @@ public final class ParameterStore implements AutoCloseable {
   public void forgetGradients() {
     if (vectors != null) {
       vectors.forget();
-      vectors.sums();
+      vectors.sums(); // sums() clears what is forgotten: one call for all vectors
     }
     parameters.values().stream()
         .filter(parameter -> parameter.role() != Role.VECTOR)

@@ -10,6 +10,7 @@ import static panamoe.testkit.FiniteDifference.dot;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -32,7 +33,7 @@ class AttentionContractTest {
     int heads = 4;
     int keyHeads = 2;
     int size = 3;
-    for (AttentionSettings settings : settings(0.7f, 1, 4)) {
+    for (AttentionSettings settings : settings(backend, 0.7f, 1, 4)) {
       for (boolean withSinks : new boolean[] {false, true}) {
         try (Sample sample = new Sample(backend, 1)) {
           Tensor q = sample.normal(2, length, heads, size);
@@ -79,7 +80,7 @@ class AttentionContractTest {
 
   @EveryBackend
   void gradientsMatchFiniteDifferences(Backend backend) {
-    for (AttentionSettings settings : settings(0.6f, 2)) {
+    for (AttentionSettings settings : settings(backend, 0.6f, 2)) {
       try (Sample sample = new Sample(backend, 2)) {
         Tensor q = sample.normal(1, 4, 2, 3);
         Tensor k = sample.normal(1, 4, 1, 3);
@@ -241,15 +242,19 @@ class AttentionContractTest {
 
   @EveryNativeBackend
   void agreesWithTheReference(Backend backend) {
+    boolean chunks = hasChunks(backend);
     for (DType dtype : DTYPES) {
       for (int seed = 0; seed < 8; seed++) {
-        assertAgrees(backend, seed, TOLERANCE, (on, sample) -> forward(on, sample, dtype, 70));
+        assertAgrees(
+            backend, seed, TOLERANCE, (on, sample) -> forward(on, sample, dtype, 70, chunks));
         assertAgrees(backend, seed, TOLERANCE, (on, sample) -> rotary(on, sample, dtype));
-        assertAgrees(backend, seed, TOLERANCE, (on, sample) -> decode(on, sample, dtype, false));
+        assertAgrees(
+            backend, seed, TOLERANCE, (on, sample) -> decode(on, sample, dtype, false, chunks));
         // Tensor cores take the elements of an int8 cache rounded to bfloat16.
         boolean rounds = dtype == DType.BFLOAT16 && !backend.name().equals("cpu");
         double tolerance = rounds ? 0x1p-6 : TOLERANCE;
-        assertAgrees(backend, seed, tolerance, (on, sample) -> decode(on, sample, dtype, true));
+        assertAgrees(
+            backend, seed, tolerance, (on, sample) -> decode(on, sample, dtype, true, chunks));
       }
     }
   }
@@ -261,17 +266,21 @@ class AttentionContractTest {
    */
   @EveryNativeBackend
   void backwardAgreesWithTheReference(Backend backend) {
+    boolean chunks = hasChunks(backend);
     for (int seed = 0; seed < 8; seed++) {
-      assertAgrees(backend, seed, 5e-5, (on, sample) -> backward(on, sample, DType.FLOAT32, 70));
-      assertAgrees(backend, seed, 0x1p-6, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
+      assertAgrees(
+          backend, seed, 5e-5, (on, sample) -> backward(on, sample, DType.FLOAT32, 70, chunks));
+      assertAgrees(
+          backend, seed, 0x1p-6, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70, chunks));
     }
   }
 
   @EveryNativeBackend
   void threadsDoNotChangeABit(Backend backend) {
+    boolean chunks = hasChunks(backend);
     for (DType dtype : DTYPES) {
-      assertThreadInvariant(backend, 6, (on, sample) -> forward(on, sample, dtype, 150));
-      assertThreadInvariant(backend, 7, (on, sample) -> backward(on, sample, dtype, 150));
+      assertThreadInvariant(backend, 6, (on, sample) -> forward(on, sample, dtype, 150, chunks));
+      assertThreadInvariant(backend, 7, (on, sample) -> backward(on, sample, dtype, 150, chunks));
     }
   }
 
@@ -312,8 +321,7 @@ class AttentionContractTest {
       assertRefused(
           "window is 2 with",
           () ->
-              backend.attentionForward(
-                  new AttentionSettings(AttentionSettings.Mask.FULL, 2, 1, 0), good, out, null));
+              backend.attentionForward(new AttentionSettings(Mask.FULL, 2, 1, 0), good, out, null));
       assertRefused(
           "sinks has shape [3], expected [4]",
           () ->
@@ -412,24 +420,37 @@ class AttentionContractTest {
     }
   }
 
-  /** Without a window, with each of the windows, and without a mask. */
-  private static List<AttentionSettings> settings(float scale, long... windows) {
+  /** Without a window, with each of the windows and chunks, and without a mask. */
+  private static List<AttentionSettings> settings(Backend backend, float scale, long... windows) {
     List<AttentionSettings> settings = new ArrayList<>();
     settings.add(AttentionSettings.causal(scale));
     for (long window : windows) {
       settings.add(AttentionSettings.causal(window, scale));
+      if (hasChunks(backend)) {
+        settings.add(new AttentionSettings(Mask.CHUNKED, window, scale, 0));
+      }
     }
     settings.add(AttentionSettings.full(scale));
     return settings;
   }
 
   private static boolean seen(AttentionSettings settings, int i, int j) {
-    return settings.mask() == AttentionSettings.Mask.FULL
-        || (j <= i && (settings.window() == 0 || j > i - settings.window()));
+    long window = settings.window();
+    return switch (settings.mask()) {
+      case FULL -> true;
+      case CAUSAL -> j <= i && (window == 0 || j > i - window);
+      case CHUNKED -> j <= i && j / window == i / window;
+    };
   }
 
-  private static List<Tensor> forward(Backend on, Sample sample, DType dtype, int longest) {
-    Case chosen = Case.random(sample, dtype, longest);
+  /** CUDA refuses them. */
+  private static boolean hasChunks(Backend backend) {
+    return List.of("cpu", "reference").contains(backend.name());
+  }
+
+  private static List<Tensor> forward(
+      Backend on, Sample sample, DType dtype, int longest, boolean chunks) {
+    Case chosen = Case.random(sample, dtype, longest, chunks);
     Tensor q = chosen.inputs.q();
     Tensor out = sample.unset(dtype, q.shape());
     Tensor logsumexp = sample.unset(q.size(0), q.size(2), q.size(1));
@@ -437,8 +458,9 @@ class AttentionContractTest {
     return List.of(out, logsumexp);
   }
 
-  private static List<Tensor> backward(Backend on, Sample sample, DType dtype, int longest) {
-    Case chosen = Case.random(sample, dtype, longest);
+  private static List<Tensor> backward(
+      Backend on, Sample sample, DType dtype, int longest, boolean chunks) {
+    Case chosen = Case.random(sample, dtype, longest, chunks);
     Tensor q = chosen.inputs.q();
     Tensor sinks = chosen.inputs.sinks();
     Tensor dout = sample.normal(dtype, q.shape());
@@ -473,14 +495,17 @@ class AttentionContractTest {
   }
 
   /** Rows of two sequences, in blocks of any size and order. */
-  private static List<Tensor> decode(Backend on, Sample sample, DType dtype, boolean int8) {
+  private static List<Tensor> decode(
+      Backend on, Sample sample, DType dtype, boolean int8, boolean chunks) {
     int block = sample.between(1, 20);
     int width = sample.between(1, 6);
     int rows = sample.between(1, 20);
     int keyHeads = sample.between(1, 2);
     int heads = keyHeads * sample.between(1, 3);
     int size = sample.between(1, 40);
-    long window = sample.between(0, 1) * sample.between(1, 30);
+    Mask mask = chunks && sample.between(0, 1) == 1 ? Mask.CHUNKED : Mask.CAUSAL;
+    long window =
+        mask == Mask.CHUNKED ? sample.between(1, 40) : sample.between(0, 1) * sample.between(1, 30);
     Tensor keys = cached(sample, int8, dtype, 2L * width, block, keyHeads, size);
     Tensor values = cached(sample, int8, dtype, 2L * width, block, keyHeads, size);
     Tensor keyScales = int8 ? scales(sample, 2L * width, block, keyHeads) : null;
@@ -498,10 +523,7 @@ class AttentionContractTest {
     Tensor out = sample.unset(dtype, rows, heads, size);
     on.attentionDecode(
         new AttentionSettings(
-            AttentionSettings.Mask.CAUSAL,
-            window,
-            (float) (1 / Math.sqrt(size)),
-            sample.between(0, 1) * 1.5f),
+            mask, window, (float) (1 / Math.sqrt(size)), sample.between(0, 1) * 1.5f),
         sample.normal(dtype, rows, heads, size),
         sinks,
         places,
@@ -552,22 +574,27 @@ class AttentionContractTest {
   }
 
   private record Case(AttentionSettings settings, AttentionInputs inputs) {
-    static Case random(Sample sample, DType dtype, int longest) {
+    static Case random(Sample sample, DType dtype, int longest, boolean chunks) {
       int sequences = sample.between(1, 2);
       int length = sample.between(1, longest);
       int keyHeads = sample.between(1, 2);
       int heads = keyHeads * sample.between(1, 3);
       int size = sample.between(1, 40);
-      long window = sample.between(0, 1) * sample.between(1, length);
       float scale = (float) (1 / Math.sqrt(size));
-      AttentionSettings.Mask mask =
-          sample.between(0, 2) == 0 ? AttentionSettings.Mask.FULL : AttentionSettings.Mask.CAUSAL;
+      Mask mask =
+          switch (sample.between(0, chunks ? 4 : 2)) {
+            case 0 -> Mask.FULL;
+            case 1, 2 -> Mask.CAUSAL;
+            default -> Mask.CHUNKED;
+          };
+      long window =
+          switch (mask) {
+            case FULL -> 0;
+            case CAUSAL -> sample.between(0, 1) * sample.between(1, length);
+            case CHUNKED -> sample.between(1, 40);
+          };
       return new Case(
-          new AttentionSettings(
-              mask,
-              mask == AttentionSettings.Mask.FULL ? 0 : window,
-              scale,
-              sample.between(0, 1) * 1.5f),
+          new AttentionSettings(mask, window, scale, sample.between(0, 1) * 1.5f),
           new AttentionInputs(
               sample.normal(dtype, sequences, length, heads, size),
               sample.normal(dtype, sequences, length, keyHeads, size),

@@ -30,8 +30,9 @@ class DistillationContractTest {
       Tensor divergences = sample.unset(2);
       Tensor dhidden = sample.unset(2, 2);
       backend.linearDistillation(
-          new Tokens(sample.integers(new int[] {0, -1}), 0, 0.5f, losses),
-          new Teacher(2, 4, sample.floats(new float[] {0, three, 5, 6}, 2, 2), null, divergences),
+          new Tokens(sample.integers(new int[] {0, -1}), 0, 0.5f, losses, 0),
+          new Teacher(
+              2, 4, sample.floats(new float[] {0, three, 5, 6}, 2, 2), null, divergences, 0),
           sample.floats(new float[4], 2, 2),
           sample.floats(new float[] {1, 0, 0, 1}, 2, 2),
           dhidden,
@@ -51,8 +52,8 @@ class DistillationContractTest {
       float[] logits = {0, out, out, Float.NaN, 0, 0};
       Tensor divergences = sample.unset(2);
       backend.linearDistillation(
-          new Tokens(sample.integers(new int[] {1, 1}), 0, 1, sample.unset(2)),
-          new Teacher(1, 1, sample.floats(logits, 2, 3), null, divergences),
+          new Tokens(sample.integers(new int[] {1, 1}), 0, 1, sample.unset(2), 0),
+          new Teacher(1, 1, sample.floats(logits, 2, 3), null, divergences, 0),
           sample.floats(new float[4], 2, 2),
           sample.normal(3, 2),
           null,
@@ -94,26 +95,27 @@ class DistillationContractTest {
       Tensor hidden = sample.normal(2, 5);
       Tensor weights = sample.normal(3, 5);
       Tensor divergences = sample.unset(2);
-      refused(backend, sample, "temperature is 0", new Teacher(0, 1, hidden, weights, divergences));
+      refused(
+          backend, sample, "temperature is 0", new Teacher(0, 1, hidden, weights, divergences, 0));
       float nan = Float.NaN;
       refused(
-          backend, sample, "temperature is ", new Teacher(nan, 1, hidden, weights, divergences));
-      refused(backend, sample, "weight is -1", new Teacher(1, -1, hidden, weights, divergences));
+          backend, sample, "temperature is ", new Teacher(nan, 1, hidden, weights, divergences, 0));
+      refused(backend, sample, "weight is -1", new Teacher(1, -1, hidden, weights, divergences, 0));
       refused(
           backend,
           sample,
           "teacher's hidden has shape [2, 5], expected [2, 3]",
-          new Teacher(1, 1, hidden, null, divergences));
+          new Teacher(1, 1, hidden, null, divergences, 0));
       refused(
           backend,
           sample,
           "teacher's weights has shape [4, 5], expected [3, 5]",
-          new Teacher(1, 1, hidden, sample.normal(4, 5), divergences));
+          new Teacher(1, 1, hidden, sample.normal(4, 5), divergences, 0));
       refused(
           backend,
           sample,
           "divergences has shape [3], expected [2]",
-          new Teacher(1, 1, hidden, weights, sample.unset(3)));
+          new Teacher(1, 1, hidden, weights, sample.unset(3), 0));
     }
   }
 
@@ -122,7 +124,7 @@ class DistillationContractTest {
         fragment,
         () ->
             backend.linearDistillation(
-                new Tokens(sample.integers(new int[] {0, 1}), 0, 1, sample.unset(2)),
+                new Tokens(sample.integers(new int[] {0, 1}), 0, 1, sample.unset(2), 0),
                 teacher,
                 sample.normal(2, 4),
                 sample.normal(3, 4),
@@ -137,13 +139,14 @@ class DistillationContractTest {
     Tensor dhidden = sample.unset(dtype, 83, 33);
     Tensor dweights = sample.normal(517, 33);
     on.linearDistillation(
-        new Tokens(sample.integers(-1, 517, 83), 0.1f, 0.7f, losses),
+        new Tokens(sample.integers(-1, 517, 83), 0.1f, 0.7f, losses, 0),
         new Teacher(
             temperature,
             temperature * temperature,
             sample.normal(dtype, 83, 65),
             sample.normal(dtype, 517, 65),
-            divergences),
+            divergences,
+            0),
         sample.normal(dtype, 83, 33),
         sample.normal(dtype, 517, 33),
         dhidden,

@@ -33,10 +33,10 @@ class LossContractTest {
       Tensor targets = sample.integers(new int[] {1, -1});
       Tensor losses = sample.unset(2);
       Tensor dlogits = sample.unset(2, 3);
-      backend.crossEntropy(new LossKernels.Tokens(targets, 0, 2, losses), logits, dlogits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0, 2, losses, 0), logits, dlogits);
       assertClose(new double[] {Math.log(4), 0}, losses, 1e-6);
       assertClose(new double[] {0.25, -1.5, 1.25, 0, 0, 0}, dlogits, 1e-6);
-      backend.crossEntropy(new LossKernels.Tokens(targets, 0.3f, 1, losses), logits, dlogits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0.3f, 1, losses, 0), logits, dlogits);
       double smoothed = 0.8 * Math.log(4) + 0.1 * Math.log(8) + 0.1 * Math.log(8.0 / 5);
       assertClose(new double[] {smoothed, 0}, losses, 1e-6);
       assertClose(new double[] {0.025, -0.55, 0.525, 0, 0, 0}, dlogits, 1e-6);
@@ -48,7 +48,7 @@ class LossContractTest {
     try (Sample sample = new Sample(backend, 2)) {
       Tensor losses = sample.unset(1);
       backend.crossEntropy(
-          new LossKernels.Tokens(sample.integers(new int[] {0}), 0, 1, losses),
+          new LossKernels.Tokens(sample.integers(new int[] {0}), 0, 1, losses, 0),
           sample.floats(new float[] {1e30f, 0, -1e30f}, 1, 3),
           null);
       assertEquals(0, losses.getFloat(0));
@@ -87,16 +87,17 @@ class LossContractTest {
       }
       Tensor logits = sample.normal(5, 7);
       Tensor dlogits = sample.unset(5, 7);
-      backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), logits, dlogits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses, 0), logits, dlogits);
       assertGradient(
           logits,
           dlogits,
           5e-4,
           () -> {
-            backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), logits, null);
+            backend.crossEntropy(
+                new LossKernels.Tokens(targets, 0.1f, 0.5f, losses, 0), logits, null);
             return 0.5 * sum(losses);
           });
-      backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), logits, logits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses, 0), logits, logits);
       assertSameBits(dlogits, logits);
     }
   }
@@ -114,10 +115,10 @@ class LossContractTest {
       Tensor dhidden = sample.unset(13, 9);
       Tensor fusedDhidden = sample.unset(13, 9);
       backend.gemm(false, true, false, hidden, weights, logits, GemmKernels.Epilogue.NONE);
-      backend.crossEntropy(new LossKernels.Tokens(targets, 0, 1, losses), logits, logits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0, 1, losses, 0), logits, logits);
       backend.gemm(false, false, false, logits, weights, dhidden, GemmKernels.Epilogue.NONE);
       backend.linearCrossEntropy(
-          new LossKernels.Tokens(targets, 0, 1, fused),
+          new LossKernels.Tokens(targets, 0, 1, fused, 0),
           hidden,
           weights,
           fusedDhidden,
@@ -162,10 +163,10 @@ class LossContractTest {
       Tensor all = sample.unset(67);
       Tensor alone = sample.unset(1);
       backend.linearCrossEntropy(
-          new LossKernels.Tokens(targets, 0, 1, all), hidden, weights, null, null);
+          new LossKernels.Tokens(targets, 0, 1, all, 0), hidden, weights, null, null);
       for (int s = 0; s < 67; s += 11) {
         backend.linearCrossEntropy(
-            new LossKernels.Tokens(targets.rows(s, s + 1), 0, 1, alone),
+            new LossKernels.Tokens(targets.rows(s, s + 1), 0, 1, alone, 0),
             hidden.rows(s, s + 1),
             weights,
             null,
@@ -184,14 +185,14 @@ class LossContractTest {
           "targets[1] is 3, expected -1 to 2",
           () ->
               backend.crossEntropy(
-                  new LossKernels.Tokens(sample.integers(new int[] {0, 3}), 0, 1, losses),
+                  new LossKernels.Tokens(sample.integers(new int[] {0, 3}), 0, 1, losses, 0),
                   logits,
                   null));
       assertRefused(
           "targets[0] is -2",
           () ->
               backend.linearCrossEntropy(
-                  new LossKernels.Tokens(sample.integers(new int[] {-2, 0}), 0, 1, losses),
+                  new LossKernels.Tokens(sample.integers(new int[] {-2, 0}), 0, 1, losses, 0),
                   logits,
                   sample.normal(4, 3),
                   null,
@@ -200,14 +201,14 @@ class LossContractTest {
           "smoothing",
           () ->
               backend.crossEntropy(
-                  new LossKernels.Tokens(sample.integers(new int[] {0, 1}), 1.5f, 1, losses),
+                  new LossKernels.Tokens(sample.integers(new int[] {0, 1}), 1.5f, 1, losses, 0),
                   logits,
                   null));
       assertRefused(
           "dweights",
           () ->
               backend.linearCrossEntropy(
-                  new LossKernels.Tokens(sample.integers(new int[] {0, 1}), 0, 1, losses),
+                  new LossKernels.Tokens(sample.integers(new int[] {0, 1}), 0, 1, losses, 0),
                   logits,
                   sample.normal(4, 3),
                   sample.unset(2, 3),
@@ -229,7 +230,7 @@ class LossContractTest {
     Tensor dlogits = sample.unset(dtype, tokens, classes);
     Tensor logits = sample.normal(dtype, tokens, classes);
     Tensor targets = sample.integers(-1, classes, tokens);
-    on.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.7f, losses), logits, dlogits);
+    on.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.7f, losses, 0), logits, dlogits);
     return List.of(losses, dlogits);
   }
 
@@ -242,7 +243,7 @@ class LossContractTest {
     Tensor weights = sample.normal(dtype, classes, width);
     Tensor targets = sample.integers(-1, classes, tokens);
     on.linearCrossEntropy(
-        new LossKernels.Tokens(targets, 0.1f, 0.7f, losses), hidden, weights, dhidden, dweights);
+        new LossKernels.Tokens(targets, 0.1f, 0.7f, losses, 0), hidden, weights, dhidden, dweights);
     return List.of(losses, dhidden, dweights);
   }
 }

@@ -57,6 +57,15 @@ class EncoderConfigTest {
     refused("expected FULL in an encoder", () -> model.with(encoder.withBlocks(model.blocks())));
     refused("0 blocks", () -> encoder.withBlocks(List.of()));
     refused("expected FULL in an encoder", () -> model.withBlocks(encoder.blocks()));
+    GroupedQueryConfig own = (GroupedQueryConfig) model.blocks().getFirst().attention();
+    for (GroupedQueryConfig attention :
+        List.of(
+            own.with(own.scores().withSoftCap(30.0)),
+            own.with(new GroupedQueryConfig.Temperature(0.1, 8)))) {
+      refused(
+          "without softCap and temperature",
+          () -> model.withBlocks(List.of(model.blocks().getFirst().withAttention(attention))));
+    }
     refused(
         "relative positions are for grouped-query attention",
         () -> model.withBlocks(EveryPart.model().blocks()));

@@ -16,6 +16,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
+import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.open.ReleasedFolder.Saved;
 import panamoe.param.WeightTypes;
@@ -261,6 +262,15 @@ class ReleasedRefusalTest {
     assertEquals(floats, memory.weights());
     assertEquals(
         2 * 2 * 32 * 8 * 4, memory.keysAndValues()); // layers, K and V, tokens, size, bytes
+    assertEquals(32 * 8 * 4, memory.buffers()); // rotary tables: tokens, size, bytes
+    assertEquals(memory.buffers(), memory.parts().get("buffers"));
+  }
+
+  @Test
+  void tablesOfTemperaturesCount() {
+    ModelConfig config = ModelFolder.open(Path.of("../lab/golden/hf/llama4_b")).config();
+    InferenceMemory memory = InferenceMemory.of(config, WeightTypes.of(DType.FLOAT32));
+    assertEquals(256 * (8 + 8) * 4, memory.buffers()); // tokens, rotated and whole heads, bytes
   }
 
   @Test

@@ -34,7 +34,6 @@ public final class FamilyTable {
     /** Files in lab/golden/gguf, or cases that are exported to GGUF. */
     GGUF,
     EXPORT,
-    REFUSAL,
     /** Templates in lab/golden/templates. */
     CALL,
     /** Vocabularies in runtime's recorded tokenizers. */

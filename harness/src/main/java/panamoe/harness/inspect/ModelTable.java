@@ -123,8 +123,7 @@ public record ModelTable(
 
   private InferenceMemory writing(Quantization option) {
     if (option != null) {
-      return InferenceMemory.of(
-          config, option.types(dtype(), () -> ModelFolder.open(source)));
+      return InferenceMemory.of(config, option.types(dtype(), () -> ModelFolder.open(source)));
     }
     ModelFolder folder = ModelFolder.open(source);
     Quantization quantize = Quantization.of(null, folder);

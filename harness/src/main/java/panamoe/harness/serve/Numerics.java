@@ -30,8 +30,7 @@ record Numerics(
 
   /** A model with these settings, all of it in memory. */
   InferenceSettings settings(ModelFolder folder) {
-    WeightTypes types =
-        activations.of(quantize.types(dtype.dtype(), () -> folder));
+    WeightTypes types = activations.of(quantize.types(dtype.dtype(), () -> folder));
     return new InferenceSettings(types, Long.MAX_VALUE, null, expertsPerToken);
   }
 }

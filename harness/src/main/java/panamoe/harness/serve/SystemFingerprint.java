@@ -33,7 +33,7 @@ final class SystemFingerprint {
     return "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, DIGITS);
   }
 
-  /** Empty if experts have the common dtype. */
+  /** Empty if matrices have the common dtype. */
   private static String held(Quantization quantize) {
     return quantize == Quantization.NONE ? "" : " weights " + quantize;
   }

@@ -24,7 +24,7 @@ final class Qwen3File {
     Map<String, RowSource> rows =
         ModelRows.of(model, parameter -> parameter.valueDType(dtype), Parameter::value);
     GgufWriter file = new GgufWriter().put("tokenizer.ggml.model", "no_vocab");
-    ExportedModel.of("qwen3moe", model.config(), rows, Optional.empty()).addTo(file, null);
+    ExportedModel.of("qwen3moe", model.config(), rows, Optional.empty(), null).addTo(file, null);
     return file;
   }
 }

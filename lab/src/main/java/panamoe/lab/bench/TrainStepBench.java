@@ -25,8 +25,7 @@ record TrainStepBench(Backend backend, ModelConfig config, DType dtype, long see
   private static final ModelConfig BASE =
       ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, 8192);
   static final ModelConfig DEMO =
-      ModelPresets.of(
-          ModelPresets.Size.DEMO, ModelPresets.Architecture.PR_MOE, Presets.VOCABULARY);
+      ModelPresets.of(ModelPresets.Size.DEMO, ModelPresets.Architecture.PR_MOE, Presets.VOCABULARY);
   private static final int CONTEXT = BASE.context();
   private static final int STEPS = 1_000_000;
 

@@ -81,15 +81,6 @@ public final class ExportedModel {
         name, UnsupportedParts.of(config));
   }
 
-  /** The model of the first family that has it, unless its publisher names one. */
-  public static ExportedModel of(
-      String name,
-      ModelConfig config,
-      Map<String, RowSource> weights,
-      Optional<ObjectNode> published) {
-    return of(name, config, weights, published, null);
-  }
-
   /** The name of its family: {@code model_type}. */
   public String type() {
     return family.type();

@@ -224,11 +224,11 @@ public final class Keys {
     return new CheckpointException(file + ": " + problem);
   }
 
-  /** A value that a model cannot have, with the file's keys that have that value. */
+  /** A value that a model cannot have, with the file's key if only one has that value. */
   CheckpointException bad(IllegalArgumentException refusal) {
-    Matcher value = VALUE.matcher(refusal.getMessage());
-    String names = value.find() ? String.join(" or ", holding(value.group(1))) : "";
-    String key = names.isEmpty() ? "" : "; in this file the key is " + names;
+    Matcher value = VALUE.matcher(String.valueOf(refusal.getMessage()));
+    List<String> names = value.find() ? holding(value.group(1)) : List.of();
+    String key = names.size() == 1 ? "; in this file the key is " + names.getFirst() : "";
     return new CheckpointException(file + ": " + refusal.getMessage() + key, refusal);
   }
 

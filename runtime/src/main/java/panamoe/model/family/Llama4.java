@@ -75,7 +75,7 @@ final class Llama4 implements Family {
             GateConfig.RouteWeight.of(Normalization.RAW).at(GateConfig.RouteWeight.Place.INPUT),
             GateConfig.Capacity.DROPLESS,
             new GateConfig.Loss(true, 0, 0));
-    boolean chooses = sparse.isEmpty() ? (layer + 1) % step == 0 : sparse.contains(layer);
+    boolean chooses = keys.has("moe_layers") ? sparse.contains(layer) : (layer + 1) % step == 0;
     return chooses
         ? MoeConfig.of(experts, inner, Activation.SWIGLU, false, gate)
             .withShared(new MoeConfig.SharedExpert(inner, false))

@@ -100,8 +100,8 @@ public final class ReleasedModel {
           config,
           GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
           null);
-    } catch (IllegalArgumentException e) {
-      throw keys.bad(e);
+    } catch (IllegalArgumentException e) { // its keys are not those of config.json
+      throw new CheckpointException(path + ": " + e.getMessage(), e);
     }
   }
 

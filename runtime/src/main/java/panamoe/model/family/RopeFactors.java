@@ -47,7 +47,14 @@ record RopeFactors(List<Double> near, List<Double> far) {
   /** Those of a file of that architecture. */
   static RopeFactors of(GgufFile file, String architecture) {
     String[] names = names(architecture);
-    return new RopeFactors(read(file, names[0]), read(file, names[names.length - 1]));
+    RopeFactors factors =
+        new RopeFactors(read(file, names[0]), read(file, names[names.length - 1]));
+    if (factors.near.isEmpty() != factors.far.isEmpty()) {
+      throw new CheckpointException(
+          "%s: of %s and %s only one is there, expected both or none",
+          file.metadata().path(), NEAR, FAR);
+    }
+    return factors;
   }
 
   /** Those of a model whose tensors are placed. */

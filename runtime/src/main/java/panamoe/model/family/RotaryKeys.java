@@ -154,11 +154,14 @@ public final class RotaryKeys {
     double usual = RotaryScaling.LongRope.amplitude(factor, trained);
     double near = scaling.number("short_mscale", usual); // of Phi-3.5-MoE, like the next
     double far = scaling.number("long_mscale", usual);
+    if (near != far) { // a shorter context would need the other one
+      throw scaling.bad("long_mscale", "" + far, "short_mscale, which is " + near);
+    }
     return new RotaryScaling.LongRope(
         scaling.reals("short_factor"),
         scaling.reals("long_factor"),
         trained,
-        scaling.number("attention_factor", context > trained ? far : near));
+        scaling.number("attention_factor", near));
   }
 
   private RotaryScaling proportional() {

@@ -35,7 +35,7 @@ class ConfigKeysTest {
     ObjectNode values = ConfigJson.parse(keys, ObjectNode.class, "config.json");
     ModelConfig model =
         Family.named(family).orElseThrow().model(new Keys(Path.of("config.json"), values));
-    ExportedModel exported = ExportedModel.of("it", model, Map.of(), Optional.empty());
+    ExportedModel exported = ExportedModel.of("it", model, Map.of(), Optional.empty(), null);
     assertEquals(family, exported.type());
     return exported.config(StoredType.F32);
   }

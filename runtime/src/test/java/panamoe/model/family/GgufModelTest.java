@@ -2,6 +2,7 @@ package panamoe.model.family;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -27,8 +29,10 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufSamples;
+import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.tensor.DType;
 
 /**
  * Models in GGUF files ({@link GgufKeys}, {@link GgufRecipes}); {@code panamoe conformance}
@@ -78,6 +82,26 @@ class GgufModelTest {
     Path path = GgufSamples.path(name + ".gguf");
     String message = assertThrows(CheckpointException.class, () -> open(path)).getMessage();
     assertTrue(message.contains(part), message);
+    assertFalse(message.contains("in this file the key is"), message); // of config.json
+  }
+
+  @Test
+  void longRopeHasDivisorsForBothLengths() throws IOException {
+    Path path = folder.resolve("half.gguf");
+    MemorySegment divisors = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2);
+    new GgufWriter()
+        .put("general.architecture", "phi3")
+        .add("rope_factors_long.weight", DType.FLOAT32, new long[] {2}, () -> List.of(divisors))
+        .write(path, _ -> {});
+    try (GgufFile file = GgufFile.open(path)) {
+      String message =
+          assertThrows(CheckpointException.class, () -> RopeFactors.of(file, "phi3")).getMessage();
+      assertTrue(
+          message.endsWith(
+              "of rope_factors_short.weight and rope_factors_long.weight only one is there,"
+                  + " expected both or none"),
+          message);
+    }
   }
 
   @Test

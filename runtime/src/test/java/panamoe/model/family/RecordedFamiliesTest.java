@@ -54,7 +54,7 @@ class RecordedFamiliesTest {
     assertEquals(List.of(), ConfigKeys.differences(family, model).orElseThrow());
     assertTrue(Family.of(model).isPresent());
     if (Family.of(model).orElseThrow() == family && values.has("architectures")) {
-      ExportedModel exported = ExportedModel.of("it", model, Map.of(), Optional.empty());
+      ExportedModel exported = ExportedModel.of("it", model, Map.of(), Optional.empty(), null);
       assertEquals(
           values.get("architectures"), exported.config(StoredType.F32).get("architectures"));
     }
@@ -163,6 +163,45 @@ class RecordedFamiliesTest {
     keys.putArray("mlp_layer_types").add("dense");
     String message = assertThrows(CheckpointException.class, () -> model(keys)).getMessage();
     assertTrue(message.contains("expected dense or sparse for each of the layers"), message);
+  }
+
+  @Test
+  void anEmptyListOfLayersWithExpertsIsADenseModel() throws IOException {
+    ObjectNode keys = keys("llama4_b");
+    keys.putArray("moe_layers");
+    assertEquals(List.of(0, 0, 0, 0), model(keys).experts());
+  }
+
+  /** --context may choose the other divisors of a model that was read, not another amplitude. */
+  @Test
+  void bothLengthsOfLongRopeHaveOneAmplitude() throws IOException {
+    ObjectNode keys = keys("phimoe_b");
+    ObjectNode scaling = keys.putObject("rope_scaling").put("type", "longrope");
+    scaling.put("original_max_position_embeddings", 64).put("short_mscale", 1.25);
+    for (String name : List.of("short_factor", "long_factor")) {
+      scaling.putArray(name).add(1.0).add(1.5).add(2.0).add(2.5).add(3.0);
+    }
+    scaling.put("long_mscale", 1.25);
+    Rotary rotary = model(keys).blocks().getFirst().attention().rotary();
+    assertEquals(1.25, rotary.scaling().amplitude());
+    scaling.put("long_mscale", 1.5);
+    String message = assertThrows(CheckpointException.class, () -> model(keys)).getMessage();
+    assertTrue(
+        message.endsWith("rope_scaling.long_mscale is 1.5, expected short_mscale, which is 1.25"),
+        message);
+  }
+
+  /** A key is named only if no other has the value. */
+  @Test
+  void aValueOfSeveralKeysIsNotNamed() {
+    ObjectNode values = JsonMapper.shared().createObjectNode().put("one", 5).put("other", 5);
+    Keys keys = new Keys(Path.of("config.json"), values.put("third", 6));
+    List.of("one", "other", "third").forEach(keys::count);
+    String message = keys.bad(new IllegalArgumentException("query is 5")).getMessage();
+    assertEquals("config.json: query is 5", message);
+    message = keys.bad(new IllegalArgumentException("query is 6")).getMessage();
+    assertEquals("config.json: query is 6; in this file the key is third", message);
+    assertEquals("config.json: null", keys.bad(new IllegalArgumentException()).getMessage());
   }
 
   private static ObjectNode keys(String name) throws IOException {

@@ -75,7 +75,7 @@ class SwitchTest {
     ObjectNode values = ConfigJson.parse(BASE, ObjectNode.class, "config.json");
     values.remove("architectures");
     ExportedModel exported =
-        ExportedModel.of("a model", model(Map.of()), Map.of(), Optional.of(values));
+        ExportedModel.of("a model", model(Map.of()), Map.of(), Optional.of(values), null);
     assertEquals(
         "SwitchTransformersForConditionalGeneration",
         exported.config(StoredType.F32).at("/architectures/0").asString());

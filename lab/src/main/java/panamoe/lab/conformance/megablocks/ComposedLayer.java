@@ -139,7 +139,7 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
         routes.scores(),
         routes.expert(),
         routes.position(),
-        NormOp.forward(pass, routes.weight(), gamma, null, 0),
+        NormOp.forward(pass, routes.weight(), gamma, null, 0, 0),
         routes.choice(),
         routes.counts(),
         routes.offsets(),

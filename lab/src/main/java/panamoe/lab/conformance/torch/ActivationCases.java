@@ -64,7 +64,7 @@ public final class ActivationCases {
     replay
         .backend()
         .crossEntropy(
-            new LossKernels.Tokens(replay.integers(second, x.length), 0, 1, losses),
+            new LossKernels.Tokens(replay.integers(second, x.length), 0, 1, losses, 0),
             replay.tensor(logits, x.length, 2),
             dlogits);
     replay.close("out", losses.toFloats());

@@ -35,12 +35,12 @@ public final class LossCases {
     replay
         .backend()
         .crossEntropy(
-            new LossKernels.Tokens(targetTable, smoothing, part, losses), logits, gradient);
+            new LossKernels.Tokens(targetTable, smoothing, part, losses, 0), logits, gradient);
     compare(replay, losses.toFloats(), sums ? 1 : counted, gradient.toFloats());
 
     Tensor fused =
         CrossEntropyOp.forward(
-            replay.pass(), logits, identity(replay, classes), targetTable, smoothing, part);
+            replay.pass(), logits, identity(replay, classes), 0, targetTable, smoothing, part);
     replay.backward();
     compare(replay, fused.toFloats(), sums ? 1 : counted, replay.gradientOf(logits));
   }

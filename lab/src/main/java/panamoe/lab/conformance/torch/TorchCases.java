@@ -48,7 +48,7 @@ public final class TorchCases {
   private static void norm(Replay replay, Tensor beta) {
     float epsilon = (float) replay.golden().setting("eps").asDouble();
     Tensor x = replay.input("x");
-    replay.compare(NormOp.forward(replay.pass(), x, replay.parameter("w"), beta, epsilon));
+    replay.compare(NormOp.forward(replay.pass(), x, replay.parameter("w"), beta, epsilon, 0));
   }
 
   public static void embedding(Replay replay) {

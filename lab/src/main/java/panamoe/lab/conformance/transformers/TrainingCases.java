@@ -218,7 +218,7 @@ public final class TrainingCases {
       ReleasedModel released, LanguageModel model, Function<Parameter, Tensor> part) {
     Map<String, RowSource> rows = ModelRows.of(model, _ -> DType.FLOAT32, part);
     Map<String, float[]> named = new LinkedHashMap<>();
-    ExportedModel.of("the case", model.config(), rows, released.publishedConfig())
+    ExportedModel.of("the case", model.config(), rows, released.publishedConfig(), null)
         .tensors()
         .forEach((name, tensor) -> named.put(name, floats(tensor.rows())));
     return named;
