@@ -44,6 +44,9 @@ elseif(PANAMOE_THIS_PROCESSOR AND PANAMOE_PROCESSOR STREQUAL "x86")
     COMPILE_DEFINITIONS -DHWY_DISABLED_TARGETS=\(${disabled}\)
     RUN_OUTPUT_VARIABLE best
     NO_CACHE)
+  if(NOT built OR NOT ran EQUAL 0)
+    message(FATAL_ERROR "cannot find this processor's instruction set; use cmake --preset release")
+  endif()
   message(STATUS "Compiling for ${best} alone")
   # Other code than kernels keeps to what every processor has, so that another one gets a sentence.
   set(PANAMOE_BASELINE HWY_BASELINE_TARGETS=HWY_${best})

@@ -18,8 +18,7 @@ moe_attention_config check_config(const moe_attention_config* config) {
   const moe_attention_config c = check_struct("config", config);
   if (c.mask < MOE_CAUSAL || c.mask > MOE_CHUNKED) invalid("config.mask is ", c.mask, ", expected 0 to 2");
   check_finite("config.scale", c.scale);
-  check_finite("config.soft_cap", c.soft_cap);
-  if (c.soft_cap < 0) invalid("config.soft_cap is ", c.soft_cap, ", expected 0 (no cap) or more");
+  check_soft_cap("config.soft_cap", c.soft_cap);
   if (c.window < 0) invalid("config.window is ", c.window, ", expected 0 (no window) or more");
   if (c.mask == MOE_FULL && c.window != 0) invalid("config.window is ", c.window, " with MOE_FULL, expected 0");
   if (c.mask == MOE_CHUNKED && c.window == 0) invalid("config.window is 0 with MOE_CHUNKED, expected 1 or more");

@@ -11,7 +11,7 @@ struct CheckedActivation {
   const moe_tensor& y;  // y, or its gradient
 };
 
-// x [S, N] and y [S, N], or x [S, 2N] for SwiGLU.
+// x [S, N] and y [S, N], or x [S, 2N] for a gated activation.
 CheckedActivation check_activation_shapes(moe_stream stream, const moe_activation_config* activation,
                                           const moe_tensor* x, const char* y_name, const moe_tensor* y) {
   const moe_activation_config known = check_activation(activation, find_stream(stream)->device());

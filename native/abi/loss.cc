@@ -6,11 +6,6 @@
 namespace moe {
 namespace {
 
-void check_logit_cap(float cap) {
-  check_finite("logit_cap", cap);
-  if (cap < 0) invalid("logit_cap is ", cap, ", expected 0 (no cap) or more");
-}
-
 // The losses and targets of `count` tokens.
 moe_token_losses check_tokens(const moe_token_losses* tokens, int64_t count, int64_t classes) {
   const moe_token_losses c = check_struct("tokens", tokens);
@@ -20,7 +15,7 @@ moe_token_losses check_tokens(const moe_token_losses* tokens, int64_t count, int
     invalid("label_smoothing is ", c.label_smoothing, ", expected 0 to 1");
   }
   check_finite("dloss", c.dloss);
-  check_logit_cap(c.logit_cap);
+  check_soft_cap("logit_cap", c.logit_cap);
   check_tensor("losses", c.losses, kFloat32Only, {count});
   return c;
 }
@@ -44,7 +39,7 @@ moe_teacher check_teacher(const moe_teacher& teacher, int64_t count, int64_t cla
   if (!(std::isfinite(c.weight) && c.weight >= 0)) {
     invalid("weight is ", c.weight, ", expected a finite number, 0 or more");
   }
-  check_logit_cap(c.logit_cap);
+  check_soft_cap("logit_cap", c.logit_cap);
   if (c.weights == nullptr) {
     check_tensor("teacher's hidden", c.hidden, kFloating, {count, classes});
   } else {

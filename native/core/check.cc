@@ -160,6 +160,11 @@ void check_finite(const char* name, double value) {
   if (!std::isfinite(value)) invalid(name, " is ", value, ", expected a finite number");
 }
 
+void check_soft_cap(const char* name, float cap) {
+  check_finite(name, cap);
+  if (cap < 0) invalid(name, " is ", cap, ", expected 0 (no cap) or more");
+}
+
 void check_enum(const char* name, int32_t value, int32_t last) {
   if (value < 0 || value > last) invalid(name, " is ", value, ", expected 0 to ", last);
 }
@@ -250,7 +255,8 @@ int64_t cache_capacity(const moe_cache_places& places) {
   return width > 0 && block > kMost / width ? kMost : block * width;
 }
 
-void check_place_values(const moe_cache_places& places, Sight sight, int32_t* table, int32_t* slot, int32_t* position) {
+void check_place_values(const moe_cache_places& places, VisibleKeys visible, int32_t* table, int32_t* slot,
+                        int32_t* position) {
   const int64_t blocks = places.keys->shape[0], block = places.keys->shape[1], width = places.table->shape[1];
   check_range_values("slot", *places.slot, 0, places.table->shape[0], slot);
   check_range_values("position", *places.position, 0, cache_capacity(places), position);
@@ -259,7 +265,7 @@ void check_place_values(const moe_cache_places& places, Sight sight, int32_t* ta
     const int64_t last = position[t];
     // The previous row had its earlier entries checked.
     const bool continues = t > 0 && slot[t - 1] == slot[t] && position[t - 1] == last - 1;
-    const int64_t first = continues ? last : sight.first(last);
+    const int64_t first = continues ? last : visible.first(last);
     for (int64_t i = first / block; i <= last / block; ++i) {
       const int32_t value = read_once(entries + slot[t] * width + i);
       if (value < 0 || value >= blocks) {

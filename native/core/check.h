@@ -1,8 +1,6 @@
 // Argument checks shared by the ABI's entry points. Each throws one sentence that names the argument.
 #pragma once
 
-#include <limits>
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -13,6 +11,7 @@
 #include "core/block_formats.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/visible_keys.h"
 #include "moe/moe.h"
 
 // MOE_HELD in function definitions, as unnamed parameters.
@@ -128,6 +127,8 @@ void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, double value);
+// Refuses a soft cap that is negative or not finite; 0 is none.
+void check_soft_cap(const char* name, float cap);
 // Refuses a value outside 0 .. `last`.
 void check_enum(const char* name, int32_t value, int32_t last);
 
@@ -154,27 +155,10 @@ inline int64_t route_words(int64_t rows) { return rows / 64 + 1; }
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high, int32_t* copy = nullptr);
 // Positions that a slot of the cache has room for.
 int64_t cache_capacity(const moe_cache_places& places);
-// The keys up to its own position that a query sees: the last `window` ones, those of its chunk of that size, or all if
-// window is 0.
-struct Sight {
-  int64_t window;
-  bool chunked = false;
-
-  static Sight of(const moe_attention_config& config) { return {config.window, config.mask == MOE_CHUNKED}; }
-  int64_t first(int64_t position) const {
-    if (window == 0) return 0;
-    return chunked ? position / window * window : std::max<int64_t>(0, position - window + 1);
-  }
-  // One after the last position that sees a key.
-  int64_t end(int64_t key) const {
-    constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-    if (window == 0 || window > kMost - key) return kMost;
-    return (chunked ? key / window * window : key) + window;
-  }
-};
 // Refuses a row whose position is outside the cache, and a table entry outside [0, blocks) of a block that a row reads.
 // The copies receive slots, positions, and these table entries.
-void check_place_values(const moe_cache_places& places, Sight sight, int32_t* table, int32_t* slot, int32_t* position);
+void check_place_values(const moe_cache_places& places, VisibleKeys visible, int32_t* table, int32_t* slot,
+                        int32_t* position);
 // The row of keys [blocks * block, G, D] that stores row t of checked places.
 inline int64_t cache_row(const moe_cache_places& checked, int64_t t) {
   const auto at = [&](const moe_tensor* values, int64_t i) -> int64_t {

@@ -3,7 +3,8 @@
 //   forward   y = activation(x);       SwiGLU: y = silu(g) u with x = [g, u]; its parameters: moe/elementwise.h
 //   backward  dx = dy activation'(x);  SwiGLU: dg = dy dy/dg,  du = dy dy/du
 //
-// x, dx [S, N], for SwiGLU [S, 2N]; y, dy [S, N]; each float32 or bfloat16. The functions: simd/activation-inl.h.
+// x, dx [S, N], for a gated activation [S, 2N]; y, dy [S, N]; each float32 or bfloat16. The functions:
+// simd/activation-inl.h.
 // Test: panamoe_test --gtest_filter='Elementwise*'. Time: ./panamoe bench moe-layer-training.
 #include "core/activation.h"
 #include "cpu/kernels.h"

@@ -4,8 +4,8 @@
 //   backward  dtable[ids[s]] += dy[s],  dposition_table[positions[s]] += dy[s], in token order
 //
 // ids, positions [S]; table [V, M], in the forward perhaps packed as the operand of a tied head; position_table [P, M]
-// or null; y, dy [S, M]. Bound by bytes. Test: panamoe_test --gtest_filter='Embedding*'. Time: ./panamoe bench
-// train-step.
+// or null; y, dy [S, M]. Bound by bytes.
+// Test: panamoe_test --gtest_filter='Embedding*'. Time: ./panamoe bench train-step.
 #include <algorithm>
 
 #include "cpu/indices.h"

@@ -5,7 +5,7 @@
 //   backward weights  dweights[e] = or += dy_e^T x_e,   dbias[e] += sum of dy_e's rows
 //
 // x_e is rows offsets[e] .. offsets[e + 1] - 1 of x [R, K]; weights, dweights [E, N, K]; bias, dbias [E, N]; y,
-// dy [R, N], y for SwiGLU [R, N / 2]. Each expert's group is one product of a call of the GEMM (cpu/gemm).
+// dy [R, N], y for a gated activation [R, N / 2]. Each expert's group is one product of a call of the GEMM (cpu/gemm).
 // Test: panamoe_test --gtest_filter='Expert*'. Time: gemm_bench, ./panamoe bench grouped-gemm.
 #include <utility>
 

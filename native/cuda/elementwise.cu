@@ -1,7 +1,8 @@
 // fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  soft cap;  exp. Formulas and
 // dtypes: cpu/elementwise.cc. One kernel for all: a thread takes 16 bytes of adjacent elements, or one element if a
-// tensor is not aligned, then strides by the grid. Bound by bytes. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
-// --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step --device cuda.
+// tensor is not aligned, then strides by the grid. Bound by bytes.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Elementwise*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/floats.h"
 #include "cuda/kernels.h"

@@ -25,8 +25,8 @@ struct Gating {
   // y = (u' + up_offset) g' sigmoid(alpha g') with g' = min(g, limit), u' = clamp(u, -limit, limit). Clamps keep NaN.
   __device__ __forceinline__ float value(float g, float u) const {
     if (plain) return activate(gate, g) * u;
-    const float least = below(g);
-    return least * sigmoid(alpha * least) * up(u);
+    const float clamped = below(g);
+    return clamped * sigmoid(alpha * clamped) * up(u);
   }
 
   // Replaces g and u by their gradients; dy is the gradient of y.
@@ -37,9 +37,9 @@ struct Gating {
       u = dy * activate(gate, x);
       return;
     }
-    const float least = below(g), scaled = alpha * least, s = sigmoid(scaled);
+    const float clamped = below(g), scaled = alpha * clamped, s = sigmoid(scaled);
     g = g > limit ? 0.0f : dy * up(u) * (s * fmaf(scaled, 1.0f - s, 1.0f));
-    u = fabsf(u) > limit ? 0.0f : dy * (least * s);
+    u = fabsf(u) > limit ? 0.0f : dy * (clamped * s);
   }
 
  private:

@@ -61,6 +61,14 @@
 #define KERNEL_Y bfloat16
 #include "simt/expert_instance.h"
 
+#define KERNEL_NAME expert_72_geglu
+#define KERNEL_INNER 72
+#define KERNEL_ACTIVATION 6  // MOE_GEGLU_TANH
+#define KERNEL_X bfloat16
+#define KERNEL_W float
+#define KERNEL_Y float
+#include "simt/expert_instance.h"
+
 #define KERNEL_NAME expert_520_custom
 #define KERNEL_INNER 520
 #define KERNEL_ACTIVATION 7  // MOE_CUSTOM_ACTIVATION
@@ -111,6 +119,7 @@ const std::map<std::string, SimtLibrary>& libraries() {
       {"gate_1024_16", gate_of(gate_1024_16::gate)},
       {"expert_64_gelu", expert_of(expert_64_gelu::expert)},
       {"expert_264_swiglu", expert_of(expert_264_swiglu::expert)},
+      {"expert_72_geglu", expert_of(expert_72_geglu::expert)},
       {"expert_520_custom", expert_of(expert_520_custom::expert)},
       {"activation", activation_of(custom_activation::activation_forward, custom_activation::activation_backward)},
   };

@@ -180,8 +180,11 @@ TEST_F(AttentionTest, ASoftCapKeepsNaN) {
   Layer layer(MOE_FLOAT32, {1, 3, 1, 1, 8, 0, MOE_CAUSAL, 5}, 3);
   layer.q.set(8, NAN);
   layer.forward(stream);
-  EXPECT_FALSE(std::isnan(layer.out[0]));
-  EXPECT_TRUE(std::isnan(layer.out[8]));
+  layer.backward(stream);
+  for (const Tensor* of_queries : {&layer.out, &layer.dq}) {
+    EXPECT_FALSE(std::isnan((*of_queries)[0]));
+    EXPECT_TRUE(std::isnan((*of_queries)[8]));
+  }
 }
 
 TEST_F(AttentionTest, ASinkAtAnEndOfItsRangeIsNoneOrAll) {

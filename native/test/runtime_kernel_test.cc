@@ -187,7 +187,7 @@ class EmulatedExpertTest : public RuntimeKernelTest {
              const std::function<double(double)>& activation) {
     kernel.kind = MOE_RUNTIME_EXPERT;
     ASSERT_MOE_OK(install(kernel, image));
-    const bool gated = kernel.activation == MOE_SWIGLU;
+    const bool gated = kernel.activation == MOE_SWIGLU || kernel.activation == MOE_GEGLU_TANH;
     const auto type = [](int32_t dtype) { return static_cast<moe_dtype>(dtype); };
     const Tensor x = Tensor::random(type(kernel.x_dtype), {kRows, kernel.inner}, 1);
     const Tensor weights = Tensor::random(type(kernel.weights_dtype), {kExperts, columns, kernel.inner}, 2, -0.3, 0.3);
@@ -238,15 +238,15 @@ class EmulatedExpertTest : public RuntimeKernelTest {
 };
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double gelu_tanh(double x) { return x * sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)); }
 
 TEST_F(EmulatedExpertTest, Float32WithGelu) {
-  const auto gelu = [](double x) { return x * sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)); };
   check({.activation = MOE_GELU_TANH,
          .x_dtype = MOE_FLOAT32,
          .weights_dtype = MOE_FLOAT32,
          .y_dtype = MOE_FLOAT32,
          .inner = 64},
-        "expert_64_gelu", 37, 2e-6, gelu);
+        "expert_64_gelu", 37, 2e-6, gelu_tanh);
 }
 
 TEST_F(EmulatedExpertTest, Bfloat16WithSwiglu) {
@@ -256,6 +256,15 @@ TEST_F(EmulatedExpertTest, Bfloat16WithSwiglu) {
          .y_dtype = MOE_BFLOAT16,
          .inner = 264},
         "expert_264_swiglu", 26, 5e-3, [](double x) { return x * sigmoid(x); });
+}
+
+TEST_F(EmulatedExpertTest, MixedWithGeglu) {
+  check({.activation = MOE_GEGLU_TANH,
+         .x_dtype = MOE_BFLOAT16,
+         .weights_dtype = MOE_FLOAT32,
+         .y_dtype = MOE_FLOAT32,
+         .inner = 72},
+        "expert_72_geglu", 26, 5e-6, gelu_tanh);
 }
 
 TEST_F(EmulatedExpertTest, MixedWithACustomActivation) {

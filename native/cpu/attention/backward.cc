@@ -31,8 +31,8 @@ void score_gradient(float* scores, float* dweights, int64_t keys, int64_t first,
     const FloatVector score = hn::LoadU(d, scores + at);
     const FloatVector weight = softmax_exp2(hn::Sub(score, hn::LoadU(d, logsumexp + c)));
     gradient = hn::Mul(weight, hn::Sub(hn::LoadU(d, dweights + at), hn::LoadU(d, delta + c)));
-    if (cap > 0) {  // a masked score is -inf
-      const auto seen = hn::Gt(weight, hn::Zero(d));
+    if (cap > 0) {  // a masked score is -inf; NaN stays NaN
+      const auto seen = hn::Ne(weight, hn::Zero(d));
       gradient = hn::IfThenElseZero(seen, hn::Mul(gradient, soft_cap_slope(score, hn::Set(d, cap))));
     }
     return weight;
@@ -125,7 +125,7 @@ void backward_group(const Group& group, float* scratch) {
   float* dweights = tiles.take(kKeys * kQueries);  // then dscores
   float* logsumexp = tiles.take(kQueries);
   float* delta = tiles.take(kQueries);
-  // Factors of which the rows are the inner dimension, [words(rows), width] or, of dscores, [words(keys), kQueries].
+  // Operands whose inner dimension is rows (queries or keys): [words(rows), width]; dscores [words(keys), kQueries].
   float* q_words = kPairs ? tiles.take(kQueries * width) : q_rows;
   float* dout_words = kPairs ? tiles.take(kQueries * width) : dout_rows;
   float* k_words = kPairs ? tiles.take(kKeys * width) : k_rows;

@@ -118,7 +118,7 @@ void attend_row(int64_t position, const moe_attention_config& config, RowHeads h
     total[h] = start.sum;
   }
 
-  const int64_t begin = Sight::of(config).first(position);
+  const int64_t begin = VisibleKeys::of(config).first(position);
   const int64_t end = position + 1;
   Part parts[kKeys];  // of keys and of values
   for (int64_t key = begin, next; key < end; key = next) {
@@ -250,9 +250,10 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
     for (int64_t head = first_head; head < last_head; ++head) {
       const int64_t group = head / shared, q_start = row * q_stride + head * head_size;
       with_pairs(bfloat16, [&](auto pairs) {
-        attend_queries<pairs>(KeyRange::causal_of(positions[row], count, Sight::of(config)), SoftmaxStart::of(sinks, head),
-                              head_size, config, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),
-                              cached(values, int8_values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
+        attend_queries<pairs>(KeyRange::causal_of(positions[row], count, VisibleKeys::of(config)),
+                              SoftmaxStart::of(sinks, head), head_size, config, {Floats(q), q_start, q_stride},
+                              cached(keys, int8_keys, group), cached(values, int8_values, group),
+                              {Floats(out), q_start, q_stride}, nullptr, scratch);
       });
     }
   });
@@ -284,11 +285,11 @@ namespace {
 
 // The cache positions of rows, checked and copied; of the table, only entries that rows need for what they see.
 struct CheckedPlaces {
-  CheckedPlaces(Stream& stream, const moe_cache_places& places, Sight sight)
+  CheckedPlaces(Stream& stream, const moe_cache_places& places, VisibleKeys visible)
       : table(copy_of(stream, *places.table)),
         slot(copy_of(stream, *places.slot)),
         position(copy_of(stream, *places.position)) {
-    check_place_values(places, sight, data(table), data(slot), data(position));
+    check_place_values(places, visible, data(table), data(slot), data(position));
   }
 
   static int32_t* data(const moe_tensor& copy) { return static_cast<int32_t*>(copy.data); }
@@ -332,13 +333,13 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
 HWY_EXPORT(decode);
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
-  const CheckedPlaces checked(stream, places, Sight::of(config));
+  const CheckedPlaces checked(stream, places, VisibleKeys::of(config));
   HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, sinks, nullptr, checked.of(places), out);
 }
 
 void attention_biased(Stream& stream, const moe_attention_config& config, const moe_relative_bias& bias, Tensor q,
                       const moe_cache_places& places, Tensor out) {
-  const CheckedPlaces checked(stream, places, Sight::of(config));
+  const CheckedPlaces checked(stream, places, VisibleKeys::of(config));
   HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, nullptr, &bias, checked.of(places), out);
 }
 

@@ -1,7 +1,7 @@
 // Attention of whole sequences: out[b,i,h] = sum_j p_j v[b,j,g], p_j = exp(s_j) / (sum_j exp(s_j) + exp(sinks[h])),
-// s_j = scale * q[b,i,h] . k[b,j,g], softly capped; q, out [B, L, H, D], k, v [B, L, G, D], sinks [H] or none, g = h /
-// (H / G). FlashAttention-2 (arXiv 2307.08691): a task is a tile of queries of one head, see queries-inl.h. Tested and
-// timed by: panamoe_test --gtest_filter='Attention*'; attention_bench --only forward
+// s_j = scale * q[b,i,h] . k[b,j,g], softly capped; q, out [B, L, H, D], k, v [B, L, G, D], sinks [H] or none,
+// g = h / (H / G). FlashAttention-2 (arXiv 2307.08691): a task is a tile of queries of one head, see queries-inl.h.
+// Tested and timed by: panamoe_test --gtest_filter='Attention*'; attention_bench --only forward
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention/forward.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -41,8 +41,8 @@ void forward(Stream& stream, const moe_attention_config& config, const moe_atten
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
     with_pairs(in.q->dtype == MOE_BFLOAT16, [&](auto pairs) {
       attend_queries<pairs>(KeyRange::of(config, first, std::min(kQueries, length - first), length),
-                            SoftmaxStart::of(in.sinks, head), head_size, config, q.from(first), k, v,
-                            to.from(first), sums, scratch[member]);
+                            SoftmaxStart::of(in.sinks, head), head_size, config, q.from(first), k, v, to.from(first),
+                            sums, scratch[member]);
     });
   });
 }

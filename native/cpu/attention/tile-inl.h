@@ -18,6 +18,7 @@
 
 #include "core/check.h"
 #include "core/kernels.h"
+#include "core/visible_keys.h"
 #include "cpu/simd/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -45,7 +46,7 @@ int64_t row_words(int64_t count) {
   return whole_vectors(words<kPairs>(count));
 }
 
-// Calls body with true_type if tiles of tensors that are all `bfloat16` shall hold pairs.
+// body(true_type) if the tensors are bfloat16 and this target multiplies pairs, else body(false_type).
 template <class Body>
 void with_pairs([[maybe_unused]] bool bfloat16, Body&& body) {
 #if MOE_NATIVE_DOT
@@ -297,18 +298,18 @@ inline void cap_scores(float* scores, int64_t rows, int64_t columns, int64_t str
 // blocks need a mask.
 struct KeyRange {
   int64_t position, queries, end;
-  Sight sight;
+  VisibleKeys visible;
   bool causal;
 
-  static KeyRange causal_of(int64_t position, int64_t queries, Sight sight) {
-    return {position, queries, position + queries, sight, true};
+  static KeyRange causal_of(int64_t position, int64_t queries, VisibleKeys visible) {
+    return {position, queries, position + queries, visible, true};
   }
   // All keys of a sequence of `length` tokens.
   static KeyRange of(const moe_attention_config& config, int64_t position, int64_t queries, int64_t length) {
     if (config.mask == MOE_FULL) return {position, queries, length, {0}, false};
-    return causal_of(position, queries, Sight::of(config));
+    return causal_of(position, queries, VisibleKeys::of(config));
   }
-  int64_t first_seen() const { return sight.first(position); }
+  int64_t first_seen() const { return visible.first(position); }
   int64_t begin() const { return first_seen() / kKeys * kKeys; }
   int64_t keys(int64_t block) const { return std::min(kKeys, end - block); }
   // The first column, rounded down to a whole vector, whose query may see a key of the block.
@@ -316,7 +317,7 @@ struct KeyRange {
     return causal ? std::max<int64_t>(0, block - position) / lanes() * lanes() : 0;
   }
   bool masked(int64_t block) const {
-    return causal && (block + keys(block) - 1 > position || sight.end(block) < position + queries);
+    return causal && (block + keys(block) - 1 > position || visible.end(block) < position + queries);
   }
 };
 
@@ -327,7 +328,7 @@ inline void mask_scores(float* scores, const KeyRange& range, int64_t block, int
   const FloatVector hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
   for (int64_t key = block; key < block + range.keys(block); ++key, scores += kQueries) {
     const int64_t begin = std::clamp<int64_t>(key - range.position, 0, kQueries);
-    const int64_t end = std::min<int64_t>(range.sight.end(key) - range.position, kQueries);
+    const int64_t end = std::min<int64_t>(range.visible.end(key) - range.position, kQueries);
     for (int64_t c = first; c < last; c += lanes()) {
       const FloatVector query = hn::Iota(d, static_cast<float>(c));
       const auto seen = hn::And(hn::Ge(query, hn::Set(d, static_cast<float>(begin))),

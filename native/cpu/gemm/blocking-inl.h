@@ -143,7 +143,7 @@ struct Blocking {
 struct Group {
   Group(const Product* products, int64_t count, bool gated, int threads);
 
-  bool gated;  // SwiGLU: each column of C needs two columns of B
+  bool gated;  // each column of C needs two columns of B
   int threads;
   int64_t m_threads;   // threads that share one product's rows in tasks that have all its columns
   int64_t panels = 0;  // panels of B, counted once per kMinTaskRows rows
@@ -151,8 +151,9 @@ struct Group {
 
 inline constexpr int64_t kTasksPerThread = 32;        // so that the threads of a call finish together
 inline constexpr int64_t kMinTaskRows = 96;           // rows of a task: with fewer, B is read or packed too often
-inline constexpr int64_t kPackingTasksPerThread = 8;  // if each task of a rank-k update packs its B
-inline constexpr int64_t kFewTasksPerThread = 4;      // so few tasks are as many for each thread
+inline constexpr int64_t kPackingTasksPerThread = 8;  // tasks per thread of a rank-k update whose tasks pack B
+// With fewer tasks per thread, rows are cut so that all threads get equally many.
+inline constexpr int64_t kFewTasksPerThread = 4;
 
 // nc where no cache decides it, in panels or columns. Measured: docs/results/cpu-gemm-history.md.
 inline constexpr int64_t kNcPanels = 4;          // packed B, or B with K adjacent
@@ -195,7 +196,7 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Group& 
     blocking.kc = std::max(blocking.kc, product.inner);
     blocking.nc = half_l2 / (blocking.kc * b_bytes);  // packed B fills half of L2
   } else if (!amx && !group.gated && product.columns <= kNarrowColumns && m_share >= 2 * kMinTaskRows) {
-    // Sums are loaded and stored once per kc: a panel of B fills two thirds of L1.
+    // Sums are loaded and stored once per kc: a panel of B fills at most two thirds of L1 (a power of two).
     blocking.packs_a = true;
     blocking.kc = std::bit_floor(static_cast<uint64_t>(l1_bytes() / 3 * 2)) / (kNr * b_bytes);
     blocking.nc = kNarrowColumns;
@@ -205,7 +206,7 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Group& 
     if (few) blocking.kc /= 4;  // alternate packing and multiplying more often, so that memory is never idle
   } else if (!product.b.packed && product.rows * product.inner * a_bytes <= l2_bytes() / 4 * 3 &&
              (!group.gated || product.columns / 2 % kNr == 0)) {
-    // A stays in 3/4 of L2 and B streams in address order: one panel per task, with SwiGLU one panel of each half.
+    // A stays in 3/4 of L2 and B streams in address order: one panel per task, or if gated, one of each half.
     // Halves that share a panel would read it twice, hence the condition.
     blocking.nc = group.gated ? 2 * kNr : kNr;
   }
@@ -267,6 +268,7 @@ struct Plan {
   bool packs_b;  // all of B is packed first: it stays in L2, and many rows read it
   Blocking blocking;
   float* packed_a = nullptr;  // all of A, [m_block][pc][panel]; unused if packs_a
+  float* packed_b = nullptr;  // all of B, [panel]; only if packs_b
   int64_t m_panels;           // at most mr rows each: high_panels of low + 1 rows, then panels of low rows
   int64_t low, high_panels;
   int64_t n_blocks;      // blocks of nc columns
@@ -295,7 +297,7 @@ struct Plan {
   }
 
   // Scratch of a task: panels of B, a block of A, and sums [mc, sums_stride]. kLanes more floats follow, because the
-  // last vector load of SwiGLU may read past the sums.
+  // last vector load of a gated activation may read past the sums.
   int64_t b_bytes() const {
     if (multiplies_blocks(kernel)) return expanded_size(kernel, blocking.kc);
     if (decodes(product.b)) return kNr * blocking.kc * int64_t{sizeof(float)};
@@ -305,7 +307,7 @@ struct Plan {
     return ceil_div(panels * panel_size(product.b.dtype, steps) * dtype_bytes(product.b.dtype), 64) * 64;
   }
   int64_t a_words() const { return blocking.packs_a ? blocking.mc * row_words(blocking.kc) : 0; }
-  // SwiGLU's up half may begin inside a panel and then needs one panel more.
+  // A gated activation's up half may begin inside a panel and then needs one panel more.
   int64_t sums_stride() const { return blocking.nc + kNr; }
   int64_t scratch_bytes() const {
     return b_bytes() + (a_words() + blocking.mc * sums_stride() + kLanes) * int64_t{sizeof(float)};
@@ -327,7 +329,7 @@ struct RowBlock {
   int64_t first, panels;
 };
 
-// A block of nc columns of C and the panels of B that it needs. With SwiGLU the gate half's panels come first.
+// A block of nc columns of C and the panels of B that it needs. If gated, the gate half's panels come first.
 struct ColumnBlock {
   ColumnBlock(const Plan& plan, bool gated, int64_t n_block) {
     const int64_t c_columns = gated ? plan.product.columns / 2 : plan.product.columns;

@@ -100,8 +100,7 @@ void pack_b_first(const Plan& plan, const Product& product, int64_t task) {
                    to + p * panel_size(product.b.dtype, product.inner) + panel_size(product.b.dtype, k));
     }
   };
-  void* packed = const_cast<void*>(plan.product.b.data);
-  plan.kernel == Kernel::kFloat ? pack(static_cast<float*>(packed)) : pack(static_cast<hwy::bfloat16_t*>(packed));
+  plan.kernel == Kernel::kFloat ? pack(plan.packed_b) : pack(reinterpret_cast<hwy::bfloat16_t*>(plan.packed_b));
 }
 
 void run_products_kernel(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
@@ -126,7 +125,8 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
     packed_a += plan.packed_a_words();
     if (plan.packs_b) {
       packed += plan.packed_b_words();
-      plan.product.b = {stream.arena().take<float>(plan.packed_b_words()), products[i].b.dtype, true};
+      plan.packed_b = stream.arena().take<float>(plan.packed_b_words());
+      plan.product.b = {plan.packed_b, products[i].b.dtype, true};
     }
     plan.first_b_task = b_tasks;
     b_tasks += packing_b_tasks(plan, products[i]);

@@ -39,7 +39,7 @@ inline void aim_at_c(const Plan& plan, const Epilogue& epilogue, int64_t row, in
 // Panels ahead that C is prefetched if micro-kernels write it.
 inline constexpr int64_t kPanelsAhead = 3;
 
-// Whether C is prefetched before it is written. Not for SwiGLU, whose sums have other columns than C.
+// Whether C is prefetched before it is written. Not for a gated activation, whose sums have other columns than C.
 template <Kernel kKernel>
 bool prefetches(const Epilogue& epilogue) {
   return !in_tiles(kKernel) && !epilogue.gated() && !epilogue.streams_c;

@@ -56,7 +56,7 @@ struct Epilogue {
   bool accumulate = false;                    // C += A B; else C is overwritten
   bool streams_c = false;                     // C is not read soon: written past the caches
   const moe_tensor* bias = nullptr;           // float32 [.., N], or null
-  const moe_tensor* c = nullptr;              // [.., N], for SwiGLU [.., N / 2]
+  const moe_tensor* c = nullptr;              // [.., N], for a gated activation [.., N / 2]
   const moe_tensor* preactivation = nullptr;  // A B + bias [.., N], or null
 
   // Whether a row of C comes from two halves of columns: gate and up.

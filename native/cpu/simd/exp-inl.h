@@ -45,8 +45,8 @@ HWY_INLINE FloatVector soft_cap_slope(FloatVector y, FloatVector cap) {
   return hn::NegMulAdd(share, share, hn::Set(FloatTag(), 1.0f));
 }
 
-// 2^x for x <= 127, within 2 units in the last place; exactly 1 at 0, exactly 0 below -126 and at -inf. x = k + r like
-// above; 2^r is 1 plus r times a minimax polynomial, with relative error 9.2e-8.
+// 2^x for x <= 127, within 2 units in the last place; exactly 1 at 0, exactly 0 below -126 and at -inf.
+// x = k + r, |r| <= 1/2; 2^r is 1 + r p(r) with a minimax polynomial p, relative error 9.2e-8.
 HWY_INLINE FloatVector softmax_exp2(FloatVector x) {
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> di;

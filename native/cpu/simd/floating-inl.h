@@ -86,8 +86,9 @@ class Floats {
     const int64_t size = half_ ? 2 : 4;
     for (int64_t byte = i * size; byte < (i + n) * size; byte += 64) __builtin_prefetch(data_ + byte);
   }
-  // The elements if they are float32, else null; if they are bfloat16, else null.
+  // The elements, or null if they are bfloat16.
   const float* as_float32() const { return half_ ? nullptr : reinterpret_cast<const float*>(data_); }
+  // Their bits, or null if they are float32.
   const uint16_t* as_bfloat16() const { return half_ ? reinterpret_cast<const uint16_t*>(data_) : nullptr; }
 
  private:

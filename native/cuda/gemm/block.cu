@@ -40,8 +40,8 @@ template <class Format>
 struct Lines {
   const unsigned char* first;
   int64_t bytes;  // bytes of a line
-  int left;       // lines from here on; SwiGLU: lines of the gate
-  int up;         // SwiGLU: lines from a gate line to its up line; else 0
+  int left;       // lines from here on; gated: lines of the gate
+  int up;         // gated: lines from a gate line to its up line; else 0
 
   __device__ Lines(const Product& product, const TileIndex& tile)
       : bytes(int64_t{product.inner} / Format::kElements * Format::kBytes),

@@ -47,7 +47,8 @@ constexpr size_t kSharedBytes = kPanelAlignment + size_t{Tile::kStages} * Tile::
 
 // Lines per copy of a's panel: few rows are copied by 8 lines, more by 64.
 constexpr int kFewLines = 8, kManyLines = 64;
-// Copies of b's panel. SwiGLU has one for the gate and one for the up half; columns of a transposed b are copied by 64.
+// Copies of b's panel. A gated activation has one for the gate and one for the up half; columns of a transposed b are
+// copied by 64.
 template <class Tile, bool kTransposedB>
 constexpr int kCopiesB = kTransposedB ? Tile::kColumns / 64 : 2;
 

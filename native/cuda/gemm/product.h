@@ -38,13 +38,13 @@ struct Product {
   int32_t count;           // groups
   const int32_t* offsets;  // [count + 1], or null for one group and for splits
   int32_t rows;            // M; for kOfRows, of all groups together
-  int32_t columns;         // N, columns of a b^T; c has half of them for SwiGLU
+  int32_t columns;         // N, columns of a b^T; c has half of them for a gated activation
   int32_t inner;           // K; for kOfInner, of all groups together
   Matrix a, b;
   int64_t b_elements;  // elements of one group's b, for kOfRows
   const float* bias;   // [count or 1, columns], or null
   int32_t activation;  // moe_activation
-  Gating gating;       // parameters of SwiGLU
+  Gating gating;       // the gated activation's parameters
   bool accumulate;
   Output c, preactivation;
   int32_t depth = 0;  // k per split; 0: no splits

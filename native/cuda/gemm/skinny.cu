@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
     typename PanelA::Reader reader_a(side_a<A, kTransposedA>(product, tile));
     typename PanelB::Reader reader_b(side_b<B, kTransposedB>(product, tile));
     const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
-    // With SwiGLU every warp has lines of both halves.
+    // With a gated activation, every warp has lines of both halves.
     const bool outside =
         tile.row + warp_row >= tile.rows || (!product.gating.gated && tile.column + warp_column >= product.columns);
     const auto copy_stage = [&](int step) {

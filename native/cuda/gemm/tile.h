@@ -128,7 +128,7 @@ struct TileWalk {
   }
 };
 
-// With SwiGLU a tile's lines of b alternate: kRun of the gate, then the matching kRun of the up half.
+// With a gated activation, a tile's lines of b alternate: kRun of the gate, then the matching kRun of the up half.
 constexpr int kRun = 8;
 __host__ __device__ constexpr int line_in_half(int line) { return line / (2 * kRun) * kRun + line % kRun; }
 __host__ __device__ constexpr bool line_is_up(int line) { return line / kRun % 2 != 0; }
@@ -139,8 +139,8 @@ struct Side {
   const Value* data;
   int64_t stride;
   bool aligned;
-  int left;  // lines from here on; SwiGLU: lines of the gate
-  int up;    // SwiGLU: lines from a gate line to its up line; else 0
+  int left;  // lines from here on; gated: lines of the gate
+  int up;    // gated: lines from a gate line to its up line; else 0
 };
 
 template <typename Value, bool transposed>

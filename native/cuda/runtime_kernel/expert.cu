@@ -4,8 +4,8 @@
 //   KERNEL_ACTIVATION  a moe_activation without parameters, or MOE_CUSTOM_ACTIVATION: then custom_activation.h
 //                      has float custom(float x)
 //   KERNEL_X, KERNEL_W, KERNEL_Y  float or bfloat16: elements of x, of W, and of y and the preactivation
-// x [R, K], W [E, N, K], b [E, N], y [R, N], for SwiGLU [R, N / 2]. A warp takes four columns; its lanes share K. Bound
-// by reading W once per 8 rows.
+// x [R, K], W [E, N, K], b [E, N], y [R, N], for a gated activation [R, N / 2]. A warp takes four columns; its lanes
+// share K. Bound by reading W once per 8 rows.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedExpert*'; CompilationTest (Java) for NVRTC.
 #include "cuda/activation.h"
 #include "cuda/reduce.h"
@@ -36,7 +36,7 @@ __device__ __forceinline__ float activated(float x) {
 #endif
 }
 
-// An expert's operands, and a warp's kWarpColumns adjacent columns; with SwiGLU half of them are in the up half.
+// An expert's operands, and a warp's kWarpColumns adjacent columns; if gated, half of them are in the up half.
 struct Expert {
   const KERNEL_X* x;
   const KERNEL_W* weights;

@@ -14,7 +14,7 @@ struct ExpertArguments {
   const int* offsets;   // [E + 1]
   const void* weights;  // [E, N, K]
   const float* bias;    // [E, N] or null
-  void* y;              // [R, N], for SwiGLU [R, N / 2]
+  void* y;              // [R, N], for a gated activation [R, N / 2]
   void* preactivation;  // [R, N] with y's elements, or null
   int rows, columns;    // R, N
   int* refused;         // set to 1 for illegal offsets; that expert writes nothing

@@ -1,7 +1,7 @@
 /* The experts' grouped GEMM: group e is rows offsets[e] .. offsets[e+1] - 1, multiplied by expert e's weights. Groups
  * are uneven and may be empty; nothing is padded to capacity. Rows past offsets[E] keep their values. x [R, K]; offsets
- * int32 [E + 1]; weights [E, N, K]; y [R, N], for SwiGLU [R, N / 2]. All except offsets and biases float32 or bfloat16;
- * float32 sums in a fixed order over K. Refused: offsets that do not rise from 0 to at most R. */
+ * int32 [E + 1]; weights [E, N, K]; y [R, N], for a gated activation [R, N / 2]. All except offsets and biases float32
+ * or bfloat16; float32 sums in a fixed order over K. Refused: offsets that do not rise from 0 to at most R. */
 #ifndef MOE_EXPERT_H
 #define MOE_EXPERT_H
 
@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /* y = activation(x weights[e]^T + bias[e]). epilogue: bias [E, N], preactivation [R, N]; or null. weights may be packed
- * (moe_gemm_pack). An odd N is refused for SwiGLU. */
+ * (moe_gemm_pack). An odd N is refused for a gated activation. */
 MOE_API moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* offsets,
                                       const moe_tensor* weights, const moe_tensor* y, const moe_epilogue* epilogue,
                                       MOE_HELD);

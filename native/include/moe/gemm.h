@@ -32,11 +32,11 @@ typedef struct moe_epilogue {
 } moe_epilogue;
 
 /* c = activation(op(a) op(b) + bias), or c += op(a) op(b).
- * op(a) [M, K]: a is [M, K], transposed [K, M]. op(b) [K, N]: b is [K, N], transposed [N, K]. c [M, N], for SwiGLU
- * [M, N / 2]. epilogue: bias [N], preactivation [M, N]; null for c = op(a) op(b).
+ * op(a) [M, K]: a is [M, K], transposed [K, M]. op(b) [K, N]: b is [K, N], transposed [N, K]. c [M, N], for a gated
+ * activation [M, N / 2]. epilogue: bias [N], preactivation [M, N]; null for c = op(a) op(b).
  * b may be packed (moe_gemm_pack); it is then [N, K] for either transpose_b. All except bias float32 or
- * bfloat16. Refused: inner dimensions that differ, an odd N for SwiGLU, an epilogue that does something together with
- * accumulate. */
+ * bfloat16. Refused: inner dimensions that differ, an odd N for a gated activation, an epilogue that does something
+ * together with accumulate. */
 MOE_API moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_tensor* a, const moe_tensor* b,
                             const moe_tensor* c, const moe_epilogue* epilogue, MOE_HELD);
 /* y[n] += sum_s x[s, n]: the gradient of a bias. x [S, N] float32 or bfloat16; y float32 [N]. Rows are summed in one
