@@ -31,9 +31,9 @@ void score_gradient(float* scores, float* dweights, int64_t keys, int64_t first,
     const FloatVector score = hn::LoadU(d, scores + at);
     const FloatVector weight = softmax_exp2(hn::Sub(score, hn::LoadU(d, logsumexp + c)));
     gradient = hn::Mul(weight, hn::Sub(hn::LoadU(d, dweights + at), hn::LoadU(d, delta + c)));
-    if (cap > 0) {  // a masked score is -inf; NaN stays NaN
-      const auto seen = hn::Ne(weight, hn::Zero(d));
-      gradient = hn::IfThenElseZero(seen, hn::Mul(gradient, soft_cap_slope(score, hn::Set(d, cap))));
+    if (cap > 0) {  // a masked score is -inf; NaN stays NaN, which Highway's Ne finds equal
+      const auto unseen = hn::Eq(weight, hn::Zero(d));
+      gradient = hn::IfThenZeroElse(unseen, hn::Mul(gradient, soft_cap_slope(score, hn::Set(d, cap))));
     }
     return weight;
   };
