@@ -127,7 +127,7 @@ void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, double value);
-// Refuses a soft cap that is negative or not finite; 0 is none.
+// Refuses a soft cap that is negative or not finite; 0 means no cap.
 void check_soft_cap(const char* name, float cap);
 // Refuses a value outside 0 .. `last`.
 void check_enum(const char* name, int32_t value, int32_t last);
