@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import panamoe.backend.Backend;
+import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.GroupedQueryConfig;
@@ -202,13 +203,17 @@ public final class LanguageModel implements AutoCloseable {
     store.offload(cache, weights);
   }
 
+  private List<AttentionConfig> attentions() {
+    return config.blocks().stream().map(BlockConfig::attention).toList();
+  }
+
+  /** Bytes of the tables that its layers need for the positions of the context. */
+  public long tableBytes() {
+    return AttentionTables.bytes(config.context(), attentions());
+  }
+
   private void makeTables() {
-    tables =
-        new AttentionTables(
-            store.scope(),
-            config.context(),
-            config.blocks().stream().map(BlockConfig::attention).toList(),
-            relative);
+    tables = new AttentionTables(store.scope(), config.context(), attentions(), relative);
     if (relative != null) {
       relative.makeBuckets(store.scope());
     }
@@ -240,7 +245,7 @@ public final class LanguageModel implements AutoCloseable {
     return new KeyValueCache(
         scope,
         dtype,
-        config.blocks().stream().map(BlockConfig::attention).toList(),
+        attentions(),
         store.ranks().tensor().size(),
         blocks,
         blockSize,

@@ -5,12 +5,10 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.MemoryParts;
 import panamoe.model.LanguageModel;
-import panamoe.nn.AttentionTables;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
@@ -66,12 +64,8 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
         model.config().blocks().stream()
             .mapToLong(block -> (long) block.attention().cacheBytes(length - 1L, 1, ranks, cached))
             .sum();
-    long tables =
-        AttentionTables.bytes(
-            model.config().context(),
-            model.config().blocks().stream().map(BlockConfig::attention).toList());
     return new InferenceMemory(
-        weights, keysAndValues + ofEncodedText(model.config(), cached), tables);
+        weights, keysAndValues + ofEncodedText(model.config(), cached), model.tableBytes());
   }
 
   /** For several sequences, with the activations of a step. */
