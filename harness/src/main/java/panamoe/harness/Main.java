@@ -25,7 +25,7 @@ import panamoe.comm.LauncherVariables;
 import panamoe.harness.help.CommandHelp;
 import panamoe.io.Spelling;
 import panamoe.io.Words;
-import panamoe.quantize.ExpertFormat;
+import panamoe.quantize.QuantizationFormat;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
@@ -158,7 +158,7 @@ public final class Main implements Callable<Integer> {
         .map(argument -> argument.auxiliaryTypes()[0]) // the element type of a list
         .filter(Class::isEnum)
         .forEach(type -> registerChoices(commands, type, List.of(type.getEnumConstants())));
-    registerChoices(commands, ExpertFormat.class, ExpertFormat.all());
+    registerChoices(commands, QuantizationFormat.class, QuantizationFormat.all());
     registerChoices(commands, StoredType.class, EncodedRows.TYPES);
     return commands
         .registerConverter(Path.class, Main::path)

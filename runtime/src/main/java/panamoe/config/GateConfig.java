@@ -87,9 +87,9 @@ public record GateConfig(
    * @param offset added to the sum (1e-20 in DeepSeek-V3)
    * @param scale routed_scaling_factor
    * @param place where the weight is applied; null: at the expert's output
-   * @param near a raw share is of the experts that no earlier choice has, and whose logits are
-   *     below the choice's by at most this part of the larger of it and their magnitude (Phi-MoE's
-   *     SparseMixer); null: of all experts
+   * @param sparseMixer a raw share is of the experts that no earlier choice has, and whose logits
+   *     are below the choice's by at most this part of the larger of it and their magnitude
+   *     (Phi-MoE's SparseMixer); null: of all experts
    * @param perExpert whether a learned factor of each expert scales its weights (Gemma 4); null: no
    */
   public record RouteWeight(
@@ -98,7 +98,7 @@ public record GateConfig(
       double offset,
       double scale,
       @Omittable Place place,
-      @Omittable Double near,
+      @Omittable Double sparseMixer,
       @Omittable Boolean perExpert) {
     /** Where a route's weight is applied. */
     public enum Place {
@@ -112,11 +112,11 @@ public record GateConfig(
       Require.notNegative("epsilon", epsilon);
       Require.notNegative("offset", offset);
       Require.positiveFloat("scale", scale);
-      if (near != null) {
-        Require.notNegative("near", near);
+      if (sparseMixer != null) {
+        Require.notNegative("sparseMixer", sparseMixer);
         Require.that(
             normalization == Normalization.RAW,
-            "normalization is %s, but weights with near are RAW shares",
+            "normalization is %s, but weights with sparseMixer are RAW shares",
             normalization);
       }
     }
@@ -128,17 +128,17 @@ public record GateConfig(
 
     /** This weight at another place. */
     public RouteWeight at(Place other) {
-      return new RouteWeight(normalization, epsilon, offset, scale, other, near, perExpert);
+      return new RouteWeight(normalization, epsilon, offset, scale, other, sparseMixer, perExpert);
     }
 
-    /** This weight, as a share of near experts. */
-    public RouteWeight ofNear(double other) {
+    /** This weight, by the rule of SparseMixer. */
+    public RouteWeight ofSparseMixer(double other) {
       return new RouteWeight(normalization, epsilon, offset, scale, place, other, perExpert);
     }
 
     /** This weight, times a learned factor of the expert. */
     public RouteWeight timesFactors() {
-      return new RouteWeight(normalization, epsilon, offset, scale, place, near, true);
+      return new RouteWeight(normalization, epsilon, offset, scale, place, sparseMixer, true);
     }
 
     /** Whether each expert has a learned factor. */
@@ -153,7 +153,7 @@ public record GateConfig(
 
     private RouteWeight scaledBy(double factor) {
       return new RouteWeight(
-          normalization, epsilon, offset, scale * factor, place, near, perExpert);
+          normalization, epsilon, offset, scale * factor, place, sparseMixer, perExpert);
     }
   }
 
@@ -261,8 +261,8 @@ public record GateConfig(
         cosine == null || !routerBias,
         "routerBias is true, but logits that are cosines have no bias");
     Require.that(
-        weight.near == null || score == Score.SOFTMAX,
-        "score is %s, but weight.near is for the shares of SOFTMAX",
+        weight.sparseMixer == null || score == Score.SOFTMAX,
+        "score is %s, but weight.sparseMixer is for the shares of SOFTMAX",
         score);
   }
 

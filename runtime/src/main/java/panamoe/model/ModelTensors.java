@@ -30,15 +30,15 @@ public final class ModelTensors {
    * @param expert 0 in a dense model
    * @param columns of a row
    */
-  public record RoundedMatrix(
+  public record QuantizedMatrix(
       String name, String parameter, int layer, int expert, long rows, long columns) {}
 
   /**
    * The matrices of a decoder that quantization rounds, over all ranks: those of experts, or in a
    * dense model those of its layers.
    */
-  public static List<RoundedMatrix> roundedMatrices(ModelConfig config) {
-    List<RoundedMatrix> matrices = new ArrayList<>();
+  public static List<QuantizedMatrix> quantizedMatrices(ModelConfig config) {
+    List<QuantizedMatrix> matrices = new ArrayList<>();
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
         boolean rounded =
@@ -50,7 +50,7 @@ public final class ModelTensors {
           long[] shape = parameter.matrixShape();
           int layer = Integer.parseInt(parameter.name().split("\\.")[1]);
           matrices.add(
-              new RoundedMatrix(
+              new QuantizedMatrix(
                   name(parameter, i), parameter.name(), layer, i, shape[0], shape[1]));
         }
       }

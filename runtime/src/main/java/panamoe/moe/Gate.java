@@ -140,9 +140,9 @@ public final class Gate {
         pass.batch().size() == 1
             ? GateOp.forward(pass, settings, inputs, ofBatch, z)
             : BalanceOp.ofBatch(pass, settings, inputs, ofBatch, z);
-    if (config.weight().near() != null) {
-      double near = config.weight().near();
-      SparseMixerOp.forward(pass, logits, routes, near, config.weight().scale());
+    if (config.weight().sparseMixer() != null) {
+      double threshold = config.weight().sparseMixer();
+      SparseMixerOp.forward(pass, logits, routes, threshold, config.weight().scale());
     }
     if (perSequence() && sequence > 0) {
       BalanceOp.ofSequences(pass, settings, logits, routes, sequence, auxiliary);

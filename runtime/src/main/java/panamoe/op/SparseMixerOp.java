@@ -17,15 +17,15 @@ public final class SparseMixerOp {
   private final HostView choice;
   private final int experts;
   private final int topK;
-  private final double near;
+  private final double threshold;
   private final double scale;
 
-  private SparseMixerOp(Tensor logits, Routes routes, double near, double scale) {
+  private SparseMixerOp(Tensor logits, Routes routes, double threshold, double scale) {
     this.logits = HostView.of(logits);
     this.choice = HostView.of(routes.choice());
     this.experts = Math.toIntExact(logits.size(1));
     this.topK = Math.toIntExact(routes.choice().size(1));
-    this.near = near;
+    this.threshold = threshold;
     this.scale = scale;
   }
 
@@ -33,18 +33,19 @@ public final class SparseMixerOp {
    * Replaces the weights of routes that were kept.
    *
    * @param logits FLOAT32 [S, E], from which the routes came
-   * @param near how much lower a near expert's logit may be, as a part of the larger of the
+   * @param threshold how much lower a near expert's logit may be, as a part of the larger of the
    *     choice's logit and its magnitude
    * @param scale factor of the weights
    */
-  public static void forward(Pass pass, Tensor logits, Routes routes, double near, double scale) {
-    new SparseMixerOp(logits, routes, near, scale).weigh(routes);
+  public static void forward(
+      Pass pass, Tensor logits, Routes routes, double threshold, double scale) {
+    new SparseMixerOp(logits, routes, threshold, scale).weigh(routes);
     pass.record(
         () -> {
           Tensor dweight = pass.tape().takeGradient(routes.weight());
           if (dweight != null) {
             Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
-            new SparseMixerOp(logits, routes, near, scale).backward(dweight, routes, dlogits);
+            new SparseMixerOp(logits, routes, threshold, scale).backward(dweight, routes, dlogits);
             pass.tape().addGradient(logits, dlogits);
             dweight.owner().release();
           }
@@ -120,7 +121,8 @@ public final class SparseMixerOp {
     }
     double own = logit(route, at(choice, route));
     double other = logit(route, expert);
-    return !((own - other) / Math.max(own, Math.abs(other)) > near); // NaN, of two zeros, is near
+    return !((own - other) / Math.max(own, Math.abs(other))
+        > threshold); // NaN, of two zeros, is near
   }
 
   private double logit(int route, int expert) {

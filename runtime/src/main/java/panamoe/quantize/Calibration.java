@@ -87,8 +87,8 @@ public final class Calibration {
     Calibration calibration = new Calibration();
     Map<Tensor, Sums> byWeights = new IdentityHashMap<>();
     Set<String> rounded =
-        ModelTensors.roundedMatrices(model.config()).stream()
-            .map(ModelTensors.RoundedMatrix::parameter)
+        ModelTensors.quantizedMatrices(model.config()).stream()
+            .map(ModelTensors.QuantizedMatrix::parameter)
             .collect(Collectors.toSet());
     for (Parameter parameter : model.parameters().parameters()) {
       if (rounded.contains(parameter.name())) {

@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
-import panamoe.model.ModelTensors.RoundedMatrix;
+import panamoe.model.ModelTensors.QuantizedMatrix;
 
 /**
  * Assigns block formats to matrices by a file: {@code {"rules": [{"names": "*.down.weight",
@@ -29,7 +29,7 @@ public record QuantizationPlan(List<Rule> rules) {
       @Omittable String names,
       @Omittable String layers,
       @Omittable String experts,
-      ExpertFormat to) {
+      QuantizationFormat to) {
     private static final Pattern RANGES =
         Pattern.compile("\\d{1,6}(-\\d{1,6})?(,\\d{1,6}(-\\d{1,6})?)*");
 
@@ -63,7 +63,7 @@ public record QuantizationPlan(List<Rule> rules) {
       return Integer.parseInt(range.substring(range.indexOf('-') + 1));
     }
 
-    boolean names(RoundedMatrix matrix) {
+    boolean names(QuantizedMatrix matrix) {
       return (names == null || glob(names).matcher(matrix.name()).matches())
           && holds(layers, matrix.layer())
           && holds(experts, matrix.expert());
@@ -119,17 +119,18 @@ public record QuantizationPlan(List<Rule> rules) {
    * @param everywhere blocks of matrices without a rule
    * @throws IllegalArgumentException if a rule matches no matrix, or two contradict each other
    */
-  Map<RoundedMatrix, ExpertFormat> of(List<RoundedMatrix> matrices, ExpertFormat everywhere) {
-    Map<RoundedMatrix, Integer> ruled = new LinkedHashMap<>();
+  Map<QuantizedMatrix, QuantizationFormat> of(
+      List<QuantizedMatrix> matrices, QuantizationFormat everywhere) {
+    Map<QuantizedMatrix, Integer> ruled = new LinkedHashMap<>();
     for (int i = 0; i < rules.size(); i++) {
       Rule rule = rules.get(i);
-      List<RoundedMatrix> named = new ArrayList<>(matrices);
+      List<QuantizedMatrix> named = new ArrayList<>(matrices);
       named.removeIf(matrix -> !rule.names(matrix));
       Require.that(
           !named.isEmpty(),
           "rule %s of the plan names no matrix of the model that is rounded",
           i + 1);
-      for (RoundedMatrix matrix : named) {
+      for (QuantizedMatrix matrix : named) {
         Integer before = ruled.put(matrix, i);
         if (before != null && !rules.get(before).to().equals(rule.to())) {
           throw Require.refusal(
@@ -138,8 +139,8 @@ public record QuantizationPlan(List<Rule> rules) {
         }
       }
     }
-    Map<RoundedMatrix, ExpertFormat> formats = new LinkedHashMap<>();
-    for (RoundedMatrix matrix : matrices) {
+    Map<QuantizedMatrix, QuantizationFormat> formats = new LinkedHashMap<>();
+    for (QuantizedMatrix matrix : matrices) {
       Integer rule = ruled.get(matrix);
       formats.put(matrix, rule == null ? everywhere : rules.get(rule).to());
     }

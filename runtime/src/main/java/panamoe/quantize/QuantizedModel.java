@@ -23,7 +23,7 @@ import panamoe.checkpoint.TensorFiles;
 import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.model.ModelTensors;
-import panamoe.model.ModelTensors.RoundedMatrix;
+import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import panamoe.tensor.DType;
@@ -32,7 +32,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A model whose {@link ModelTensors#roundedMatrices} are in blocks, and its folder.
+ * A model whose {@link ModelTensors#quantizedMatrices} are in blocks, and its folder.
  *
  * @param blocks of the rounded matrices
  * @param unreached matrices that are rounded to int8, not to fewer bits, because the calibration
@@ -41,9 +41,9 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record QuantizedModel(
     ModelFolder source,
-    Map<RoundedMatrix, DType> blocks,
-    List<RoundedMatrix> unreached,
-    List<RoundedMatrix> unfit,
+    Map<QuantizedMatrix, DType> blocks,
+    List<QuantizedMatrix> unreached,
+    List<QuantizedMatrix> unfit,
     Calibration calibration) {
   /**
    * Refuses a model that cannot be quantized, and a plan that does not fit it.
@@ -52,13 +52,13 @@ public record QuantizedModel(
    * @return the requested blocks
    * @throws IllegalArgumentException in one sentence
    */
-  public static Map<RoundedMatrix, ExpertFormat> wanted(
-      ModelFolder source, QuantizationPlan plan, ExpertFormat everywhere) {
+  public static Map<QuantizedMatrix, QuantizationFormat> wanted(
+      ModelFolder source, QuantizationPlan plan, QuantizationFormat everywhere) {
     if (source.config().encoder() != null) {
       throw new IllegalArgumentException(
           source.path() + " has an encoder; only models of a decoder alone are quantized");
     }
-    List<RoundedMatrix> matrices = ModelTensors.roundedMatrices(source.config());
+    List<QuantizedMatrix> matrices = ModelTensors.quantizedMatrices(source.config());
     Map<String, DType> already = new TreeMap<>(source.weights().blocks(source.config()));
     if (!already.isEmpty()) {
       Map.Entry<String, DType> first = already.entrySet().iterator().next();
@@ -67,7 +67,7 @@ public record QuantizedModel(
               + " the model that it was made of",
           source.path(), first.getKey(), first.getValue());
     }
-    Map<RoundedMatrix, ExpertFormat> wanted = plan.of(matrices, everywhere);
+    Map<QuantizedMatrix, QuantizationFormat> wanted = plan.of(matrices, everywhere);
     if (wanted.entrySet().stream()
         .allMatch(it -> it.getValue().of(it.getKey().columns()).isEmpty())) {
       throw new IllegalArgumentException(
@@ -80,10 +80,12 @@ public record QuantizedModel(
    * @param wanted from {@link #wanted}
    */
   public static QuantizedModel of(
-      ModelFolder source, Map<RoundedMatrix, ExpertFormat> wanted, Calibration calibration) {
-    Map<RoundedMatrix, DType> blocks = new LinkedHashMap<>();
-    List<RoundedMatrix> unreached = new ArrayList<>();
-    List<RoundedMatrix> unfit = new ArrayList<>();
+      ModelFolder source,
+      Map<QuantizedMatrix, QuantizationFormat> wanted,
+      Calibration calibration) {
+    Map<QuantizedMatrix, DType> blocks = new LinkedHashMap<>();
+    List<QuantizedMatrix> unreached = new ArrayList<>();
+    List<QuantizedMatrix> unfit = new ArrayList<>();
     wanted.forEach(
         (matrix, format) -> {
           Optional<DType> fitting = format.of(matrix.columns());
@@ -124,7 +126,7 @@ public record QuantizedModel(
     try (TensorFiles opened = source.weights().open();
         ForkJoinPool pool = new ForkJoinPool(threads)) {
       Map<String, RowSource> sources = source.weights().rows(opened, source.config());
-      Map<String, RoundedMatrix> byName = new HashMap<>();
+      Map<String, QuantizedMatrix> byName = new HashMap<>();
       blocks.keySet().forEach(matrix -> byName.put(matrix.name(), matrix));
       Map<String, Elements> tensors = new TreeMap<>();
       AtomicLong written = new AtomicLong();
@@ -133,7 +135,7 @@ public record QuantizedModel(
           .forEach(
               (name, shape) -> {
                 RowSource rows = sources.get(name);
-                RoundedMatrix matrix = byName.get(name);
+                QuantizedMatrix matrix = byName.get(name);
                 all[0] += rows.rows() * rows.columns();
                 DType dtype = matrix == null ? rows.dtype() : blocks.get(matrix);
                 float[] weights = matrix == null ? null : weights(matrix);
@@ -172,7 +174,7 @@ public record QuantizedModel(
   }
 
   /** Null for an expert that was not reached. */
-  private float[] weights(RoundedMatrix matrix) {
+  private float[] weights(QuantizedMatrix matrix) {
     return calibration.tokens(matrix.parameter(), matrix.expert()) == 0
         ? null
         : calibration.weights(matrix.parameter(), matrix.expert());
@@ -184,7 +186,7 @@ public record QuantizedModel(
    */
   public List<String> mixed() {
     Map<String, Set<Optional<DType>>> formats = new LinkedHashMap<>();
-    for (RoundedMatrix matrix : ModelTensors.roundedMatrices(source.config())) {
+    for (QuantizedMatrix matrix : ModelTensors.quantizedMatrices(source.config())) {
       formats
           .computeIfAbsent(matrix.parameter(), _ -> new HashSet<>())
           .add(Optional.ofNullable(blocks.get(matrix)));

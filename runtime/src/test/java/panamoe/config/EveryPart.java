@@ -35,7 +35,8 @@ public final class EveryPart {
         new MoeConfig(
             4, 16, Activation.SILU, true, noisy(), new MoeConfig.SharedExpert(12, false), null);
     MoeConfig residual =
-        new MoeConfig(4, 16, Activation.GELU_TANH, true, near(), null, new MoeConfig.Residual(28));
+        new MoeConfig(
+            4, 16, Activation.GELU_TANH, true, sparseMixer(), null, new MoeConfig.Residual(28));
     MoeConfig branches =
         MoeConfig.of(4, 8, Activation.GEGLU_TANH, false, factors())
             .withShared(new MoeConfig.SharedExpert(12, false, rms));
@@ -174,9 +175,9 @@ public final class EveryPart {
         new GateConfig.Loss(true, 0.01, 0.001, true, 0.001, null));
   }
 
-  private static GateConfig near() {
+  private static GateConfig sparseMixer() {
     GateConfig gate = GateConfig.deepSpeed(1, 1.5, 2);
-    return gate.withWeight(gate.weight().ofNear(0.9));
+    return gate.withWeight(gate.weight().ofSparseMixer(0.9));
   }
 
   private static GateConfig noisy() {

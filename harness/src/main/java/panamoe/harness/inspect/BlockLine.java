@@ -134,8 +134,8 @@ final class BlockLine {
     if (gate.cosine() != null) {
       parts.add("by cosines over " + gate.cosine().width());
     }
-    if (gate.weight().near() != null) {
-      parts.add("weights of near experts");
+    if (gate.weight().sparseMixer() != null) {
+      parts.add("weights of SparseMixer");
     }
     if (gate.weight().hasFactors()) {
       parts.add("weights times a factor of the expert");

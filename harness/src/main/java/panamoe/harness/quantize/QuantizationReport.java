@@ -11,7 +11,7 @@ import java.util.TreeSet;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.model.ModelTensors;
-import panamoe.model.ModelTensors.RoundedMatrix;
+import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.quantize.Divergence;
 import panamoe.quantize.QuantizedModel;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -36,7 +36,7 @@ record QuantizationReport(
   /** Experts that no token reached, by layer. */
   private Map<Integer, TreeSet<Integer>> unreached() {
     Map<Integer, TreeSet<Integer>> unreached = new TreeMap<>();
-    for (RoundedMatrix matrix : ModelTensors.roundedMatrices(model.source().config())) {
+    for (QuantizedMatrix matrix : ModelTensors.quantizedMatrices(model.source().config())) {
       if (model.calibration().tokens(matrix.parameter(), matrix.expert()) == 0) {
         unreached.computeIfAbsent(matrix.layer(), _ -> new TreeSet<>()).add(matrix.expert());
       }
@@ -73,7 +73,7 @@ record QuantizationReport(
             .collect(joining(", "));
     line(text, "%s matrices: %s", experts() == 0 ? "layers'" : "experts'", counts);
     if (!model.unfit().isEmpty()) {
-      RoundedMatrix first = model.unfit().getFirst();
+      QuantizedMatrix first = model.unfit().getFirst();
       line(
           text,
           "kept, because their rows do not divide into blocks of 32: %s of %d columns, and %d more",

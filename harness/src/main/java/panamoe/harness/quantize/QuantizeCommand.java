@@ -26,7 +26,7 @@ import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.model.ModelTensors.RoundedMatrix;
+import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -34,7 +34,7 @@ import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import panamoe.quantize.Calibration;
 import panamoe.quantize.Divergence;
-import panamoe.quantize.ExpertFormat;
+import panamoe.quantize.QuantizationFormat;
 import panamoe.quantize.QuantizationPlan;
 import panamoe.quantize.QuantizedModel;
 import panamoe.tensor.DType;
@@ -77,7 +77,7 @@ public final class QuantizeCommand implements Subcommand {
   /** The values of {@code --to} in its help. */
   static final class Formats extends ArrayList<String> {
     Formats() {
-      super(ExpertFormat.all().stream().map(ExpertFormat::described).toList());
+      super(QuantizationFormat.all().stream().map(QuantizationFormat::described).toList());
     }
   }
 
@@ -95,7 +95,7 @@ public final class QuantizeCommand implements Subcommand {
       completionCandidates = Formats.class,
       description =
           "Format of these matrices, with bits per element: ${COMPLETION-CANDIDATES}. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
-  private ExpertFormat to;
+  private QuantizationFormat to;
 
   @Option(
       names = "--plan",
@@ -150,11 +150,11 @@ public final class QuantizeCommand implements Subcommand {
     }
     OutputPlace.requireFolder(out, "--out");
     ModelFolder folder = ModelFolder.open(model);
-    Map<RoundedMatrix, ExpertFormat> wanted =
+    Map<QuantizedMatrix, QuantizationFormat> wanted =
         QuantizedModel.wanted(
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
-            to == null ? ExpertFormat.KEEP : to);
+            to == null ? QuantizationFormat.KEEP : to);
     TrainingText read = text == null ? TrainingText.of(folder, shared) : TrainingText.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
@@ -186,7 +186,7 @@ public final class QuantizeCommand implements Subcommand {
 
   private QuantizationReport quantize(
       ModelFolder folder,
-      Map<RoundedMatrix, ExpertFormat> wanted,
+      Map<QuantizedMatrix, QuantizationFormat> wanted,
       TrainingText read,
       TokenWindows training,
       TokenWindows held) {

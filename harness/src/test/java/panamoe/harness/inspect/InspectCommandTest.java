@@ -58,7 +58,7 @@ class InspectCommandTest {
                 + " weights times a factor of the expert, dropless, plus a shared expert of 12, norms of each branch:"
                 + " 7,193 parameters",
             "layer 6      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
-                + " 4 experts of 16, top-1, weights of near experts, priority, plus a fixed MLP 28: 9,518 parameters"),
+                + " 4 experts of 16, top-1, weights of SparseMixer, priority, plus a fixed MLP 28: 9,518 parameters"),
         table.out().lines().limit(9).toList());
   }
 

@@ -103,7 +103,7 @@ record CharsMap(int[] units, byte[] texts, Trie kept) implements UnaryOperator<S
     return result.toString();
   }
 
-  /** The end of the longest kept text that begins here; {@code begin} if there is none. */
+  /** The end of the longest kept text that begins here; {@code begin} without one. */
   private int keptUntil(String text, int begin) {
     int end = begin;
     int node = Trie.ROOT;
@@ -143,7 +143,7 @@ record CharsMap(int[] units, byte[] texts, Trie kept) implements UnaryOperator<S
     return result.toString();
   }
 
-  /** The replacement of the shortest prefix of these bytes in the table; null if there is none. */
+  /** The replacement of the shortest prefix of these bytes in the table, or null. */
   private String replacement(byte[] utf8) {
     int node = offset(units[0]);
     for (byte each : utf8) {
@@ -160,7 +160,7 @@ record CharsMap(int[] units, byte[] texts, Trie kept) implements UnaryOperator<S
     return null;
   }
 
-  /** The unit of a node's child; -1 if there is none. */
+  /** The unit of a node's child, or -1. */
   private int child(int node, byte label) {
     int child = node ^ label & 0xff;
     // Bit 31 marks a value, which has no label.

@@ -96,7 +96,7 @@ public final class ModelRunner implements StepRunner {
   private static boolean computesOnHost(BlockConfig block) {
     return block.hasScale()
         || block.feedForward() instanceof MoeConfig moe
-            && (moe.gate().weight().near() != null || moe.gate().weight().hasFactors());
+            && (moe.gate().weight().sparseMixer() != null || moe.gate().weight().hasFactors());
   }
 
   /**

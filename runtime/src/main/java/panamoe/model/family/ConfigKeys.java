@@ -347,8 +347,8 @@ final class ConfigKeys {
                 : grouped && choice.groupScore() == GroupScore.MAXIMUM
                     ? "group_limited_greedy"
                     : "greedy");
-    if (gate.weight().near() != null) {
-      keys.put("router_jitter_noise", gate.weight().near() / 2);
+    if (gate.weight().sparseMixer() != null) {
+      keys.put("router_jitter_noise", gate.weight().sparseMixer() / 2);
     }
     if (!moe.activation().isPlain()) {
       keys.put("swiglu_limit", decimal(moe.activation().limit()))

@@ -144,11 +144,11 @@ record Decoder(
    * @param absent which layers have one where {@code layer_types} is absent
    */
   IntPredicate windowed(IntPredicate absent) {
-    return near(WINDOW, absent);
+    return layersOf(WINDOW, absent);
   }
 
   /** Like {@link #windowed}, for a kind of layers that do not see all keys. */
-  IntPredicate near(String kind, IntPredicate absent) {
+  IntPredicate layersOf(String kind, IntPredicate absent) {
     List<String> types = keys.texts("layer_types");
     if (types.isEmpty()) {
       return absent;

@@ -228,10 +228,10 @@ final class GgufKeys extends ArchitectureKeys {
 
   private void putRotary(RopeFactors factors) {
     keys.put("rope_theta", number("rope.freq_base", 10_000));
-    if (!factors.near().isEmpty()) {
+    if (!factors.shortDivisors().isEmpty()) {
       ObjectNode scaling = keys.putObject("rope_scaling").put("rope_type", "longrope");
-      factors.near().forEach(scaling.putArray("short_factor")::add);
-      factors.far().forEach(scaling.putArray("long_factor")::add);
+      factors.shortDivisors().forEach(scaling.putArray("short_factor")::add);
+      factors.longDivisors().forEach(scaling.putArray("long_factor")::add);
       if (RopeFactors.areTwo(architecture)) {
         int trained = count("rope.scaling.original_context_length", count("context_length"));
         scaling.put("attention_factor", number("rope.scaling.attn_factor", 1));

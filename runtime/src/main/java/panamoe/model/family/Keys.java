@@ -49,7 +49,7 @@ public final class Keys {
     values.propertyNames().forEach(unread::add);
   }
 
-  /** Whether a key has a value. A null is read by this: it says that there is none. */
+  /** Whether a key has a value. A key that is null has none, and counts as read. */
   public boolean has(String name) {
     if (values.path(name).isNull()) {
       unread.remove(name);

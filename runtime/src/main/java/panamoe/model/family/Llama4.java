@@ -50,7 +50,7 @@ final class Llama4 implements Family {
                     ? new Temperature(scale, positions)
                     : null);
     IntPredicate rotated = decoder.rotated();
-    IntPredicate chunked = decoder.near(Decoder.CHUNKS, rotated);
+    IntPredicate chunked = decoder.layersOf(Decoder.CHUNKS, rotated);
     Scores chunks = Scores.ofChunks(keys.count("attention_chunk_size", 8192));
     return decoder.model(
         layer ->

@@ -28,14 +28,14 @@ final class PhiMoe implements Family {
         decoder.attention(decoder.heads(), 1e6).with(Scores.of(keys.count("sliding_window", 0)));
     int experts = keys.count("num_local_experts");
     GateConfig gate = Decoder.softmax(Decoder.chosen(keys, experts), false, Normalization.RAW);
-    double near = 2 * keys.number("router_jitter_noise", 0.01);
+    double threshold = 2 * keys.number("router_jitter_noise", 0.01);
     MoeConfig moe =
         MoeConfig.of(
             experts,
             keys.count("intermediate_size"),
             Activation.SWIGLU,
             false,
-            gate.withWeight(gate.weight().ofNear(near)));
+            gate.withWeight(gate.weight().ofSparseMixer(threshold)));
     return decoder
         .model(_ -> attention, _ -> moe)
         .with(new HeadConfig(decoder.tied(), keys.flag("lm_head_bias", false)));

@@ -25,13 +25,13 @@ import panamoe.tensor.DType;
  * scaling, two for LongRoPE. The file does not store the rule of Llama 3, so that its divisors are
  * read as {@link RotaryScaling.LongRope} too.
  *
- * @param near [R/2], for sequences as long as in training; empty without divisors
- * @param far [R/2], for longer ones
+ * @param shortDivisors [R/2], for sequences as long as in training; empty without divisors
+ * @param longDivisors [R/2], for longer ones
  */
-record RopeFactors(List<Double> near, List<Double> far) {
+record RopeFactors(List<Double> shortDivisors, List<Double> longDivisors) {
   private static final String ONE = "rope_freqs.weight";
-  private static final String NEAR = "rope_factors_short.weight";
-  private static final String FAR = "rope_factors_long.weight";
+  private static final String SHORT = "rope_factors_short.weight";
+  private static final String LONG = "rope_factors_long.weight";
   private static final int MOST = 1 << 16;
 
   /** Whether files of an architecture have two of these tensors. */
@@ -41,7 +41,7 @@ record RopeFactors(List<Double> near, List<Double> far) {
 
   /** The tensors of an architecture. */
   static String[] names(String architecture) {
-    return areTwo(architecture) ? new String[] {NEAR, FAR} : new String[] {ONE};
+    return areTwo(architecture) ? new String[] {SHORT, LONG} : new String[] {ONE};
   }
 
   /** Those of a file of that architecture. */
@@ -49,17 +49,17 @@ record RopeFactors(List<Double> near, List<Double> far) {
     String[] names = names(architecture);
     RopeFactors factors =
         new RopeFactors(read(file, names[0]), read(file, names[names.length - 1]));
-    if (factors.near.isEmpty() != factors.far.isEmpty()) {
+    if (factors.shortDivisors.isEmpty() != factors.longDivisors.isEmpty()) {
       throw new CheckpointException(
           "%s: of %s and %s only one is there, expected both or none",
-          file.metadata().path(), NEAR, FAR);
+          file.metadata().path(), SHORT, LONG);
     }
     return factors;
   }
 
   /** Those of a model whose tensors are placed. */
   static RopeFactors of(ModelConfig config, Map<String, RowTensor> tensors) {
-    return (tensors.containsKey(ONE) || tensors.containsKey(NEAR))
+    return (tensors.containsKey(ONE) || tensors.containsKey(SHORT))
             && config.blocks().getFirst().attention().rotary().scaling()
                 instanceof RotaryScaling.LongRope divided
         ? new RopeFactors(divided.shortDivisors(), divided.longDivisors())
@@ -96,13 +96,13 @@ record RopeFactors(List<Double> near, List<Double> far) {
         config.blocks().stream().map(block -> divided(config, block)).toList();
     if (blocks.getFirst().attention().rotary() instanceof Rotary rotary
         && rotary.scaling() instanceof RotaryScaling.LongRope divided) {
-      List<Double> near = divided.shortDivisors();
-      List<Double> far = divided.longDivisors();
+      List<Double> ofShort = divided.shortDivisors();
+      List<Double> ofLong = divided.longDivisors();
       if (areTwo(architecture)) {
-        tensors.put(NEAR, vector(near));
-        tensors.put(FAR, vector(far));
-      } else if (near.equals(far) && divided.amplitude() == 1) {
-        tensors.put(ONE, vector(far));
+        tensors.put(SHORT, vector(ofShort));
+        tensors.put(LONG, vector(ofLong));
+      } else if (ofShort.equals(ofLong) && divided.amplitude() == 1) {
+        tensors.put(ONE, vector(ofLong));
       }
     }
     return config.withBlocks(blocks);

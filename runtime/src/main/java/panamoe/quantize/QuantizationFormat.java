@@ -15,18 +15,19 @@ import panamoe.tensor.DType;
  * @param name of the option
  * @param dtype of the blocks; null: the matrix is not rounded
  */
-public record ExpertFormat(String name, DType dtype) {
+public record QuantizationFormat(String name, DType dtype) {
   /** Not rounded. */
-  public static final ExpertFormat KEEP = new ExpertFormat("keep", null);
+  public static final QuantizationFormat KEEP = new QuantizationFormat("keep", null);
 
   /** All formats: int8, int4, each block format by its name, keep. */
-  public static List<ExpertFormat> all() {
-    List<ExpertFormat> all = new ArrayList<>();
-    all.add(new ExpertFormat("int8", DType.INT8_BLOCKS));
-    all.add(new ExpertFormat("int4", DType.INT4_BLOCKS));
+  public static List<QuantizationFormat> all() {
+    List<QuantizationFormat> all = new ArrayList<>();
+    all.add(new QuantizationFormat("int8", DType.INT8_BLOCKS));
+    all.add(new QuantizationFormat("int4", DType.INT4_BLOCKS));
     Arrays.stream(DType.values())
         .filter(DType::isBlocks)
-        .forEach(type -> all.add(new ExpertFormat(type.name().toLowerCase(Locale.ROOT), type)));
+        .forEach(
+            type -> all.add(new QuantizationFormat(type.name().toLowerCase(Locale.ROOT), type)));
     all.add(KEEP);
     return all;
   }
@@ -37,7 +38,7 @@ public record ExpertFormat(String name, DType dtype) {
    * @throws IllegalArgumentException with all names if it does not exist
    */
   @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
-  public static ExpertFormat named(String name) {
+  public static QuantizationFormat named(String name) {
     return all().stream()
         .filter(format -> format.name.equals(name))
         .findFirst()
