@@ -60,8 +60,9 @@ public record GroupedQueryConfig(
    *
    * @param over a head at a time with weights [D] (Qwen3), or the whole projection with weights [H
    *     * D] and [G * D] (OLMoE)
+   * @param withoutWeights whether both have none (Llama 4); null: no
    */
-  public record QueryKeyNorm(Over over, NormConfig norm) {
+  public record QueryKeyNorm(Over over, NormConfig norm, @Omittable Boolean withoutWeights) {
     /** The extent of a norm's statistics. */
     public enum Over {
       HEAD,
@@ -73,7 +74,26 @@ public record GroupedQueryConfig(
     public QueryKeyNorm {
       Require.present("over", over);
       Require.present("norm", norm);
+      if (Boolean.TRUE.equals(withoutWeights)) {
+        requireWithoutWeights(norm);
+      }
     }
+
+    /** With weights. */
+    public QueryKeyNorm(Over over, NormConfig norm) {
+      this(over, norm, null);
+    }
+
+    public boolean weighted() {
+      return !Boolean.TRUE.equals(withoutWeights);
+    }
+  }
+
+  private static void requireWithoutWeights(NormConfig norm) {
+    Require.that(
+        norm.kind() == NormConfig.Kind.RMS && norm.offset() == 0,
+        "norm is %s, but a norm without weights is RMS without an offset",
+        norm);
   }
 
   /**
@@ -102,10 +122,9 @@ public record GroupedQueryConfig(
    */
   public record Values(boolean ofKeys, @Omittable NormConfig norm) {
     public Values {
-      Require.that(
-          norm == null || norm.kind() == NormConfig.Kind.RMS && norm.offset() == 0,
-          "norm is %s, but a norm without weights is RMS without an offset",
-          norm);
+      if (norm != null) {
+        requireWithoutWeights(norm);
+      }
     }
   }
 

@@ -90,7 +90,7 @@ public final class SelfAttention implements Attention {
 
   private Norm norm(Declarations at, long projection) {
     GroupedQueryConfig.QueryKeyNorm norm = config.queryKeyNorm();
-    return norm == null
+    return norm == null || !norm.weighted()
         ? null
         : Norm.overSlices(at, norm.norm(), norm.over() == Over.PROJECTION ? projection : headSize);
   }
@@ -107,7 +107,10 @@ public final class SelfAttention implements Attention {
     Tensor keys = key.forward(pass, input);
     Tensor k = prepared(pass, keys, keyNorm, keyValueHeads, sequences, tables);
     Tensor values = clipped(pass, value == null ? keys : value.forward(pass, input));
-    Tensor v = normalised(pass, values.reshape(rows, keyValueHeads, headSize));
+    Tensor v = values.reshape(rows, keyValueHeads, headSize);
+    if (config.values() != null && config.values().norm() != null) {
+      v = normalised(pass, null, config.values().norm(), v).reshape(v.shape());
+    }
     Tensor attended =
         Attention.attend(
             pass,
@@ -119,11 +122,13 @@ public final class SelfAttention implements Attention {
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }
 
-  private Tensor normalised(Pass pass, Tensor values) {
-    NormConfig norm = config.values() == null ? null : config.values().norm();
+  /**
+   * @param norm null: without weights
+   */
+  private static Tensor normalised(Pass pass, Norm norm, NormConfig settings, Tensor x) {
     return norm == null
-        ? values
-        : NormOp.forward(pass, values, (float) norm.epsilon()).reshape(values.shape());
+        ? NormOp.forward(pass, x, (float) settings.epsilon())
+        : norm.forward(pass, x);
   }
 
   /** Queries or keys [S, N, D]: projected before, normalised, clipped, rotated. */
@@ -135,12 +140,13 @@ public final class SelfAttention implements Attention {
       Sequences sequences,
       AttentionTables tables) {
     Tensor x = projected;
-    Over over = norm == null ? null : config.queryKeyNorm().over();
+    GroupedQueryConfig.QueryKeyNorm own = config.queryKeyNorm();
+    Over over = own == null ? null : own.over();
     long rows = x.size(0);
     if (over == Over.PROJECTION) {
-      x = norm.forward(pass, x);
+      x = normalised(pass, norm, own.norm(), x);
     } else if (over == Over.HEAD) {
-      x = norm.forward(pass, x.reshape(rows * count, headSize));
+      x = normalised(pass, norm, own.norm(), x.reshape(rows * count, headSize));
     }
     x = clipped(pass, x).reshape(rows, count, headSize);
     Rotary rotary = config.rotary();
@@ -150,7 +156,8 @@ public final class SelfAttention implements Attention {
       x = RotaryOp.forward(pass, x, sequences.positions(), table.cosine(), table.sine(), adjacent);
     }
     return over == Over.ROTATED_HEAD
-        ? norm.forward(pass, x.reshape(rows * count, headSize)).reshape(rows, count, headSize)
+        ? normalised(pass, norm, own.norm(), x.reshape(rows * count, headSize))
+            .reshape(rows, count, headSize)
         : x;
   }
 
@@ -164,7 +171,10 @@ public final class SelfAttention implements Attention {
         .cost(work)
         .then(key.cost(work))
         .then(value == null ? Cost.NONE : value.cost(work))
-        .then(valueNormCost(work, keys))
+        .then(
+            config.values() == null || config.values().norm() == null
+                ? Cost.NONE
+                : unweightedCost(work, keys))
         .then(config.clip() == null ? Cost.NONE : copy(work, queries + 2 * keys))
         .then(normCost(work, queryNorm, queries))
         .then(normCost(work, keyNorm, keys))
@@ -180,21 +190,21 @@ public final class SelfAttention implements Attention {
     return Cost.activations(work, work.bytes(count * headSize), 0);
   }
 
-  /** A norm of {@code count} heads, or null. */
+  /** A norm of {@code count} heads, if there is one. */
   private Cost normCost(Work work, Norm norm, double count) {
-    if (norm == null) {
+    if (config.queryKeyNorm() == null) {
       return Cost.NONE;
     }
-    return norm.cost(work, config.queryKeyNorm().over() == Over.PROJECTION ? 1 : count);
+    return norm == null
+        ? unweightedCost(work, count)
+        : norm.cost(work, config.queryKeyNorm().over() == Over.PROJECTION ? 1 : count);
   }
 
-  private Cost valueNormCost(Work work, double keys) {
-    boolean without = config.values() == null || config.values().norm() == null;
-    double statistics = work.training() ? work.bytes32(keys) : 0;
+  /** A norm of {@code count} heads without weights. */
+  private Cost unweightedCost(Work work, double count) {
+    double statistics = work.training() ? work.bytes32(count) : 0;
     double ones = (double) DType.FLOAT32.bytes() * headSize;
-    return without
-        ? Cost.NONE
-        : copy(work, keys).then(Cost.activations(work, statistics + ones, 0));
+    return copy(work, count).then(Cost.activations(work, statistics + ones, 0));
   }
 
   /** Attention, and the traffic of its cache. */

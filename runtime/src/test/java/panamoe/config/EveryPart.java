@@ -142,7 +142,8 @@ public final class EveryPart {
     return new GroupedQueryConfig(
         new Heads(4, 2, 8),
         Biases.all(false),
-        new QueryKeyNorm(QueryKeyNorm.Over.ROTATED_HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6)),
+        new QueryKeyNorm(
+            QueryKeyNorm.Over.ROTATED_HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6), true),
         null,
         new Rotary(1e4, 8, Rotary.Pairs.HALVES, new RotaryScaling.Yarn(4, 8, 32, 1, true, 1.1)),
         Scores.CAUSAL);

@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +30,9 @@ import panamoe.config.BlockConfig;
 import panamoe.config.EveryPart;
 import panamoe.config.GateConfig;
 import panamoe.config.GateConfig.Noise;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
@@ -265,6 +271,40 @@ class LanguageModelTest {
             new float[(int) parameter.count()], parameter.gradient().toFloats(), parameter.name());
       }
     }
+  }
+
+  /** In the forward, and in the gradients of everything below. */
+  @ParameterizedTest
+  @EnumSource(Over.class)
+  void aNormWithoutWeightsHasTheBitsOfWeightsOfOne(Over over) {
+    NormConfig norm = new NormConfig(NormConfig.Kind.RMS, 1e-5);
+    ModelConfig with =
+        config(List.of(0, 0), false, null, Activation.SWIGLU, NormConfig.Kind.RMS, false);
+    List<Map<String, float[]>> gradients = new ArrayList<>();
+    for (boolean without : new boolean[] {false, true}) {
+      ModelConfig normed =
+          with.withBlocks(
+              with.blocks().stream()
+                  .map(
+                      block ->
+                          block.withAttention(
+                              ((GroupedQueryConfig) block.attention())
+                                  .with(new QueryKeyNorm(over, norm, without))))
+                  .toList());
+      try (Backend backend = Backends.open("cpu", 1);
+          LanguageModel model = new LanguageModel(normed)) {
+        model.materialize(backend, DType.FLOAT32, true, 7);
+        backward(backend, model, tokens(1), tokens(2), false);
+        gradients.add(
+            model.parameters().parameters().stream()
+                .filter(parameter -> !parameter.name().matches(".*attention.(query|key)_norm.*"))
+                .collect(Collectors.toMap(Parameter::name, p -> p.gradient().toFloats())));
+      }
+    }
+    assertEquals(gradients.get(0).keySet(), gradients.get(1).keySet());
+    gradients
+        .get(0)
+        .forEach((name, values) -> assertArrayEquals(values, gradients.get(1).get(name), name));
   }
 
   @Test

@@ -67,7 +67,9 @@ final class BlockLine {
       parts.add("soft cap " + scores.softCap());
     }
     if (attention.queryKeyNorm() != null) {
-      parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()).replace('_', ' '));
+      String weights = attention.queryKeyNorm().weighted() ? "" : " without weights";
+      String over = lower(attention.queryKeyNorm().over()).replace('_', ' ');
+      parts.add("QK-norm of the " + over + weights);
     }
     if (attention.valuesOfKeys()) {
       parts.add("keys as values");

@@ -42,7 +42,8 @@ public final class Keys {
     this(file, "", values);
   }
 
-  private Keys(Path file, String parent, ObjectNode values) {
+  /** The keys of an object in the file, whose names begin with {@code parent} in messages. */
+  Keys(Path file, String parent, ObjectNode values) {
     this.file = file;
     this.parent = parent;
     this.values = values;
@@ -148,6 +149,12 @@ public final class Keys {
   public boolean flag(String name, boolean absent) {
     JsonNode value = value(name, JsonNode::isBoolean, "true or false");
     return value == null ? absent : value.booleanValue();
+  }
+
+  /** True or false; published as a number too, where 0 is false. */
+  boolean truth(String name, boolean absent) {
+    JsonNode value = value(name);
+    return value != null && value.isNumber() ? value.doubleValue() != 0 : flag(name, absent);
   }
 
   /** A string. */

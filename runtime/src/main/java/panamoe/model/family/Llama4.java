@@ -10,14 +10,17 @@ import panamoe.config.DenseConfig;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.GroupedQueryConfig.Temperature;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
 
 /**
- * The text model of Llama 4 Maverick (Meta): attention in chunks, layers without positions whose
- * queries grow with theirs, and experts whose inputs are weighted by a sigmoid.
+ * The text model of Llama 4 (Meta): attention in chunks, layers without positions whose queries
+ * grow with theirs, and experts whose inputs are weighted by a sigmoid. Scout normalises rotated
+ * queries and keys.
  */
 final class Llama4 implements Family {
   static final String TYPE = "llama4_text";
@@ -30,23 +33,24 @@ final class Llama4 implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
-    keys.ignore("for_llm_compressor");
-    if (keys.flag("use_qk_norm", true)) { // Scout's has no weights
-      throw keys.bad("use_qk_norm", "true", "false: nothing else is supported");
-    }
+    keys.ignore("for_llm_compressor", "cache_implementation");
     GroupedQueryConfig.Heads heads = decoder.heads(128);
-    GroupedQueryConfig rotating =
+    GroupedQueryConfig plain =
         GroupedQueryConfig.of(
             heads,
             keys.flag("attention_bias", false),
             RotaryKeys.of(keys, 5e5, heads.size(), Rotary.Pairs.ADJACENT));
+    GroupedQueryConfig rotating =
+        keys.flag("use_qk_norm", true)
+            ? plain.with(new QueryKeyNorm(Over.ROTATED_HEAD, decoder.norm(), true))
+            : plain;
     int positions = keys.count("floor_scale", 8192);
     double scale = keys.number("attn_scale", 0.1);
     GroupedQueryConfig growing =
-        rotating
+        plain
             .withRotary(null)
             .with(
-                keys.flag("attn_temperature_tuning", true)
+                keys.truth("attn_temperature_tuning", true)
                     ? new Temperature(scale, positions)
                     : null);
     IntPredicate rotated = decoder.rotated();
