@@ -53,8 +53,10 @@ public final class ReleasedTokenizer {
     EndTokens ends = new EndTokens(pipeline);
     for (String name : new String[] {"generation_config.json", "config.json"}) {
       Path config = folder.resolve(name);
-      if (ends.isEmpty()) {
-        ends.add(optional(config).path("eos_token_id"), config.toString());
+      for (String at : new String[] {"/eos_token_id", "/text_config/eos_token_id"}) {
+        if (ends.isEmpty()) {
+          ends.add(optional(config).at(at), config.toString());
+        }
       }
     }
     if (ends.isEmpty()) {

@@ -33,6 +33,9 @@ class ReleasedFolderTest {
     Files.writeString(folder.resolve("config.json"), "{\"eos_token_id\": 5}");
     Files.writeString(folder.resolve("tokenizer_config.json"), "{\"eos_token\": \"<s>\"}");
     assertArrayEquals(new int[] {5}, ReleasedTokenizer.ofFolder(folder).ends());
+    Files.writeString(
+        folder.resolve("config.json"), "{\"text_config\": {\"eos_token_id\": [4, 5]}}");
+    assertArrayEquals(new int[] {4, 5}, ReleasedTokenizer.ofFolder(folder).ends());
     Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": [7, 6]}");
     assertArrayEquals(new int[] {7, 6}, ReleasedTokenizer.ofFolder(folder).ends());
     Files.writeString(folder.resolve("generation_config.json"), "{}");

@@ -38,6 +38,7 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.testkit.FamilyTable;
+import panamoe.testkit.VisionFolder;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import tools.jackson.databind.JsonNode;
@@ -105,6 +106,20 @@ class ExportCommandTest {
     Path out = exported(model, "hf", "out");
     assertSameModel(model, out);
     assertEquals(tensors(model), tensors(out));
+  }
+
+  @Test
+  void aTextModelIsExportedWithoutTheOtherParts() throws Exception {
+    Path text = recorded("hf/gemma3_c");
+    Path whole = VisionFolder.of(text, folder.resolve("model"), "gemma3", false, config -> config);
+    Path out = exported(whole, "hf", "out");
+    assertSameModel(text, out);
+    assertEquals(tensors(text), tensors(out));
+    JsonNode config = JsonMapper.shared().readTree(out.resolve("config.json").toFile());
+    assertEquals("gemma3_text", config.get("model_type").asString());
+    assertEquals("Gemma3ForCausalLM", config.at("/architectures/0").asString());
+    assertEquals(
+        loaded(exported(text, "gguf", "1.gguf")), loaded(exported(whole, "gguf", "2.gguf")));
   }
 
   /** Lines of inspect --tensors without the file: names, dtypes and shapes. */

@@ -34,6 +34,7 @@ record Decoder(
    * quantization_config.
    */
   static final String[] WITHOUT_MEANING = {
+    "_attn_implementation_autoset",
     "_name_or_path",
     "architectures",
     "attention_dropout",

@@ -30,7 +30,7 @@ record Lookup(
   /**
    * The files, with properties of all their weights.
    *
-   * @param tensors of the files
+   * @param tensors of the model, by names that a file may put a prefix before
    * @param scaleBlock rows and columns of a block of 8-bit values that share a scale; null if there
    *     are none
    */
@@ -141,7 +141,7 @@ record Lookup(
     if (tensor == null) {
       throw new CheckpointException("missing " + whole(name));
     }
-    used.add(tensor.name());
+    used.add(whole(name));
     return tensor;
   }
 

@@ -185,7 +185,7 @@ final class Recipes {
         .filter(name -> !used.contains(name))
         .filter(name -> !name.endsWith(".rotary_emb.inv_freq")) // follows from the configuration
         .sorted()
-        .forEach(name -> wrong.add("unexpected " + name));
+        .forEach(name -> wrong.add("unexpected " + files.tensors().get(name).name()));
     if (!wrong.isEmpty()) {
       List<String> shown = new ArrayList<>(wrong).subList(0, Math.min(SHOWN, wrong.size()));
       String more = wrong.size() > SHOWN ? "; and " + (wrong.size() - SHOWN) + " more" : "";

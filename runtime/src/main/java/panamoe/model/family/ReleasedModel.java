@@ -6,10 +6,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Fingerprint;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.GateConfig;
@@ -24,25 +26,25 @@ import tools.jackson.databind.node.ObjectNode;
 public final class ReleasedModel {
   private final Path path;
   private final Supplier<TensorFiles> files;
-  private final ObjectNode values;
+  private final TextPart text;
   private final ModelConfig config;
   private final Recipes recipes;
   private final int[] scaleBlock;
 
   /**
    * @param path the folder, or the first file of GGUF
-   * @param values of its configuration
+   * @param text the keys of its configuration, and which tensors are its own
    */
   private ReleasedModel(
       Path path,
       Supplier<TensorFiles> files,
-      ObjectNode values,
+      TextPart text,
       ModelConfig config,
       Recipes recipes,
       int[] scaleBlock) {
     this.path = path;
     this.files = files;
-    this.values = values;
+    this.text = text;
     this.config = config;
     this.recipes = recipes;
     this.scaleBlock = scaleBlock;
@@ -54,26 +56,28 @@ public final class ReleasedModel {
    * @throws CheckpointException if its family, or a key or value of its configuration, is unknown
    */
   public static ReleasedModel of(HuggingFaceFolder folder) {
-    Family family = family(folder);
-    Keys keys = new Keys(folder.configFile(), folder.config());
+    TextPart text = TextPart.of(folder.configFile(), folder.config());
+    Family family = family(folder, text);
+    Keys keys = new Keys(folder.configFile(), text.within(), text.values());
     try {
       ModelConfig config = family.model(keys);
       int[] scaleBlock = scaleBlock(keys.object("quantization_config"));
       keys.requireAllRead();
       return new ReleasedModel(
-          folder.path(), folder::open, folder.config(), config, family.recipes(), scaleBlock);
+          folder.path(), folder::open, text, config, family.recipes(), scaleBlock);
     } catch (IllegalArgumentException e) {
       throw keys.bad(e);
     }
   }
 
-  private static Family family(HuggingFaceFolder folder) {
-    String type = folder.config().path("model_type").asString("");
+  private static Family family(HuggingFaceFolder folder, TextPart text) {
+    String type = text.values().path("model_type").asString("");
     Keys keys = new Keys(folder.configFile(), folder.config());
     Supplier<CheckpointException> unknown =
         () -> {
           String known = Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "));
-          return keys.bad("model_type", type, "one of " + known);
+          String whole = String.join(", ", TextPart.FAMILIES.keySet());
+          return keys.bad("model_type", type, "one of " + known + ", " + whole);
         };
     Family family = Family.named(type).orElseThrow(unknown);
     String declared = folder.config().path("architectures").path(0).asString("");
@@ -96,7 +100,7 @@ public final class ReleasedModel {
       return new ReleasedModel(
           path,
           () -> GgufFile.open(path),
-          values,
+          new TextPart(values, ""),
           config,
           GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
           null);
@@ -136,16 +140,18 @@ public final class ReleasedModel {
 
   /** Its family: {@code model_type}. */
   public String type() {
-    return values.path("model_type").asString("");
+    return text.values().path("model_type").asString("");
   }
 
   public ModelConfig config() {
     return config;
   }
 
-  /** The keys of {@code config.json}; empty for a GGUF file. */
+  /** The text model's keys of {@code config.json}; empty for a GGUF file. */
   public Optional<ObjectNode> publishedConfig() {
-    return path.toString().endsWith(".gguf") ? Optional.empty() : Optional.of(values.deepCopy());
+    return path.toString().endsWith(".gguf")
+        ? Optional.empty()
+        : Optional.of(text.values().deepCopy());
   }
 
   /**
@@ -155,7 +161,7 @@ public final class ReleasedModel {
    * @throws CheckpointException if a value of these keys is wrong
    */
   public ModelConfig trained() {
-    Keys keys = new Keys(path, values);
+    Keys keys = new Keys(path, text.values());
     double weight =
         keys.flag("output_router_logits", false) ? keys.number("router_aux_loss_coef", 0) : 0;
     if (weight < 0) {
@@ -183,19 +189,26 @@ public final class ReleasedModel {
   /** Identifies the model, in hexadecimal digits. */
   public String fingerprint() {
     try (TensorFiles opened = open()) {
-      return Fingerprint.of(values, opened);
+      return Fingerprint.of(text.values(), opened);
     }
   }
 
   /** Notes on the files for the user, a sentence each. */
   public List<String> notes(TensorFiles files) {
-    int leftOut = recipes.leftOut(config, files.tensors().keySet()).size();
-    return leftOut == 0
-        ? List.of()
-        : List.of(
-            Words.of(
-                "%s: %s tensors of layers behind the last, which predict tokens further on, are left out",
-                path, leftOut));
+    Map<String, StoredTensor> own = text.tensors(files.tensors());
+    return Stream.of(
+            leftOut(files.tensors().size() - own.size(), "encoders of images and sounds"),
+            leftOut(
+                recipes.leftOut(config, own.keySet()).size(),
+                "layers behind the last, which predict tokens further on,"))
+        .flatMap(Optional::stream)
+        .toList();
+  }
+
+  private Optional<String> leftOut(int tensors, String what) {
+    return tensors == 0
+        ? Optional.empty()
+        : Optional.of(Words.of("%s: %s tensors of %s are left out", path, tensors, what));
   }
 
   /**
@@ -207,7 +220,7 @@ public final class ReleasedModel {
    */
   public Map<String, RowSource> sources(TensorFiles files) {
     try {
-      return recipes.of(config, new Lookup.Files(files, files.tensors(), scaleBlock));
+      return recipes.of(config, new Lookup.Files(files, text.tensors(files.tensors()), scaleBlock));
     } catch (CheckpointException e) {
       throw new CheckpointException(path + ": " + e.getMessage(), e);
     }

@@ -129,6 +129,43 @@ class PublishedConfigsTest {
               + " \"tie_word_embeddings\": true, \"top_k_experts\": 8,"
               + " \"use_bidirectional_attention\": \"vision\", \"use_double_wide_mlp\": false,"
               + " \"vocab_size_per_layer_input\": 262144";
+      case "Gemma-3-4B" ->
+          "\"architectures\": [\"Gemma3ForConditionalGeneration\"], \"boi_token_index\": 255999,"
+              + " \"eoi_token_index\": 256000, \"eos_token_id\": [1, 106],"
+              + " \"image_token_index\": 262144, \"initializer_range\": 0.02,"
+              + " \"mm_tokens_per_image\": 256, \"model_type\": \"gemma3\", \"text_config\": {"
+              + "\"hidden_size\": 2560, \"intermediate_size\": 10240,"
+              + " \"model_type\": \"gemma3_text\", \"num_hidden_layers\": 34,"
+              + " \"rope_scaling\": {\"factor\": 8.0, \"rope_type\": \"linear\"},"
+              + " \"sliding_window\": 1024}, \"torch_dtype\": \"bfloat16\","
+              + " \"transformers_version\": \"4.50.0.dev0\", \"vision_config\": {}";
+      case "Llama-4-Maverick" ->
+          "\"architectures\": [\"Llama4ForConditionalGeneration\"], \"boi_token_index\": 200080,"
+              + " \"eoi_token_index\": 200081, \"image_token_index\": 200092,"
+              + " \"model_type\": \"llama4\", \"tie_word_embeddings\": false, \"text_config\": {"
+              + sizes("llama4_text", 5120, 8192, 48, 40, 8, 1048576, 202048)
+                  .replace("1000000.0", "500000.0")
+              + ", \"_attn_implementation_autoset\": true, \"attention_bias\": false,"
+              + " \"attention_chunk_size\": 8192, \"attn_scale\": 0.1,"
+              + " \"attn_temperature_tuning\": 4, \"cache_implementation\": \"hybrid\","
+              + " \"floor_scale\": 8192, \"for_llm_compressor\": false, \"head_dim\": 128,"
+              + " \"interleave_moe_layer_step\": 2, \"intermediate_size_mlp\": 16384,"
+              + " \"no_rope_layers\": [], \"num_experts_per_tok\": 1,"
+              + " \"num_local_experts\": 128, \"output_router_logits\": false,"
+              + " \"pad_token_id\": 200018, \"rms_norm_eps\": 1e-05, \"rope_scaling\": null,"
+              + " \"router_aux_loss_coef\": 0.001, \"router_jitter_noise\": 0.0,"
+              + " \"use_qk_norm\": false}, \"torch_dtype\": \"bfloat16\","
+              + " \"vision_config\": {}";
+      case "Mistral-Small-3.1" ->
+          "\"architectures\": [\"Mistral3ForConditionalGeneration\"],"
+              + " \"image_token_index\": 10, \"model_type\": \"mistral3\","
+              + " \"multimodal_projector_bias\": false, \"projector_hidden_act\": \"gelu\","
+              + " \"spatial_merge_size\": 2, \"text_config\": {"
+              + sizes("mistral", 5120, 32768, 40, 32, 8, 131072, 131072)
+                  .replace("1000000.0", "1000000000.0")
+              + ", \"head_dim\": 128, \"rms_norm_eps\": 1e-05, \"sliding_window\": null},"
+              + " \"torch_dtype\": \"bfloat16\", \"vision_config\": {},"
+              + " \"vision_feature_layer\": -1";
       default -> throw new IllegalArgumentException(name);
     };
   }
@@ -179,10 +216,14 @@ class PublishedConfigsTest {
     "Granite-3.0-1B-A400M, 1335",
     "Gemma-2-2B, 2614",
     "Gemma-3-1B, 1000",
-    "Gemma-4-26B-A4B, 25233"
+    "Gemma-4-26B-A4B, 25233",
+    "Gemma-3-4B, 3880",
+    "Llama-4-Maverick, 400712",
+    "Mistral-Small-3.1, 23572"
   })
   void everyKeyIsKnown(String name, long millions) {
-    ObjectNode values = ConfigJson.parse("{" + keys(name) + "}", ObjectNode.class, "config.json");
+    ObjectNode whole = ConfigJson.parse("{" + keys(name) + "}", ObjectNode.class, "config.json");
+    ObjectNode values = TextPart.of(Path.of("config.json"), whole).values();
     Keys keys = new Keys(Path.of("config.json"), values);
     ModelConfig config =
         Family.named(values.get("model_type").stringValue()).orElseThrow().model(keys);
