@@ -290,17 +290,35 @@ class LlamaRunTest {
     assertComputesOurLogits(file, ModelFolder.open(file).config().vocabulary(), tolerance);
   }
 
-  /** With experts in every layer: llama.cpp does not load the alternating layers of the case. */
-  @Test
-  void computesErnie() throws Exception {
-    Path recorded = Path.of("../golden/hf/ernie4_5_moe_b/config.json");
+  /**
+   * Models that differ from the recorded case of their family, with random weights. llama.cpp loads
+   * no alternating layers of ERNIE, and has fixed chunks and temperature for Llama 4, which has 128
+   * experts without a norm of queries (Maverick) or another number with it (Scout).
+   */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "ernie4_5_moe_b | {'moe_layer_interval': 1} | 1e-4",
+        "llama4_b | {'attention_chunk_size': 8192, 'floor_scale': 8192, 'use_qk_norm': true} | 1e-4",
+        "llama4_b | {'attention_chunk_size': 8192, 'floor_scale': 8192, 'use_qk_norm': true,"
+            + " 'moe_layers': [0, 1, 2, 3], 'tie_word_embeddings': true, 'rope_parameters':"
+            + " {'rope_theta': 5e5, 'rope_type': 'llama3', 'factor': 8.0, 'low_freq_factor': 1.0,"
+            + " 'high_freq_factor': 4.0, 'original_max_position_embeddings': 16}} | 1e-4",
+        "llama4_b | {'attention_chunk_size': 8192, 'floor_scale': 8192, 'num_local_experts': 128}"
+            + " | 1e-4",
+        "gemma4_c_moe | {'enable_moe_block': false} | 1e-2"
+      })
+  void computesWhatNobodyRecorded(String name, String changes, float tolerance) throws Exception {
+    Path recorded = Path.of("../golden/hf").resolve(name).resolve("config.json");
     ObjectNode keys = (ObjectNode) JsonMapper.shared().readTree(recorded.toFile());
-    Keys read = new Keys(recorded, keys.put("moe_layer_interval", 1));
+    keys.setAll((ObjectNode) JsonMapper.shared().readTree(changes.replace('\'', '"')));
+    String type = keys.get("model_type").asString();
     Path file = folder.resolve("model.gguf");
     Random random = new Random(3);
     try (Backend backend = Backends.open("cpu", 1);
         LanguageModel ours =
-            new LanguageModel(Family.named("ernie4_5_moe").orElseThrow().model(read))) {
+            new LanguageModel(Family.named(type).orElseThrow().model(new Keys(recorded, keys)))) {
       ours.materialize(backend, DType.FLOAT32, false, 5);
       for (Parameter parameter : ours.parameters().parameters()) {
         scatter(parameter, random);
@@ -308,9 +326,8 @@ class LlamaRunTest {
       ours.parameters().refresh(backend);
       Qwen3File.of(ours, DType.FLOAT32).write(file, _ -> {});
     }
-    assertEquals(
-        "ernie4_5_moe", ((StoredWeights.Released) ModelFolder.open(file).weights()).model().type());
-    assertComputesOurLogits(file, 128, 1e-4f);
+    assertEquals(type, ((StoredWeights.Released) ModelFolder.open(file).weights()).model().type());
+    assertComputesOurLogits(file, 128, tolerance);
   }
 
   private static void run(String line) {

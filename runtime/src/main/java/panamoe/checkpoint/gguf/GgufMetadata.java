@@ -1,6 +1,7 @@
 package panamoe.checkpoint.gguf;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -56,6 +57,30 @@ public final class GgufMetadata {
       throw bad(key, "is " + number + ", expected " + least + " to " + most);
     }
     return (int) number;
+  }
+
+  /** Whole numbers from 1, one for each of {@code count}; a single one is that of all. */
+  public int[] counts(String key, int count) {
+    GgufValue value = values.get(key);
+    long[] numbers = new long[count];
+    if (value != null && value.array()) {
+      numbers = value(key, long[].class, "whole numbers");
+    } else {
+      Arrays.fill(numbers, whole(key));
+    }
+    if (numbers.length != count || Arrays.stream(numbers).anyMatch(n -> n < 1 || n != (int) n)) {
+      throw bad(key, "is not " + count + " whole numbers from 1, below 2^31");
+    }
+    return Arrays.stream(numbers).mapToInt(number -> (int) number).toArray();
+  }
+
+  /** {@code count} booleans. */
+  public boolean[] flags(String key, int count) {
+    boolean[] flags = value(key, boolean[].class, "an array of truth values");
+    if (flags.length != count) {
+      throw bad(key, "has " + flags.length + " truth values, expected " + count);
+    }
+    return flags;
   }
 
   /** A floating number. */

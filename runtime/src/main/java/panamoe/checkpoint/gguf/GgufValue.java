@@ -35,6 +35,13 @@ sealed interface GgufValue {
         bytes.asFloatBuffer().put(numbers);
         yield new Numbers(Type.FLOAT32, true, bytes);
       }
+      case boolean[] flags -> {
+        ByteBuffer bytes = room(flags.length);
+        for (boolean flag : flags) {
+          bytes.put((byte) (flag ? 1 : 0));
+        }
+        yield new Numbers(Type.BOOL, true, bytes.flip());
+      }
       default -> throw new IllegalArgumentException(value.getClass() + " is not written to GGUF");
     };
   }

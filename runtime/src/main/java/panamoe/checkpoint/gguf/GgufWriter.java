@@ -39,7 +39,7 @@ public final class GgufWriter {
    * Adds a key.
    *
    * @param value a String, Integer (UINT32), Float, Boolean, or an array: a list of strings, {@code
-   *     int[]} or {@code float[]}
+   *     int[]}, {@code float[]} or {@code boolean[]}
    */
   public GgufWriter put(String key, Object value) {
     values.put(key, GgufValue.of(value));

@@ -69,6 +69,16 @@ class ArchitectureKeys {
     return metadata.whole(whole(key), least, most);
   }
 
+  final int[] counts(String key, int count) {
+    unread.remove(whole(key));
+    return metadata.counts(whole(key), count);
+  }
+
+  final boolean[] flags(String key, int count) {
+    unread.remove(whole(key));
+    return metadata.flags(whole(key), count);
+  }
+
   final double number(String key) {
     unread.remove(whole(key));
     return metadata.real(whole(key));

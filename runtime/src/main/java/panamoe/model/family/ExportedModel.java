@@ -137,6 +137,11 @@ public final class ExportedModel {
           "llama.cpp chooses groups of experts by their best two, and DeepSeek-V2 by the best one:"
               + " it would compute another model");
     }
+    if (family instanceof PhiMoe) {
+      throw new CheckpointException(
+          "llama.cpp has RMS norms and softmax weights for phimoe, and this model has LayerNorm and"
+              + " SparseMixer: it would compute another model");
+    }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
     MetadataKeys.put(family, RopeFactors.divided(architecture, config, tensors), tensors, writer);
     tensors.forEach((name, tensor) -> writer.add(name, MetadataKeys.encoded(name, tensor, type)));

@@ -7,6 +7,9 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** The part of {@link GgufKeys} about experts and their gate. */
 final class GgufExperts {
+  /** Experts of Llama 4 Maverick, by which llama.cpp knows that it has no norm of queries. */
+  private static final int OF_MAVERICK = 128;
+
   private final ArchitectureKeys file;
   private final ObjectNode keys;
 
@@ -37,6 +40,7 @@ final class GgufExperts {
         switch (file.architecture) {
           case "ernie4_5-moe" -> "moe_k";
           case "hunyuan-moe" -> "moe_topk";
+          case "gemma4" -> "top_k_experts";
           default -> "num_experts_per_tok";
         };
     keys.put(key, chosen);
@@ -89,6 +93,23 @@ final class GgufExperts {
         file.only("expert_shared_feed_forward_length", inner);
         file.only("expert_shared_count", 1);
         keys.put("num_experts", experts).put("intermediate_size", inner);
+      }
+      case "phimoe" ->
+          keys.put("num_local_experts", experts)
+              .put("intermediate_size", file.count("expert_feed_forward_length", inner))
+              .put("lm_head_bias", file.tensors.containsKey("output.bias"));
+      case "gemma4" ->
+          keys.put("enable_moe_block", true)
+              .put("num_experts", experts)
+              .put("moe_intermediate_size", file.count("expert_feed_forward_length"))
+              .put("intermediate_size", inner);
+      case "llama4" -> {
+        file.only("expert_gating_func", gatingFunction(Score.SIGMOID));
+        keys.put("num_local_experts", experts)
+            .put("intermediate_size", file.count("expert_feed_forward_length"))
+            .put("intermediate_size_mlp", inner)
+            .put("interleave_moe_layer_step", file.count("interleave_moe_layer_step"))
+            .put("use_qk_norm", experts != OF_MAVERICK);
       }
       case "minimax-m2" -> {
         file.only("expert_gating_func", gatingFunction(Score.SIGMOID));

@@ -9,7 +9,6 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufMetadata;
 import panamoe.config.ModelConfig;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -28,16 +27,19 @@ final class GgufKeys extends ArchitectureKeys {
               Map.entry("ernie4_5-moe", "ernie4_5_moe"),
               Map.entry("gemma2", "gemma2"),
               Map.entry("gemma3", "gemma3_text"),
+              Map.entry("gemma4", "gemma4_text"),
               Map.entry("glm4moe", "glm4_moe"),
               Map.entry("gpt-oss", "gpt_oss"),
               Map.entry("granite", "granite"),
               Map.entry("granitemoe", "granitemoe"),
               Map.entry("hunyuan-moe", "hunyuan_v1_moe"),
               Map.entry("llama", "mixtral"),
+              Map.entry("llama4", "llama4_text"),
               Map.entry("minimax-m2", "minimax_m2"),
               Map.entry("olmo2", "olmo2"),
               Map.entry("olmoe", "olmoe"),
               Map.entry("phi3", "phi3"),
+              Map.entry("phimoe", "phimoe"),
               Map.entry("qwen2", "qwen2"),
               Map.entry("qwen2moe", "qwen2_moe"),
               Map.entry("qwen3", "qwen3"),
@@ -60,11 +62,13 @@ final class GgufKeys extends ArchitectureKeys {
           "ernie4_5-moe",
           "gemma2",
           "gemma3",
+          "gemma4",
           "glm4moe",
           "granite",
           "granitemoe",
           "hunyuan-moe",
           "llama",
+          "llama4",
           "phi3",
           "qwen2",
           "qwen3",
@@ -73,7 +77,9 @@ final class GgufKeys extends ArchitectureKeys {
 
   /** Architectures without experts, or with few files that have some. */
   private static final Set<String> MAY_BE_DENSE =
-      Set.of("gemma2", "gemma3", "granite", "llama", "olmo2", "phi3", "qwen2", "qwen3", "smollm3");
+      Set.of(
+          "gemma2", "gemma3", "gemma4", "granite", "llama", "olmo2", "phi3", "qwen2", "qwen3",
+          "smollm3");
 
   /** Architectures that may rotate only a part of each head. */
   private static final Set<String> MAY_ROTATE_PARTS = Set.of("glm4moe", "minimax-m2", "phi3");
@@ -133,12 +139,16 @@ final class GgufKeys extends ArchitectureKeys {
       boolean strict) {
     GgufKeys keys = new GgufKeys(metadata, tensors);
     keys.putModel();
-    if (keys.architecture.equals("deepseek2")) {
-      keys.putLatentAttention();
+    if (keys.architecture.equals("gemma4")) {
+      new GgufGemma(keys, keys.keys).putKinds(factors);
     } else {
-      keys.putAttention();
+      if (keys.architecture.equals("deepseek2")) {
+        keys.putLatentAttention();
+      } else {
+        keys.putAttention();
+      }
+      keys.putRotary(factors);
     }
-    keys.putRotary(factors);
     if (keys.has("expert_count") || !MAY_BE_DENSE.contains(keys.architecture)) {
       GgufExperts.put(keys, keys.keys);
     } else {
@@ -189,16 +199,25 @@ final class GgufKeys extends ArchitectureKeys {
       case "dots1", "glm4moe", "granite", "granitemoe", "hunyuan-moe" ->
           keys.put("attention_bias", biased);
       case "ernie4_5-moe" -> keys.put("use_bias", biased);
-      case "phi3" -> {
+      case "phi3", "phimoe" -> {
         if (has("attention.sliding_window")) {
           keys.put("sliding_window", count("attention.sliding_window"));
         }
+        keys.put("attention_bias", biased);
       }
+      case "llama4" -> putChunks();
       default -> {}
     }
     if (architecture.equals("glm4moe")) {
       keys.put("use_qk_norm", hasTensor("attn_q_norm.weight"));
     }
+  }
+
+  /** llama.cpp has Llama 4's chunks in three of four layers, which have the same positions. */
+  private void putChunks() {
+    only("attention.sliding_window", 8192);
+    only("attention.sliding_window_pattern", 4);
+    only("rope.freq_base_swa", number("rope.freq_base", 10_000));
   }
 
   /**
@@ -280,16 +299,13 @@ final class GgufKeys extends ArchitectureKeys {
     switch (architecture) {
       case "llama" -> keys.put("model_type", "llama");
       case "gemma2" -> {
-        putGemma(2, 46);
-        keys.put("attn_logit_softcapping", number("attn_logit_softcapping", 50))
-            .put("final_logit_softcapping", number("final_logit_softcapping", 30));
+        keys.put("final_logit_softcapping", 30);
+        new GgufGemma(this, keys).putWindows(2, 46);
+        keys.put("attn_logit_softcapping", number("attn_logit_softcapping", 50));
       }
       case "gemma3" -> {
-        putGemma(6, 62);
+        new GgufGemma(this, keys).putWindows(6, 62);
         keys.put("rope_local_base_freq", number("rope.freq_base_swa", 10_000));
-        if (has("final_logit_softcapping")) {
-          keys.put("final_logit_softcapping", number("final_logit_softcapping"));
-        }
       }
       default -> {}
     }
@@ -297,24 +313,6 @@ final class GgufKeys extends ArchitectureKeys {
     if (architecture.equals("granite")) {
       keys.put("mlp_bias", hasTensor("ffn_up.bias"));
     }
-  }
-
-  /**
-   * @param period every such layer has no window, where the file does not say
-   * @param largest layers of the family's largest model, whose scores have a scale of their own
-   */
-  private void putGemma(int period, int largest) {
-    int layers = count("block_count");
-    int every = count("attention.sliding_window_pattern", period);
-    ArrayNode types = keys.putArray("layer_types");
-    for (int layer = 1; layer <= layers; layer++) {
-      types.add(layer % every == 0 ? Decoder.FULL : Decoder.WINDOW);
-    }
-    int shared = Math.max(1, count("embedding_length") / count("attention.head_count"));
-    keys.put("sliding_window", count("attention.sliding_window"))
-        .put(
-            "query_pre_attn_scalar",
-            layers == largest ? shared : count("attention.key_length", shared));
   }
 
   /** Granite's factors; an attention scale of 0 is llama.cpp's default. */

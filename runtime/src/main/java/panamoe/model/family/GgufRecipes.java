@@ -67,6 +67,23 @@ final class GgufRecipes {
               "final_norm.weight",
               "attention.query_norm.weight",
               "attention.key_norm.weight");
+      case "phimoe" ->
+          recipes
+              .put("attention_norm.bias", Recipe.tensor("attn_norm.bias"))
+              .put("mlp_norm.bias", Recipe.tensor("ffn_norm.bias"))
+              .put("final_norm.bias", Recipe.tensor("output_norm.bias"))
+              .put("head.bias", Recipe.tensor("output.bias"));
+      case "gemma4" ->
+          recipes
+              .put("scale", Recipe.tensor("layer_output_scale.weight"))
+              .put("moe.shared.up.weight", Recipe.joined("ffn_gate.weight", "ffn_up.weight"))
+              .put("moe.shared.down.weight", Recipe.tensor("ffn_down.weight"))
+              .put("moe.shared.norm.weight", Recipe.tensor("ffn_norm.weight"))
+              .put("moe.shared.output_norm.weight", Recipe.tensor("post_ffw_norm_1.weight"))
+              .put("moe.experts_norm.weight", Recipe.tensor("pre_ffw_norm_2.weight"))
+              .put("moe.experts_output_norm.weight", Recipe.tensor("post_ffw_norm_2.weight"))
+              .put("moe.gate.norm.weight", Recipe.tensor("ffn_gate_inp.scale"))
+              .put("moe.gate.factors", Recipe.tensor("ffn_down_exps.scale"));
       case "deepseek2" -> putDeepSeek(recipes);
       case "gpt-oss" -> recipes.put("mlp_norm.weight", Recipe.tensor("post_attention_norm.weight"));
       case "glm4moe" ->

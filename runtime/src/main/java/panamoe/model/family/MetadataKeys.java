@@ -123,10 +123,34 @@ record MetadataKeys(String architecture, GgufWriter writer) {
       first++;
     }
     put("attention.sliding_window_pattern", first + 1);
+    if (architecture.equals("gemma4")) {
+      putKinds(layers);
+    }
     layers.stream()
         .filter(layer -> layer.scores().window() > 0 && layer.rotary() != null)
         .findFirst()
         .ifPresent(layer -> put("rope.freq_base_swa", (float) layer.rotary().base()));
+  }
+
+  /** Gemma 4's heads, which are others in layers with a window. */
+  private void putKinds(List<AttentionConfig> layers) {
+    put("attention.shared_kv_layers", 0);
+    put("embedding_length_per_layer_input", 0);
+    boolean[] windowed = new boolean[layers.size()];
+    int[] keyValue = new int[layers.size()];
+    for (int layer = 0; layer < windowed.length; layer++) {
+      windowed[layer] = layers.get(layer).scores().window() > 0;
+      if (layers.get(layer) instanceof GroupedQueryConfig grouped) {
+        keyValue[layer] = grouped.heads().keyValue();
+        if (windowed[layer]) {
+          put("attention.key_length_swa", grouped.heads().size());
+          put("attention.value_length_swa", grouped.heads().size());
+          put("rope.dimension_count_swa", grouped.heads().size());
+        }
+      }
+    }
+    put("attention.sliding_window_pattern", windowed);
+    put("attention.head_count_kv", keyValue);
   }
 
   private void putGrouped(GroupedQueryConfig attention) {
@@ -206,13 +230,15 @@ record MetadataKeys(String architecture, GgufWriter writer) {
         }
       }
     }
-    put("feed_forward_length", inner == 0 ? experts.getLast().inner() : inner);
     if (experts.isEmpty()) {
+      put("feed_forward_length", inner);
       return; // where an architecture has experts, the reading back misses their number
     }
     MoeConfig moe = experts.getLast();
+    boolean beside = moe.branchNorm() != null; // the MLP, of Gemma 4
+    put("feed_forward_length", inner > 0 ? inner : beside ? moe.shared().inner() : moe.inner());
     put("leading_dense_block_count", first);
-    put("interleave_moe_layer_step", 1);
+    put("interleave_moe_layer_step", architecture.equals("llama4") ? first + 1 : 1);
     put("expert_count", moe.experts());
     put("expert_used_count", moe.gate().topK());
     put("expert_feed_forward_length", moe.inner());

@@ -3,6 +3,7 @@ package panamoe.model.family;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -22,8 +23,8 @@ import panamoe.tensor.DType;
 
 /**
  * The tensors in which GGUF stores a divisor of each rotary pair's frequency: one for Llama 3's
- * scaling, two for LongRoPE. The file does not store the rule of Llama 3, so that its divisors are
- * read as {@link RotaryScaling.LongRope} too.
+ * scaling, and for Gemma 4's pairs that do not rotate; two for LongRoPE. The file does not store
+ * the rule of Llama 3, so that its divisors are read as {@link RotaryScaling.LongRope} too.
  *
  * @param shortDivisors [R/2], for sequences as long as in training; empty without divisors
  * @param longDivisors [R/2], for longer ones
@@ -33,6 +34,7 @@ record RopeFactors(List<Double> shortDivisors, List<Double> longDivisors) {
   private static final String SHORT = "rope_factors_short.weight";
   private static final String LONG = "rope_factors_long.weight";
   private static final int MOST = 1 << 16;
+  private static final RopeFactors NONE = new RopeFactors(List.of(), List.of());
 
   /** Whether files of an architecture have two of these tensors. */
   static boolean areTwo(String architecture) {
@@ -59,11 +61,26 @@ record RopeFactors(List<Double> shortDivisors, List<Double> longDivisors) {
 
   /** Those of a model whose tensors are placed. */
   static RopeFactors of(ModelConfig config, Map<String, RowTensor> tensors) {
-    return (tensors.containsKey(ONE) || tensors.containsKey(SHORT))
-            && config.blocks().getFirst().attention().rotary().scaling()
-                instanceof RotaryScaling.LongRope divided
-        ? new RopeFactors(divided.shortDivisors(), divided.longDivisors())
-        : new RopeFactors(List.of(), List.of());
+    return tensors.containsKey(ONE) || tensors.containsKey(SHORT)
+        ? of(ConfigKeys.mostRotated(config.blocks()).rotary())
+        : NONE;
+  }
+
+  private static RopeFactors of(Rotary rotary) {
+    if (rotary == null) {
+      return NONE;
+    }
+    return switch (rotary.scaling()) {
+      case RotaryScaling.LongRope divided ->
+          new RopeFactors(divided.shortDivisors(), divided.longDivisors());
+      case RotaryScaling.Proportional proportional -> {
+        double[] frequencies = proportional.frequencies(rotary.size(), rotary.base(), 1);
+        List<Double> divisors =
+            Arrays.stream(frequencies).mapToObj(each -> each == 0 ? GgufGemma.STILL : 1.0).toList();
+        yield new RopeFactors(divisors, divisors);
+      }
+      case null, default -> NONE;
+    };
   }
 
   private static List<Double> read(GgufFile file, String name) {
@@ -94,16 +111,17 @@ record RopeFactors(List<Double> shortDivisors, List<Double> longDivisors) {
       String architecture, ModelConfig config, Map<String, RowTensor> tensors) {
     List<BlockConfig> blocks =
         config.blocks().stream().map(block -> divided(config, block)).toList();
-    if (blocks.getFirst().attention().rotary() instanceof Rotary rotary
-        && rotary.scaling() instanceof RotaryScaling.LongRope divided) {
-      List<Double> ofShort = divided.shortDivisors();
-      List<Double> ofLong = divided.longDivisors();
-      if (areTwo(architecture)) {
-        tensors.put(SHORT, vector(ofShort));
-        tensors.put(LONG, vector(ofLong));
-      } else if (ofShort.equals(ofLong) && divided.amplitude() == 1) {
-        tensors.put(ONE, vector(ofLong));
-      }
+    Rotary rotary = ConfigKeys.mostRotated(blocks).rotary();
+    RopeFactors factors = of(rotary);
+    if (factors.equals(NONE)) {
+      return config.withBlocks(blocks);
+    }
+    if (areTwo(architecture)) {
+      tensors.put(SHORT, vector(factors.shortDivisors));
+      tensors.put(LONG, vector(factors.longDivisors));
+    } else if (factors.shortDivisors.equals(factors.longDivisors)
+        && rotary.scaling().amplitude() == 1) {
+      tensors.put(ONE, vector(factors.longDivisors));
     }
     return config.withBlocks(blocks);
   }
