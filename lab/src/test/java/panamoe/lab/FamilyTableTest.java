@@ -124,13 +124,55 @@ class FamilyTableTest {
     }
   }
 
+  /** Each recorded conversation with a call, by templates whose arguments are elements. */
+  @Test
+  void recordedCallsBetweenTagsAreRead() {
+    Set<String> read = new TreeSet<>();
+    JsonNode conversations = tree(GOLDEN.resolve("templates/conversations.json"));
+    for (JsonNode recorded : tree(GOLDEN.resolve("templates/index.json")).path("templates")) {
+      String name = recorded.path("name").asString();
+      ByteTokenizer tokenizer = new ByteTokenizer();
+      ReplyForm form = ReplyForm.of(ReplyFamily.template(name), tokenizer);
+      if (Set.of(ReplyForm.GLM, ReplyForm.MINIMAX, ReplyForm.QWEN_CODER).contains(form)) {
+        JsonNode expected = tree(GOLDEN.resolve("templates/expected/" + name + ".json"));
+        for (String conversation : List.of("toolcall", "probe_short_call_id")) {
+          JsonNode asked = conversations.path(conversation);
+          JsonNode function = asked.at("/tools/0/function");
+          Reply reply =
+              form.reply(
+                  tokenizer,
+                  false,
+                  false,
+                  Map.of(function.path("name").asString(), function.path("parameters")));
+          String text = expected.path(conversation).path("text").asString();
+          reply.next(text.substring(text.indexOf(asked.at("/messages/0/content").asString())));
+          assertEquals(
+              asked.at("/messages/1/tool_calls/0/function/arguments"),
+              reply.calls().getFirst().object(),
+              name + ": " + conversation);
+        }
+        read.add(name);
+      }
+    }
+    assertEquals(
+        Set.of(
+            "GLM-4.6",
+            "GLM-4.7-Flash",
+            "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
+            "Qwen3-Coder",
+            "Qwen3.5-4B",
+            "StepFun3.5-Flash"),
+        read);
+  }
+
   private static boolean recordedCall(String name) {
     Path folder = GOLDEN.resolve("templates");
     String prompt =
         tree(folder.resolve("expected/" + name + ".json")).at("/toolcall/text").asString("");
     ChatTemplate template = ReplyFamily.template(name);
     ByteTokenizer tokenizer = new ByteTokenizer();
-    Reply reply = ReplyForm.of(template, tokenizer).reply(tokenizer, false, false, true);
+    Reply reply =
+        ReplyForm.of(template, tokenizer).reply(tokenizer, false, false, ReplyFamily.FUNCTIONS);
     reply.next(prompt.substring(prompt.indexOf("Weather in Oslo?") + 1));
     List<FunctionCall> calls = reply.calls();
     return !calls.isEmpty()

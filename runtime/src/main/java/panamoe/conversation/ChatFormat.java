@@ -3,6 +3,7 @@ package panamoe.conversation;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import panamoe.conversation.reply.FunctionCall;
@@ -12,11 +13,14 @@ import panamoe.conversation.reply.ReplyForm;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
+import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 import panamoe.engine.GenerationRequest;
 import panamoe.io.DataException;
+import panamoe.io.Words;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.MissingNode;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
@@ -167,12 +171,20 @@ public record ChatFormat(
   /** A warning for conversations with tools if calls are not read in the template's form. */
   public Optional<String> toolWarning() {
     return template
-        .filter(shown -> form == ReplyForm.HERMES && shown.mentions("<function="))
+        .filter(shown -> calls.trial(shown).filter(prompt -> !isRead(prompt)).isPresent())
         .map(
             shown ->
-                shown.name()
-                    + " shows calls as <function=NAME>, a form that is not read: replies call by"
-                    + " JSON inside <tool_call> instead");
+                Words.of(
+                    "%s shows calls in a form that is not read: replies call in that of %s instead",
+                    shown.name(), form));
+  }
+
+  /** Whether the call of a trial is read. */
+  private boolean isRead(Prompt trial) {
+    Reply reply =
+        form.reply(tokenizer, false, false, Map.of(ToolCallFormat.NAME, MissingNode.getInstance()));
+    reply.next(Markers.text(tokenizer, trial.tokens(tokenizer)));
+    return reply.calls().stream().anyMatch(call -> call.name().equals(ToolCallFormat.NAME));
   }
 
   /** Whether all of a reply is content. */
@@ -189,6 +201,6 @@ public record ChatFormat(
    */
   public Reply reply(Prompt prompt, boolean json, Tools tools) {
     boolean begun = !json && !tools.required() && prompt.endsWith(ReplyForm.THINK);
-    return form.reply(tokenizer, template.isPresent(), begun, tools.any());
+    return form.reply(tokenizer, template.isPresent(), begun, tools.callable());
   }
 }

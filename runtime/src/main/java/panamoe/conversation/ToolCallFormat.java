@@ -1,8 +1,10 @@
 package panamoe.conversation;
 
 import java.util.List;
+import java.util.Optional;
 import panamoe.conversation.reply.FunctionCall;
 import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -26,14 +28,19 @@ public record ToolCallFormat(boolean objects, boolean content) {
           new ToolCallFormat(false, true),
           new ToolCallFormat(false, false));
 
-  private static final String NAME = "count_votes";
+  /** The function that a trial calls. */
+  static final String NAME = "count_votes";
 
   /** The first format in which the template renders a call, else the usual one. */
   static ToolCallFormat of(ChatTemplate template) {
-    return ALL.stream().filter(shape -> shape.isShown(template)).findFirst().orElse(USUAL);
+    return ALL.stream()
+        .filter(shape -> shape.trial(template).isPresent())
+        .findFirst()
+        .orElse(USUAL);
   }
 
-  private boolean isShown(ChatTemplate template) {
+  /** A conversation that ends with a call of {@link #NAME}, if the template shows it. */
+  Optional<Prompt> trial(ChatTemplate template) {
     FunctionCall call = new FunctionCall("callvotes", NAME, "{\"side\": \"ayes\"}");
     List<Message> messages =
         List.of(
@@ -42,11 +49,13 @@ public record ToolCallFormat(boolean objects, boolean content) {
     try {
       ArrayNode tools = JsonNodeFactory.instance.arrayNode();
       ObjectNode variables = JsonNodeFactory.instance.objectNode();
-      String text = template.render(json(messages), tools, false, variables).text();
+      Prompt prompt = template.render(json(messages), tools, false, variables);
+      String text = prompt.text();
       int name = text.indexOf(NAME);
-      return name >= 0 && text.indexOf("ayes", name) > name && !text.contains("\\\"ayes");
+      boolean shown = name >= 0 && text.indexOf("ayes", name) > name && !text.contains("\\\"ayes");
+      return shown ? Optional.of(prompt) : Optional.empty();
     } catch (TemplateException _) {
-      return false;
+      return Optional.empty();
     }
   }
 

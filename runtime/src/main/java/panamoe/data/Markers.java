@@ -30,6 +30,17 @@ public final class Markers {
     return tokens.length == 1 && tokenizer.special(tokens[0]).equals(name) ? of(name) : name;
   }
 
+  /** The text of tokens, with the markers of special ones. */
+  public static String text(Tokenizer tokenizer, int[] tokens) {
+    StringBuilder text = new StringBuilder();
+    Utf8Stream characters = new Utf8Stream();
+    for (int token : tokens) {
+      String name = tokenizer.special(token);
+      text.append(name.isEmpty() ? characters.append(tokenizer.bytesOf(token)) : of(name));
+    }
+    return text.toString();
+  }
+
   /** The special token's name in a marker. */
   public static String name(String marker) {
     return marker.substring(1, marker.length() - 1);

@@ -45,14 +45,17 @@ public final class CallGrammar {
                 name.getBytes(StandardCharsets.UTF_8),
                 sequence(
                     form.calls().between().rule(),
-                    arguments(name, schema, budget),
+                    arguments(form.calls().elements(), name, schema, budget),
                     form.calls().after().rule())));
     return new CallGrammar(form, form.calls().rule(WordList.rule(names), several));
   }
 
-  private static Rule arguments(String name, JsonNode schema, SchemaLimits budget) {
+  private static Rule arguments(
+      Elements elements, String name, JsonNode schema, SchemaLimits budget) {
     try {
-      return SchemaReader.rule(schema, budget);
+      return elements == null
+          ? SchemaReader.rule(schema, budget)
+          : SchemaReader.elements(schema, elements, budget);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("function " + name + ": " + e.getMessage(), e);
     }

@@ -27,13 +27,25 @@ public record CallMarkup(
    * @param after arguments
    * @param next before another name; {@link MarkupPattern#NEVER} for one call only
    * @param last after all calls
+   * @param elements how arguments are written; null for a JSON object
    */
   public record Calls(
       MarkupPattern first,
       MarkupPattern between,
       MarkupPattern after,
       MarkupPattern next,
-      MarkupPattern last) {
+      MarkupPattern last,
+      Elements elements) {
+    /** Calls with arguments as JSON objects. */
+    public Calls(
+        MarkupPattern first,
+        MarkupPattern between,
+        MarkupPattern after,
+        MarkupPattern next,
+        MarkupPattern last) {
+      this(first, between, after, next, last, null);
+    }
+
     /** The rule of calls; {@code named} reads a call from its name on. */
     Rule rule(Rule named, boolean several) {
       Rule more = sequence(next.rule(), named);

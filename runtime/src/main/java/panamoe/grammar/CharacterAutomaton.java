@@ -60,7 +60,12 @@ final class CharacterAutomaton {
    * @throws IllegalArgumentException if the budget is exhausted
    */
   static CharacterAutomaton of(Rule rule, SchemaLimits budget) {
-    int[] cuts = cuts(rule);
+    return of(rule, budget, NOWHERE);
+  }
+
+  /** Like {@link #of(Rule, SchemaLimits)}, without the strings that have a character. */
+  static CharacterAutomaton of(Rule rule, SchemaLimits budget, int without) {
+    int[] cuts = cuts(rule, without);
     Map<State, Integer> numbers = new HashMap<>();
     List<State> states = new ArrayList<>();
     List<int[]> next = new ArrayList<>();
@@ -71,7 +76,7 @@ final class CharacterAutomaton {
       budget.spend((1L + states.get(from).stacks().length) * cuts.length);
       int[] targets = new int[cuts.length];
       for (int i = 0; i < cuts.length; i++) {
-        State step = states.get(from).step(cuts[i], budget);
+        State step = cuts[i] == without ? null : states.get(from).step(cuts[i], budget);
         State to = step != null && step.includes(anything) ? anything : step;
         targets[i] = to == null ? NOWHERE : numbers.computeIfAbsent(to, one -> states.size());
         if (targets[i] == states.size()) {
@@ -81,6 +86,11 @@ final class CharacterAutomaton {
       next.add(targets);
     }
     return new CharacterAutomaton(cuts, next, states);
+  }
+
+  /** Whether no string is accepted. */
+  boolean acceptsNothing() {
+    return !accepts(START) && !any(START, to -> true);
   }
 
   int states() {
@@ -152,8 +162,8 @@ final class CharacterAutomaton {
     return at >= 0 ? at : -at - 2;
   }
 
-  private static int[] cuts(Rule rule) {
-    Set<Integer> cuts = new TreeSet<>(Set.of(0));
+  private static int[] cuts(Rule rule, int without) {
+    Set<Integer> cuts = new TreeSet<>(List.of(0, Math.max(without, 0), without + 1));
     collect(rule, cuts, new HashSet<>());
     return cuts.stream()
         .mapToInt(Integer::intValue)

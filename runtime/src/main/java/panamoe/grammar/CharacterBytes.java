@@ -11,6 +11,9 @@ final class CharacterBytes {
   /** An impossible byte. Lower numbers are complete characters. */
   static final int NEVER = -1;
 
+  /** The last byte that UTF-8 has. */
+  static final int LAST = 0xf4;
+
   /** A predicate on a range of characters, both ends inclusive. */
   interface Range {
     boolean test(int low, int high);
@@ -112,7 +115,7 @@ final class CharacterBytes {
     if (value < 0x80) {
       return value < ' ' ? NEVER : whole(value);
     }
-    if (value < 0xc2 || value > 0xf4) {
+    if (value < 0xc2 || value > LAST) {
       return NEVER;
     }
     int length = value < 0xe0 ? 2 : value < 0xf0 ? 3 : 4;
@@ -153,7 +156,8 @@ final class CharacterBytes {
     return kind << KIND | bits;
   }
 
-  private static int whole(int character) {
+  /** A complete character. */
+  static int whole(int character) {
     return -2 - character;
   }
 }

@@ -13,7 +13,8 @@ import tools.jackson.databind.JsonNode;
  */
 public final class JsonGrammar {
   private static final JsonGrammar ANY_OBJECT =
-      new JsonGrammar(new ObjectRules(List.of(), JsonRules.VALUE, SchemaLimits.FREE).rule());
+      new JsonGrammar(
+          new ObjectRules(JsonRules.OBJECT, List.of(), JsonRules.VALUE, SchemaLimits.FREE).rule());
 
   private final Rule rule;
   private final State start;

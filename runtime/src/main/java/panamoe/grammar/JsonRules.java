@@ -23,6 +23,9 @@ final class JsonRules {
   static final Rule COMMA = sequence(literal(","), optional(literal(" ")));
   static final Rule COLON = sequence(literal(":"), optional(literal(" ")));
 
+  static final ObjectRules.Marks OBJECT =
+      new ObjectRules.Marks(literal("{"), Rule.EMPTY, COMMA, COLON, literal("}"), true);
+
   static final Rule VALUE = value();
 
   private JsonRules() {}
@@ -69,7 +72,7 @@ final class JsonRules {
     for (int depth = 1; depth < MOST_DEPTH; depth++) {
       List<Rule> rules = new ArrayList<>(flat);
       rules.add(array(List.of(), value, 0, Rule.Repeat.ENDLESS));
-      rules.add(new ObjectRules(List.of(), value, SchemaLimits.FREE).rule());
+      rules.add(new ObjectRules(OBJECT, List.of(), value, SchemaLimits.FREE).rule());
       value = choice(rules);
     }
     return value;

@@ -1,7 +1,6 @@
 package panamoe.grammar;
 
 import static panamoe.grammar.Rules.choice;
-import static panamoe.grammar.Rules.literal;
 import static panamoe.grammar.Rules.repeat;
 import static panamoe.grammar.Rules.sequence;
 
@@ -19,6 +18,19 @@ final class ObjectRules {
    */
   record Member(String key, Rule value, boolean required) {}
 
+  /**
+   * What is written around members.
+   *
+   * @param begin the beginning of the object
+   * @param first before the first member
+   * @param next before another
+   * @param colon between key and value
+   * @param end the end of the object
+   * @param json whether keys are JSON strings, else they are plain
+   */
+  record Marks(Rule begin, Rule first, Rule next, Rule colon, Rule end, boolean json) {}
+
+  private final Marks marks;
   private final List<Member> members;
   private final Rule other;
 
@@ -30,17 +42,18 @@ final class ObjectRules {
 
   /**
    * @param named in the order of the output
-   * @param others the rule of other members' values
+   * @param others the rule of other members' values, in JSON
    * @throws IllegalArgumentException if the budget is exhausted
    */
-  ObjectRules(List<Member> named, Rule others, SchemaLimits budget) {
+  ObjectRules(Marks marks, List<Member> named, Rule others, SchemaLimits budget) {
+    this.marks = marks;
     members = named.stream().filter(one -> one.required() || one.value() != Rule.NEVER).toList();
     other =
         others == Rule.NEVER
             ? others
             : sequence(
                 keyBut(named.stream().map(Member::key).toList(), budget), JsonRules.COLON, others);
-    keys = members.stream().map(one -> json(one.key())).toArray(byte[][]::new);
+    keys = members.stream().map(one -> written(one.key())).toArray(byte[][]::new);
     afterKey = new Rule[members.size()];
   }
 
@@ -50,12 +63,12 @@ final class ObjectRules {
     Rule next = next(past, mayEnd);
     while (past > 0) {
       past--;
-      Rule rest = choice(end(mayEnd), sequence(JsonRules.COMMA, next));
-      afterKey[past] = sequence(JsonRules.COLON, members.get(past).value(), rest);
+      Rule rest = choice(end(mayEnd), sequence(marks.next, next));
+      afterKey[past] = sequence(marks.colon, members.get(past).value(), rest);
       mayEnd &= !members.get(past).required();
       next = next(past, mayEnd);
     }
-    return sequence(literal("{"), choice(end(mayEnd), next));
+    return sequence(marks.begin, choice(end(mayEnd), sequence(marks.first, next)));
   }
 
   /** The members after the first {@code past}, and the end. */
@@ -66,13 +79,13 @@ final class ObjectRules {
       words.put(keys[at], afterKey[at]);
       skips = !members.get(at).required();
     }
-    Rule others = repeat(sequence(JsonRules.COMMA, other), 0, Rule.Repeat.ENDLESS);
+    Rule others = repeat(sequence(marks.next, other), 0, Rule.Repeat.ENDLESS);
     return choice(WordList.rule(words), sequence(other, others, end(mayEnd)));
   }
 
   /** The end of the object, if no required member is missing. */
-  private static Rule end(boolean mayEnd) {
-    return mayEnd ? literal("}") : Rule.NEVER;
+  private Rule end(boolean mayEnd) {
+    return mayEnd ? marks.end : Rule.NEVER;
   }
 
   /** Any key except these. */
@@ -81,10 +94,12 @@ final class ObjectRules {
       return JsonRules.STRING;
     }
     CharacterAutomaton others = CharacterAutomaton.of(PatternRules.allBut(named), budget);
-    return JsonRules.string(TextShape.rule(others, 0, Rule.Repeat.ENDLESS, budget));
+    return JsonRules.string(
+        TextShape.rule(others, 0, Rule.Repeat.ENDLESS, budget, TextShape.QUOTE));
   }
 
-  private static byte[] json(String key) {
-    return StringNode.valueOf(key).toString().getBytes(StandardCharsets.UTF_8);
+  private byte[] written(String key) {
+    String text = marks.json ? StringNode.valueOf(key).toString() : key;
+    return text.getBytes(StandardCharsets.UTF_8);
   }
 }

@@ -87,12 +87,48 @@ sealed interface Rule {
    */
   record Words(WordList list, int low, int high, int depth) implements Rule {}
 
+  /** Text of many symbols, which is the same in all surroundings. */
+  sealed interface Run extends Rule {
+    /** The rest after one more byte: empty after its end, null if the byte is not allowed. */
+    Rule step(int value);
+  }
+
   /**
-   * The rest of a string, including the closing quote.
+   * Any text up to a marker, and the marker.
+   *
+   * @param end the marker's bytes, each a char
+   * @param matched how many of them the text ends with
+   */
+  record Until(String end, int matched) implements Run {
+    @Override
+    public Rule step(int value) {
+      if (value == end.charAt(matched)) {
+        return matched + 1 == end.length() ? EMPTY : new Until(end, matched + 1);
+      }
+      // A special token is read whole, and only the marker itself may be one.
+      if (end.charAt(0) > CharacterBytes.LAST && matched > 0 || value > CharacterBytes.LAST) {
+        return null;
+      }
+      String text = end.substring(0, matched) + (char) value;
+      int from = 1;
+      while (!end.startsWith(text.substring(from))) {
+        from++;
+      }
+      return from == text.length() && matched == 0 ? this : new Until(end, text.length() - from);
+    }
+  }
+
+  /**
+   * The rest of a string, including the closing quote, or the first byte of another end.
    *
    * @param state of the shape's automaton
    * @param count of characters read, as far as it matters
    * @param partial state within a character, see {@link CharacterBytes}
    */
-  record Text(TextShape shape, int state, int count, int partial) implements Rule {}
+  record Text(TextShape shape, int state, int count, int partial) implements Run {
+    @Override
+    public Rule step(int value) {
+      return shape.step(this, value);
+    }
+  }
 }

@@ -1,7 +1,9 @@
 package panamoe.grammar;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.math.BigDecimal;
-import java.nio.charset.StandardCharsets;
+import java.net.URLDecoder;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -15,6 +17,12 @@ record Schema(JsonNode node, String place) {
   private static final int MOST = 1_000_000;
 
   private static final int MOST_DIGITS = 1000;
+
+  /** The part of a schema at a reference; with a missing node where nothing is. */
+  static Schema at(JsonNode root, String place) {
+    String pointer = URLDecoder.decode(place.substring(1).replace("+", "%2B"), UTF_8);
+    return new Schema(root.at(pointer), place);
+  }
 
   boolean has(String keyword) {
     return node.has(keyword);
@@ -108,10 +116,10 @@ record Schema(JsonNode node, String place) {
   byte[] json(JsonNode value, String keyword) {
     requireFinite(value, keyword);
     String json = value.toString();
-    if (!StandardCharsets.UTF_8.newEncoder().canEncode(json)) {
+    if (!UTF_8.newEncoder().canEncode(json)) {
       throw refuse(keyword, "has half of a surrogate pair");
     }
-    return json.getBytes(StandardCharsets.UTF_8);
+    return json.getBytes(UTF_8);
   }
 
   /** JSON numbers beyond 64-bit floating point were parsed as infinite. */

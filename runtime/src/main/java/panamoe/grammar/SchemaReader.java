@@ -1,8 +1,5 @@
 package panamoe.grammar;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
-import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -52,12 +49,27 @@ final class SchemaReader {
   static Rule rule(JsonNode schema, SchemaLimits budget) {
     SchemaReader reader = new SchemaReader(schema, budget);
     Rule rule = reader.reference(new Schema(schema, "#"), "#");
-    while (!reader.unread.isEmpty()) {
-      Rule.Reference reference = reader.unread.remove();
-      reference.target = reader.read(reader.at(reference.place), 0);
-    }
-    Endings.check(reader.references.values(), budget);
+    reader.readReferences();
     return rule;
+  }
+
+  /** Like {@link #rule}, for an object whose members are elements. Only named ones are allowed. */
+  static Rule elements(JsonNode schema, Elements written, SchemaLimits budget) {
+    SchemaReader reader = new SchemaReader(schema, budget);
+    Rule.Reference whole = new Rule.Reference("#");
+    reader.references.put("", whole);
+    Keywords.check(new Schema(schema, whole.place));
+    whole.target = reader.object(new Schema(schema, whole.place), 0, written);
+    reader.readReferences();
+    return whole;
+  }
+
+  private void readReferences() {
+    while (!unread.isEmpty()) {
+      Rule.Reference reference = unread.remove();
+      reference.target = read(at(reference.place), 0);
+    }
+    Endings.check(references.values(), budget);
   }
 
   /** The rule with these parts, created once. */
@@ -115,6 +127,47 @@ final class SchemaReader {
     return choice(rules);
   }
 
+  /** The rule of a member's value; with its end if it is an element. */
+  private Rule member(Schema schema, int depth, Elements written) {
+    Rule json = read(schema, depth);
+    if (written == null || json == Rule.NEVER) {
+      return json;
+    }
+    Set<String> types = JsonType.allowed(root, schema.node());
+    if (!types.contains("string")) {
+      return written.value(json);
+    }
+    return types.size() > 1 ? written.text() : text(schema, depth, written);
+  }
+
+  /** The rule of an element with a string, which is not quoted. */
+  private Rule text(Schema schema, int depth, Elements written) {
+    budget.spend(1);
+    if (depth > MAX_DEPTH) {
+      throw schema.refuse("is nested more than " + MAX_DEPTH + " deep");
+    }
+    String alone = Keywords.check(schema);
+    return switch (alone) {
+      case null ->
+          StringRules.KEYWORDS.stream().noneMatch(schema::has)
+              ? written.text()
+              : written.text(StringRules.text(schema, budget, written.textEnd()));
+      case "$ref" -> text(at(schema.text(alone)), depth + 1, written);
+      case "const", "enum" -> {
+        JsonNode values = schema.get(alone);
+        yield written.texts(alone.equals("const") ? List.of(values) : values);
+      }
+      default -> {
+        Schema list = schema.list(alone);
+        List<Rule> rules = new ArrayList<>();
+        for (int i = 0; i < list.node().size(); i++) {
+          rules.add(text(list.child(i), depth + 1, written));
+        }
+        yield choice(rules);
+      }
+    };
+  }
+
   private Rule values(Schema schema, String keyword, Iterable<JsonNode> values) {
     Set<String> types = schema.has("type") ? JsonType.of(schema) : JsonType.ALL;
     SortedMap<byte[], Rule> words = WordList.map();
@@ -151,7 +204,7 @@ final class SchemaReader {
                     said(schema, type, StringRules.KEYWORDS),
                     () -> StringRules.rule(schema, budget));
             case "array" -> array(schema, depth);
-            default -> object(schema, depth);
+            default -> object(schema, depth, null);
           });
     }
     return choice(rules);
@@ -181,11 +234,16 @@ final class SchemaReader {
         List.of("array", first, others, min, max), () -> JsonRules.array(first, others, min, max));
   }
 
-  private Rule object(Schema schema, int depth) {
+  /**
+   * The rule of an object.
+   *
+   * @param written how its members are written as elements; null for JSON
+   */
+  private Rule object(Schema schema, int depth, Elements written) {
     Rule others =
         schema.has("additionalProperties")
-            ? read(schema.child("additionalProperties"), depth + 1)
-            : JsonRules.VALUE;
+            ? member(schema.child("additionalProperties"), depth + 1, written)
+            : written == null ? JsonRules.VALUE : written.text();
     Set<String> required = required(schema);
     List<ObjectRules.Member> members = new ArrayList<>();
     if (schema.has("properties")) {
@@ -198,7 +256,7 @@ final class SchemaReader {
           .propertyNames()
           .forEach(
               key -> {
-                Rule value = read(properties.child(key), depth + 1);
+                Rule value = member(properties.child(key), depth + 1, written);
                 members.add(new ObjectRules.Member(key, value, required.remove(key)));
               });
     }
@@ -214,7 +272,10 @@ final class SchemaReader {
     try {
       return once(
           List.of("object", members, others),
-          () -> new ObjectRules(members, others, budget).rule());
+          () ->
+              written == null
+                  ? new ObjectRules(JsonRules.OBJECT, members, others, budget).rule()
+                  : new ObjectRules(written.marks(), members, Rule.NEVER, budget).rule());
     } catch (IllegalArgumentException e) {
       throw schema.refuse("has too many keys to distinguish others from: " + e.getMessage());
     }
@@ -253,7 +314,6 @@ final class SchemaReader {
 
   /** The part of the schema at a reference. */
   private Schema at(String place) {
-    return new Schema(
-        root.at(URLDecoder.decode(place.substring(1).replace("+", "%2B"), UTF_8)), place);
+    return Schema.at(root, place);
   }
 }

@@ -102,7 +102,7 @@ final class State {
       Rule next =
           switch (stack.top) {
             case Rule.One one -> one.set.contains(symbol) ? Rule.EMPTY : null;
-            case Rule.Text text -> text.shape().step(text, symbol);
+            case Rule.Run run -> run.step(symbol);
             case Rule.Words words -> words.list().step(words, symbol);
             default -> throw new AssertionError(stack.top);
           };
@@ -271,9 +271,9 @@ final class State {
 
     private boolean isOneTextTooMany(Rule top) {
       return found.size() >= MOST_TEXTS
-          && top instanceof Rule.Text
+          && top instanceof Rule.Run
           && Stream.concat(found.stream().map(one -> one.top), Stream.of(top))
-                  .filter(Rule.Text.class::isInstance)
+                  .filter(Rule.Run.class::isInstance)
                   .distinct()
                   .count()
               > MOST_TEXTS;

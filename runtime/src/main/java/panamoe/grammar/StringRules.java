@@ -27,7 +27,17 @@ final class StringRules {
 
   private StringRules() {}
 
+  /** A string in JSON. */
   static Rule rule(Schema schema, SchemaLimits budget) {
+    return JsonRules.string(text(schema, budget, TextShape.QUOTE));
+  }
+
+  /**
+   * The characters of a string and its end.
+   *
+   * @param end see {@link TextShape#rule}
+   */
+  static Rule text(Schema schema, SchemaLimits budget, int end) {
     int min = schema.count("minLength", 0);
     int max = schema.count("maxLength", Rule.Repeat.ENDLESS);
     String keyword = schema.has("pattern") ? "pattern" : "format";
@@ -45,9 +55,12 @@ final class StringRules {
         if (rule == Rule.NEVER) {
           return rule;
         }
-        characters = CharacterAutomaton.of(rule, budget);
+        boolean plain = end != TextShape.QUOTE && end < 0x80;
+        characters = CharacterAutomaton.of(rule, budget, plain ? end : CharacterAutomaton.NOWHERE);
       }
-      return JsonRules.string(TextShape.rule(characters, min, max, budget));
+      return characters.acceptsNothing()
+          ? Rule.NEVER
+          : TextShape.rule(characters, min, max, budget, end);
     } catch (IllegalArgumentException e) {
       throw schema.refuse(keyword, "cannot be followed: " + e.getMessage());
     }

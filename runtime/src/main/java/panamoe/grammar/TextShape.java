@@ -7,8 +7,11 @@ final class TextShape {
   /** Table lookups in the time of one step of a budget. */
   private static final int ENTRIES_A_STEP = 8;
 
+  /** The end of a string in JSON. */
+  static final int QUOTE = '"';
+
   private static final TextShape ANY =
-      new TextShape(CharacterAutomaton.ANY, 0, Rule.Repeat.ENDLESS, null);
+      new TextShape(CharacterAutomaton.ANY, 0, Rule.Repeat.ENDLESS, null, QUOTE);
 
   /** Any continuation: all strings that may go on freely share it. */
   static final Rule.Text ANYTHING = ANY.start();
@@ -20,41 +23,47 @@ final class TextShape {
   /** By characters read, the states from which an end is still within reach; null if all are. */
   private final BitSet[] alive;
 
-  private TextShape(CharacterAutomaton characters, int min, int max, BitSet[] alive) {
+  private final int end;
+
+  private TextShape(CharacterAutomaton characters, int min, int max, BitSet[] alive, int end) {
     this.characters = characters;
     this.min = min;
     this.max = max;
     this.alive = alive;
+    this.end = end;
   }
 
   /**
-   * The rule of such a string after its opening quote.
+   * The rule of such a string after its opening quote, or of plain text without escapes.
    *
    * @param characters {@link CharacterAutomaton#ANY} for any
    * @param min fewest characters
    * @param max most characters; {@link Rule.Repeat#ENDLESS} for no maximum
+   * @param end {@link #QUOTE}, or the byte that ends plain text and does not occur in it
    * @throws IllegalArgumentException if the budget is exhausted
    */
-  static Rule rule(CharacterAutomaton characters, int min, int max, SchemaLimits budget) {
+  static Rule rule(CharacterAutomaton characters, int min, int max, SchemaLimits budget, int end) {
     boolean any = characters == CharacterAutomaton.ANY;
     boolean free = min == 0 && max == Rule.Repeat.ENDLESS;
-    if (any && free) {
+    if (any && free && end == QUOTE) {
       return ANYTHING;
     }
     if (min > max) {
       return Rule.NEVER;
     }
     BitSet[] alive = any || free ? null : lengths(characters, min, max, budget);
-    TextShape shape = new TextShape(characters, min, max, alive);
+    TextShape shape = new TextShape(characters, min, max, alive, end);
     return shape.isAlive(CharacterAutomaton.START, 0) ? shape.start() : Rule.NEVER;
   }
 
   /** The rest of a string after one more byte: empty after its end, null if not allowed. */
   Rule step(Rule.Text at, int value) {
-    if (value == '"' && at.partial() == CharacterBytes.START) {
+    boolean between = at.partial() == CharacterBytes.START;
+    if (value == end && between) {
       return at.count() >= min && characters.accepts(at.state()) ? Rule.EMPTY : null;
     }
-    int next = CharacterBytes.step(at.partial(), value);
+    boolean plain = end != QUOTE && between && value < 0x80;
+    int next = plain ? CharacterBytes.whole(value) : CharacterBytes.step(at.partial(), value);
     if (next == CharacterBytes.NEVER) {
       return null;
     }
@@ -64,7 +73,7 @@ final class TextShape {
       if (!isAlive(state, count)) {
         return null;
       }
-      return min == 0 && max == Rule.Repeat.ENDLESS && characters.acceptsAny(state)
+      return end == QUOTE && min == 0 && max == Rule.Repeat.ENDLESS && characters.acceptsAny(state)
           ? ANYTHING
           : new Rule.Text(this, state, count, CharacterBytes.START);
     }
@@ -82,7 +91,7 @@ final class TextShape {
    * @param reach bytes of the longest token
    */
   Rule.Text alike(Rule.Text at, int reach) {
-    if (characters != CharacterAutomaton.ANY) {
+    if (characters != CharacterAutomaton.ANY || end != QUOTE) {
       return at;
     }
     if (at.count() >= min && at.count() <= max - reach) {

@@ -34,7 +34,7 @@ public final class TokenMasks {
   private final Tokenizer tokenizer;
   private final TokenTrie trie;
   private final Map<State, BitSet> masks = kept(MOST_STATES);
-  private final Map<Rule.Text, Inside> insides = kept(MOST_TEXTS);
+  private final Map<Rule.Run, Inside> insides = kept(MOST_TEXTS);
 
   private TokenMasks(Tokenizer tokenizer) {
     this.tokenizer = tokenizer;
@@ -91,8 +91,8 @@ public final class TokenMasks {
     }
     List<Stack> others = new ArrayList<>();
     for (Stack stack : state.stacks()) {
-      if (stack.top instanceof Rule.Text text) {
-        Inside inside = get(insides, text, this::inside);
+      if (stack.top instanceof Rule.Run run) {
+        Inside inside = get(insides, run, this::inside);
         mask.or(inside.tokens);
         State after = State.after(stack.below);
         for (int end : inside.ends) {
@@ -119,21 +119,21 @@ public final class TokenMasks {
         });
   }
 
-  private Inside inside(Rule.Text text) {
+  private Inside inside(Rule.Run run) {
     BitSet tokens = new BitSet(tokenizer.vocabularySize());
     IntStream.Builder ends = IntStream.builder();
-    trie.<Rule.Text>walk(
+    trie.<Rule.Run>walk(
         TokenTrie.ROOT,
-        text,
+        run,
         (before, value, node) -> {
-          Rule after = before.shape().step(before, value);
+          Rule after = before.step(value);
           if (after != null) {
             trie.mark(node, tokens);
           }
           if (after == Rule.EMPTY && !trie.isLeaf(node)) {
             ends.add(node);
           }
-          return after instanceof Rule.Text on ? on : null;
+          return after instanceof Rule.Run on ? on : null;
         });
     return new Inside(tokens, ends.build().toArray());
   }

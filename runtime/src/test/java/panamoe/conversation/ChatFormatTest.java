@@ -4,14 +4,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import panamoe.conversation.reply.FunctionCall;
+import panamoe.conversation.reply.ReplyFamily;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
+import panamoe.data.MarkedTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.schedule.HashEngine;
 import panamoe.io.DataException;
@@ -59,13 +63,44 @@ class ChatFormatTest {
 
   @Test
   void callsInAFormThatIsNotReadAreAWarning() {
-    ChatTemplate coder = ChatTemplate.of("a{# <function= #}", "t.jinja", Map.of());
+    String called =
+        "a{% for m in messages %}{% for c in m.tool_calls %}BEGIN{{ c.function.name }}"
+            + "(side={{ c.function.arguments.side }}){% endfor %}{% endfor %}";
+    ChatTemplate python = ChatTemplate.of(called, "t.jinja", Map.of());
     assertEquals(
-        "t.jinja shows calls as <function=NAME>, a form that is not read: replies call by JSON"
-            + " inside <tool_call> instead",
-        ChatFormat.of(coder, HashEngine.TOKENIZER).toolWarning().orElseThrow());
+        "t.jinja shows calls in a form that is not read: replies call in that of hermes instead",
+        ChatFormat.of(python, HashEngine.TOKENIZER).toolWarning().orElseThrow());
     ChatTemplate other = ChatTemplate.of("a", "t.jinja", Map.of());
     assertTrue(ChatFormat.of(other, HashEngine.TOKENIZER).toolWarning().isEmpty());
+  }
+
+  /** The recorded templates whose form of calls is not read; others show one that is, or none. */
+  @Test
+  void recordedTemplatesAreReadOrWarnedAbout() {
+    Tokenizer harmony =
+        new MarkedTokenizer("<|channel|>", "<|start|>", "<|message|>", "<|constrain|>");
+    Set<String> warned = new TreeSet<>();
+    Set<String> refused = new TreeSet<>();
+    for (File file : new File("../lab/golden/templates/text").listFiles()) {
+      String name = file.getName().replace(".jinja", "");
+      try {
+        ChatFormat.of(ReplyFamily.template(name), harmony)
+            .toolWarning()
+            .ifPresent(warning -> warned.add(name));
+      } catch (DataException _) {
+        refused.add(name);
+      }
+    }
+    assertEquals(Set.of("MiroThinker", "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use"), refused);
+    assertEquals(
+        Set.of(
+            "Apertus-8B-Instruct",
+            "ByteDance-Seed-OSS",
+            "GigaChat3-10B-A1.8B",
+            "deepseek-ai-DeepSeek-V3.2",
+            "deepseek-ai-DeepSeek-V4",
+            "meetkai-functionary-medium-v3.1"),
+        warned);
   }
 
   @Test

@@ -32,7 +32,8 @@ class ReleasedTokenizersTest {
     "gptoss, <|endoftext|>",
     "deepseek_v3, <｜end▁of▁sentence｜>",
     "llama3_1, <|end_of_text|>",
-    "llama2, </s>"
+    "llama2, </s>",
+    "gemma3, <eos>"
   })
   void givesTheRecordedTokens(String name, String endOfText) throws IOException {
     Path file = FETCHED.resolve(name + ".json");

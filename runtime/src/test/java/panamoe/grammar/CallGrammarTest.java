@@ -13,7 +13,10 @@ import java.util.TreeMap;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.conversation.reply.FunctionCall;
+import panamoe.conversation.reply.Reply;
 import panamoe.conversation.reply.ReplyForm;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
@@ -91,6 +94,41 @@ class CallGrammarTest {
       assertTrue(YES.accepts(either) || grammar.accepts(either), () -> new String(either, UTF_8));
     }
     assertTrue(json > 0 && json < 40, json + " of 40 are JSON");
+  }
+
+  /** Whatever is written between tags is read as calls whose arguments keep to the schema. */
+  @ParameterizedTest
+  @EnumSource(
+      value = ReplyForm.class,
+      names = {"GLM", "MINIMAX", "QWEN_CODER"})
+  void whatIsWrittenBetweenTagsIsRead(ReplyForm form) {
+    Tokenizer tokenizer = new PieceTokenizer(new Random(8), 300);
+    TokenMasks masks = TokenMasks.of(tokenizer);
+    Map<String, JsonNode> functions =
+        Map.of(
+            "mark",
+            json(
+                "{\"type\": \"object\", \"properties\": {\"count\": {\"type\": \"integer\"},"
+                    + " \"unit\": {\"enum\": [\"c\", \"f\"]}, \"word\": {\"type\": \"string\","
+                    + " \"minLength\": 1, \"maxLength\": 3}, \"of\": {\"$ref\": \"#/$defs/of\"}},"
+                    + " \"$defs\": {\"of\": {\"type\": \"array\", \"items\": {\"$ref\":"
+                    + " \"#/$defs/of\"}}}, \"required\": [\"unit\"]}"));
+    CallGrammar grammar = CallGrammar.of(form.calls(tokenizer), functions, true);
+    JsonGrammar arguments = JsonGrammar.of(functions.get("mark"));
+    int members = 0;
+    for (int seed = 0; seed < 20; seed++) {
+      String text = new String(random(grammar.calls(masks), tokenizer, seed), UTF_8);
+      Reply reply = form.reply(tokenizer, false, false, functions);
+      reply.next(text);
+      assertEquals("", reply.end(false).content());
+      assertEquals("", reply.content(), text);
+      assertTrue(reply.called(), text);
+      for (FunctionCall call : reply.calls()) {
+        assertTrue(arguments.accepts(call.object().toString().getBytes(UTF_8)), text);
+        members += call.object().size();
+      }
+    }
+    assertTrue(members > 20, members + " members");
   }
 
   /** Tokens may be any parts of the marker and the text around it. */

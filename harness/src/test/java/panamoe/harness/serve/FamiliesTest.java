@@ -78,7 +78,7 @@ class FamiliesTest {
     String before =
         family == ReplyFamily.GPT_OSS
             ? "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
-            : "<think>Hm.</think>";
+            : family.thought().isEmpty() ? "<think>Hm.</think>" : "Hm.</think>";
     try (TestServer server = server(family, before + family.calls)) {
       JsonNode choice = choice(server, "," + TOOLS);
       JsonNode message = choice.get("message");
@@ -134,7 +134,7 @@ class FamiliesTest {
   @ParameterizedTest
   @EnumSource(ReplyFamily.class)
   void aCallThatIsCutIsNotMade(ReplyFamily family) throws Exception {
-    try (TestServer server = server(family, family.calls)) {
+    try (TestServer server = server(family, family.thought() + family.calls)) {
       JsonNode stopped = choice(server, "," + TOOLS + ",'stop':'yes'");
       assertEquals("stop", stopped.get("finish_reason").stringValue());
       assertEquals(
@@ -183,7 +183,7 @@ class FamiliesTest {
       mode = EnumSource.Mode.EXCLUDE,
       names = {"GRANITE", "PHI4_MINI", "SMOLLM3"})
   void callsAreShownAgain(ReplyFamily family) throws Exception {
-    try (TestServer server = server(family, family.calls)) {
+    try (TestServer server = server(family, family.thought() + family.calls)) {
       JsonNode call = choice(server, "," + TOOLS).at("/message/tool_calls/0");
       String id = call.get("id").stringValue();
       String body =

@@ -1,7 +1,10 @@
 package panamoe.conversation.reply;
 
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import panamoe.grammar.Elements;
+import tools.jackson.databind.JsonNode;
 
 /**
  * Separates calls from content in a streamed reply. A call is reported when its arguments begin.
@@ -17,15 +20,21 @@ final class CallReader implements ReplyReader {
   }
 
   private final CallSyntax syntax;
+  private final Map<String, JsonNode> functions;
   private final Pattern tail;
   private final StringBuilder unread = new StringBuilder();
   private Part part = Part.CONTENT;
   private Pattern head; // of the next call
+  private ElementReader elements; // of the latest call; null if its arguments are JSON
   private boolean blank = true; // no content since the last call
   private boolean called;
 
-  CallReader(CallSyntax syntax) {
+  /**
+   * @param functions the schemas of arguments by the name of their function
+   */
+  CallReader(CallSyntax syntax, Map<String, JsonNode> functions) {
     this.syntax = syntax;
+    this.functions = functions;
     this.tail = syntax.tail();
   }
 
@@ -93,6 +102,11 @@ final class CallReader implements ReplyReader {
     Matcher found = head.matcher(unread);
     if (found.lookingAt()) {
       into.call(syntax.id().get(), found.group(1));
+      Elements written = syntax.calls().elements();
+      if (written != null) {
+        elements = new ElementReader(written, functions.get(found.group(1)));
+        into.arguments("{");
+      }
       called = true;
       unread.delete(0, found.end());
       part = Part.ARGUMENTS;
@@ -108,7 +122,11 @@ final class CallReader implements ReplyReader {
   }
 
   private boolean arguments(Reply into) {
-    unread.delete(0, into.arguments(unread));
+    if (elements == null) {
+      unread.delete(0, into.arguments(unread));
+    } else {
+      into.arguments(elements.next(unread));
+    }
     if (into.argued()) {
       part = Part.TAIL;
     }

@@ -1,10 +1,13 @@
 package panamoe.conversation.reply;
 
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import panamoe.grammar.CallMarkup;
+import panamoe.grammar.Elements;
 import panamoe.grammar.MarkupPattern;
+import tools.jackson.databind.JsonNode;
 
 /**
  * The markup of calls within the content of a reply.
@@ -25,8 +28,8 @@ record CallSyntax(
   }
 
   @Override
-  public ReplyReader reader(boolean calling) {
-    return calling ? new CallReader(this) : ReplyReader.CONTENT;
+  public ReplyReader reader(Map<String, JsonNode> functions) {
+    return functions.isEmpty() ? ReplyReader.CONTENT : new CallReader(this, functions);
   }
 
   /** From after the opener to the arguments; group 1 is the name. */
@@ -36,7 +39,10 @@ record CallSyntax(
 
   /** From after the opener to the arguments of a further call in a list. */
   Pattern nextHead() {
-    return Pattern.compile("([\\w-]+)" + calls.between().pattern() + "(?=\\{)");
+    Elements elements = calls.elements();
+    String arguments =
+        elements == null ? "\\{" : elements.before().pattern() + "|" + calls.after().pattern();
+    return Pattern.compile("([\\w-]+)" + calls.between().pattern() + "(?=" + arguments + ")");
   }
 
   /** After arguments; if group 1 matches, another head follows. */

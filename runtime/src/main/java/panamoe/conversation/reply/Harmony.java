@@ -1,12 +1,14 @@
 package panamoe.conversation.reply;
 
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 import panamoe.grammar.CallMarkup;
 import panamoe.grammar.MarkupPattern;
+import tools.jackson.databind.JsonNode;
 
 /**
  * GPT-OSS's harmony format: messages, each with a header that names a channel and perhaps a
@@ -45,8 +47,8 @@ record Harmony(CallMarkup form) implements ReplySyntax {
   }
 
   @Override
-  public ReplyReader reader(boolean calling) {
-    return new Reader(calling);
+  public ReplyReader reader(Map<String, JsonNode> functions) {
+    return new Reader(!functions.isEmpty());
   }
 
   private static final class Reader implements ReplyReader {

@@ -2,11 +2,13 @@ package panamoe.conversation.reply;
 
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Function;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 import panamoe.grammar.CallMarkup;
+import tools.jackson.databind.JsonNode;
 
 /** The markup of replies of a model family: thoughts and calls. */
 public enum ReplyForm {
@@ -20,6 +22,12 @@ public enum ReplyForm {
   LLAMA(Llama::of),
   /** A marker and a JSON list of calls: Granite 3, Phi-4-mini. */
   GRANITE(Granite::of),
+  /** Elements {@code <arg_key>} and {@code <arg_value>}: GLM-4.5 and later. */
+  GLM(Tagged::glm),
+  /** Elements {@code <parameter name="KEY">}: MiniMax-M2. */
+  MINIMAX(Tagged::miniMax),
+  /** Elements {@code <parameter=KEY>}: Qwen3-Coder. */
+  QWEN_CODER(Tagged::qwenCoder),
   /** V3 and R1. */
   DEEPSEEK_V3(tokenizer -> DeepSeek.of(tokenizer, true)),
   /** V3.1 and later. */
@@ -51,6 +59,15 @@ public enum ReplyForm {
     if (template.mentions("{\"name\": function name, \"parameters\":")) {
       return LLAMA;
     }
+    if (template.mentions("<arg_key>")) {
+      return GLM;
+    }
+    if (template.mentions("<minimax:tool_call>")) {
+      return MINIMAX;
+    }
+    if (template.mentions("<tool_call>") && template.mentions("<parameter=")) {
+      return QWEN_CODER;
+    }
     if (template.mentions(Granite.OPEN)
         || !Markers.in(tokenizer, Granite.OPEN).equals(Granite.OPEN)) {
       return GRANITE;
@@ -73,10 +90,12 @@ public enum ReplyForm {
    *
    * @param thoughts whether the reply may begin with tagged thoughts; ignored by {@link #HARMONY}
    * @param begun whether the prompt ends within thoughts
-   * @param calling whether the reply may call functions; else what looks like a call is content
+   * @param functions that the reply may call, with the schemas of their arguments; with none, what
+   *     looks like a call is content
    */
-  public Reply reply(Tokenizer tokenizer, boolean thoughts, boolean begun, boolean calling) {
-    ReplyReader reader = syntax(tokenizer).reader(calling);
+  public Reply reply(
+      Tokenizer tokenizer, boolean thoughts, boolean begun, Map<String, JsonNode> functions) {
+    ReplyReader reader = syntax(tokenizer).reader(functions);
     return new Reply(
         thoughts && this != HARMONY ? new ReasoningReader(tokenizer, begun, reader) : reader);
   }

@@ -1,6 +1,8 @@
 package panamoe.conversation.reply;
 
+import java.util.Map;
 import panamoe.grammar.CallMarkup;
+import tools.jackson.databind.JsonNode;
 
 /** The markup of replies of a model family. Immutable and thread-safe. */
 interface ReplySyntax {
@@ -10,7 +12,8 @@ interface ReplySyntax {
   /**
    * Creates a reader for one reply.
    *
-   * @param calling whether functions can be called; else what looks like a call is content
+   * @param functions that can be called, with the schemas of their arguments; with none, what looks
+   *     like a call is content
    */
-  ReplyReader reader(boolean calling);
+  ReplyReader reader(Map<String, JsonNode> functions);
 }

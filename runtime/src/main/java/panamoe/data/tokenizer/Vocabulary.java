@@ -24,10 +24,11 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
     Map<String, Integer> special = new HashMap<>();
     Set<String> addedNames = new HashSet<>();
     for (AddedToken token : added) {
+      // Gemma adds tokens of several spaces, which merges also make.
       byte[] spelled =
-          token.borders().verbatim()
-              ? decoder.bytes(token.content())
-              : token.content().getBytes(StandardCharsets.UTF_8);
+          decoder.byteLevel() && !token.borders().verbatim()
+              ? token.content().getBytes(StandardCharsets.UTF_8)
+              : decoder.bytes(token.content());
       put(bytes, token.id(), token.special() ? new byte[0] : spelled, token.content(), source);
       addedNames.add(token.content());
       if (token.special()) {

@@ -17,7 +17,7 @@ class CallReaderTest {
       "<tool_call>{\"name\": \"mark\", \"arguments\": {\"as\": {\"a\": \"}\\\"{\"}}}</tool_call>";
 
   private static Reply reply() {
-    return ReplyForm.HERMES.reply(new ByteTokenizer(), false, false, true);
+    return ReplyForm.HERMES.reply(new ByteTokenizer(), false, false, ReplyFamily.FUNCTIONS);
   }
 
   /** The content, then each call; checks that streamed pieces give the same. */
@@ -112,7 +112,7 @@ class CallReaderTest {
   })
   void aCutOpenerIsNoContent(ReplyForm form, String written, String content) {
     for (int cut = 0; cut <= written.length(); cut++) {
-      Reply reply = form.reply(new ByteTokenizer(), false, false, true);
+      Reply reply = form.reply(new ByteTokenizer(), false, false, ReplyFamily.FUNCTIONS);
       String said =
           reply.next(written.substring(0, cut)).content()
               + reply.next(written.substring(cut)).content()

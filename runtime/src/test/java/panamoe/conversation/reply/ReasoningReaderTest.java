@@ -2,6 +2,7 @@ package panamoe.conversation.reply;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.ByteTokenizer;
@@ -27,7 +28,7 @@ class ReasoningReaderTest {
   void aTextIsReadInAnyPieces(boolean begun, String text, String reasoning, String content) {
     String given = text.replace('@', '\n');
     for (int size = 1; size <= given.length(); size++) {
-      Reply reader = ReplyForm.HERMES.reply(new ByteTokenizer(), true, begun, false);
+      Reply reader = ReplyForm.HERMES.reply(new ByteTokenizer(), true, begun, Map.of());
       StringBuilder thoughts = new StringBuilder();
       StringBuilder answer = new StringBuilder();
       for (int at = 0; at < given.length(); at += size) {

@@ -9,7 +9,8 @@ import java.util.Map;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.MarkedTokenizer;
 import panamoe.data.Markers;
-import panamoe.data.Utf8Stream;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** A model family: its template, its special tokens, and two calls in its markup. */
 public enum ReplyFamily {
@@ -88,6 +89,48 @@ public enum ReplyFamily {
       "<tool_call>{\"name\": \"vote\", \"arguments\": AYES}</tool_call>",
       "<tool_call>{\"name\": \"adjourn\", \"arguments\": {}}</tool_call>",
       "<|im_end|>"),
+  GLM(
+      "GLM-4.6",
+      ReplyForm.GLM,
+      "<tool_call>vote\n<arg_key>side</arg_key>\n<arg_value>ayes</arg_value>\n</tool_call>",
+      "\n<tool_call>adjourn\n</tool_call>",
+      "<|user|>",
+      "<|observation|>"),
+  GLM_WITH_TAGS_AS_TOKENS(
+      "GLM-4.7-Flash",
+      ReplyForm.GLM,
+      "<tool_call>vote<arg_key>side</arg_key><arg_value>ayes</arg_value></tool_call>",
+      "<tool_call>adjourn</tool_call>",
+      "<think>",
+      "</think>",
+      "<tool_call>",
+      "</tool_call>",
+      "<arg_key>",
+      "</arg_key>",
+      "<arg_value>",
+      "</arg_value>"),
+  MINIMAX(
+      "minimax",
+      ReplyForm.MINIMAX,
+      "<minimax:tool_call>\n"
+          + "<invoke name=\"vote\">\n"
+          + "<parameter name=\"side\">ayes</parameter>\n"
+          + "</invoke>",
+      "\n<invoke name=\"adjourn\">\n</invoke>\n</minimax:tool_call>"),
+  QWEN_CODER(
+      "Qwen3-Coder",
+      ReplyForm.QWEN_CODER,
+      "<tool_call>\n"
+          + "<function=vote>\n"
+          + "<parameter=side>\n"
+          + "ayes\n"
+          + "</parameter>\n"
+          + "</function>\n"
+          + "</tool_call>",
+      "\n<tool_call>\n<function=adjourn>\n</function>\n</tool_call>",
+      "<|im_end|>",
+      "<tool_call>",
+      "</tool_call>"),
   DEEPSEEK_V3(
       "lenml-deepseek_v3",
       ReplyForm.DEEPSEEK_V3,
@@ -135,6 +178,16 @@ public enum ReplyFamily {
       "<|return|>",
       "<|call|>");
 
+  /** The functions {@code vote} and {@code adjourn} with the schemas of their arguments. */
+  public static final Map<String, JsonNode> FUNCTIONS =
+      Map.of(
+          "vote",
+          JsonMapper.shared()
+              .readTree(
+                  "{\"type\": \"object\", \"properties\": {\"side\": {\"type\": \"string\"}}}"),
+          "adjourn",
+          JsonMapper.shared().readTree("{\"type\": \"object\"}"));
+
   /** The arguments of a call of {@code vote}. */
   public static final String AYES = "{\"side\": \"ayes\"}";
 
@@ -158,9 +211,13 @@ public enum ReplyFamily {
     return template(template);
   }
 
-  /** A recorded template. */
+  /** A recorded template, or that of {@link #MINIMAX}. */
   public static ChatTemplate template(String name) {
-    Path file = Path.of("../lab/golden/templates/text", name + ".jinja");
+    String folder =
+        name.equals("minimax")
+            ? "../runtime/src/test/resources/panamoe/conversation"
+            : "../lab/golden/templates/text";
+    Path file = Path.of(folder, name + ".jinja");
     try {
       return ChatTemplate.of(
           Files.readString(file), name, Map.of("bos_token", "<s>", "eos_token", "</s>"));
@@ -169,20 +226,18 @@ public enum ReplyFamily {
     }
   }
 
+  /** What ends the thoughts that the template's prompt begins; empty if it begins none. */
+  public String thought() {
+    return template.equals("GLM-4.7-Flash") || template.equals("minimax") ? "</think>" : "";
+  }
+
   /** A string with markers, as decoded from its tokens. */
   String marked(String text) {
-    StringBuilder marked = new StringBuilder();
-    Utf8Stream characters = new Utf8Stream();
-    for (int token : tokens(text)) {
-      String name = tokenizer.special(token);
-      marked.append(
-          name.isEmpty() ? characters.append(tokenizer.bytesOf(token)) : Markers.of(name));
-    }
-    return marked.toString();
+    return Markers.text(tokenizer, tokens(text));
   }
 
   Reply reply() {
-    return form.reply(tokenizer, true, false, true);
+    return form.reply(tokenizer, true, false, FUNCTIONS);
   }
 
   public int[] tokens(String text) {
