@@ -11,9 +11,11 @@ struct Format {
   int64_t elements, bytes;
 };
 inline constexpr Format kFormats[] = {
-    {MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},   {MOE_Q5_0, "Q5_0", 32, 22},
-    {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
-    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66}, {MOE_Q8_128, "Q8_128", 128, 130}};
+    {MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},     {MOE_Q5_0, "Q5_0", 32, 22},
+    {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144},   {MOE_Q5_K, "Q5_K", 256, 176},
+    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66},   {MOE_Q8_128, "Q8_128", 128, 130},
+    {MOE_Q4_1, "Q4_1", 32, 20},   {MOE_Q5_1, "Q5_1", 32, 24},     {MOE_Q2_K, "Q2_K", 256, 84},
+    {MOE_Q3_K, "Q3_K", 256, 110}, {MOE_IQ4_NL, "IQ4_NL", 32, 18}, {MOE_IQ4_XS, "IQ4_XS", 256, 136}};
 
 // Decodes binary16: 1 sign bit, 5 exponent bits.
 inline double from_binary16(const uint8_t* at) {
@@ -48,6 +50,14 @@ inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
         y[i] = d * (low + 16 * (b[2 + i / 8] >> i % 8 & 1) - 16);
       }
       break;
+    case MOE_Q4_1:
+    case MOE_Q5_1:
+      for (int i = 0; i < 32; ++i) {
+        const bool five = format.dtype == MOE_Q5_1;
+        const int pair = b[(five ? 8 : 4) + i % 16], fifth = five ? b[4 + i / 8] >> i % 8 & 1 : 0;
+        y[i] = d * ((i < 16 ? pair % 16 : pair / 16) + 16 * fifth) + from_binary16(b + 2);
+      }
+      break;
     case MOE_MXFP4: {
       const double table[] = {0, .5, 1, 1.5, 2, 3, 4, 6, -0., -.5, -1, -1.5, -2, -3, -4, -6};
       const double scale = std::ldexp(1, b[0] - 127);
@@ -63,6 +73,31 @@ inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
         if (five) code += 16 * (b[16 + i % 32] >> j & 1);
         scales(b + 4, j, scale, min);
         y[i] = d * scale * code - from_binary16(b + 2) * min;
+      }
+      break;
+    }
+    case MOE_Q2_K:
+      for (int i = 0; i < 256; ++i) {
+        const int code = b[16 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
+        y[i] = from_binary16(b + 80) * (b[i / 16] % 16) * code - from_binary16(b + 82) * (b[i / 16] / 16);
+      }
+      break;
+    case MOE_Q3_K:
+      for (int i = 0; i < 256; ++i) {
+        const int s = i / 16, low = s < 8 ? b[96 + s] % 16 : b[88 + s] / 16, high = b[104 + s % 4] >> s / 4 * 2 & 3;
+        const int code = (b[32 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3) - (b[i % 32] >> i / 32 & 1 ? 0 : 4);
+        y[i] = from_binary16(b + 108) * (low + 16 * high - 32) * code;
+      }
+      break;
+    case MOE_IQ4_NL:
+    case MOE_IQ4_XS: {
+      const int table[] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+      const bool super = format.dtype == MOE_IQ4_XS;
+      for (int i = 0; i < format.elements; ++i) {
+        const int part = i / 32, byte = b[(super ? 8 : 2) + part * 16 + i % 16];
+        const int low = part % 2 == 0 ? b[4 + part / 2] % 16 : b[4 + part / 2] / 16;
+        const int scale = super ? low + 16 * (b[2 + part / 4] >> part % 4 * 2 & 3) - 32 : 1;
+        y[i] = d * scale * table[i % 32 < 16 ? byte % 16 : byte / 16];
       }
       break;
     }
@@ -88,6 +123,10 @@ inline Tensor random_blocks(const Format& format, const std::vector<int64_t>& sh
     switch (format.dtype) {
       case MOE_MXFP4: *at = static_cast<uint8_t>(120 + random() % 5); break;
       case MOE_Q6_K: put_binary16(at + 208, random()); break;
+      case MOE_Q3_K: put_binary16(at + 108, random()); break;
+      case MOE_Q2_K: put_binary16(at + 80, random()), put_binary16(at + 82, random()); break;
+      case MOE_Q4_1:
+      case MOE_Q5_1:
       case MOE_Q4_K:
       case MOE_Q5_K: put_binary16(at + 2, random()); [[fallthrough]];
       default: put_binary16(at, random());

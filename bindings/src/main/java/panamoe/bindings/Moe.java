@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)15L;
+    private static final int MOE_ABI_VERSION = (int)16L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 15
+     * #define MOE_ABI_VERSION 16
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -375,6 +375,60 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_Q8_128() {
         return MOE_Q8_128;
+    }
+    private static final int MOE_Q4_1 = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q4_1 = 15
+     * }
+     */
+    public static int MOE_Q4_1() {
+        return MOE_Q4_1;
+    }
+    private static final int MOE_Q5_1 = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q5_1 = 16
+     * }
+     */
+    public static int MOE_Q5_1() {
+        return MOE_Q5_1;
+    }
+    private static final int MOE_Q2_K = (int)17L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q2_K = 17
+     * }
+     */
+    public static int MOE_Q2_K() {
+        return MOE_Q2_K;
+    }
+    private static final int MOE_Q3_K = (int)18L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q3_K = 18
+     * }
+     */
+    public static int MOE_Q3_K() {
+        return MOE_Q3_K;
+    }
+    private static final int MOE_IQ4_NL = (int)19L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_IQ4_NL = 19
+     * }
+     */
+    public static int MOE_IQ4_NL() {
+        return MOE_IQ4_NL;
+    }
+    private static final int MOE_IQ4_XS = (int)20L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_IQ4_XS = 20
+     * }
+     */
+    public static int MOE_IQ4_XS() {
+        return MOE_IQ4_XS;
     }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**

@@ -9,7 +9,7 @@ import java.util.function.BiConsumer;
 /**
  * A format of blocks: a number is a scale times a code, minus a minimum in some formats. Decoding
  * has ggml's order of operations and gives its bits, as cases of {@code panamoe conformance} show.
- * Formats with kernels can also be rounded to. Thread-safe.
+ * Thread-safe.
  */
 public abstract class BlockFormat {
   // Elements of the smallest and the largest blocks.
@@ -102,11 +102,32 @@ public abstract class BlockFormat {
     }
   }
 
+  /** Writes four bits of each of 32 codes. */
+  static void putPairs(int[] codes, int first, byte[] block, int at) {
+    for (int j = 0; j < 16; j++) {
+      block[at + j] = (byte) (codes[first + j] & 15 | codes[first + 16 + j] << 4);
+    }
+  }
+
   /** Four bits each, and fifth bits from byte {@code high} on: bit i is of element i. */
   static void pairsAndFifths(byte[] block, int high, int at, int[] codes) {
     pairs(block, at, codes, 0);
     for (int i = 0; i < SMALL; i++) {
       codes[i] |= (block[high + i / 8] >> i % 8 & 1) << 4;
+    }
+  }
+
+  /** Two bits each: element 128n + 32p + l has bits 2p and 2p + 1 of byte 32n + l. */
+  static void quarters(byte[] block, int at, int[] codes) {
+    for (int i = 0; i < LARGE; i++) {
+      codes[i] = block[at + i / 128 * SMALL + i % SMALL] >> i % 128 / SMALL * 2 & 3;
+    }
+  }
+
+  /** Writes the low two bits of each of 256 codes. */
+  static void putQuarters(int[] codes, byte[] block, int at) {
+    for (int i = 0; i < LARGE; i++) {
+      block[at + i / 128 * SMALL + i % SMALL] |= (byte) ((codes[i] & 3) << i % 128 / SMALL * 2);
     }
   }
 
@@ -133,10 +154,13 @@ public abstract class BlockFormat {
     return 0x7c;
   }
 
-  /** Makes a block, and searches its scales; {@code block} is all zeros. */
-  void search(BlockSearch numbers, byte[] block) {
-    throw new IllegalArgumentException("numbers are not rounded to " + name);
+  /** The codes in ascending order; null: all whole numbers from the least to the largest one. */
+  int[] levels() {
+    return null;
   }
+
+  /** Makes a block, and searches its scales; {@code block} is all zeros. */
+  abstract void search(BlockSearch numbers, byte[] block);
 
   /** Makes a block with the scale of the largest number; {@code block} is all zeros. */
   void round(BlockSearch numbers, byte[] block) {
@@ -177,7 +201,7 @@ public abstract class BlockFormat {
       int columns,
       MemorySegment blocks,
       BiConsumer<BlockSearch, byte[]> rounding) {
-    BlockSearch numbers = new BlockSearch(elements());
+    BlockSearch numbers = new BlockSearch(elements(), levels());
     byte[] block = new byte[bytes()];
     long count = floats.byteSize() / Float.BYTES / elements();
     for (long i = 0; i < count; i++) {

@@ -10,7 +10,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 import panamoe.blocks.BlockFormat;
-import panamoe.blocks.DecodedFormats;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
@@ -70,10 +69,14 @@ public record StoredType(
     added("I8", 24, 1, DType.INT8, null);
     for (DType dtype : DType.values()) {
       if (dtype.isBlocks()) {
-        add(dtype.blocks(), dtype);
+        BlockFormat blocks = dtype.blocks();
+        int elements = blocks.elements();
+        ALL.put(
+            blocks.name(),
+            new StoredType(
+                blocks.name(), blocks.gguf(), elements, blocks.bytes(), dtype, blocks::decode));
       }
     }
-    DecodedFormats.ALL.forEach(format -> add(format, null));
   }
 
   @FunctionalInterface
@@ -103,18 +106,6 @@ public record StoredType(
             to.set(ValueLayout.JAVA_FLOAT_UNALIGNED, i * Float.BYTES, element.of(from, i));
           }
         });
-  }
-
-  private static void add(BlockFormat format, DType dtype) {
-    ALL.put(
-        format.name(),
-        new StoredType(
-            format.name(),
-            format.gguf(),
-            format.elements(),
-            format.bytes(),
-            dtype,
-            format::decode));
   }
 
   private static float[] e4m3() {
@@ -148,8 +139,7 @@ public record StoredType(
 
   /** The type of that name in a safetensors header; empty if it is unknown or unsupported. */
   static Optional<StoredType> named(String name) {
-    return Optional.ofNullable(ALL.get(name))
-        .filter(type -> type.elements == 1 || type.dtype != null);
+    return Optional.ofNullable(ALL.get(name));
   }
 
   /** The stored type with the bits of a tensor dtype. */
@@ -185,7 +175,7 @@ public record StoredType(
     decoder.accept(from, to);
   }
 
-  /** The tensor dtype with equal blocks, byte for byte; empty if kernels have none. */
+  /** The tensor dtype with equal blocks, byte for byte; empty for a type without blocks. */
   public Optional<DType> blocks() {
     return Optional.ofNullable(elements > 1 ? dtype : null);
   }

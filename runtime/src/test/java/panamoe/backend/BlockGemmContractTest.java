@@ -42,8 +42,10 @@ class BlockGemmContractTest {
     random.nextBytes(bytes);
     int[] scales =
         switch (dtype) {
-          case Q4_K, Q5_K -> new int[] {1, 3};
+          case Q4_1, Q5_1, Q4_K, Q5_K -> new int[] {1, 3};
           case Q6_K -> new int[] {209};
+          case Q3_K -> new int[] {109};
+          case Q2_K -> new int[] {81, 83};
           default -> new int[] {1};
         };
     for (int at = 0; at < bytes.length; at += dtype.blockBytes()) {
