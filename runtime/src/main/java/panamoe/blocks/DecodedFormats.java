@@ -1,6 +1,7 @@
 package panamoe.blocks;
 
 import java.util.List;
+import java.util.stream.Stream;
 
 /** Formats of files without kernels: they are decoded. */
 public final class DecodedFormats {
@@ -103,7 +104,9 @@ public final class DecodedFormats {
         }
       };
 
-  public static final List<BlockFormat> ALL = List.of(Q4_1, Q5_1, Q2_K, Q3_K, IQ4_NL, IQ4_XS);
+  public static final List<BlockFormat> ALL =
+      Stream.concat(Stream.of(Q4_1, Q5_1, Q2_K, Q3_K, IQ4_NL, IQ4_XS), GridFormats.ALL.stream())
+          .toList();
 
   private DecodedFormats() {}
 
