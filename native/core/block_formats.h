@@ -28,6 +28,7 @@ inline constexpr BlockFormat kBlockFormats[] = {
     {MOE_Q5_K, "Q5_K", 256, 176, 32, 5, 0, true}, {MOE_Q6_K, "Q6_K", 256, 210, 16, 6, 32},
     {MOE_MXFP4, "MXFP4", 32, 17, 32, 4, 12},  // code = 2 * value + 12
     {MOE_Q8_64, "Q8_64", 64, 66, 64, 8, 128},     {MOE_Q8_128, "Q8_128", 128, 130, 128, 8, 128},
+    {MOE_Q4_1, "Q4_1", 32, 20, 32, 4, 0, true},   {MOE_Q5_1, "Q5_1", 32, 24, 32, 5, 0, true},
 };
 
 constexpr bool in_blocks(int32_t dtype) {

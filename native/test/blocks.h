@@ -13,7 +13,8 @@ struct Format {
 inline constexpr Format kFormats[] = {
     {MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},   {MOE_Q5_0, "Q5_0", 32, 22},
     {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
-    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66}, {MOE_Q8_128, "Q8_128", 128, 130}};
+    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66}, {MOE_Q8_128, "Q8_128", 128, 130},
+    {MOE_Q4_1, "Q4_1", 32, 20},   {MOE_Q5_1, "Q5_1", 32, 24}};
 
 // Decodes binary16: 1 sign bit, 5 exponent bits.
 inline double from_binary16(const uint8_t* at) {
@@ -46,6 +47,14 @@ inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
       for (int i = 0; i < 32; ++i) {
         const int low = i < 16 ? b[6 + i] % 16 : b[6 + i - 16] / 16;
         y[i] = d * (low + 16 * (b[2 + i / 8] >> i % 8 & 1) - 16);
+      }
+      break;
+    case MOE_Q4_1:
+    case MOE_Q5_1:
+      for (int i = 0; i < 32; ++i) {
+        const bool five = format.dtype == MOE_Q5_1;
+        const int pair = b[(five ? 8 : 4) + i % 16], fifth = five ? b[4 + i / 8] >> i % 8 & 1 : 0;
+        y[i] = d * ((i < 16 ? pair % 16 : pair / 16) + 16 * fifth) + from_binary16(b + 2);
       }
       break;
     case MOE_MXFP4: {
@@ -88,6 +97,8 @@ inline Tensor random_blocks(const Format& format, const std::vector<int64_t>& sh
     switch (format.dtype) {
       case MOE_MXFP4: *at = static_cast<uint8_t>(120 + random() % 5); break;
       case MOE_Q6_K: put_binary16(at + 208, random()); break;
+      case MOE_Q4_1:
+      case MOE_Q5_1:
       case MOE_Q4_K:
       case MOE_Q5_K: put_binary16(at + 2, random()); [[fallthrough]];
       default: put_binary16(at, random());

@@ -8,7 +8,9 @@
 //   Q4_0       nibbles [4][nr][4]: the low nibble of a byte is the code of k .. k + 15, the high one of k + 16 ..
 //              k + 31; scales binary16 [nr]
 //   MXFP4      nibbles like Q4_0; scales bfloat16 [nr]
+//   Q4_1       nibbles like Q4_0; scales, then minima, binary16 [nr] each; kernels subtract a minimum
 //   Q5_0       nibbles like Q4_0; fifth bits [nr][4]: bit i of byte j is of k + 4 i + j; scales binary16 [nr]
+//   Q5_1       nibbles and fifth bits like Q5_0; scales and minima like Q4_1
 //   Q4_K       scales and minima of 256 k, binary16 [nr] each; their factors per 32 k, bytes [8][nr] each; eight times
 //              the nibbles
 //   Q5_K       scales, minima and factors like Q4_K; eight times nibbles and fifth bits
@@ -60,6 +62,12 @@ HWY_INLINE void join_pairs(const uint8_t* from, int64_t shift, uint32_t* rows) {
   for (int64_t i = 0; i < 4; ++i) {
     rows[i] = (word_at(from + 4 * i) >> shift & kFourBits) | (word_at(from + 16 + 4 * i) >> shift & kFourBits) << 4;
   }
+}
+// Packs bit i of a word as a bit of k = i.
+HWY_INLINE uint32_t spread_bits(uint32_t bits) {
+  uint32_t row = 0;
+  for (int64_t i = 0; i < 8; ++i) row |= ((bits >> 4 * i & 15) * 0x00204081 & kBit) << i;  // one bit per byte
+  return row;
 }
 
 // Defaults of most formats.
@@ -124,9 +132,28 @@ template <>
 struct BlockTraits<MOE_Q5_0> : BlockDefaults<MOE_Q5_0> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) {
     copy_pairs(block + 6, to);
-    const uint32_t high = word_at(block + 2);
-    to[4] = 0;
-    for (int64_t i = 0; i < 8; ++i) to[4] |= ((high >> 4 * i & 15) * 0x00204081 & kBit) << i;  // one bit per byte
+    to[4] = spread_bits(word_at(block + 2));
+  }
+};
+
+// The minima of Q4_1 and Q5_1 are added; those of panels are subtracted, like those of K formats.
+template <int32_t kDtype>
+struct AddedMinimum : BlockDefaults<kDtype> {
+  HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int i) {
+    return static_cast<uint16_t>(BlockDefaults<kDtype>::packed_scale(block, i) ^ i << 15);
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q4_1> : AddedMinimum<MOE_Q4_1> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) { copy_pairs(block + 4, to); }
+};
+
+template <>
+struct BlockTraits<MOE_Q5_1> : AddedMinimum<MOE_Q5_1> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) {
+    copy_pairs(block + 8, to);
+    to[4] = spread_bits(word_at(block + 4));
   }
 };
 

@@ -27,12 +27,11 @@ template <class Format>
 struct BlockStage {
   static constexpr int kSpan = kDepth / Format::kElements * Format::kBytes;
   static constexpr int kChunks = (kSpan + 15 + 15) / 16;
-  static constexpr int kStride =
-      (kChunks | 1) * 16;  // an odd number of chunks, so that lanes read eight lines without bank conflicts
+  // An odd number of chunks, so that lanes read eight lines without bank conflicts. word_at reads past its word.
+  static constexpr int kStride = ((kSpan + 15 + 4 + 15) / 16 | 1) * 16;
   static constexpr int kBytes = BlockTile::kColumns * kStride;
   static constexpr int kCount = std::clamp(kStagesBytes / kBytes, 2, 4);
   static constexpr size_t kSharedBytes = std::max(size_t{kCount} * kBytes, kSumsBytes<BlockTile>);
-  static_assert(kSpan + 15 + 4 <= kStride);  // word_at reads past its word
 };
 
 // The lines of b of a tile.

@@ -1,4 +1,4 @@
-// Weights in blocks, in GGUF's layout (docs/quantization.md): value = scale * code, minus a minimum in Q4_K and Q5_K.
+// Weights in blocks, in GGUF's layout (docs/quantization.md): value = scale * code, minus a minimum in some formats.
 // Codes are integers of at most eight bits, which bfloat16 holds exactly.
 #pragma once
 
@@ -84,11 +84,32 @@ struct BlockTraits<MOE_Q4_0> : BlockDefaults<MOE_Q4_0> {
   }
 };
 
+// Fifth bits of codes k .. k + 3: bit k of a word, and the next ones.
+__device__ __forceinline__ uint32_t four_fifth_bits(const unsigned char* word, int k) {
+  return ((word_at(word) >> k & 15) * 0x00204081 & 0x01010101) << 4;  // the product moves bits a byte apart
+}
+
 template <>
 struct BlockTraits<MOE_Q5_0> : BlockDefaults<MOE_Q5_0> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
-    const uint32_t fifth = word_at(block + 2) >> k & 15;  // bits of four codes; the product moves them a byte apart
-    return four_nibbles(block + 6, k) | (fifth * 0x00204081 & 0x01010101) << 4;
+    return four_nibbles(block + 6, k) | four_fifth_bits(block + 2, k);
+  }
+};
+
+// The minima of Q4_1 and Q5_1 are added.
+template <>
+struct BlockTraits<MOE_Q4_1> : BlockDefaults<MOE_Q4_1> {
+  __device__ __forceinline__ static float min(const unsigned char* block, int) { return -from_binary16(block + 2); }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return four_nibbles(block + 4, k);
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q5_1> : BlockDefaults<MOE_Q5_1> {
+  __device__ __forceinline__ static float min(const unsigned char* block, int) { return -from_binary16(block + 2); }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return four_nibbles(block + 8, k) | four_fifth_bits(block + 4, k);
   }
 };
 

@@ -18,15 +18,17 @@ typedef enum moe_dtype {
   MOE_INT8 = 5,    /* keys and values of a cache; scales are a tensor of their own */
   /* Weights in blocks of elements that share scales (docs/quantization.md). Rows of whole blocks, row-major, byte for
    * byte like in a GGUF file (Q8_64, Q8_128: like Q8_0 with more codes). Only moe_gemm_pack reads this layout. */
-  MOE_Q8_0 = 6,   /* blocks of 32, 34 bytes */
-  MOE_Q4_0 = 7,   /* 32, 18 */
-  MOE_Q5_0 = 8,   /* 32, 22 */
-  MOE_Q4_K = 9,   /* 256, 144 */
-  MOE_Q5_K = 10,  /* 256, 176 */
-  MOE_Q6_K = 11,  /* 256, 210 */
-  MOE_MXFP4 = 12, /* 32, 17 */
-  MOE_Q8_64 = 13, /* 64, 66 */
-  MOE_Q8_128 = 14 /* 128, 130 */
+  MOE_Q8_0 = 6,    /* blocks of 32, 34 bytes */
+  MOE_Q4_0 = 7,    /* 32, 18 */
+  MOE_Q5_0 = 8,    /* 32, 22 */
+  MOE_Q4_K = 9,    /* 256, 144 */
+  MOE_Q5_K = 10,   /* 256, 176 */
+  MOE_Q6_K = 11,   /* 256, 210 */
+  MOE_MXFP4 = 12,  /* 32, 17 */
+  MOE_Q8_64 = 13,  /* 64, 66 */
+  MOE_Q8_128 = 14, /* 128, 130 */
+  MOE_Q4_1 = 15,   /* 32, 20 */
+  MOE_Q5_1 = 16    /* 32, 24 */
 } moe_dtype;
 
 typedef enum moe_layout {

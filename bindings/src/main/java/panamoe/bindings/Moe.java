@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)15L;
+    private static final int MOE_ABI_VERSION = (int)16L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 15
+     * #define MOE_ABI_VERSION 16
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -375,6 +375,24 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_Q8_128() {
         return MOE_Q8_128;
+    }
+    private static final int MOE_Q4_1 = (int)15L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q4_1 = 15
+     * }
+     */
+    public static int MOE_Q4_1() {
+        return MOE_Q4_1;
+    }
+    private static final int MOE_Q5_1 = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q5_1 = 16
+     * }
+     */
+    public static int MOE_Q5_1() {
+        return MOE_Q5_1;
     }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**

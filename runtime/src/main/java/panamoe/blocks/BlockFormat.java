@@ -127,6 +127,13 @@ public abstract class BlockFormat {
     }
   }
 
+  /** Writes four bits of each of 32 codes. */
+  static void putPairs(int[] codes, int first, byte[] block, int at) {
+    for (int j = 0; j < 16; j++) {
+      block[at + j] = (byte) (codes[first + j] & 15 | codes[first + 16 + j] << 4);
+    }
+  }
+
   /** Four bits each, and fifth bits from byte {@code high} on: bit i is of element i. */
   static void pairsAndFifths(byte[] block, int high, int at, int[] codes) {
     pairs(block, at, codes, 0);

@@ -92,13 +92,14 @@ final class BlockSearch {
   }
 
   /**
-   * The scale and the minimum of {@code x ≈ scale · code − minimum}, neither below 0.
+   * The scale, not below 0, and the minimum of {@code x ≈ scale · code − minimum}.
    *
    * @param high the largest code; the least is 0
+   * @param signed whether the minimum may be below 0
    */
-  Affine affine(int from, int count, int high) {
-    double least = 0;
-    double most = 0;
+  Affine affine(int from, int count, int high, boolean signed) {
+    double least = signed ? x[from] : 0;
+    double most = least;
     double weights = 0;
     double sum = 0;
     double own = 0;
@@ -110,7 +111,7 @@ final class BlockSearch {
       own += w[i] * x[i] * x[i];
     }
     if (most == least) {
-      return new Affine(0, 0);
+      return new Affine(0, -least);
     }
     Affine best = new Affine((most - least) / high, -least);
     double bestError = Double.POSITIVE_INFINITY;
@@ -131,7 +132,7 @@ final class BlockSearch {
       }
       double scale = (weights * products - sum * codes) / determinant;
       double minimum = (codes * products - squares * sum) / determinant;
-      if (minimum < 0) {
+      if (minimum < 0 && !signed) {
         minimum = 0;
         scale = products / squares;
       }

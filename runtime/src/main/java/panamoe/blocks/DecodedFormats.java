@@ -9,34 +9,6 @@ public final class DecodedFormats {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
   };
 
-  /** d f16 (2), minimum f16 (2), which is added, 16 bytes like Q4_0. */
-  private static final BlockFormat Q4_1 =
-      new BlockFormat("Q4_1", 3, 32, 20, 32) {
-        @Override
-        float minimum(byte[] block, int part) {
-          return -half(block, 2);
-        }
-
-        @Override
-        void codes(byte[] block, int[] codes) {
-          pairs(block, 4, codes, 0);
-        }
-      };
-
-  /** d f16 (2), minimum f16 (2), which is added, fifth bits (4) and 16 bytes like Q5_0. */
-  private static final BlockFormat Q5_1 =
-      new BlockFormat("Q5_1", 7, 32, 24, 32) {
-        @Override
-        float minimum(byte[] block, int part) {
-          return -half(block, 2);
-        }
-
-        @Override
-        void codes(byte[] block, int[] codes) {
-          pairsAndFifths(block, 4, 8, codes);
-        }
-      };
-
   /** 16 scales and minima of four bits each (16), quarters (64), d f16, minimum f16. */
   private static final BlockFormat Q2_K =
       new BlockFormat("Q2_K", 10, 256, 84, 16) {
@@ -105,8 +77,7 @@ public final class DecodedFormats {
       };
 
   public static final List<BlockFormat> ALL =
-      Stream.concat(Stream.of(Q4_1, Q5_1, Q2_K, Q3_K, IQ4_NL, IQ4_XS), GridFormats.ALL.stream())
-          .toList();
+      Stream.concat(Stream.of(Q2_K, Q3_K, IQ4_NL, IQ4_XS), GridFormats.ALL.stream()).toList();
 
   private DecodedFormats() {}
 

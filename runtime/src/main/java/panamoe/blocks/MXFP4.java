@@ -72,8 +72,6 @@ public final class MXFP4 extends BlockFormat {
         System.arraycopy(found, 0, numbers.codes, 0, SMALL);
       }
     }
-    for (int j = 0; j < 16; j++) {
-      block[1 + j] = (byte) (numbers.codes[j] | numbers.codes[j + 16] << 4);
-    }
+    putPairs(numbers.codes, 0, block, 1);
   }
 }

@@ -90,7 +90,7 @@ public class Q4_K extends BlockFormat {
     double mostScale = 0;
     double mostMinimum = 0;
     for (int part = 0; part < wanted.length; part++) {
-      wanted[part] = numbers.affine(part * SMALL, SMALL, high);
+      wanted[part] = numbers.affine(part * SMALL, SMALL, high, /* signed= */ false);
       mostScale = Math.max(mostScale, wanted[part].scale());
       mostMinimum = Math.max(mostMinimum, wanted[part].minimum());
     }

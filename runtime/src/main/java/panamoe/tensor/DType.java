@@ -5,8 +5,10 @@ import java.util.Arrays;
 import panamoe.blocks.BlockFormat;
 import panamoe.blocks.MXFP4;
 import panamoe.blocks.Q4_0;
+import panamoe.blocks.Q4_1;
 import panamoe.blocks.Q4_K;
 import panamoe.blocks.Q5_0;
+import panamoe.blocks.Q5_1;
 import panamoe.blocks.Q5_K;
 import panamoe.blocks.Q6_K;
 import panamoe.blocks.SymmetricBlocks;
@@ -31,7 +33,9 @@ public enum DType {
   Q6_K(11, new Q6_K()),
   MXFP4(12, new MXFP4()),
   Q8_64(13, new SymmetricBlocks("Q8_64", -1, 64, "Q8_0")),
-  Q8_128(14, new SymmetricBlocks("Q8_128", -1, 128, "Q8_64"));
+  Q8_128(14, new SymmetricBlocks("Q8_128", -1, 128, "Q8_64")),
+  Q4_1(15, new Q4_1()),
+  Q5_1(16, new Q5_1());
 
   // The formats that "int8" and "int4" name.
   public static final DType INT8_BLOCKS = Q8_0;

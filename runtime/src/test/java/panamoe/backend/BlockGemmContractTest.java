@@ -42,7 +42,7 @@ class BlockGemmContractTest {
     random.nextBytes(bytes);
     int[] scales =
         switch (dtype) {
-          case Q4_K, Q5_K -> new int[] {1, 3};
+          case Q4_1, Q5_1, Q4_K, Q5_K -> new int[] {1, 3};
           case Q6_K -> new int[] {209};
           default -> new int[] {1};
         };

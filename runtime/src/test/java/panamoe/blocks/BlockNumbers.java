@@ -31,6 +31,14 @@ final class BlockNumbers {
           y[at + i] = half(block, 0) * (nibble(block, 6, i) + 16 * fifth - 16);
         }
       }
+      case Q4_1, Q5_1 -> {
+        boolean five = dtype == DType.Q5_1;
+        for (int i = 0; i < 32; i++) {
+          int fifth = five ? number(block, 4 + i / 8) >> i % 8 & 1 : 0;
+          int code = nibble(block, five ? 8 : 4, i) + 16 * fifth;
+          y[at + i] = half(block, 0) * code + half(block, 2);
+        }
+      }
       case MXFP4 -> {
         for (int i = 0; i < 32; i++) {
           y[at + i] = Math.scalb(FOUR_BITS[nibble(block, 1, i)], number(block, 0) - 127);

@@ -82,6 +82,8 @@ class BlockSearchTest {
       case Q5_0 -> 0.043;
       case Q4_K -> 0.073;
       case Q4_0 -> 0.087;
+      case Q4_1 -> 0.078;
+      case Q5_1 -> 0.038;
       case MXFP4 -> 0.117;
       default -> throw new IllegalArgumentException(dtype.toString());
     };

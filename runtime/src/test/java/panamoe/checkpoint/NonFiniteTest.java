@@ -22,7 +22,8 @@ class NonFiniteTest {
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
-      names = {"Q8_0", "Q8_64", "Q8_128", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+      mode = EnumSource.Mode.MATCH_ALL,
+      names = ".*(Q|FP)\\d.*") // those in blocks
   void countsThoseOfBlocks(DType dtype) {
     Random random = new Random(3);
     int blocks = 9;
@@ -49,7 +50,7 @@ class NonFiniteTest {
   private static int[] scales(DType dtype) {
     return switch (dtype) {
       case Q6_K -> new int[] {209};
-      case Q4_K, Q5_K -> new int[] {1, 3};
+      case Q4_1, Q5_1, Q4_K, Q5_K -> new int[] {1, 3};
       case MXFP4 -> new int[] {0};
       default -> new int[] {1};
     };

@@ -115,7 +115,7 @@ class SafetensorsReaderBadInputTest {
         shape("rank 33", "F32", "[2" + ",1".repeat(32) + "]", "more than 32 numbers in its shape"),
         shape("known but unsupported", "F8_E5M2", "[8]", "unsupported dtype F8_E5M2 in tensor a"),
         shape("less than a byte", "F4", "[3]", "unsupported dtype F4 in tensor a"),
-        shape("unknown", "Q4_1", "[2]", "unsupported dtype Q4_1 in tensor a"),
+        shape("unknown", "Q8_1", "[2]", "unsupported dtype Q8_1 in tensor a"),
         shape("no whole block", "Q4_K", "[2]", "rows are no whole blocks of 256"),
         header("no dtype", "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "lacks dtype"),
         header(

@@ -239,7 +239,7 @@ class StoredExpertsTest {
       assertEquals(6, held.size(), held.toString());
       assertEquals(
           List.of(
-              "layers.0.moe.experts.up.weight and 4 more are decoded to bfloat16: not stored in"
+              "layers.0.moe.experts.up.weight and 3 more are decoded to bfloat16: not stored in"
                   + " whole blocks of one type that can be multiplied by"),
           warnings);
       ModelRunner.nextLogits(cpu, model, 1, 2);
