@@ -16,6 +16,9 @@ public abstract class BlockFormat {
   static final int SMALL = 32;
   static final int LARGE = 256;
 
+  /** Twice the float of four bits (E2M1), which is whole; ggml has no negative zero. */
+  private static final int[] TWICE = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
   private final String name;
   private final int gguf;
   private final int elements;
@@ -29,6 +32,28 @@ public abstract class BlockFormat {
     this.elements = elements;
     this.bytes = bytes;
     this.scaled = scaled;
+  }
+
+  /** Twice a float of four bits (E2M1). */
+  public static int twiceE2m1(int code) {
+    return TWICE[code];
+  }
+
+  /**
+   * The name of the format with the codes of groups that share a scale; null if there is none.
+   *
+   * @param bits of a code, 4 or 8
+   * @param symmetric whether codes are around half of their range; else a group has a minimum
+   * @param size elements of a group
+   */
+  public static String ofGroups(int bits, boolean symmetric, int size) {
+    if (size % SMALL != 0 || bits == 8 && !symmetric) {
+      return null;
+    }
+    if (bits == 4) {
+      return symmetric ? "Q4_0" : "Q4_1";
+    }
+    return size % 128 == 0 ? "Q8_128" : size % 64 == 0 ? "Q8_64" : "Q8_0";
   }
 
   /** The name in ggml, in messages, and in headers of safetensors files. */

@@ -7,9 +7,6 @@ package panamoe.blocks;
 public final class MXFP4 extends BlockFormat {
   private static final int BIAS = 127;
 
-  /** Twice the value of four bits, which is whole; ggml has no negative zero. */
-  private static final int[] TWICE = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
   public MXFP4() {
     super("MXFP4", 39, SMALL, 17, SMALL);
   }
@@ -42,7 +39,7 @@ public final class MXFP4 extends BlockFormat {
   void codes(byte[] block, int[] codes) {
     pairs(block, 1, codes, 0);
     for (int i = 0; i < SMALL; i++) {
-      codes[i] = TWICE[codes[i]];
+      codes[i] = twiceE2m1(codes[i]);
     }
   }
 
@@ -62,10 +59,10 @@ public final class MXFP4 extends BlockFormat {
       for (int i = 0; i < SMALL; i++) {
         double magnitude = Math.abs(numbers.x[i]) / scale;
         int code = 0;
-        while (code < 7 && magnitude > (TWICE[code] + TWICE[code + 1]) / 4.0) {
+        while (code < 7 && magnitude > (twiceE2m1(code) + twiceE2m1(code + 1)) / 4.0) {
           code++;
         }
-        double difference = (magnitude - TWICE[code] / 2.0) * scale;
+        double difference = (magnitude - twiceE2m1(code) / 2.0) * scale;
         error += numbers.w[i] * difference * difference;
         found[i] = numbers.x[i] < 0 ? code + 8 : code;
       }

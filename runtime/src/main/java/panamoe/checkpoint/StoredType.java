@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 import panamoe.blocks.BlockFormat;
+import panamoe.blocks.GridFormats;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
@@ -69,14 +70,22 @@ public record StoredType(
     added("I8", 24, 1, DType.INT8, null);
     for (DType dtype : DType.values()) {
       if (dtype.isBlocks()) {
-        BlockFormat blocks = dtype.blocks();
-        int elements = blocks.elements();
-        ALL.put(
-            blocks.name(),
-            new StoredType(
-                blocks.name(), blocks.gguf(), elements, blocks.bytes(), dtype, blocks::decode));
+        add(dtype.blocks(), dtype);
       }
     }
+    GridFormats.ALL.forEach(format -> add(format, null));
+  }
+
+  private static void add(BlockFormat blocks, DType dtype) {
+    ALL.put(
+        blocks.name(),
+        new StoredType(
+            blocks.name(),
+            blocks.gguf(),
+            blocks.elements(),
+            blocks.bytes(),
+            dtype,
+            blocks::decode));
   }
 
   @FunctionalInterface

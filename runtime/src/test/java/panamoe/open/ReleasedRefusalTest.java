@@ -96,7 +96,12 @@ class ReleasedRefusalTest {
         .putObject("quantization_config")
         .put("quant_method", "gptq");
     model.write(folder);
-    refused("quantization_config.quant_method is gptq, expected fp8 or mxfp4");
+    refused("quantization_config.bits is missing, expected a whole number from 1");
+    model.config.putObject("quantization_config").put("quant_method", "aqlm");
+    model.write(folder);
+    refused(
+        "quantization_config.quant_method is aqlm, expected one of fp8, mxfp4, compressed-tensors,"
+            + " awq, gptq, modelopt");
   }
 
   @Test
@@ -139,11 +144,7 @@ class ReleasedRefusalTest {
     refused(NAME + " is I32, which no weight is stored as");
     model.tensors.put(NAME, new Saved(StoredType.F8_E4M3, new byte[12 * 16], 12, 16));
     model.write(folder);
-    refused("missing " + NAME + "_scale_inv");
-    model.put(NAME + "_scale_inv", StoredType.F32, new float[1], 1, 1);
-    model.write(folder);
     refused(NAME + " is F8_E4M3, but config.json has no quantization_config");
-    model.tensors.remove(NAME + "_scale_inv");
     model.tensors.put(NAME, taken);
     model.tensors.put(
         "model.layers.2.input_layernorm.weight", model.tensors.get("model.norm.weight"));

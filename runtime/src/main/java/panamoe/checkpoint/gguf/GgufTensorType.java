@@ -13,9 +13,9 @@ final class GgufTensorType {
 
   /** Numbers and their names; those from 133 on are ik_llama.cpp's. */
   private static final String NAMES =
-      "4 Q4_2 Q4_3 9 Q8_1 15 Q8_K IQ2_XXS IQ2_XS IQ3_XXS IQ1_S 21 IQ3_S IQ2_S 29 IQ1_M"
+      "4 Q4_2 Q4_3 9 Q8_1 15 Q8_K"
           + " 31 Q4_0_4_4 Q4_0_4_8 Q4_0_8_8 TQ1_0 TQ2_0 36 IQ4_NL_4_4 IQ4_NL_4_8 IQ4_NL_8_8"
-          + " 40 NVFP4 Q1_0 Q2_0 133 Q6_0 IQ1_BN IQ2_BN Q8_K64 IQ2_K IQ3_K IQ4_K IQ5_K IQ6_K"
+          + " 41 Q1_0 Q2_0 133 Q6_0 IQ1_BN IQ2_BN Q8_K64 IQ2_K IQ3_K IQ4_K IQ5_K IQ6_K"
           + " 144 IQ4_KS IQ2_KS IQ4_KSS 152 IQ5_KS IQ2_KT IQ3_KT IQ4_KT IQ3_KS IQ2_KL IQ1_KT";
 
   static {

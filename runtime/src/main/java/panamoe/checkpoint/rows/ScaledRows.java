@@ -29,6 +29,12 @@ public record ScaledRows(RowSource values, RowSource scales, int blockRows, int 
     }
   }
 
+  /** Values with a scale for each row, or one for all. */
+  public static ScaledRows whole(RowSource values, RowSource scales) {
+    int rows = scales.rows() == 1 ? Math.toIntExact(values.rows()) : 1;
+    return new ScaledRows(values, scales, rows, Math.toIntExact(values.columns()));
+  }
+
   @Override
   public DType dtype() {
     return DType.FLOAT32;

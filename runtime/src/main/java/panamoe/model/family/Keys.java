@@ -50,6 +50,11 @@ public final class Keys {
     values.propertyNames().forEach(unread::add);
   }
 
+  /** The names of all keys. */
+  Collection<String> names() {
+    return values.propertyNames();
+  }
+
   /** Whether a key has a value. A key that is null has none, and counts as read. */
   public boolean has(String name) {
     if (values.path(name).isNull()) {

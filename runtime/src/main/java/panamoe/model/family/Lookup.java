@@ -2,6 +2,7 @@ package panamoe.model.family;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
@@ -10,7 +11,6 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.RowRange;
-import panamoe.checkpoint.rows.ScaledRows;
 import panamoe.config.BlockConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.LatentAttentionConfig;
@@ -31,25 +31,66 @@ record Lookup(
    * The files, with properties of all their weights.
    *
    * @param tensors of the model, by names that a file may put a prefix before
-   * @param scaleBlock rows and columns of a block of 8-bit values that share a scale; null if there
-   *     are none
+   * @param quantized how matrices are quantized
    */
-  record Files(TensorFiles files, Map<String, StoredTensor> tensors, int[] scaleBlock) {}
+  record Files(TensorFiles files, Map<String, StoredTensor> tensors, QuantizedTensors quantized) {}
 
   boolean has(String name) {
     return files.tensors.containsKey(whole(name));
   }
 
-  /** A matrix or vector; 8-bit values times their scales. */
+  /** Whether there is a matrix, quantized or not. */
+  boolean hasMatrix(String name) {
+    return has(name) || quantized(name).isPresent();
+  }
+
+  /** The type of a tensor; null if there is none. */
+  StoredType type(String name) {
+    return has(name) ? files.tensors.get(whole(name)).type() : null;
+  }
+
+  /** A matrix or vector, quantized or not. */
   RowSource matrix(String name) {
-    StoredTensor tensor = floats(name);
+    return quantized(name).orElseGet(() -> unquantized(name));
+  }
+
+  private Optional<RowSource> quantized(String name) {
+    if (!name.endsWith(QuantizedTensors.WEIGHT)) {
+      return Optional.empty();
+    }
+    String module = name.substring(0, name.length() - QuantizedTensors.WEIGHT.length());
+    try {
+      return files.quantized.matrix(this, module);
+    } catch (CheckpointException e) {
+      throw new CheckpointException(whole(name) + ": " + e.getMessage(), e);
+    }
+  }
+
+  private RowSource unquantized(String name) {
+    floats(name);
+    refuseEightBits(name);
+    return stored(name);
+  }
+
+  void refuseEightBits(String name) {
+    if (type(name) == StoredType.F8_E4M3) {
+      throw new CheckpointException(
+          "%s is F8_E4M3, but config.json has no quantization_config of fp8", whole(name));
+    }
+  }
+
+  /** A matrix or vector of any type. */
+  RowSource stored(String name) {
+    StoredTensor tensor = tensor(name);
     if (tensor.shape().length > 2) {
       throw shaped(tensor, "two dimensions");
     }
-    RowSource rows = StoredRows.of(files.files, tensor);
-    return tensor.type() == StoredType.F8_E4M3
-        ? scaled(tensor, rows, StoredRows.of(files.files, floats(name + "_scale_inv")))
-        : rows;
+    return StoredRows.of(files.files, tensor);
+  }
+
+  /** Tensors that may be there and are not read. */
+  void ignore(String... names) {
+    Arrays.stream(names).filter(this::has).map(this::whole).forEach(used::add);
   }
 
   /** A part of the queries, keys and values of an attention. */
@@ -93,11 +134,18 @@ record Lookup(
 
   /** The expert's part of a stack of matrices or vectors. */
   RowSource part(String name) {
+    return files.quantized.part(this, name, storedPart(name));
+  }
+
+  /** The expert's part of a stack, without its scales. */
+  RowSource storedPart(String name) {
+    return part(floats(name), 3);
+  }
+
+  /** The factor of a matrix, or the expert's of a stack. */
+  RowSource factor(String name) {
     StoredTensor tensor = floats(name);
-    RowSource rows = part(tensor, 3);
-    return tensor.type() == StoredType.F8_E4M3
-        ? scaled(tensor, rows, part(floats(name + "_scale_inv"), 3))
-        : rows;
+    return new StoredRows(files.files, tensor, tensor.count() == 1 ? 0 : expert, 1, 1);
   }
 
   /** The expert's part of a stack of bytes [E, N, ...]. */
@@ -118,15 +166,6 @@ record Lookup(
     return StoredRows.part(files.files, tensor, expert);
   }
 
-  private RowSource scaled(StoredTensor tensor, RowSource values, RowSource scales) {
-    if (files.scaleBlock == null) {
-      throw new CheckpointException(
-          "%s is F8_E4M3, but config.json has no quantization_config with a weight_block_size",
-          tensor.name());
-    }
-    return new ScaledRows(values, scales, files.scaleBlock[0], files.scaleBlock[1]);
-  }
-
   private StoredTensor floats(String name) {
     StoredTensor tensor = tensor(name);
     if (!tensor.type().isFloating() || tensor.type() == StoredType.F64) {
@@ -145,7 +184,8 @@ record Lookup(
     return tensor;
   }
 
-  private String whole(String name) {
+  /** The name of a tensor in the files. */
+  String whole(String name) {
     return before + name.replace("*", Integer.toString(expert));
   }
 

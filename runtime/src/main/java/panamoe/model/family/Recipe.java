@@ -157,7 +157,7 @@ interface Recipe {
   /** The queries of latent attention: of the token, or of a latent if there is one. */
   static Recipe latentQuery(String direct, String ofLatent) {
     return by(
-        files -> files.matrix(files.has(direct) ? direct : ofLatent),
+        files -> files.matrix(files.hasMatrix(direct) ? direct : ofLatent),
         (to, rows) -> to.matrix(to.latentQuery() ? ofLatent : direct, rows));
   }
 

@@ -32,8 +32,8 @@ final class Recipes {
   private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d+)\\.(.+)");
   private static final int SHOWN = 20;
 
-  /** Weights per stored byte at most: no type has less than two bits. */
-  private static final int MOST_PER_BYTE = 4;
+  /** Weights per stored byte at most: no type has less than 1.5 bits. */
+  private static final int MOST_PER_BYTE = 6;
 
   private final String layer;
   private final String encoderLayer;

@@ -29,7 +29,7 @@ public final class ReleasedModel {
   private final TextPart text;
   private final ModelConfig config;
   private final Recipes recipes;
-  private final int[] scaleBlock;
+  private final QuantizedTensors quantized;
 
   /**
    * @param path the folder, or the first file of GGUF
@@ -41,13 +41,13 @@ public final class ReleasedModel {
       TextPart text,
       ModelConfig config,
       Recipes recipes,
-      int[] scaleBlock) {
+      QuantizedTensors quantized) {
     this.path = path;
     this.files = files;
     this.text = text;
     this.config = config;
     this.recipes = recipes;
-    this.scaleBlock = scaleBlock;
+    this.quantized = quantized;
   }
 
   /**
@@ -61,10 +61,10 @@ public final class ReleasedModel {
     Keys keys = new Keys(folder.configFile(), text.within(), text.values());
     try {
       ModelConfig config = family.model(keys);
-      int[] scaleBlock = scaleBlock(keys.object("quantization_config"));
+      QuantizedTensors quantized = QuantizedTensors.of(keys.object("quantization_config"));
       keys.requireAllRead();
       return new ReleasedModel(
-          folder.path(), folder::open, text, config, family.recipes(), scaleBlock);
+          folder.path(), folder::open, text, config, family.recipes(), quantized);
     } catch (IllegalArgumentException e) {
       throw keys.bad(e);
     }
@@ -103,34 +103,10 @@ public final class ReleasedModel {
           new TextPart(values, ""),
           config,
           GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
-          null);
+          new GgufFactors());
     } catch (IllegalArgumentException e) { // its keys are not those of config.json
       throw new CheckpointException(path + ": " + e.getMessage(), e);
     }
-  }
-
-  /** Rows and columns of a block that shares a scale; null without scales. */
-  private static int[] scaleBlock(Keys quantization) {
-    if (quantization == null) {
-      return null;
-    }
-    // Not needed for weights: how activations are quantised, and how scales were rounded.
-    quantization.ignore("modules_to_not_convert", "activation_scheme", "scale_fmt");
-    String method = quantization.text("quant_method", "none");
-    if (method.equals("mxfp4")) { // blocks in pairs of tensors, with their scales
-      return null;
-    }
-    if (!method.equals("fp8")) {
-      throw quantization.bad("quant_method", method, "fp8 or mxfp4");
-    }
-    if (!quantization.text("fmt", "e4m3").equals("float8_e4m3fn")) { // MiniMax-M2's name for it
-      quantization.require("fmt", "e4m3");
-    }
-    List<Integer> block = quantization.numbers("weight_block_size");
-    if (block.size() != 2 || block.contains(0)) {
-      throw quantization.bad("weight_block_size", block.toString(), "two numbers from 1");
-    }
-    return new int[] {block.get(0), block.get(1)};
   }
 
   /** The folder, or the first file of GGUF. */
@@ -220,7 +196,7 @@ public final class ReleasedModel {
    */
   public Map<String, RowSource> sources(TensorFiles files) {
     try {
-      return recipes.of(config, new Lookup.Files(files, text.tensors(files.tensors()), scaleBlock));
+      return recipes.of(config, new Lookup.Files(files, text.tensors(files.tensors()), quantized));
     } catch (CheckpointException e) {
       throw new CheckpointException(path + ": " + e.getMessage(), e);
     }

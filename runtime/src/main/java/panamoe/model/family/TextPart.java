@@ -37,7 +37,7 @@ record TextPart(ObjectNode values, String within) {
 
   /** Keys of the whole that hold for the text model too, unless it has its own. */
   private static final Set<String> INHERITED =
-      Stream.concat(Stream.of(TIED), Arrays.stream(Decoder.WITHOUT_MEANING))
+      Stream.concat(Stream.of(TIED, "quantization_config"), Arrays.stream(Decoder.WITHOUT_MEANING))
           .collect(Collectors.toSet());
 
   /** What Gemma 3's files leave out because it is transformers' default. */

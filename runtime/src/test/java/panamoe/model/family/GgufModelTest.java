@@ -26,6 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufSamples;
@@ -128,12 +129,68 @@ class GgufModelTest {
       TensorFiles each = eachByItself(file);
       Map<String, RowSource> found =
           GgufRecipes.of("llama", model.config())
-              .of(model.config(), new Lookup.Files(each, each.tensors(), null));
+              .of(model.config(), new Lookup.Files(each, each.tensors(), QuantizedTensors.NONE));
       assertEquals(stacked.keySet(), found.keySet());
       for (String name : stacked.keySet()) {
         assertArrayEquals(bytes(stacked.get(name)), bytes(found.get(name)), name);
       }
     }
+  }
+
+  /** NVFP4 has them: of a matrix, or of each expert's. */
+  @Test
+  void factorsBesideMatricesScaleThem() {
+    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_plain.gguf"))) {
+      ReleasedModel model = ReleasedModel.of(file);
+      Map<String, RowSource> plain = model.sources(file);
+      Map<String, RowSource> scaled = model.sources(withFactors(file));
+      for (String name : plain.keySet()) {
+        float factor =
+            switch (name) {
+              case "layers.0.attention.output.weight" -> 3;
+              case "layers.0.moe.experts.0.down.weight" -> 5;
+              case "layers.0.moe.experts.1.down.weight" -> 7;
+              default -> 1;
+            };
+        float[] expected = floats(plain.get(name));
+        for (int i = 0; i < expected.length; i++) {
+          expected[i] *= factor;
+        }
+        assertArrayEquals(expected, floats(scaled.get(name)), name);
+      }
+    }
+  }
+
+  private static TensorFiles withFactors(GgufFile file) {
+    Map<String, float[]> factors =
+        Map.of(
+            "blk.0.attn_output.scale", new float[] {3},
+            "blk.0.attn_output.input_scale", new float[] {9},
+            "blk.0.ffn_down_exps.scale", new float[] {5, 7});
+    Map<String, StoredTensor> tensors = new LinkedHashMap<>(file.tensors());
+    factors.forEach(
+        (name, values) -> {
+          long[] shape = {values.length};
+          tensors.put(name, new StoredTensor(name, StoredType.F32, shape, 0, 4 * shape[0]));
+        });
+    return new OtherFiles(
+        file,
+        tensors,
+        (tensor, offset, into) -> {
+          float[] values = factors.get(tensor.name());
+          if (values == null) {
+            file.read(tensor, offset, into);
+          } else {
+            into.copyFrom(MemorySegment.ofArray(values).asSlice(offset, into.byteSize()));
+          }
+        });
+  }
+
+  private static float[] floats(RowSource rows) {
+    float[] floats = new float[(int) (rows.rows() * rows.columns())];
+    MemorySegment wide = Arena.ofAuto().allocate(ValueLayout.JAVA_FLOAT, floats.length);
+    StoredType.of(rows.dtype()).decode(MemorySegment.ofArray(bytes(rows)), wide);
+    return wide.toArray(ValueLayout.JAVA_FLOAT);
   }
 
   private static byte[] bytes(RowSource rows) {
@@ -162,30 +219,38 @@ class GgufModelTest {
         stacks.put(name, tensor);
       }
     }
-    return new TensorFiles() {
-      @Override
-      public Map<String, StoredTensor> tensors() {
-        return tensors;
-      }
+    return new OtherFiles(
+        file,
+        tensors,
+        (tensor, offset, into) -> {
+          StoredTensor stack = stacks.get(tensor.name());
+          if (stack == null) {
+            file.read(tensor, offset, into);
+          } else {
+            file.read(stack, tensors.get(tensor.name()).begin() - stack.begin() + offset, into);
+          }
+        });
+  }
 
-      @Override
-      public Path file(StoredTensor tensor) {
-        return file.file(stacks.getOrDefault(tensor.name(), tensor));
-      }
+  /** Other tensors of a file. */
+  private record OtherFiles(GgufFile of, Map<String, StoredTensor> tensors, Reader reader)
+      implements TensorFiles {
+    private interface Reader {
+      void read(StoredTensor tensor, long offset, MemorySegment into);
+    }
 
-      @Override
-      public void read(StoredTensor tensor, long offset, MemorySegment into) {
-        StoredTensor stack = stacks.get(tensor.name());
-        if (stack == null) {
-          file.read(tensor, offset, into);
-        } else {
-          file.read(stack, tensors.get(tensor.name()).begin() - stack.begin() + offset, into);
-        }
-      }
+    @Override
+    public Path file(StoredTensor tensor) {
+      return of.metadata().path();
+    }
 
-      @Override
-      public void close() {}
-    };
+    @Override
+    public void read(StoredTensor tensor, long offset, MemorySegment into) {
+      reader.read(tensor, offset, into);
+    }
+
+    @Override
+    public void close() {}
   }
 
   /** A valid file with one string replaced by another of equal length. */
