@@ -35,7 +35,7 @@ public final class ModelTensors {
 
   /**
    * The matrices of a decoder that quantization rounds, over all ranks: those of experts, or in a
-   * dense model those of its layers.
+   * dense model those of its layers, except stacks of heads' matrices.
    */
   public static List<QuantizedMatrix> quantizedMatrices(ModelConfig config) {
     List<QuantizedMatrix> matrices = new ArrayList<>();
@@ -43,6 +43,7 @@ public final class ModelTensors {
       for (Parameter parameter : whole.parameters().parameters()) {
         boolean rounded =
             parameter.name().startsWith("layers.")
+                && parameter.matrixShape().length == 2
                 && (config.hasExperts()
                     ? WeightTypes.isExpert(parameter)
                     : WeightTypes.mayBeBlocks(parameter));

@@ -96,8 +96,7 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
   public static boolean mayBeBlocks(Parameter parameter) {
     return switch (parameter.part()) {
       case ROUTER, COEFFICIENT -> false;
-      case EXPERT -> isExpert(parameter);
-      default -> parameter.role() == Role.OPERAND && parameter.shape().length == 2;
+      default -> parameter.role() == Role.OPERAND;
     };
   }
 
