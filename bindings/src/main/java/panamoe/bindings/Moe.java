@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)15L;
+    private static final int MOE_ABI_VERSION = (int)16L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 15
+     * #define MOE_ABI_VERSION 16
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -402,6 +402,15 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_PACKED_EXACT() {
         return MOE_PACKED_EXACT;
+    }
+    private static final int MOE_PACKED_EACH = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_layout.MOE_PACKED_EACH = 3
+     * }
+     */
+    public static int MOE_PACKED_EACH() {
+        return MOE_PACKED_EACH;
     }
 
     private static class moe_device_open {
