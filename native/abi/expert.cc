@@ -19,7 +19,7 @@ moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_
     const auto device = moe::find_stream(stream)->shared_device();
     moe_activation_config activation;
     const moe_epilogue end = moe::check_epilogue(epilogue, activation, *device);
-    const moe_tensor& matrices = moe::check_weights("weights", weights, 3, *device);
+    const moe_tensor& matrices = moe::check_expert_weights("weights", weights, *device);
     const int64_t experts = matrices.shape[0], columns = matrices.shape[1];
     const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, matrices.shape[2]});
     const int64_t rows = input.shape[0];
@@ -30,6 +30,10 @@ moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_
     moe::check_optional("preactivation", end.preactivation, moe::kFloating, {rows, columns});
     moe::check_written({{"y", y}, {"preactivation", end.preactivation}},
                        {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", end.bias}});
+    for (int64_t e = 0; matrices.layout == MOE_PACKED_EACH && e < experts; ++e) {
+      moe::check_written({{"y", y}, {"preactivation", end.preactivation}},
+                         {{"weights", moe::matrices_of(matrices) + e}});
+    }
     MOE_CALL(stream, expert_forward, input, groups, matrices, output, end);
   });
 }

@@ -66,7 +66,7 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (tensor->rank < 0 || tensor->rank > MOE_MAX_RANK) {
     invalid(name, " has rank ", tensor->rank, ", expected 0 to ", MOE_MAX_RANK);
   }
-  if (tensor->layout < MOE_ROW_MAJOR || tensor->layout > MOE_PACKED_EXACT) {
+  if (tensor->layout < MOE_ROW_MAJOR || tensor->layout > MOE_PACKED_EACH) {
     invalid(name, " has unknown layout ", tensor->layout);
   }
   if (block.elements > 1 && (tensor->rank == 0 || tensor->shape[tensor->rank - 1] % block.elements != 0)) {

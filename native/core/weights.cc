@@ -1,5 +1,7 @@
 #include "core/weights.h"
 
+#include <algorithm>
+
 #include "core/device.h"
 
 namespace moe {
@@ -20,6 +22,7 @@ const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int
     invalid(name, " is ", dtype_name(weights->dtype), " and row-major, expected it packed (moe_gemm_pack)");
   }
   if (weights->rank != rank) invalid(name, " has shape ", shape_text(*weights), ", expected rank ", rank);
+  if (weights->layout == MOE_PACKED_EACH) invalid(name, " is packed one by one, which only experts' weights are");
   if (weights->layout == MOE_ROW_MAJOR) return *weights;
   const int64_t needed = packed_bytes(device, weights->dtype, rank, weights->shape);
   if (weights->bytes < needed) {
@@ -28,6 +31,21 @@ const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int
   }
   if (needed > 0 && weights->data == nullptr) invalid(name, " has null data");
   if (reinterpret_cast<uintptr_t>(weights->data) % 4 != 0) invalid(name, "'s data is not aligned to 4 bytes");
+  return *weights;
+}
+
+const moe_tensor& check_expert_weights(const char* name, const moe_tensor* weights, const Device& device) {
+  if (check_tensor(name, weights).layout != MOE_PACKED_EACH) return check_weights(name, weights, 3, device);
+  if (weights->rank != 3) invalid(name, " has shape ", shape_text(*weights), ", expected rank 3");
+  const int64_t experts = weights->shape[0], found = weights->bytes / int64_t{sizeof(moe_tensor)};
+  if (found < experts) invalid(name, "'s memory has ", found, " descriptors, expected ", experts);
+  for (int64_t e = 0; e < experts; ++e) {
+    const moe_tensor& matrix = check_weights(name, &check_pointer(name, matrices_of(*weights)) + e, 2, device);
+    if (matrix.layout == MOE_ROW_MAJOR || !std::equal(matrix.shape, matrix.shape + 2, weights->shape + 1)) {
+      invalid(name, "[", e, "] is ", matrix.layout == MOE_ROW_MAJOR ? "row-major" : "packed", " of shape ",
+              shape_text(matrix), ", expected packed of ", shape_text(weights->shape + 1, 2));
+    }
+  }
   return *weights;
 }
 

@@ -25,4 +25,10 @@ int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const in
 // Refuses weights of another rank or dtype, in blocks but not packed, or packed with too little memory.
 const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int32_t rank, const Device& device);
 
+// Weights [E, N, K], which may also be MOE_PACKED_EACH.
+const moe_tensor& check_expert_weights(const char* name, const moe_tensor* weights, const Device& device);
+
+// The matrices of weights that are MOE_PACKED_EACH.
+inline const moe_tensor* matrices_of(const moe_tensor& weights) { return static_cast<const moe_tensor*>(weights.data); }
+
 }  // namespace moe

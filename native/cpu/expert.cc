@@ -9,6 +9,7 @@
 // Test: panamoe_test --gtest_filter='Expert*'. Time: gemm_bench, ./panamoe bench grouped-gemm.
 #include <utility>
 
+#include "core/weights.h"
 #include "cpu/column_sum.h"
 #include "cpu/gemm/product.h"
 #include "cpu/indices.h"
@@ -23,6 +24,10 @@ Operand rows_of(Tensor x, int64_t from) { return Operand{x.data, x.dtype, false,
 
 // weights[e] of [E, N, K], with its N rows, or its K columns, as the outer dimension.
 Operand expert_of(Tensor weights, int64_t e, bool rows_are_outer) {
+  if (weights.layout == MOE_PACKED_EACH) {
+    const moe_tensor& own = matrices_of(weights)[e];
+    return {own.data, own.dtype, true, own.shape[1], 1, own.layout == MOE_PACKED_EXACT};
+  }
   const int64_t rows = weights.shape[1], width = weights.shape[2];
   const Operand all{
       weights.data, weights.dtype, weights.layout != MOE_ROW_MAJOR, width, 1, weights.layout == MOE_PACKED_EXACT};

@@ -137,8 +137,9 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
 // True if the runtime kernel `expert` fits this call: few rows, operands aligned to 16 bytes, sizes below 2^31. Packed
 // weights are row-major on this backend (cuda/gemm/gemm.cu).
 bool fits_expert_kernel(Tensor x, Tensor weights, Tensor y, OptionalTensor preactivation) {
-  return x.shape[0] <= runtime_kernel::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
-         reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
+  return weights.layout != MOE_PACKED_EACH && x.shape[0] <= runtime_kernel::kExpertRows && weights.shape[0] < 65536 &&
+         weights.shape[1] <= INT32_MAX && reinterpret_cast<uintptr_t>(x.data) % 16 == 0 &&
+         reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
          (preactivation == nullptr || preactivation->dtype == y.dtype);
 }
 

@@ -109,6 +109,116 @@ TEST_F(BlockGemmTest, ExpertsMultiplyTheirGroupsAsAGemmDoes) {
   }
 }
 
+// Experts' matrices [N, K] that are packed one by one: two of them in one memory, others in dtypes of their own.
+struct Several {
+  static constexpr int64_t kRows = 70, kColumns = 256;
+  std::vector<Tensor> operands;
+  std::vector<moe_tensor> each;
+  moe_tensor weights{};
+
+  void add(Tensor operand) {
+    const int64_t count = operand.view().rank == 3 ? operand.view().shape[0] : 1;
+    for (int64_t i = 0; i < count; ++i) {
+      moe_tensor one = operand.view();
+      one.rank = 2;
+      one.bytes /= count;
+      one.data = static_cast<char*>(one.data) + i * one.bytes;
+      one.shape[0] = kRows;
+      one.shape[1] = kColumns;
+      each.push_back(one);
+    }
+    operands.push_back(std::move(operand));
+    const auto experts = static_cast<int64_t>(each.size());
+    weights = {sizeof(moe_tensor),
+               each[0].dtype,
+               each.data(),
+               experts * int64_t{sizeof(moe_tensor)},
+               3,
+               MOE_PACKED_EACH,
+               {experts, kRows, kColumns}};
+  }
+};
+
+class SeveralFormatsTest : public BlockGemmTest {
+ protected:
+  void SetUp() override {
+    BlockGemmTest::SetUp();
+    const std::vector<int64_t> shape = {Several::kRows, Several::kColumns};
+    several.add(testing::packed(device, stream, Tensor::random(MOE_FLOAT32, {shape[0], shape[1]}, 1), MOE_BFLOAT16));
+    several.add(packed(kFormats[1], random_blocks(kFormats[1], {2, shape[0], shape[1]}, 2)));
+    for (const Format& format : kFormats) several.add(packed(format, random_blocks(format, shape, 3)));
+    several.add(testing::packed(device, stream, random_blocks(kFormats[0], shape, 4), MOE_Q8_0, MOE_PACKED_EXACT));
+    several.add(testing::packed(device, stream, Tensor::random(MOE_FLOAT32, {shape[0], shape[1]}, 5), MOE_FLOAT32));
+  }
+  Several several;
+};
+
+TEST_F(SeveralFormatsTest, EachExpertHasTheBitsOfItselfAlone) {
+  const auto experts = static_cast<int64_t>(several.each.size());
+  std::vector<double> starts = {0};
+  for (int64_t e = 0; e < experts; ++e) starts.push_back(starts.back() + static_cast<double>(e * 5 % 9));  // 0 to 8
+  const auto rows = static_cast<int64_t>(starts.back()) + 1;
+  const int64_t n = Several::kRows;
+  const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 7);
+  const Tensor offsets = Tensor::of(MOE_INT32, {experts + 1}, starts);
+  for (const moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    const Tensor x = Tensor::random(dtype, {rows, Several::kColumns}, 6), y(MOE_FLOAT32, {rows, n / 2});
+    const Tensor before(MOE_FLOAT32, {rows, n});
+    ASSERT_MOE_OK(moe_expert_forward(triple, x, offsets, &several.weights, y, Epilogue(MOE_SWIGLU, bias, before)));
+    for (int64_t e = 0; e < experts; ++e) {
+      const auto start = static_cast<int64_t>(starts[static_cast<size_t>(e)]);
+      const int64_t count = static_cast<int64_t>(starts[static_cast<size_t>(e) + 1]) - start;
+      const Tensor group(MOE_FLOAT32, {count, n / 2}), sums(MOE_FLOAT32, {count, n});
+      const Tensor own = Tensor::of(MOE_INT32, {2}, {0, static_cast<double>(count)});
+      moe_tensor alone = several.each[static_cast<size_t>(e)];
+      alone.rank = 3;
+      alone.shape[2] = alone.shape[1];
+      alone.shape[1] = alone.shape[0];
+      alone.shape[0] = 1;
+      ASSERT_MOE_OK(moe_expert_forward(stream, slice(x, start, count), own, &alone, group,
+                                       Epilogue(MOE_SWIGLU, slice(bias, e, 1), sums)));
+      expect_same_bits(slice(y, start, count), group, "y");
+      expect_same_bits(slice(before, start, count), sums, "preactivation");
+      if (HasFailure()) FAIL() << "expert " << e << " of dtype " << alone.dtype;
+    }
+  }
+}
+
+TEST_F(SeveralFormatsTest, RefusesWrongDescriptors) {
+  const auto experts = static_cast<int64_t>(several.each.size());
+  const Tensor x = Tensor::random(MOE_FLOAT32, {3, Several::kColumns}, 1), y(MOE_FLOAT32, {3, Several::kRows});
+  const Tensor offsets(MOE_INT32, {experts + 1}), other(MOE_FLOAT32, {3, Several::kColumns});
+  const auto refused = [&](const char* message, const Tensor& output) {
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
+                       moe_expert_forward(stream, x, offsets, &several.weights, output, nullptr));
+  };
+  moe_tensor& second = several.each[1];
+  const moe_tensor whole = several.weights, kept = second;
+  several.weights.bytes -= 1;
+  refused(" descriptors, expected ", y);
+  several.weights = whole;
+  several.weights.data = nullptr;
+  refused("weights is null", y);
+  several.weights = whole;
+  second.shape[0] = 64;
+  refused("weights[1] is packed of shape [64, 256], expected packed of [70, 256]", y);
+  second = kept;
+  second.layout = MOE_PACKED_EACH;
+  refused("weights is packed one by one, which only experts' weights are", y);
+  second = kept;
+  second.bytes = 3;
+  refused("bytes packed, its memory has 3", y);
+  second = kept;
+  second.data = y.view().data;
+  refused("y and weights share memory", y);
+  second = kept;
+  moe_tensor matrix = several.weights;
+  matrix.rank = 2;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "b is packed one by one, which only experts' weights are",
+                     moe_gemm(stream, form(0, 1), x, &matrix, other, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "is packed one by one", moe_memory_copy(stream, &several.weights, &whole));
+}
+
 TEST_F(BlockGemmTest, RowsArePackedInBlocksOf64) {
   for (const Format& format : kFormats) {
     const int64_t n = 150, k = 256;

@@ -137,9 +137,9 @@ TEST_F(ExactBlockGemmTest, IsPackedAsOtherBlocksAreAndCopiedToItsLikeOnly) {
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "differ in layout", moe_memory_copy(stream, b, usual));
   }
   Tensor unknown = exact(kFormats[0], random_blocks(kFormats[0], {1, 32}, 1));
-  unknown.view().layout = 3;
+  unknown.view().layout = 4;
   const Tensor a = Tensor::random(MOE_FLOAT32, {1, 32}, 1), c(MOE_FLOAT32, {1, 1});
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "b has unknown layout 3",
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "b has unknown layout 4",
                      moe_gemm(stream, form(0, 1), a, unknown, c, nullptr));
 }
 

@@ -47,7 +47,8 @@ struct Product {
   Gating gating;       // the gated activation's parameters
   bool accumulate;
   Output c, preactivation;
-  int32_t depth = 0;  // k per split; 0: no splits
+  int32_t depth = 0;       // k per split; 0: no splits
+  bool continues = false;  // its offsets are the rest of others, and need not begin at 0
 
   // Columns of c.
   __host__ __device__ int32_t width() const { return gating.gated ? columns / 2 : columns; }

@@ -100,7 +100,7 @@ struct TileWalk {
     }
     begin = product.offsets[group];
     const int end = product.offsets[group + 1];
-    if (begin < 0 || end < begin || (group == 0 && begin != 0) ||
+    if (begin < 0 || end < begin || (group == 0 && begin != 0 && !product.continues) ||
         end > (product.groups == Groups::kOfRows ? product.rows : product.inner)) {
       refusal.raise();
       return 0;

@@ -12,7 +12,8 @@ extern "C" {
 #endif
 
 /* y = activation(x weights[e]^T + bias[e]). epilogue: bias [E, N], preactivation [R, N]; or null. weights may be packed
- * (moe_gemm_pack). An odd N is refused for a gated activation. */
+ * (moe_gemm_pack). With layout MOE_PACKED_EACH their data, in the host's memory, are E moe_tensor [N, K] of any dtypes,
+ * each packed on its own; their own dtype is the first one's. An odd N is refused for a gated activation. */
 MOE_API moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* offsets,
                                       const moe_tensor* weights, const moe_tensor* y, const moe_epilogue* epilogue,
                                       MOE_HELD);

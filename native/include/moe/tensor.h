@@ -36,9 +36,10 @@ typedef enum moe_dtype {
 } moe_dtype;
 
 typedef enum moe_layout {
-  MOE_ROW_MAJOR = 0,   /* contiguous, last dimension fastest */
-  MOE_PACKED = 1,      /* opaque GEMM operand made by moe_gemm_pack for one backend and CPU type */
-  MOE_PACKED_EXACT = 2 /* MOE_PACKED whose other operand is never rounded to int8 (moe/gemm.h) */
+  MOE_ROW_MAJOR = 0,    /* contiguous, last dimension fastest */
+  MOE_PACKED = 1,       /* opaque GEMM operand made by moe_gemm_pack for one backend and CPU type */
+  MOE_PACKED_EXACT = 2, /* MOE_PACKED whose other operand is never rounded to int8 (moe/gemm.h) */
+  MOE_PACKED_EACH = 3   /* E experts' matrices, each packed on its own, in any dtypes (moe/expert.h) */
 } moe_layout;
 
 #define MOE_MAX_RANK 4

@@ -457,6 +457,15 @@ public class Moe extends Moe$shared {
     public static int MOE_PACKED_EXACT() {
         return MOE_PACKED_EXACT;
     }
+    private static final int MOE_PACKED_EACH = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_layout.MOE_PACKED_EACH = 3
+     * }
+     */
+    public static int MOE_PACKED_EACH() {
+        return MOE_PACKED_EACH;
+    }
 
     private static class moe_device_open {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

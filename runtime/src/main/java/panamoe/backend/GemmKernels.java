@@ -58,7 +58,10 @@ public interface GemmKernels {
   int PACKED_ROWS = 64;
 
   /** Matrix {@code index} [N, K] of a packed stack [E, N, K]; a view. */
-  default Tensor packedMatrix(Tensor packed, long index) {
+  default Tensor packedMatrix(Tensor packed, int index) {
+    if (!packed.matrices().isEmpty()) {
+      return packed.matrices().get(index);
+    }
     long rows = packed.size(1);
     long inner = packed.size(2);
     long bytes = packedBytes(packed.dtype(), rows, inner);

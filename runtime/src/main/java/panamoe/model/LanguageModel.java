@@ -184,8 +184,7 @@ public final class LanguageModel implements AutoCloseable {
   /**
    * Takes experts' matrices from a cache, which is closed with this model.
    *
-   * @param layouts of an expert of each of {@link #allMoeLayers}; this rank's experts are numbered
-   *     consecutively
+   * @param layouts of this rank's experts of {@link #allMoeLayers}, numbered consecutively
    */
   public void offload(ExpertCache cache, List<ExpertLayout> layouts) {
     List<MoeLayer> layers = allMoeLayers();
@@ -195,10 +194,15 @@ public final class LanguageModel implements AutoCloseable {
     for (int i = 0; i < layers.size(); i++) {
       boolean followed = i + 1 < layers.size() && i != lastOfEncoder;
       BiConsumer<Pass, Tensor> next = followed ? layers.get(i + 1)::guess : (_, _) -> {};
-      for (ExpertLayout.Matrix matrix : layouts.get(i).matrices()) {
-        weights.put(matrix.stack(), new Weight.Offloaded(cache, first, matrix, next));
+      List<Parameter> stacks = layers.get(i).expertMatrices();
+      int end = first + stacks.getFirst().matrices();
+      for (int j = 0; j < stacks.size(); j++) {
+        int index = j;
+        List<ExpertLayout.Matrix> each =
+            layouts.subList(first, end).stream().map(it -> it.matrices().get(index)).toList();
+        weights.put(stacks.get(j), new Weight.Offloaded(cache, first, each, next));
       }
-      first += layouts.get(i).matrices().getFirst().stack().matrices();
+      first = end;
     }
     store.offload(cache, weights);
   }

@@ -5,7 +5,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.ExpertTensors;
 import panamoe.checkpoint.LoadTarget;
@@ -35,7 +34,7 @@ public final class ModelTensors {
 
   /**
    * The matrices of a decoder that quantization rounds, over all ranks: those of experts, or in a
-   * dense model those of its layers.
+   * dense model those of its layers, except stacks of heads' matrices.
    */
   public static List<QuantizedMatrix> quantizedMatrices(ModelConfig config) {
     List<QuantizedMatrix> matrices = new ArrayList<>();
@@ -43,6 +42,7 @@ public final class ModelTensors {
       for (Parameter parameter : whole.parameters().parameters()) {
         boolean rounded =
             parameter.name().startsWith("layers.")
+                && parameter.matrixShape().length == 2
                 && (config.hasExperts()
                     ? WeightTypes.isExpert(parameter)
                     : WeightTypes.mayBeBlocks(parameter));
@@ -51,7 +51,7 @@ public final class ModelTensors {
           int layer = Integer.parseInt(parameter.name().split("\\.")[1]);
           matrices.add(
               new QuantizedMatrix(
-                  name(parameter, i), parameter.name(), layer, i, shape[0], shape[1]));
+                  parameter.tensorName(i), parameter.name(), layer, i, shape[0], shape[1]));
         }
       }
     }
@@ -85,7 +85,8 @@ public final class ModelTensors {
             value.packed() && parameter.part() == Parameter.Part.EXPERT
                 ? backend.packedMatrix(value, matrix)
                 : parameter.matrix(value, matrix);
-        destinations.put(name(parameter, parameter.expert(matrix)), destination(parameter, target));
+        destinations.put(
+            parameter.tensorName(parameter.expert(matrix)), destination(parameter, target));
       }
     }
     return destinations;
@@ -99,7 +100,7 @@ public final class ModelTensors {
     for (Parameter parameter : model.parameters().parameters()) {
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         destinations.put(
-            name(parameter, parameter.expert(matrix)),
+            parameter.tensorName(parameter.expert(matrix)),
             destination(parameter, parameter.matrix(parameter.master(), matrix)));
       }
     }
@@ -113,7 +114,7 @@ public final class ModelTensors {
    * @param into [N, K], packed, or this rank's slice of it
    */
   public static Map<String, LoadTarget> expert(Parameter stack, int matrix, Tensor into) {
-    return Map.of(name(stack, stack.expert(matrix)), destination(stack, into));
+    return Map.of(stack.tensorName(stack.expert(matrix)), destination(stack, into));
   }
 
   private static LoadTarget destination(Parameter parameter, Tensor target) {
@@ -144,7 +145,7 @@ public final class ModelTensors {
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
         for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
-          shapes.put(name(parameter, matrix), parameter.matrixShape());
+          shapes.put(parameter.tensorName(matrix), parameter.matrixShape());
         }
       }
     }
@@ -152,8 +153,7 @@ public final class ModelTensors {
   }
 
   /**
-   * The dtypes that keep the blocks of a file. Experts of a layer in several block formats become
-   * {@link DType#INT8_BLOCKS}; if some are not in blocks, {@code compute}.
+   * The dtypes that keep the blocks of a file.
    *
    * @param compute of all else
    * @param blocks by tensor name, over all ranks; without tensors that are not in blocks
@@ -163,22 +163,13 @@ public final class ModelTensors {
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
         if (WeightTypes.mayBeBlocks(parameter)) {
-          List<DType> found =
-              IntStream.range(0, parameter.matrices())
-                  .mapToObj(matrix -> blocks.getOrDefault(name(parameter, matrix), compute))
-                  .distinct()
-                  .toList();
-          DType mixed = found.stream().allMatch(DType::isBlocks) ? DType.INT8_BLOCKS : compute;
-          stored.put(parameter.name(), found.size() == 1 ? found.getFirst() : mixed);
+          for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
+            String name = parameter.tensorName(matrix);
+            stored.put(name, blocks.getOrDefault(name, compute));
+          }
         }
       }
     }
     return new WeightTypes(compute, compute, stored, false);
-  }
-
-  private static String name(Parameter parameter, int matrix) {
-    return parameter.part() == Parameter.Part.EXPERT
-        ? parameter.name().replace(EXPERTS, EXPERTS + matrix + ".")
-        : parameter.name();
   }
 }

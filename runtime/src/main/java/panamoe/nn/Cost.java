@@ -93,13 +93,13 @@ public record Cost(
             ? value.dtype()
             : parameter.valueDType(work.dtype());
     double blocks = elements / held.blockElements();
+    boolean several = value != null && !value.matrices().isEmpty();
+    double bytes =
+        several
+            ? read * value.bytes() / value.size(0)
+            : blocks * held.packedBytes(held.blockElements());
     double gradients = work.training() ? parameter.count(work.topology()) : 0;
-    return new Cost(
-        0,
-        blocks * held.packedBytes(held.blockElements()) * (work.training() ? 2 : 1),
-        gradients * DType.FLOAT32.bytes(),
-        0,
-        0);
+    return new Cost(0, bytes * (work.training() ? 2 : 1), gradients * DType.FLOAT32.bytes(), 0, 0);
   }
 
   /**

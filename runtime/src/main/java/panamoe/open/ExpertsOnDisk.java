@@ -66,12 +66,13 @@ final class ExpertsOnDisk {
     this.backend = load.backend();
     this.types = load.settings().types();
     this.model = model;
-    for (MoeLayer layer : model.allMoeLayers()) {
-      Parameter stack = layer.expertMatrices().getFirst();
-      for (int matrix = 0; matrix < stack.matrices(); matrix++) {
-        units.add(new Unit(layouts.size(), matrix, stack.expert(matrix)));
+    List<MoeLayer> layers = model.allMoeLayers();
+    for (int layer = 0; layer < layers.size(); layer++) {
+      List<Parameter> stacks = layers.get(layer).expertMatrices();
+      for (int matrix = 0; matrix < stacks.getFirst().matrices(); matrix++) {
+        units.add(new Unit(layer, matrix, stacks.getFirst().expert(matrix)));
+        layouts.add(ExpertLayout.of(backend, types, stacks, matrix));
       }
-      layouts.add(ExpertLayout.of(backend, types, layer.expertMatrices()));
     }
   }
 
@@ -111,7 +112,7 @@ final class ExpertsOnDisk {
   /** How often servers chose each unit; an encoder's experts are not counted. */
   private long[] before() {
     List<ExpertHeat.Layer> heat = new ExpertHeat(load.settings().experts(), load.folder()).layers();
-    int uncounted = layouts.size() - heat.size();
+    int uncounted = model.allMoeLayers().size() - heat.size();
     return units.stream()
         .mapToLong(
             unit ->
@@ -121,7 +122,7 @@ final class ExpertsOnDisk {
 
   /** The size of every unit in bytes. */
   private LongStream bytes() {
-    return units.stream().mapToLong(unit -> layouts.get(unit.layer).bytes());
+    return layouts.stream().mapToLong(ExpertLayout::bytes);
   }
 
   private int slots(long slot) {
@@ -153,7 +154,7 @@ final class ExpertsOnDisk {
     return InferenceMemory.ofRank(model, types)
         - model.parameters().parameters().stream()
             .filter(WeightTypes::isExpert)
-            .mapToLong(parameter -> types.of(parameter).packedBytes(parameter.count()))
+            .mapToLong(types::packedBytes)
             .sum();
   }
 
@@ -188,7 +189,7 @@ final class ExpertsOnDisk {
       for (int i = 0; i < into.length; i++) {
         into[i].fill((byte) 0); // padding, which packing does not write
         Unit unit = units.get(from + i);
-        for (ExpertLayout.Matrix matrix : layouts.get(unit.layer).matrices()) {
+        for (ExpertLayout.Matrix matrix : layouts.get(from + i).matrices()) {
           Tensor target = backend.packedMatrix(matrix.in(scope, into[i]), 0);
           destinations.putAll(ModelTensors.expert(matrix.stack(), unit.matrix, target));
         }
@@ -212,7 +213,7 @@ final class ExpertsOnDisk {
 
       @Override
       public long bytes(int expert) {
-        return ExpertFile.room(layouts.get(units.get(expert).layer).bytes());
+        return ExpertFile.room(layouts.get(expert).bytes());
       }
 
       @Override

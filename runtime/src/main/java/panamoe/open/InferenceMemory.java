@@ -3,7 +3,6 @@ package panamoe.open;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
@@ -14,6 +13,7 @@ import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 
 /**
  * Memory for inference in bytes, by a model's configuration.
@@ -58,7 +58,11 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
       int length,
       boolean onHost,
       Topology topology) {
-    long weights = weights(model, types, onHost, parameter -> parameter.count(topology));
+    long weights = 0;
+    for (Parameter parameter : model.parameters().parameters()) {
+      long elements = Tensor.count(parameter.matrixShape(topology));
+      weights += types.bytes(parameter, parameter.matrices(topology), elements, onHost);
+    }
     int ranks = topology.tensorDegree();
     long keysAndValues =
         model.config().blocks().stream()
@@ -140,20 +144,9 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
     }
   }
 
-  private static long weights(
-      LanguageModel model, WeightTypes types, boolean onHost, ToLongFunction<Parameter> elements) {
-    long bytes = 0;
-    for (Parameter parameter : model.parameters().parameters()) {
-      DType type = types.of(parameter);
-      long count = elements.applyAsLong(parameter);
-      bytes += onHost ? type.packedBytes(count) : type.bytes(count);
-    }
-    return bytes;
-  }
-
   /** Bytes of this rank's weights, on a CPU. */
   static long ofRank(LanguageModel model, WeightTypes types) {
-    return weights(model, types, true, Parameter::count);
+    return model.parameters().parameters().stream().mapToLong(types::packedBytes).sum();
   }
 
   @Override

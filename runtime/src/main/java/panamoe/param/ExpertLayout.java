@@ -40,12 +40,13 @@ public record ExpertLayout(List<Matrix> matrices, long bytes) {
     }
   }
 
-  /** The layout of the experts of a layer with stacked matrices. */
-  public static ExpertLayout of(Backend backend, WeightTypes types, List<Parameter> stacks) {
+  /** The layout of an expert of a layer with stacked matrices, the rank's {@code index}-th. */
+  public static ExpertLayout of(
+      Backend backend, WeightTypes types, List<Parameter> stacks, int index) {
     List<Matrix> matrices = new ArrayList<>();
     long end = 0;
     for (Parameter stack : stacks) {
-      DType dtype = types.of(stack);
+      DType dtype = types.of(stack, index);
       long start = Math.ceilDiv(end, ALIGNMENT) * ALIGNMENT;
       long bytes = backend.packedBytes(dtype, stack.shape()[1], stack.shape()[2]);
       matrices.add(new Matrix(stack, dtype, start, bytes, types));

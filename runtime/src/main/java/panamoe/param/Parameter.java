@@ -90,6 +90,11 @@ public final class Parameter {
     return name;
   }
 
+  /** The name in a checkpoint: of an expert's matrix if they are stacked. */
+  public String tensorName(int expert) {
+    return part == Part.EXPERT ? name.replace(".experts.", ".experts." + expert + ".") : name;
+  }
+
   public Part part() {
     return part;
   }
@@ -127,6 +132,11 @@ public final class Parameter {
     return matrix.clone();
   }
 
+  /** The shape of this rank's part of each matrix. */
+  public long[] sliceShape() {
+    return share.slice.shape(share.slice.ranks().size(), matrix);
+  }
+
   /** The shape of a rank's part of each matrix under {@code topology}. */
   public long[] matrixShape(Topology topology) {
     return share.slice.shape(slices(topology), matrix);
@@ -136,10 +146,14 @@ public final class Parameter {
     return share.experts == null ? topology.tensorDegree() : topology.expertSlices();
   }
 
+  /** Matrices on the rank of {@code topology} that holds most: its experts, or one. */
+  public int matrices(Topology topology) {
+    return share.experts == null ? 1 : topology.mostExperts(share.experts.total());
+  }
+
   /** Elements on the rank of {@code topology} that holds most. */
   public long count(Topology topology) {
-    int matrices = share.experts == null ? 1 : topology.mostExperts(share.experts.total());
-    return matrices * share.slice.count(slices(topology), matrix);
+    return matrices(topology) * share.slice.count(slices(topology), matrix);
   }
 
   /** The number of ranks of {@code topology} that hold the same elements, each with a gradient. */

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
@@ -141,21 +142,42 @@ public final class ParameterStore implements AutoCloseable {
     long bytes = otherBytes;
     List<Parameter> here = parameters.values().stream().filter(held).toList();
     for (Parameter parameter : here) {
-      DType dtype = types.of(parameter);
-      bytes +=
-          parameter.role() == Role.OPERAND
-              ? backend.packedBytes(dtype, parameter.shape())
-              : parameter.count() * dtype.bytes();
+      for (DType dtype : types.of(parameter)) {
+        long[] one = parameter.sliceShape();
+        bytes +=
+            parameter.role() == Role.OPERAND
+                ? backend.packedBytes(dtype, one)
+                : Tensor.count(one) * dtype.bytes();
+      }
     }
     open(backend, bytes);
     for (Parameter parameter : here) {
-      DType dtype = types.of(parameter);
+      List<DType> dtypes = types.of(parameter);
       parameter.bind(
           parameter.role() == Role.OPERAND
-              ? new Weight.Packed(
-                  types.multiplied(allocatePacked(backend, dtype, parameter.shape())))
-              : new Weight.RowMajor(scope.allocate(dtype, parameter.shape())));
+              ? new Weight.Packed(allocatePacked(backend, types, dtypes, parameter.shape()))
+              : new Weight.RowMajor(scope.allocate(dtypes.getFirst(), parameter.shape())));
     }
+  }
+
+  /** Neighbours of one dtype share their memory, so that a GPU multiplies by them in one launch. */
+  private Tensor allocatePacked(
+      Backend backend, WeightTypes types, List<DType> dtypes, long[] shape) {
+    if (dtypes.stream().distinct().count() == 1) {
+      return types.multiplied(allocatePacked(backend, dtypes.getFirst(), shape));
+    }
+    List<Tensor> matrices = new ArrayList<>();
+    for (int from = 0, to; from < dtypes.size(); from = to) {
+      DType dtype = dtypes.get(from);
+      to = from;
+      while (to < dtypes.size() && dtypes.get(to) == dtype) {
+        to++;
+      }
+      Tensor alike =
+          types.multiplied(allocatePacked(backend, dtype, to - from, shape[1], shape[2]));
+      IntStream.range(0, to - from).forEach(i -> matrices.add(backend.packedMatrix(alike, i)));
+    }
+    return scope.stack(matrices);
   }
 
   /**

@@ -64,7 +64,7 @@ public record ResidentExperts(Pass pass, Tensor offsets, One one) {
       return Parameter.valueOf(stack);
     }
     return stack.weight() instanceof Weight.Offloaded offloaded
-        ? offloaded.layout().in(pass.scope(), one.unit)
+        ? offloaded.layouts().get(one.expert).in(pass.scope(), one.unit)
         : stack.value().rows(one.expert, one.expert + 1);
   }
 }

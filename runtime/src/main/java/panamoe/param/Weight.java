@@ -1,5 +1,6 @@
 package panamoe.param;
 
+import java.util.List;
 import java.util.function.BiConsumer;
 import panamoe.op.Gradient;
 import panamoe.op.Pass;
@@ -41,12 +42,15 @@ public sealed interface Weight {
    *
    * @param cache of this rank's experts in all layers
    * @param first index of this layer's first expert in the cache
-   * @param layout of an expert's matrix in the cache's memory
+   * @param layouts of the matrix in the cache's memory, for each of the rank's experts
    * @param next prefetches experts of the next layer, given this one's input [S, M], or null if
    *     unknown
    */
   record Offloaded(
-      ExpertCache cache, int first, ExpertLayout.Matrix layout, BiConsumer<Pass, Tensor> next)
+      ExpertCache cache,
+      int first,
+      List<ExpertLayout.Matrix> layouts,
+      BiConsumer<Pass, Tensor> next)
       implements Weight {
     @Override
     public Tensor value() {

@@ -1,9 +1,11 @@
 package panamoe.param;
 
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import panamoe.param.Parameter.Part;
 import panamoe.param.Parameter.Role;
 import panamoe.tensor.DType;
@@ -16,8 +18,8 @@ import panamoe.tensor.Tensor;
  * @param matrices of matrices that {@link #mayBeBlocks}: {@code compute}, or blocks. With {@link
  *     DType#INT4_BLOCKS} the embedding and the head are {@link DType#INT8_BLOCKS}, because an error
  *     there is an error of every token.
- * @param stored of matrices that keep the file's format, by parameter: the dtype of their blocks,
- *     or {@code compute} if they are decoded
+ * @param stored of matrices that keep the file's format, by {@link Parameter#tensorName}: the dtype
+ *     of their blocks, or {@code compute} if they are decoded
  * @param exact whether a CPU does not round rows that are multiplied by blocks ({@link
  *     Tensor#exact})
  */
@@ -42,16 +44,55 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
     return matrices.isBlocks() || stored.values().stream().anyMatch(DType::isBlocks);
   }
 
-  /** The dtype of a parameter. Rows that are not whole blocks are in the compute dtype. */
-  public DType of(Parameter parameter) {
-    return mayBeBlocks(parameter) && fits(parameter)
-        ? wanted(parameter)
+  /** The dtypes of this rank's matrices of a parameter, or of the whole. */
+  public List<DType> of(Parameter parameter) {
+    return IntStream.range(0, parameter.matrices()).mapToObj(i -> of(parameter, i)).toList();
+  }
+
+  /**
+   * The dtype of a matrix. Rows that are not whole blocks are in the compute dtype.
+   *
+   * @param matrix index among this rank's matrices of the parameter
+   */
+  public DType of(Parameter parameter, int matrix) {
+    DType wanted = wanted(parameter, matrix);
+    return mayBeBlocks(parameter) && columns(parameter) % wanted.blockElements() == 0
+        ? wanted
         : parameter.valueDType(compute);
+  }
+
+  /** Bytes of this rank's matrices of a parameter on a CPU, without padding. */
+  public long packedBytes(Parameter parameter) {
+    int matrices = parameter.matrices();
+    return bytes(parameter, matrices, parameter.count() / matrices, true);
+  }
+
+  /**
+   * Bytes of some of a parameter's matrices, those that take most, without padding.
+   *
+   * @param held their number
+   * @param elements of each
+   * @param onHost whether a CPU packs them
+   */
+  public long bytes(Parameter parameter, int held, long elements, boolean onHost) {
+    if (stored.isEmpty()) { // planners ask this often
+      return held * bytes(of(parameter, 0), elements, onHost);
+    }
+    return of(parameter).stream()
+        .map(dtype -> bytes(dtype, elements, onHost))
+        .sorted(Comparator.reverseOrder())
+        .limit(held)
+        .mapToLong(Long::longValue)
+        .sum();
+  }
+
+  private static long bytes(DType dtype, long elements, boolean onHost) {
+    return onHost ? dtype.packedBytes(elements) : dtype.bytes(elements);
   }
 
   /** Notes for the user on matrices that are not rounded, or experts' that are decoded. */
   Optional<String> note(List<Parameter> parameters) {
-    if (exact && parameters.stream().noneMatch(p -> of(p).isBlocks())) {
+    if (exact && parameters.stream().noneMatch(this::inBlocks)) {
       return Optional.of("activations are not rounded anyway: no weight is held in blocks");
     }
     boolean asStored = !stored.isEmpty();
@@ -59,7 +100,7 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
     List<Parameter> kept =
         parameters.stream()
             .filter(asStored ? WeightTypes::isExpert : WeightTypes::mayBeBlocks)
-            .filter(p -> asStored ? !of(p).isBlocks() : !fits(p))
+            .filter(p -> !inBlocks(p) && (asStored || wanted(p, 0).isBlocks()))
             .toList();
     if (kept.isEmpty()) {
       return Optional.empty();
@@ -84,7 +125,11 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
                 + ": its rows of "
                 + columns(first)
                 + " elements are no whole blocks of "
-                + wanted(first).blockElements());
+                + wanted(first, 0).blockElements());
+  }
+
+  private boolean inBlocks(Parameter parameter) {
+    return of(parameter).stream().anyMatch(DType::isBlocks);
   }
 
   /** Whether a parameter holds experts' matrices. */
@@ -96,8 +141,7 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
   public static boolean mayBeBlocks(Parameter parameter) {
     return switch (parameter.part()) {
       case ROUTER, COEFFICIENT -> false;
-      case EXPERT -> isExpert(parameter);
-      default -> parameter.role() == Role.OPERAND && parameter.shape().length == 2;
+      default -> parameter.role() == Role.OPERAND;
     };
   }
 
@@ -106,13 +150,12 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
     return exact ? packed.asExact() : packed;
   }
 
-  private DType wanted(Parameter parameter) {
+  private DType wanted(Parameter parameter, int matrix) {
     boolean vocabulary = parameter.part() == Part.EMBEDDING && matrices == DType.INT4_BLOCKS;
-    return stored.getOrDefault(parameter.name(), vocabulary ? DType.INT8_BLOCKS : matrices);
-  }
-
-  private boolean fits(Parameter parameter) {
-    return columns(parameter) % wanted(parameter).blockElements() == 0;
+    DType usual = vocabulary ? DType.INT8_BLOCKS : matrices;
+    return stored.isEmpty()
+        ? usual
+        : stored.getOrDefault(parameter.tensorName(parameter.expert(matrix)), usual);
   }
 
   private static long columns(Parameter parameter) {

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.DoubleConsumer;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import panamoe.backend.Backend;
 import panamoe.backend.Routes;
@@ -104,16 +105,19 @@ public final class Calibration {
 
           @Override
           public void multiplied(Tensor weights, Tensor rows, Tensor offsets) {
-            backend.synchronize();
-            byWeights.get(weights).add(rows.toFloats(), offsets.toInts());
+            add(weights, rows, offsets::toInts);
           }
 
           @Override
           public void multiplied(Tensor weight, Tensor rows) {
-            Sums sums = byWeights.get(weight);
+            add(weight, rows, () -> new int[] {0, Math.toIntExact(rows.size(0))});
+          }
+
+          private void add(Tensor weights, Tensor rows, Supplier<int[]> offsets) {
+            Sums sums = byWeights.get(weights);
             if (sums != null) {
               backend.synchronize();
-              sums.add(rows.toFloats(), new int[] {0, Math.toIntExact(rows.size(0))});
+              sums.add(rows.toFloats(), offsets.get());
             }
           }
         };

@@ -3,12 +3,10 @@ package panamoe.quantize;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.atomic.AtomicLong;
@@ -178,23 +176,6 @@ public record QuantizedModel(
     return calibration.tokens(matrix.parameter(), matrix.expert()) == 0
         ? null
         : calibration.weights(matrix.parameter(), matrix.expert());
-  }
-
-  /**
-   * Parameters whose experts' matrices differ in format. Kernels take one format per parameter:
-   * int8 blocks, or none if some matrices are not in blocks.
-   */
-  public List<String> mixed() {
-    Map<String, Set<Optional<DType>>> formats = new LinkedHashMap<>();
-    for (QuantizedMatrix matrix : ModelTensors.quantizedMatrices(source.config())) {
-      formats
-          .computeIfAbsent(matrix.parameter(), _ -> new HashSet<>())
-          .add(Optional.ofNullable(blocks.get(matrix)));
-    }
-    return formats.entrySet().stream()
-        .filter(each -> each.getValue().size() > 1)
-        .map(Map.Entry::getKey)
-        .toList();
   }
 
   /** Matrices by block format. */

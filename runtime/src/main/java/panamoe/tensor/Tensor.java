@@ -2,6 +2,7 @@ package panamoe.tensor;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import panamoe.io.Require;
 
 /**
@@ -22,6 +23,7 @@ public final class Tensor implements HostElements {
   private final Tensor owner;
   private final TensorScope scope;
   private final boolean borrowed;
+  private final List<Tensor> matrices;
   private boolean released;
 
   /** Memory belongs to the scope, or to a caller if {@code borrowed}. */
@@ -32,11 +34,24 @@ public final class Tensor implements HostElements {
       Layout layout,
       MemorySegment data,
       boolean borrowed) {
-    this(scope, dtype, shape, layout, data, borrowed, null);
+    this(scope, dtype, shape, layout, data, borrowed, null, List.of());
   }
 
-  private Tensor view(long[] shape, MemorySegment data) {
-    return new Tensor(scope, dtype, shape, layout, data, borrowed, owner);
+  /** A stack of packed matrices of one shape, described in {@code table}. */
+  Tensor(TensorScope scope, long[] shape, MemorySegment table, List<Tensor> matrices) {
+    this(
+        scope,
+        matrices.getFirst().dtype,
+        shape,
+        Layout.PACKED_EACH,
+        table,
+        false,
+        null,
+        List.copyOf(matrices));
+  }
+
+  private Tensor view(DType dtype, long[] shape, Layout layout, MemorySegment data) {
+    return new Tensor(scope, dtype, shape, layout, data, borrowed, owner, List.of());
   }
 
   private Tensor(
@@ -46,7 +61,8 @@ public final class Tensor implements HostElements {
       Layout layout,
       MemorySegment data,
       boolean borrowed,
-      Tensor owner) {
+      Tensor owner,
+      List<Tensor> matrices) {
     this.scope = scope;
     this.borrowed = borrowed;
     this.dtype = dtype;
@@ -54,12 +70,22 @@ public final class Tensor implements HostElements {
     this.layout = layout;
     this.data = data;
     this.owner = owner == null ? this : owner;
+    this.matrices = matrices;
     this.descriptor = Descriptor.write(scope.descriptor(), dtype, shape, layout, data);
   }
 
+  /** The first matrix's, for a stack of {@link #matrices}. */
   @Override
   public DType dtype() {
     return dtype;
+  }
+
+  /**
+   * The matrices [N, K] of a stack [E, N, K] that are packed one by one, in dtypes of their own;
+   * empty for every other tensor.
+   */
+  public List<Tensor> matrices() {
+    return matrices;
   }
 
   @Override
@@ -97,7 +123,7 @@ public final class Tensor implements HostElements {
   /** Bytes of the elements or blocks, or of the packed operand. */
   @Override
   public long bytes() {
-    return data.byteSize();
+    return matrices.isEmpty() ? data.byteSize() : matrices.stream().mapToLong(Tensor::bytes).sum();
   }
 
   /** The tensor that owns the memory: itself, unless it is a view. */
@@ -186,7 +212,7 @@ public final class Tensor implements HostElements {
       throw new IllegalArgumentException(
           "cannot reshape " + this + " to " + Arrays.toString(newShape));
     }
-    return view(newShape.clone(), data);
+    return view(dtype, newShape.clone(), layout, data);
   }
 
   /** Rows {@code from} (inclusive) to {@code to} (exclusive) of the first dimension. */
@@ -199,7 +225,7 @@ public final class Tensor implements HostElements {
     part[0] = 1;
     long rowBytes = bytes(dtype, part);
     part[0] = to - from;
-    return view(part, data.asSlice(from * rowBytes, (to - from) * rowBytes));
+    return view(dtype, part, layout, data.asSlice(from * rowBytes, (to - from) * rowBytes));
   }
 
   /**
@@ -211,23 +237,23 @@ public final class Tensor implements HostElements {
    */
   public Tensor packedPart(long from, long to, long... partShape) {
     requireAlive();
-    if (!packed() || from < 0 || to < from || to > data.byteSize()) {
+    if (!packed() || !matrices.isEmpty() || from < 0 || to < from || to > data.byteSize()) {
       throw new IllegalArgumentException("packed bytes " + from + " to " + to + " of " + this);
     }
-    return view(partShape.clone(), data.asSlice(from, to - from));
+    return view(dtype, partShape.clone(), layout, data.asSlice(from, to - from));
   }
 
   /**
    * A view of this packed operand whose {@link #exact} is true.
    *
-   * @throws IllegalArgumentException if this is not packed
+   * @throws IllegalArgumentException if this is not packed as a whole
    */
   public Tensor asExact() {
     requireAlive();
-    if (!packed()) {
-      throw new IllegalArgumentException(this + " is not packed");
+    if (!packed() || !matrices.isEmpty()) {
+      throw new IllegalArgumentException(this + " is not packed as a whole");
     }
-    return new Tensor(scope, dtype, shape, Layout.PACKED_EXACT, data, borrowed, owner);
+    return view(dtype, shape, Layout.PACKED_EXACT, data);
   }
 
   /**
@@ -241,7 +267,7 @@ public final class Tensor implements HostElements {
       throw new IllegalArgumentException(type + " from byte " + from + " of " + this);
     }
     MemorySegment part = data.asSlice(from, bytes(type, partShape));
-    return new Tensor(scope, type, partShape.clone(), Layout.ROW_MAJOR, part, borrowed, owner);
+    return view(type, partShape.clone(), Layout.ROW_MAJOR, part);
   }
 
   /**

@@ -108,6 +108,22 @@ public final class TensorScope implements AutoCloseable {
   }
 
   /**
+   * A stack [E, N, K] of packed matrices [N, K] of this scope, in any dtypes, where they are.
+   *
+   * @param packed at least one
+   */
+  public Tensor stack(List<Tensor> packed) {
+    requireOpen();
+    long[] matrix = packed.getFirst().shape();
+    long bytes = Descriptor.LAYOUT.byteSize();
+    MemorySegment table = arena.allocate(packed.size() * bytes, Long.BYTES);
+    for (int i = 0; i < packed.size(); i++) {
+      table.asSlice(i * bytes, bytes).copyFrom(packed.get(i).descriptor());
+    }
+    return new Tensor(this, new long[] {packed.size(), matrix[0], matrix[1]}, table, packed);
+  }
+
+  /**
    * Registers another thread's use of this scope's tensors: closing calls {@code end}, which waits
    * for it, before freeing memory.
    */

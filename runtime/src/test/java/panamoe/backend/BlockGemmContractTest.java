@@ -9,9 +9,11 @@ import static panamoe.testkit.Compare.assertSameBits;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -220,6 +222,49 @@ class BlockGemmContractTest {
         }
       }
     }
+  }
+
+  /** Two of one memory, one of each format, exact ones, and floats. */
+  @EveryBackend
+  void expertsOfSeveralFormatsHaveTheBitsOfEachAlone(Backend backend) {
+    try (Sample sample = new Sample(backend, 3)) {
+      List<Tensor> alone = new ArrayList<>(); // stacks of one matrix
+      Tensor two = packed(backend, sample, random(sample, DType.Q4_0, 1, 2, 70, 256));
+      alone.add(backend.packedMatrices(two, 0, 1));
+      alone.add(backend.packedMatrices(two, 1, 2));
+      BLOCKS.forEach(it -> alone.add(packed(backend, sample, random(sample, it, 2, 1, 70, 256))));
+      alone.add(packed(backend, sample, random(sample, DType.Q8_0, 5, 1, 70, 256)).asExact());
+      alone.add(packed(backend, sample, sample.normal(1, 70, 256)));
+      int experts = alone.size();
+      Tensor weights =
+          sample.scope().stack(alone.stream().map(it -> backend.packedMatrix(it, 0)).toList());
+      assertEquals(alone.stream().mapToLong(Tensor::bytes).sum(), weights.bytes());
+      assertThrows(IllegalArgumentException.class, () -> weights.packedPart(0, 1, 1, 1));
+      assertThrows(IllegalArgumentException.class, weights::asExact);
+      Tensor blocks = random(sample, DType.Q4_0, 6, experts, 70, 256);
+      assertRefused("packed", () -> backend.pack(blocks, weights));
+      int[] starts = IntStream.rangeClosed(0, experts).map(e -> e * (e + 1) / 4).toArray();
+      int rows = starts[experts];
+      Tensor x = sample.normal(rows, 256);
+      Tensor bias = sample.normal(experts, 70);
+      Tensor y = sample.unset(rows, 35);
+      backend.expertForward(x, sample.integers(starts), weights, y, swiglu(bias));
+      for (int e = 0; e < experts; e++) {
+        int count = starts[e + 1] - starts[e];
+        Tensor some = sample.unset(count, 35);
+        backend.expertForward(
+            x.rows(starts[e], starts[e + 1]),
+            sample.integers(new int[] {0, count}),
+            alone.get(e),
+            some,
+            swiglu(bias.rows(e, e + 1)));
+        assertSameBits(y.rows(starts[e], starts[e + 1]), some);
+      }
+    }
+  }
+
+  private static GemmKernels.Epilogue swiglu(Tensor bias) {
+    return new GemmKernels.Epilogue(Activation.SWIGLU, bias, null);
   }
 
   @EveryBackend

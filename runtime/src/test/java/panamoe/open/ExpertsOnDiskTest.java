@@ -122,7 +122,7 @@ class ExpertsOnDiskTest {
     long largest = 0;
     for (Parameter parameter : whole.parameters().parameters()) {
       if (WeightTypes.isExpert(parameter)) {
-        bytes -= types.of(parameter).packedBytes(parameter.count());
+        bytes -= types.packedBytes(parameter);
         largest = Math.max(largest, parameter.value().bytes() / parameter.matrices());
       }
     }
@@ -202,7 +202,7 @@ class ExpertsOnDiskTest {
           Weight.Offloaded weight =
               assertInstanceOf(Weight.Offloaded.class, parameter.weight(), parameter.name());
           assertSame(model.parameters().expertCache().orElseThrow(), weight.cache());
-          assertSame(parameter, weight.layout().stack());
+          assertSame(parameter, weight.layouts().getLast().stack());
           firsts.add(weight.first());
         } else {
           assertNotNull(parameter.value(), parameter.name());

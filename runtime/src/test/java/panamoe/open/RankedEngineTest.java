@@ -1,12 +1,14 @@
 package panamoe.open;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -217,6 +219,30 @@ class RankedEngineTest {
     assertSame(without, textsOfCopies(topology, 2, elements));
   }
 
+  /** Each expert's first matrix has a format of its own; rows of the second are no whole blocks. */
+  @ParameterizedTest
+  @CsvSource({"2, 2, 0", "3, 3, 2"})
+  void withExpertsInSeveralFormats(int ranks, int experts, int copies) {
+    Map<String, DType> stored = new HashMap<>();
+    DType[] formats = {DType.Q8_0, DType.Q4_0, DType.FLOAT32, DType.Q5_0};
+    ModelTensors.quantizedMatrices(MODEL)
+        .forEach(it -> stored.put(it.name(), formats[it.expert() % formats.length]));
+    WeightTypes types = new WeightTypes(DType.FLOAT32, DType.FLOAT32, stored, false);
+    InferenceSettings whole = InferenceSettings.of(types);
+    List<ListenerLog> alone = textsOfFile(Topology.ONE, 0, _ -> whole, (_, _) -> {});
+    Topology topology = new Topology(ranks, experts, 1, 1);
+    assertSame(alone, textsOfFile(topology, copies, _ -> whole, (_, _) -> {}));
+    assertSame(
+        alone,
+        textsOfFile(
+            topology,
+            copies,
+            place -> new InferenceSettings(types, memoryOfTwo(place), cache, List.of()),
+            (model, _) -> assertTrue(model.parameters().expertCache().isPresent())));
+    assertNotEquals(
+        expected.getFirst().logprobBits, alone.getFirst().logprobBits, "matrices are rounded");
+  }
+
   /**
    * Each rank has memory for two experts, with replicas of others' among them. Each of five ranks
    * holds all 4 experts of the first layer, but not the 8 of the next.
@@ -259,7 +285,7 @@ class RankedEngineTest {
               .mapToLong(parameter -> DType.FLOAT32.packedBytes(parameter.count()))
               .sum();
       ExpertLayout one =
-          ExpertLayout.of(backend, types, model.moeLayers().getFirst().expertMatrices());
+          ExpertLayout.of(backend, types, model.moeLayers().getFirst().expertMatrices(), 0);
       return InferenceMemory.ofRank(model, types) - experts + 2 * ExpertFile.room(one.bytes());
     }
   }

@@ -226,7 +226,9 @@ class PlanSearchTest {
                   Ranks place = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
                   try (LanguageModel share = new LanguageModel(config, place)) {
                     return share.parameters().parameters().stream()
-                        .mapToLong(parameter -> types.of(parameter).bytes(parameter.count()))
+                        .mapToLong(
+                            parameter ->
+                                parameter.valueDType(types.compute()).bytes(parameter.count()))
                         .sum();
                   }
                 })

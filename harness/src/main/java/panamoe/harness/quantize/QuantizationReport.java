@@ -81,13 +81,6 @@ record QuantizationReport(
           first.columns(),
           model.unfit().size() - 1);
     }
-    if (!model.mixed().isEmpty()) {
-      line(
-          text,
-          "experts of %s have different formats (first: %s); in memory they all become int8, or --dtype if some are not quantized",
-          Count.of(model.mixed().size(), "parameter"),
-          model.mixed().getFirst());
-    }
     line(
         text,
         "weights: %,.1f MiB before, %,.1f MiB after",
@@ -128,7 +121,6 @@ record QuantizationReport(
         .counts()
         .forEach((format, count) -> matrices.put(format.name().toLowerCase(Locale.ROOT), count));
     json.put("kept", model.unfit().size());
-    model.mixed().forEach(json.putArray("mixed")::add);
     json.put("bytes_before", bytesBefore);
     json.put("bytes_after", bytesAfter);
     if (divergence != null) {

@@ -67,7 +67,7 @@ class ReleasedExpertsOnDiskTest {
     long unit = 0;
     for (Parameter parameter : whole.parameters().parameters()) {
       if (WeightTypes.isExpert(parameter)) {
-        bytes -= types.of(parameter).packedBytes(parameter.count());
+        bytes -= types.packedBytes(parameter);
         long one = parameter.value().bytes() / parameter.matrices();
         // Up comes before down.
         unit = parameter.name().contains(".up.") ? Math.ceilDiv(one, 64) * 64 : unit + one;

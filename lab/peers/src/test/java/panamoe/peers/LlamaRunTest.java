@@ -44,6 +44,7 @@ import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.model.LanguageModel;
 import panamoe.model.family.Family;
 import panamoe.model.family.Keys;
+import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import panamoe.param.Parameter;
@@ -328,6 +329,56 @@ class LlamaRunTest {
     }
     assertEquals(type, ((StoredWeights.Released) ModelFolder.open(file).weights()).model().type());
     assertComputesOurLogits(file, 128, tolerance);
+  }
+
+  /**
+   * Latent attention in blocks, with all experts for each token. Libllama rounds activations too:
+   * our error against decoded weights is at most twice its own.
+   */
+  @Test
+  void computesLatentAttentionInBlocks() throws Exception {
+    Path recorded = Path.of("../golden/hf/deepseek_v3_a/config.json");
+    ObjectNode keys = (ObjectNode) JsonMapper.shared().readTree(recorded.toFile());
+    keys.put("qk_nope_head_dim", 32).put("qk_head_dim", 40).put("v_head_dim", 32);
+    keys.put("kv_lora_rank", 64).put("q_lora_rank", 32).put("moe_intermediate_size", 64);
+    keys.put("num_experts_per_tok", 8).put("n_group", 1).put("topk_group", 1);
+    Path file = folder.resolve("model.gguf");
+    Random random = new Random(3);
+    int[] prompt = random.ints(LENGTH, 0, 256).toArray();
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel drawn =
+            new LanguageModel(
+                Family.named("deepseek_v3").orElseThrow().model(new Keys(recorded, keys)))) {
+      drawn.materialize(backend, DType.FLOAT32, false, 5);
+      for (Parameter parameter : drawn.parameters().parameters()) {
+        scatter(parameter, random);
+      }
+      Qwen3File.of(drawn, DType.Q8_0).write(file, _ -> {});
+      ModelFolder model = ModelFolder.open(file);
+      float[] theirs =
+          GreedyCompletion.answer(
+                  new LibLlama(LIBRARY),
+                  new LlamaComparison.Question(file.toString(), false, 1, prompt, 1))
+              .logits()[0];
+      InferenceSettings inBlocks = InferenceSettings.of(model.typesAsStored(DType.FLOAT32));
+      try (LanguageModel decoded = model.load(backend, DType.FLOAT32);
+          LanguageModel stored = model.load(backend, inBlocks, null)) {
+        float[] exact = ModelRunner.nextLogits(backend, decoded, prompt);
+        float[] ours = ModelRunner.nextLogits(backend, stored, prompt);
+        assertTrue(rms(ours, exact) > 0);
+        assertTrue(
+            rms(ours, exact) <= 2 * rms(theirs, exact),
+            rms(ours, exact) + ", " + rms(theirs, exact));
+      }
+    }
+  }
+
+  private static double rms(float[] found, float[] expected) {
+    double sum = 0;
+    for (int i = 0; i < found.length; i++) {
+      sum += Math.pow((double) found[i] - expected[i], 2);
+    }
+    return Math.sqrt(sum / found.length);
   }
 
   private static void run(String line) {

@@ -242,7 +242,7 @@ final class GenerationBench implements Bench {
       double all =
           model.parameters().parameters().stream()
               .filter(WeightTypes::isExpert)
-              .mapToLong(p -> p.value().dtype().packedBytes(p.count()))
+              .mapToLong(p -> p.value().bytes())
               .sum();
       double each = all / model.config().experts().stream().mapToInt(count -> count).sum();
       double spared = (able - hit) * each;

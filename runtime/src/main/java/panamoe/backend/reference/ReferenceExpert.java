@@ -1,6 +1,7 @@
 package panamoe.backend.reference;
 
 import java.util.Arrays;
+import java.util.List;
 import panamoe.backend.Activation;
 import panamoe.backend.ExpertKernels;
 import panamoe.backend.GemmKernels;
@@ -33,19 +34,24 @@ interface ReferenceExpert extends ExpertKernels, ReferenceContext {
           Check.disjoint("y", y, "preactivation", preactivation);
 
           double[][] rows = Values.readRows(x);
-          double[][] in = Blocks.rounds(weights) ? Blocks.rounded(rows) : rows;
-          double[][] w = Values.readRows(weights);
+          List<Tensor> each = weights.matrices().isEmpty() ? List.of(weights) : weights.matrices();
+          double[][] rounded = each.stream().anyMatch(Blocks::rounds) ? Blocks.rounded(rows) : rows;
+          double[][] w =
+              each.stream()
+                  .flatMap(it -> Arrays.stream(Values.readRows(it)))
+                  .toArray(double[][]::new);
           double[] shift = bias == null ? new double[w.length] : Values.read(bias);
           double[][] out = Values.readRows(y);
           double[][] sums =
-              preactivation == null ? new double[in.length][] : Values.readRows(preactivation);
+              preactivation == null ? new double[rows.length][] : Values.readRows(preactivation);
           forEachRow(
               offsets,
               (e, row) -> {
+                double[] in = (Blocks.rounds(each.get(e % each.size())) ? rounded : rows)[row];
                 double[] sum = new double[(int) width];
                 for (int n = 0; n < width; n++) {
                   int weight = (int) (e * width + n);
-                  sum[n] = Vectors.dot(in[row], w[weight]) + shift[weight];
+                  sum[n] = Vectors.dot(in, w[weight]) + shift[weight];
                 }
                 sums[row] = sum;
                 out[row] = Activations.forward(activation, sum);

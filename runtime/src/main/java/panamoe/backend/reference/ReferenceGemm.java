@@ -110,7 +110,9 @@ interface ReferenceGemm extends GemmKernels, ReferenceContext {
             Check.elements("weights", weights, Kind.FLOATING, Check.ANY);
           }
           Check.weights("packed", packed, weights.shape());
-          Check.require(packed.packed(), "packed is row-major, expected a packed tensor");
+          Check.require(
+              packed.packed() && packed.matrices().isEmpty(),
+              "packed is row-major or a stack of packed matrices, expected one packed tensor");
           Check.require(
               packed.bytes() >= packedBytes(packed.dtype(), packed.shape()),
               "packed has " + packed.bytes() + " bytes, too few for " + weights);

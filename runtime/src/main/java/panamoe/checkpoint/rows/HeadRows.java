@@ -1,6 +1,7 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
 import panamoe.io.Require;
@@ -38,7 +39,7 @@ public record HeadRows(RowSource of, long heads, long first, long count, boolean
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     Require.that(column == 0 && columns == columns(), "the matrices of heads are read whole");
     RowSource lines = transposed ? new TransposedRows(of) : of;
-    long bytes = columns * dtype().bytes();
+    long bytes = dtype().bytes(columns);
     for (long i = 0; i < rows; i++) {
       long from = (row + i) * (of.rows() / heads) + first;
       MemorySegment matrix = into.asSlice(i * bytes, bytes);
@@ -48,5 +49,12 @@ public record HeadRows(RowSource of, long heads, long first, long count, boolean
         lines.read(from, count, 0, of.columns(), matrix);
       }
     }
+  }
+
+  @Override
+  public Optional<RowSource> inBlocks() {
+    return transposed
+        ? Optional.empty()
+        : of.inBlocks().map(blocks -> new HeadRows(blocks, heads, first, count, false));
   }
 }

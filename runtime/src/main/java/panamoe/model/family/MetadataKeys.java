@@ -265,7 +265,8 @@ record MetadataKeys(String architecture, GgufWriter writer) {
     if (wanted == null) {
       return EncodedRows.asRead(tensor);
     }
-    boolean fits = tensor.rows().columns() % wanted.elements() == 0;
+    long columns = tensor.shape()[tensor.shape().length - 1]; // a stack's source has longer rows
+    boolean fits = columns % wanted.elements() == 0;
     return new EncodedRows(tensor, fits ? wanted : StoredType.BF16);
   }
 }

@@ -178,6 +178,25 @@ class StoredBlocksTest {
     assertEquals(Optional.empty(), new TransposedRows(fours).inBlocks());
   }
 
+  /** The last two rows of each of two heads, as a stack; transposed, they are decoded. */
+  @Test
+  void rowsOfHeadsStayInBlocks() {
+    byte[] bytes = new byte[6 * 34];
+    random.nextBytes(bytes);
+    RowSource all = StoredRows.of(files, files.put("kv", StoredType.of(DType.Q8_0), bytes, 6, 32));
+    RowSource heads = new HeadRows(all, 2, 1, 2, false).inBlocks().orElseThrow();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment read = arena.allocate(4 * 34);
+      heads.read(0, 2, 0, heads.columns(), read);
+      for (int i = 0; i < 4; i++) {
+        int row = i / 2 * 3 + 1 + i % 2;
+        MemorySegment stored = MemorySegment.ofArray(bytes).asSlice(row * 34, 34);
+        assertEquals(-1, stored.mismatch(read.asSlice(i * 34, 34)));
+      }
+    }
+    assertEquals(Optional.empty(), new HeadRows(all, 2, 0, 1, true).inBlocks());
+  }
+
   /** GPT-OSS's order of bits, and interleaved rows. */
   @Test
   void mxfp4OfTwoTensorsBecomesBlocks() {
