@@ -69,21 +69,16 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
     # Indices and counts of many tokens, slow with shadow memory.
     string(APPEND PANAMOE_BRIEF "-EmulatedLargeIndex*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
   endif()
-  # Work is held back until a test waits for it, as a busy GPU does; a sanitizer sees a call's mistakes in the call.
-  set(on_simt PANAMOE_TEST_BACKEND=simt)
-  if(NOT PANAMOE_SANITIZE)
-    list(APPEND on_simt PANAMOE_CUDA_SYNCHRONOUS=0)
-  endif()
   foreach(length BRIEF LONG)
     string(TOLOWER ${length} label)
     gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_TESTS_ON_SIMT_${length}
-      TEST_FILTER ${PANAMOE_${length}} PROPERTIES ENVIRONMENT "${on_simt}" LABELS ${label})
+      TEST_FILTER ${PANAMOE_${length}} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt LABELS ${label})
   endforeach()
   # GEMM by TMA and wgmma, on emulated Hopper.
   add_test(NAME simt.hopper COMMAND panamoe_test --gtest_brief=1
     --gtest_filter=ExpertTest.GroupsOfEverySize*:ExpertTest.ARowHasItsBits*:GemmTest.MultipliesBfloat16OfSizes*)
   set_tests_properties(simt.hopper PROPERTIES LABELS brief COST 10  # long ones start first
-    ENVIRONMENT "${on_simt};PANAMOE_SIMT_ARCH=90")
+    ENVIRONMENT "PANAMOE_TEST_BACKEND=simt;PANAMOE_SIMT_ARCH=90")
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
     simt/async_proxy.cc simt/block.cc simt/gpu.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/memory.cc

@@ -46,7 +46,8 @@ TEST_P(ExactRowsTest, OfSmallIntegers) {
     weights.set(i, value);
     transposed.set(i / (width * inner) * width * inner + i % inner * width + i / inner % width, value);
   }
-  const Tensor offsets = Tensor::of(MOE_INT32, {3}, {0, rows, 2 * rows}), y(MOE_FLOAT32, {2 * rows, width});
+  Tensor offsets(MOE_INT32, {3}), y(MOE_FLOAT32, {2 * rows, width});
+  for (int64_t e = 0; e < 3; ++e) offsets.set(e, static_cast<double>(e * rows));
   EXPECT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(MOE_IDENTITY)));
   EXPECT_MOE_OK(moe_expert_backward_input(stream, x, offsets, transposed, dx));
   for (int64_t e = 0; e < 2; ++e) {
