@@ -34,7 +34,7 @@ target_link_libraries(panamoe_test PRIVATE panamoe googletest highway)
 set_source_files_properties(test/tile_gemm_test.cc PROPERTIES
   COMPILE_OPTIONS "${PANAMOE_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
 set(PANAMOE_TILES TileGemmTest.*)  # has kernels of its own, so it runs once: no backend or instruction set changes them
-set(PANAMOE_SMALL -Emulated*)
+set(PANAMOE_SMALL -Emulated*:Gpu*)
 if(PANAMOE_SANITIZE)
   # A minute of reference arithmetic, for kernels that smaller tests call too: label long.
   string(JOIN ":" PANAMOE_LARGE GateTest.MatchesTheReferenceOnLargeShapes* GateBackwardTest.*ManyExpertsAndChoices
@@ -49,7 +49,7 @@ gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER ${PANAMOE_
 if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test panamoe_simt)
   # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
-  string(JOIN ":" PANAMOE_BRIEF Emulated* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
+  string(JOIN ":" PANAMOE_BRIEF Emulated* Gpu* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
     ExchangeTest.* OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
     AttentionTest.Dsinks* AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
     GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* GemmSkinnyTest.Gradients*

@@ -294,6 +294,7 @@ TEST_F(GemmTest, MultipliesRowsThatLieSideBySideWithStepsFarApart) {
 TEST_F(GemmTest, BitsDoNotDependOnManyThreads) {
   moe_stream many = 0;
   ASSERT_MOE_OK(moe_stream_create(device, 16, &many));
+  streams_of_test.all.push_back(many);
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (const auto& [m, n, k] : {Case{200, 150, 601}, Case{3, 322, 530}, Case{40, 128, 300}}) {
       if (emulated() && m * n * k > 10'000'000) continue;

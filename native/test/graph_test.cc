@@ -6,7 +6,7 @@
 namespace moe::testing {
 namespace {
 
-class EmulatedGraphTest : public KernelTest {
+class GpuGraphTest : public KernelTest {
  protected:
   // y = value, as a graph.
   moe_graph fill_graph(moe_stream on, float value, const Tensor& y) {
@@ -18,7 +18,7 @@ class EmulatedGraphTest : public KernelTest {
   }
 };
 
-TEST_F(EmulatedGraphTest, RunsItsCallsAtEveryLaunch) {
+TEST_F(GpuGraphTest, RunsItsCallsAtEveryLaunch) {
   Tensor y(MOE_FLOAT32, {4});
   const moe_graph graph = fill_graph(stream, 3, y);
   EXPECT_EQ(y[0], 0);
@@ -32,7 +32,7 @@ TEST_F(EmulatedGraphTest, RunsItsCallsAtEveryLaunch) {
 }
 
 // A graph's calls use the scratch memory of the stream that captured them.
-TEST_F(EmulatedGraphTest, RunsOnItsOwnStreamAlone) {
+TEST_F(GpuGraphTest, RunsOnItsOwnStreamAlone) {
   const Tensor y(MOE_FLOAT32, {4});
   const moe_graph graph = fill_graph(stream, 3, y);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "graph was made on another stream", moe_graph_launch(single, graph));
@@ -43,7 +43,7 @@ TEST_F(EmulatedGraphTest, RunsOnItsOwnStreamAlone) {
 }
 
 // Later calls of the stream never take the scratch memory of a graph's calls.
-TEST_F(EmulatedGraphTest, KeepsTheScratchMemoryOfItsCalls) {
+TEST_F(GpuGraphTest, KeepsTheScratchMemoryOfItsCalls) {
   const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
   const Tensor ids(MOE_INT32, {8192}), dy(MOE_FLOAT32, {8192, 1}), dtable(MOE_FLOAT32, {1, 1});
   moe_graph graph = 0;
@@ -70,7 +70,7 @@ TEST_F(EmulatedGraphTest, KeepsTheScratchMemoryOfItsCalls) {
   EXPECT_MOE_OK(moe_graph_destroy(graph));
 }
 
-TEST_F(EmulatedGraphTest, IsNotBrokenByAThreadThatAsksOrWaits) {
+TEST_F(GpuGraphTest, IsNotBrokenByAThreadThatAsksOrWaits) {
   const Tensor y(MOE_FLOAT32, {4});
   ASSERT_MOE_OK(moe_graph_begin(stream));
   ASSERT_MOE_OK(moe_fill(stream, 3, y));
@@ -87,7 +87,7 @@ TEST_F(EmulatedGraphTest, IsNotBrokenByAThreadThatAsksOrWaits) {
   EXPECT_EQ(y[0], 3);
 }
 
-TEST_F(EmulatedGraphTest, GoesWithItsDevice) {
+TEST_F(GpuGraphTest, GoesWithItsDevice) {
   moe_device other = 0;
   moe_stream its_stream = 0;
   ASSERT_MOE_OK(moe_device_open(backend_under_test(), 0, &other));

@@ -15,6 +15,7 @@
 #include <new>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "moe/moe.h"
@@ -39,6 +40,34 @@ inline const char* backend_under_test() {
 inline bool on_cpu() { return std::string(backend_under_test()) == "cpu"; }
 inline bool emulated() { return std::string(backend_under_test()) == "simt"; }
 
+// Streams of this thread's test. A GPU's calls return before their work is done. Who takes a tensor's descriptor may give
+// it to a call, so the first access to an element after that waits. Without that a test would compare what a kernel has
+// not written yet.
+struct Streams {
+  std::vector<moe_stream> all;
+  bool busy = false;
+  moe_status failure = MOE_OK;  // of the last wait that failed; its message stays too
+
+  void settle() {
+    if (!std::exchange(busy, false)) return;
+    for (const moe_stream stream : all) {
+      // A stream that captures a graph refuses to be waited for.
+      if (const moe_status status = moe_stream_synchronize(stream); status != MOE_OK) failure = status;
+    }
+  }
+  // Notes a call.
+  moe_status started(moe_status status) {
+    busy = true;
+    return status;
+  }
+  // The outcome of a call, as waiting shows it.
+  moe_status outcome(moe_status status) {
+    if (started(status) == MOE_OK) settle();
+    return status == MOE_OK ? std::exchange(failure, MOE_OK) : status;
+  }
+};
+inline thread_local Streams streams_of_test;
+
 // Memory for a test's tensors, aligned to 64: host memory, exactly as large as requested, so that AddressSanitizer sees
 // overruns. A GPU gets memory of its own that the host can read too.
 inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
@@ -46,7 +75,10 @@ inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
     void* memory = nullptr;
     if (::posix_memalign(&memory, 64, std::max<size_t>(bytes, 1)) != 0) throw std::bad_alloc();
     std::memset(memory, 0, bytes);
-    return {static_cast<uint8_t*>(memory), &std::free};
+    return {static_cast<uint8_t*>(memory), [](uint8_t* freed) {
+              streams_of_test.settle();
+              std::free(freed);
+            }};
   }
   static const moe_device gpu = [] {
     moe_device device = 0;
@@ -56,7 +88,10 @@ inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
   void* memory = nullptr;
   if (moe_memory_allocate(gpu, static_cast<int64_t>(bytes), &memory) != MOE_OK) throw std::bad_alloc();
   std::memset(memory, 0, bytes);
-  return {static_cast<uint8_t*>(memory), [](uint8_t* freed) { moe_memory_free(gpu, freed); }};
+  return {static_cast<uint8_t*>(memory), [](uint8_t* freed) {
+            streams_of_test.settle();
+            moe_memory_free(gpu, freed);
+          }};
 }
 
 // A row-major tensor and its descriptor. Reads and writes go through double, whatever the dtype.
@@ -106,9 +141,9 @@ class Tensor {
     return copy;
   }
 
-  operator const moe_tensor*() const { return &view_; }
-  moe_tensor& view() { return view_; }
-  const moe_tensor& view() const { return view_; }
+  operator const moe_tensor*() const { return &view(); }
+  moe_tensor& view() { return streams_of_test.busy = true, view_; }
+  const moe_tensor& view() const { return streams_of_test.busy = true, view_; }
   int64_t count() const {
     int64_t count = 1;
     for (int32_t i = 0; i < view_.rank; ++i) count *= view_.shape[i];
@@ -140,10 +175,11 @@ class Tensor {
   }
   template <typename T>
   T* data() const {
+    streams_of_test.settle();
     return static_cast<T*>(view_.data);
   }
   std::vector<uint8_t> bits() const {
-    const auto* begin = static_cast<const uint8_t*>(view_.data);
+    const uint8_t* begin = data<uint8_t>();
     return {begin, begin + view_.bytes};
   }
 
@@ -172,12 +208,16 @@ inline std::string last_error() {
   return text;
 }
 
-#define EXPECT_MOE_OK(call) EXPECT_EQ((call), MOE_OK) << ::moe::testing::last_error()
-#define ASSERT_MOE_OK(call) ASSERT_EQ((call), MOE_OK) << ::moe::testing::last_error()
-// Expects the call to be refused with this status and a message that contains this text.
+#define EXPECT_MOE_OK(call) \
+  EXPECT_EQ(::moe::testing::streams_of_test.started(call), MOE_OK) << ::moe::testing::last_error()
+#define ASSERT_MOE_OK(call) \
+  ASSERT_EQ(::moe::testing::streams_of_test.started(call), MOE_OK) << ::moe::testing::last_error()
+// Expects the call to be refused with this status and a message that contains this text. A GPU sees an illegal value of
+// a tensor only when it runs the call.
 #define EXPECT_MOE_REFUSED(expected_status, text, call)                                                    \
   do {                                                                                                     \
-    EXPECT_EQ((call), expected_status);                                                                    \
+    ::moe::testing::streams_of_test.failure = MOE_OK;                                                      \
+    EXPECT_EQ(::moe::testing::streams_of_test.outcome(call), expected_status) << #call;                    \
     EXPECT_NE(::moe::testing::last_error().find(text), std::string::npos) << ::moe::testing::last_error(); \
   } while (false)
 
@@ -189,8 +229,12 @@ class KernelTest : public ::testing::Test {
     ASSERT_MOE_OK(moe_stream_create(device, 2, &stream));
     ASSERT_MOE_OK(moe_stream_create(device, 1, &single));
     ASSERT_MOE_OK(moe_stream_create(device, 3, &triple));
+    if (!on_cpu()) streams_of_test = {{stream, single, triple}};
   }
-  void TearDown() override { EXPECT_MOE_OK(moe_device_close(device)); }
+  void TearDown() override {
+    streams_of_test = {};
+    EXPECT_MOE_OK(moe_device_close(device));
+  }
 
   // Streams whose results must have the same bits. A GPU's streams have no threads, so one suffices, for another run.
   std::vector<moe_stream> streams() const {

@@ -46,7 +46,8 @@ public record RankRun(RankOptions options, SharedOptions shared, Topology topolo
       if (!options.oneProcess()) {
         return runProcess(recorded, body);
       }
-      T result = topology.ranks() == 1 ? runAlone(body) : runThreads(body);
+      // One rank with NCCL communicates with itself, which shows whether NCCL works.
+      T result = topology.ranks() == 1 && !options.gpus() ? runAlone(body) : runThreads(body);
       if (recorded != null) {
         Trace.write(options.trace(), List.of(recorded.stop()));
       }

@@ -64,15 +64,15 @@ public final class AcceptedCommand implements Callable<Integer> {
     Predicate<Line> experts = line -> line.is("grouped-gemm", null);
     atLeast(
         "grouped GEMM, share of cuBLASLt, 256 rows an expert or more, K 2048 or more",
-        0.75,
+        0.55,
         ratio("cublaslt", experts.and(l -> l.rowsOfExpert() >= 256 && l.shape().hidden() >= 2048)));
     atLeast(
         "grouped GEMM, share of min(memory, tensor cores), 17 to 128 rows",
-        0.8,
+        0.75,
         roofline(experts.and(line -> line.rowsOfExpert() > 16 && line.rowsOfExpert() <= 128)));
     atLeast(
         "grouped GEMM, share of memory, 16 rows or fewer",
-        0.85,
+        0.65,
         roofline(experts.and(line -> line.rowsOfExpert() <= 16)));
     atLeast("dispatch and combine, share of a copy, top-8", 0.85, dispatchAndCombine());
     Predicate<Line> layer =
@@ -81,7 +81,7 @@ public final class AcceptedCommand implements Callable<Integer> {
     atLeast("layer, 512 to 4096 tokens, times torch._grouped_mm", 1, ratio("torch-grouped", layer));
     atLeast(
         "attention, forward, 4096 tokens, share of peak",
-        0.55,
+        0.3,
         roofline(line -> line.is("attention", null) && line.tokens() == 4096));
     atMost(
         "decode, the host's part of a step",
