@@ -63,10 +63,15 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
       long elements = Tensor.count(parameter.matrixShape(topology));
       weights += types.bytes(parameter, parameter.matrices(topology), elements, onHost);
     }
-    int ranks = topology.tensorDegree();
+    return of(model, weights, cached, length, topology.tensorDegree());
+  }
+
+  private static InferenceMemory of(
+      LanguageModel model, long weights, DType cached, int length, int tensorRanks) {
     long keysAndValues =
         model.config().blocks().stream()
-            .mapToLong(block -> (long) block.attention().cacheBytes(length - 1L, 1, ranks, cached))
+            .mapToLong(
+                block -> (long) block.attention().cacheBytes(length - 1L, 1, tensorRanks, cached))
             .sum();
     return new InferenceMemory(
         weights, keysAndValues + ofEncodedText(model.config(), cached), model.tableBytes());
@@ -99,13 +104,18 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
    * @throws CheckpointException with the needed and the available bytes
    */
   public void requireFits(Path model, long availableBytes) {
+    requireFits(model, "its weights", availableBytes);
+  }
+
+  private void requireFits(Path model, String held, long availableBytes) {
     if (total() > availableBytes) {
       throw new CheckpointException(
-          "%s takes %s for its weights, %s for the keys and values of a sequence and %s for tables,"
-              + " but only %s are available; spread it over machines, take a smaller --dtype or --quantize, or leave"
+          "%s takes %s for %s, %s for the keys and values of a sequence and %s for tables,"
+              + " but only %s are available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
               + " experts on the disk with --memory",
           model,
           Count.bytes(weights),
+          held,
           Count.bytes(keysAndValues),
           Count.bytes(buffers),
           Count.bytes(availableBytes));
@@ -117,31 +127,40 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
    * the same time, unless they compute on GPUs with their own memory.
    *
    * @param settings of each rank
+   * @param cached dtype of keys and values
+   * @param length tokens of a sequence, whose keys and values every rank holds for its heads
    * @param availableBytes on this machine
    * @throws CheckpointException on every rank of such a machine
    */
-  static void requireShares(
-      ModelFolder folder, InferenceSettings settings, Ranks ranks, long availableBytes) {
-    long mine;
+  public static void requireShares(
+      ModelFolder folder,
+      InferenceSettings settings,
+      DType cached,
+      int length,
+      Ranks ranks,
+      long availableBytes) {
+    InferenceMemory mine;
     try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
-      mine = Math.min(ofRank(share, settings.types()), settings.memory());
+      long weights = Math.min(ofRank(share, settings.types()), settings.memory());
+      mine = of(share, weights, cached, length, ranks.tensor().size());
     }
-    long[] all = ranks.world().allGather(ranks.world().node(), mine);
-    long together = 0;
+    int node = ranks.world().node();
+    long[] all = ranks.world().allGather(node, mine.weights, mine.keysAndValues, mine.buffers);
+    InferenceMemory together = new InferenceMemory(0, 0, 0);
     int sharing = 0;
-    for (int rank = 0; rank < ranks.world().size(); rank++) {
-      if (all[2 * rank] == ranks.world().node()) {
-        together += all[2 * rank + 1];
+    for (int rank = 0; rank < all.length; rank += 4) {
+      if (all[rank] == node) {
+        together = together.plus(all[rank + 1], all[rank + 2], all[rank + 3]);
         sharing++;
       }
     }
-    if (together > availableBytes) {
-      throw new CheckpointException(
-          "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
-              + " available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
-              + " experts on the disk with --memory",
-          folder.path(), Count.bytes(together), sharing, Count.bytes(availableBytes));
-    }
+    together.requireFits(
+        folder.path(), "the weights of the " + sharing + " ranks of this machine", availableBytes);
+  }
+
+  private InferenceMemory plus(long moreWeights, long moreKeysAndValues, long moreBuffers) {
+    return new InferenceMemory(
+        weights + moreWeights, keysAndValues + moreKeysAndValues, buffers + moreBuffers);
   }
 
   /** Bytes of this rank's weights, on a CPU. */

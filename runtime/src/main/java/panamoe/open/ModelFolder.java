@@ -270,7 +270,8 @@ public record ModelFolder(
       List<String> warnings,
       DoubleConsumer progress) {
     if (ranks.world().size() > 1 && backend.onHost()) {
-      InferenceMemory.requireShares(this, settings, ranks, backend.memoryAvailable());
+      DType cached = settings.types().compute();
+      InferenceMemory.requireShares(this, settings, cached, 0, ranks, backend.memoryAvailable());
     }
     try {
       return FolderLoad.of(this, backend, settings, ranks, warnings, progress);

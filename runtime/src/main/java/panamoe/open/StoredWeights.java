@@ -3,6 +3,7 @@ package panamoe.open;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
@@ -62,6 +63,15 @@ public sealed interface StoredWeights {
               (name, rows) -> rows.inBlocks().ifPresent(held -> blocks.put(name, held.dtype())));
     }
     return blocks;
+  }
+
+  /**
+   * Notes on the files for the user, a sentence each.
+   *
+   * @param files from {@link #open}
+   */
+  default List<String> notes(TensorFiles files) {
+    return List.of();
   }
 
   /** Bytes of all tensors in the files. */
@@ -181,6 +191,11 @@ public sealed interface StoredWeights {
     }
 
     @Override
+    public List<String> notes(TensorFiles files) {
+      return model.notes(files);
+    }
+
+    @Override
     public boolean isGone() {
       return false;
     }
@@ -205,7 +220,7 @@ public sealed interface StoredWeights {
       try (TensorFiles files = open()) {
         return WeightLoader.load(
                 directory(), model.sources(files), destinations, backend, strict, progress)
-            .after(model.notes(files));
+            .after(notes(files));
       }
     }
   }

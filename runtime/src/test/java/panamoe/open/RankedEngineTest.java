@@ -1,5 +1,6 @@
 package panamoe.open;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -17,6 +18,7 @@ import java.util.function.ObjIntConsumer;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -350,6 +352,18 @@ class RankedEngineTest {
                 method.getName().equals("memoryAvailable") ? 0L : method.invoke(real, arguments));
   }
 
+  private static void requireShares(
+      ModelFolder model, InferenceSettings settings, Ranks ranks, long bytes, String... refusal) {
+    Executable required =
+        () -> InferenceMemory.requireShares(model, settings, DType.FLOAT32, CONTEXT, ranks, bytes);
+    if (refusal.length == 0) {
+      assertDoesNotThrow(required);
+    } else {
+      String message = assertThrows(CheckpointException.class, required).getMessage();
+      assertTrue(message.contains(refusal[0]), message);
+    }
+  }
+
   @Test
   void ranksOfAMachineHoldTheModelTogether() {
     Topology topology = new Topology(2, 2, 1, 1);
@@ -360,16 +374,15 @@ class RankedEngineTest {
               WeightTypes types = WeightTypes.of(DType.FLOAT32);
               InferenceSettings inMemory = InferenceSettings.of(types);
               ModelFolder model = ModelFolder.open(folder);
-              long whole = InferenceMemory.of(MODEL, types).weights();
-              // All weights except experts are on both.
-              InferenceMemory.requireShares(model, inMemory, ranks, 2 * whole);
-              InferenceMemory.requireShares(
-                  model, new InferenceSettings(types, whole / 2, folder, List.of()), ranks, whole);
-              CheckpointException refused =
-                  assertThrows(
-                      CheckpointException.class,
-                      () -> InferenceMemory.requireShares(model, inMemory, ranks, whole));
-              assertTrue(refused.getMessage().contains("weights of the 2 ranks"));
+              InferenceMemory alone =
+                  InferenceMemory.of(MODEL, types, DType.FLOAT32, CONTEXT, true);
+              long whole = alone.weights();
+              long rest = 2 * (alone.keysAndValues() + alone.buffers()); // of each rank
+              InferenceSettings half = new InferenceSettings(types, whole / 2, folder, List.of());
+              requireShares(model, inMemory, ranks, 2 * whole + rest);
+              requireShares(model, half, ranks, whole + rest);
+              requireShares(model, half, ranks, whole + rest - 2, "keys and values of a sequence");
+              requireShares(model, inMemory, ranks, whole, "weights of the 2 ranks");
               try (Backend backend = Backends.open("cpu", 1)) {
                 Backend full = withoutMemory(backend);
                 CheckpointException atLoad =

@@ -103,6 +103,10 @@ class VisionFoldersTest {
               config.put("model_type", "gemma4");
               text(config).put("model_type", "gemma4_text");
             }));
+    assertEquals(
+        "model_type is gemma3_text, expected one of gemma3, gemma4, llama4, mistral3, as there is"
+            + " a text_config",
+        refused(config -> config.put("model_type", "gemma3_text")));
     assertTrue(
         refused(config -> config.put("scale_of_everything", 2))
             .contains("has scale_of_everything"));

@@ -120,6 +120,7 @@ public final class ExportCommand implements Subcommand {
     ModelConfig config = folder.config();
     try (TensorFiles files = checked(folder.weights());
         PartBar bar = PartBar.onStandardError("writing")) {
+      folder.weights().notes(files).forEach(note -> shared.err().println("warning: " + note));
       ExportedModel exported =
           ExportedModel.of(
               model.toString(),

@@ -41,10 +41,13 @@ public record EngineRun(
    */
   public void run(Ranks ranks, Backend backend, EngineConfig config, Engine.Body body)
       throws Exception {
-    if (ranks.world().size() == 1) {
-      WeightTypes types = settings.types();
-      int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
-      DType cached = config.int8Cache() ? DType.INT8 : types.compute();
+    WeightTypes types = settings.types();
+    int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
+    DType cached = config.int8Cache() ? DType.INT8 : types.compute();
+    if (ranks.world().size() > 1 && backend.onHost()) {
+      long available = backend.memoryAvailable();
+      InferenceMemory.requireShares(folder, settings, cached, tokens, ranks, available);
+    } else if (ranks.world().size() == 1) {
       InferenceMemory.of(folder.config(), types, cached, tokens, backend.onHost())
           .within(settings.memory())
           .requireFits(folder.path(), backend.memoryAvailable());

@@ -113,6 +113,7 @@ record TrainingOnRanks(
       throws InterruptedException {
     Map<String, long[]> shapes = ModelTensors.shapes(config.model());
     try (TensorFiles files = origin.weights().open()) {
+      origin.weights().notes(files).forEach(note -> caller.err().println("warning: " + note));
       Map<String, Elements> tensors = new TreeMap<>();
       origin
           .weights()

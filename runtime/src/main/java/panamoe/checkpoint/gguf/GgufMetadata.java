@@ -54,7 +54,8 @@ public final class GgufMetadata {
   public int whole(String key, int least, int most) {
     long number = whole(key);
     if (number < least || number > most) {
-      throw bad(key, "is " + number + ", expected " + least + " to " + most);
+      String range = least == most ? "" + least : least + " to " + most;
+      throw bad(key, "is " + number + ", expected " + range);
     }
     return (int) number;
   }

@@ -80,6 +80,10 @@ public final class ReleasedModel {
           return keys.bad("model_type", type, "one of " + known + ", " + whole);
         };
     Family family = Family.named(type).orElseThrow(unknown);
+    if (text.within().isEmpty() && text.values().path(TextPart.CONFIG).isObject()) {
+      String whole = String.join(", ", TextPart.FAMILIES.keySet());
+      throw keys.bad("model_type", type, "one of " + whole + ", as there is a " + TextPart.CONFIG);
+    }
     String declared = folder.config().path("architectures").path(0).asString("");
     for (Family other : Family.ALL) {
       if (other != family && declared.startsWith(ExportedModel.className(other) + "For")) {

@@ -32,7 +32,7 @@ record TextPart(ObjectNode values, String within) {
               "llama4", "llama4_text",
               "mistral3", "mistral"));
 
-  private static final String CONFIG = "text_config";
+  static final String CONFIG = "text_config";
   private static final String TIED = "tie_word_embeddings";
 
   /** Keys of the whole that hold for the text model too, unless it has its own. */
