@@ -10,6 +10,7 @@ import java.util.TreeMap;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.SentencePiece;
+import panamoe.data.tokenizer.Tiktoken;
 import panamoe.data.tokenizer.TokenizerMetadata;
 import panamoe.io.DataException;
 import panamoe.io.FileErrors;
@@ -25,16 +26,19 @@ public final class ReleasedTokenizer {
   /** Maximum size of a tokenizer's file. */
   static final int MAX_BYTES = 256 << 20;
 
+  private static final String JSON = "tokenizer.json";
+  private static final String TIKTOKEN = "tiktoken.model";
+
   private static final List<String> NAMES =
-      List.of("tokenizer.json", "tokenizer.model", "spiece.model");
+      List.of(JSON, "tokenizer.model", "spiece.model", TIKTOKEN);
 
   private ReleasedTokenizer() {}
 
   /**
    * The tokenizer of a Hugging Face folder: {@code tokenizer.json}, or else SentencePiece's {@code
-   * tokenizer.model} or {@code spiece.model}. Its end tokens come from {@code
-   * generation_config.json}, or else {@code config.json} or {@code tokenizer_config.json}; the
-   * latter also says whether a prompt begins with a special token.
+   * tokenizer.model} or {@code spiece.model}, or Kimi's {@code tiktoken.model}. Its end tokens come
+   * from {@code generation_config.json}, or else {@code config.json} or {@code
+   * tokenizer_config.json}; the latter also says whether a prompt begins with a special token.
    *
    * @throws DataException if these are missing or unsupported, or another file contradicts them
    */
@@ -47,9 +51,11 @@ public final class ReleasedTokenizer {
     Path settings = folder.resolve("tokenizer_config.json");
     JsonNode own = optional(settings);
     Pipeline pipeline =
-        isSentencePiece(file)
-            ? SentencePiece.read(content, own, file.toString())
-            : Pipeline.read(content, file.toString());
+        switch (file.getFileName().toString()) {
+          case JSON -> Pipeline.read(content, file.toString());
+          case TIKTOKEN -> Tiktoken.read(content, own, file.toString());
+          default -> SentencePiece.read(content, own, file.toString());
+        };
     EndTokens ends = new EndTokens(pipeline);
     for (String name : new String[] {"generation_config.json", "config.json"}) {
       Path config = folder.resolve(name);
@@ -76,10 +82,6 @@ public final class ReleasedTokenizer {
     return NAMES.stream().map(folder::resolve).filter(Files::exists).findFirst();
   }
 
-  private static boolean isSentencePiece(Path file) {
-    return !file.endsWith(NAMES.getFirst());
-  }
-
   /**
    * A folder's tokenizer as the content of a {@code tokenizer.json}.
    *
@@ -88,10 +90,12 @@ public final class ReleasedTokenizer {
    */
   public static byte[] json(Path file) {
     byte[] content = read(file, MAX_BYTES);
-    return isSentencePiece(file)
-        ? SentencePiece.json(
-            content, optional(file.resolveSibling("tokenizer_config.json")), file.toString())
-        : content;
+    JsonNode own = optional(file.resolveSibling("tokenizer_config.json"));
+    return switch (file.getFileName().toString()) {
+      case JSON -> content;
+      case TIKTOKEN -> Tiktoken.json(content, own, file.toString());
+      default -> SentencePiece.json(content, own, file.toString());
+    };
   }
 
   /**

@@ -20,7 +20,7 @@ record ByteModel(Merges merges, int[] byteTokens, Map<String, Integer> wholeWord
           "byte_fallback", json.model("byte_fallback"), "a vocabulary over bytes");
     }
     return new ByteModel(
-        Merges.listed(json, vocabulary),
+        Merges.of(json, vocabulary),
         vocabulary.ofBytes(json, decoder),
         json.flag("ignore_merges") ? vocabulary.ofModel() : Map.of());
   }

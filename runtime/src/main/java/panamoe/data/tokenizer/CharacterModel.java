@@ -46,9 +46,7 @@ record CharacterModel(
               }
             });
     return new CharacterModel(
-        json.scores.isEmpty()
-            ? Merges.listed(json, vocabulary)
-            : Merges.byScore(vocabulary.ofModel(), json.scores, json.source),
+        Merges.of(json, vocabulary),
         characters,
         bytes,
         bytes == null ? unknown : -1,

@@ -37,6 +37,18 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           false);
   private static final GgufPatterns TEKKEN =
       new GgufPatterns(List.of(casedWords("") + "|\\p{N}" + punctuation("[\\r\\n/]*")), true, true);
+
+  /** Kimi-K2: Chinese characters are words of their own. */
+  static final GgufPatterns KIMI =
+      new GgufPatterns(
+          List.of(
+              "\\p{Han}+|"
+                  + casedWords(CONTRACTIONS + "?").replace("\\p{M}]", "\\p{M}&&[^\\p{Han}]]")
+                  + "|\\p{N}{1,3}"
+                  + punctuation("[\\r\\n]*")),
+          false,
+          false);
+
   private static final GgufPatterns DEEPSEEK_V3 =
       new GgufPatterns(
           List.of(
@@ -94,6 +106,7 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           Map.entry("llama4", GPT4O),
           Map.entry("minimax-m2", GPT4O),
           Map.entry("tekken", TEKKEN),
+          Map.entry("kimi-k2", KIMI),
           Map.entry("deepseek-v3", DEEPSEEK_V3),
           Map.entry("hunyuan-dense", DEEPSEEK_V3),
           Map.entry("deepseek-llm", DEEPSEEK_LLM),

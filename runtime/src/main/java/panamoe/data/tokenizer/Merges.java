@@ -17,8 +17,15 @@ final class Merges {
     results = new int[pairs.places()];
   }
 
+  /** The merges that a file lists, or those that its scores imply. */
+  static Merges of(TokenizerJson json, Vocabulary vocabulary) {
+    return json.scores.isEmpty()
+        ? listed(json, vocabulary)
+        : byScore(vocabulary.ofModel(), json.scores, json.source);
+  }
+
   /** The listed merges of a file, in the order of their ranks. */
-  static Merges listed(TokenizerJson json, Vocabulary vocabulary) {
+  private static Merges listed(TokenizerJson json, Vocabulary vocabulary) {
     int count = json.merges.size() / 2;
     Merges merges = new Merges(count);
     for (int rank = 0; rank < count; rank++) {
@@ -45,7 +52,7 @@ final class Merges {
    * The merges that scores imply: every two tokens whose concatenated names are a token's name.
    * Higher scores are merged first.
    */
-  static Merges byScore(Map<String, Integer> tokens, List<Double> scores, Source source) {
+  private static Merges byScore(Map<String, Integer> tokens, List<Double> scores, Source source) {
     Trie beginnings = Trie.of(tokens, false, source);
     Trie endings = Trie.of(tokens, true, source);
     IntList found = new IntList();

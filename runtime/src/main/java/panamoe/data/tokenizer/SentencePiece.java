@@ -119,7 +119,7 @@ public final class SentencePiece {
     return JsonNodeFactory.instance.arrayNode().addAll(added.values());
   }
 
-  private static IntNode number(String key, Source source) {
+  static IntNode number(String key, Source source) {
     try {
       return IntNode.valueOf(Integer.parseInt(key));
     } catch (NumberFormatException e) {
