@@ -1,5 +1,7 @@
 package panamoe.blocks;
 
+import java.util.function.IntToDoubleFunction;
+
 /**
  * Low four bits (128), high two bits (64), signed scales of 16 elements each (16), d f16. In half n
  * of the block, quarter p of 32 elements has the bytes from 64n + 32(p mod 2) on, low halves for p
@@ -44,10 +46,29 @@ public final class Q6_K extends BlockFormat {
 
   @Override
   void search(BlockSearch numbers, byte[] block) {
+    put(
+        numbers,
+        first -> numbers.symmetric(first, SCALED, -32, 31, /* float16= */ false),
+        BlockSearch.NEIGHBOURS,
+        block);
+  }
+
+  /** The scale of 16 elements is the one of largest magnitude / -32. */
+  @Override
+  void round(BlockSearch numbers, byte[] block) {
+    put(numbers, first -> numbers.largest(first, SCALED) / -32, new int[] {0}, block);
+  }
+
+  /**
+   * @param scaleOf scale of 16 elements from an index on, before it is rounded
+   * @param neighbours of the rounded scale that are tried
+   */
+  private void put(
+      BlockSearch numbers, IntToDoubleFunction scaleOf, int[] neighbours, byte[] block) {
     double[] wanted = new double[LARGE / SCALED];
     double most = 0;
     for (int part = 0; part < wanted.length; part++) {
-      wanted[part] = numbers.symmetric(part * SCALED, SCALED, -32, 31, /* float16= */ false);
+      wanted[part] = scaleOf.applyAsDouble(part * SCALED);
       most = Math.abs(wanted[part]) > Math.abs(most) ? wanted[part] : most;
     }
     double d = putHalf(block, SCALE, most / -128);
@@ -55,7 +76,7 @@ public final class Q6_K extends BlockFormat {
       int scale = BlockSearch.nearest(wanted[part], d, -128, 127);
       int best = scale;
       double bestError = Double.POSITIVE_INFINITY;
-      for (int more : BlockSearch.NEIGHBOURS) {
+      for (int more : neighbours) {
         int s = Math.clamp(scale + more, -128, 127);
         double error = numbers.code(part * SCALED, SCALED, d * s, 0, -32, 31);
         if (error < bestError) {

@@ -33,9 +33,10 @@ public enum DType {
   Q8_64(13, new SymmetricBlocks("Q8_64", -1, 64, "Q8_0")),
   Q8_128(14, new SymmetricBlocks("Q8_128", -1, 128, "Q8_64"));
 
-  // The formats that "int8" and "int4" name.
+  // The formats that "int8" and "int4" name, and that of embedding and head beside "int4".
   public static final DType INT8_BLOCKS = Q8_0;
   public static final DType INT4_BLOCKS = Q4_0;
+  public static final DType INT6_BLOCKS = Q6_K;
 
   /** The blocks that GPT-OSS stores as two tensors: exponents, and pairs of numbers. */
   public static final DType PAIRED_BLOCKS = MXFP4;
