@@ -57,6 +57,15 @@ final class BlockSearch {
     return unit == 0 ? 0 : (int) Math.clamp(Math.rint(value / unit), low, high);
   }
 
+  /** The number of largest magnitude. */
+  double largest(int from, int count) {
+    double most = 0;
+    for (int i = from; i < from + count; i++) {
+      most = Math.abs(x[i]) > Math.abs(most) ? x[i] : most;
+    }
+    return most;
+  }
+
   /** A scale and what is subtracted: {@code x ≈ scale · code − minimum}. */
   record Affine(double scale, double minimum) {}
 
@@ -69,10 +78,7 @@ final class BlockSearch {
    * @param float16 whether the scale will be held in 16 bits
    */
   double symmetric(int from, int count, int low, int high, boolean float16) {
-    double most = 0;
-    for (int i = from; i < from + count; i++) {
-      most = Math.abs(x[i]) > Math.abs(most) ? x[i] : most;
-    }
+    double most = largest(from, count);
     if (most == 0) {
       return 0;
     }

@@ -1,5 +1,7 @@
 package panamoe.blocks;
 
+import java.util.function.IntToDoubleFunction;
+
 /** Parts of 256 elements, each with a whole factor s of a scale: {@code d · s · q}. */
 abstract class SymmetricParts extends BlockFormat {
   private final int scaled;
@@ -47,10 +49,29 @@ abstract class SymmetricParts extends BlockFormat {
 
   @Override
   final void search(BlockSearch numbers, byte[] block) {
+    make(
+        numbers,
+        first -> numbers.symmetric(first, scaled, low, high, /* float16= */ false),
+        BlockSearch.NEIGHBOURS,
+        block);
+  }
+
+  /** The scale of a part is its number of largest magnitude, divided by the least code. */
+  @Override
+  final void round(BlockSearch numbers, byte[] block) {
+    make(numbers, first -> numbers.largest(first, scaled) / low, new int[] {0}, block);
+  }
+
+  /**
+   * @param scaleOf scale of the part from an index on, before it is rounded
+   * @param neighbours of the rounded scale that are tried
+   */
+  private void make(
+      BlockSearch numbers, IntToDoubleFunction scaleOf, int[] neighbours, byte[] block) {
     double[] wanted = new double[LARGE / scaled];
     double most = 0;
     for (int part = 0; part < wanted.length; part++) {
-      wanted[part] = numbers.symmetric(part * scaled, scaled, low, high, /* float16= */ false);
+      wanted[part] = scaleOf.applyAsDouble(part * scaled);
       most = Math.abs(wanted[part]) > Math.abs(most) ? wanted[part] : most;
     }
     double d = putHalf(block, at, most / leastFactor);
@@ -58,7 +79,7 @@ abstract class SymmetricParts extends BlockFormat {
       int factor = BlockSearch.nearest(wanted[part], d, leastFactor, -1 - leastFactor);
       int best = factor;
       double bestError = Double.POSITIVE_INFINITY;
-      for (int more : BlockSearch.NEIGHBOURS) {
+      for (int more : neighbours) {
         int s = Math.clamp(factor + more, leastFactor, -1 - leastFactor);
         double error = numbers.code(part * scaled, scaled, d * s, 0, low, high);
         if (error < bestError) {

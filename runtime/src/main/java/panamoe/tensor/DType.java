@@ -45,9 +45,10 @@ public enum DType {
   IQ4_NL(19, new IQ4_NL()),
   IQ4_XS(20, new IQ4_XS());
 
-  // The formats that "int8" and "int4" name.
+  // The formats that "int8" and "int4" name, and that of embedding and head beside "int4".
   public static final DType INT8_BLOCKS = Q8_0;
   public static final DType INT4_BLOCKS = Q4_0;
+  public static final DType INT6_BLOCKS = Q6_K;
 
   /** The blocks that GPT-OSS stores as two tensors: exponents, and pairs of numbers. */
   public static final DType PAIRED_BLOCKS = MXFP4;

@@ -120,6 +120,39 @@ class BlockRoundingTest {
     }
   }
 
+  /** Of blocks whose sub-blocks differ in size; the best scales are close to the plain ones. */
+  @Test
+  void sixBitsAreNearlyAsGoodAsBySearch() {
+    Random random = new Random(4);
+    double plain = 0;
+    double searched = 0;
+    for (int round = 0; round < 200; round++) {
+      float[] x = new float[256];
+      for (int i = 0; i < x.length; i++) {
+        x[i] = (float) ((1 + i / 64) * random.nextGaussian());
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment floats = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
+        MemorySegment blocks = arena.allocate(DType.Q6_K.blockBytes());
+        DType.Q6_K.blocks().round(floats, blocks);
+        plain += error(x, blocks);
+        DType.Q6_K.blocks().search(floats, null, 256, blocks);
+        searched += error(x, blocks);
+      }
+    }
+    assertTrue(plain >= searched && plain < 1.3 * searched, plain + " and " + searched);
+  }
+
+  private static double error(float[] x, MemorySegment blocks) {
+    float[] y = new float[x.length];
+    DType.Q6_K.blocks().decode(blocks, MemorySegment.ofArray(y));
+    double sum = 0;
+    for (int i = 0; i < x.length; i++) {
+      sum += Math.pow(x[i] - y[i], 2);
+    }
+    return sum;
+  }
+
   @Test
   void zerosAndNumbersTooSmallForAScaleBecomeZero() {
     for (DType dtype : TYPES) {
@@ -143,5 +176,10 @@ class BlockRoundingTest {
       }
     }
     assertThrows(IllegalArgumentException.class, () -> rounded(DType.Q4_K, new float[256]));
+    for (float bad : new float[] {Float.NaN, 1e9f}) {
+      float[] x = new float[256];
+      x[200] = bad;
+      assertThrows(IllegalArgumentException.class, () -> rounded(DType.Q6_K, x));
+    }
   }
 }

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -57,10 +58,14 @@ class RoundedMatricesTest {
   private final Backend backend = Backends.open("cpu", 2);
 
   private static ModelConfig config(int inner) {
+    return config(64, inner);
+  }
+
+  private static ModelConfig config(int hidden, int inner) {
     return new UniformModel(
             new ByteTokenizer().vocabularySize(),
             CONTEXT,
-            64,
+            hidden,
             new UniformModel.Attention(2, 1, UniformModel.Positions.LEARNED),
             new UniformModel.FeedForward(
                 inner, Activation.SWIGLU, List.of(0, 4, 8), true, GateConfig.dropless(1)),
@@ -144,6 +149,21 @@ class RoundedMatricesTest {
           loaded.parameters().parameters().stream().filter(WeightTypes::mayBeBlocks).count(),
           matrices);
       assertEquals(List.of(), warnings);
+    }
+  }
+
+  /** Like llama.cpp's files in Q4_0. */
+  @Test
+  void embeddingAndHeadOfAWideModelHaveSixBits() {
+    WeightTypes types = new WeightTypes(DType.BFLOAT16, DType.Q4_0);
+    try (LanguageModel wide = new LanguageModel(config(512, 96))) {
+      for (Parameter parameter : wide.parameters().parameters()) {
+        boolean vocabulary = parameter.part() == Parameter.Part.EMBEDDING;
+        if (WeightTypes.mayBeBlocks(parameter)) {
+          DType held = vocabulary ? DType.Q6_K : DType.Q4_0;
+          assertEquals(Set.of(held), Set.copyOf(types.of(parameter)), parameter.name());
+        }
+      }
     }
   }
 

@@ -25,7 +25,7 @@ public record ModelOptions(Precision precision, Weights weights, int sequences, 
     STORED,
     /** 8.5 bits per element, rounded while loading. */
     INT8,
-    /** 4.5 bits per element, rounded while loading; 8.5 in the embedding and the head. */
+    /** 4.5 bits per element, rounded while loading; 6.6 in the embedding and the head. */
     INT4,
     /** The precision of everything else. */
     DECODED
