@@ -34,9 +34,12 @@ std::vector<uint8_t> packed_panels(const Format& format, const Tensor& blocks) {
   std::vector<uint8_t> panels(static_cast<size_t>(ceil_div(n, avx512::kNr) * size));
   for (int64_t column = 0; column < n; column += avx512::kNr) {
     with_block_dtype(format.dtype, [&](auto dtype) {
-      avx512::pack_blocks<dtype.value>(blocks.data<uint8_t>() + column * stride, stride,
-                                       std::min(avx512::kNr, n - column), k,
-                                       panels.data() + column / avx512::kNr * size);
+      for (int64_t first = 0; first < k; first += avx512::kBlockSteps) {
+        avx512::pack_blocks<dtype.value>(
+            blocks.data<uint8_t>() + column * stride + first / format.elements * format.bytes, stride,
+            std::min(avx512::kNr, n - column), std::min(avx512::kBlockSteps, k - first),
+            panels.data() + column / avx512::kNr * size + avx512::panel_size(format.dtype, first));
+      }
     });
   }
   return panels;

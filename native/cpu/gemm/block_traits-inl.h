@@ -35,6 +35,7 @@
 #include <cstring>
 
 #include "cpu/gemm/blocking-inl.h"
+#include "cpu/gemm/pack-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -264,39 +265,62 @@ struct BlockTraits<MOE_IQ4_XS> : BlockDefaults<MOE_IQ4_XS> {
   HWY_INLINE static CodeVector code(CodeVector bits) { return BlockTraits<MOE_IQ4_NL>::code(bits); }
 };
 
-// Packs one column of a block. A block of 32 k has its codes first; longer ones have their scales and factors first.
-template <int32_t kDtype>
-HWY_INLINE void pack_block(const uint8_t* block, int64_t column, uint8_t* to) {
-  using Traits = BlockTraits<kDtype>;
-  constexpr BlockFormat kFormat = Traits::kFormat;
-  constexpr int64_t kRowsBytes = Traits::kRows * kCodeBytes;
-  uint8_t* codes = Traits::kSteps == 1 ? to : to + kNr * packed_block_bytes(kFormat) - Traits::kSteps * kRowsBytes;
-  uint8_t* scales = Traits::kSteps == 1 ? to + kRowsBytes : to;
-  for (int i = 0; i < Traits::kKinds; ++i, scales += 2 * kNr) {
-    const uint16_t bits = Traits::packed_scale(block, i);
-    std::memcpy(scales + 2 * column, &bits, 2);
-  }
-  if constexpr (Traits::kFactors > 0) {
-    uint8_t factors[Traits::kFactors];
-    Traits::factors(block, factors);
-    for (int64_t j = 0; j < Traits::kFactors; ++j) scales[j * kNr + column] = factors[j];
-  }
-  for (int64_t k = 0; k < kFormat.elements; k += 32, codes += kRowsBytes) {
-    uint32_t rows[Traits::kRows];
-    Traits::rows(block, k, rows);
-    for (int64_t i = 0; i < Traits::kRows; ++i) std::memcpy(codes + 4 * (i * kNr + column), &rows[i], 4);
-  }
-}
-
-// Packs `width` columns by up to kBlockSteps k of a panel, from rows that are row-major like in a GGUF file.
+// Packs `width` columns by up to kBlockSteps k of a panel, from rows that are row-major like in a GGUF file. A block of
+// 32 k has its codes first; longer ones have their scales and factors first.
 template <int32_t kDtype>
 void pack_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
-  constexpr BlockFormat kFormat = BlockTraits<kDtype>::kFormat;
-  constexpr int64_t kStep = panel_size(kDtype, kFormat.elements);
-  if (width < kNr) std::fill_n(to, panel_size(kDtype, inner), uint8_t{0});
+  using Traits = BlockTraits<kDtype>;
+  constexpr BlockFormat kFormat = Traits::kFormat;
+  constexpr int64_t kRowsBytes = Traits::kRows * kCodeBytes, kBytes = kNr * packed_block_bytes(kFormat);
+  constexpr int64_t kCodes = Traits::kSteps == 1 ? 0 : kBytes - Traits::kSteps * kRowsBytes;
+  constexpr int64_t kScales = Traits::kSteps == 1 ? kRowsBytes : 0;
+  constexpr int64_t kQuads = Traits::kRows / 4, kBlocks = kLanes / 4;
+  const hn::RebindToUnsigned<FloatTag> d;
+  const auto codes_of = [&](int64_t k) {
+    return reinterpret_cast<uint32_t*>(to + k / kFormat.elements * kBytes + kCodes +
+                                       k % kFormat.elements / 32 * kRowsBytes);
+  };
+  // Four words of each column, in the order in which transposing blocks of 4 x 4 words transposes all. Formats of two
+  // and three bits have no four.
+  alignas(64) uint32_t words[kBlockSteps / 32][std::max<int64_t>(kQuads, 1)][kNr][4];
+  if (width < kNr) {
+    std::memset(words, 0, sizeof(words));
+    std::fill_n(to, panel_size(kDtype, inner), uint8_t{0});
+  }
   for (int64_t column = 0; column < width; ++column, rows += stride) {
-    for (int64_t i = 0; i < inner / kFormat.elements; ++i) {
-      pack_block<kDtype>(rows + i * kFormat.bytes, column, to + i * kStep);
+    const int64_t lane = column % kLanes, place = column - lane + lane % 4 * kBlocks + lane / 4;
+    for (int64_t k = 0; k < inner; k += 32) {
+      const uint8_t* block = rows + k / kFormat.elements * kFormat.bytes;
+      uint32_t codes[Traits::kRows];
+      Traits::rows(block, k % kFormat.elements, codes);
+      for (int64_t i = 0; i < 4 * kQuads; ++i) words[k / 32][i / 4][place][i % 4] = codes[i];
+      for (int64_t i = 4 * kQuads; i < Traits::kRows; ++i) codes_of(k)[i * kNr + column] = codes[i];
+      if (k % kFormat.elements != 0) continue;
+      uint8_t* scales = to + k / kFormat.elements * kBytes + kScales;
+      for (int i = 0; i < Traits::kKinds; ++i, scales += 2 * kNr) {
+        const uint16_t bits = Traits::packed_scale(block, i);
+        std::memcpy(scales + 2 * column, &bits, 2);
+      }
+      if constexpr (Traits::kFactors > 0) {
+        uint8_t factors[Traits::kFactors];
+        Traits::factors(block, factors);
+        for (int64_t j = 0; j < Traits::kFactors; ++j) scales[j * kNr + column] = factors[j];
+      }
+    }
+  }
+  for (int64_t k = 0; k < inner; k += 32) {
+    for (int64_t quad = 0; quad < kQuads; ++quad) {
+      for (int64_t column = 0; column < kNr; column += kLanes) {
+        const uint32_t* from = words[k / 32][quad][column];
+        auto v0 = hn::Load(d, from), v1 = hn::Load(d, from + kLanes);
+        auto v2 = hn::Load(d, from + 2 * kLanes), v3 = hn::Load(d, from + 3 * kLanes);
+        transpose_4x4(d, v0, v1, v2, v3);
+        uint32_t* row = codes_of(k) + 4 * quad * kNr + column;
+        hn::StoreU(v0, d, row);
+        hn::StoreU(v1, d, row + kNr);
+        hn::StoreU(v2, d, row + 2 * kNr);
+        hn::StoreU(v3, d, row + 3 * kNr);
+      }
     }
   }
 }

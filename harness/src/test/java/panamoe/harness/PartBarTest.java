@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -29,9 +30,25 @@ class PartBarTest {
     assertEquals(List.of(""), screen.lines());
   }
 
+  @Test
+  void aLoadShowsBytesAndTheTimeLeft() throws InterruptedException {
+    Screen screen = shown("loading", 600, 3L << 30);
+    String seen = screen.written();
+    assertTrue(
+        Pattern.compile("loading \\[=+ +] {2}75 %, 2\\.3 GiB of 3\\.0 GiB, \\d+ s left")
+            .matcher(seen)
+            .find(),
+        seen);
+    assertEquals(List.of(""), screen.lines());
+  }
+
   private static Screen shown(String task, long millis) throws InterruptedException {
+    return shown(task, millis, 0);
+  }
+
+  private static Screen shown(String task, long millis, long bytes) throws InterruptedException {
     Screen screen = new Screen();
-    try (PartBar bar = PartBar.on(screen.stream(), task)) {
+    try (PartBar bar = PartBar.on(screen.stream(), task, bytes)) {
       bar.accept(0.5);
       if (millis > 0) {
         Thread.sleep(millis);

@@ -14,6 +14,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.DoubleConsumer;
 import java.util.stream.Collectors;
@@ -43,12 +44,14 @@ public final class WeightLoader {
   private long[] nonFinite;
   private long stagedElements;
   private final AtomicInteger next = new AtomicInteger();
+  private final AtomicLong done = new AtomicLong();
+  private long bytes;
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
   /**
    * @param backend of the targets, whose kernels pack and round
    * @param checked whether {@link #checksum} will be called
-   * @param progress gets the part that is read, 0 to 1, from any thread
+   * @param progress gets the part of the bytes that is read, 0 to 1, from any thread
    */
   WeightLoader(Backend backend, boolean checked, DoubleConsumer progress) {
     this.backend = backend;
@@ -64,7 +67,7 @@ public final class WeightLoader {
    * @param destinations targets of this rank's weights, of the sources' shapes
    * @param backend of the targets
    * @param strict rejects NaN and infinite values, after reading; otherwise they give one warning
-   * @param progress gets the part that is read, 0 to 1, from any thread
+   * @param progress gets the part of the bytes that is read, 0 to 1, from any thread
    * @throws CheckpointException if a file cannot be read
    */
   public static LoadReport load(
@@ -119,6 +122,7 @@ public final class WeightLoader {
   void run() {
     checksums = new int[pieces.size()];
     nonFinite = new long[pieces.size()];
+    bytes = pieces.stream().mapToLong(ReadTask::bytes).sum();
     stagedElements = pieces.stream().mapToLong(ReadTask::elements).max().orElse(0);
     backend.synchronize(); // kernels that write targets must be done before they are read into
     ThreadFactory threads = Thread.ofPlatform().daemon().name("panamoe-load-", 0).factory();
@@ -145,7 +149,7 @@ public final class WeightLoader {
           i < pieces.size() && failure.get() == null;
           i = next.getAndIncrement()) {
         worker.take(i);
-        progress.accept((i + 1.0) / pieces.size());
+        progress.accept((double) done.addAndGet(pieces.get(i).bytes()) / bytes);
       }
     } catch (RuntimeException | Error e) {
       // An interrupted thread closes the files of all threads: report the interruption, not the

@@ -1,6 +1,7 @@
 package panamoe.nn;
 
 import java.lang.foreign.ValueLayout;
+import java.util.stream.IntStream;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
@@ -18,7 +19,10 @@ import panamoe.tensor.TensorScope;
  */
 public record RotaryTable(Tensor cosine, Tensor sine) {
 
-  /** The angles of {@code positions} tokens; some scalings depend on that length. */
+  /**
+   * The angles of {@code positions} tokens; some scalings depend on that length. All processors
+   * take part: millions of sines were a third of the time in which a small model opened.
+   */
   public static RotaryTable of(TensorScope scope, int positions, Rotary rotary) {
     RotaryScaling scaling = rotary.scalingOrNone();
     double[] frequencies = scaling.frequencies(rotary.size(), rotary.base(), positions);
@@ -27,14 +31,17 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
     Tensor sine = scope.allocate(DType.FLOAT32, positions, pairs);
     HostView cosines = HostView.of(cosine);
     HostView sines = HostView.of(sine);
-    for (int position = 0; position < positions; position++) {
-      for (int pair = 0; pair < pairs; pair++) {
-        double angle = position * frequencies[pair];
-        long index = (long) position * pairs + pair;
-        set(cosines, index, scaling.amplitude() * Math.cos(angle));
-        set(sines, index, scaling.amplitude() * Math.sin(angle));
-      }
-    }
+    IntStream.range(0, positions)
+        .parallel()
+        .forEach(
+            position -> {
+              for (int pair = 0; pair < pairs; pair++) {
+                double angle = position * frequencies[pair];
+                long index = (long) position * pairs + pair;
+                set(cosines, index, scaling.amplitude() * Math.cos(angle));
+                set(sines, index, scaling.amplitude() * Math.sin(angle));
+              }
+            });
     cosines.write();
     sines.write();
     return new RotaryTable(cosine, sine);

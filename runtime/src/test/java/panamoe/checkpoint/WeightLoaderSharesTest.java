@@ -1,16 +1,21 @@
 package panamoe.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
+import panamoe.checkpoint.rows.InMemory;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.TransposedRows;
 import panamoe.tensor.DType;
@@ -75,6 +80,25 @@ class WeightLoaderSharesTest {
           }
         }
       }
+    }
+  }
+
+  @Test
+  void progressIsThePartOfTheBytes() {
+    try (Backend backend = new ReferenceBackend();
+        TensorScope scope = TensorScope.confined(backend)) {
+      Map<String, RowSource> sources = new HashMap<>();
+      Map<String, LoadTarget> targets = new LinkedHashMap<>();
+      for (long rows : new long[] {30, 10}) {
+        Tensor values = scope.allocate(DType.FLOAT32, rows, COLUMNS);
+        sources.put("w" + rows, new InMemory(DType.FLOAT32, rows, COLUMNS, values.data()));
+        targets.put(
+            "w" + rows,
+            new LoadTarget(DType.FLOAT32, values.shape(), LoadTarget.Share.WHOLE, values));
+      }
+      List<Double> parts = new ArrayList<>();
+      WeightLoader.load(folder, sources, targets, backend, true, parts::add);
+      assertEquals(List.of(0.75, 1.0), parts);
     }
   }
 

@@ -2,12 +2,16 @@ package panamoe.open;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.DoubleConsumer;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -16,6 +20,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.abi.MemoryUsage;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
@@ -29,8 +34,10 @@ import panamoe.engine.schedule.ModelRunner;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.param.Weight;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -162,6 +169,30 @@ class StreamedLoadTest {
       MemoryUsage usage = backend.memoryUsage();
       assertTrue(usage.peak() <= 1.1 * usage.inUse(), usage.toString());
       assertTrue(usage.inUse() + usage.cached() <= 1.1 * usage.inUse(), usage.toString());
+    }
+  }
+
+  @Test
+  void anInterruptedLoadEndsAtOnceAndFreesItsMemory() {
+    try (NativeBackend backend = NativeBackend.open("cpu", 1);
+        LanguageModel drawn = new LanguageModel(config(24, 70, 4, Activation.SWIGLU))) {
+      drawn.materialize(backend, DType.FLOAT32, false, 5);
+      save(backend, drawn);
+      long before = backend.memoryUsage().inUse();
+      AtomicInteger pieces = new AtomicInteger();
+      DoubleConsumer interrupting =
+          _ -> {
+            pieces.incrementAndGet();
+            Thread.currentThread().interrupt();
+          };
+      ModelFolder opened = ModelFolder.open(folder);
+      InferenceSettings settings = InferenceSettings.of(WeightTypes.of(DType.FLOAT32));
+      assertThrows(
+          CheckpointException.class,
+          () -> opened.load(backend, settings, Ranks.alone(), new ArrayList<>(), interrupting));
+      assertTrue(Thread.interrupted(), "the thread stays interrupted");
+      assertEquals(1, pieces.get());
+      assertEquals(before, backend.memoryUsage().inUse());
     }
   }
 }

@@ -94,7 +94,7 @@ public record EngineRun(
     requireSameModel(ranks, folder);
     List<String> warnings = new ArrayList<>();
     LanguageModel loaded;
-    try (PartBar bar = PartBar.onStandardError("loading")) {
+    try (PartBar bar = PartBar.onStandardError("loading", bytes)) {
       DoubleConsumer shown = ranks.first() ? progress.andThen(bar) : progress;
       loaded = folder.load(backend, settings, ranks, warnings, part -> report(part, shown));
     }
