@@ -237,7 +237,7 @@ record MetadataKeys(String architecture, GgufWriter writer) {
       return new EncodedRows(tensor, StoredType.F32);
     }
     if (wanted == null) {
-      return EncodedRows.asRead(tensor);
+      return EncodedRows.asStored(tensor);
     }
     boolean fits = tensor.rows().columns() % wanted.elements() == 0;
     return new EncodedRows(tensor, fits ? wanted : StoredType.BF16);
