@@ -3,6 +3,7 @@ package panamoe.harness.quantize;
 import static java.util.stream.Collectors.joining;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -13,6 +14,7 @@ import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.quantize.Divergence;
+import panamoe.quantize.FormatChoice;
 import panamoe.quantize.QuantizedModel;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -23,6 +25,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param text that it was calibrated and measured on
  * @param bytesBefore of the source's tensors
  * @param divergence null if not measured
+ * @param choice null if nothing was chosen
+ * @param missed losses that were measured with choices before, because they were too large
  */
 record QuantizationReport(
     QuantizedModel model,
@@ -30,6 +34,8 @@ record QuantizationReport(
     long bytesBefore,
     long bytesAfter,
     Divergence divergence,
+    FormatChoice choice,
+    List<Double> missed,
     Path out) {
   private static final int SHOWN = 20;
 
@@ -37,7 +43,7 @@ record QuantizationReport(
   private Map<Integer, TreeSet<Integer>> unreached() {
     Map<Integer, TreeSet<Integer>> unreached = new TreeMap<>();
     for (QuantizedMatrix matrix : ModelTensors.quantizedMatrices(model.source().config())) {
-      if (model.calibration().tokens(matrix.parameter(), matrix.expert()) == 0) {
+      if (!model.calibration().reached(matrix)) {
         unreached.computeIfAbsent(matrix.layer(), _ -> new TreeSet<>()).add(matrix.expert());
       }
     }
@@ -51,7 +57,7 @@ record QuantizationReport(
   String toText() {
     StringBuilder text = new StringBuilder();
     Map<Integer, TreeSet<Integer>> unreached = unreached();
-    int missed = unreached.values().stream().mapToInt(TreeSet::size).sum();
+    int left = unreached.values().stream().mapToInt(TreeSet::size).sum();
     line(
         text,
         "calibrated on %s of %s%s",
@@ -59,19 +65,19 @@ record QuantizationReport(
         this.text,
         experts() == 0
             ? ""
-            : Words.of(", which reached %d of %d experts", experts() - missed, experts()));
-    if (missed > 0) {
+            : Words.of(", which reached %d of %d experts", experts() - left, experts()));
+    if (left > 0) {
       String names =
           unreached.entrySet().stream()
               .map(layer -> "layer " + layer.getKey() + ": " + some(layer.getValue()))
               .collect(joining("; "));
-      line(text, "%s never reached, in int8: %s", Count.of(missed, "expert"), names);
+      line(text, "%s never reached, in int8: %s", Count.of(left, "expert"), names);
     }
     String counts =
         model.counts().entrySet().stream()
             .map(it -> it.getValue() + " in " + it.getKey().name().toLowerCase(Locale.ROOT))
             .collect(joining(", "));
-    line(text, "%s matrices: %s", experts() == 0 ? "layers'" : "experts'", counts);
+    line(text, "matrices: %s", counts);
     if (!model.unfit().isEmpty()) {
       QuantizedMatrix first = model.unfit().getFirst();
       line(
@@ -88,20 +94,25 @@ record QuantizationReport(
           Count.of(model.mixed().size(), "parameter"),
           model.mixed().getFirst());
     }
+    if (choice != null) {
+      new ChoiceTable(choice).lines().forEach(row -> line(text, "%s", row));
+      missed.forEach(
+          loss ->
+              line(
+                  text, "a choice before was given up: its measured loss was %.3f %%", 100 * loss));
+    }
     line(
         text,
         "weights: %,.1f MiB before, %,.1f MiB after",
         mebibytes(bytesBefore),
         mebibytes(bytesAfter));
     if (divergence != null) {
-      double before = divergence.before().bitsPerByte();
-      double after = divergence.after().bitsPerByte();
       line(
           text,
           "bits per byte: %.4f before, %.4f after (%+.2f %%); mean KL %.2e nats a token; %s held out",
-          before,
-          after,
-          100 * (after / before - 1),
+          divergence.before().bitsPerByte(),
+          divergence.after().bitsPerByte(),
+          100 * divergence.loss(),
           divergence.nats(),
           Count.of(divergence.before().tokens(), "token"));
     }
@@ -129,6 +140,10 @@ record QuantizationReport(
         .forEach((format, count) -> matrices.put(format.name().toLowerCase(Locale.ROOT), count));
     json.put("kept", model.unfit().size());
     model.mixed().forEach(json.putArray("mixed")::add);
+    if (choice != null) {
+      new ChoiceTable(choice).putInto(json);
+      missed.forEach(json.putArray("missed")::add);
+    }
     json.put("bytes_before", bytesBefore);
     json.put("bytes_after", bytesAfter);
     if (divergence != null) {
