@@ -163,7 +163,7 @@ public final class Calibration {
     return sums(matrix).rows[index(matrix)];
   }
 
-  /** Whether it is no expert's matrix, or that of an expert that tokens were routed to. */
+  /** Whether it belongs to all tokens, or to an expert that tokens were routed to. */
   public boolean reached(QuantizedMatrix matrix) {
     return matrix.expert() < 0 || tokens(matrix) > 0;
   }

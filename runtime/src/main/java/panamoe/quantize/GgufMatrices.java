@@ -41,8 +41,8 @@ final class GgufMatrices {
   private GgufMatrices() {}
 
   /**
-   * For each tensor that is no vector, its parts: the experts of a stack, or one. A part lists the
-   * matrices whose rows it has; none if they are not rounded.
+   * For each tensor of two or more dimensions, its parts: the experts of a stack, or one. A part
+   * lists the matrices whose rows it has; none if they are not rounded.
    *
    * @throws CheckpointException if no GGUF file has such a model
    */

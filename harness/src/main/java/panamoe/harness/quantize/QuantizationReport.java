@@ -13,6 +13,7 @@ import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.QuantizedMatrix;
+import panamoe.open.ModelFolder;
 import panamoe.quantize.Divergence;
 import panamoe.quantize.FormatChoice;
 import panamoe.quantize.QuantizedModel;
@@ -23,7 +24,6 @@ import tools.jackson.databind.node.ObjectNode;
  * The result of a quantization.
  *
  * @param text that it was calibrated and measured on
- * @param bytesBefore of the source's tensors
  * @param divergence null if not measured
  * @param choice null if nothing was chosen
  * @param missed losses that were measured with choices before, because they were too large
@@ -31,8 +31,6 @@ import tools.jackson.databind.node.ObjectNode;
 record QuantizationReport(
     QuantizedModel model,
     String text,
-    long bytesBefore,
-    long bytesAfter,
     Divergence divergence,
     FormatChoice choice,
     List<Double> missed,
@@ -104,8 +102,8 @@ record QuantizationReport(
     line(
         text,
         "weights: %,.1f MiB before, %,.1f MiB after",
-        mebibytes(bytesBefore),
-        mebibytes(bytesAfter));
+        mebibytes(bytesBefore()),
+        mebibytes(bytesAfter()));
     if (divergence != null) {
       line(
           text,
@@ -144,8 +142,8 @@ record QuantizationReport(
       new ChoiceTable(choice).putInto(json);
       missed.forEach(json.putArray("missed")::add);
     }
-    json.put("bytes_before", bytesBefore);
-    json.put("bytes_after", bytesAfter);
+    json.put("bytes_before", bytesBefore());
+    json.put("bytes_after", bytesAfter());
     if (divergence != null) {
       json.put("bits_per_byte_before", divergence.before().bitsPerByte());
       json.put("bits_per_byte_after", divergence.after().bitsPerByte());
@@ -153,6 +151,14 @@ record QuantizationReport(
       json.put("tokens", divergence.before().tokens());
     }
     return json;
+  }
+
+  private long bytesBefore() {
+    return model.source().weights().bytes();
+  }
+
+  private long bytesAfter() {
+    return ModelFolder.open(out).weights().bytes();
   }
 
   private static double mebibytes(long bytes) {

@@ -8,10 +8,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
-import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
@@ -23,7 +21,6 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.train.TrainingText;
 import panamoe.io.ConfigJson;
-import panamoe.io.Count;
 import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
@@ -43,11 +40,9 @@ import panamoe.quantize.Sensitivity;
 import panamoe.train.RunFolder;
 import panamoe.train.TextRecord;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.TypeConversionException;
 
 /** {@code panamoe quantize}. */
 @Command(
@@ -119,21 +114,7 @@ public final class QuantizeCommand implements Subcommand {
       description = "Formats of some matrices, in JSON; see below.")
   private Path plan;
 
-  @Option(
-      names = "--size",
-      paramLabel = "SIZE",
-      converter = ModelSize.Parser.class,
-      description =
-          "Choose formats for the least loss in this size of all weights: bits per weight or bytes, such as 4.5bpw, 12GB or 800MiB. The choice is in the folder's plan.json, which --plan reads.")
-  private ModelSize size;
-
-  @Option(
-      names = "--loss",
-      paramLabel = "PERCENT",
-      converter = Percent.class,
-      description =
-          "Choose formats for the least size with this rise of the bits per byte at most, such as 0.5%%.")
-  private Double loss;
+  @Mixin private ChoiceOptions choice;
 
   @Option(
       names = "--imatrix",
@@ -186,26 +167,15 @@ public final class QuantizeCommand implements Subcommand {
           "Held-out tokens to measure on, rounded up to windows of 512 or the context; needs both models in memory. 0: none. Default: ${DEFAULT-VALUE}.")
   private long measure;
 
-  /** Parses a part such as 0.5%. */
-  static final class Percent implements ITypeConverter<Double> {
-    @Override
-    public Double convert(String text) {
-      if (!text.matches("\\d{1,3}(\\.\\d{1,6})?%")) {
-        throw new TypeConversionException("'" + text + "' is no percentage such as 0.5%");
-      }
-      return Double.parseDouble(text.substring(0, text.length() - 1)) / 100;
-    }
-  }
-
   @Override
   public Integer call() throws IOException {
-    shared.require(to != null || plan != null || chooses(), "give --to, --plan, --size or --loss");
     shared.require(
-        Stream.of(to, size, loss).filter(Objects::nonNull).count() <= 1,
-        "give one of --to, --size and --loss");
+        to != null || plan != null || choice.given(), "give --to, --plan, --size or --loss");
+    shared.require(
+        !choice.both() && (to == null || !choice.given()), "give one of --to, --size and --loss");
     shared.require(measure >= 0, "--measure is %s, expected 0 or more", measure);
     shared.require(
-        loss == null || measure > 0,
+        choice.loss() == null || measure > 0,
         "--loss is compared with a measurement: --measure must not be 0");
     shared.require(
         imatrix == null || imatrixOut == null, "--imatrix-out is for a calibration, not --imatrix");
@@ -222,16 +192,8 @@ public final class QuantizeCommand implements Subcommand {
         QuantizedModel.wanted(
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
-            to == null && !chooses() ? QuantizationFormat.KEEP : to);
-    if (size != null) {
-      long least = Sensitivity.leastBytes(folder, wanted);
-      long asked = size.bytes(folder.config());
-      if (least > asked) {
-        throw Require.refusal(
-            "--size asks for %s, but in the smallest formats the model has %s",
-            Count.bytes(asked), Count.bytes(least));
-      }
-    }
+            to == null && !choice.given() ? QuantizationFormat.KEEP : to);
+    choice.requirePossible(folder, wanted);
     if (imatrixOut != null) {
       ImportanceFile.requireNames(folder);
     }
@@ -239,10 +201,6 @@ public final class QuantizeCommand implements Subcommand {
     QuantizationReport report = quantize(folder, wanted, read);
     shared.out().println(shared.json() ? report.toJson().toString() : report.toText());
     return 0;
-  }
-
-  private boolean chooses() {
-    return size != null || loss != null;
   }
 
   /** Windows of at least {@code most} tokens, if the text has them, and one more. */
@@ -276,12 +234,12 @@ public final class QuantizeCommand implements Subcommand {
   private QuantizationReport quantize(
       ModelFolder folder, Map<QuantizedMatrix, QuantizationFormat> wanted, Calibration read)
       throws IOException {
-    boolean runs = read == null || chooses() || measure > 0;
+    boolean runs = read == null || choice.given() || measure > 0;
     TrainingText text =
         !runs
             ? null
             : this.text == null ? TrainingText.of(folder, shared) : TrainingText.read(this.text);
-    TokenWindows training = read == null || chooses() ? training(folder, text) : null;
+    TokenWindows training = read == null || choice.given() ? training(folder, text) : null;
     TokenWindows held =
         measure == 0 ? null : windows(folder, text, Corpus.Part.VALIDATION, measure);
     try (Backend backend = shared.open()) {
@@ -300,67 +258,68 @@ public final class QuantizeCommand implements Subcommand {
         if (imatrixOut != null) {
           ImportanceFile.write(imatrixOut, folder, calibration, calibrated);
         }
-        Sensitivity sensitivity =
-            chooses()
-                ? shown(
-                    "probing",
-                    at ->
-                        Sensitivity.of(
-                            backend, folder, source, wanted, calibration, training, calibrate, at))
-                : null;
-        MeasuredFolder target = new MeasuredFolder(out, backend, source, held, measure, loss);
-        List<Double> missed = new ArrayList<>();
-        for (double most = loss == null ? 0 : loss; ; ) {
-          FormatChoice choice = choice(folder, sensitivity, most);
-          Map<QuantizedMatrix, QuantizationFormat> formats =
-              choice == null ? wanted : choice.formats(wanted);
-          QuantizedModel quantized = QuantizedModel.of(folder, formats, calibration);
-          if (quantized.blocks().isEmpty() || missed.size() == MOST_CHOICES) {
-            throw Require.refusal(
-                "no choice of formats was found with a loss of at most %.3g %%", 100 * loss);
-          }
-          try {
-            Divergence divergence =
-                target.written(quantized, shared.threadCount(), others(folder, choice, formats));
-            return new QuantizationReport(
-                quantized,
-                calibrated,
-                folder.weights().bytes(),
-                ModelFolder.open(out).weights().bytes(),
-                divergence,
-                choice,
-                missed,
-                out);
-          } catch (MeasuredFolder.TooLossy e) {
-            missed.add(e.loss());
-            most = Math.min(STEP_BACK, loss / e.loss()) * choice.loss();
-            shared.note(
-                "a loss of %.3f %% was measured, more than %.3g %%: choosing again",
-                100 * e.loss(), 100 * loss);
-          }
+        MeasuredFolder target =
+            new MeasuredFolder(out, backend, source, held, measure, choice.loss());
+        if (choice.given()) {
+          Sensitivity sensitivity =
+              shown(
+                  "probing",
+                  at ->
+                      Sensitivity.of(
+                          backend, folder, source, wanted, calibration, training, calibrate, at));
+          return chosen(
+              folder, target, choice.first(folder, sensitivity), wanted, calibration, calibrated);
         }
+        QuantizedModel quantized = QuantizedModel.of(folder, wanted, calibration);
+        Divergence divergence = target.written(quantized, shared.threadCount(), texts(folder));
+        return new QuantizationReport(quantized, calibrated, divergence, null, List.of(), out);
       }
     }
   }
 
-  /**
-   * @param most expected loss
-   */
-  private FormatChoice choice(ModelFolder folder, Sensitivity sensitivity, double most) {
-    if (size != null) {
-      return FormatChoice.ofSize(sensitivity, size.bytes(folder.config()));
+  /** Writes a choice, or the first that does not lose too much after it. */
+  private QuantizationReport chosen(
+      ModelFolder folder,
+      MeasuredFolder target,
+      FormatChoice first,
+      Map<QuantizedMatrix, QuantizationFormat> rules,
+      Calibration calibration,
+      String calibrated) {
+    List<Double> missed = new ArrayList<>();
+    FormatChoice now = first;
+    while (true) {
+      Map<QuantizedMatrix, QuantizationFormat> formats = now.formats(rules);
+      QuantizedModel quantized = QuantizedModel.of(folder, formats, calibration);
+      Require.that(
+          !quantized.blocks().isEmpty(),
+          "nothing is to be rounded for this %s",
+          choice.loss() == null ? "size" : "loss");
+      Map<String, byte[]> files = texts(folder);
+      files.put(PLAN, json(QuantizationPlan.of(formats)));
+      try {
+        Divergence divergence = target.written(quantized, shared.threadCount(), files);
+        return new QuantizationReport(quantized, calibrated, divergence, now, missed, out);
+      } catch (MeasuredFolder.TooLossy e) {
+        missed.add(e.loss());
+        double part = Math.min(STEP_BACK, choice.loss() / e.loss());
+        FormatChoice next = FormatChoice.ofLoss(now.sensitivity(), part * now.loss());
+        if (missed.size() == MOST_CHOICES || next.options().equals(now.options())) {
+          throw Require.refusal(
+              "no choice of formats was found with a loss of at most %.3g %%; the last had %.3f %%",
+              100 * choice.loss(), 100 * e.loss());
+        }
+        now = next;
+        shared.note(
+            "a loss of %.3f %% was measured, more than %.3g %%: choosing again",
+            100 * e.loss(), 100 * choice.loss());
+      }
     }
-    return loss == null ? null : FormatChoice.ofLoss(sensitivity, most);
   }
 
-  /** Files that let eval find the text of a run, and that repeat a choice. */
-  private static Map<String, byte[]> others(
-      ModelFolder folder, FormatChoice choice, Map<QuantizedMatrix, QuantizationFormat> formats) {
+  /** A file that lets eval find the text of a run. */
+  private static Map<String, byte[]> texts(ModelFolder folder) {
     Map<String, byte[]> files = new HashMap<>();
     TextRecord.of(folder).ifPresent(it -> files.put(RunFolder.TEXT, json(it)));
-    if (choice != null) {
-      files.put(PLAN, json(QuantizationPlan.of(formats)));
-    }
     return files;
   }
 
