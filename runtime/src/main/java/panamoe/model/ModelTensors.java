@@ -26,32 +26,31 @@ public final class ModelTensors {
    *
    * @param name in a checkpoint
    * @param parameter that holds it; one of experts stacks those of all the layer's experts
-   * @param expert 0 in a dense model
+   * @param layer -1 for the embedding and the head
+   * @param expert -1 outside of experts
    * @param columns of a row
    */
   public record QuantizedMatrix(
       String name, String parameter, int layer, int expert, long rows, long columns) {}
 
   /**
-   * The matrices of a decoder that quantization rounds, over all ranks: those of experts, or in a
-   * dense model those of its layers, except stacks of heads' matrices.
+   * The matrices of a decoder that quantization rounds, over all ranks: all but stacks of heads'
+   * matrices.
    */
   public static List<QuantizedMatrix> quantizedMatrices(ModelConfig config) {
     List<QuantizedMatrix> matrices = new ArrayList<>();
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
         boolean rounded =
-            parameter.name().startsWith("layers.")
-                && parameter.matrixShape().length == 2
-                && (config.hasExperts()
-                    ? WeightTypes.isExpert(parameter)
-                    : WeightTypes.mayBeBlocks(parameter));
+            WeightTypes.mayBeBlocks(parameter) && parameter.matrixShape().length == 2;
         for (int i = 0; rounded && i < parameter.matrices(); i++) {
+          String name = parameter.name();
           long[] shape = parameter.matrixShape();
-          int layer = Integer.parseInt(parameter.name().split("\\.")[1]);
+          int layer = name.startsWith("layers.") ? Integer.parseInt(name.split("\\.")[1]) : -1;
+          int expert = WeightTypes.isExpert(parameter) ? i : -1;
           matrices.add(
-              new QuantizedMatrix(
-                  parameter.tensorName(i), parameter.name(), layer, i, shape[0], shape[1]));
+                new QuantizedMatrix(
+                    parameter.tensorName(i), name, layer, expert, shape[0], shape[1]));
         }
       }
     }

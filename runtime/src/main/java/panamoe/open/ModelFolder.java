@@ -3,6 +3,7 @@ package panamoe.open;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
@@ -10,6 +11,7 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.HuggingFaceFolder;
+import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
@@ -19,6 +21,7 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.model.family.ExportedModel;
 import panamoe.model.family.ReleasedModel;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
@@ -175,6 +178,23 @@ public record ModelFolder(
         path,
         quantized() ? "quantized" : "released",
         quantized() || config.encoder() != null ? "" : ", which panamoe train --from makes of one");
+  }
+
+  /**
+   * This model in the keys and tensors of a family.
+   *
+   * @param rows of every weight
+   * @throws CheckpointException if no family has such a model
+   */
+  public ExportedModel exported(Map<String, RowSource> rows) {
+    ReleasedModel released =
+        weights instanceof StoredWeights.Released(ReleasedModel found) ? found : null;
+    return ExportedModel.of(
+        path.toString(),
+        config,
+        rows,
+        released == null ? Optional.empty() : released.publishedConfig(),
+        released == null ? null : released.type());
   }
 
   /** Whether {@code panamoe quantize} wrote it. */

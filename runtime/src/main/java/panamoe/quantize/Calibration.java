@@ -1,5 +1,6 @@
 package panamoe.quantize;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.Map;
@@ -13,6 +14,7 @@ import panamoe.backend.Routes;
 import panamoe.data.TokenWindows;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
@@ -38,14 +40,15 @@ public final class Calibration {
   /** Least weight of a column, relative to the mean: other text may need it. */
   private static final double LEAST = 1e-3;
 
-  /** Sums for the matrices of a stack. */
-  private static final class Sums {
-    private final double[][] squares;
-    private final long[] rows;
-
+  /**
+   * Sums for the matrices of a stack, or for one.
+   *
+   * @param squares of each column over the rows that a matrix was multiplied by
+   * @param rows their number
+   */
+  record Sums(double[][] squares, long[] rows) {
     Sums(int experts, int columns) {
-      this.squares = new double[experts][columns];
-      this.rows = new long[experts];
+      this(new double[experts][columns], new long[experts]);
     }
 
     void add(float[] x, int[] offsets) {
@@ -63,10 +66,13 @@ public final class Calibration {
     }
   }
 
-  private final Map<String, Sums> byParameter = new HashMap<>();
+  private final Map<String, Sums> byParameter;
   private long tokens;
 
-  private Calibration() {}
+  Calibration(Map<String, Sums> byParameter, long tokens) {
+    this.byParameter = byParameter;
+    this.tokens = tokens;
+  }
 
   /**
    * Runs a model over a text.
@@ -85,11 +91,11 @@ public final class Calibration {
       TokenWindows windows,
       long most,
       DoubleConsumer progress) {
-    Calibration calibration = new Calibration();
+    Calibration calibration = new Calibration(new HashMap<>(), 0);
     Map<Tensor, Sums> byWeights = new IdentityHashMap<>();
     Set<String> rounded =
         ModelTensors.quantizedMatrices(model.config()).stream()
-            .map(ModelTensors.QuantizedMatrix::parameter)
+            .map(QuantizedMatrix::parameter)
             .collect(Collectors.toSet());
     for (Parameter parameter : model.parameters().parameters()) {
       if (rounded.contains(parameter.name())) {
@@ -139,7 +145,9 @@ public final class Calibration {
         Tensor targets = scope.allocate(DType.INT32, ids.shape());
         windows.fill(first, ids, targets);
         Pass pass = Pass.inference(backend, scope).observedBy(observer);
-        model.forward(pass, ids, Sequences.Whole.of(scope, ids.count(), length), null, false);
+        Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
+        Tensor hidden = model.forward(pass, ids, whole, null, false);
+        observer.multiplied(model.head().weight(), hidden);
         calibration.tokens += ids.count();
       }
       progress.accept((double) Math.min(all, first + atOnce) / all);
@@ -153,32 +161,66 @@ public final class Calibration {
   }
 
   /** Tokens whose rows a matrix was multiplied by. */
-  public long tokens(String parameter, int expert) {
-    return byParameter.get(parameter).rows[expert];
+  public long tokens(QuantizedMatrix matrix) {
+    return sums(matrix).rows[index(matrix)];
   }
 
-  /** Weights of the squared errors of a matrix by column, above 0 and 1 on average. */
-  float[] weights(String parameter, int expert) {
-    Sums sums = byParameter.get(parameter);
-    int columns = sums.squares[0].length;
-    double[] means = new double[columns];
-    double seen = 0;
-    for (int e = 0; e < sums.rows.length; e++) {
-      seen += sums.rows[e];
-      for (int column = 0; column < columns; column++) {
-        means[column] += sums.squares[e][column];
-      }
+  /** Whether it belongs to all tokens, or to an expert that tokens were routed to. */
+  public boolean reached(QuantizedMatrix matrix) {
+    return matrix.expert() < 0 || tokens(matrix) > 0;
+  }
+
+  /**
+   * Weights of the squared errors of a matrix by column, above 0 and 1 on average; null if it was
+   * multiplied by no row, like an embedding that is only looked up.
+   */
+  float[] weights(QuantizedMatrix matrix) {
+    if (tokens(matrix) == 0) {
+      return null;
     }
-    double mean = 0;
-    for (int column = 0; column < columns; column++) {
-      double layers = seen == 0 ? 1 : means[column] / seen;
-      means[column] = sums.squares[expert][column] + PRIOR_TOKENS * layers;
-      mean += means[column] / columns;
-    }
-    float[] weights = new float[columns];
-    for (int column = 0; column < columns; column++) {
-      weights[column] = (float) (mean > 0 ? means[column] / mean + LEAST : 1);
+    double[] squares = withPrior(matrix);
+    double mean = Arrays.stream(squares).average().orElse(0);
+    float[] weights = new float[squares.length];
+    for (int column = 0; column < weights.length; column++) {
+      weights[column] = (float) (mean > 0 ? squares[column] / mean + LEAST : 1);
     }
     return weights;
+  }
+
+  /** The mean square of a matrix's inputs times the part of the tokens that are routed to it. */
+  double energy(QuantizedMatrix matrix) {
+    return seen(matrix) == 0
+        ? 1
+        : Arrays.stream(withPrior(matrix)).average().orElse(0) / seen(matrix);
+  }
+
+  /** Sums of squares of a matrix's inputs by column. */
+  double[] squares(QuantizedMatrix matrix) {
+    return sums(matrix).squares[index(matrix)].clone();
+  }
+
+  private double[] withPrior(QuantizedMatrix matrix) {
+    Sums sums = sums(matrix);
+    double[] squares = squares(matrix);
+    double prior = PRIOR_TOKENS / Math.max(1, seen(matrix));
+    for (double[] ofExpert : sums.squares) {
+      for (int column = 0; column < squares.length; column++) {
+        squares[column] += prior * ofExpert[column];
+      }
+    }
+    return squares;
+  }
+
+  /** Tokens of all experts of a matrix's layer. */
+  private long seen(QuantizedMatrix matrix) {
+    return Arrays.stream(sums(matrix).rows).sum();
+  }
+
+  private Sums sums(QuantizedMatrix matrix) {
+    return byParameter.get(matrix.parameter());
+  }
+
+  private static int index(QuantizedMatrix matrix) {
+    return Math.max(0, matrix.expert());
   }
 }

@@ -28,6 +28,11 @@ import panamoe.tensor.TensorScope;
 public record Divergence(TextScore before, TextScore after, double nats) {
   private static final int TOKENS_AT_A_TIME = 2048;
 
+  /** The rise of the cross-entropy, as a part of the source's. */
+  public double loss() {
+    return after.nats() / before.nats() - 1;
+  }
+
   /** Logits of one model per comparison: 64 MiB. */
   private static final int MOST_LOGITS = 1 << 24;
 

@@ -19,10 +19,12 @@ public record QuantizationFormat(String name, DType dtype) {
   /** Not rounded. */
   public static final QuantizationFormat KEEP = new QuantizationFormat("keep", null);
 
+  public static final QuantizationFormat INT8 = new QuantizationFormat("int8", DType.INT8_BLOCKS);
+
   /** All formats: int8, int4, each block format by its name, keep. */
   public static List<QuantizationFormat> all() {
     List<QuantizationFormat> all = new ArrayList<>();
-    all.add(new QuantizationFormat("int8", DType.INT8_BLOCKS));
+    all.add(INT8);
     all.add(new QuantizationFormat("int4", DType.INT4_BLOCKS));
     Arrays.stream(DType.values())
         .filter(DType::isBlocks)

@@ -1,5 +1,8 @@
 package panamoe.quantize;
 
+import static java.util.stream.Collectors.groupingBy;
+import static java.util.stream.Collectors.toList;
+
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -114,13 +117,75 @@ public record QuantizationPlan(List<Rule> rules) {
   }
 
   /**
-   * The blocks of each matrix.
+   * The plan that gives each matrix its format, with few rules: by classes and ranges of layers,
+   * and of experts where those of a layer differ.
+   */
+  public static QuantizationPlan of(Map<QuantizedMatrix, QuantizationFormat> formats) {
+    Map<String, Map<QuantizationFormat, List<QuantizedMatrix>>> stacks =
+        formats.keySet().stream()
+            .collect(
+                groupingBy(
+                    QuantizedMatrix::parameter,
+                    LinkedHashMap::new,
+                    groupingBy(formats::get, LinkedHashMap::new, toList())));
+    Map<Rule, List<Integer>> layers = new LinkedHashMap<>(); // of rules without them
+    stacks
+        .values()
+        .forEach(
+            stack ->
+                stack.forEach(
+                    (format, matrices) -> {
+                      QuantizedMatrix first = matrices.getFirst();
+                      String experts =
+                          stack.size() == 1
+                              ? null
+                              : ranges(matrices.stream().map(QuantizedMatrix::expert).toList());
+                      layers
+                          .computeIfAbsent(
+                              new Rule(names(first), null, experts, format), _ -> new ArrayList<>())
+                          .add(first.layer());
+                    }));
+    List<Rule> rules = new ArrayList<>();
+    layers.forEach(
+        (rule, numbers) ->
+            rules.add(
+                new Rule(
+                    rule.names,
+                    numbers.contains(-1) ? null : ranges(numbers),
+                    rule.experts,
+                    rule.to)));
+    return new QuantizationPlan(rules);
+  }
+
+  /** The names of a matrix's class: its own with a star for each number. */
+  static String names(QuantizedMatrix matrix) {
+    return matrix.name().replaceAll("\\.\\d+\\.", ".*.");
+  }
+
+  /**
+   * @param numbers ascending
+   */
+  private static String ranges(List<Integer> numbers) {
+    StringBuilder ranges = new StringBuilder();
+    for (int i = 0, end; i < numbers.size(); i = end) {
+      end = i + 1;
+      while (end < numbers.size() && numbers.get(end) == numbers.get(end - 1) + 1) {
+        end++;
+      }
+      ranges.append(i == 0 ? "" : ",").append(numbers.get(i));
+      if (end > i + 1) {
+        ranges.append("-").append(numbers.get(end - 1));
+      }
+    }
+    return ranges.toString();
+  }
+
+  /**
+   * The formats of the matrices that its rules name.
    *
-   * @param everywhere blocks of matrices without a rule
    * @throws IllegalArgumentException if a rule matches no matrix, or two contradict each other
    */
-  Map<QuantizedMatrix, QuantizationFormat> of(
-      List<QuantizedMatrix> matrices, QuantizationFormat everywhere) {
+  Map<QuantizedMatrix, QuantizationFormat> of(List<QuantizedMatrix> matrices) {
     Map<QuantizedMatrix, Integer> ruled = new LinkedHashMap<>();
     for (int i = 0; i < rules.size(); i++) {
       Rule rule = rules.get(i);
@@ -140,10 +205,7 @@ public record QuantizationPlan(List<Rule> rules) {
       }
     }
     Map<QuantizedMatrix, QuantizationFormat> formats = new LinkedHashMap<>();
-    for (QuantizedMatrix matrix : matrices) {
-      Integer rule = ruled.get(matrix);
-      formats.put(matrix, rule == null ? everywhere : rules.get(rule).to());
-    }
+    ruled.forEach((matrix, rule) -> formats.put(matrix, rules.get(rule).to()));
     return formats;
   }
 }

@@ -33,21 +33,19 @@ import tools.jackson.databind.node.ObjectNode;
  * A model whose {@link ModelTensors#quantizedMatrices} are in blocks, and its folder.
  *
  * @param blocks of the rounded matrices
- * @param unreached matrices that are rounded to int8, not to fewer bits, because the calibration
- *     did not reach their expert
  * @param unfit matrices that are not rounded because their rows are not whole blocks
  */
 public record QuantizedModel(
     ModelFolder source,
     Map<QuantizedMatrix, DType> blocks,
-    List<QuantizedMatrix> unreached,
     List<QuantizedMatrix> unfit,
     Calibration calibration) {
   /**
    * Refuses a model that cannot be quantized, and a plan that does not fit it.
    *
-   * @param everywhere blocks of matrices without a rule
-   * @return the requested blocks
+   * @param everywhere the format of matrices without a rule; those of embedding and head have at
+   *     least 8 bits, because an error there is an error of every token. Null to leave them open.
+   * @return the requested formats
    * @throws IllegalArgumentException in one sentence
    */
   public static Map<QuantizedMatrix, QuantizationFormat> wanted(
@@ -65,7 +63,14 @@ public record QuantizedModel(
               + " the model that it was made of",
           source.path(), first.getKey(), first.getValue());
     }
-    Map<QuantizedMatrix, QuantizationFormat> wanted = plan.of(matrices, everywhere);
+    Map<QuantizedMatrix, QuantizationFormat> wanted = plan.of(matrices);
+    if (everywhere == null) {
+      return wanted;
+    }
+    for (QuantizedMatrix matrix : matrices) {
+      boolean raised = matrix.layer() < 0 && isBelow8Bits(everywhere.dtype());
+      wanted.putIfAbsent(matrix, raised ? QuantizationFormat.INT8 : everywhere);
+    }
     if (wanted.entrySet().stream()
         .allMatch(it -> it.getValue().of(it.getKey().columns()).isEmpty())) {
       throw new IllegalArgumentException(
@@ -82,24 +87,16 @@ public record QuantizedModel(
       Map<QuantizedMatrix, QuantizationFormat> wanted,
       Calibration calibration) {
     Map<QuantizedMatrix, DType> blocks = new LinkedHashMap<>();
-    List<QuantizedMatrix> unreached = new ArrayList<>();
     List<QuantizedMatrix> unfit = new ArrayList<>();
     wanted.forEach(
         (matrix, format) -> {
-          Optional<DType> fitting = format.of(matrix.columns());
-          if (fitting.isEmpty()) {
-            if (format.dtype() != null) {
-              unfit.add(matrix);
-            }
-          } else if (fitting.get().blockBytes() < fitting.get().blockElements() // below 8 bits
-              && calibration.tokens(matrix.parameter(), matrix.expert()) == 0) {
-            unreached.add(matrix);
-            blocks.put(matrix, DType.INT8_BLOCKS);
-          } else {
-            blocks.put(matrix, fitting.get());
+          Optional<DType> held = held(matrix, format, calibration);
+          held.ifPresent(it -> blocks.put(matrix, it));
+          if (held.isEmpty() && format.dtype() != null) {
+            unfit.add(matrix);
           }
         });
-    return new QuantizedModel(source, blocks, unreached, unfit, calibration);
+    return new QuantizedModel(source, blocks, unfit, calibration);
   }
 
   /**
@@ -136,7 +133,7 @@ public record QuantizedModel(
                 QuantizedMatrix matrix = byName.get(name);
                 all[0] += rows.rows() * rows.columns();
                 DType dtype = matrix == null ? rows.dtype() : blocks.get(matrix);
-                float[] weights = matrix == null ? null : weights(matrix);
+                float[] weights = matrix == null ? null : calibration.weights(matrix);
                 tensors.put(
                     name,
                     new RowRounding(
@@ -165,17 +162,28 @@ public record QuantizedModel(
     }
   }
 
+  private static boolean isBelow8Bits(DType blocks) {
+    return blocks != null && blocks.blockBytes() < blocks.blockElements();
+  }
+
+  /**
+   * The blocks of a matrix by its format; int8 for fewer bits of an expert that was not reached.
+   */
+  static Optional<DType> held(
+      QuantizedMatrix matrix, QuantizationFormat format, Calibration calibration) {
+    return format
+        .of(matrix.columns())
+        .map(
+            blocks ->
+                isBelow8Bits(blocks) && !calibration.reached(matrix) ? DType.INT8_BLOCKS : blocks);
+  }
+
   private long step() {
     return source.weights() instanceof StoredWeights.Saved(Checkpoint checkpoint, _)
         ? checkpoint.step()
         : 0;
   }
 
-  /** Null for an expert that was not reached. */
-  private float[] weights(QuantizedMatrix matrix) {
-    return calibration.tokens(matrix.parameter(), matrix.expert()) == 0
-        ? null
-        : calibration.weights(matrix.parameter(), matrix.expert());
   }
 
   /** Matrices by block format. */

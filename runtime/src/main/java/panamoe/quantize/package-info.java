@@ -1,2 +1,2 @@
-/** Rounds experts to blocks of few bits, weighted by a calibration of their inputs. */
+/** Rounds matrices to blocks of few bits, weighted by a calibration of their inputs. */
 package panamoe.quantize;

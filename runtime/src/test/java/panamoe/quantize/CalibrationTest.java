@@ -21,6 +21,8 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
 import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
+import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
@@ -74,6 +76,13 @@ class CalibrationTest {
     assertThrows(IllegalArgumentException.class, () -> calibrate(LENGTH - 1));
   }
 
+  private QuantizedMatrix up(int expert) {
+    return ModelTensors.quantizedMatrices(config()).stream()
+        .filter(matrix -> matrix.parameter().equals(UP) && matrix.expert() == expert)
+        .findFirst()
+        .orElseThrow();
+  }
+
   private Parameter up() {
     return model.parameters().parameters().stream()
         .filter(parameter -> parameter.name().equals(UP))
@@ -113,9 +122,9 @@ class CalibrationTest {
     assertEquals(4 * LENGTH, calibration.tokens());
     long all = 0;
     for (int expert = 0; expert < 8; expert++) {
-      assertEquals(rows[expert], calibration.tokens(UP, expert));
+      assertEquals(rows[expert], calibration.tokens(up(expert)));
       all += rows[expert];
-      float[] weights = calibration.weights(UP, expert);
+      float[] weights = calibration.weights(up(expert));
       double[] wanted = new double[64];
       for (int column = 0; column < 64; column++) {
         double layer = 0;
@@ -139,11 +148,13 @@ class CalibrationTest {
         .forEach(parameter -> parameter.value().set(new float[(int) parameter.count()]));
     Calibration calibration = calibrate(Long.MAX_VALUE);
     long reached =
-        IntStream.range(0, 8).filter(expert -> calibration.tokens(UP, expert) > 0).count();
+        IntStream.range(0, 8).filter(expert -> calibration.tokens(up(expert)) > 0).count();
     assertEquals(1, reached, "equal scores choose the first expert");
     for (int expert = 0; expert < 8; expert++) {
-      for (float weight : calibration.weights(UP, expert)) {
-        assertTrue(weight > 0);
+      float[] weights = calibration.weights(up(expert));
+      assertEquals(calibration.reached(up(expert)), weights != null);
+      for (int column = 0; weights != null && column < weights.length; column++) {
+        assertTrue(weights[column] > 0);
       }
     }
   }

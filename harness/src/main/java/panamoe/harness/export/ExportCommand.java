@@ -5,23 +5,22 @@ import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import panamoe.checkpoint.HuggingFaceWriter;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.checkpoint.rows.EncodedRows;
-import panamoe.config.ModelConfig;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
+import panamoe.io.Count;
 import panamoe.io.WholeOrNothing;
 import panamoe.io.Words;
 import panamoe.model.family.ExportedModel;
-import panamoe.model.family.ReleasedModel;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import picocli.CommandLine.Command;
@@ -44,6 +43,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe export qwen --to hf --out ~/Qwen3-mine           a run that train --from began",
       "  panamoe export novels --to gguf --out novels.gguf        a run of train --arch mixtral",
       "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out qwen3-moe.gguf",
+      "  panamoe export novels-q4 --to gguf --out q4.gguf         a folder of quantize, with its blocks",
       "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
       "",
       "It works tensor by tensor, so the model may be larger than memory. An export that fails leaves no file.",
@@ -75,7 +75,7 @@ public final class ExportCommand implements Subcommand {
       names = "--dtype",
       paramLabel = "TYPE",
       description =
-          "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights unchanged, others as f32.")
+          "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights unchanged, in GGUF also blocks; others as f32.")
   private StoredType dtype;
 
   @Option(
@@ -115,19 +115,10 @@ public final class ExportCommand implements Subcommand {
   }
 
   private long export(ModelFolder folder) {
-    ReleasedModel released =
-        folder.weights() instanceof StoredWeights.Released(ReleasedModel found) ? found : null;
-    ModelConfig config = folder.config();
     try (TensorFiles files = checked(folder.weights());
         PartBar bar = PartBar.onStandardError("writing")) {
       folder.weights().notes(files).forEach(note -> shared.err().println("warning: " + note));
-      ExportedModel exported =
-          ExportedModel.of(
-              model.toString(),
-              config,
-              folder.weights().rows(files, config),
-              released == null ? Optional.empty() : released.publishedConfig(),
-              released == null ? null : released.type());
+      ExportedModel exported = folder.exported(folder.weights().rows(files, folder.config()));
       return to == Format.HF ? huggingFace(exported, folder, bar) : gguf(exported, folder, bar);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -170,7 +161,12 @@ public final class ExportCommand implements Subcommand {
 
   private long gguf(ExportedModel exported, ModelFolder folder, PartBar bar) throws IOException {
     GgufWriter writer = new GgufWriter();
-    exported.addTo(writer, dtype);
+    List<String> changed = exported.addTo(writer, dtype);
+    if (!changed.isEmpty()) {
+      shared.note(
+          "%s in blocks of several formats, or of one that GGUF files lack, the first: %s; they are written as q8_0, or f32 if some rows are in no blocks",
+          Count.of(changed.size(), "tensor"), changed.getFirst());
+    }
     writer.put("general.name", model.toAbsolutePath().normalize().getFileName().toString());
     writer.put("general.quantization_version", 2);
     tokenizer(folder).putInto(writer);

@@ -3,6 +3,7 @@ package panamoe.harness.quantize;
 import static java.util.stream.Collectors.joining;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -12,7 +13,9 @@ import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.QuantizedMatrix;
+import panamoe.open.ModelFolder;
 import panamoe.quantize.Divergence;
+import panamoe.quantize.FormatChoice;
 import panamoe.quantize.QuantizedModel;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -21,15 +24,16 @@ import tools.jackson.databind.node.ObjectNode;
  * The result of a quantization.
  *
  * @param text that it was calibrated and measured on
- * @param bytesBefore of the source's tensors
  * @param divergence null if not measured
+ * @param choice null if nothing was chosen
+ * @param missed losses that were measured with choices before, because they were too large
  */
 record QuantizationReport(
     QuantizedModel model,
     String text,
-    long bytesBefore,
-    long bytesAfter,
     Divergence divergence,
+    FormatChoice choice,
+    List<Double> missed,
     Path out) {
   private static final int SHOWN = 20;
 
@@ -37,7 +41,7 @@ record QuantizationReport(
   private Map<Integer, TreeSet<Integer>> unreached() {
     Map<Integer, TreeSet<Integer>> unreached = new TreeMap<>();
     for (QuantizedMatrix matrix : ModelTensors.quantizedMatrices(model.source().config())) {
-      if (model.calibration().tokens(matrix.parameter(), matrix.expert()) == 0) {
+      if (!model.calibration().reached(matrix)) {
         unreached.computeIfAbsent(matrix.layer(), _ -> new TreeSet<>()).add(matrix.expert());
       }
     }
@@ -51,7 +55,7 @@ record QuantizationReport(
   String toText() {
     StringBuilder text = new StringBuilder();
     Map<Integer, TreeSet<Integer>> unreached = unreached();
-    int missed = unreached.values().stream().mapToInt(TreeSet::size).sum();
+    int left = unreached.values().stream().mapToInt(TreeSet::size).sum();
     line(
         text,
         "calibrated on %s of %s%s",
@@ -59,19 +63,19 @@ record QuantizationReport(
         this.text,
         experts() == 0
             ? ""
-            : Words.of(", which reached %d of %d experts", experts() - missed, experts()));
-    if (missed > 0) {
+            : Words.of(", which reached %d of %d experts", experts() - left, experts()));
+    if (left > 0) {
       String names =
           unreached.entrySet().stream()
               .map(layer -> "layer " + layer.getKey() + ": " + some(layer.getValue()))
               .collect(joining("; "));
-      line(text, "%s never reached, in int8: %s", Count.of(missed, "expert"), names);
+      line(text, "%s never reached, in int8: %s", Count.of(left, "expert"), names);
     }
     String counts =
         model.counts().entrySet().stream()
             .map(it -> it.getValue() + " in " + it.getKey().name().toLowerCase(Locale.ROOT))
             .collect(joining(", "));
-    line(text, "%s matrices: %s", experts() == 0 ? "layers'" : "experts'", counts);
+    line(text, "matrices: %s", counts);
     if (!model.unfit().isEmpty()) {
       QuantizedMatrix first = model.unfit().getFirst();
       line(
@@ -81,20 +85,25 @@ record QuantizationReport(
           first.columns(),
           model.unfit().size() - 1);
     }
+    if (choice != null) {
+      new ChoiceTable(choice).lines().forEach(row -> line(text, "%s", row));
+      missed.forEach(
+          loss ->
+              line(
+                  text, "a choice before was given up: its measured loss was %.3f %%", 100 * loss));
+    }
     line(
         text,
         "weights: %,.1f MiB before, %,.1f MiB after",
-        mebibytes(bytesBefore),
-        mebibytes(bytesAfter));
+        mebibytes(bytesBefore()),
+        mebibytes(bytesAfter()));
     if (divergence != null) {
-      double before = divergence.before().bitsPerByte();
-      double after = divergence.after().bitsPerByte();
       line(
           text,
           "bits per byte: %.4f before, %.4f after (%+.2f %%); mean KL %.2e nats a token; %s held out",
-          before,
-          after,
-          100 * (after / before - 1),
+          divergence.before().bitsPerByte(),
+          divergence.after().bitsPerByte(),
+          100 * divergence.loss(),
           divergence.nats(),
           Count.of(divergence.before().tokens(), "token"));
     }
@@ -121,8 +130,12 @@ record QuantizationReport(
         .counts()
         .forEach((format, count) -> matrices.put(format.name().toLowerCase(Locale.ROOT), count));
     json.put("kept", model.unfit().size());
-    json.put("bytes_before", bytesBefore);
-    json.put("bytes_after", bytesAfter);
+    if (choice != null) {
+      new ChoiceTable(choice).putInto(json);
+      missed.forEach(json.putArray("missed")::add);
+    }
+    json.put("bytes_before", bytesBefore());
+    json.put("bytes_after", bytesAfter());
     if (divergence != null) {
       json.put("bits_per_byte_before", divergence.before().bitsPerByte());
       json.put("bits_per_byte_after", divergence.after().bitsPerByte());
@@ -130,6 +143,14 @@ record QuantizationReport(
       json.put("tokens", divergence.before().tokens());
     }
     return json;
+  }
+
+  private long bytesBefore() {
+    return model.source().weights().bytes();
+  }
+
+  private long bytesAfter() {
+    return ModelFolder.open(out).weights().bytes();
   }
 
   private static double mebibytes(long bytes) {

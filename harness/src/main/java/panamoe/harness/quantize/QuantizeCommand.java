@@ -1,17 +1,16 @@
 package panamoe.harness.quantize;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.StoredTensor;
-import panamoe.checkpoint.TensorFiles;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
@@ -25,19 +24,19 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.QuantizedMatrix;
-import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import panamoe.quantize.Calibration;
 import panamoe.quantize.Divergence;
+import panamoe.quantize.FormatChoice;
+import panamoe.quantize.ImportanceFile;
 import panamoe.quantize.QuantizationFormat;
 import panamoe.quantize.QuantizationPlan;
 import panamoe.quantize.QuantizedModel;
-import panamoe.tensor.DType;
+import panamoe.quantize.Sensitivity;
 import panamoe.train.RunFolder;
 import panamoe.train.TextRecord;
 import picocli.CommandLine.Command;
@@ -51,9 +50,10 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Rounds a model's experts, or a dense model's layers, to 4 to 8 bits, and measures the loss of quality.",
+      "Rounds a model's matrices to fewer bits, and measures the loss of quality.",
       "It runs the model over a text to measure each matrix's inputs, and rounds so that the output error is small. "
-          + "Experts that get no token of the text become int8. All other weights stay unchanged."
+          + "Experts that get no token of the text become int8. Norms, biases and routers stay unchanged.",
+      "With --size or --loss it chooses a format for each matrix by how much its rounding costs."
     },
     footer = {
       "",
@@ -61,6 +61,8 @@ import picocli.CommandLine.Parameters;
       "  panamoe quantize novels --to int4 --out small     calibrated on its training text",
       "  panamoe quantize ~/Qwen3-30B-A3B --to q4_k --text eval.txt --out qwen-q4",
       "  panamoe quantize novels --to q4_k --plan plan.json --out mixed",
+      "  panamoe quantize novels --size 4.5bpw --out chosen   formats are chosen for each matrix",
+      "  panamoe quantize novels --loss 0.5% --out chosen   as small as this loss allows",
       "  panamoe generate small -p \"The\"  also chat, serve, eval, inspect",
       "",
       "A plan sets other formats for some matrices, by name, layer or expert:",
@@ -71,6 +73,15 @@ import picocli.CommandLine.Parameters;
       "docs/quantization.md has more. --seed has no effect."
     })
 public final class QuantizeCommand implements Subcommand {
+  /** The chosen formats, in the folder. */
+  private static final String PLAN = "plan.json";
+
+  /** Choices that may be measured as too lossy. */
+  private static final int MOST_CHOICES = 8;
+
+  /** After such a choice, the most of its expected loss that the next may have. */
+  private static final double STEP_BACK = 0.8;
+
   /** Tokens per window, if the context is not shorter. */
   private static final int WINDOW = 512;
 
@@ -94,7 +105,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "FORMAT",
       completionCandidates = Formats.class,
       description =
-          "Format of these matrices, with bits per element: ${COMPLETION-CANDIDATES}. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
+          "Format of all matrices, with bits per element: ${COMPLETION-CANDIDATES}. Embedding and head get at least 8 bits. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
   private QuantizationFormat to;
 
   @Option(
@@ -102,6 +113,21 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "FILE",
       description = "Formats of some matrices, in JSON; see below.")
   private Path plan;
+
+  @Mixin private ChoiceOptions choice;
+
+  @Option(
+      names = "--imatrix",
+      paramLabel = "FILE",
+      description =
+          "An importance matrix of llama.cpp for this model, imatrix.gguf or the older .dat, instead of a calibration.")
+  private Path imatrix;
+
+  @Option(
+      names = "--imatrix-out",
+      paramLabel = "FILE",
+      description = "A new .gguf file for the calibration, which llama.cpp reads too.")
+  private Path imatrixOut;
 
   @Option(
       names = "--text",
@@ -142,34 +168,37 @@ public final class QuantizeCommand implements Subcommand {
   private long measure;
 
   @Override
-  public Integer call() {
-    shared.require(to != null || plan != null, "give --to, --plan, or both");
+  public Integer call() throws IOException {
+    shared.require(
+        to != null || plan != null || choice.given(), "give --to, --plan, --size or --loss");
+    shared.require(
+        !choice.both() && (to == null || !choice.given()), "give one of --to, --size and --loss");
     shared.require(measure >= 0, "--measure is %s, expected 0 or more", measure);
+    shared.require(
+        choice.loss() == null || measure > 0,
+        "--loss is compared with a measurement: --measure must not be 0");
+    shared.require(
+        imatrix == null || imatrixOut == null, "--imatrix-out is for a calibration, not --imatrix");
     if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
       throw new IllegalArgumentException(out + " exists already; --out is a new folder");
     }
     OutputPlace.requireFolder(out, "--out");
+    if (imatrixOut != null) {
+      OutputPlace.requireNewFile(imatrixOut, "--imatrix-out");
+      shared.require(ModelFolder.isGguf(imatrixOut), "--imatrix-out must end in .gguf");
+    }
     ModelFolder folder = ModelFolder.open(model);
     Map<QuantizedMatrix, QuantizationFormat> wanted =
         QuantizedModel.wanted(
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
-            to == null ? QuantizationFormat.KEEP : to);
-    TrainingText read = text == null ? TrainingText.of(folder, shared) : TrainingText.read(text);
-    TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
-    if (training.count() < 2) {
-      throw Require.refusal(
-          "%s is too short to calibrate on: expected at least %s tokens in its training part",
-          read.source(), training.length() + 2);
+            to == null && !choice.given() ? QuantizationFormat.KEEP : to);
+    choice.requirePossible(folder, wanted);
+    if (imatrixOut != null) {
+      ImportanceFile.requireNames(folder);
     }
-    if (calibrate < training.length()) {
-      throw shared.usage(
-          "--calibrate is %s, expected at least %s, a window of the text",
-          calibrate, training.length());
-    }
-    TokenWindows held =
-        measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION, measure);
-    QuantizationReport report = quantize(folder, wanted, read, training, held);
+    Calibration read = imatrix == null ? null : ImportanceFile.read(imatrix, folder);
+    QuantizationReport report = quantize(folder, wanted, read);
     shared.out().println(shared.json() ? report.toJson().toString() : report.toText());
     return 0;
   }
@@ -184,86 +213,121 @@ public final class QuantizeCommand implements Subcommand {
     return new TokenWindows(tokens, folder.tokenizer(), length);
   }
 
+  private TokenWindows training(ModelFolder folder, TrainingText text) {
+    TokenWindows training = windows(folder, text, Corpus.Part.TRAINING, calibrate);
+    if (training.count() < 2) {
+      throw Require.refusal(
+          "%s is too short to calibrate on: expected at least %s tokens in its training part",
+          text.source(), training.length() + 2);
+    }
+    if (calibrate < training.length()) {
+      throw shared.usage(
+          "--calibrate is %s, expected at least %s, a window of the text",
+          calibrate, training.length());
+    }
+    return training;
+  }
+
+  /**
+   * @param read importances from a file; null to measure them
+   */
   private QuantizationReport quantize(
-      ModelFolder folder,
-      Map<QuantizedMatrix, QuantizationFormat> wanted,
-      TrainingText read,
-      TokenWindows training,
-      TokenWindows held) {
+      ModelFolder folder, Map<QuantizedMatrix, QuantizationFormat> wanted, Calibration read)
+      throws IOException {
+    boolean runs = read == null || choice.given() || measure > 0;
+    TrainingText text =
+        !runs
+            ? null
+            : this.text == null ? TrainingText.of(folder, shared) : TrainingText.read(this.text);
+    TokenWindows training = read == null || choice.given() ? training(folder, text) : null;
+    TokenWindows held =
+        measure == 0 ? null : windows(folder, text, Corpus.Part.VALIDATION, measure);
     try (Backend backend = shared.open()) {
       shared.require(backend.onHost(), "models are quantized on a CPU; add --device cpu");
       InferenceSettings whole = InferenceSettings.of(WeightTypes.of(dtype.dtype()));
       try (LanguageModel source =
-          shown("loading", at -> folder.load(backend, whole, Ranks.alone(), null, at))) {
+          runs
+              ? shown("loading", at -> folder.load(backend, whole, Ranks.alone(), null, at))
+              : null) {
         Calibration calibration =
-            shown("calibrating", at -> Calibration.of(backend, source, training, calibrate, at));
-        QuantizedModel quantized = QuantizedModel.of(folder, wanted, calibration);
-        if (held != null) {
-          requireRoom(folder, quantized, backend);
+            read != null
+                ? read
+                : shown(
+                    "calibrating", at -> Calibration.of(backend, source, training, calibrate, at));
+        String calibrated = imatrix == null ? text.source() : imatrix.toString();
+        if (imatrixOut != null) {
+          ImportanceFile.write(imatrixOut, folder, calibration, calibrated);
         }
-        Divergence[] divergence = new Divergence[1];
-        shown(
-            "rounding",
-            at -> {
-              quantized.write(
-                  out,
-                  otherFiles(folder),
-                  shared.threadCount(),
-                  at,
-                  written ->
-                      divergence[0] =
-                          held == null ? null : measured(backend, source, written, held));
-              return null;
-            });
-        return new QuantizationReport(
-            quantized,
-            read.source(),
-            bytes(folder),
-            bytes(ModelFolder.open(out)),
-            divergence[0],
-            out);
+        MeasuredFolder target =
+            new MeasuredFolder(out, backend, source, held, measure, choice.loss());
+        if (choice.given()) {
+          Sensitivity sensitivity =
+              shown(
+                  "probing",
+                  at ->
+                      Sensitivity.of(
+                          backend, folder, source, wanted, calibration, training, calibrate, at));
+          return chosen(
+              folder, target, choice.first(folder, sensitivity), wanted, calibration, calibrated);
+        }
+        QuantizedModel quantized = QuantizedModel.of(folder, wanted, calibration);
+        Divergence divergence = target.written(quantized, shared.threadCount(), texts(folder));
+        return new QuantizationReport(quantized, calibrated, divergence, null, List.of(), out);
       }
     }
   }
 
-  private Divergence measured(
-      Backend backend, LanguageModel source, Path written, TokenWindows held) {
-    ModelFolder opened = ModelFolder.open(written);
-    InferenceSettings types = InferenceSettings.of(opened.typesAsStored(dtype.dtype()));
-    try (LanguageModel rounded = opened.load(backend, types, null)) {
-      return shown("measuring", at -> Divergence.of(backend, source, rounded, held, measure, at));
+  /** Writes a choice, or the first that does not lose too much after it. */
+  private QuantizationReport chosen(
+      ModelFolder folder,
+      MeasuredFolder target,
+      FormatChoice first,
+      Map<QuantizedMatrix, QuantizationFormat> rules,
+      Calibration calibration,
+      String calibrated) {
+    List<Double> missed = new ArrayList<>();
+    FormatChoice now = first;
+    while (true) {
+      Map<QuantizedMatrix, QuantizationFormat> formats = now.formats(rules);
+      QuantizedModel quantized = QuantizedModel.of(folder, formats, calibration);
+      Require.that(
+          !quantized.blocks().isEmpty(),
+          "nothing is to be rounded for this %s",
+          choice.loss() == null ? "size" : "loss");
+      Map<String, byte[]> files = texts(folder);
+      files.put(PLAN, json(QuantizationPlan.of(formats)));
+      try {
+        Divergence divergence = target.written(quantized, shared.threadCount(), files);
+        return new QuantizationReport(quantized, calibrated, divergence, now, missed, out);
+      } catch (MeasuredFolder.TooLossy e) {
+        missed.add(e.loss());
+        double part = Math.min(STEP_BACK, choice.loss() / e.loss());
+        FormatChoice next = FormatChoice.ofLoss(now.sensitivity(), part * now.loss());
+        if (missed.size() == MOST_CHOICES || next.options().equals(now.options())) {
+          throw Require.refusal(
+              "no choice of formats was found with a loss of at most %.3g %%; the last had %.3f %%",
+              100 * choice.loss(), 100 * e.loss());
+        }
+        now = next;
+        shared.note(
+            "a loss of %.3f %% was measured, more than %.3g %%: choosing again",
+            100 * e.loss(), 100 * choice.loss());
+      }
     }
   }
 
-  /** Checked before hours of work. */
-  private void requireRoom(ModelFolder folder, QuantizedModel quantized, Backend backend) {
-    Map<String, DType> blocks = new HashMap<>();
-    quantized.blocks().forEach((matrix, type) -> blocks.put(matrix.name(), type));
-    WeightTypes types = ModelTensors.asStored(folder.config(), dtype.dtype(), blocks);
-    try {
-      InferenceMemory.of(folder.config(), types, dtype.dtype(), 0, true)
-          .requireFits(out, backend.memoryAvailable());
-    } catch (CheckpointException e) {
-      throw new IllegalArgumentException(
-          "the quantized model does not fit into memory with its source; --measure 0 writes it without measuring it",
-          e);
-    }
+  /** A file that lets eval find the text of a run. */
+  private static Map<String, byte[]> texts(ModelFolder folder) {
+    Map<String, byte[]> files = new HashMap<>();
+    TextRecord.of(folder).ifPresent(it -> files.put(RunFolder.TEXT, json(it)));
+    return files;
   }
 
-  /** Lets eval find the text of a run. */
-  private static Map<String, byte[]> otherFiles(ModelFolder folder) {
-    return TextRecord.of(folder)
-        .map(record -> Map.of(RunFolder.TEXT, StrictJson.bytes(ConfigJson.tree(record))))
-        .orElse(Map.of());
+  private static byte[] json(Record record) {
+    return StrictJson.bytes(ConfigJson.tree(record));
   }
 
-  private static long bytes(ModelFolder folder) {
-    try (TensorFiles files = folder.weights().open()) {
-      return files.tensors().values().stream().mapToLong(StoredTensor::bytes).sum();
-    }
-  }
-
-  private static <T> T shown(String work, Function<DoubleConsumer, T> body) {
+  static <T> T shown(String work, Function<DoubleConsumer, T> body) {
     try (PartBar bar = PartBar.onStandardError(work)) {
       return body.apply(bar);
     }

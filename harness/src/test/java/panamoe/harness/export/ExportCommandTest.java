@@ -219,6 +219,22 @@ class ExportCommandTest {
     assertEquals(loaded(model), loaded(again));
   }
 
+  /** Also GPT-OSS's gates and ups, whose rows take turns in a folder. */
+  @ParameterizedTest
+  @ValueSource(strings = {"mixtral_b_q4_0", "qwen2moe_b_q5_0", "gptoss_c_yarn_q8_0"})
+  void ggufFilesKeepTheirBlocks(String name) throws Exception {
+    Path model = recorded("gguf/" + name + ".gguf");
+    Path out = exported(model, "gguf", "out.gguf");
+    assertFalse(blocks(model).isEmpty());
+    assertEquals(blocks(model), blocks(out));
+    assertEquals(loaded(model), loaded(out));
+  }
+
+  private static Map<String, DType> blocks(Path path) {
+    ModelFolder model = ModelFolder.open(path);
+    return model.weights().blocks(model.config());
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"qwen3moe_text_q8_0", "mixtral_text_f16"})
   void tokenizersGoThroughGguf(String name) throws Exception {

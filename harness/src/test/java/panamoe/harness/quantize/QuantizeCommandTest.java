@@ -114,16 +114,18 @@ class QuantizeCommandTest {
       delimiter = '|',
       textBlock =
           """
-          int8 | [Q8_0] | 1e-3 | 2e-3
-          int4 | [Q4_0] | 2e-2 | 1e-2
-          q4_k | [Q5_0] | 1e-2 | 5e-3
-          q8_128 | [Q8_64] | 1e-3 | 2e-3
+          int8 | [Q8_0] | [Q8_0] | 1e-3 | 2e-3
+          int4 | [Q4_0] | [Q8_0] | 2e-2 | 1e-2
+          q4_k | [Q5_0] | [Q8_0] | 1e-2 | 5e-3
+          q8_128 | [Q8_64] | [Q8_64] | 1e-3 | 2e-3
           """)
   void aModelIsRoundedMeasuredAndReadWithoutOptions(
-      String format, String types, double most, double kl) throws IOException {
+      String format, String types, String vocabulary, double most, double kl) throws IOException {
     JsonNode report = quantized(model, "--to " + format);
     assertEquals(types, types(out(), ".experts.0.up.weight"));
-    assertEquals("[F32]", types(out(), "attention"));
+    assertEquals(types, types(out(), ".attention.query.weight"));
+    assertEquals(vocabulary, types(out(), "embedding.weight"));
+    assertEquals("[F32]", types(out(), "norm"));
     double before = report.get("bits_per_byte_before").asDouble();
     double after = report.get("bits_per_byte_after").asDouble();
     assertEquals(before, after, most * before);
@@ -155,6 +157,7 @@ class QuantizeCommandTest {
           "[Q8_0]", types(out(), "layers.1.moe.experts." + expert.asString() + ".up.weight"));
     }
     assertEquals("[F32, Q4_0, Q8_0]", types(out(), ".experts."));
+    assertEquals("[Q4_0]", types(out(), ".attention.query.weight"), "every token reaches it");
     CommandRun words =
         ran(
             "quantize "
@@ -166,8 +169,8 @@ class QuantizeCommandTest {
     assertTrue(
         words.out().contains(unreached.size() + " experts never reached, in int8: layer 1: "),
         words.out());
-    assertTrue(words.out().contains("\nexperts' matrices: "), words.out());
-    assertTrue(report.get("kl").asDouble() < 1e-3, report::toString);
+    assertTrue(words.out().contains("\nmatrices: "), words.out());
+    assertTrue(report.get("kl").asDouble() < 1e-2, report::toString);
   }
 
   @Test
@@ -212,7 +215,7 @@ class QuantizeCommandTest {
           names no matrix of the model that is rounded | {"rules": [{"names": "*.gate.weight", "to": "int8"}]}
           names no matrix of the model that is rounded | {"rules": [{"names": "*e*e*.*e*e*e*e*.*e*e*e*e*.*w*e*i*g*h*t*s", "to": "int8"}]}
           names no matrix of the model that is rounded | {"rules": [{"names": "******************************s", "to": "int8"}]}
-          contradict each other: layers.1.moe.experts.0.down.weight is to be int8 and int4 | {"rules": [{"layers": "0-9", "to": "int8"}, {"names": "*.down.weight", "to": "int4"}]}
+          contradict each other: layers.0.mlp.down.weight is to be int8 and int4 | {"rules": [{"layers": "0-9", "to": "int8"}, {"names": "*.down.weight", "to": "int4"}]}
           none of names, layers and experts | {"rules": [{"to": "int8"}]}
           expected numbers and ranges | {"rules": [{"layers": "one", "to": "int8"}]}
           layers has the range "3-1" backwards | {"rules": [{"layers": "0,3-1", "to": "int8"}]}
@@ -228,7 +231,7 @@ class QuantizeCommandTest {
 
   @Test
   void badInputIsRefusedInASentence() throws IOException {
-    refused("give --to, --plan, or both", model, "");
+    refused("give --to, --plan, --size or --loss", model, "");
     refused("does not exist", model, "--to int4 --text " + folder.resolve("none.txt"));
     Path binary = Files.write(folder.resolve("binary"), new byte[2000]);
     refused("binary", model, "--to int4 --text " + binary);
@@ -250,7 +253,7 @@ class QuantizeCommandTest {
     sameWords(before.tokenizer(), after.tokenizer());
     assertEquals(prompt(before), prompt(after));
     assertEquals(before.config(), after.config());
-    assertTrue(report.get("kl").asDouble() < 0.05, report::toString);
+    assertTrue(report.get("kl").asDouble() < 0.2, report::toString);
     assertFalse(after.typesAsStored(DType.FLOAT32).stored().isEmpty());
     ran("generate --model " + out() + " --prompt the --max-tokens 3");
     refused("exists already", source, "--to int8");
@@ -294,7 +297,7 @@ class QuantizeCommandTest {
     assertEquals(prompt(ModelFolder.open(source)), prompt(after));
     assertEquals(2, after.tokenizer().ends().length, "of the publisher's config.json");
     sameWords(ModelFolder.open(source).tokenizer(), after.tokenizer());
-    assertEquals("[BF16]", types(out(), "embedding"), "bfloat16 stays");
+    assertEquals("[Q8_0]", types(out(), "embedding"));
     ran("generate --model " + out() + " --prompt the --max-tokens 3 --dtype bf16");
     Path exported = folder.resolve("exported");
     ran("export " + out() + " --to hf --out " + exported);

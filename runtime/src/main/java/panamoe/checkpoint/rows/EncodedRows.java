@@ -5,6 +5,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
 import panamoe.checkpoint.NonFinite;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
@@ -20,7 +22,7 @@ import panamoe.tensor.Elements;
  * @param type in the file; blocks are along the last dimension
  */
 public record EncodedRows(RowTensor tensor, StoredType type) implements Elements {
-  /** The types that can be written. */
+  /** The types that rows in other types can be rounded to. */
   public static final List<StoredType> TYPES =
       List.of(
           StoredType.F32,
@@ -32,10 +34,39 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
   private static final long PIECE_ELEMENTS = 1 << 20;
 
   public EncodedRows {
-    if (!TYPES.contains(type) || tensor.rows().columns() % type.elements() != 0) {
+    boolean held = type.blocks().filter(tensor.rows().dtype()::equals).isPresent();
+    if (!held && !TYPES.contains(type) || tensor.rows().columns() % type.elements() != 0) {
       throw new IllegalArgumentException(
           "rows of " + tensor.rows().columns() + " elements are not written as " + type);
     }
+  }
+
+  /**
+   * A tensor for a GGUF file, in the blocks of its rows, byte for byte. Int8 blocks if they are in
+   * several formats, or in one that such files lack; {@link #asRead} if some are not in blocks.
+   */
+  public static EncodedRows asStored(RowTensor tensor) {
+    Optional<RowSource> blocks =
+        tensor.rows().inBlocks().filter(rows -> rows.dtype().blocks().gguf() >= 0);
+    if (blocks.isPresent()) {
+      RowTensor held = new RowTensor(tensor.shape(), blocks.get());
+      return new EncodedRows(held, StoredType.of(blocks.get().dtype()));
+    }
+    return parts(tensor).allMatch(part -> part.inBlocks().isPresent())
+        ? new EncodedRows(tensor, StoredType.of(DType.INT8_BLOCKS))
+        : asRead(tensor);
+  }
+
+  /** Whether some of its rows were in other blocks than it is written in. */
+  public boolean changesBlocks() {
+    return !tensor.rows().dtype().isBlocks()
+        && parts(tensor).anyMatch(part -> part.inBlocks().isPresent());
+  }
+
+  private static Stream<RowSource> parts(RowTensor tensor) {
+    return tensor.rows() instanceof JoinedRows(List<RowSource> parts)
+        ? parts.stream()
+        : Stream.of(tensor.rows());
   }
 
   /** A tensor in the type of its rows. */
@@ -81,7 +112,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
         long count = Math.min(step, rows.rows() - row);
         MemorySegment piece = read.asSlice(0, rows.dtype().bytes(count * columns));
         rows.read(row, count, 0, columns, piece);
-        if (type.sameBits().filter(rows.dtype()::equals).isPresent()) {
+        if (type.sameBits().or(type::blocks).filter(rows.dtype()::equals).isPresent()) {
           requireFinite(rows.dtype(), piece);
           reader.read(piece);
           continue;

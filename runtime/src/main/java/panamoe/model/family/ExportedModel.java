@@ -125,13 +125,12 @@ public final class ExportedModel {
    * Adds its keys and tensors to a GGUF file.
    *
    * @param type of matrices whose rows are whole blocks; null: unchanged
+   * @return the tensors whose rows were in blocks that they are not written in, because a tensor
+   *     has one format; none if a type is given
    * @throws CheckpointException if llama.cpp's architecture does not compute such a model
    */
-  public void addTo(GgufWriter writer, StoredType type) {
-    String architecture =
-        GgufKeys.architecture(family)
-            .orElseThrow(
-                () -> new CheckpointException("GGUF files of " + type() + " are not written here"));
+  public List<String> addTo(GgufWriter writer, StoredType type) {
+    String architecture = architectureOfGguf();
     if (family.type().equals("deepseek_v2") && grouped()) {
       throw new CheckpointException(
           "llama.cpp chooses groups of experts by their best two, and DeepSeek-V2 by the best one:"
@@ -142,9 +141,33 @@ public final class ExportedModel {
           "llama.cpp has RMS norms and softmax weights for phimoe, and this model has LayerNorm and"
               + " SparseMixer: it would compute another model");
     }
-    Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
+    Map<String, RowTensor> tensors = ggufTensors();
     MetadataKeys.put(family, RopeFactors.divided(architecture, config, tensors), tensors, writer);
-    tensors.forEach((name, tensor) -> writer.add(name, MetadataKeys.encoded(name, tensor, type)));
+    List<String> changed = new ArrayList<>();
+    tensors.forEach(
+        (name, tensor) -> {
+          EncodedRows encoded = MetadataKeys.encoded(name, tensor, type);
+          writer.add(name, encoded);
+          if (type == null && encoded.changesBlocks()) {
+            changed.add(name);
+          }
+        });
+    return changed;
+  }
+
+  /**
+   * Its tensors in a GGUF file.
+   *
+   * @throws CheckpointException if its family has no such files
+   */
+  public Map<String, RowTensor> ggufTensors() {
+    return GgufRecipes.of(architectureOfGguf(), config).tensors(config, weights);
+  }
+
+  private String architectureOfGguf() {
+    return GgufKeys.architecture(family)
+        .orElseThrow(
+            () -> new CheckpointException("GGUF files of " + type() + " are not written here"));
   }
 
   private boolean grouped() {

@@ -263,7 +263,7 @@ record MetadataKeys(String architecture, GgufWriter writer) {
       return new EncodedRows(tensor, StoredType.F32);
     }
     if (wanted == null) {
-      return EncodedRows.asRead(tensor);
+      return EncodedRows.asStored(tensor);
     }
     long columns = tensor.shape()[tensor.shape().length - 1]; // a stack's source has longer rows
     boolean fits = columns % wanted.elements() == 0;
