@@ -185,7 +185,9 @@ public abstract class BlockFormat {
   }
 
   /** Makes a block, and searches its scales; {@code block} is all zeros. */
-  abstract void search(BlockSearch numbers, byte[] block);
+  void search(BlockSearch numbers, byte[] block) {
+    throw new IllegalArgumentException("numbers are not rounded to " + name);
+  }
 
   /** Makes a block with the scale of the largest number; {@code block} is all zeros. */
   void round(BlockSearch numbers, byte[] block) {

@@ -184,8 +184,6 @@ public record QuantizedModel(
         : 0;
   }
 
-  }
-
   /** Matrices by block format. */
   public Map<DType, Long> counts() {
     Map<DType, Long> counts = new TreeMap<>();
