@@ -1,2 +1,5 @@
-/** Replies: thoughts, content and calls in a model's completion. Each syntax has its own file. */
+/**
+ * Replies: thoughts, content and calls in a model's completion. Each kind of syntax has its own
+ * file.
+ */
 package panamoe.conversation.reply;

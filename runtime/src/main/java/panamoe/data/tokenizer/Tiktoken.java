@@ -11,7 +11,7 @@ import tools.jackson.databind.node.StringNode;
 
 /**
  * Converts Kimi's file, {@code tiktoken.model}, to a {@code tokenizer.json}. Each line is a token's
- * bytes in Base64 and its number. Of two neighbours that form a token, those of the lowest number
+ * bytes in Base64 and its number. Of neighbours that form a token, those that form the lowest one
  * are merged first. The pattern is in Kimi's code, not in a file.
  */
 public final class Tiktoken {
