@@ -181,6 +181,9 @@ public record TokenizerFiles(Path place, boolean released) {
         throw CheckpointException.unread(place.resolve(name), e);
       }
     }
+    if (has(place, ChatTemplate.OF_PROCESSOR)) { // its template goes where others have theirs
+      files.put(ChatTemplate.CONFIG, StrictJson.bytes(ChatTemplate.config(place)));
+    }
     if (!files.containsKey(TOKENIZER)) { // SentencePiece's file is converted
       ReleasedTokenizer.file(place)
           .ifPresent(file -> files.put(TOKENIZER, ReleasedTokenizer.json(file)));

@@ -31,6 +31,9 @@ public final class ChatTemplate {
   /** The file with the names of special tokens, and in some models the template. */
   public static final String CONFIG = "tokenizer_config.json";
 
+  /** Where a processor of images had the template before {@link #FILE}. */
+  public static final String OF_PROCESSOR = "chat_template.json";
+
   private static final int MOST_TEMPLATE_BYTES = 4 * Template.MOST_LENGTH; // UTF-8
   private static final String KEY = "chat_template";
 
@@ -77,7 +80,7 @@ public final class ChatTemplate {
 
   /**
    * The template in a model's folder: the file {@link #FILE}, or else {@code chat_template} of
-   * {@link #CONFIG}, a string or a list of named templates.
+   * {@link #CONFIG}, a string or a list of named templates, or of {@link #OF_PROCESSOR}.
    *
    * @throws DataException if the template cannot be used
    */
@@ -86,7 +89,9 @@ public final class ChatTemplate {
     if (Files.exists(file)) {
       return Optional.of(read(file, config(folder)));
     }
-    return in(config(folder), folder.resolve(CONFIG) + ", " + KEY);
+    JsonNode own = ReleasedTokenizer.optional(folder.resolve(CONFIG)).path(KEY);
+    return in(
+        config(folder), folder.resolve(own.isMissingNode() ? OF_PROCESSOR : CONFIG) + ", " + KEY);
   }
 
   /** The template in the content of {@link #CONFIG}; {@code name} is for messages. */
@@ -156,9 +161,20 @@ public final class ChatTemplate {
     return new ChatTemplate(name, Map.of(USUAL, template), tokens(config), null);
   }
 
-  /** The content of {@link #CONFIG} in a model's folder; a missing node if the folder lacks it. */
+  /**
+   * The content of {@link #CONFIG} in a model's folder, with the template of {@link #OF_PROCESSOR}
+   * if it has none; a missing node if the folder has neither.
+   */
   public static JsonNode config(Path folder) {
-    return ReleasedTokenizer.optional(folder.resolve(CONFIG));
+    JsonNode config = ReleasedTokenizer.optional(folder.resolve(CONFIG));
+    JsonNode ofProcessor = ReleasedTokenizer.optional(folder.resolve(OF_PROCESSOR)).path(KEY);
+    if (config.has(KEY) || ofProcessor.isMissingNode()) {
+      return config;
+    }
+    ObjectNode both =
+        config instanceof ObjectNode own ? own : JsonNodeFactory.instance.objectNode();
+    both.set(KEY, ofProcessor);
+    return both;
   }
 
   private static Map<String, String> tokens(JsonNode config) {

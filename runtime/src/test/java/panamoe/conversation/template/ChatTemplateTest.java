@@ -17,6 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.JsonTokenizer;
 import panamoe.io.DataException;
+import panamoe.open.TokenizerFiles;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -135,6 +136,12 @@ class ChatTemplateTest {
     Path config = folder.resolve("tokenizer_config.json");
     Files.writeString(config, "{\"bos_token\": {\"content\": \"<s>\"}, \"eos_token\": null}");
     assertTrue(ChatTemplate.in(folder).isEmpty());
+    Path ofProcessor = folder.resolve("chat_template.json");
+    Files.writeString(ofProcessor, "{\"chat_template\": \"{{ bos_token }}of images\"}");
+    assertEquals("<s>of images", text(ChatTemplate.in(folder).orElseThrow()));
+    Files.writeString(folder.resolve("tokenizer.json"), "{}");
+    byte[] carried = new TokenizerFiles(folder, false).contents().get("tokenizer_config.json");
+    assertTrue(new String(carried, StandardCharsets.UTF_8).contains("of images"));
     Files.writeString(
         config,
         "{\"bos_token\": \"<s>\", \"chat_template\": \"{{ bos_token }}{{ eos_token }}text\"}");
@@ -165,6 +172,11 @@ class ChatTemplateTest {
         config + ", chat_template, line 2: there is the end of the tag, expected an expression");
     Files.writeString(config, "{\"chat_template\": [{\"name\": \"rag\", \"template\": \"x\"}]}");
     assertRefused(folder, config + ", chat_template has no template of the name default");
+    Path ofProcessor = folder.resolve("chat_template.json");
+    Files.writeString(config, "{}");
+    Files.writeString(ofProcessor, "{\"chat_template\": \"{% if %}\"}");
+    assertRefused(folder, ofProcessor + ", chat_template, line 1");
+    Files.delete(ofProcessor);
     Files.writeString(config, "[");
     assertRefused(folder, config + " is not valid JSON: ");
     Path file = folder.resolve("chat_template.jinja");
