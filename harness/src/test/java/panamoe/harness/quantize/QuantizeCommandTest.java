@@ -117,6 +117,8 @@ class QuantizeCommandTest {
           int8 | [Q8_0] | [Q8_0] | 1e-3 | 2e-3
           int4 | [Q4_0] | [Q8_0] | 2e-2 | 1e-2
           q4_k | [Q5_0] | [Q8_0] | 1e-2 | 5e-3
+          q5_k | [Q5_1] | [Q8_0] | 1e-2 | 5e-3
+          iq4_nl | [IQ4_NL] | [Q8_0] | 2e-2 | 1e-2
           q8_128 | [Q8_64] | [Q8_64] | 1e-3 | 2e-3
           """)
   void aModelIsRoundedMeasuredAndReadWithoutOptions(
