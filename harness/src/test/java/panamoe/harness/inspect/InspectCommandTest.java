@@ -57,8 +57,9 @@ class InspectCommandTest {
                 + " rotary 10,000, of which 0.5 rotate, norms around, times a stored number, 4 experts of 8, top-2,"
                 + " weights times a factor of the expert, dropless, plus a shared expert of 12, norms of each branch:"
                 + " 7,193 parameters",
-            "layer 6      4 heads of 8 (2 key/value), QK-norm of the rotated head, rotary 10,000, YaRN x4.0,"
-                + " 4 experts of 16, top-1, weights of SparseMixer, priority, plus a fixed MLP 28: 9,518 parameters"),
+            "layer 6      4 heads of 8 (2 key/value), QK-norm of the rotated head without weights, rotary 10,000,"
+                + " YaRN x4.0, 4 experts of 16, top-1, weights of SparseMixer, priority, plus a fixed MLP 28:"
+                + " 9,502 parameters"),
         table.out().lines().limit(9).toList());
   }
 
