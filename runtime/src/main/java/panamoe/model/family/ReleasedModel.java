@@ -95,7 +95,7 @@ public final class ReleasedModel {
       keys.requireAllRead();
       return new ReleasedModel(
           path,
-          () -> GgufFile.open(path),
+          file::again,
           values,
           config,
           GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
