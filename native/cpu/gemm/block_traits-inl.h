@@ -189,7 +189,7 @@ void pack_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inn
                                        k % kFormat.elements / 32 * kRowsBytes);
   };
   // Four words of each column, in the order in which transposing blocks of 4 x 4 words transposes all.
-  alignas(64) uint32_t words[kBlockSteps / 32][kQuads][kNr][4];
+  alignas(64) uint32_t words[kBlockSteps / 32][kQuads > 0 ? kQuads : 1][kNr][4];
   if (width < kNr) {
     std::memset(words, 0, sizeof(words));
     std::fill_n(to, panel_size(kDtype, inner), uint8_t{0});
