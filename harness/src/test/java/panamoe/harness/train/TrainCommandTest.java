@@ -407,6 +407,19 @@ class TrainCommandTest {
   }
 
   @Test
+  void configurationsOfThePagesAreRead() throws IOException {
+    for (String name : new String[] {"dense", "pr-moe"}) {
+      String config = Path.of("../docs/results/quality", name + ".json").toString();
+      String text = Path.of("../README.md").toString();
+      String run = folder.resolve(name).toString();
+      CommandRun explained =
+          CommandRun.of(
+              "train", "--config", config, "--text", text, "--out", run, "--explain-topology");
+      assertEquals(0, explained.exitCode(), explained.err());
+    }
+  }
+
+  @Test
   void remembersTheDefaultCorpus() throws IOException {
     String run = folder.resolve("run").toString();
     CommandRun begun =

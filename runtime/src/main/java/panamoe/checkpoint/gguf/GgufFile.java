@@ -3,7 +3,10 @@ package panamoe.checkpoint.gguf;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -27,7 +30,15 @@ public final class GgufFile implements TensorFiles {
   private static final String PARTS = "split.count";
   private static final String TENSORS = "split.tensors.count";
 
-  private record Part(Path path, FileChannel channel, GgufHeader header) {}
+  private record Part(Path path, FileChannel channel, GgufHeader header, Stamp stamp) {}
+
+  /** If it is another one, the file was written anew. */
+  private record Stamp(long bytes, FileTime modified) {
+    static Stamp of(Path path) throws IOException {
+      BasicFileAttributes file = Files.readAttributes(path, BasicFileAttributes.class);
+      return new Stamp(file.size(), file.lastModifiedTime());
+    }
+  }
 
   private final List<Part> parts = new ArrayList<>();
   private final Map<String, StoredTensor> tensors = new LinkedHashMap<>();
@@ -56,11 +67,44 @@ public final class GgufFile implements TensorFiles {
     }
   }
 
+  /**
+   * Opens the files again. Their headers, with a name for each token, are parsed again only if a
+   * file was written since.
+   *
+   * @throws CheckpointException like {@link #open}
+   */
+  public GgufFile again() {
+    GgufFile file = new GgufFile();
+    try {
+      for (Part part : parts) {
+        file.add(part.path(), part);
+      }
+    } catch (RuntimeException | Error e) {
+      file.close();
+      throw e;
+    }
+    if (!file.stamps().equals(stamps())) {
+      file.close();
+      return open(parts.getFirst().path());
+    }
+    return file;
+  }
+
+  private List<Stamp> stamps() {
+    return parts.stream().map(Part::stamp).toList();
+  }
+
   private void add(Path path) {
+    add(path, null);
+  }
+
+  private void add(Path path, Part known) {
     FileChannel channel = SavedFile.open(path);
     Part part;
     try {
-      part = new Part(path, channel, GgufHeader.read(path, channel));
+      Stamp stamp = Stamp.of(path);
+      GgufHeader header = known == null ? GgufHeader.read(path, channel) : known.header();
+      part = new Part(path, channel, header, stamp);
     } catch (IOException e) {
       closeAfter(channel, e);
       throw CheckpointException.unread(path, e);

@@ -103,7 +103,7 @@ public final class ReleasedModel {
       keys.requireAllRead();
       return new ReleasedModel(
           path,
-          () -> GgufFile.open(path),
+          file::again,
           new TextPart(values, ""),
           config,
           GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),

@@ -3,6 +3,8 @@ package panamoe.checkpoint.gguf;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,6 +16,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
@@ -93,6 +96,25 @@ class GgufFileTest {
                 CheckpointException.class, () -> GgufFile.open(GgufSamples.path(name + ".gguf")))
             .getMessage();
     assertTrue(message.contains(part), message);
+  }
+
+  @Test
+  void aFileIsParsedAgainOnlyIfItChanged() throws IOException {
+    Path path = folder.resolve("a.gguf");
+    Files.copy(GgufSamples.path("ok_every_value_type.gguf"), path);
+    try (GgufFile file = GgufFile.open(path);
+        GgufFile again = file.again()) {
+      assertSame(file.metadata(), again.metadata());
+      file.tensors()
+          .values()
+          .forEach(tensor -> assertArrayEquals(bytes(file, tensor), bytes(again, tensor)));
+      Files.setLastModifiedTime(path, FileTime.fromMillis(1));
+      try (GgufFile changed = file.again()) {
+        assertNotSame(file.metadata(), changed.metadata());
+      }
+      Files.write(path, new byte[100]);
+      assertThrows(CheckpointException.class, file::again);
+    }
   }
 
   @Test
