@@ -15,7 +15,7 @@ import tools.jackson.databind.node.StringNode;
  * are merged first. The pattern is in Kimi's code, not in a file.
  */
 public final class Tiktoken {
-  /** Kimi's code names so many tokens behind the file's, at least. */
+  /** Kimi's code names this number of tokens behind the file's, or more. */
   private static final int RESERVED = 256;
 
   private static final String CLASS = "TikTokenTokenizer";
