@@ -190,6 +190,16 @@ class QuantizedFolderTest {
   }
 
   @Test
+  void tensorsThatAreMissingOrTooMany() throws IOException {
+    QuantizedFolder folder = QuantizedFolder.of("act-order", 4, 32, true);
+    folder.quantized.tensors.remove(MATRIX + "g_idx");
+    refused(folder, MATRIX + "weight: missing " + MATRIX + "g_idx");
+    folder = QuantizedFolder.of("gptq", 4, 32, true);
+    change(folder, "bias", bias -> bias.putShort(4, (short) 1));
+    refused(folder, "unexpected " + MATRIX + "bias");
+  }
+
+  @Test
   void zeroPointsOfTheOtherConvention() throws IOException {
     QuantizedFolder folder = QuantizedFolder.of("gptq", 4, 32, true);
     keys(folder).put("checkpoint_format", "gptq_v2");
