@@ -140,8 +140,8 @@ void expand_panel(const uint8_t* from, int64_t inner, uint8_t* to) {
   }
 }
 
-// Decodes `inner` k of a panel to float32 [inner][nr]. Only the last operation rounds: a scale has at most 19 bits (17
-// in formats with minima), so that its product with a code is exact before the minimum is subtracted.
+// Decodes `inner` k of a panel to float32 [inner][nr]. Only the last operation rounds: a scale has at most 17 bits in
+// formats with minima, so that its product with a code is exact before the minimum is subtracted.
 template <int32_t kDtype>
 void decode_panel(const uint8_t* from, int64_t inner, float* to) {
   constexpr BlockFormat kFormat = *block_format(kDtype);
@@ -163,13 +163,13 @@ void decode_panel(const uint8_t* from, int64_t inner, float* to) {
         if (kHalves && step == 4) scale = blocks.scale(1, half);
         const auto codes = hn::BitCast(IntTag(), hn::Sub(blocks.codes(step, half), offset));  // four k, signed bytes
         const auto put = [&](int i, hn::Vec<IntTag> code) {
-          const FloatVector number = hn::ConvertTo(d, code);
+          const FloatVector number = BlockTraits<kDtype>::number(code);
           hn::StoreU(kMins ? hn::MulSub(number, scale, min) : hn::Mul(number, scale), d, column + (4 * step + i) * kNr);
         };
-        put(0, hn::ShiftRight<24>(hn::ShiftLeft<24>(codes)));
-        put(1, hn::ShiftRight<24>(hn::ShiftLeft<16>(codes)));
-        put(2, hn::ShiftRight<24>(hn::ShiftLeft<8>(codes)));
-        put(3, hn::ShiftRight<24>(codes));
+        put(0, hn::ShiftLeft<24>(codes));
+        put(1, hn::ShiftLeft<16>(codes));
+        put(2, hn::ShiftLeft<8>(codes));
+        put(3, codes);
       }
     }
   }

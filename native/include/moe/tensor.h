@@ -28,7 +28,8 @@ typedef enum moe_dtype {
   MOE_Q8_64 = 13,  /* 64, 66 */
   MOE_Q8_128 = 14, /* 128, 130 */
   MOE_Q4_1 = 15,   /* 32, 20 */
-  MOE_Q5_1 = 16    /* 32, 24 */
+  MOE_Q5_1 = 16,   /* 32, 24 */
+  MOE_FP8_128 = 17 /* 128, 132: a float32 scale, then e4m3 numbers. Rows are never rounded for it */
 } moe_dtype;
 
 typedef enum moe_layout {

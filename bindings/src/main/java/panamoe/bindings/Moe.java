@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)16L;
+    private static final int MOE_ABI_VERSION = (int)17L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 16
+     * #define MOE_ABI_VERSION 17
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -393,6 +393,15 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_Q5_1() {
         return MOE_Q5_1;
+    }
+    private static final int MOE_FP8_128 = (int)17L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_FP8_128 = 17
+     * }
+     */
+    public static int MOE_FP8_128() {
+        return MOE_FP8_128;
     }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**

@@ -3,6 +3,7 @@ package panamoe.tensor;
 import com.fasterxml.jackson.annotation.JsonCreator;
 import java.util.Arrays;
 import panamoe.blocks.BlockFormat;
+import panamoe.blocks.FP8;
 import panamoe.blocks.MXFP4;
 import panamoe.blocks.Q4_0;
 import panamoe.blocks.Q4_1;
@@ -35,7 +36,8 @@ public enum DType {
   Q8_64(13, new SymmetricBlocks("Q8_64", -1, 64, "Q8_0")),
   Q8_128(14, new SymmetricBlocks("Q8_128", -1, 128, "Q8_64")),
   Q4_1(15, new Q4_1()),
-  Q5_1(16, new Q5_1());
+  Q5_1(16, new Q5_1()),
+  FP8_128(17, new FP8());
 
   // The formats that "int8" and "int4" name.
   public static final DType INT8_BLOCKS = Q8_0;
@@ -43,6 +45,9 @@ public enum DType {
 
   /** The blocks that GPT-OSS stores as two tensors: exponents, and pairs of numbers. */
   public static final DType PAIRED_BLOCKS = MXFP4;
+
+  /** The blocks of floats of eight bits whose scales are in another tensor. */
+  public static final DType EIGHT_BIT_FLOATS = FP8_128;
 
   private final int code;
   private final int bytes;
