@@ -1,5 +1,5 @@
 // Weights in blocks, in GGUF's layout (docs/quantization.md): value = scale * code, minus a minimum in some formats.
-// Codes are integers of at most eight bits, which bfloat16 holds exactly.
+// Codes are integers of at most eight bits, or floats of eight bits, which bfloat16 holds exactly.
 #pragma once
 
 #include <cstdint>
