@@ -19,6 +19,7 @@ struct BlockFormat {
   int bits;                    // bits of a packed code
   int32_t offset;              // z: value = scale * (code - z)
   bool mins = false;           // value = scale * code - minimum, one minimum per scale
+  int64_t factors = 0;         // bytes of a packed block's factors, if parts of it have factors of its scales
   bool e4m3 = false;           // codes are floats of eight bits, scales float32; rows are not rounded
 };
 
@@ -27,15 +28,19 @@ inline constexpr BlockFormat kBlockFormats[] = {
     {MOE_Q8_0, "Q8_0", 32, 34, 32, 8, 128},
     {MOE_Q4_0, "Q4_0", 32, 18, 32, 4, 8},
     {MOE_Q5_0, "Q5_0", 32, 22, 32, 5, 16},
-    {MOE_Q4_K, "Q4_K", 256, 144, 32, 4, 0, true},
-    {MOE_Q5_K, "Q5_K", 256, 176, 32, 5, 0, true},
-    {MOE_Q6_K, "Q6_K", 256, 210, 16, 6, 32},
+    {MOE_Q4_K, "Q4_K", 256, 144, 32, 4, 0, true, 16},
+    {MOE_Q5_K, "Q5_K", 256, 176, 32, 5, 0, true, 16},
+    {MOE_Q6_K, "Q6_K", 256, 210, 16, 6, 32, false, 16},
     {MOE_MXFP4, "MXFP4", 32, 17, 32, 4, 12},  // code = 2 * value + 12
     {MOE_Q8_64, "Q8_64", 64, 66, 64, 8, 128},
     {MOE_Q8_128, "Q8_128", 128, 130, 128, 8, 128},
     {MOE_Q4_1, "Q4_1", 32, 20, 32, 4, 0, true},
     {MOE_Q5_1, "Q5_1", 32, 24, 32, 5, 0, true},
-    {MOE_FP8_128, "FP8_128", 128, 132, 128, 8, 0, false, true},
+    {MOE_Q2_K, "Q2_K", 256, 84, 16, 2, 0, true, 16},  // two factors a byte
+    {MOE_Q3_K, "Q3_K", 256, 110, 16, 3, 4, false, 16},
+    {MOE_IQ4_NL, "IQ4_NL", 32, 18, 32, 4, 128},  // code = table + 128
+    {MOE_IQ4_XS, "IQ4_XS", 256, 136, 32, 4, 128, false, 8},
+    {MOE_FP8_128, "FP8_128", 128, 132, 128, 8, 0, false, 0, true},
 };
 
 constexpr bool in_blocks(int32_t dtype) {

@@ -11,10 +11,12 @@ struct Format {
   int64_t elements, bytes;
 };
 inline constexpr Format kFormats[] = {
-    {MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},   {MOE_Q5_0, "Q5_0", 32, 22},
-    {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
-    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66}, {MOE_Q8_128, "Q8_128", 128, 130},
-    {MOE_Q4_1, "Q4_1", 32, 20},   {MOE_Q5_1, "Q5_1", 32, 24},   {MOE_FP8_128, "FP8_128", 128, 132}};
+    {MOE_Q8_0, "Q8_0", 32, 34},        {MOE_Q4_0, "Q4_0", 32, 18},     {MOE_Q5_0, "Q5_0", 32, 22},
+    {MOE_MXFP4, "MXFP4", 32, 17},      {MOE_Q4_K, "Q4_K", 256, 144},   {MOE_Q5_K, "Q5_K", 256, 176},
+    {MOE_Q6_K, "Q6_K", 256, 210},      {MOE_Q8_64, "Q8_64", 64, 66},   {MOE_Q8_128, "Q8_128", 128, 130},
+    {MOE_Q4_1, "Q4_1", 32, 20},        {MOE_Q5_1, "Q5_1", 32, 24},     {MOE_Q2_K, "Q2_K", 256, 84},
+    {MOE_Q3_K, "Q3_K", 256, 110},      {MOE_IQ4_NL, "IQ4_NL", 32, 18}, {MOE_IQ4_XS, "IQ4_XS", 256, 136},
+    {MOE_FP8_128, "FP8_128", 128, 132}};
 
 // Whether a CPU rounds rows that are multiplied by these weights.
 inline bool rounds_rows(const Format& format) { return format.dtype != MOE_FP8_128; }
@@ -88,6 +90,31 @@ inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
       }
       break;
     }
+    case MOE_Q2_K:
+      for (int i = 0; i < 256; ++i) {
+        const int code = b[16 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3;
+        y[i] = from_binary16(b + 80) * (b[i / 16] % 16) * code - from_binary16(b + 82) * (b[i / 16] / 16);
+      }
+      break;
+    case MOE_Q3_K:
+      for (int i = 0; i < 256; ++i) {
+        const int s = i / 16, low = s < 8 ? b[96 + s] % 16 : b[88 + s] / 16, high = b[104 + s % 4] >> s / 4 * 2 & 3;
+        const int code = (b[32 + i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3) - (b[i % 32] >> i / 32 & 1 ? 0 : 4);
+        y[i] = from_binary16(b + 108) * (low + 16 * high - 32) * code;
+      }
+      break;
+    case MOE_IQ4_NL:
+    case MOE_IQ4_XS: {
+      const int table[] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+      const bool super = format.dtype == MOE_IQ4_XS;
+      for (int i = 0; i < format.elements; ++i) {
+        const int part = i / 32, byte = b[(super ? 8 : 2) + part * 16 + i % 16];
+        const int low = part % 2 == 0 ? b[4 + part / 2] % 16 : b[4 + part / 2] / 16;
+        const int scale = super ? low + 16 * (b[2 + part / 4] >> part % 4 * 2 & 3) - 32 : 1;
+        y[i] = d * scale * table[i % 32 < 16 ? byte % 16 : byte / 16];
+      }
+      break;
+    }
     default:
       for (int i = 0; i < 256; ++i) {
         const int half = i / 128, p = i % 128 / 32, l = i % 32;
@@ -116,6 +143,8 @@ inline Tensor random_blocks(const Format& format, const std::vector<int64_t>& sh
         for (int i = 4; i < 132; ++i) at[i] ^= (at[i] & 127) == 127 ? 1 : 0;
         break;
       }
+      case MOE_Q3_K: put_binary16(at + 108, random()); break;
+      case MOE_Q2_K: put_binary16(at + 80, random()), put_binary16(at + 82, random()); break;
       case MOE_Q4_1:
       case MOE_Q5_1:
       case MOE_Q4_K:

@@ -1,9 +1,9 @@
 // The micro-kernel for B in blocks on Intel AMX: C[16 x nr] += A[16 x k] B[k x nr], A rounded to int8.
 //
-// tdpbsud sums the products of 32 k (Q6_K: 16) for 16 x 16 elements, exactly. Start values, scales and the order of
-// blocks are block_kernel-inl.h's, so a row has the same bits with tiles and without. Exact sums go through L1, because
-// they are scaled in vector registers.
-// Tested by panamoe_test --gtest_filter='TileGemmTest.*', which emulates tiles; timed by gemm_bench.
+// tdpbsud sums the products of 32 k, or of 16 that share a scale, for 16 x 16 elements, exactly. Start values, scales
+// and the order of blocks are block_kernel-inl.h's, so a row has the same bits with tiles and without. Exact sums go
+// through L1, because they are scaled in vector registers. Tested by panamoe_test --gtest_filter='TileGemmTest.*',
+// which emulates tiles; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_AMX_BLOCK_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -24,13 +24,13 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Blocks of 32 k whose exact sums are held in L1 at once: 8 KB (Q6_K: 16 KB).
+// Blocks of 32 k whose exact sums are held in L1 at once: 8 KB, or 16 KB with two parts.
 inline constexpr int64_t kTileBlocks = 4;
 
-// Exact sums of 16 rows by nr columns over 32 k; kByteHalves: over the first and the second 16 k.
+// Exact sums of 16 rows by nr columns over each part of 32 k.
 template <Kernel kKernel>
 struct TileSums {
-  static constexpr int kParts = untiled(kKernel) == Kernel::kByteHalves ? 2 : 1;
+  static constexpr int kParts = parts_of(kKernel);
   alignas(64) int32_t of[kTileBlocks][kParts][kTileRows][kNr];
 };
 
@@ -68,6 +68,7 @@ template <Kernel kKernel>
 HWY_INLINE void fold_tiles(int64_t count, int64_t row, const float* a, const uint8_t* b, const TileSums<kKernel>& exact,
                            Sums<kFoldRows, 1>& sums) {
   constexpr Kernel kBase = untiled(kKernel);
+  constexpr int kParts = TileSums<kKernel>::kParts;
   const IntTag d;
   ExpandedBlocks<kBase> blocks(b);
   BlockSums<false, kFoldRows> block;
@@ -75,7 +76,7 @@ HWY_INLINE void fold_tiles(int64_t count, int64_t row, const float* a, const uin
   for (int64_t i = 0; i < count; ++i, rest += kTileWords<kKernel>) {
     blocks.advance();
 #pragma GCC unroll 2
-    for (int part = 0; part < TileSums<kKernel>::kParts; ++part) {
+    for (int part = 0; part < kParts; ++part) {
       block.begin(rest + (2 + part) * kFoldRows);
 #pragma GCC unroll 4
       for (int r = 0; r < kFoldRows; ++r) {
@@ -84,8 +85,11 @@ HWY_INLINE void fold_tiles(int64_t count, int64_t row, const float* a, const uin
         block.v[r][1] = hn::Add(block.v[r][1], hn::Load(d, from + kTileRows));
       }
       block.fold(rest, blocks.scale(part, 0), blocks.scale(part, 1), sums);
+      if constexpr (has_mins(kKernel)) {
+        const int min = kParts + part;
+        subtract_mins(rest + (2 + min) * kFoldRows, blocks.scale(min, 0), blocks.scale(min, 1), sums);
+      }
     }
-    if constexpr (kBase == Kernel::kByteMins) subtract_mins(rest + 3 * kFoldRows, blocks, sums);
   }
 }
 

@@ -74,9 +74,8 @@ struct BlockSums {
 };
 
 // sums -= m a (sum of x); `totals` holds each row's a (sum of x).
-template <int kRows, class Blocks>
-HWY_INLINE void subtract_mins(const float* totals, const Blocks& blocks, Sums<kRows, 1>& sums) {
-  const FloatVector m0 = blocks.scale(1, 0), m1 = blocks.scale(1, 1);
+template <int kRows>
+HWY_INLINE void subtract_mins(const float* totals, FloatVector m0, FloatVector m1, Sums<kRows, 1>& sums) {
 #pragma GCC unroll 8
   for (int row = 0; row < kRows; ++row) {
     const FloatVector total = hn::Set(FloatTag(), totals[row]);
@@ -90,6 +89,7 @@ template <Kernel kKernel, int32_t kDtype, bool kInstruction, int kRows>
 HWY_INLINE void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next,
                                   Sums<kRows, 1>& sums) {
   constexpr int64_t kWords = kRows * block_row_words(kKernel);
+  constexpr int kParts = parts_of(kKernel);
   std::conditional_t<kDtype == 0, ExpandedBlocks<kKernel>, PackedBlocks<kDtype>> blocks(b);
   BlockSums<kInstruction, kRows> block;
   const auto add = [&](int begin, int end) MOE_INLINED {
@@ -102,16 +102,17 @@ HWY_INLINE void accumulate_blocks(int64_t inner, const float* a, const uint8_t* 
   for (int64_t k = 0; k < inner; k += 32, a += kWords) {
     next.advance(1);
     blocks.advance();
-    block.begin(a + 10 * kRows);
-    add(0, 4);
-    if constexpr (kKernel == Kernel::kByteHalves) {
-      block.fold(a + 8 * kRows, blocks.scale(0, 0), blocks.scale(0, 1), sums);
-      block.begin(a + 11 * kRows);
+#pragma GCC unroll 2
+    for (int part = 0; part < kParts; ++part) {
+      block.begin(a + (10 + part) * kRows);
+      if (kParts == 1 || part == 0) add(0, 4);
+      if (kParts == 1 || part == 1) add(4, 8);
+      block.fold(a + 8 * kRows, blocks.scale(part, 0), blocks.scale(part, 1), sums);
+      if constexpr (has_mins(kKernel)) {
+        const int min = kParts + part;
+        subtract_mins(a + (10 + min) * kRows, blocks.scale(min, 0), blocks.scale(min, 1), sums);
+      }
     }
-    add(4, 8);
-    constexpr int kLast = kKernel == Kernel::kByteHalves ? 1 : 0;
-    block.fold(a + 8 * kRows, blocks.scale(kLast, 0), blocks.scale(kLast, 1), sums);
-    if constexpr (kKernel == Kernel::kByteMins) subtract_mins(a + 11 * kRows, blocks, sums);
   }
 }
 

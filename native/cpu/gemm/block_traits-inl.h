@@ -15,9 +15,13 @@
 //   Q4_K       scales and minima of 256 k, binary16 [nr] each; their factors per 32 k, bytes [8][nr] each; eight times
 //              the nibbles
 //   Q5_K       scales, minima and factors like Q4_K; eight times nibbles and fifth bits
-//   Q6_K       scales of 256 k, binary16 [nr]; factors per 16 k, int8 [16][nr]; eight times nibbles and the bits 5 and
-//   6
+//   Q6_K       scales of 256 k, binary16 [nr]; factors per 16 k, int8 [16][nr]; eight times nibbles and two bits
 //              [2][nr][4]: bits 2 i and 2 i + 1 of byte j of row h are of k + 16 h + 4 i + j
+//   Q2_K       scales and minima like Q4_K; their factors per 16 k, four bits each, bytes [16][nr]; eight times two
+//              bits like Q6_K
+//   Q3_K       scales and factors like Q6_K; eight times two bits, and third bits like Q5_0's fifth bits
+//   IQ4_NL     like Q4_0
+//   IQ4_XS     scales of 256 k, binary16 [nr]; factors per 32 k, int8 [8][nr]; eight times nibbles
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -64,7 +68,19 @@ HWY_INLINE void join_pairs(const uint8_t* from, int64_t shift, uint32_t* rows) {
     rows[i] = (word_at(from + 4 * i) >> shift & kFourBits) | (word_at(from + 16 + 4 * i) >> shift & kFourBits) << 4;
   }
 }
-// Packs bit i of a word as a bit of k = i.
+// Packs two bits of each of 32 codes, at `shift` of a byte each.
+HWY_INLINE void join_quarters(const uint8_t* from, int64_t shift, uint32_t* rows) {
+  for (int64_t h = 0; h < 2; ++h) {
+    rows[h] = 0;
+    for (int64_t i = 0; i < 4; ++i) rows[h] |= (word_at(from + 16 * h + 4 * i) >> shift & kTwoBits) << 2 * i;
+  }
+}
+// Packs one bit of each, at `shift` of a byte each; or bit i of a word for code i.
+HWY_INLINE uint32_t join_bits(const uint8_t* from, int64_t shift) {
+  uint32_t row = 0;
+  for (int64_t i = 0; i < 8; ++i) row |= (word_at(from + 4 * i) >> shift & kBit) << i;
+  return row;
+}
 HWY_INLINE uint32_t spread_bits(uint32_t bits) {
   uint32_t row = 0;
   for (int64_t i = 0; i < 8; ++i) row |= ((bits >> 4 * i & 15) * 0x00204081 & kBit) << i;  // one bit per byte
@@ -80,7 +96,7 @@ struct BlockDefaults {
   static constexpr int64_t kParts = kFormat.elements / kFormat.elements_per_scale;
   // 16-bit numbers of a block: a scale, a scale and a minimum, or the halves of a scale.
   static constexpr int kKinds = kFormat.mins || kFormat.e4m3 ? 2 : 1;
-  static constexpr int64_t kFactors = kParts > 1 ? kParts* kKinds : 0;
+  static constexpr int64_t kFactors = kFormat.factors;
 
   // packed_scale: the 16 bits that are packed as a block's scale (i = 0) or minimum (i = 1). scale: nr / 2 packed ones
   // as float32.
@@ -205,8 +221,7 @@ template <>
 struct BlockTraits<MOE_Q5_K> : BlockDefaults<MOE_Q5_K> {
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     BlockTraits<MOE_Q4_K>::rows(block + 32, k, to);
-    to[4] = 0;
-    for (int64_t i = 0; i < 8; ++i) to[4] |= (word_at(block + 16 + 4 * i) >> k / 32 & kBit) << i;
+    to[4] = join_bits(block + 16, k / 32);
   }
   HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) { BlockTraits<MOE_Q4_K>::factors(block, to); }
 };
@@ -218,14 +233,64 @@ struct BlockTraits<MOE_Q6_K> : BlockDefaults<MOE_Q6_K> {
   }
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     const int64_t half = k / 128, p = k % 128 / 32;
-    const uint8_t* high = block + 128 + 32 * half;
     join_pairs(block + 64 * half + 32 * (p % 2), p / 2 * 4, to);
-    for (int64_t h = 0; h < 2; ++h) {
-      to[4 + h] = 0;
-      for (int64_t i = 0; i < 4; ++i) to[4 + h] |= (word_at(high + 16 * h + 4 * i) >> 2 * p & kTwoBits) << 2 * i;
-    }
+    join_quarters(block + 128 + 32 * half, 2 * p, to + 4);
   }
   HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) { std::memcpy(to, block + 192, 16); }
+};
+
+template <>
+struct BlockTraits<MOE_Q2_K> : BlockDefaults<MOE_Q2_K> {
+  HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int i) {
+    return BlockDefaults<MOE_Q2_K>::packed_scale(block + 80, i);
+  }
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
+    join_quarters(block + 16 + k / 128 * 32, k / 32 % 4 * 2, to);
+  }
+  HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) { std::memcpy(to, block, 16); }
+};
+
+template <>
+struct BlockTraits<MOE_Q3_K> : BlockDefaults<MOE_Q3_K> {
+  HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int) {
+    return BlockDefaults<MOE_Q3_K>::packed_scale(block + 108, 0);
+  }
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
+    join_quarters(block + 32 + k / 128 * 32, k / 32 % 4 * 2, to);
+    to[2] = join_bits(block, k / 32);
+  }
+  // Six bits each, less 32: low nibbles of 16, then their two high bits.
+  HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) {
+    for (int64_t p = 0; p < 16; ++p) {
+      const int low = block[96 + p % 8] >> p / 8 * 4 & 15, high = block[104 + p % 4] >> p / 4 * 2 & 3;
+      to[p] = static_cast<uint8_t>((low | high << 4) - 32);
+    }
+  }
+};
+
+// Codes of IQ4_NL's and IQ4_XS's nibbles: the table's number, plus 128.
+alignas(16) inline constexpr uint8_t kNonLinearCodes[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                            129, 141, 153, 166, 181, 197, 217, 241};
+
+template <>
+struct BlockTraits<MOE_IQ4_NL> : BlockDefaults<MOE_IQ4_NL> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) { copy_pairs(block + 2, to); }
+  HWY_INLINE static CodeVector code(CodeVector bits) {
+    return hn::TableLookupBytes(hn::LoadDup128(CodeTag(), kNonLinearCodes), bits);
+  }
+};
+
+template <>
+struct BlockTraits<MOE_IQ4_XS> : BlockDefaults<MOE_IQ4_XS> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) { copy_pairs(block + 8 + k / 2, to); }
+  // Six bits each, less 32: two high bits of 8, then their low nibbles.
+  HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) {
+    for (int64_t p = 0; p < 8; ++p) {
+      const int low = block[4 + p / 2] >> p % 2 * 4 & 15, high = block[2 + p / 4] >> p % 4 * 2 & 3;
+      to[p] = static_cast<uint8_t>((low | high << 4) - 32);
+    }
+  }
+  HWY_INLINE static CodeVector code(CodeVector bits) { return BlockTraits<MOE_IQ4_NL>::code(bits); }
 };
 
 // Packs one column of a block. A block of 32 k has its codes first; longer ones have their scales and factors first.

@@ -40,13 +40,15 @@ enum class Kernel {
   kDot,    // A and B bfloat16: vdpbf16ps, a dot product of two k
   kAmx,    // A and B bfloat16: tdpbf16ps, 32 k an instruction
   // B in blocks, expanded to one byte per code; A rounded to int8 (block_kernel-inl.h). They differ in the scales of B.
-  kBytes,       // one scale per 32 k or more
-  kByteMins,    // one scale and one minimum per 32 k
-  kByteHalves,  // one scale per 16 k
-  // The three kernels above with their exact sums in AMX tiles (amx_block_kernel-inl.h).
+  kBytes,         // one scale per 32 k or more
+  kByteMins,      // one scale and one minimum per 32 k
+  kByteHalves,    // one scale per 16 k
+  kByteHalfMins,  // one scale and one minimum per 16 k
+  // The four kernels above with their exact sums in AMX tiles (amx_block_kernel-inl.h).
   kTileBytes,
   kTileByteMins,
   kTileByteHalves,
+  kTileByteHalfMins,
 };
 constexpr bool multiplies_blocks(Kernel kernel) { return kernel >= Kernel::kBytes; }
 constexpr bool in_tiles(Kernel kernel) { return kernel == Kernel::kAmx || kernel >= Kernel::kTileBytes; }
@@ -59,8 +61,16 @@ constexpr Kernel untiled(Kernel kernel) {
 // The kernel of a block format, without tiles; kFloat if it is always decoded.
 constexpr Kernel kernel_of(const BlockFormat& format) {
   if (format.e4m3) return Kernel::kFloat;
-  return format.mins ? Kernel::kByteMins : format.elements_per_scale < 32 ? Kernel::kByteHalves : Kernel::kBytes;
+  const bool halves = format.elements_per_scale < 32;
+  if (format.mins) return halves ? Kernel::kByteHalfMins : Kernel::kByteMins;
+  return halves ? Kernel::kByteHalves : Kernel::kBytes;
 }
+// Parts of 32 k with a scale of their own, and scales and minima per 32 k.
+constexpr int parts_of(Kernel kernel) { return untiled(kernel) >= Kernel::kByteHalves ? 2 : 1; }
+constexpr bool has_mins(Kernel kernel) {
+  return untiled(kernel) == Kernel::kByteMins || untiled(kernel) == Kernel::kByteHalfMins;
+}
+constexpr int scales_of(Kernel kernel) { return parts_of(kernel) * (has_mins(kernel) ? 2 : 1); }
 template <Kernel kKernel>
 using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
                                   std::conditional_t<kKernel == Kernel::kFloat, float, hwy::bfloat16_t>>;
@@ -100,14 +110,13 @@ constexpr int64_t panel_rows(Kernel kernel) {
   return in_tiles(kernel) ? kTileRows : multiplies_blocks(kernel) ? kBlockMr : kMr;
 }
 
-// k of the longest block (Q4_K, Q5_K, Q6_K): every format's scales align to it. kc is a multiple of it.
+// k of the longest blocks: every format's scales align to it. kc is a multiple of it.
 inline constexpr int64_t kBlockSteps = 256;
 
-// Bytes of one column of a packed block: codes, a 16-bit scale (and minimum, or a scale of 32 bits), and one byte per
-// sub-block factor.
+// Bytes of one column of a packed block: codes, a 16-bit scale (and minimum, or a scale of 32 bits), and factors of its
+// parts.
 constexpr int64_t packed_block_bytes(const BlockFormat& format) {
-  const int64_t parts = format.elements / format.elements_per_scale;
-  return format.elements * format.bits / 8 + (format.mins || format.e4m3 ? 2 : 1) * (2 + (parts > 1 ? parts : 0));
+  return format.elements * format.bits / 8 + (format.mins || format.e4m3 ? 4 : 2) + format.factors;
 }
 
 // Size of a packed panel of B up to k = inner: in bytes for blocks, else in elements. bfloat16 is packed in pairs of k.
@@ -125,14 +134,14 @@ int64_t panel_elements(int32_t dtype, int64_t inner) {
   return panel_size(dtype, inner) * packed_element_bytes(dtype) / int64_t{sizeof(Weight)};
 }
 
-// Bytes of an expanded panel of B in blocks up to k = inner: codes, and one or two float32 per column and 32 k.
+// Bytes of an expanded panel of B in blocks up to k = inner: codes, and float32 scales and minima.
 constexpr int64_t expanded_size(Kernel kernel, int64_t inner) {
-  return kNr * (inner / 32 * (untiled(kernel) == Kernel::kBytes ? 36 : 40));
+  return kNr * (inner / 32 * (32 + 4 * scales_of(kernel)));
 }
 
-// 32-bit words of a row of packed A per 32 k: eight of codes, scale a, -kMagic a, and the sums' start value;
-// kByteHalves adds a second start value, kByteMins the scaled sum of the row.
-constexpr int64_t block_row_words(Kernel kernel) { return untiled(kernel) == Kernel::kBytes ? 11 : 12; }
+// 32-bit words of a row of packed A per 32 k: eight of codes, scale a, -kMagic a; then for each part of B the sums'
+// start value; with minima also the part's scaled sum of the row.
+constexpr int64_t block_row_words(Kernel kernel) { return 10 + scales_of(kernel); }
 
 // Exact int32 sums start from the bits of 1.5 x 2^23. Read as float32 they are kMagic + sum, for |sums| < 2^22.
 inline constexpr float kMagic = 12582912;

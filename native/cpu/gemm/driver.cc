@@ -27,9 +27,7 @@ void run_task(const Plan& plan, const Epilogue& epilogue, int64_t n_block, int64
   const ColumnBlock columns(plan, epilogue.gated(), n_block);
 #if MOE_TILES
   struct None {};
-  constexpr int kTileBytes = kKernel == Kernel::kAmx              ? 64
-                             : kKernel == Kernel::kTileByteHalves ? 16
-                                                                  : 32;  // of k per row
+  constexpr int kTileBytes = kKernel == Kernel::kAmx ? 64 : 32 / parts_of(kKernel);  // of k per row
   [[maybe_unused]] const std::conditional_t<in_tiles(kKernel), TileRegisters<kTileBytes>, None> registers{};
 #endif
   auto* b_buffer = reinterpret_cast<Weight<kKernel>*>(scratch);
@@ -81,7 +79,7 @@ void with_kernel(Kernel kernel, Body&& body) {
   };
   [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) {
     (visit(std::integral_constant<int, kIndex>()), ...);
-  }(std::make_integer_sequence<int, static_cast<int>(Kernel::kTileByteHalves) + 1>());
+  }(std::make_integer_sequence<int, static_cast<int>(Kernel::kTileByteHalfMins) + 1>());
 }
 
 // Packs a share of B first. Tasks follow memory's order: panels if K is adjacent, else steps of all panels.

@@ -2,7 +2,7 @@
 // reads a row of packed weights for an embedding.
 //
 // Expanded: one byte per code and float32 scales, unpacked once for all panels of A. Per 32 k: codes [8][nr][4]; scales
-// float32 [nr]; kByteMins: minima float32 [nr]; kByteHalves: scales of the second 16 k [nr].
+// float32 [nr] of each part; then their minima, if the format has some.
 //
 // Decoded: the float32 numbers that decoding the file gives, bit for bit. So a product with unrounded rows
 // (MOE_PACKED_EXACT) has the bits of one with decoded weights.
@@ -24,26 +24,24 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Loads bytes and converts them to float32.
+// Loads bytes and widens them.
 template <class Byte>
-HWY_INLINE FloatVector bytes(const uint8_t* from) {
-  const IntTag d;
-  const hn::Rebind<Byte, FloatTag> narrow;
-  return hn::ConvertTo(FloatTag(), hn::PromoteTo(d, hn::LoadU(narrow, reinterpret_cast<const Byte*>(from))));
+HWY_INLINE hn::Vec<IntTag> widened(const uint8_t* from) {
+  return hn::PromoteTo(IntTag(), hn::LoadU(hn::Rebind<Byte, FloatTag>(), reinterpret_cast<const Byte*>(from)));
 }
 
 // Shifts byte lanes left, or right if negative. The caller masks off the bits that come from the neighbouring byte.
 HWY_INLINE CodeVector shifted(CodeVector bits, int left) {
   const hn::Repartition<uint16_t, FloatTag> d;
   const auto pairs = hn::BitCast(d, bits);
-  return hn::BitCast(CodeTag(), left >= 0 ? hn::ShiftLeftSame(pairs, left) : hn::ShiftRightSame(pairs, -left));
+  return hn::BitCast(CodeTag(), left > 0 ? hn::ShiftLeftSame(pairs, left) : hn::ShiftRightSame(pairs, -left));
 }
 
 // Reads a panel of packed B, 32 k at a time.
 template <int32_t kDtype>
 class PackedBlocks {
  public:
-  static constexpr int kScales = kernel_of(BlockTraits<kDtype>::kFormat) == Kernel::kBytes ? 1 : 2;
+  static constexpr Kernel kKernel = kernel_of(BlockTraits<kDtype>::kFormat);
 
   explicit PackedBlocks(const uint8_t* panel) : next_(panel) {}
 
@@ -63,28 +61,45 @@ class PackedBlocks {
     rows_ = next_;
     next_ += Traits::kRows * kCodeBytes + (Traits::kSteps == 1 ? kScaleBytes : 0);
   }
-  // The codes of k = 4 step .. 4 step + 3, for half of the columns.
+  // The codes of k = 4 step .. 4 step + 3, for half of the columns. Codes of fewer than eight bits have rows of their
+  // low four bits, of the next two, and of the last one, whichever of these their number of bits is the sum of.
   HWY_INLINE CodeVector codes(int step, int half) const {
-    constexpr int kBits = Traits::kFormat.bits;
+    constexpr int kBits = Traits::kFormat.bits, kFour = kBits & 4, kSix = kBits & 6;
     const CodeTag d;
     const auto row = [&](int i) { return hn::LoadU(d, rows_ + (2 * i + half) * kCodeBytes / 2); };
     if constexpr (kBits == 8) return Traits::code(row(step));
-    CodeVector codes = step < 4 ? hn::And(row(step), hn::Set(d, uint8_t{0x0f})) : hn::ShiftRight<4>(row(step - 4));
-    if constexpr (kBits == 5) {
-      codes = hn::Or(codes, hn::And(shifted(row(4), 4 - step), hn::Set(d, uint8_t{0x10})));
-    } else if constexpr (kBits == 6) {
-      codes = hn::Or(codes, hn::And(shifted(row(4 + step / 4), 4 - 2 * (step % 4)), hn::Set(d, uint8_t{0x30})));
+    CodeVector codes = hn::Zero(d);
+    if constexpr (kFour != 0) {
+      codes = step < 4 ? hn::And(row(step), hn::Set(d, uint8_t{0x0f})) : hn::ShiftRight<4>(row(step - 4));
+    }
+    if constexpr ((kBits & 2) != 0) {
+      const CodeVector two = shifted(row(kFour + step / 4), kFour - 2 * (step % 4));
+      codes = hn::Or(codes, hn::And(two, hn::Set(d, uint8_t{3 << kFour})));
+    }
+    if constexpr ((kBits & 1) != 0) {
+      codes = hn::Or(codes, hn::And(shifted(row(kSix), kSix - step), hn::Set(d, uint8_t{1 << kSix})));
     }
     return Traits::code(codes);
   }
-  // i = 0: scales of half of the columns. i = 1: their minima, or the scales of the second 16 k.
+  // The i'th of scales_of(kKernel) scales and minima of these 32 k, for half of the columns.
   HWY_INLINE FloatVector scale(int i, int half) const {
-    constexpr int64_t kWidth = kNr / 2;
+    constexpr int kParts = parts_of(kKernel);
+    const int kind = i / kParts, part = i % kParts;
     const uint8_t* of = Traits::kSteps > 1 ? super_ : next_ - kScaleBytes;
-    const FloatVector scale = Traits::scale(of + (kMins ? 2 * i : 0) * kNr + half * kNr);
+    const FloatVector scale = Traits::scale(of + (2 * kind + half) * kNr);
     if constexpr (Traits::kFactors == 0) return scale;
-    const uint8_t* factor = factors_ + i * (kMins ? Traits::kParts : 1) * kNr + half * kWidth;
-    return hn::Mul(scale, kMins ? bytes<uint8_t>(factor) : bytes<int8_t>(factor));
+    const IntTag d;
+    const uint8_t* factors = factors_ + part * kNr + half * kNr / 2;
+    hn::Vec<IntTag> factor;
+    if constexpr (!kMins) {
+      factor = widened<int8_t>(factors);
+    } else if constexpr (Traits::kFactors == Traits::kParts) {  // both factors of a part in a byte
+      factor = widened<uint8_t>(factors);
+      factor = kind == 0 ? hn::And(factor, hn::Set(d, 15)) : hn::ShiftRight<4>(factor);
+    } else {
+      factor = widened<uint8_t>(factors + kind * Traits::kParts * kNr);
+    }
+    return hn::Mul(scale, hn::ConvertTo(FloatTag(), factor));
   }
 
  private:
@@ -132,8 +147,7 @@ void expand_panel(const uint8_t* from, int64_t inner, uint8_t* to) {
       hn::StoreU(blocks.codes(step, 0), CodeTag(), to);
       hn::StoreU(blocks.codes(step, 1), CodeTag(), to + kCodeBytes / 2);
     }
-#pragma GCC unroll 2
-    for (int i = 0; i < blocks.kScales; ++i, to += 4 * kNr) {
+    for (int i = 0; i < scales_of(blocks.kKernel); ++i, to += 4 * kNr) {
       hn::StoreU(blocks.scale(i, 0), FloatTag(), reinterpret_cast<float*>(to));
       hn::StoreU(blocks.scale(i, 1), FloatTag(), reinterpret_cast<float*>(to) + kWidth);
     }
@@ -145,7 +159,8 @@ void expand_panel(const uint8_t* from, int64_t inner, uint8_t* to) {
 template <int32_t kDtype>
 void decode_panel(const uint8_t* from, int64_t inner, float* to) {
   constexpr BlockFormat kFormat = *block_format(kDtype);
-  constexpr bool kMins = kFormat.mins, kHalves = kFormat.elements_per_scale < 32;
+  constexpr bool kMins = kFormat.mins;
+  constexpr int kParts = parts_of(kernel_of(kFormat));
   const FloatTag d;
   const CodeTag bytes;
   const auto offset = hn::Set(bytes, static_cast<uint8_t>(kFormat.offset));
@@ -155,12 +170,15 @@ void decode_panel(const uint8_t* from, int64_t inner, float* to) {
     blocks.advance();
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
-      FloatVector scale = blocks.scale(0, half);
-      const FloatVector min = kMins ? blocks.scale(1, half) : hn::Zero(d);
+      FloatVector scale = hn::Zero(d), min = scale;
       float* column = to + half * kNr / 2;
 #pragma GCC unroll 8
       for (int step = 0; step < 8; ++step) {
-        if (kHalves && step == 4) scale = blocks.scale(1, half);
+        if (step % (8 / kParts) == 0) {
+          const int part = step * kParts / 8;
+          scale = blocks.scale(part, half);
+          if constexpr (kMins) min = blocks.scale(kParts + part, half);
+        }
         const auto codes = hn::BitCast(IntTag(), hn::Sub(blocks.codes(step, half), offset));  // four k, signed bytes
         const auto put = [&](int i, hn::Vec<IntTag> code) {
           const FloatVector number = BlockTraits<kDtype>::number(code);

@@ -2,9 +2,8 @@
 //
 //   x [8][rows][4] int8
 //   scales a, then -kMagic a, float32 [rows] each
-//   the sums' start values: the bits of kMagic minus z times the sum of x, int32 [rows]
-//   kByteHalves, whose sums are of 16 k: start values of the second sums [rows]
-//   kByteMins: a times the sum of x, float32 [rows]
+//   for each part of B the sums' start values: the bits of kMagic minus z times the sum of x, int32 [rows]
+//   with minima, for each part: a times the sum of x, float32 [rows]
 //
 // Panels for tiles have 16 rows, padded with zeros: x [16][32] int8; then the other fields for each kFoldRows rows.
 //
@@ -107,6 +106,7 @@ struct RowPosition {
 // Rounds and packs one row at its position in a panel.
 template <Kernel kKernel>
 void round_row(int32_t dtype, const Operand& a, const RowPosition& position, int64_t inner, float* to) {
+  constexpr int kParts = parts_of(kKernel);
   const int32_t offset = block_format(dtype)->offset;
   const auto begin = [&](int32_t total) {
     return std::bit_cast<float>(std::bit_cast<int32_t>(kMagic) - offset * total);
@@ -130,14 +130,16 @@ void round_row(int32_t dtype, const Operand& a, const RowPosition& position, int
       alignas(32) int8_t codes[32];
       round_32(values + 32 * block, scales.inverse[block], codes);
       for (int64_t i = 0; i < 8; ++i) std::memcpy(to + position.codes + i * position.step, codes + 4 * i, 4);
-      const int32_t first = sum_of_16(codes), second = sum_of_16(codes + 16);
+      int32_t totals[2] = {sum_of_16(codes), sum_of_16(codes + 16)};
+      if (kParts == 1) totals[0] += totals[1];
       const float scale = scales.scale[block];
       float* rest = to + position.rest;
       rest[0] = scale;
       rest[position.stride] = -kMagic * scale;
-      rest[2 * position.stride] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
-      if (kKernel == Kernel::kByteHalves) rest[3 * position.stride] = begin(second);
-      if (kKernel == Kernel::kByteMins) rest[3 * position.stride] = scale * static_cast<float>(first + second);
+      for (int part = 0; part < kParts; ++part) {
+        rest[(2 + part) * position.stride] = begin(totals[part]);
+        if (has_mins(kKernel)) rest[(2 + kParts + part) * position.stride] = scale * static_cast<float>(totals[part]);
+      }
     }
   }
 }
@@ -154,6 +156,7 @@ inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t h
     switch (untiled(kernel)) {
       case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, position, inner, to); break;
       case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, position, inner, to); break;
+      case Kernel::kByteHalfMins: round_row<Kernel::kByteHalfMins>(dtype, line, position, inner, to); break;
       default: round_row<Kernel::kBytes>(dtype, line, position, inner, to);
     }
   }

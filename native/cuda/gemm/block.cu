@@ -1,9 +1,8 @@
 // GEMM with weights in blocks: c [M, N] = activation(a [M, K] b [N, K]^T + bias) per group, a float32 or bfloat16.
 // Blocks keep their file format in memory and in shared memory; a lane decodes codes in registers for mma.m16n8k16,
-// whose products of codes and a's bfloat16 parts (parts.h) are exact. The sum over k that share a scale (32, or 16 in
-// Q6_K) is scaled and added in float32, k in ascending order for every number of rows, so a row has the same bits alone
-// and in a batch.
-// Design: docs/kernels-cuda.md. Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='BlockGemm*'.
+// whose products of codes and a's bfloat16 parts (parts.h) are exact. The sum over k that share a scale (32 or 16) is
+// scaled and added in float32, k in ascending order for every number of rows, so a row has the same bits alone and in a
+// batch. Design: docs/kernels-cuda.md. Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='BlockGemm*'.
 #include "cuda/gemm/block_formats.h"
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/parts.h"
@@ -163,7 +162,7 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
         const int inside = k % Format::kElements, skipped = k / Format::kElements * Format::kBytes;
         constexpr int kScales = 32 / Format::kElementsPerScale;
         uint32_t codes[2][4];  // 16 k each, in mma's layout
-        float scales[2][kScales], mins[2] = {};
+        float scales[2][kScales], mins[2][kScales];
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           const unsigned char* block = blocks[i] + skipped;
@@ -172,9 +171,10 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
             const uint32_t bytes = Format::codes(block, inside + 16 * half + four);
             codes[half][i] = Format::pair(bytes, 0);
             codes[half][i + 2] = Format::pair(bytes, 2);
-            if (half < kScales) scales[i][half] = Format::scale(block, inside + 16 * half);
+            if (half == kScales) continue;
+            scales[i][half] = Format::scale(block, inside + 16 * half);
+            if constexpr (Format::kMins) mins[i][half] = -Format::min(block, inside + 16 * half);
           }
-          if constexpr (Format::kMins) mins[i] = -Format::min(block, inside);
         }
 #pragma unroll
         for (int j = 0; j < Tile::kRowSteps; ++j) {
@@ -187,23 +187,24 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
             }
           }
           __syncwarp();
-          float products[4] = {};
+          // sums += factors * (left times rows), for each 32 or 16 k
+          const auto add = [&](const uint32_t(&left)[2][4], const float(&factors)[2][kScales]) {
+            float products[4] = {};
 #pragma unroll
-          for (int half = 0; half < 2; ++half) {
-            multiply_parts(products, codes[half], part[half]);
-            if (kScales == 1 && half == 0) continue;
+            for (int half = 0; half < 2; ++half) {
+              multiply_parts(products, left[half], part[half]);
+              if (kScales == 1 && half == 0) continue;
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-              sums[j][i] = fmaf(scales[i / 2][kScales == 1 ? 0 : half], products[i], sums[j][i]);
-              products[i] = 0;
+              for (int i = 0; i < 4; ++i) {
+                sums[j][i] = fmaf(factors[i / 2][kScales == 1 ? 0 : half], products[i], sums[j][i]);
+                products[i] = 0;
+              }
             }
-          }
+          };
+          add(codes, scales);
           if constexpr (Format::kMins) {  // the sums of a row, as a product with ones
-            const uint32_t ones[4] = {0x3f803f80, 0x3f803f80, 0x3f803f80, 0x3f803f80};
-#pragma unroll
-            for (int half = 0; half < 2; ++half) multiply_parts(products, ones, part[half]);
-#pragma unroll
-            for (int i = 0; i < 4; ++i) sums[j][i] = fmaf(mins[i / 2], products[i], sums[j][i]);
+            constexpr uint32_t kOnes = 0x3f803f80;
+            add({{kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes, kOnes, kOnes}}, mins);
           }
         }
       }

@@ -176,6 +176,11 @@ struct BlockTraits<MOE_Q5_K> : SixBitFactors<MOE_Q5_K> {
   }
 };
 
+// Two bits of each of four codes of 256: part k / 32 % 4 of the bytes of 128.
+__device__ __forceinline__ uint32_t four_quarters(const unsigned char* bytes, int k) {
+  return word_at(bytes + k / 128 * 32 + k % 32) >> k / 32 % 4 * 2 & 0x03030303;
+}
+
 template <>
 struct BlockTraits<MOE_Q6_K> : BlockDefaults<MOE_Q6_K> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
@@ -184,7 +189,67 @@ struct BlockTraits<MOE_Q6_K> : BlockDefaults<MOE_Q6_K> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     const int half = k / 128, part = k / 32 % 4;
     const uint32_t low = word_at(block + 64 * half + 32 * (part % 2) + k % 32) >> part / 2 * 4 & 0x0f0f0f0f;
-    return low | (word_at(block + 128 + 32 * half + k % 32) >> 2 * part & 0x03030303) << 4;
+    return low | four_quarters(block + 128, k) << 4;
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q2_K> : BlockDefaults<MOE_Q2_K> {
+  __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
+    return from_binary16(block + 80) * static_cast<float>(block[k / 16] & 15);
+  }
+  __device__ __forceinline__ static float min(const unsigned char* block, int k) {
+    return from_binary16(block + 82) * static_cast<float>(block[k / 16] >> 4);
+  }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return four_quarters(block + 16, k);
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q3_K> : BlockDefaults<MOE_Q3_K> {
+  __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
+    const int part = k / 16, low = block[96 + part % 8] >> part / 8 * 4 & 15;
+    const int high = block[104 + part % 4] >> part / 4 * 2 & 3;
+    return from_binary16(block + 108) * static_cast<float>((low | high << 4) - 32);
+  }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return four_quarters(block + 32, k) | (word_at(block + k % 32) >> k / 32 & 0x01010101) << 2;
+  }
+};
+
+// Codes of IQ4_NL and IQ4_XS are int8 numbers, which four bits of 16 look up.
+template <int32_t dtype>
+struct NonLinear : BlockDefaults<dtype> {
+  __device__ __forceinline__ static uint32_t look_up(uint32_t nibbles) {
+    // A byte permutation looks up three bits in eight bytes; the fourth bit chooses one of two.
+    const uint32_t pairs = nibbles | nibbles >> 4, chosen = __byte_perm(pairs, 0, 0x4420) & 0x7777;
+    const uint32_t low = __byte_perm(0xbfad9881, 0xf6eaddcf, chosen),
+                   high = __byte_perm(0x26190d01, 0x71594535, chosen);
+    const uint32_t of_high = (nibbles >> 3 & 0x01010101) * 0xff;
+    return (low & ~of_high) | (high & of_high);
+  }
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
+    return BlockTraits<MOE_Q8_0>::pair(codes, first);
+  }
+};
+
+template <>
+struct BlockTraits<MOE_IQ4_NL> : NonLinear<MOE_IQ4_NL> {
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return look_up(four_nibbles(block + 2, k));
+  }
+};
+
+template <>
+struct BlockTraits<MOE_IQ4_XS> : NonLinear<MOE_IQ4_XS> {
+  __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
+    const int part = k / 32, low = block[4 + part / 2] >> part % 2 * 4 & 15;
+    const int high = block[2 + part / 4] >> part % 4 * 2 & 3;
+    return from_binary16(block) * static_cast<float>((low | high << 4) - 32);
+  }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return look_up(four_nibbles(block + 8 + k / 32 * 16, k % 32));
   }
 };
 

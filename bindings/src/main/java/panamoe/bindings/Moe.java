@@ -394,10 +394,46 @@ public class Moe extends Moe$shared {
     public static int MOE_Q5_1() {
         return MOE_Q5_1;
     }
-    private static final int MOE_FP8_128 = (int)17L;
+    private static final int MOE_Q2_K = (int)17L;
     /**
      * {@snippet lang=c :
-     * enum moe_dtype.MOE_FP8_128 = 17
+     * enum moe_dtype.MOE_Q2_K = 17
+     * }
+     */
+    public static int MOE_Q2_K() {
+        return MOE_Q2_K;
+    }
+    private static final int MOE_Q3_K = (int)18L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q3_K = 18
+     * }
+     */
+    public static int MOE_Q3_K() {
+        return MOE_Q3_K;
+    }
+    private static final int MOE_IQ4_NL = (int)19L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_IQ4_NL = 19
+     * }
+     */
+    public static int MOE_IQ4_NL() {
+        return MOE_IQ4_NL;
+    }
+    private static final int MOE_IQ4_XS = (int)20L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_IQ4_XS = 20
+     * }
+     */
+    public static int MOE_IQ4_XS() {
+        return MOE_IQ4_XS;
+    }
+    private static final int MOE_FP8_128 = (int)21L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_FP8_128 = 21
      * }
      */
     public static int MOE_FP8_128() {

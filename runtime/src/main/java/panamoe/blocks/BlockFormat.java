@@ -9,7 +9,7 @@ import java.util.function.BiConsumer;
 /**
  * A format of blocks: a number is a scale times a code, minus a minimum in some formats. Decoding
  * has ggml's order of operations and gives its bits, as cases of {@code panamoe conformance} show.
- * Formats with kernels can also be rounded to. Thread-safe.
+ * Thread-safe.
  */
 public abstract class BlockFormat {
   // Elements of the smallest and the largest blocks.
@@ -147,6 +147,20 @@ public abstract class BlockFormat {
     return true;
   }
 
+  /** Two bits each: element 128n + 32p + l has bits 2p and 2p + 1 of byte 32n + l. */
+  static void quarters(byte[] block, int at, int[] codes) {
+    for (int i = 0; i < LARGE; i++) {
+      codes[i] = block[at + i / 128 * SMALL + i % SMALL] >> i % 128 / SMALL * 2 & 3;
+    }
+  }
+
+  /** Writes the low two bits of each of 256 codes. */
+  static void putQuarters(int[] codes, byte[] block, int at) {
+    for (int i = 0; i < LARGE; i++) {
+      block[at + i / 128 * SMALL + i % SMALL] |= (byte) ((codes[i] & 3) << i % 128 / SMALL * 2);
+    }
+  }
+
   /** Bytes of a block packed by a CPU. */
   public int packedBytes() {
     return bytes();
@@ -168,6 +182,11 @@ public abstract class BlockFormat {
   /** The bits of such a byte that are all set if numbers of the block may not be finite. */
   int fullExponent() {
     return 0x7c;
+  }
+
+  /** The codes in ascending order; null: all whole numbers from the least to the largest one. */
+  int[] levels() {
+    return null;
   }
 
   /** Makes a block, and searches its scales; {@code block} is all zeros. */
@@ -214,7 +233,7 @@ public abstract class BlockFormat {
       int columns,
       MemorySegment blocks,
       BiConsumer<BlockSearch, byte[]> rounding) {
-    BlockSearch numbers = new BlockSearch(elements());
+    BlockSearch numbers = new BlockSearch(elements(), levels());
     byte[] block = new byte[bytes()];
     long count = floats.byteSize() / Float.BYTES / elements();
     for (long i = 0; i < count; i++) {

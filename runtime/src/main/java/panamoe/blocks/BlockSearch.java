@@ -17,8 +17,11 @@ final class BlockSearch {
   final double[] x;
   final double[] w;
   final int[] codes;
+  private final int[] levels;
 
-  BlockSearch(int elements) {
+  /** {@code levels}: {@link BlockFormat#levels}. */
+  BlockSearch(int elements, int[] levels) {
+    this.levels = levels;
     this.x = new double[elements];
     this.w = new double[elements];
     this.codes = new int[elements];
@@ -29,12 +32,24 @@ final class BlockSearch {
     double inverse = scale == 0 ? 0 : 1 / scale;
     double error = 0;
     for (int i = from; i < from + count; i++) {
-      double code = Math.clamp(Math.rint((x[i] + minimum) * inverse), low, high);
+      double code = nearest((x[i] + minimum) * inverse, low, high);
       double difference = x[i] - (scale * code - minimum);
       error += w[i] * difference * difference;
       codes[i] = (int) code;
     }
     return error;
+  }
+
+  /** The nearest code. */
+  double nearest(double value, int low, int high) {
+    if (levels == null) {
+      return Math.clamp(Math.rint(value), low, high);
+    }
+    int i = 0;
+    while (i + 1 < levels.length && 2 * value > levels[i] + levels[i + 1]) {
+      i++;
+    }
+    return levels[i];
   }
 
   /** The whole factor of {@code unit} that is nearest to {@code value}. */
@@ -61,16 +76,18 @@ final class BlockSearch {
     if (most == 0) {
       return 0;
     }
+    double apart =
+        levels == null ? 1 : (high - low) / (levels.length - 1.0); // two codes, on average
     double best = 0;
     double bestGain = 0;
     // The largest number gets a code near the least or the largest one.
     for (int end : -low == high ? new int[] {high} : new int[] {low, high}) {
       for (double reach = -REACH; reach < REACH + STEP / 2; reach += STEP) {
-        double inverse = (end + Math.signum(end) * reach) / most;
+        double inverse = (end + Math.signum(end) * reach * apart) / most;
         double products = 0;
         double squares = 0;
         for (int i = from; i < from + count; i++) {
-          double code = Math.clamp(Math.rint(x[i] * inverse), low, high);
+          double code = nearest(x[i] * inverse, low, high);
           products += w[i] * x[i] * code;
           squares += w[i] * code * code;
         }

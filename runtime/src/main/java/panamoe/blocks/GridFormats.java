@@ -9,7 +9,7 @@ import java.util.List;
  * ggml's formats of one to three bits, whose codes are indices into grids of eight or four numbers.
  * They have no kernels. The grids are recorded from ggml (docs/conformance.md).
  */
-final class GridFormats {
+public final class GridFormats {
   private static final byte[] RESOURCE = resource();
   private static final int[] OF_TWO_BITS = {8, 25, 43};
 
@@ -182,7 +182,7 @@ final class GridFormats {
         }
       };
 
-  static final List<BlockFormat> ALL =
+  public static final List<BlockFormat> ALL =
       List.of(IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ1_S, IQ1_M, NVFP4);
 
   private GridFormats() {}

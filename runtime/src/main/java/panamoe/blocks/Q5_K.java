@@ -8,7 +8,7 @@ public final class Q5_K extends Q4_K {
 
   @Override
   public String smaller() {
-    return "Q8_0";
+    return "Q5_1";
   }
 
   @Override

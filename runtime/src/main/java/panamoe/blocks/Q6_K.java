@@ -5,72 +5,48 @@ package panamoe.blocks;
  * of the block, quarter p of 32 elements has the bytes from 64n + 32(p mod 2) on, low halves for p
  * &lt; 2, and bits 2p of the bytes from 32n on.
  */
-public final class Q6_K extends BlockFormat {
-  private static final int SCALED = 16;
+public final class Q6_K extends SymmetricParts {
+  private static final int HIGH = 128;
   private static final int SCALES = 192;
-  private static final int SCALE = 208;
 
   public Q6_K() {
-    super("Q6_K", 14, LARGE, 210, SCALED);
+    super("Q6_K", 14, 210, 16, 208, -128, -32, 31);
   }
 
   @Override
-  int[] exponents() {
-    return new int[] {SCALE + 1};
+  int factor(byte[] block, int part) {
+    return block[SCALES + part];
   }
 
   @Override
-  float scale(byte[] block, int part) {
-    return half(block, SCALE) * block[SCALES + part];
+  void putFactor(byte[] block, int part, int factor) {
+    block[SCALES + part] = (byte) factor;
   }
 
-  @Override
-  void codes(byte[] block, int[] codes) {
-    for (int i = 0; i < LARGE; i++) {
-      int quarter = i % 128 / SMALL;
-      codes[i] =
-          (block[low(i)] >> quarter / 2 * 4 & 15 | (block[high(i)] >> 2 * quarter & 3) << 4) - 32;
-    }
-  }
-
-  /** The bytes with the low and with the high bits of element {@code i}. */
+  /** The byte with the low bits of element {@code i}, and their place in it. */
   private static int low(int i) {
     return i / 128 * 64 + i / SMALL % 2 * SMALL + i % SMALL;
   }
 
-  private static int high(int i) {
-    return 128 + i / 128 * SMALL + i % SMALL;
+  private static int shift(int i) {
+    return i % 128 / 64 * 4;
   }
 
   @Override
-  void search(BlockSearch numbers, byte[] block) {
-    double[] wanted = new double[LARGE / SCALED];
-    double most = 0;
-    for (int part = 0; part < wanted.length; part++) {
-      wanted[part] = numbers.symmetric(part * SCALED, SCALED, -32, 31, /* float16= */ false);
-      most = Math.abs(wanted[part]) > Math.abs(most) ? wanted[part] : most;
-    }
-    double d = putHalf(block, SCALE, most / -128);
-    for (int part = 0; part < wanted.length; part++) {
-      int scale = BlockSearch.nearest(wanted[part], d, -128, 127);
-      int best = scale;
-      double bestError = Double.POSITIVE_INFINITY;
-      for (int more : BlockSearch.NEIGHBOURS) {
-        int s = Math.clamp(scale + more, -128, 127);
-        double error = numbers.code(part * SCALED, SCALED, d * s, 0, -32, 31);
-        if (error < bestError) {
-          bestError = error;
-          best = s;
-        }
-      }
-      numbers.code(part * SCALED, SCALED, d * best, 0, -32, 31);
-      block[SCALES + part] = (byte) best;
-    }
+  void codes(byte[] block, int[] codes) {
+    quarters(block, HIGH, codes);
     for (int i = 0; i < LARGE; i++) {
-      int quarter = i % 128 / SMALL;
-      int code = numbers.codes[i] + 32;
-      block[low(i)] |= (byte) ((code & 15) << quarter / 2 * 4);
-      block[high(i)] |= (byte) (code >> 4 << 2 * quarter);
+      codes[i] = (codes[i] << 4 | block[low(i)] >> shift(i) & 15) - 32;
     }
+  }
+
+  @Override
+  void put(int[] codes, byte[] block) {
+    for (int i = 0; i < LARGE; i++) {
+      int code = codes[i] + 32;
+      block[low(i)] |= (byte) ((code & 15) << shift(i));
+      codes[i] = code >> 4;
+    }
+    putQuarters(codes, block, HIGH);
   }
 }

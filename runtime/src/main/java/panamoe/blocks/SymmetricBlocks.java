@@ -64,7 +64,7 @@ public class SymmetricBlocks extends BlockFormat {
     float inverse = held == 0 ? 0 : 1 / held;
     for (int i = 0; i < elements(); i++) {
       float code = (float) numbers.x[i] * inverse;
-      numbers.codes[i] = Math.clamp((int) Math.rint(code), low, high);
+      numbers.codes[i] = (int) numbers.nearest(code, low, high);
     }
     put(numbers.codes, block);
   }

@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 import panamoe.blocks.BlockFormat;
-import panamoe.blocks.DecodedFormats;
 import panamoe.blocks.FP8;
+import panamoe.blocks.GridFormats;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
@@ -72,7 +72,7 @@ public record StoredType(
         add(dtype.blocks(), dtype);
       }
     }
-    DecodedFormats.ALL.forEach(format -> add(format, null));
+    GridFormats.ALL.forEach(format -> add(format, null));
   }
 
   @FunctionalInterface
@@ -133,8 +133,7 @@ public record StoredType(
 
   /** The type of that name in a safetensors header; empty if it is unknown or unsupported. */
   static Optional<StoredType> named(String name) {
-    return Optional.ofNullable(ALL.get(name))
-        .filter(type -> type.elements == 1 || type.dtype != null);
+    return Optional.ofNullable(ALL.get(name));
   }
 
   /** The stored type with the bits of a tensor dtype. */
@@ -170,7 +169,7 @@ public record StoredType(
     decoder.accept(from, to);
   }
 
-  /** The tensor dtype with equal blocks, byte for byte; empty if kernels have none. */
+  /** The tensor dtype with equal blocks, byte for byte; empty for a type without blocks. */
   public Optional<DType> blocks() {
     return Optional.ofNullable(elements > 1 ? dtype : null);
   }

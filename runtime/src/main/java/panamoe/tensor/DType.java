@@ -4,7 +4,11 @@ import com.fasterxml.jackson.annotation.JsonCreator;
 import java.util.Arrays;
 import panamoe.blocks.BlockFormat;
 import panamoe.blocks.FP8;
+import panamoe.blocks.IQ4_NL;
+import panamoe.blocks.IQ4_XS;
 import panamoe.blocks.MXFP4;
+import panamoe.blocks.Q2_K;
+import panamoe.blocks.Q3_K;
 import panamoe.blocks.Q4_0;
 import panamoe.blocks.Q4_1;
 import panamoe.blocks.Q4_K;
@@ -37,7 +41,11 @@ public enum DType {
   Q8_128(14, new SymmetricBlocks("Q8_128", -1, 128, "Q8_64")),
   Q4_1(15, new Q4_1()),
   Q5_1(16, new Q5_1()),
-  FP8_128(17, new FP8());
+  Q2_K(17, new Q2_K()),
+  Q3_K(18, new Q3_K()),
+  IQ4_NL(19, new IQ4_NL()),
+  IQ4_XS(20, new IQ4_XS()),
+  FP8_128(21, new FP8());
 
   // The formats that "int8" and "int4" name.
   public static final DType INT8_BLOCKS = Q8_0;

@@ -45,6 +45,8 @@ class BlockGemmContractTest {
           case Q4_1, Q5_1, Q4_K, Q5_K -> new int[] {1, 3};
           case Q6_K -> new int[] {209};
           case FP8_128 -> new int[] {};
+          case Q3_K -> new int[] {109};
+          case Q2_K -> new int[] {81, 83};
           default -> new int[] {1};
         };
     for (int at = 0; at < bytes.length; at += dtype.blockBytes()) {

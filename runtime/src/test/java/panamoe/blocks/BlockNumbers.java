@@ -10,6 +10,10 @@ final class BlockNumbers {
     0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6
   };
 
+  private static final int[] NON_LINEAR = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+  };
+
   private BlockNumbers() {}
 
   /** Decodes one block to {@code y} from {@code at} on. */
@@ -71,6 +75,37 @@ final class BlockNumbers {
           y[at + i] = scale * (code - 32);
         }
       }
+      case Q2_K -> {
+        for (int i = 0; i < 256; i++) {
+          int part = number(block, i / 16);
+          double scale = half(block, 80) * (part % 16);
+          y[at + i] = scale * twoBits(block, 16, i) - half(block, 82) * (part / 16);
+        }
+      }
+      case Q3_K -> {
+        for (int i = 0; i < 256; i++) {
+          int part = i / 16;
+          int low = number(block, 96 + part % 8);
+          int high = number(block, 104 + part % 4) >> part / 4 * 2 & 3;
+          int factor = (part < 8 ? low % 16 : low / 16) + 16 * high - 32;
+          int code = twoBits(block, 32, i) - ((number(block, i % 32) >> i / 32 & 1) == 0 ? 4 : 0);
+          y[at + i] = half(block, 108) * factor * code;
+        }
+      }
+      case IQ4_NL -> {
+        for (int i = 0; i < 32; i++) {
+          y[at + i] = half(block, 0) * NON_LINEAR[nibble(block, 2, i)];
+        }
+      }
+      case IQ4_XS -> {
+        for (int i = 0; i < 256; i++) {
+          int part = i / 32;
+          int low = number(block, 4 + part / 2);
+          int high = number(block, 2 + part / 4) >> part % 4 * 2 & 3;
+          int factor = (part % 2 == 0 ? low % 16 : low / 16) + 16 * high - 32;
+          y[at + i] = half(block, 0) * factor * NON_LINEAR[nibble(block, 8 + 16 * part, i % 32)];
+        }
+      }
       default -> throw new IllegalArgumentException(dtype + " is not in blocks");
     }
   }
@@ -101,6 +136,11 @@ final class BlockNumbers {
   private static int nibble(MemorySegment block, int from, int i) {
     int two = number(block, from + i % 16);
     return i < 16 ? two % 16 : two / 16;
+  }
+
+  /** Two bits of element {@code i} of 256: 32 bytes have those of 128. */
+  private static int twoBits(MemorySegment block, int from, int i) {
+    return number(block, from + i / 128 * 32 + i % 32) >> i / 32 % 4 * 2 & 3;
   }
 
   private static int number(MemorySegment block, int at) {

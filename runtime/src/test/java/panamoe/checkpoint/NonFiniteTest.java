@@ -57,6 +57,8 @@ class NonFiniteTest {
   private static int[] scales(DType dtype) {
     return switch (dtype) {
       case Q6_K -> new int[] {209};
+      case Q3_K -> new int[] {109};
+      case Q2_K -> new int[] {81, 83};
       case Q4_1, Q5_1, Q4_K, Q5_K -> new int[] {1, 3};
       case FP8_128 -> new int[] {3};
       case MXFP4 -> new int[] {0};

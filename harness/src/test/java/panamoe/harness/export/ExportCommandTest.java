@@ -187,6 +187,7 @@ class ExportCommandTest {
         "mixtral_b_q4_0",
         "qwen2moe_b_q5_0",
         "olmoe_c_many_types",
+        "llama_e_k_types",
         "deepseek2_v3_b_yarn_bf16",
         "gptoss_c_yarn_q8_0",
         "qwen3moe_c_q8_0_split-00001-of-00003"

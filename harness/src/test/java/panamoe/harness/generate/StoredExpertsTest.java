@@ -221,7 +221,7 @@ class StoredExpertsTest {
     return written;
   }
 
-  /** Layers whose gates and ups have two types, or types that kernels do not support. */
+  /** Layers whose gates and ups have two types. */
   @Test
   void aMixedFileIsDecodedInPartAndWarns() {
     ModelFolder folder = ModelFolder.open(file("olmoe_c_many_types"));
@@ -239,7 +239,7 @@ class StoredExpertsTest {
       assertEquals(6, held.size(), held.toString());
       assertEquals(
           List.of(
-              "layers.0.moe.experts.up.weight and 3 more are decoded to bfloat16: not stored in"
+              "layers.0.moe.experts.up.weight and 2 more are decoded to bfloat16: not stored in"
                   + " whole blocks of one type that can be multiplied by"),
           warnings);
       ModelRunner.nextLogits(cpu, model, 1, 2);
