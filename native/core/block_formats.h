@@ -20,6 +20,7 @@ struct BlockFormat {
   int32_t offset;              // z: value = scale * (code - z)
   bool mins = false;           // value = scale * code - minimum, one minimum per scale
   int64_t factors = 0;         // bytes of a packed block's factors, if parts of it have factors of its scales
+  bool e4m3 = false;           // codes are floats of eight bits, scales float32; rows are not rounded
 };
 
 // In the order of moe_dtype.
@@ -39,6 +40,7 @@ inline constexpr BlockFormat kBlockFormats[] = {
     {MOE_Q3_K, "Q3_K", 256, 110, 16, 3, 4, false, 16},
     {MOE_IQ4_NL, "IQ4_NL", 32, 18, 32, 4, 128},  // code = table + 128
     {MOE_IQ4_XS, "IQ4_XS", 256, 136, 32, 4, 128, false, 8},
+    {MOE_FP8_128, "FP8_128", 128, 132, 128, 8, 0, false, 0, true},
 };
 
 constexpr bool in_blocks(int32_t dtype) {

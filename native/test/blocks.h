@@ -11,11 +11,15 @@ struct Format {
   int64_t elements, bytes;
 };
 inline constexpr Format kFormats[] = {
-    {MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},     {MOE_Q5_0, "Q5_0", 32, 22},
-    {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144},   {MOE_Q5_K, "Q5_K", 256, 176},
-    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66},   {MOE_Q8_128, "Q8_128", 128, 130},
-    {MOE_Q4_1, "Q4_1", 32, 20},   {MOE_Q5_1, "Q5_1", 32, 24},     {MOE_Q2_K, "Q2_K", 256, 84},
-    {MOE_Q3_K, "Q3_K", 256, 110}, {MOE_IQ4_NL, "IQ4_NL", 32, 18}, {MOE_IQ4_XS, "IQ4_XS", 256, 136}};
+    {MOE_Q8_0, "Q8_0", 32, 34},        {MOE_Q4_0, "Q4_0", 32, 18},     {MOE_Q5_0, "Q5_0", 32, 22},
+    {MOE_MXFP4, "MXFP4", 32, 17},      {MOE_Q4_K, "Q4_K", 256, 144},   {MOE_Q5_K, "Q5_K", 256, 176},
+    {MOE_Q6_K, "Q6_K", 256, 210},      {MOE_Q8_64, "Q8_64", 64, 66},   {MOE_Q8_128, "Q8_128", 128, 130},
+    {MOE_Q4_1, "Q4_1", 32, 20},        {MOE_Q5_1, "Q5_1", 32, 24},     {MOE_Q2_K, "Q2_K", 256, 84},
+    {MOE_Q3_K, "Q3_K", 256, 110},      {MOE_IQ4_NL, "IQ4_NL", 32, 18}, {MOE_IQ4_XS, "IQ4_XS", 256, 136},
+    {MOE_FP8_128, "FP8_128", 128, 132}};
+
+// Whether a CPU rounds rows that are multiplied by these weights.
+inline bool rounds_rows(const Format& format) { return format.dtype != MOE_FP8_128; }
 
 // Decodes binary16: 1 sign bit, 5 exponent bits.
 inline double from_binary16(const uint8_t* at) {
@@ -50,6 +54,16 @@ inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
         y[i] = d * (low + 16 * (b[2 + i / 8] >> i % 8 & 1) - 16);
       }
       break;
+    case MOE_FP8_128: {
+      float scale = 0;
+      std::memcpy(&scale, b, 4);
+      for (int i = 0; i < 128; ++i) {
+        const int bits = b[4 + i], exponent = bits >> 3 & 15, fraction = bits & 7;
+        const double magnitude = exponent == 0 ? std::ldexp(fraction, -9) : std::ldexp(8 + fraction, exponent - 10);
+        y[i] = scale * (bits >> 7 ? -magnitude : magnitude);
+      }
+      break;
+    }
     case MOE_Q4_1:
     case MOE_Q5_1:
       for (int i = 0; i < 32; ++i) {
@@ -123,6 +137,12 @@ inline Tensor random_blocks(const Format& format, const std::vector<int64_t>& sh
     switch (format.dtype) {
       case MOE_MXFP4: *at = static_cast<uint8_t>(120 + random() % 5); break;
       case MOE_Q6_K: put_binary16(at + 208, random()); break;
+      case MOE_FP8_128: {  // no NaN
+        const float scale = std::ldexp(1.0f + static_cast<float>(random() % 1000) / 1000, -12);
+        std::memcpy(at, &scale, 4);
+        for (int i = 4; i < 132; ++i) at[i] ^= (at[i] & 127) == 127 ? 1 : 0;
+        break;
+      }
       case MOE_Q3_K: put_binary16(at + 108, random()); break;
       case MOE_Q2_K: put_binary16(at + 80, random()), put_binary16(at + 82, random()); break;
       case MOE_Q4_1:

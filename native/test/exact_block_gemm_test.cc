@@ -108,7 +108,7 @@ TEST_F(ExactBlockGemmTest, AnOutlierHidesNoNumberBesideIt) {
     ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(device, stream, blocks, format.dtype), rounded, nullptr));
     const std::vector<double> expected = product(a, false, numbers, true), bound = magnitudes(a, numbers, kTolerance);
     expect_near(c, expected, bound, 1e-6, format.name);
-    if (!on_cpu()) continue;
+    if (!on_cpu() || !rounds_rows(format)) continue;
     double worst = 0;
     for (int64_t i = 0; i < 3 * n; ++i) {
       worst = std::max(worst, std::abs(rounded[i] - expected[static_cast<size_t>(i)]) / bound[static_cast<size_t>(i)]);

@@ -100,7 +100,7 @@ TEST_F(TileGemmTest, GivesTheBitsOfVectors) {
             multiply(rows, b, c, gated, false);
             ASSERT_EQ(tiles::products.load(), before);
             multiply(rows, b, tiled, gated, true);
-            EXPECT_EQ(tiles::products.load() > before, m >= 16) << "tiles of 16 rows";
+            EXPECT_EQ(tiles::products.load() > before, m >= 16 && rounds_rows(format)) << "tiles of 16 rows";
             expect_same_bits(c, tiled, "tiles");
             if (HasFailure()) FAIL() << format.name << " at m " << m << ", n " << n << ", k " << inner;
           }

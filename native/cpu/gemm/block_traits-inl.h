@@ -5,6 +5,7 @@
 //   Q8_0       codes [8][nr][4]; scales binary16 [nr]
 //   Q8_64      scales binary16 [nr] of 64 k; twice the codes
 //   Q8_128     scales binary16 [nr] of 128 k; four times the codes
+//   FP8_128    scales float32 of 128 k, their low halves [nr] and high halves [nr]; four times the codes
 //   Q4_0       nibbles [4][nr][4]: the low nibble of a byte is the code of k .. k + 15, the high one of k + 16 ..
 //              k + 31; scales binary16 [nr]
 //   MXFP4      nibbles like Q4_0; scales bfloat16 [nr]
@@ -94,7 +95,8 @@ struct BlockDefaults {
   static constexpr int64_t kSteps = kFormat.elements / 32;  // groups of 32 k in a block
   static constexpr int64_t kRows = kFormat.bits;            // rows of codes per 32 k, four bytes a column
   static constexpr int64_t kParts = kFormat.elements / kFormat.elements_per_scale;
-  static constexpr int kKinds = kFormat.mins ? 2 : 1;  // scales, or scales and minima
+  // 16-bit numbers of a block: a scale, a scale and a minimum, or the halves of a scale.
+  static constexpr int kKinds = kFormat.mins || kFormat.e4m3 ? 2 : 1;
   static constexpr int64_t kFactors = kFormat.factors;
 
   // packed_scale: the 16 bits that are packed as a block's scale (i = 0) or minimum (i = 1). scale: nr / 2 packed ones
@@ -110,6 +112,10 @@ struct BlockDefaults {
   }
   // Maps packed bits to codes.
   HWY_INLINE static CodeVector code(CodeVector bits) { return bits; }
+  // The number of a code, less the offset, in the highest byte of each lane.
+  HWY_INLINE static FloatVector number(hn::Vec<IntTag> code) {
+    return hn::ConvertTo(FloatTag(), hn::ShiftRight<24>(code));
+  }
 };
 
 // A block format. rows() reads the codes of 32 k of one column, from element k of the block; factors() reads the
@@ -119,6 +125,29 @@ struct BlockTraits : BlockDefaults<kDtype> {
   static_assert(block_format(kDtype)->bits == 8);
   HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
     for (int64_t i = 0; i < 8; ++i) to[i] = word_at(block + 2 + k + 4 * i) ^ 0x80808080;
+  }
+};
+
+template <>
+struct BlockTraits<MOE_FP8_128> : BlockDefaults<MOE_FP8_128> {
+  HWY_INLINE static FloatVector scale(const uint8_t* from) {
+    const hn::Rebind<uint16_t, FloatTag> half;
+    const hn::RebindToUnsigned<FloatTag> d;
+    const auto load = [&](const uint8_t* at) {
+      return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const uint16_t*>(at)));
+    };
+    return hn::BitCast(FloatTag(), hn::Or(load(from), hn::ShiftLeft<16>(load(from + 2 * kNr))));
+  }
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
+    for (int64_t i = 0; i < 8; ++i) to[i] = word_at(block + 4 + k + 4 * i);
+  }
+  // A float32 with e4m3's sign, exponent and fraction bits is the number times 2^-120, also for subnormals.
+  HWY_INLINE static FloatVector number(hn::Vec<IntTag> code) {
+    const IntTag d;
+    const auto nan = hn::Set(d, 0x07f00000);
+    const auto bits = hn::And(hn::ShiftRight<4>(code), hn::Set(d, static_cast<int32_t>(0x87f00000)));
+    const auto number = hn::Mul(hn::BitCast(FloatTag(), bits), hn::Set(FloatTag(), 0x1p120f));
+    return hn::IfThenElse(hn::RebindMask(FloatTag(), hn::Eq(hn::And(bits, nan), nan)), hn::NaN(FloatTag()), number);
   }
 };
 

@@ -58,8 +58,9 @@ constexpr Kernel tiled(Kernel kernel) { return static_cast<Kernel>(static_cast<i
 constexpr Kernel untiled(Kernel kernel) {
   return kernel < Kernel::kTileBytes ? kernel : static_cast<Kernel>(static_cast<int>(kernel) - kTilesApart);
 }
-// The kernel of a block format, without tiles.
+// The kernel of a block format, without tiles; kFloat if it is always decoded.
 constexpr Kernel kernel_of(const BlockFormat& format) {
+  if (format.e4m3) return Kernel::kFloat;
   const bool halves = format.elements_per_scale < 32;
   if (format.mins) return halves ? Kernel::kByteHalfMins : Kernel::kByteMins;
   return halves ? Kernel::kByteHalves : Kernel::kBytes;
@@ -78,7 +79,9 @@ using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
 inline constexpr int64_t kTileRows = 16, kTileSteps = 32, kAmxMr = 2 * kTileRows;
 
 // Whether B is in blocks that are decoded to float32, one kc x nr panel at a time (expand_blocks-inl.h).
-inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
+inline bool decodes(const Operand& b) {
+  return in_blocks(b.dtype) && (b.exact || kernel_of(*block_format(b.dtype)) == Kernel::kFloat);
+}
 
 inline Kernel kernel_of(const Product& product) {
   if (decodes(product.b)) return Kernel::kFloat;
@@ -110,9 +113,10 @@ constexpr int64_t panel_rows(Kernel kernel) {
 // k of the longest blocks: every format's scales align to it. kc is a multiple of it.
 inline constexpr int64_t kBlockSteps = 256;
 
-// Bytes of one column of a packed block: codes, a 16-bit scale (and minimum), and factors of its parts.
+// Bytes of one column of a packed block: codes, a 16-bit scale (and minimum, or a scale of 32 bits), and factors of its
+// parts.
 constexpr int64_t packed_block_bytes(const BlockFormat& format) {
-  return format.elements * format.bits / 8 + (format.mins ? 4 : 2) + format.factors;
+  return format.elements * format.bits / 8 + (format.mins || format.e4m3 ? 4 : 2) + format.factors;
 }
 
 // Size of a packed panel of B up to k = inner: in bytes for blocks, else in elements. bfloat16 is packed in pairs of k.

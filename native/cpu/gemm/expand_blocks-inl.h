@@ -181,13 +181,13 @@ void decode_panel(const uint8_t* from, int64_t inner, float* to) {
         }
         const auto codes = hn::BitCast(IntTag(), hn::Sub(blocks.codes(step, half), offset));  // four k, signed bytes
         const auto put = [&](int i, hn::Vec<IntTag> code) {
-          const FloatVector number = hn::ConvertTo(d, code);
+          const FloatVector number = BlockTraits<kDtype>::number(code);
           hn::StoreU(kMins ? hn::MulSub(number, scale, min) : hn::Mul(number, scale), d, column + (4 * step + i) * kNr);
         };
-        put(0, hn::ShiftRight<24>(hn::ShiftLeft<24>(codes)));
-        put(1, hn::ShiftRight<24>(hn::ShiftLeft<16>(codes)));
-        put(2, hn::ShiftRight<24>(hn::ShiftLeft<8>(codes)));
-        put(3, hn::ShiftRight<24>(codes));
+        put(0, hn::ShiftLeft<24>(codes));
+        put(1, hn::ShiftLeft<16>(codes));
+        put(2, hn::ShiftLeft<8>(codes));
+        put(3, codes);
       }
     }
   }

@@ -1,5 +1,5 @@
 // Weights in blocks, in GGUF's layout (docs/quantization.md): value = scale * code, minus a minimum in some formats.
-// Codes are integers of at most eight bits, which bfloat16 holds exactly.
+// Codes are integers of at most eight bits, or floats of eight bits, which bfloat16 holds exactly.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +74,20 @@ struct BlockTraits : BlockDefaults<dtype> {
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
     const uint32_t bits = widened(codes, first);
     return bits_of(__hsub2(pair_of(bits & 0xff7fff7f), pair_of(bits & 0xff80ff80)));
+  }
+};
+
+template <>
+struct BlockTraits<MOE_FP8_128> : BlockDefaults<MOE_FP8_128> {
+  __device__ __forceinline__ static float scale(const unsigned char* block, int) {
+    return __uint_as_float(word_at(block));
+  }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) { return word_at(block + 4 + k); }
+  // A bfloat16 with e4m3's sign, exponent and fraction bits is the number times 2^-120, also for subnormals. NaN
+  // becomes 480.
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
+    const uint32_t bits = widened(codes, first);
+    return bits_of(__hmul2(pair_of((bits & 0x00800080) << 8 | (bits & 0x007f007f) << 4), pair_of(0x7b807b80)));
   }
 };
 

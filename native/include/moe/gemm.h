@@ -4,7 +4,8 @@
  * Packed weights may be in blocks (MOE_Q8_0, ...). Their layout decides how a CPU multiplies by them:
  *   MOE_PACKED        rounds each row of the other operand to int8, with one scale per 32 elements; 32 products are
  *                     summed exactly, then scaled and added in float32
- *   MOE_PACKED_EXACT  decodes blocks to float32 in the cache; the bits are those of products with decoded weights
+ *   MOE_PACKED_EXACT  decodes blocks to float32 in the cache; the bits are those of products with decoded weights. So
+ *                     does MOE_PACKED for MOE_FP8_128
  * A GPU rounds no rows with either layout. */
 #ifndef MOE_GEMM_H
 #define MOE_GEMM_H

@@ -32,7 +32,8 @@ typedef enum moe_dtype {
   MOE_Q2_K = 17,   /* 256, 84 */
   MOE_Q3_K = 18,   /* 256, 110 */
   MOE_IQ4_NL = 19, /* 32, 18 */
-  MOE_IQ4_XS = 20  /* 256, 136 */
+  MOE_IQ4_XS = 20, /* 256, 136 */
+  MOE_FP8_128 = 21 /* 128, 132: a float32 scale, then e4m3 numbers. Rows are never rounded for it */
 } moe_dtype;
 
 typedef enum moe_layout {

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)16L;
+    private static final int MOE_ABI_VERSION = (int)17L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 16
+     * #define MOE_ABI_VERSION 17
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -429,6 +429,15 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_IQ4_XS() {
         return MOE_IQ4_XS;
+    }
+    private static final int MOE_FP8_128 = (int)21L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_FP8_128 = 21
+     * }
+     */
+    public static int MOE_FP8_128() {
+        return MOE_FP8_128;
     }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**

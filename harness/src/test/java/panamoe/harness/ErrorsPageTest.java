@@ -84,6 +84,15 @@ class ErrorsPageTest {
     Path unknown = Files.createDirectory(folder.resolve("unknown"));
     Files.writeString(unknown.resolve("config.json"), "{\"model_type\": \"mamba\"}");
     provoke(kind, () -> MoeModel.open(device, unknown));
+    Path quantized = Files.createDirectory(folder.resolve("quantized"));
+    Files.writeString(
+        quantized.resolve("config.json"),
+        """
+        {"model_type": "llama", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+         "num_attention_heads": 1, "vocab_size": 9, "max_position_embeddings": 8,
+         "quantization_config": {"quant_method": "aqlm"}}
+        """);
+    provoke(kind, () -> MoeModel.open(device, quantized));
     Path pickled = Files.createFile(folder.resolve("pytorch_model.bin"));
     provoke(kind, () -> MoeModel.open(device, pickled));
   }

@@ -95,7 +95,7 @@ public abstract class BlockFormat {
    * @param from whole blocks
    * @param to float32 in native order, of their number of elements
    */
-  public final void decode(MemorySegment from, MemorySegment to) {
+  public void decode(MemorySegment from, MemorySegment to) {
     byte[] block = new byte[bytes];
     int[] codes = new int[elements];
     float[] y = new float[elements];
@@ -140,6 +140,11 @@ public abstract class BlockFormat {
     for (int i = 0; i < SMALL; i++) {
       codes[i] |= (block[high + i / 8] >> i % 8 & 1) << 4;
     }
+  }
+
+  /** Whether a CPU rounds rows that are multiplied by such weights. */
+  public boolean roundsRows() {
+    return true;
   }
 
   /** Two bits each: element 128n + 32p + l has bits 2p and 2p + 1 of byte 32n + l. */
@@ -252,7 +257,7 @@ public abstract class BlockFormat {
    * buffer is ten times as fast as the segment until this is compiled, which is when much of a
    * model has been read.
    */
-  public final boolean mayHoldNonFinite(MemorySegment data) {
+  public boolean mayHoldNonFinite(MemorySegment data) {
     long part = (long) bytes() << 16; // a buffer has less than 2 GiB
     int bits = fullExponent();
     boolean found = false;

@@ -48,6 +48,14 @@ public record StoredRows(
         files, new StoredTensor(tensor.name(), StoredType.U8, shape, tensor.begin(), tensor.end()));
   }
 
+  /** The bytes of a type of one byte, as UINT8. */
+  public StoredRows asBytes() {
+    StoredTensor bytes =
+        new StoredTensor(
+            tensor.name(), StoredType.U8, tensor.shape(), tensor.begin(), tensor.end());
+    return new StoredRows(files, bytes, first, rows, columns);
+  }
+
   @Override
   public DType dtype() {
     return tensor.type().sameBits().orElse(DType.FLOAT32);

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 import panamoe.blocks.BlockFormat;
+import panamoe.blocks.FP8;
 import panamoe.blocks.GridFormats;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
@@ -39,8 +40,6 @@ public record StoredType(
   private static final ValueLayout.OfDouble DOUBLE =
       ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  private static final float[] E4M3 = e4m3();
-
   public static final StoredType F64 =
       floats("F64", 28, 8, DType.FLOAT64, (from, i) -> (float) from.get(DOUBLE, i * Double.BYTES));
   public static final StoredType F32 =
@@ -58,7 +57,7 @@ public record StoredType(
 
   /** 4 bits of exponent, 3 of mantissa, no infinities; NaN is 0x7f and 0xff. */
   public static final StoredType F8_E4M3 =
-      floats("F8_E4M3", -1, 1, null, (from, i) -> E4M3[from.get(ValueLayout.JAVA_BYTE, i) & 255]);
+      floats("F8_E4M3", -1, 1, null, (from, i) -> FP8.value(from.get(ValueLayout.JAVA_BYTE, i)));
 
   public static final StoredType U8 = added("U8", -1, 1, DType.UINT8, null);
   public static final StoredType I64 = added("I64", 27, 8, null, null);
@@ -74,18 +73,6 @@ public record StoredType(
       }
     }
     GridFormats.ALL.forEach(format -> add(format, null));
-  }
-
-  private static void add(BlockFormat blocks, DType dtype) {
-    ALL.put(
-        blocks.name(),
-        new StoredType(
-            blocks.name(),
-            blocks.gguf(),
-            blocks.elements(),
-            blocks.bytes(),
-            dtype,
-            blocks::decode));
   }
 
   @FunctionalInterface
@@ -117,18 +104,16 @@ public record StoredType(
         });
   }
 
-  private static float[] e4m3() {
-    float[] values = new float[256];
-    for (int bits = 0; bits < values.length; bits++) {
-      int exponent = bits >> 3 & 15;
-      int mantissa = bits & 7;
-      float magnitude =
-          exponent == 0
-              ? Math.scalb(mantissa, -9)
-              : (bits & 127) == 127 ? Float.NaN : Math.scalb(8 + mantissa, exponent - 10);
-      values[bits] = bits < 128 ? magnitude : -magnitude;
-    }
-    return values;
+  private static void add(BlockFormat format, DType dtype) {
+    ALL.put(
+        format.name(),
+        new StoredType(
+            format.name(),
+            format.gguf(),
+            format.elements(),
+            format.bytes(),
+            dtype,
+            format::decode));
   }
 
   /** All types. */

@@ -3,6 +3,7 @@ package panamoe.tensor;
 import com.fasterxml.jackson.annotation.JsonCreator;
 import java.util.Arrays;
 import panamoe.blocks.BlockFormat;
+import panamoe.blocks.FP8;
 import panamoe.blocks.IQ4_NL;
 import panamoe.blocks.IQ4_XS;
 import panamoe.blocks.MXFP4;
@@ -43,7 +44,8 @@ public enum DType {
   Q2_K(17, new Q2_K()),
   Q3_K(18, new Q3_K()),
   IQ4_NL(19, new IQ4_NL()),
-  IQ4_XS(20, new IQ4_XS());
+  IQ4_XS(20, new IQ4_XS()),
+  FP8_128(21, new FP8());
 
   // The formats that "int8" and "int4" name, and that of embedding and head beside "int4".
   public static final DType INT8_BLOCKS = Q8_0;
@@ -52,6 +54,9 @@ public enum DType {
 
   /** The blocks that GPT-OSS stores as two tensors: exponents, and pairs of numbers. */
   public static final DType PAIRED_BLOCKS = MXFP4;
+
+  /** The blocks of floats of eight bits whose scales are in another tensor. */
+  public static final DType EIGHT_BIT_FLOATS = FP8_128;
 
   private final int code;
   private final int bytes;

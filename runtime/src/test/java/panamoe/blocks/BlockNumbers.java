@@ -43,6 +43,12 @@ final class BlockNumbers {
           y[at + i] = half(block, 0) * code + half(block, 2);
         }
       }
+      case FP8_128 -> {
+        double scale = block.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0);
+        for (int i = 0; i < 128; i++) {
+          y[at + i] = scale * eightBits(number(block, 4 + i));
+        }
+      }
       case MXFP4 -> {
         for (int i = 0; i < 32; i++) {
           y[at + i] = Math.scalb(FOUR_BITS[nibble(block, 1, i)], number(block, 0) - 127);
@@ -114,6 +120,16 @@ final class BlockNumbers {
     int low = number(block, 4 + part + 4);
     int high = number(block, 4 + part - 4 + kind) / 64;
     return (kind == 0 ? low % 16 : low / 16) + 16 * high;
+  }
+
+  /** A float with 4 bits of exponent and 3 of fraction. */
+  private static double eightBits(int bits) {
+    int exponent = bits / 8 % 16;
+    double magnitude =
+        exponent == 0
+            ? Math.scalb(bits % 8 / 8.0, -6)
+            : Math.scalb(1 + bits % 8 / 8.0, exponent - 7);
+    return bits % 128 == 127 ? Double.NaN : bits < 128 ? magnitude : -magnitude;
   }
 
   /** The four bits of element {@code i} of 32: the low ones are the first 16's. */

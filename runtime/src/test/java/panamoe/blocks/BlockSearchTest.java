@@ -21,7 +21,9 @@ class BlockSearchTest {
   private static final int COLUMNS = 512;
 
   static Stream<DType> blocks() {
-    return Arrays.stream(DType.values()).filter(DType::isBlocks);
+    return Arrays.stream(DType.values())
+        .filter(DType::isBlocks)
+        .filter(it -> it != DType.FP8_128); // only read
   }
 
   private static byte[] rounded(DType dtype, float[] x, float[] weights) {

@@ -31,6 +31,9 @@ class NonFiniteTest {
     byte[] bytes = new byte[blocks * size];
     random.nextBytes(bytes);
     for (int block = 0; block < blocks; block++) {
+      for (int i = 4; dtype == DType.FP8_128 && i < size; i++) {
+        bytes[block * size + i] = (byte) (bytes[block * size + i] & 0x7e); // no NaN
+      }
       for (int at : scales(dtype)) {
         bytes[block * size + at] = (byte) (dtype == DType.MXFP4 ? 120 : 0x3c);
       }
@@ -42,17 +45,22 @@ class NonFiniteTest {
       long found = count(dtype, one);
       assertTrue(found > 0 && found <= dtype.blockElements(), found + " at " + at);
     }
-    bytes[5 * size + scales(dtype)[0]] = (byte) (dtype == DType.MXFP4 ? 251 : 0x7b);
+    byte[] code = bytes.clone();
+    code[4 * size + 9] = 0x7f;
+    assertEquals(dtype == DType.FP8_128 ? 1 : 0, count(dtype, code), "a code");
+    bytes[5 * size + scales(dtype)[0]] =
+        (byte) (dtype == DType.MXFP4 ? 251 : dtype == DType.FP8_128 ? 0x79 : 0x7b);
     assertEquals(0, count(dtype, bytes), "large but finite");
   }
 
-  /** Where the high byte of each 16-bit scale is, or the exponent. */
+  /** Where the high byte of each scale is, or the exponent. */
   private static int[] scales(DType dtype) {
     return switch (dtype) {
       case Q6_K -> new int[] {209};
       case Q3_K -> new int[] {109};
       case Q2_K -> new int[] {81, 83};
       case Q4_1, Q5_1, Q4_K, Q5_K -> new int[] {1, 3};
+      case FP8_128 -> new int[] {3};
       case MXFP4 -> new int[] {0};
       default -> new int[] {1};
     };

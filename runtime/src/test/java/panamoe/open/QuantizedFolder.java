@@ -274,6 +274,8 @@ final class QuantizedFolder {
         all.bits(),
         (word, k) -> all.zeros()[word % (rows / per) * per + k][word / (rows / per)] - less);
     halves(module + "scales", StoredType.F16, all.groups(), rows, (g, i) -> all.scales()[i][g]);
+    quantized.tensors.put(
+        module + "bias", new ReleasedFolder.Saved(StoredType.F16, new byte[2 * rows], rows));
     int[] order = all.natural();
     if (shuffled) {
       for (int j = order.length - 1; j > 0; j--) {

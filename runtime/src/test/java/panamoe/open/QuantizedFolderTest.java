@@ -2,7 +2,6 @@ package panamoe.open;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -71,9 +70,9 @@ class QuantizedFolderTest {
     "gptq, 8, 128, true, Q8_128",
     "gptq, 8, 16, false, ",
     "act-order, 4, 32, true, ",
-    "float, 8, -1, true, ",
-    "float-block, 8, -1, true, ",
-    "float-tensor, 8, -1, true, ",
+    "float, 8, -1, true, FP8_128",
+    "float-block, 8, -1, true, FP8_128",
+    "float-tensor, 8, -1, true, FP8_128",
     "nvfp4, 4, 16, true, ",
     "modelopt, 4, 16, true, ",
     "mxfp4, 4, 32, true, MXFP4"
@@ -96,7 +95,7 @@ class QuantizedFolderTest {
       assertTrue(blocksAreHeld(quantized, types));
       assertArrayEquals(expected, logits(quantized, types.withExact(true)));
       float[] rounded = logits(quantized, types);
-      assertFalse(Arrays.equals(expected, rounded));
+      assertEquals(!DType.valueOf(held).blocks().roundsRows(), Arrays.equals(expected, rounded));
       double apart = 0;
       double largest = 0;
       for (int i = 0; i < expected.length; i++) {
@@ -190,6 +189,16 @@ class QuantizedFolderTest {
   }
 
   @Test
+  void tensorsThatAreMissingOrTooMany() throws IOException {
+    QuantizedFolder folder = QuantizedFolder.of("act-order", 4, 32, true);
+    folder.quantized.tensors.remove(MATRIX + "g_idx");
+    refused(folder, MATRIX + "weight: missing " + MATRIX + "g_idx");
+    folder = QuantizedFolder.of("gptq", 4, 32, true);
+    change(folder, "bias", bias -> bias.putShort(4, (short) 1));
+    refused(folder, "unexpected " + MATRIX + "bias");
+  }
+
+  @Test
   void zeroPointsOfTheOtherConvention() throws IOException {
     QuantizedFolder folder = QuantizedFolder.of("gptq", 4, 32, true);
     keys(folder).put("checkpoint_format", "gptq_v2");
@@ -230,9 +239,9 @@ class QuantizedFolderTest {
     refused(folder, "unexpected " + MATRIX + "qweight");
   }
 
-  /** A scale that is no number of 16 bits, and a minimum. */
+  /** Scales that 16 bits do not hold are rounded to those that they hold. */
   @Test
-  void roundingToSixteenBitsIsBounded() throws IOException {
+  void scalesAreRoundedToSixteenBits() throws IOException {
     QuantizedFolder folder = QuantizedFolder.of("int", 8, -1, true);
     ModelFolder exact = ModelFolder.open(folder.quantized.write(place.resolve("exact")));
     float[] before = logits(exact, WeightTypes.of(DType.FLOAT32));

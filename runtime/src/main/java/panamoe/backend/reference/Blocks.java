@@ -13,7 +13,7 @@ final class Blocks {
 
   /** Whether rows that are multiplied by these weights are rounded. */
   static boolean rounds(Tensor weights) {
-    return weights.dtype().isBlocks() && !weights.exact();
+    return weights.dtype().isBlocks() && weights.dtype().blocks().roundsRows() && !weights.exact();
   }
 
   /**

@@ -3,8 +3,13 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.Optional;
+import panamoe.checkpoint.BlockRows;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredRows;
+import panamoe.checkpoint.StoredType;
 import panamoe.tensor.DType;
 
 /**
@@ -18,6 +23,10 @@ import panamoe.tensor.DType;
  */
 public record ScaledRows(RowSource values, RowSource scales, int blockRows, int blockColumns)
     implements RowSource {
+  private static final DType BLOCKS = DType.EIGHT_BIT_FLOATS;
+  private static final ValueLayout.OfFloat SCALE =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
   public ScaledRows {
     scales = WidenedRows.of(scales);
     if (scales.dtype() != DType.FLOAT32
@@ -50,22 +59,78 @@ public record ScaledRows(RowSource values, RowSource scales, int blockRows, int 
     return values.columns();
   }
 
+  /** Numbers of eight bits are in blocks, if each block's have one scale. */
+  @Override
+  public Optional<RowSource> inBlocks() {
+    int block = BLOCKS.blockElements();
+    return values instanceof StoredRows stored
+            && stored.tensor().type() == StoredType.F8_E4M3
+            && blockColumns % block == 0
+            && columns() % block == 0
+        ? Optional.of(
+            new BlockRows(
+                StoredType.of(BLOCKS),
+                rows(),
+                columns(),
+                (row, count, column, width, into) ->
+                    put(stored.asBytes(), row, count, column, width, into)))
+        : Optional.empty();
+  }
+
+  private void put(
+      RowSource bytes, long row, long rows, long column, long columns, MemorySegment into) {
+    long across = columns / BLOCKS.blockElements();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment codes = arena.allocate(rows * columns);
+      bytes.read(row, rows, column, columns, codes);
+      Factors factors = new Factors(arena, row, rows, column, columns);
+      for (long block = 0; block < rows * across; block++) {
+        long from = block * BLOCKS.blockElements();
+        long to = block * BLOCKS.blockBytes();
+        into.set(SCALE, to, factors.of(block / across, block % across * BLOCKS.blockElements()));
+        MemorySegment.copy(codes, from, into, to + Float.BYTES, BLOCKS.blockElements());
+      }
+    }
+  }
+
+  /** The scales of a rectangle. */
+  private final class Factors {
+    private final MemorySegment factors;
+    private final long row;
+    private final long column;
+    private final long top;
+    private final long left;
+    private final long across;
+
+    Factors(Arena arena, long row, long rows, long column, long columns) {
+      this.row = row;
+      this.column = column;
+      top = row / blockRows;
+      left = column / blockColumns;
+      across = Math.ceilDiv(column + columns, (long) blockColumns) - left;
+      long down = Math.ceilDiv(row + rows, (long) blockRows) - top;
+      factors = arena.allocate(ValueLayout.JAVA_FLOAT, down * across);
+      scales.read(top, down, left, across, factors);
+    }
+
+    /** The scale of an element, counted in the rectangle. */
+    float of(long i, long j) {
+      long line = ((row + i) / blockRows - top) * across;
+      long block = (column + j) / blockColumns - left;
+      return factors.getAtIndex(ValueLayout.JAVA_FLOAT, line + block);
+    }
+  }
+
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     values.read(row, rows, column, columns, into);
-    long top = row / blockRows;
-    long left = column / blockColumns;
-    long down = Math.ceilDiv(row + rows, (long) blockRows) - top;
-    long across = Math.ceilDiv(column + columns, (long) blockColumns) - left;
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment factors = arena.allocate(down * across * Float.BYTES, Float.BYTES);
-      scales.read(top, down, left, across, factors);
+      Factors factors = new Factors(arena, row, rows, column, columns);
       for (long i = 0; i < rows; i++) {
-        long line = ((row + i) / blockRows - top) * across;
         for (long from = 0, end; from < columns; from = end) {
           long block = (column + from) / blockColumns;
           end = Math.min(columns, (block + 1) * blockColumns - column);
-          float factor = factors.getAtIndex(ValueLayout.JAVA_FLOAT, line + block - left);
+          float factor = factors.of(i, from);
           for (long at = i * columns + from; at < i * columns + end; at++) {
             float value = into.getAtIndex(ValueLayout.JAVA_FLOAT, at) * factor;
             into.setAtIndex(ValueLayout.JAVA_FLOAT, at, value);

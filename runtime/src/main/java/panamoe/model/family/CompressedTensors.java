@@ -40,6 +40,7 @@ record CompressedTensors(
         groups == null
             ? List.of()
             : groups.names().stream()
+                .filter(groups::has)
                 .map(name -> scheme(groups.object(name), format))
                 .distinct()
                 .toList();
@@ -108,7 +109,7 @@ record CompressedTensors(
             files,
             module,
             new UnpackedRows(files.stored(name), groups.bits(), Along.COLUMNS, 0),
-            files.has(order) ? files.stored(order) : null));
+            groups.reordered() || files.has(order) ? files.stored(order) : null));
   }
 
   /** Signed bytes, which become codes around 128. */

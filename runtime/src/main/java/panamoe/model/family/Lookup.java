@@ -1,5 +1,7 @@
 package panamoe.model.family;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
@@ -130,6 +132,21 @@ record Lookup(
   RowSource row(String name) {
     StoredTensor tensor = floats(name);
     return new StoredRows(files.files, tensor, 0, 1, tensor.count());
+  }
+
+  /** A vector that may be there and, if all numbers are 0, need not be read. */
+  void ignoreZeros(String name) {
+    if (!has(name)) {
+      return;
+    }
+    StoredTensor tensor = files.tensors.get(whole(name));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment bytes = arena.allocate(tensor.bytes());
+      files.files.read(tensor, 0, bytes);
+      if (bytes.mismatch(arena.allocate(tensor.bytes())) == -1) {
+        ignore(name);
+      }
+    }
   }
 
   /** The expert's part of a stack of matrices or vectors. */

@@ -87,7 +87,8 @@ record PackedTensors(Along codes, Groups groups, int plus) implements QuantizedT
     if (!files.has(module + "qweight")) {
       return Optional.empty();
     }
-    RowSource order = files.has(module + "g_idx") ? files.stored(module + "g_idx") : null;
+    String order = module + "g_idx";
+    files.ignoreZeros(module + "bias"); // AutoGPTQ adds them to models without biases
     return Optional.of(
         new GroupedRows(
             files.whole(module + WEIGHT),
@@ -100,7 +101,7 @@ record PackedTensors(Along codes, Groups groups, int plus) implements QuantizedT
                     groups.bits(),
                     codes == Along.ROWS ? Along.COLUMNS : codes,
                     plus)),
-            order,
+            groups.reordered() || files.has(order) ? files.stored(order) : null,
             groups));
   }
 }

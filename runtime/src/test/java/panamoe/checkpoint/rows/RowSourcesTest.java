@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +17,8 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.rows.GroupedRows.Groups;
+import panamoe.checkpoint.rows.UnpackedRows.Along;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
@@ -131,7 +134,10 @@ class RowSourcesTest {
             new JoinedRows(List.of(numbered(StoredType.F32, 3, 5), numbered(StoredType.F32, 4, 5))),
             ReorderedRows.halvesOfPairs(numbered(StoredType.F32, 8, 5), 4),
             new ScaledRows(numbered(StoredType.F32, 6, 10), factors, 4, 4),
-            fours)) {
+            fours,
+            grouped(new Groups(4, 32, false, false)),
+            grouped(new Groups(8, 16, false, false)),
+            grouped(new Groups(4, 16, true, true)))) {
       float[] whole = all(source);
       int rows = (int) source.rows();
       int columns = (int) source.columns();
@@ -146,6 +152,79 @@ class RowSourcesTest {
           assertEquals(expected, part[i], source.toString());
         }
       }
+    }
+  }
+
+  private static final int GROUPED_ROWS = 8;
+  private static final int GROUPED_COLUMNS = 96;
+
+  /** Random codes, zero points and scales, in an order of columns that reverses groups. */
+  private GroupedRows grouped(Groups groups) {
+    Random random = new Random(groups.size());
+    int across = GROUPED_COLUMNS / groups.size();
+    int per = 32 / groups.bits();
+    String name = groups.toString();
+    byte[] codes = new byte[GROUPED_ROWS * GROUPED_COLUMNS / per * 4];
+    byte[] zeros = new byte[GROUPED_ROWS / per * across * 4];
+    random.nextBytes(codes);
+    random.nextBytes(zeros);
+    ByteBuffer scales =
+        ByteBuffer.allocate(4 * GROUPED_ROWS * across).order(ByteOrder.LITTLE_ENDIAN);
+    while (scales.hasRemaining()) {
+      scales.putFloat(random.nextFloat(0.01f, 0.02f));
+    }
+    ByteBuffer order = ByteBuffer.allocate(4 * GROUPED_COLUMNS).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < GROUPED_COLUMNS; i++) {
+      order.putInt(across - 1 - i / groups.size());
+    }
+    return new GroupedRows(
+        name,
+        new UnpackedRows(
+            stored(name + "q", StoredType.I32, codes, GROUPED_ROWS, GROUPED_COLUMNS / per),
+            groups.bits(),
+            Along.COLUMNS,
+            0),
+        stored(name + "s", StoredType.F32, scales.array(), GROUPED_ROWS, across),
+        groups.symmetric()
+            ? null
+            : new UnpackedRows(
+                stored(name + "z", StoredType.I32, zeros, GROUPED_ROWS / per, across),
+                groups.bits(),
+                Along.ROWS,
+                0),
+        groups.reordered()
+            ? stored(name + "o", StoredType.I32, order.array(), GROUPED_COLUMNS)
+            : null,
+        groups);
+  }
+
+  private RowSource stored(String name, StoredType type, byte[] bytes, long... shape) {
+    return StoredRows.of(files, files.put(name, type, bytes, shape));
+  }
+
+  /** By 2^-11 of a scale times the code, and of the minimum. */
+  @Test
+  void scalesAndMinimaAreRoundedToSixteenBits() {
+    GroupedRows rows = grouped(new Groups(4, 32, false, false));
+    float[] found = all(rows);
+    float[] scales = all(rows.scales());
+    byte[] codes = bytes(rows.codes());
+    byte[] zeros = bytes(rows.zeros());
+    boolean rounded = false;
+    for (int i = 0; i < found.length; i++) {
+      int group = i / 32;
+      double exact = (double) scales[group] * (codes[i] - zeros[group]);
+      assertEquals(exact, found[i], 0x1p-11 * scales[group] * (codes[i] + zeros[group]));
+      rounded |= exact != found[i];
+    }
+    assertTrue(rounded);
+  }
+
+  private static byte[] bytes(RowSource source) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment into = arena.allocate(source.rows() * source.columns());
+      source.read(0, source.rows(), 0, source.columns(), into);
+      return into.toArray(ValueLayout.JAVA_BYTE);
     }
   }
 

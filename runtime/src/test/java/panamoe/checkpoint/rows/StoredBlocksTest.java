@@ -1,5 +1,6 @@
 package panamoe.checkpoint.rows;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -62,6 +63,13 @@ class StoredBlocksTest {
     for (int at = 0; at < bytes.length; at += dtype.blockBytes()) {
       if (dtype == DType.MXFP4) {
         blocks.put(at, (byte) (120 + random.nextInt(8)));
+        continue;
+      }
+      if (dtype == DType.FP8_128) {
+        blocks.putFloat(at, 1e-4f + 1e-4f * random.nextFloat());
+        for (int i = at + 4; i < at + 132; i++) {
+          bytes[i] = (bytes[i] & 127) == 127 ? 0 : bytes[i]; // no NaN
+        }
         continue;
       }
       short scale = Float.floatToFloat16(0.01f + 0.01f * random.nextFloat());
@@ -222,6 +230,38 @@ class StoredBlocksTest {
         assertEquals(expected[i], floats.getAtIndex(ValueLayout.JAVA_FLOAT, i), 0f);
       }
     }
+  }
+
+  /** Scales of blocks of 3 rows by 128 columns, and of whole rows. */
+  @Test
+  void fp8OfTwoTensorsBecomesBlocks() {
+    byte[] codes = new byte[6 * 384];
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] = (byte) (random.nextInt(127) - random.nextInt(2) * 128);
+    }
+    RowSource values = StoredRows.of(files, files.put("c", StoredType.F8_E4M3, codes, 6, 384));
+    for (int across : new int[] {3, 1}) {
+      int down = across == 3 ? 2 : 6;
+      ByteBuffer scales = ByteBuffer.allocate(4 * down * across).order(ByteOrder.LITTLE_ENDIAN);
+      while (scales.hasRemaining()) {
+        scales.putFloat(random.nextFloat());
+      }
+      String name = "s" + across;
+      RowSource factors =
+          StoredRows.of(files, files.put(name, StoredType.F32, scales.array(), down, across));
+      ScaledRows rows = new ScaledRows(values, factors, 6 / down, 384 / across);
+      RowSource blocks = rows.inBlocks().orElseThrow();
+      float[] expected = decoded(rows, 256, 128);
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment bytes = arena.allocate(blocks.dtype().bytes(expected.length));
+        blocks.read(0, 6, 128, 256, bytes);
+        MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, expected.length);
+        blocks.dtype().blocks().decode(bytes, floats);
+        assertArrayEquals(expected, floats.toArray(ValueLayout.JAVA_FLOAT));
+      }
+    }
+    RowSource few = StoredRows.of(files, files.put("few", StoredType.F32, new byte[24], 1, 6));
+    assertEquals(Optional.empty(), new ScaledRows(values, few, 6, 64).inBlocks());
   }
 
   @Test
