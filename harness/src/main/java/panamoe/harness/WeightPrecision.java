@@ -20,7 +20,7 @@ public final class WeightPrecision {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "Matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5, with embedding and head in 6.6), stored (in the blocks of a GGUF file or of GPT-OSS, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks.")
+          "Matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5, with embedding and head in 6.6), stored (in the blocks of their file, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks.")
   private Quantization quantize;
 
   @Option(
@@ -36,7 +36,7 @@ public final class WeightPrecision {
     return dtype;
   }
 
-  /** The form of experts' matrices of a model. */
+  /** The form of a model's matrices. */
   public Quantization quantize(ModelFolder folder) {
     return Quantization.of(quantize, folder);
   }
