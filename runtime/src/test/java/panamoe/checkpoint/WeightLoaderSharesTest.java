@@ -3,6 +3,7 @@ package panamoe.checkpoint;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -91,7 +92,8 @@ class WeightLoaderSharesTest {
       Map<String, LoadTarget> targets = new LinkedHashMap<>();
       for (long rows : new long[] {30, 10}) {
         Tensor values = scope.allocate(DType.FLOAT32, rows, COLUMNS);
-        sources.put("w" + rows, new InMemory(DType.FLOAT32, rows, COLUMNS, values.data()));
+        MemorySegment zeros = MemorySegment.ofArray(new float[(int) rows * COLUMNS]);
+        sources.put("w" + rows, new InMemory(DType.FLOAT32, rows, COLUMNS, zeros));
         targets.put(
             "w" + rows,
             new LoadTarget(DType.FLOAT32, values.shape(), LoadTarget.Share.WHOLE, values));

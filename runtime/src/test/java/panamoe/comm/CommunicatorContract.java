@@ -56,7 +56,7 @@ public abstract class CommunicatorContract {
   @EnumSource(
       value = DType.class,
       mode = EnumSource.Mode.MATCH_NONE,
-      names = "Q.*|MXFP.*") // quantized weights, which ranks do not exchange
+      names = "I?Q.*|MXFP.*|FP8.*") // quantized weights, which ranks do not exchange
   void rowsGoToTheirRanksWhateverTheCounts(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
@@ -179,7 +179,7 @@ public abstract class CommunicatorContract {
   @EnumSource(
       value = DType.class,
       mode = EnumSource.Mode.MATCH_NONE,
-      names = "Q.*|MXFP.*") // quantized weights, which ranks do not exchange
+      names = "I?Q.*|MXFP.*|FP8.*") // quantized weights, which ranks do not exchange
   void aGatherPutsTheRowsBehindEachOther(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
