@@ -228,7 +228,8 @@ public record Sensitivity(
     DType compute = source.activationDType();
     Map<String, DType> probed =
         stacks.stream()
-            .collect(toMap(stack -> stack.getFirst().parameter(), _ -> RoundingError.PROBE));
+            .flatMap(List::stream)
+            .collect(toMap(QuantizedMatrix::name, _ -> RoundingError.PROBE));
     WeightTypes types = new WeightTypes(compute, compute, probed, true);
     try (LanguageModel rounded = folder.load(backend, InferenceSettings.of(types), null)) {
       Divergence measured =

@@ -154,7 +154,7 @@ class ChooseCommandTest {
           nothing is to be rounded for this size | --size 1GB --calibrate 1024
           give one of --to, --size and --loss | --to int4 --size 5bpw
           give one of --to, --size and --loss | --loss 1% --size 5bpw
-          --size asks for 46.6 KiB, but in the smallest formats the model has 215.0 KiB | --size 1bpw
+          --size asks for 46.6 KiB, but in the smallest formats the model has | --size 1bpw
           --measure must not be 0 | --loss 1% --measure 0
           --imatrix-out must end in .gguf | --to int4 --imatrix-out there.dat
           is not a model of a family that transformers computes | --to int4 --imatrix-out there.gguf
