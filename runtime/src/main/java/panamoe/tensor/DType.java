@@ -122,6 +122,11 @@ public enum DType {
     return blocks != null;
   }
 
+  /** Whether floats are rounded to these blocks; floats of eight bits are only read. */
+  public boolean isRounded() {
+    return isBlocks() && this != EIGHT_BIT_FLOATS;
+  }
+
   /** Elements of a block; 1 unless this {@link #isBlocks}. */
   public int blockElements() {
     return isBlocks() ? blocks.elements() : 1;
