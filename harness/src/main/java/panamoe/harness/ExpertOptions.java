@@ -2,10 +2,8 @@ package panamoe.harness;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import panamoe.harness.help.OptionGroup;
+import panamoe.io.ByteSize;
 import panamoe.io.Require;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
@@ -19,20 +17,15 @@ import picocli.CommandLine.TypeConversionException;
 /** The options for the experts of a model: {@code @Mixin ExpertOptions experts}. */
 @OptionGroup("Experts")
 public final class ExpertOptions {
-  /** Parses a number of bytes in binary units, such as 500k, 512MiB or 1.5g. */
+  /** Parses a number of bytes. */
   static final class Size implements ITypeConverter<Long> {
-    private static final Pattern FORM =
-        Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?)([kmg])(?:i?b)?");
-
     @Override
     public Long convert(String text) {
-      Matcher matcher = FORM.matcher(text.toLowerCase(Locale.ROOT));
-      if (!matcher.matches() || Double.parseDouble(matcher.group(1)) == 0) {
-        throw new TypeConversionException(
-            "'" + text + "' is not a size, expected KiB, MiB or GiB such as 500k, 512m or 1.5g");
+      try {
+        return ByteSize.parse(text);
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(e.getMessage());
       }
-      int shift = 10 * (1 + "kmg".indexOf(matcher.group(2)));
-      return (long) (Double.parseDouble(matcher.group(1)) * (1L << shift));
     }
   }
 

@@ -15,9 +15,8 @@ import panamoe.tensor.Tensor;
  * The dtypes of a model's weights in inference.
  *
  * @param compute of activations, and of weights except vectors and routers, which are FLOAT32
- * @param matrices of matrices that {@link #mayBeBlocks}: {@code compute}, or blocks. With {@link
- *     DType#INT4_BLOCKS} the embedding and the head are {@link DType#INT6_BLOCKS} if rows are whole
- *     blocks, else {@link DType#INT8_BLOCKS}: an error there is an error of every token.
+ * @param matrices of matrices that {@link #mayBeBlocks}: {@code compute}, or blocks; embedding and
+ *     head by {@link DType#ofVocabulary}, in smaller blocks if these do not divide their rows
  * @param stored of matrices that keep the file's format, by {@link Parameter#tensorName}: the dtype
  *     of their blocks, or {@code compute} if they are decoded
  * @param exact whether a CPU does not round rows that are multiplied by blocks ({@link
@@ -151,11 +150,10 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
   }
 
   private DType wanted(Parameter parameter, int matrix) {
-    DType usual = matrices;
-    if (parameter.part() == Part.EMBEDDING && matrices == DType.INT4_BLOCKS) {
-      boolean whole = columns(parameter) % DType.INT6_BLOCKS.blockElements() == 0;
-      usual = whole ? DType.INT6_BLOCKS : DType.INT8_BLOCKS;
-    }
+    DType usual =
+        parameter.part() == Part.EMBEDDING && matrices.isBlocks()
+            ? matrices.ofVocabulary().dividing(columns(parameter)).orElse(matrices)
+            : matrices;
     return stored.isEmpty()
         ? usual
         : stored.getOrDefault(parameter.tensorName(parameter.expert(matrix)), usual);

@@ -58,7 +58,8 @@ public record FormatChoice(Sensitivity sensitivity, List<Option> options) {
   }
 
   /**
-   * The fewest bytes for a loss.
+   * Few bytes for a loss: steps are taken until it is reached, and the last may save more loss than
+   * is needed.
    *
    * @param loss the most, as a part of the source's cross-entropy
    */

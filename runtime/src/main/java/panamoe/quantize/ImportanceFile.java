@@ -114,14 +114,24 @@ public final class ImportanceFile {
           }
           float[] squares = floats(gguf, tensor, arena);
           float[] rows = floats(gguf, counts, arena);
-          int columns = squares.length / Math.max(1, rows.length);
+          int columns = columns(name, squares.length, rows.length);
           for (int part = 0; part < rows.length; part++) {
+            if (!(rows[part] >= 0 && Float.isFinite(rows[part]))) {
+              throw bad("has a count of rows for %s that is %s", name, rows[part]);
+            }
             float[] one = Arrays.copyOfRange(squares, part * columns, (part + 1) * columns);
             put(name, part, rows.length, one, 1, Math.round(rows[part]));
           }
         }
       }
     }
+  }
+
+  private int columns(String name, int sums, int parts) {
+    if (parts == 0 || sums % parts != 0) {
+      throw bad("has %s sums for %s, which do not divide among %s matrices", sums, name, parts);
+    }
+    return sums / parts;
   }
 
   private static float[] floats(GgufFile gguf, StoredTensor tensor, Arena arena) {
@@ -146,7 +156,7 @@ public final class ImportanceFile {
         MemorySegment values = slice(all, at, (long) count * Float.BYTES);
         at += values.byteSize();
         int parts = parts(name).size();
-        int columns = count / parts;
+        int columns = columns(name, count, parts);
         for (int part = 0; part < parts; part++) {
           float[] one = new float[columns];
           boolean reached = false; // a part without data has ones
@@ -209,7 +219,7 @@ public final class ImportanceFile {
       }
       for (int column = 0; column < values.length; column++) {
         double square = (double) values[column] * factor;
-        if (!(square >= 0 && Double.isFinite(square)) || rows < 0) {
+        if (!(square >= 0 && Double.isFinite(square))) {
           throw bad("has a sum of squares for %s that is %s", name, values[column]);
         }
         stack.squares()[expert][column] = rows == 0 ? 0 : square;

@@ -21,15 +21,12 @@ public record QuantizationFormat(String name, DType dtype) {
 
   public static final QuantizationFormat INT8 = new QuantizationFormat("int8", DType.INT8_BLOCKS);
 
-  /** All formats: int8, int4, each block format by its name, keep. */
+  /** All formats: int8, int4, each format that is rounded to by its name, keep. */
   public static List<QuantizationFormat> all() {
     List<QuantizationFormat> all = new ArrayList<>();
     all.add(INT8);
     all.add(new QuantizationFormat("int4", DType.INT4_BLOCKS));
-    Arrays.stream(DType.values())
-        .filter(DType::isBlocks)
-        .forEach(
-            type -> all.add(new QuantizationFormat(type.name().toLowerCase(Locale.ROOT), type)));
+    Arrays.stream(DType.values()).filter(DType::isRounded).forEach(type -> all.add(of(type)));
     all.add(KEEP);
     return all;
   }
@@ -52,12 +49,16 @@ public record QuantizationFormat(String name, DType dtype) {
    * at least as many bits. Empty if the matrix is not rounded.
    */
   Optional<DType> of(long columns) {
-    for (DType blocks = dtype; blocks != null; blocks = blocks.smaller()) {
-      if (columns % blocks.blockElements() == 0) {
-        return Optional.of(blocks);
-      }
-    }
-    return Optional.empty();
+    return dtype == null ? Optional.empty() : dtype.dividing(columns);
+  }
+
+  /** The format of embedding and head where it is asked for everywhere. */
+  QuantizationFormat ofVocabulary() {
+    return dtype == null || dtype.ofVocabulary() == dtype ? this : of(dtype.ofVocabulary());
+  }
+
+  private static QuantizationFormat of(DType dtype) {
+    return new QuantizationFormat(dtype.name().toLowerCase(Locale.ROOT), dtype);
   }
 
   /** The name, and the bits per element including scales. */

@@ -43,8 +43,8 @@ public record QuantizedModel(
   /**
    * Refuses a model that cannot be quantized, and a plan that does not fit it.
    *
-   * @param everywhere the format of matrices without a rule; those of embedding and head have at
-   *     least 8 bits, because an error there is an error of every token. Null to leave them open.
+   * @param everywhere the format of matrices without a rule, embedding and head by {@link
+   *     DType#ofVocabulary}; null to leave them open
    * @return the requested formats
    * @throws IllegalArgumentException in one sentence
    */
@@ -56,6 +56,7 @@ public record QuantizedModel(
     }
     List<QuantizedMatrix> matrices = ModelTensors.quantizedMatrices(source.config());
     Map<String, DType> already = new TreeMap<>(source.weights().blocks(source.config()));
+    already.values().removeIf(blocks -> !blocks.isRounded());
     if (!already.isEmpty()) {
       Map.Entry<String, DType> first = already.entrySet().iterator().next();
       throw Require.refusal(
@@ -68,8 +69,7 @@ public record QuantizedModel(
       return wanted;
     }
     for (QuantizedMatrix matrix : matrices) {
-      boolean raised = matrix.layer() < 0 && isBelow8Bits(everywhere.dtype());
-      wanted.putIfAbsent(matrix, raised ? QuantizationFormat.INT8 : everywhere);
+      wanted.putIfAbsent(matrix, matrix.layer() < 0 ? everywhere.ofVocabulary() : everywhere);
     }
     if (wanted.entrySet().stream()
         .allMatch(it -> it.getValue().of(it.getKey().columns()).isEmpty())) {
@@ -163,11 +163,13 @@ public record QuantizedModel(
   }
 
   private static boolean isBelow8Bits(DType blocks) {
-    return blocks != null && blocks.blockBytes() < blocks.blockElements();
+    return blocks.blockBytes() < blocks.blockElements();
   }
 
   /**
    * The blocks of a matrix by its format; int8 for fewer bits of an expert that was not reached.
+   *
+   * @param calibration null if all experts are reached
    */
   static Optional<DType> held(
       QuantizedMatrix matrix, QuantizationFormat format, Calibration calibration) {
@@ -175,7 +177,9 @@ public record QuantizedModel(
         .of(matrix.columns())
         .map(
             blocks ->
-                isBelow8Bits(blocks) && !calibration.reached(matrix) ? DType.INT8_BLOCKS : blocks);
+                isBelow8Bits(blocks) && calibration != null && !calibration.reached(matrix)
+                    ? DType.INT8_BLOCKS
+                    : blocks);
   }
 
   private long step() {

@@ -171,12 +171,13 @@ public record Sensitivity(
   }
 
   /**
-   * The bytes of all tensors in their smallest formats, before any text is read.
+   * The bytes of all tensors in their smallest formats.
    *
    * @param rules the formats of matrices that are not open to choice
+   * @param calibration null before any text is read: then as if tokens reached all experts
    */
   public static long leastBytes(
-      ModelFolder folder, Map<QuantizedMatrix, QuantizationFormat> rules) {
+      ModelFolder folder, Map<QuantizedMatrix, QuantizationFormat> rules, Calibration calibration) {
     try (TensorFiles files = folder.weights().open()) {
       Map<String, RowSource> rows = folder.weights().rows(files, folder.config());
       long bytes = otherBytes(folder, rows);
@@ -186,7 +187,8 @@ public record Sensitivity(
         bytes +=
             (rule == null ? formats(matrix) : List.of(rule))
                 .stream()
-                    .mapToLong(it -> Samples.bytes(matrix, it.of(matrix.columns()).orElse(stored)))
+                    .map(it -> QuantizedModel.held(matrix, it, calibration))
+                    .mapToLong(it -> Samples.bytes(matrix, it.orElse(stored)))
                     .min()
                     .orElseThrow();
       }
@@ -228,7 +230,8 @@ public record Sensitivity(
     DType compute = source.activationDType();
     Map<String, DType> probed =
         stacks.stream()
-            .collect(toMap(stack -> stack.getFirst().parameter(), _ -> RoundingError.PROBE));
+            .flatMap(List::stream)
+            .collect(toMap(QuantizedMatrix::name, _ -> RoundingError.PROBE));
     WeightTypes types = new WeightTypes(compute, compute, probed, true);
     try (LanguageModel rounded = folder.load(backend, InferenceSettings.of(types), null)) {
       Divergence measured =

@@ -2,6 +2,7 @@ package panamoe.tensor;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
 import java.util.Arrays;
+import java.util.Optional;
 import panamoe.blocks.BlockFormat;
 import panamoe.blocks.FP8;
 import panamoe.blocks.IQ4_NL;
@@ -122,6 +123,11 @@ public enum DType {
     return blocks != null;
   }
 
+  /** Whether floats are rounded to these blocks; floats of eight bits are only read. */
+  public boolean isRounded() {
+    return isBlocks() && this != EIGHT_BIT_FLOATS;
+  }
+
   /** Elements of a block; 1 unless this {@link #isBlocks}. */
   public int blockElements() {
     return isBlocks() ? blocks.elements() : 1;
@@ -137,9 +143,25 @@ public enum DType {
     return blocks;
   }
 
-  /** The format for rows whose length these blocks do not divide; null if there is no other. */
-  public DType smaller() {
-    return blocks.smaller() == null ? null : valueOf(blocks.smaller());
+  /**
+   * These blocks, or smaller ones with at least as many bits that divide rows of {@code columns}
+   * elements; empty if no such blocks do.
+   */
+  public Optional<DType> dividing(long columns) {
+    if (columns % blockElements() == 0) {
+      return Optional.of(this);
+    }
+    String smaller = blocks.smaller();
+    return smaller == null ? Optional.empty() : valueOf(smaller).dividing(columns);
+  }
+
+  /**
+   * The blocks of embedding and head in a model of these blocks: they have at least the bits of
+   * {@link #INT6_BLOCKS}, because an error there is an error of every token.
+   */
+  public DType ofVocabulary() {
+    int elements = INT6_BLOCKS.blockElements();
+    return bytes(elements) < INT6_BLOCKS.blockBytes() ? INT6_BLOCKS : this;
   }
 
   /** The name of this type in a safetensors header; blocks have GGUF's names where it has them. */

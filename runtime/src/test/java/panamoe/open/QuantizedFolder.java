@@ -12,13 +12,13 @@ import tools.jackson.databind.json.JsonMapper;
  * A small model twice: quantized as other libraries store it, and as the floats that follow from
  * the definition of the format, in float64. Scales have few bits, so that no product is rounded.
  */
-final class QuantizedFolder {
+public final class QuantizedFolder {
   /** Widths of the model, and of the queries together: a power of two. */
   static final int WIDTH = 128;
 
   private static final float[] E2M1 = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
-  final ReleasedFolder quantized = ReleasedFolder.mixtral(WIDTH, WIDTH, 3, StoredType.F32);
+  public final ReleasedFolder quantized = ReleasedFolder.mixtral(WIDTH, WIDTH, 3, StoredType.F32);
   final ReleasedFolder floats = ReleasedFolder.mixtral(WIDTH, WIDTH, 3, StoredType.F32);
   private final Random random = new Random(11);
 
@@ -33,7 +33,7 @@ final class QuantizedFolder {
    * @param group columns that share a scale; -1: all
    * @param symmetric without zero points
    */
-  static QuantizedFolder of(String library, int bits, int group, boolean symmetric) {
+  public static QuantizedFolder of(String library, int bits, int group, boolean symmetric) {
     QuantizedFolder folder = new QuantizedFolder();
     String weights =
         """

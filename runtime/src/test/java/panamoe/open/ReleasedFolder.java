@@ -18,7 +18,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /** A small released model, to write into a folder. */
-final class ReleasedFolder {
+public final class ReleasedFolder {
   /** A stored tensor. */
   record Saved(StoredType type, byte[] bytes, long... shape) {}
 
@@ -106,7 +106,7 @@ final class ReleasedFolder {
   }
 
   /** Writes {@code config.json} and one file of weights. */
-  Path write(Path folder) throws IOException {
+  public Path write(Path folder) throws IOException {
     Files.createDirectories(folder);
     Files.writeString(folder.resolve("config.json"), config.toPrettyString());
     write(folder.resolve("model.safetensors"), tensors);

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -24,9 +27,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.gguf.GgufFile;
+import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.open.ModelFolder;
+import panamoe.tensor.DType;
 
 class ImportanceFileTest {
   private static final Path GOLDEN = Path.of("../lab/golden");
@@ -157,6 +162,33 @@ class ImportanceFileTest {
         mixtral);
     Path model = GOLDEN.resolve("gguf/mixtral_text_f16.gguf");
     refused("is no importance matrix: its general.type is not imatrix", model, mixtral);
+  }
+
+  private void write(Path file, int sums, float... counts) throws IOException {
+    GgufWriter writer = new GgufWriter();
+    writer.put("general.type", "imatrix");
+    String name = "blk.0.ffn_up_exps.weight";
+    add(writer, name + ".in_sum2", new float[sums]);
+    add(writer, name + ".counts", counts);
+    writer.write(file, _ -> {});
+  }
+
+  private static void add(GgufWriter writer, String name, float[] values) {
+    MemorySegment floats = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_FLOAT, values);
+    writer.add(name, DType.FLOAT32, new long[] {values.length}, () -> List.of(floats));
+  }
+
+  @Test
+  void wildCountsAreRefused() throws IOException {
+    ModelFolder model = ModelFolder.open(GOLDEN.resolve("gguf/mixtral_text_f16.gguf"));
+    for (float count : new float[] {Float.NaN, Float.POSITIVE_INFINITY, -1}) {
+      Path file = folder.resolve(count + ".gguf");
+      write(file, 64, count);
+      refused("has a count of rows for blk.0.ffn_up_exps.weight that is " + count, file, model);
+    }
+    Path file = folder.resolve("remainder.gguf");
+    write(file, 65, 1, 1);
+    refused("has 65 sums for blk.0.ffn_up_exps.weight, which do not divide among 2", file, model);
   }
 
   @Test

@@ -6,6 +6,7 @@ import panamoe.io.Count;
 import panamoe.io.Require;
 import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.open.ModelFolder;
+import panamoe.quantize.Calibration;
 import panamoe.quantize.FormatChoice;
 import panamoe.quantize.QuantizationFormat;
 import panamoe.quantize.Sensitivity;
@@ -60,16 +61,19 @@ final class ChoiceOptions {
    * Refuses a size that no choice can have, before hours of work.
    *
    * @param rules the formats of matrices that are not open to choice
+   * @param calibration null before it is made; experts that it did not reach take int8
    */
-  void requirePossible(ModelFolder folder, Map<QuantizedMatrix, QuantizationFormat> rules) {
+  void requirePossible(
+      ModelFolder folder, Map<QuantizedMatrix, QuantizationFormat> rules, Calibration calibration) {
     if (size != null) {
       long asked = size.bytes(folder.config());
-      long least = Sensitivity.leastBytes(folder, rules);
+      long least = Sensitivity.leastBytes(folder, rules, calibration);
       Require.that(
           least <= asked,
-          "--size asks for %s, but in the smallest formats the model has %s",
+          "--size asks for %s, but in the smallest formats the model has %s%s",
           Count.bytes(asked),
-          Count.bytes(least));
+          Count.bytes(least),
+          calibration == null ? "" : ", with int8 for experts that no token reached");
     }
   }
 

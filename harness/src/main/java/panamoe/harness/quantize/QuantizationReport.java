@@ -23,14 +23,16 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * The result of a quantization.
  *
- * @param text that it was calibrated and measured on
+ * @param calibrated what the calibration is of: a text, or an importance matrix
+ * @param measured the text that it was measured on; null if not measured
  * @param divergence null if not measured
  * @param choice null if nothing was chosen
  * @param missed losses that were measured with choices before, because they were too large
  */
 record QuantizationReport(
     QuantizedModel model,
-    String text,
+    String calibrated,
+    String measured,
     Divergence divergence,
     FormatChoice choice,
     List<Double> missed,
@@ -60,7 +62,7 @@ record QuantizationReport(
         text,
         "calibrated on %s of %s%s",
         Count.of(model.calibration().tokens(), "token"),
-        this.text,
+        calibrated,
         experts() == 0
             ? ""
             : Words.of(", which reached %d of %d experts", experts() - left, experts()));
@@ -100,12 +102,13 @@ record QuantizationReport(
     if (divergence != null) {
       line(
           text,
-          "bits per byte: %.4f before, %.4f after (%+.2f %%); mean KL %.2e nats a token; %s held out",
+          "bits per byte: %.4f before, %.4f after (%+.2f %%); mean KL %.2e nats a token; %s held out of %s",
           divergence.before().bitsPerByte(),
           divergence.after().bitsPerByte(),
           100 * divergence.loss(),
           divergence.nats(),
-          Count.of(divergence.before().tokens(), "token"));
+          Count.of(divergence.before().tokens(), "token"),
+          measured);
     }
     text.append("written to ").append(out);
     return text.toString();
@@ -119,7 +122,8 @@ record QuantizationReport(
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("out", out.toString());
-    json.put("text", text);
+    json.put("calibrated_on", calibrated);
+    json.put("measured_on", measured);
     json.put("calibration_tokens", model.calibration().tokens());
     json.put("experts", experts());
     ObjectNode layers = json.putObject("unreached");

@@ -73,15 +73,6 @@ import picocli.CommandLine.Parameters;
       "docs/quantization.md has more. --seed has no effect."
     })
 public final class QuantizeCommand implements Subcommand {
-  /** The chosen formats, in the folder. */
-  private static final String PLAN = "plan.json";
-
-  /** Choices that may be measured as too lossy. */
-  private static final int MOST_CHOICES = 8;
-
-  /** After such a choice, the most of its expected loss that the next may have. */
-  private static final double STEP_BACK = 0.8;
-
   /** Tokens per window, if the context is not shorter. */
   private static final int WINDOW = 512;
 
@@ -97,7 +88,7 @@ public final class QuantizeCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks.")
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks, except FP8.")
   private Path model;
 
   @Option(
@@ -105,7 +96,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "FORMAT",
       completionCandidates = Formats.class,
       description =
-          "Format of all matrices, with bits per element: ${COMPLETION-CANDIDATES}. Embedding and head get at least 8 bits. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
+          "Format of all matrices, with bits per element: ${COMPLETION-CANDIDATES}. Embedding and head get q6_k or more. Rows that do not divide into its blocks get smaller blocks with at least as many bits. Default: keep, with --plan.")
   private QuantizationFormat to;
 
   @Option(
@@ -193,7 +184,7 @@ public final class QuantizeCommand implements Subcommand {
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
             to == null && !choice.given() ? QuantizationFormat.KEEP : to);
-    choice.requirePossible(folder, wanted);
+    choice.requirePossible(folder, wanted, null);
     if (imatrixOut != null) {
       ImportanceFile.requireNames(folder);
     }
@@ -249,6 +240,11 @@ public final class QuantizeCommand implements Subcommand {
           runs
               ? shown("loading", at -> folder.load(backend, whole, Ranks.alone(), null, at))
               : null) {
+        String measured = held == null ? null : text.source();
+        MeasuredFolder target =
+            new MeasuredFolder(
+                out, shared, backend, source, measured, held, measure, choice.loss());
+        target.requireRoom(folder, wanted, choice.given());
         Calibration calibration =
             read != null
                 ? read
@@ -258,60 +254,21 @@ public final class QuantizeCommand implements Subcommand {
         if (imatrixOut != null) {
           ImportanceFile.write(imatrixOut, folder, calibration, calibrated);
         }
-        MeasuredFolder target =
-            new MeasuredFolder(out, backend, source, held, measure, choice.loss());
         if (choice.given()) {
+          choice.requirePossible(folder, wanted, calibration);
           Sensitivity sensitivity =
               shown(
                   "probing",
                   at ->
                       Sensitivity.of(
                           backend, folder, source, wanted, calibration, training, calibrate, at));
-          return chosen(
-              folder, target, choice.first(folder, sensitivity), wanted, calibration, calibrated);
+          FormatChoice first = choice.first(folder, sensitivity);
+          return target.chosen(first, wanted, folder, calibration, calibrated, texts(folder));
         }
         QuantizedModel quantized = QuantizedModel.of(folder, wanted, calibration);
-        Divergence divergence = target.written(quantized, shared.threadCount(), texts(folder));
-        return new QuantizationReport(quantized, calibrated, divergence, null, List.of(), out);
-      }
-    }
-  }
-
-  /** Writes a choice, or the first that does not lose too much after it. */
-  private QuantizationReport chosen(
-      ModelFolder folder,
-      MeasuredFolder target,
-      FormatChoice first,
-      Map<QuantizedMatrix, QuantizationFormat> rules,
-      Calibration calibration,
-      String calibrated) {
-    List<Double> missed = new ArrayList<>();
-    FormatChoice now = first;
-    while (true) {
-      Map<QuantizedMatrix, QuantizationFormat> formats = now.formats(rules);
-      QuantizedModel quantized = QuantizedModel.of(folder, formats, calibration);
-      Require.that(
-          !quantized.blocks().isEmpty(),
-          "nothing is to be rounded for this %s",
-          choice.loss() == null ? "size" : "loss");
-      Map<String, byte[]> files = texts(folder);
-      files.put(PLAN, json(QuantizationPlan.of(formats)));
-      try {
-        Divergence divergence = target.written(quantized, shared.threadCount(), files);
-        return new QuantizationReport(quantized, calibrated, divergence, now, missed, out);
-      } catch (MeasuredFolder.TooLossy e) {
-        missed.add(e.loss());
-        double part = Math.min(STEP_BACK, choice.loss() / e.loss());
-        FormatChoice next = FormatChoice.ofLoss(now.sensitivity(), part * now.loss());
-        if (missed.size() == MOST_CHOICES || next.options().equals(now.options())) {
-          throw Require.refusal(
-              "no choice of formats was found with a loss of at most %.3g %%; the last had %.3f %%",
-              100 * choice.loss(), 100 * e.loss());
-        }
-        now = next;
-        shared.note(
-            "a loss of %.3f %% was measured, more than %.3g %%: choosing again",
-            100 * e.loss(), 100 * choice.loss());
+        Divergence divergence = target.written(quantized, texts(folder));
+        return new QuantizationReport(
+            quantized, calibrated, measured, divergence, null, List.of(), out);
       }
     }
   }
@@ -323,7 +280,7 @@ public final class QuantizeCommand implements Subcommand {
     return files;
   }
 
-  private static byte[] json(Record record) {
+  static byte[] json(Record record) {
     return StrictJson.bytes(ConfigJson.tree(record));
   }
 

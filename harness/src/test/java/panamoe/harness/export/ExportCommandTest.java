@@ -34,6 +34,7 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Sha256;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
+import panamoe.open.QuantizedFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -106,6 +107,14 @@ class ExportCommandTest {
     Path out = exported(model, "hf", "out");
     assertSameModel(model, out);
     assertEquals(tensors(model), tensors(out));
+  }
+
+  /** GGUF has no floats of eight bits: the numbers stay what they are. */
+  @Test
+  void floatsOfEightBitsAreNotRounded() throws Exception {
+    Path model =
+        QuantizedFolder.of("float-block", 8, -1, true).quantized.write(runs.resolve("model"));
+    assertEquals(loaded(model), loaded(exported(model, "gguf", "out.gguf")));
   }
 
   @Test

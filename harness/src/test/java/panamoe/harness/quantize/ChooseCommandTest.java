@@ -96,7 +96,23 @@ class ChooseCommandTest {
     Path written = folder.resolve("chosen").resolve("plan.json");
     quantized(model, "again", "--plan " + written);
     assertArrayEquals(weights("chosen"), weights("again"));
-    ran("generate --model " + folder.resolve("again") + " --prompt the --max-tokens 3");
+    // Experts that are read from the disk are in the chosen formats too.
+    String onDisk = " --memory 240KiB --expert-cache " + folder.resolve("cache");
+    Path again = folder.resolve("again");
+    assertEquals(bits(again), bits(again, onDisk));
+  }
+
+  /** Experts that no token reaches take int8, which is known before each class is measured. */
+  @Test
+  void aSizeWithoutRoomForUnreachedExpertsIsRefused() throws IOException {
+    Path dull = Files.writeString(folder.resolve("dull.txt"), "a".repeat(20_000));
+    String options = "quantize " + model + BRIEF + "--size 185KiB --text " + dull + " --out ";
+    CommandRun run = CommandRun.of((options + folder.resolve("out")).split(" +"));
+    assertEquals(1, run.exitCode(), run.out());
+    assertTrue(
+        run.err().contains("--size asks for 185.0 KiB, but in the smallest formats the model has")
+            && run.err().contains(", with int8 for experts that no token reached"),
+        run.err());
   }
 
   private Path plan(String names, String to) throws IOException {
@@ -154,7 +170,7 @@ class ChooseCommandTest {
           nothing is to be rounded for this size | --size 1GB --calibrate 1024
           give one of --to, --size and --loss | --to int4 --size 5bpw
           give one of --to, --size and --loss | --loss 1% --size 5bpw
-          --size asks for 46.6 KiB, but in the smallest formats the model has 215.0 KiB | --size 1bpw
+          --size asks for 46.6 KiB, but in the smallest formats the model has | --size 1bpw
           --measure must not be 0 | --loss 1% --measure 0
           --imatrix-out must end in .gguf | --to int4 --imatrix-out there.dat
           is not a model of a family that transformers computes | --to int4 --imatrix-out there.gguf
@@ -177,7 +193,8 @@ class ChooseCommandTest {
     JsonNode second = quantized(dense, "second", "--to q4_0 --imatrix " + matrix);
     assertEquals(first.get("kl").asDouble(), second.get("kl").asDouble(), 1e-6);
     assertEquals(first.get("calibration_tokens"), second.get("calibration_tokens"));
-    assertEquals(matrix.toString(), second.get("text").asString());
+    assertEquals(matrix.toString(), second.get("calibrated_on").asString());
+    assertEquals(text.toString(), second.get("measured_on").asString());
     Files.delete(dense.resolve("text.json"));
     ran(
         "quantize "
@@ -207,10 +224,9 @@ class ChooseCommandTest {
     return opened.weights().blocks(opened.config());
   }
 
-  private static double bits(Path path) throws IOException {
-    return JSON.readTree(ran("eval " + path + " --json --text " + text).out())
-        .get("bits_per_byte")
-        .asDouble();
+  private static double bits(Path path, String... options) throws IOException {
+    String command = "eval " + path + " --json --text " + text + String.join("", options);
+    return JSON.readTree(ran(command).out()).get("bits_per_byte").asDouble();
   }
 
   /** A GGUF tensor has one format for all its experts. */

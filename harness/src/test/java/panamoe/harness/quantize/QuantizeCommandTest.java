@@ -30,6 +30,7 @@ import panamoe.harness.CommandRun;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.open.QuantizedFolder;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.text.ModelOptions;
@@ -265,6 +266,17 @@ class QuantizeCommandTest {
       sameWords(before.tokenizer(), ModelFolder.open(exported).tokenizer());
       assertTrue(ModelFolder.open(exported).tokenizerFiles().chatTemplate().isPresent(), layout);
     }
+  }
+
+  /** Publishers release some models in FP8 alone; rounding those floats is no second rounding. */
+  @Test
+  void floatsOfEightBitsAreRounded() throws IOException {
+    Path source =
+        QuantizedFolder.of("float-block", 8, -1, true).quantized.write(folder.resolve("source"));
+    ran("tokenizer --vocabulary 290 --text " + text + " --out " + source + "/tokenizer.json");
+    JsonNode report = quantized(source, "--to int8 --text " + text);
+    assertEquals("[Q8_0]", types(out(), ".experts.0.up.weight"));
+    assertTrue(report.get("kl").asDouble() < 0.2, report::toString);
   }
 
   @Test

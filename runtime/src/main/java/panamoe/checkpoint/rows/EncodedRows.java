@@ -43,7 +43,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
 
   /**
    * A tensor for a GGUF file, in the blocks of its rows, byte for byte. Int8 blocks if they are in
-   * several formats, or in one that such files lack; {@link #asRead} if some are not in blocks.
+   * several formats, or in one that such files lack; {@link #asRead} if some were never rounded.
    */
   public static EncodedRows asStored(RowTensor tensor) {
     Optional<RowSource> blocks =
@@ -52,15 +52,18 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
       RowTensor held = new RowTensor(tensor.shape(), blocks.get());
       return new EncodedRows(held, StoredType.of(blocks.get().dtype()));
     }
-    return parts(tensor).allMatch(part -> part.inBlocks().isPresent())
+    return parts(tensor).allMatch(EncodedRows::isRounded)
         ? new EncodedRows(tensor, StoredType.of(DType.INT8_BLOCKS))
         : asRead(tensor);
   }
 
   /** Whether some of its rows were in other blocks than it is written in. */
   public boolean changesBlocks() {
-    return !tensor.rows().dtype().isBlocks()
-        && parts(tensor).anyMatch(part -> part.inBlocks().isPresent());
+    return !tensor.rows().dtype().isBlocks() && parts(tensor).anyMatch(EncodedRows::isRounded);
+  }
+
+  private static boolean isRounded(RowSource rows) {
+    return rows.inBlocks().filter(blocks -> blocks.dtype().isRounded()).isPresent();
   }
 
   private static Stream<RowSource> parts(RowTensor tensor) {
