@@ -36,7 +36,8 @@ public record GroupedRows(
    * @param reordered whether columns may belong to any group
    */
   public record Groups(int bits, int size, boolean symmetric, boolean reordered) {
-    int middle() {
+    /** The code of 0, unless a group has a zero point. */
+    public int middle() {
       return 1 << bits - 1;
     }
   }
