@@ -222,20 +222,28 @@ public final class QuantizedFolder {
   }
 
   private double[][] bytes(String module, Codes all) {
-    byte[] bytes = new byte[all.rows() * all.columns()];
-    for (int i = 0; i < bytes.length; i++) {
-      bytes[i] = (byte) (all.codes()[i / all.columns()][i % all.columns()] - 128);
-    }
-    StoredType type = StoredType.valueOf("I8");
-    quantized.tensors.put(
-        module + "weight", new ReleasedFolder.Saved(type, bytes, all.rows(), all.columns()));
+    signed(module + "weight", all.bits(), all.codes());
     halves(
         module + "weight_scale",
         StoredType.F32,
         all.rows(),
         all.groups(),
         (i, g) -> all.scales()[i][g]);
+    if (!all.symmetric()) {
+      signed(module + "weight_zero_point", all.bits(), all.zeros());
+    }
     return all.values(all.natural());
+  }
+
+  /** A byte for each number, which is less by half of the range. */
+  private void signed(String name, int bits, int[][] numbers) {
+    int columns = numbers[0].length;
+    byte[] bytes = new byte[numbers.length * columns];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] = (byte) (numbers[i / columns][i % columns] - (1 << bits - 1));
+    }
+    StoredType type = StoredType.valueOf("I8");
+    quantized.tensors.put(name, new ReleasedFolder.Saved(type, bytes, numbers.length, columns));
   }
 
   private double[][] awq(String module, Codes all) {

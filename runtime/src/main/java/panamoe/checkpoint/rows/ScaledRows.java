@@ -29,6 +29,10 @@ public record ScaledRows(RowSource values, RowSource scales, int blockRows, int 
 
   public ScaledRows {
     scales = WidenedRows.of(scales);
+    if (values.dtype() != DType.FLOAT32) {
+      throw new CheckpointException(
+          "it has scales, but its values are %s, expected FLOAT32", values.dtype());
+    }
     if (scales.dtype() != DType.FLOAT32
         || scales.rows() != Math.ceilDiv(values.rows(), (long) blockRows)
         || scales.columns() != Math.ceilDiv(values.columns(), (long) blockColumns)) {

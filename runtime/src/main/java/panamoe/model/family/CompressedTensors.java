@@ -2,6 +2,7 @@ package panamoe.model.family;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.rows.GroupedRows;
@@ -109,29 +110,33 @@ record CompressedTensors(
             files,
             module,
             new UnpackedRows(files.stored(name), groups.bits(), Along.COLUMNS, 0),
+            rows -> new UnpackedRows(rows, groups.bits(), Along.ROWS, 0),
             groups.reordered() || files.has(order) ? files.stored(order) : null));
   }
 
-  /** Signed bytes, which become codes around 128. */
+  /** Signed bytes, which become codes around the middle. */
   private Optional<RowSource> bytes(Lookup files, String module) {
-    return files.type(module + QuantizedTensors.WEIGHT) == StoredType.valueOf("I8")
-        ? Optional.of(
-            grouped(
-                files,
-                module,
-                new UnpackedRows(
-                    files.stored(module + QuantizedTensors.WEIGHT), Byte.SIZE, Along.COLUMNS, 128),
-                null))
+    UnaryOperator<RowSource> unsigned =
+        rows -> new UnpackedRows(rows, Byte.SIZE, Along.COLUMNS, groups.middle());
+    String name = module + QuantizedTensors.WEIGHT;
+    return files.type(name) == StoredType.valueOf("I8")
+        ? Optional.of(grouped(files, module, unsigned.apply(files.stored(name)), unsigned, null))
         : Optional.empty();
   }
 
-  private RowSource grouped(Lookup files, String module, RowSource codes, RowSource order) {
+  /**
+   * @param codes UINT8
+   * @param unpack makes zero points UINT8
+   */
+  private RowSource grouped(
+      Lookup files,
+      String module,
+      RowSource codes,
+      UnaryOperator<RowSource> unpack,
+      RowSource order) {
     files.ignore(module + "input_scale", module + "input_zero_point");
     RowSource zeros =
-        groups.symmetric()
-            ? null
-            : new UnpackedRows(
-                files.stored(module + "weight_zero_point"), groups.bits(), Along.ROWS, 0);
+        groups.symmetric() ? null : unpack.apply(files.stored(module + "weight_zero_point"));
     return new GroupedRows(
         files.whole(module + QuantizedTensors.WEIGHT),
         codes,

@@ -2,14 +2,20 @@ package panamoe.model.family;
 
 import java.util.Optional;
 import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.rows.FactorRows;
 import panamoe.checkpoint.rows.ScaledRows;
 
-/** Factors that GGUF files store beside matrices, such as those of NVFP4: one, or one an expert. */
+/**
+ * Factors of NVFP4 matrices in GGUF files: one, or one an expert. Beside other matrices, a tensor
+ * of that name is a family's own.
+ */
 final class GgufFactors implements QuantizedTensors {
+  private static final StoredType FORMAT = StoredType.valueOf("NVFP4");
+
   @Override
   public Optional<RowSource> matrix(Lookup files, String module) {
-    return files.has(module + "scale")
+    return has(files, module)
         ? Optional.of(scaled(files, module, files.stored(module + WEIGHT)))
         : Optional.empty();
   }
@@ -17,9 +23,11 @@ final class GgufFactors implements QuantizedTensors {
   @Override
   public RowSource part(Lookup files, String name, RowSource rows) {
     String module = name.substring(0, name.length() - WEIGHT.length());
-    return name.endsWith(WEIGHT) && files.has(module + "scale")
-        ? scaled(files, module, rows)
-        : rows;
+    return name.endsWith(WEIGHT) && has(files, module) ? scaled(files, module, rows) : rows;
+  }
+
+  private static boolean has(Lookup files, String module) {
+    return files.type(module + WEIGHT) == FORMAT && files.has(module + "scale");
   }
 
   private static RowSource scaled(Lookup files, String module, RowSource rows) {

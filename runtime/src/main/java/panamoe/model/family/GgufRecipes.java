@@ -83,6 +83,7 @@ final class GgufRecipes {
               .put("moe.experts_norm.weight", Recipe.tensor("pre_ffw_norm_2.weight"))
               .put("moe.experts_output_norm.weight", Recipe.tensor("post_ffw_norm_2.weight"))
               .put("moe.gate.norm.weight", Recipe.tensor("ffn_gate_inp.scale"))
+              .put("moe.experts.down.weight", Recipe.unscaled("ffn_down_exps.weight"))
               .put("moe.gate.factors", Recipe.tensor("ffn_down_exps.scale"));
       case "deepseek2" -> putDeepSeek(recipes);
       case "gpt-oss" -> recipes.put("mlp_norm.weight", Recipe.tensor("post_attention_norm.weight"));

@@ -113,6 +113,11 @@ interface Recipe {
     return by(files -> files.part(name), (to, rows) -> to.part(name, rows));
   }
 
+  /** An expert's part of a stack, whose factors are another weight. */
+  static Recipe unscaled(String name) {
+    return by(files -> files.storedPart(name), (to, rows) -> to.part(name, rows));
+  }
+
   /** An expert in blocks, in two tensors: {@code name_blocks} and {@code name_scales}. */
   static Recipe blocks(String name) {
     return by(

@@ -261,6 +261,9 @@ class RowSourcesTest {
     RowSource narrow = numbered(StoredType.F32, 2, 2);
     assertThrows(CheckpointException.class, () -> new JoinedRows(List.of(wide, narrow)));
     assertThrows(CheckpointException.class, () -> new ScaledRows(wide, narrow, 2, 2));
+    RowSource halves = numbered(StoredType.BF16, 2, 2);
+    RowSource one = numbered(StoredType.F32, 1, 1);
+    assertThrows(CheckpointException.class, () -> ScaledRows.whole(halves, one));
     assertThrows(CheckpointException.class, () -> new PairedRows(wide, narrow));
     files.put("i64", StoredType.I64, new byte[8], 1);
     assertThrows(CheckpointException.class, () -> StoredRows.of(files, files.tensors().get("i64")));

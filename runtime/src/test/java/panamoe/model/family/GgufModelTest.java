@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,6 +25,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
@@ -34,6 +36,7 @@ import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 
 /**
  * Models in GGUF files ({@link GgufKeys}, {@link GgufRecipes}); {@code panamoe conformance}
@@ -139,35 +142,65 @@ class GgufModelTest {
 
   /** NVFP4 has them: of a matrix, or of each expert's. */
   @Test
-  void factorsBesideMatricesScaleThem() {
-    try (GgufFile file = GgufFile.open(GgufSamples.path("ok_plain.gguf"))) {
+  void factorsBesideMatricesScaleThem() throws IOException {
+    try (GgufFile file = GgufFile.open(exported())) {
       ReleasedModel model = ReleasedModel.of(file);
-      Map<String, RowSource> plain = model.sources(file);
-      Map<String, RowSource> scaled = model.sources(withFactors(file));
+      StoredType nvfp4 = StoredType.valueOf("NVFP4");
+      Map<String, RowSource> plain = model.sources(withFactors(file, nvfp4, Map.of()));
+      Map<String, float[]> factors =
+          Map.of(
+              "blk.0.attn_output.scale", new float[] {3},
+              "blk.0.attn_output.input_scale", new float[] {9},
+              "blk.0.ffn_up_exps.scale", new float[] {5, 7, 9, 11});
+      Map<String, RowSource> scaled = model.sources(withFactors(file, nvfp4, factors));
       for (String name : plain.keySet()) {
-        float factor =
-            switch (name) {
-              case "layers.0.attention.output.weight" -> 3;
-              case "layers.0.moe.experts.0.down.weight" -> 5;
-              case "layers.0.moe.experts.1.down.weight" -> 7;
-              default -> 1;
-            };
         float[] expected = floats(plain.get(name));
+        boolean ups = name.matches("layers.0.moe.experts...up.weight");
+        int expert = ups ? name.charAt("layers.0.moe.experts.".length()) - '0' : 0;
         for (int i = 0; i < expected.length; i++) {
-          expected[i] *= factor;
+          expected[i] *= name.equals("layers.0.attention.output.weight") ? 3 : 1;
+          expected[i] *= ups && i >= expected.length / 2 ? 5 + 2 * expert : 1;
         }
         assertArrayEquals(expected, floats(scaled.get(name)), name);
       }
+      TensorFiles other = withFactors(file, StoredType.F32, factors);
+      String message =
+          assertThrows(CheckpointException.class, () -> model.sources(other)).getMessage();
+      assertTrue(message.contains("unexpected blk.0.attn_output.scale"), message);
     }
   }
 
-  private static TensorFiles withFactors(GgufFile file) {
-    Map<String, float[]> factors =
-        Map.of(
-            "blk.0.attn_output.scale", new float[] {3},
-            "blk.0.attn_output.input_scale", new float[] {9},
-            "blk.0.ffn_down_exps.scale", new float[] {5, 7});
+  private Path exported() throws IOException {
+    Path released = Path.of("..", "lab", "golden", "hf", "mixtral_b_bf16_sharded");
+    try (Stream<Path> all = Files.list(released)) {
+      for (Path file : all.toList()) {
+        Files.copy(file, folder.resolve(file.getFileName()));
+      }
+    }
+    String keys = Files.readString(released.resolve("config.json"));
+    Files.writeString(
+        folder.resolve("config.json"),
+        keys.replaceAll("\"sliding_window\": \\d+", "\"sliding_window\": null"));
+    ReleasedModel model = ReleasedModel.of(HuggingFaceFolder.of(folder).orElseThrow());
+    Path path = folder.resolve("exported.gguf");
+    try (TensorFiles files = model.open()) {
+      GgufWriter writer = new GgufWriter();
+      ExportedModel.of("it", model.config(), model.sources(files), Optional.empty(), null)
+          .addTo(writer, null);
+      writer.write(path, _ -> {});
+    }
+    return path;
+  }
+
+  /** With two tensors of that type, and small tensors beside them. */
+  private static TensorFiles withFactors(
+      GgufFile file, StoredType type, Map<String, float[]> factors) {
     Map<String, StoredTensor> tensors = new LinkedHashMap<>(file.tensors());
+    for (String name : new String[] {"blk.0.attn_output.weight", "blk.0.ffn_up_exps.weight"}) {
+      long[] shape = tensors.get(name).shape();
+      long bytes = Tensor.count(shape) / type.elements() * type.bytes();
+      tensors.put(name, new StoredTensor(name, type, shape, 0, bytes));
+    }
     factors.forEach(
         (name, values) -> {
           long[] shape = {values.length};
@@ -178,10 +211,14 @@ class GgufModelTest {
         tensors,
         (tensor, offset, into) -> {
           float[] values = factors.get(tensor.name());
-          if (values == null) {
-            file.read(tensor, offset, into);
-          } else {
+          if (values != null) {
             into.copyFrom(MemorySegment.ofArray(values).asSlice(offset, into.byteSize()));
+          } else if (tensor.type() == type) {
+            for (long i = 0; i < into.byteSize(); i++) {
+              into.set(ValueLayout.JAVA_BYTE, i, (byte) ((offset + i) * 37));
+            }
+          } else {
+            file.read(tensor, offset, into);
           }
         });
   }
