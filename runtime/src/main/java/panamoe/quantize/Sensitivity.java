@@ -194,6 +194,14 @@ public record Sensitivity(
     }
   }
 
+  /** The bytes of all tensors if none is rounded. */
+  public static long wholeBytes(ModelFolder folder) {
+    return leastBytes(
+        folder,
+        ModelTensors.quantizedMatrices(folder.config()).stream()
+            .collect(toMap(it -> it, _ -> QuantizationFormat.KEEP)));
+  }
+
   private static long otherBytes(ModelFolder folder, Map<String, RowSource> rows) {
     Map<String, long[]> others = ModelTensors.shapes(folder.config());
     ModelTensors.quantizedMatrices(folder.config()).forEach(it -> others.remove(it.name()));
@@ -228,7 +236,8 @@ public record Sensitivity(
     DType compute = source.activationDType();
     Map<String, DType> probed =
         stacks.stream()
-            .collect(toMap(stack -> stack.getFirst().parameter(), _ -> RoundingError.PROBE));
+            .flatMap(List::stream)
+            .collect(toMap(QuantizedMatrix::name, _ -> RoundingError.PROBE));
     WeightTypes types = new WeightTypes(compute, compute, probed, true);
     try (LanguageModel rounded = folder.load(backend, InferenceSettings.of(types), null)) {
       Divergence measured =

@@ -70,6 +70,13 @@ final class ChoiceOptions {
           "--size asks for %s, but in the smallest formats the model has %s",
           Count.bytes(asked),
           Count.bytes(least));
+      boolean rounds = rules.values().stream().anyMatch(it -> it != QuantizationFormat.KEEP);
+      long whole = Sensitivity.wholeBytes(folder);
+      Require.that(
+          rounds || asked < whole,
+          "--size asks for %s, but without rounding the model has %s: nothing is to be rounded",
+          Count.bytes(asked),
+          Count.bytes(whole));
     }
   }
 
