@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
+import panamoe.checkpoint.rows.RowTensor;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.QuantizedMatrix;
 import panamoe.open.ModelFolder;
@@ -58,9 +59,7 @@ final class GgufMatrices {
               rows.put(name, new Numbered(shape[0], columns, numbers.getOrDefault(name, 0)));
             });
     Map<String, List<List<QuantizedMatrix>>> found = new LinkedHashMap<>();
-    folder
-        .exported(rows)
-        .ggufTensors()
+    tensors(folder, rows)
         .forEach(
             (name, tensor) -> {
               if (tensor.shape().length > 1) {
@@ -69,6 +68,17 @@ final class GgufMatrices {
               }
             });
     return found;
+  }
+
+  private static Map<String, RowTensor> tensors(ModelFolder folder, Map<String, RowSource> rows) {
+    try {
+      return folder.exported(rows).ggufTensors();
+    } catch (CheckpointException e) {
+      throw new CheckpointException(
+          "an importance matrix has the names of a GGUF file, which no model like this has: "
+              + e.getMessage(),
+          e);
+    }
   }
 
   private static List<List<QuantizedMatrix>> parts(

@@ -196,6 +196,14 @@ public record Sensitivity(
     }
   }
 
+  /** The bytes of all tensors if none is rounded. */
+  public static long wholeBytes(ModelFolder folder) {
+    return leastBytes(
+        folder,
+        ModelTensors.quantizedMatrices(folder.config()).stream()
+            .collect(toMap(it -> it, _ -> QuantizationFormat.KEEP)));
+  }
+
   private static long otherBytes(ModelFolder folder, Map<String, RowSource> rows) {
     Map<String, long[]> others = ModelTensors.shapes(folder.config());
     ModelTensors.quantizedMatrices(folder.config()).forEach(it -> others.remove(it.name()));

@@ -117,7 +117,7 @@ class VisionFoldersTest {
         refused(config -> text(config).put("hidden_activation", "relu"))
             .startsWith("text_config.hidden_activation is \"relu\""));
     assertEquals(
-        "text_config is , expected an object with the keys of gemma3_text",
+        "text_config is missing, expected an object with the keys of gemma3_text",
         refused(config -> config.remove("text_config")));
     assertEquals(
         "tie_word_embeddings is false, expected true, as in text_config",

@@ -74,6 +74,13 @@ final class ChoiceOptions {
           Count.bytes(asked),
           Count.bytes(least),
           calibration == null ? "" : ", with int8 for experts that no token reached");
+      boolean rounds = rules.values().stream().anyMatch(it -> it != QuantizationFormat.KEEP);
+      long whole = Sensitivity.wholeBytes(folder);
+      Require.that(
+          rounds || asked < whole,
+          "--size asks for %s, but without rounding the model has %s: nothing is to be rounded",
+          Count.bytes(asked),
+          Count.bytes(whole));
     }
   }
 

@@ -37,7 +37,7 @@ final class ChatFields {
     // Templates ignore variables that they do not know.
     String effort = fields.text(EFFORT, null);
     if (effort != null && !chat.efforts().contains(effort)) {
-      throw fields.wrong(EFFORT, "is none of " + String.join(", ", chat.efforts()));
+      throw fields.wrong(EFFORT, "is not one of " + String.join(", ", chat.efforts()));
     }
     if (chat.template().isEmpty()) {
       fields.refuse(VARIABLES);

@@ -167,13 +167,13 @@ class ChooseCommandTest {
           '4' is not a size | --size 4
           '0bpw' is not a size | --size 0bpw
           '5' is no percentage such as 0.5% | --loss 5
-          nothing is to be rounded for this size | --size 1GB --calibrate 1024
+          --size asks for 953.7 MiB, but without rounding the model has 1.5 MiB: nothing is to be | --size 1GB
           give one of --to, --size and --loss | --to int4 --size 5bpw
           give one of --to, --size and --loss | --loss 1% --size 5bpw
           --size asks for 46.6 KiB, but in the smallest formats the model has | --size 1bpw
           --measure must not be 0 | --loss 1% --measure 0
           --imatrix-out must end in .gguf | --to int4 --imatrix-out there.dat
-          is not a model of a family that transformers computes | --to int4 --imatrix-out there.gguf
+          an importance matrix has the names of a GGUF file, which no model like this has: | --to int4 --imatrix-out there.gguf
           """)
   void badInputIsRefusedInASentence(String part, String options) throws IOException {
     Path out = folder.resolve("out");

@@ -82,7 +82,7 @@ class ChatTemplateTest {
         "{'role':'system','content':'a'} | | no system here",
         "{'role':'user','content':'fail'} | | the chat template, line 10: 'nothing' is undefined",
         "{'role':'user','content':'a'} | ,'chat_template_kwargs':3 | chat_template_kwargs is not an object",
-        "{'role':'user','content':'a'} | ,'reasoning_effort':'lots' | reasoning_effort is none of none, minimal, low, medium, high, xhigh, max"
+        "{'role':'user','content':'a'} | ,'reasoning_effort':'lots' | reasoning_effort is not one of none, minimal, low, medium, high, xhigh, max"
       })
   void whatTheTemplateRefusesIsTheRequestsFault(String message, String more, String why)
       throws Exception {

@@ -154,7 +154,7 @@ class FamiliesTest {
       assertTrue(prompt.stringValue().contains("Reasoning: high"), prompt::toString);
       JsonNode refused = TestServer.json(server.post(CHAT, body + "'max'}").body());
       assertEquals(
-          "reasoning_effort is none of low, medium, high",
+          "reasoning_effort is not one of low, medium, high",
           refused.at("/error/message").stringValue());
     }
   }

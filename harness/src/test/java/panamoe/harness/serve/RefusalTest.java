@@ -156,7 +156,7 @@ class RefusalTest {
         "'modalities':['audio']                 | modalities           | not supported",
         "'modalities':['text','audio']          | modalities           | except as",
         "'functions':[{}]                       | functions            | not supported",
-        "'reasoning_effort':'lots'              | reasoning_effort     | is none of none, minimal, low, medium, high, xhigh, max",
+        "'reasoning_effort':'lots'              | reasoning_effort     | is not one of none, minimal, low, medium, high, xhigh, max",
         "'chat_template_kwargs':{'a':1}         | chat_template_kwargs | not supported",
         "'max_tokens':1,'max_completion_tokens':2 | max_tokens         | is 1, but max_completion_tokens is 2: give one",
         "'tool_choice':'required'               | tool_choice          | tools are missing",

@@ -84,9 +84,11 @@ final class GgufInput {
   void require(long count, int size, String what) {
     long left = fileBytes - position();
     if (count < 0 || count > left / size) {
+      String number = Long.toUnsignedString(count);
+      String bytes = count == 1 ? "" + size : size == 1 ? number : number + " times " + size;
       throw bad(
-          "%s takes %s%s bytes, but only %s are left of the file",
-          what, Long.toUnsignedString(count), size == 1 ? "" : " times " + size, left);
+          "%s takes %s bytes, but only %s are left of the file%s",
+          what, bytes, left, SavedFile.CUT_OFF);
     }
     if (position() + count * size > MAX_HEADER_BYTES) {
       throw bad("its header is longer than " + MAX_HEADER_BYTES + " bytes, the limit, at " + what);

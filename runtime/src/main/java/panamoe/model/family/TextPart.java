@@ -59,7 +59,8 @@ record TextPart(ObjectNode values, String within) {
 
   private static TextPart within(Keys keys, ObjectNode whole, String family) {
     if (!(whole.get(CONFIG) instanceof ObjectNode own)) {
-      throw keys.bad(CONFIG, whole.path(CONFIG).toString(), "an object with the keys of " + family);
+      String given = whole.has(CONFIG) ? whole.get(CONFIG).toString() : "missing";
+      throw keys.bad(CONFIG, given, "an object with the keys of " + family);
     }
     String type = own.path("model_type").asString(family);
     if (!type.equals(family)) {

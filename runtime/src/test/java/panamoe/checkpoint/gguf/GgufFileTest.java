@@ -59,6 +59,16 @@ class GgufFileTest {
     }
   }
 
+  @Test
+  void anEmptyFileIsRefused(@TempDir Path folder) throws IOException {
+    Path empty = Files.createFile(folder.resolve("empty.gguf"));
+    assertEquals(
+        empty
+            + ": the first word takes 4 bytes, but only 0 are left of the file; if it was cut off on"
+            + " its way, download or copy it again",
+        assertThrows(CheckpointException.class, () -> GgufFile.open(empty)).getMessage());
+  }
+
   private static void assertSentence(Path path, String message) {
     String stem = path.getFileName().toString().replaceAll("-0000.*", "");
     assertTrue(
