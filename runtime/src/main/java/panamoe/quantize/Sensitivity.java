@@ -201,7 +201,8 @@ public record Sensitivity(
     return leastBytes(
         folder,
         ModelTensors.quantizedMatrices(folder.config()).stream()
-            .collect(toMap(it -> it, _ -> QuantizationFormat.KEEP)));
+            .collect(toMap(it -> it, _ -> QuantizationFormat.KEEP)),
+        null);
   }
 
   private static long otherBytes(ModelFolder folder, Map<String, RowSource> rows) {
