@@ -28,6 +28,13 @@ public interface RowSource {
   void read(long row, long rows, long column, long columns, MemorySegment into);
 
   /**
+   * Whether some numbers are stored as codes with scales: in blocks, or in tensors of their own.
+   */
+  default boolean encoded() {
+    return false;
+  }
+
+  /**
    * The rows in their stored blocks; a rectangle's columns are then whole blocks. Empty unless all
    * are in blocks of one dtype that kernels have.
    */

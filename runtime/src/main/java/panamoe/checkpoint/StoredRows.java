@@ -71,6 +71,11 @@ public record StoredRows(
   }
 
   @Override
+  public boolean encoded() {
+    return tensor.type().elements() > 1;
+  }
+
+  @Override
   public Optional<RowSource> inBlocks() {
     return tensor.type().blocks().map(_ -> blocks());
   }

@@ -41,16 +41,15 @@ public final class ModelTensors {
     List<QuantizedMatrix> matrices = new ArrayList<>();
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
-        boolean rounded =
-            WeightTypes.mayBeBlocks(parameter) && parameter.matrixShape().length == 2;
+        boolean rounded = WeightTypes.mayBeBlocks(parameter) && parameter.matrixShape().length == 2;
         for (int i = 0; rounded && i < parameter.matrices(); i++) {
           String name = parameter.name();
           long[] shape = parameter.matrixShape();
           int layer = name.startsWith("layers.") ? Integer.parseInt(name.split("\\.")[1]) : -1;
           int expert = WeightTypes.isExpert(parameter) ? i : -1;
           matrices.add(
-                new QuantizedMatrix(
-                    parameter.tensorName(i), name, layer, expert, shape[0], shape[1]));
+              new QuantizedMatrix(
+                  parameter.tensorName(i), name, layer, expert, shape[0], shape[1]));
         }
       }
     }
@@ -155,7 +154,8 @@ public final class ModelTensors {
    * The dtypes that keep the blocks of a file.
    *
    * @param compute of all else
-   * @param blocks by tensor name, over all ranks; without tensors that are not in blocks
+   * @param blocks by tensor name, over all ranks: of those stored in blocks their dtype, or FLOAT32
+   *     if they are decoded
    */
   public static WeightTypes asStored(ModelConfig config, DType compute, Map<String, DType> blocks) {
     Map<String, DType> stored = new HashMap<>();
@@ -164,7 +164,10 @@ public final class ModelTensors {
         if (WeightTypes.mayBeBlocks(parameter)) {
           for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
             String name = parameter.tensorName(matrix);
-            stored.put(name, blocks.getOrDefault(name, compute));
+            DType held = blocks.getOrDefault(name, DType.FLOAT32);
+            if (blocks.containsKey(name) || blocks.isEmpty()) {
+              stored.put(name, held.isBlocks() ? held : compute);
+            }
           }
         }
       }

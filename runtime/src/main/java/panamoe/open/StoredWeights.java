@@ -50,7 +50,7 @@ public sealed interface StoredWeights {
   boolean isGone();
 
   /**
-   * The weights stored in blocks that kernels multiply by, and the blocks' dtypes.
+   * The weights that are stored in blocks: the blocks' dtypes, or FLOAT32 if they must be decoded.
    *
    * @param config of the model
    * @throws CheckpointException if a file is missing or damaged, or holds other tensors
@@ -60,7 +60,11 @@ public sealed interface StoredWeights {
     try (TensorFiles files = open()) {
       rows(files, config)
           .forEach(
-              (name, rows) -> rows.inBlocks().ifPresent(held -> blocks.put(name, held.dtype())));
+              (name, rows) -> {
+                if (rows.encoded()) {
+                  blocks.put(name, rows.inBlocks().map(RowSource::dtype).orElse(DType.FLOAT32));
+                }
+              });
     }
     return blocks;
   }

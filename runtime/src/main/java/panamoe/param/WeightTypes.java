@@ -1,5 +1,6 @@
 package panamoe.param;
 
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -17,8 +18,8 @@ import panamoe.tensor.Tensor;
  * @param compute of activations, and of weights except vectors and routers, which are FLOAT32
  * @param matrices of matrices that {@link #mayBeBlocks}: {@code compute}, or blocks; embedding and
  *     head by {@link DType#ofVocabulary}, in smaller blocks if these do not divide their rows
- * @param stored of matrices that keep the file's format, by {@link Parameter#tensorName}: the dtype
- *     of their blocks, or {@code compute} if they are decoded
+ * @param stored of matrices that the file has in blocks, by {@link Parameter#tensorName}: the dtype
+ *     of the blocks, or {@code compute} if they are decoded; if it has none, {@code compute} of all
  * @param exact whether a CPU does not round rows that are multiplied by blocks ({@link
  *     Tensor#exact})
  */
@@ -89,42 +90,60 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
     return onHost ? dtype.packedBytes(elements) : dtype.bytes(elements);
   }
 
-  /** Notes for the user on matrices that are not rounded, or experts' that are decoded. */
+  /** Notes for the user on matrices that are not rounded, or are decoded. */
   Optional<String> note(List<Parameter> parameters) {
-    if (exact && parameters.stream().noneMatch(this::inBlocks)) {
+    boolean blocks = parameters.stream().anyMatch(this::inBlocks);
+    if (exact && !blocks) {
       return Optional.of("activations are not rounded anyway: no weight is held in blocks");
     }
-    boolean asStored = !stored.isEmpty();
-    List<Parameter> experts = parameters.stream().filter(WeightTypes::isExpert).toList();
+    String dtype = compute.name().toLowerCase(Locale.ROOT);
+    if (!stored.isEmpty()) {
+      return blocks
+          ? decoded(parameters)
+              .map(
+                  names ->
+                      names
+                          + " decoded to "
+                          + dtype
+                          + ": not stored in whole blocks that can be multiplied by")
+          : Optional.of(
+              "no matrix is stored in blocks that can be multiplied by: all are " + dtype);
+    }
     List<Parameter> kept =
         parameters.stream()
-            .filter(asStored ? WeightTypes::isExpert : WeightTypes::mayBeBlocks)
-            .filter(p -> !inBlocks(p) && (asStored || wanted(p, 0).isBlocks()))
+            .filter(WeightTypes::mayBeBlocks)
+            .filter(p -> !inBlocks(p) && wanted(p, 0).isBlocks())
             .toList();
     if (kept.isEmpty()) {
       return Optional.empty();
     }
-    String dtype = compute.name().toLowerCase(Locale.ROOT);
-    if (asStored && kept.size() == experts.size()) {
-      return Optional.of(
-          "no expert's matrix is stored in blocks that can be multiplied by: all are " + dtype);
-    }
     Parameter first = kept.getFirst();
     int more = kept.size() - 1;
-    String names = first.name() + (more == 0 ? " " : " and " + more + " more ");
     return Optional.of(
-        asStored
-            ? names
-                + (more == 0 ? "is decoded to " : "are decoded to ")
-                + dtype
-                + ": not stored in whole blocks of one type that can be multiplied by"
-            : names
-                + (more == 0 ? "stays " : "stay ")
-                + dtype
-                + ": its rows of "
-                + columns(first)
-                + " elements are no whole blocks of "
-                + wanted(first, 0).blockElements());
+        first.name()
+            + (more == 0 ? " stays " : " and " + more + " more stay ")
+            + dtype
+            + ": its rows of "
+            + columns(first)
+            + " elements are no whole blocks of "
+            + wanted(first, 0).blockElements());
+  }
+
+  /** The first matrix that the file has in blocks and that is held without, and their number. */
+  private Optional<String> decoded(List<Parameter> parameters) {
+    List<String> decoded = new ArrayList<>();
+    for (Parameter parameter : parameters) {
+      for (int i = 0; i < parameter.matrices(); i++) {
+        String name = parameter.tensorName(parameter.expert(i));
+        if (stored.containsKey(name) && !of(parameter, i).isBlocks()) {
+          decoded.add(name);
+        }
+      }
+    }
+    int more = decoded.size() - 1;
+    return more < 0
+        ? Optional.empty()
+        : Optional.of(decoded.getFirst() + (more == 0 ? " is" : " and " + more + " more are"));
   }
 
   private boolean inBlocks(Parameter parameter) {

@@ -157,7 +157,11 @@ public record QuantizationPlan(List<Rule> rules) {
     return new QuantizationPlan(rules);
   }
 
-  /** The names of a matrix's class: its own with a star for each number. */
+  /**
+   * The names of a matrix's class: its own with a star for each number. A star matches more, as
+   * {@code layers.*.mlp} does {@code layers.1.moe.mlp}; but no layer has both, and rules name
+   * layers.
+   */
   static String names(QuantizedMatrix matrix) {
     return matrix.name().replaceAll("\\.\\d+\\.", ".*.");
   }

@@ -239,8 +239,8 @@ class StoredExpertsTest {
       assertEquals(6, held.size(), held.toString());
       assertEquals(
           List.of(
-              "layers.0.moe.experts.up.weight and 2 more are decoded to bfloat16: not stored in"
-                  + " whole blocks of one type that can be multiplied by"),
+              "layers.0.moe.experts.0.up.weight and 17 more are decoded to bfloat16: not stored in"
+                  + " whole blocks that can be multiplied by"),
           warnings);
       ModelRunner.nextLogits(cpu, model, 1, 2);
     }
@@ -308,8 +308,7 @@ class StoredExpertsTest {
     assertFalse(types.quantized());
     load(folder, cpu, types, warnings).close();
     assertEquals(
-        List.of(
-            "no expert's matrix is stored in blocks that can be multiplied by: all are float32"),
+        List.of("no matrix is stored in blocks that can be multiplied by: all are float32"),
         warnings);
   }
 

@@ -21,4 +21,9 @@ interface DerivedRows extends RowSource {
   default long columns() {
     return of().columns();
   }
+
+  @Override
+  default boolean encoded() {
+    return of().encoded();
+  }
 }

@@ -23,6 +23,11 @@ public record E2m1Rows(RowSource of) implements DerivedRows {
   }
 
   @Override
+  public boolean encoded() {
+    return true;
+  }
+
+  @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment codes = arena.allocate(rows * columns);

@@ -87,6 +87,11 @@ public record GroupedRows(
   }
 
   @Override
+  public boolean encoded() {
+    return true;
+  }
+
+  @Override
   public Optional<RowSource> inBlocks() {
     return blocks().filter(rows -> rows.type().blocks().isPresent()).map(rows -> rows);
   }

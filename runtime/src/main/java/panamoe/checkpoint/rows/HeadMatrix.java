@@ -35,6 +35,11 @@ public record HeadMatrix(RowSource keys, RowSource values, long width) implement
   }
 
   @Override
+  public boolean encoded() {
+    return keys.encoded() || values.encoded();
+  }
+
+  @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     long rowBytes = dtype().bytes(columns);
     try (Arena arena = Arena.ofConfined()) {

@@ -54,6 +54,11 @@ public record JoinedRows(List<RowSource> parts) implements RowSource {
   }
 
   @Override
+  public boolean encoded() {
+    return parts.stream().anyMatch(RowSource::encoded);
+  }
+
+  @Override
   public Optional<RowSource> inBlocks() {
     List<RowSource> held = parts.stream().flatMap(part -> part.inBlocks().stream()).toList();
     boolean one = held.stream().map(RowSource::dtype).distinct().count() == 1;

@@ -58,6 +58,11 @@ public record PairedRows(RowSource pairs, RowSource exponents) implements RowSou
   }
 
   @Override
+  public boolean encoded() {
+    return true;
+  }
+
+  @Override
   public Optional<RowSource> inBlocks() {
     return Optional.of(blocks());
   }

@@ -63,6 +63,11 @@ public record ScaledRows(RowSource values, RowSource scales, int blockRows, int 
     return values.columns();
   }
 
+  @Override
+  public boolean encoded() {
+    return true;
+  }
+
   /** Numbers of eight bits are in blocks, if each block's have one scale. */
   @Override
   public Optional<RowSource> inBlocks() {
