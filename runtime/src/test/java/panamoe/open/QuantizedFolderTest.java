@@ -163,7 +163,7 @@ class QuantizedFolderTest {
 
   @Test
   void scalesThatAreNoNumbers() throws IOException {
-    for (float scale : new float[] {0, Float.NaN, Float.POSITIVE_INFINITY, 1e6f}) {
+    for (float scale : new float[] {0, Float.NaN, Float.POSITIVE_INFINITY, 1e6f, 1e-9f}) {
       QuantizedFolder folder = QuantizedFolder.of("int", 8, -1, true);
       change(folder, "weight_scale", scales -> scales.putFloat(4 * 5, scale));
       refused(
@@ -171,7 +171,7 @@ class QuantizedFolderTest {
           MATRIX + "weight: the scale of row 5, group 0 is " + scale,
           "expected a number other than 0 that 16 bits hold");
       folder = QuantizedFolder.of("nvfp4", 4, 16, true);
-      if (scale != 1e6f) {
+      if (scale != 1e6f && scale != 1e-9f) {
         change(folder, "weight_global_scale", factor -> factor.putFloat(0, scale));
         refused(folder, MATRIX + "weight_global_scale is " + scale + ", expected a number other");
       }

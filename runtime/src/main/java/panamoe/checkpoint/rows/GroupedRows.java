@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Optional;
 import panamoe.blocks.BlockFormat;
 import panamoe.checkpoint.BlockRows;
@@ -111,142 +112,153 @@ public record GroupedRows(
     }
     try (Arena arena = Arena.ofConfined()) {
       Piece piece = new Piece(arena, row, rows, column, columns);
-      for (long i = 0, at = 0; i < rows; i++) {
-        for (long j = 0; j < columns; j++, at++) {
-          float value = piece.scale(i, j) * (piece.code(i, j) - piece.zero(i, j));
-          into.setAtIndex(ValueLayout.JAVA_FLOAT, at, value);
+      float[] values = new float[(int) columns];
+      for (long i = 0; i < rows; i++) {
+        piece.readLine(i);
+        for (int j = 0; j < values.length; j++) {
+          int group = piece.group[j];
+          values[j] = piece.scales[group] * ((piece.codes[j] & 255) - (piece.zeros[group] & 255));
         }
+        long at = i * columns * Float.BYTES;
+        MemorySegment.copy(values, 0, into, ValueLayout.JAVA_FLOAT, at, values.length);
       }
     }
   }
 
   private void stored(long row, long rows, long column, long columns, MemorySegment into) {
     StoredType type = StoredType.valueOf(format());
+    byte middle = (byte) groups.middle();
     try (Arena arena = Arena.ofConfined()) {
       Piece piece = new Piece(arena, row, rows, column, columns);
-      long at = 0;
+      byte[] codes = piece.codes;
+      byte[] blocks = new byte[codes.length / type.elements() * type.bytes()];
       for (long i = 0; i < rows; i++) {
-        for (long j = 0; j < columns; j += type.elements()) {
-          float scale = piece.scale(i, j);
-          at = putHalf(into, at, scale);
+        piece.readLine(i);
+        int at = 0;
+        for (int j = 0; j < codes.length; j += type.elements()) {
+          int group = piece.group[j];
+          at = putHalf(blocks, at, piece.scales[group]);
           if (!groups.symmetric) {
-            at = putHalf(into, at, -scale * piece.zero(i, j));
+            at = putHalf(blocks, at, -piece.scales[group] * (piece.zeros[group] & 255));
           }
           if (groups.bits == 8) {
-            for (long k = j; k < j + type.elements(); k++) {
-              byte code = (byte) (piece.code(i, k) - groups.middle());
-              into.set(ValueLayout.JAVA_BYTE, at++, code);
+            for (int k = j; k < j + type.elements(); k++) {
+              blocks[at++] = (byte) (codes[k] - middle);
             }
           } else {
-            for (long k = j; k < j + 16; k++) {
-              byte pair = (byte) (piece.code(i, k) | piece.code(i, k + 16) << 4);
-              into.set(ValueLayout.JAVA_BYTE, at++, pair);
+            for (int k = j; k < j + 16; k++) {
+              blocks[at++] = (byte) (codes[k] | codes[k + 16] << 4);
             }
           }
         }
+        MemorySegment.copy(blocks, 0, into, ValueLayout.JAVA_BYTE, i * at, at);
       }
     }
   }
 
-  private static long putHalf(MemorySegment into, long at, float value) {
+  private static int putHalf(byte[] into, int at, float value) {
     short bits = Float.floatToFloat16(value);
-    into.set(ValueLayout.JAVA_BYTE, at, (byte) bits);
-    into.set(ValueLayout.JAVA_BYTE, at + 1, (byte) (bits >> 8));
+    into[at] = (byte) bits;
+    into[at + 1] = (byte) (bits >> 8);
     return at + 2;
   }
 
-  /** A rectangle of codes, with the scales and zero points of its groups. */
+  /** A rectangle of codes, with the scales and zero points of its groups; a row at a time. */
   private final class Piece {
+    final byte[] codes;
+    final float[] scales;
+    final byte[] zeros;
+
+    /** Of each column, among those that are read. */
+    final int[] group;
+
     private final MemorySegment codesRead;
     private final MemorySegment scalesRead;
     private final MemorySegment zerosRead; // null without zeros
-    private final MemorySegment orderRead; // null without an order
-    private final long column;
-    private final long columns;
+    private final long row;
     private final long firstGroup;
-    private final long across;
 
     Piece(Arena arena, long row, long rows, long column, long columns) {
-      this.column = column;
-      this.columns = columns;
-      this.firstGroup = groups.reordered ? 0 : column / groups.size;
-      this.across =
+      this.row = row;
+      firstGroup = groups.reordered ? 0 : column / groups.size;
+      long across =
           groups.reordered
-              ? scales.columns()
+              ? GroupedRows.this.scales.columns()
               : Math.ceilDiv(column + columns, (long) groups.size) - firstGroup;
       codesRead = arena.allocate(rows * columns);
-      codes.read(row, rows, column, columns, codesRead);
+      GroupedRows.this.codes.read(row, rows, column, columns, codesRead);
       scalesRead = arena.allocate(ValueLayout.JAVA_FLOAT, rows * across);
-      scales.read(row, rows, firstGroup, across, scalesRead);
-      zerosRead = zeros == null ? null : arena.allocate(rows * across);
-      if (zeros != null) {
-        zeros.read(row, rows, firstGroup, across, zerosRead);
+      GroupedRows.this.scales.read(row, rows, firstGroup, across, scalesRead);
+      RowSource points = GroupedRows.this.zeros;
+      zerosRead = points == null ? null : arena.allocate(rows * across);
+      if (points != null) {
+        points.read(row, rows, firstGroup, across, zerosRead);
       }
-      orderRead = order == null ? null : arena.allocate(ValueLayout.JAVA_INT, columns);
-      if (order != null) {
-        order.read(column, columns, 0, 1, orderRead);
-      }
-      requireGroups(row, rows);
-      requireOrder();
+      codes = new byte[Math.toIntExact(columns)];
+      scales = new float[Math.toIntExact(across)];
+      zeros = new byte[scales.length];
+      Arrays.fill(zeros, (byte) groups.middle());
+      group = groupsOf(arena, column);
     }
 
-    /** Rounding to 16 bits must not give infinity. */
-    private void requireGroups(long row, long rows) {
-      for (long i = 0; i < rows * across; i++) {
-        float scale = scalesRead.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        int zero = zerosRead == null ? 0 : zerosRead.get(ValueLayout.JAVA_BYTE, i) & 255;
-        String where = " of row " + (row + i / across) + ", group " + (firstGroup + i % across);
-        if (scale == 0 || !(Math.abs(scale) * Math.max(1, zero) < HALF_LIMIT)) {
-          throw new CheckpointException(
-              "%s: the scale%s is %s, expected a number other than 0 that 16 bits hold",
-              name, where, scale);
-        }
-        if (zerosRead != null && groups.symmetric && zero != groups.middle()) {
-          throw new CheckpointException(
-              "%s: the zero point%s is %s, expected %s for symmetric codes: the folder stores"
-                  + " another convention than its configuration says",
-              name, where, zero, groups.middle());
-        }
+    private int[] groupsOf(Arena arena, long column) {
+      int[] natural = new int[codes.length];
+      Arrays.setAll(natural, j -> (int) ((column + j) / groups.size - firstGroup));
+      if (order == null) {
+        return natural;
       }
-    }
-
-    private void requireOrder() {
-      for (long j = 0; orderRead != null && j < columns; j++) {
-        long group = orderRead.getAtIndex(ValueLayout.JAVA_INT, j);
-        long natural = (column + j) / groups.size;
-        if (groups.reordered ? group < 0 || group >= across : group != natural) {
+      MemorySegment read = arena.allocate(ValueLayout.JAVA_INT, natural.length);
+      order.read(column, natural.length, 0, 1, read);
+      int[] given = read.toArray(ValueLayout.JAVA_INT);
+      for (int j = 0; j < given.length; j++) {
+        long expected = natural[j] + firstGroup;
+        if (groups.reordered ? given[j] < 0 || given[j] >= scales.length : given[j] != expected) {
           throw new CheckpointException(
               "%s: g_idx puts column %s into group %s, expected %s",
               name,
               column + j,
-              group,
+              given[j],
               groups.reordered
-                  ? "one of " + across
-                  : natural + ", because the configuration names no order (desc_act)");
+                  ? "one of " + scales.length
+                  : expected + ", because the configuration names no order (desc_act)");
         }
+      }
+      return groups.reordered ? given : natural;
+    }
+
+    void readLine(long i) {
+      int across = scales.length;
+      MemorySegment.copy(
+          codesRead, ValueLayout.JAVA_BYTE, i * codes.length, codes, 0, codes.length);
+      MemorySegment.copy(
+          scalesRead, ValueLayout.JAVA_FLOAT, i * across * Float.BYTES, scales, 0, across);
+      if (zerosRead != null) {
+        MemorySegment.copy(zerosRead, ValueLayout.JAVA_BYTE, i * across, zeros, 0, across);
+      }
+      for (int g = 0; g < across; g++) {
+        requireGroup(row + i, g);
       }
     }
 
-    private long group(long i, long j) {
-      long group =
-          groups.reordered && orderRead != null
-              ? orderRead.getAtIndex(ValueLayout.JAVA_INT, j)
-              : (column + j) / groups.size;
-      return i * across + group - firstGroup;
+    /** Rounding to 16 bits must give neither infinity nor 0. */
+    private void requireGroup(long line, int g) {
+      int zero = zerosRead == null ? 0 : zeros[g] & 255;
+      float held = Float.float16ToFloat(Float.floatToFloat16(scales[g]));
+      if (held == 0 || !(Math.abs(scales[g]) * Math.max(1, zero) < HALF_LIMIT)) {
+        throw new CheckpointException(
+            "%s: the scale%s is %s, expected a number other than 0 that 16 bits hold",
+            name, where(line, g), scales[g]);
+      }
+      if (zerosRead != null && groups.symmetric && zero != groups.middle()) {
+        throw new CheckpointException(
+            "%s: the zero point%s is %s, expected %s for symmetric codes: the folder stores"
+                + " another convention than its configuration says",
+            name, where(line, g), zero, groups.middle());
+      }
     }
 
-    float scale(long i, long j) {
-      return scalesRead.getAtIndex(ValueLayout.JAVA_FLOAT, group(i, j));
-    }
-
-    int zero(long i, long j) {
-      return zerosRead == null
-          ? groups.middle()
-          : zerosRead.get(ValueLayout.JAVA_BYTE, group(i, j)) & 255;
-    }
-
-    int code(long i, long j) {
-      return codesRead.get(ValueLayout.JAVA_BYTE, i * columns + j) & 255;
+    private String where(long line, int g) {
+      return " of row " + line + ", group " + (firstGroup + g);
     }
   }
 }

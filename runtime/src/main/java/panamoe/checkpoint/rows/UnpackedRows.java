@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.List;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.RowSource;
@@ -64,18 +65,54 @@ public record UnpackedRows(RowSource words, int bits, Along along, int plus) imp
     long width = Math.ceilDiv(column + columns, (long) across) - left;
     long height = Math.ceilDiv(row + rows, (long) down) - top;
     long size = words.dtype().bytes();
-    int each = plus * Integer.divideUnsigned(-1, (1 << bits) - 1);
+    int[] line = new int[Math.toIntExact(width)];
+    byte[] bytes = new byte[line.length];
+    byte[] codes = new byte[Math.toIntExact(width * across)];
+    int first = (int) (column - left * across);
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment packed = arena.allocate(height * width * size + Integer.BYTES, Integer.BYTES);
-      words.read(top, height, left, width, packed.asSlice(0, height * width * size));
-      for (long i = 0, at = 0; i < rows; i++) {
-        long line = ((row + i) / down - top) * width;
-        int within = (int) ((row + i) % down);
-        for (long j = column; j < column + columns; j++) {
-          int place = down > 1 ? within : place((int) (j % across));
-          int word = packed.get(WORD, (line + j / across - left) * size) + each;
-          into.set(ValueLayout.JAVA_BYTE, at++, (byte) (word >>> place * bits & (1 << bits) - 1));
+      MemorySegment packed = arena.allocate(height * width * size, Integer.BYTES);
+      words.read(top, height, left, width, packed);
+      for (long i = 0; i < rows; i++) {
+        long at = ((row + i) / down - top) * width * size;
+        if (size == 1) {
+          MemorySegment.copy(packed, ValueLayout.JAVA_BYTE, at, bytes, 0, line.length);
+          Arrays.setAll(line, j -> bytes[j]);
+        } else {
+          MemorySegment.copy(packed, WORD, at, line, 0, line.length);
         }
+        if (down > 1) {
+          unpack(line, (int) ((row + i) % down) * bits, codes);
+        } else {
+          unpack(line, codes);
+        }
+        MemorySegment.copy(codes, first, into, ValueLayout.JAVA_BYTE, i * columns, (int) columns);
+      }
+    }
+  }
+
+  private int each() {
+    return plus * Integer.divideUnsigned(-1, (1 << bits) - 1);
+  }
+
+  /** A code of each word. */
+  private void unpack(int[] line, int shift, byte[] codes) {
+    int each = each();
+    int mask = (1 << bits) - 1;
+    for (int j = 0; j < line.length; j++) {
+      codes[j] = (byte) (line[j] + each >>> shift & mask);
+    }
+  }
+
+  /** All codes of each word. */
+  private void unpack(int[] line, byte[] codes) {
+    int each = each();
+    int mask = (1 << bits) - 1;
+    int[] shifts = new int[perWord()];
+    Arrays.setAll(shifts, j -> place(j) * bits);
+    int at = 0;
+    for (int word : line) {
+      for (int shift : shifts) {
+        codes[at++] = (byte) (word + each >>> shift & mask);
       }
     }
   }
