@@ -1,5 +1,6 @@
 package panamoe.conversation.reply;
 
+import java.util.HashSet;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -22,7 +23,7 @@ final class ElementReader {
   private final Elements written;
   private final Pattern begin;
   private final JsonNode schema;
-  private String separator = "";
+  private final Set<String> names = new HashSet<>();
   private Set<String> types; // of the value that is read; null between elements
 
   /**
@@ -57,12 +58,12 @@ final class ElementReader {
     if (found.hitEnd()) {
       return false;
     }
+    another = another && names.add(found.group(1)); // JSON has a key once
     if (another) {
       String name = found.group(1);
       types = JsonType.allowed(schema, schema.path("properties").path(name));
-      json.append(separator).append(StringNode.valueOf(name)).append(": ");
+      json.append(names.size() > 1 ? ", " : "").append(StringNode.valueOf(name)).append(": ");
       json.append(types.equals(STRING) ? "\"" : "");
-      separator = ", ";
       unread.delete(0, found.end());
     } else {
       json.append('}');

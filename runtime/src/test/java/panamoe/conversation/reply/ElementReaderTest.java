@@ -107,6 +107,22 @@ class ElementReaderTest {
     }
   }
 
+  /** JSON with a key twice has no meaning that all readers share. */
+  @Test
+  void aNameThatComesAgainEndsTheCall() {
+    for (ReplyForm form : List.of(ReplyForm.GLM, ReplyForm.MINIMAX, ReplyForm.QWEN_CODER)) {
+      String call = call(form, "text", "Oslo");
+      String name = form == ReplyForm.GLM ? "<arg_key>" : "<parameter";
+      int begin = call.indexOf(name);
+      int end = call.lastIndexOf("</");
+      end = form == ReplyForm.GLM ? end : call.indexOf("</parameter>") + "</parameter>\n".length();
+      Reply reply = reply(form);
+      reply.next(call.substring(0, end) + call.substring(begin));
+      assertEquals("{\"text\": \"Oslo\"}", reply.calls().getFirst().arguments(), form::name);
+      assertTrue(reply.called());
+    }
+  }
+
   /** A string is passed on up to what may be its end; other values when they are whole. */
   @Test
   void aCutReplyGivesWhatIsCertain() {
