@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -33,12 +32,7 @@ public final class GgufFile implements TensorFiles {
   private record Part(Path path, FileChannel channel, GgufHeader header, Stamp stamp) {}
 
   /** If it is another one, the file was written anew. */
-  private record Stamp(long bytes, FileTime modified) {
-    static Stamp of(Path path) throws IOException {
-      BasicFileAttributes file = Files.readAttributes(path, BasicFileAttributes.class);
-      return new Stamp(file.size(), file.lastModifiedTime());
-    }
-  }
+  private record Stamp(long bytes, FileTime modified) {}
 
   private final List<Part> parts = new ArrayList<>();
   private final Map<String, StoredTensor> tensors = new LinkedHashMap<>();
@@ -99,10 +93,11 @@ public final class GgufFile implements TensorFiles {
   }
 
   private void add(Path path, Part known) {
+    FileTime modified = modified(path); // before it is opened: an older time only parses it again
     FileChannel channel = SavedFile.open(path);
     Part part;
     try {
-      Stamp stamp = Stamp.of(path);
+      Stamp stamp = new Stamp(channel.size(), modified);
       GgufHeader header = known == null ? GgufHeader.read(path, channel) : known.header();
       part = new Part(path, channel, header, stamp);
     } catch (IOException e) {
@@ -120,6 +115,14 @@ public final class GgufFile implements TensorFiles {
             "tensor " + tensor.name() + " is both in " + other.path() + " and in " + path);
       }
       tensors.put(tensor.name(), tensor);
+    }
+  }
+
+  private static FileTime modified(Path path) {
+    try {
+      return Files.getLastModifiedTime(path);
+    } catch (IOException e) {
+      throw CheckpointException.unread(path, e);
     }
   }
 
