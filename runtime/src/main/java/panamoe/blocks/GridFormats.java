@@ -163,27 +163,8 @@ public final class GridFormats {
         }
       };
 
-  /** Four scales of eight bits without a sign (4), then 16 numbers like MXFP4's 32 each (32). */
-  private static final BlockFormat NVFP4 =
-      new BlockFormat("NVFP4", 40, 64, 36, 16) {
-        @Override
-        float scale(byte[] block, int part) {
-          int bits = block[part] & 127;
-          int exponent = bits >> 3;
-          float mantissa = exponent == 0 ? bits : 8 + bits % 8;
-          return block[part] == 127 ? 0 : Math.scalb(mantissa, Math.max(1, exponent) - 11);
-        }
-
-        @Override
-        void codes(byte[] block, int[] codes) {
-          for (int i = 0; i < codes.length; i++) {
-            codes[i] = twiceE2m1(block[4 + i / 16 * 8 + i % 8] >> i / 8 % 2 * 4 & 15);
-          }
-        }
-      };
-
   public static final List<BlockFormat> ALL =
-      List.of(IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ1_S, IQ1_M, NVFP4);
+      List.of(IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ1_S, IQ1_M);
 
   private GridFormats() {}
 

@@ -12,6 +12,7 @@ import java.util.function.BiConsumer;
 import panamoe.blocks.BlockFormat;
 import panamoe.blocks.FP8;
 import panamoe.blocks.GridFormats;
+import panamoe.blocks.NVFP4;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
@@ -73,6 +74,7 @@ public record StoredType(
       }
     }
     GridFormats.ALL.forEach(format -> add(format, null));
+    add(new NVFP4(), null);
   }
 
   @FunctionalInterface
