@@ -22,7 +22,8 @@ struct Streams {
   void settle() {
     if (!std::exchange(busy, false)) return;
     for (const moe_stream stream : all) {
-      if (const moe_status status = moe_stream_synchronize(stream); status != MOE_OK) failure = status;
+      const moe_status status = moe_stream_synchronize(stream);
+      if (status != MOE_OK && status != MOE_INVALID_HANDLE) failure = status;  // a closed stream has no work
     }
   }
   // Notes a call.

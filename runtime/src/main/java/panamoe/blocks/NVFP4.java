@@ -1,8 +1,8 @@
 package panamoe.blocks;
 
 /**
- * Four scales of eight bits without a sign (4), then 16 numbers like MXFP4's 32 each (32). It has no
- * kernels.
+ * Four scales of eight bits without a sign (4), then 16 numbers like MXFP4's 32 each (32). It has
+ * no kernels.
  */
 public final class NVFP4 extends BlockFormat {
   private static final int PART = 16;

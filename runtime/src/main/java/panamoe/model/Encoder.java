@@ -70,7 +70,7 @@ public final class Encoder {
   void makeTables(TensorScope scope, DType dtype) {
     activations = dtype;
     relative.makeBuckets(scope);
-    tables = new AttentionTables(scope, model.context(), List.of(), relative);
+    tables = new AttentionTables(scope, model.context(), List.of(), relative, 1);
   }
 
   /**

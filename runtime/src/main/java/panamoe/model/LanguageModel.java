@@ -145,7 +145,7 @@ public final class LanguageModel implements AutoCloseable {
     }
     store.materialize(backend, dtype, training, seed);
     activations = dtype;
-    makeTables();
+    makeTables(backend.threads());
   }
 
   /**
@@ -166,7 +166,7 @@ public final class LanguageModel implements AutoCloseable {
       Backend backend, WeightTypes types, Predicate<Parameter> held, long cacheBytes) {
     store.allocate(backend, types, held, cacheBytes);
     activations = types.compute();
-    makeTables();
+    makeTables(backend.threads());
   }
 
   /** The MoE layers, in order, without an encoder's. */
@@ -216,8 +216,8 @@ public final class LanguageModel implements AutoCloseable {
     return AttentionTables.bytes(config.context(), attentions());
   }
 
-  private void makeTables() {
-    tables = new AttentionTables(store.scope(), config.context(), attentions(), relative);
+  private void makeTables(int threads) {
+    tables = new AttentionTables(store.scope(), config.context(), attentions(), relative, threads);
     if (relative != null) {
       relative.makeBuckets(store.scope());
     }

@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ForkJoinPool;
 import panamoe.config.AttentionConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.Rotary;
@@ -41,24 +42,31 @@ public final class AttentionTables {
    * @param positions P, longest sequence
    */
   public AttentionTables(TensorScope scope, int positions, Collection<AttentionConfig> layers) {
-    this(scope, positions, layers, null);
+    this(scope, positions, layers, null, 1);
   }
 
-  /** Makes the tables; {@code bias} by relative position may be null. */
+  /**
+   * @param relative bias by relative position; may be null
+   * @param threads that make the tables
+   */
   public AttentionTables(
       TensorScope scope,
       int positions,
       Collection<AttentionConfig> layers,
-      RelativePositions relative) {
+      RelativePositions relative,
+      int threads) {
     this.scope = scope;
     this.relative = relative;
-    for (AttentionConfig layer : layers) {
-      if (layer.rotary() != null) {
-        rotaries.computeIfAbsent(layer.rotary(), each -> RotaryTable.of(scope, positions, each));
-      }
-      if (Temperatures.of(layer) instanceof Temperatures own) {
-        temperatures.computeIfAbsent(
-            own, each -> RotaryTable.of(scope, positions, each.of, each.headSize));
+    try (ForkJoinPool pool = new ForkJoinPool(threads)) {
+      for (AttentionConfig layer : layers) {
+        if (layer.rotary() != null) {
+          rotaries.computeIfAbsent(
+              layer.rotary(), each -> RotaryTable.of(scope, positions, each, pool));
+        }
+        if (Temperatures.of(layer) instanceof Temperatures own) {
+          temperatures.computeIfAbsent(
+              own, each -> RotaryTable.of(scope, positions, each.of, each.headSize));
+        }
       }
     }
   }

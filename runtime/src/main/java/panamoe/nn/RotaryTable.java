@@ -1,6 +1,8 @@
 package panamoe.nn;
 
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.ForkJoinPool;
+import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.Rotary;
@@ -20,10 +22,12 @@ import panamoe.tensor.TensorScope;
 public record RotaryTable(Tensor cosine, Tensor sine) {
 
   /**
-   * The angles of {@code positions} tokens; some scalings depend on that length. All processors
-   * take part: millions of sines were a third of the time in which a small model opened.
+   * The angles of {@code positions} tokens; some scalings depend on that length.
+   *
+   * @param pool computes them: millions of sines were a third of the time in which a small model
+   *     opened
    */
-  public static RotaryTable of(TensorScope scope, int positions, Rotary rotary) {
+  public static RotaryTable of(TensorScope scope, int positions, Rotary rotary, ForkJoinPool pool) {
     RotaryScaling scaling = rotary.scalingOrNone();
     double[] frequencies = scaling.frequencies(rotary.size(), rotary.base(), positions);
     int pairs = frequencies.length;
@@ -31,17 +35,16 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
     Tensor sine = scope.allocate(DType.FLOAT32, positions, pairs);
     HostView cosines = HostView.of(cosine);
     HostView sines = HostView.of(sine);
-    IntStream.range(0, positions)
-        .parallel()
-        .forEach(
-            position -> {
-              for (int pair = 0; pair < pairs; pair++) {
-                double angle = position * frequencies[pair];
-                long index = (long) position * pairs + pair;
-                set(cosines, index, scaling.amplitude() * Math.cos(angle));
-                set(sines, index, scaling.amplitude() * Math.sin(angle));
-              }
-            });
+    IntConsumer fill =
+        position -> {
+          for (int pair = 0; pair < pairs; pair++) {
+            double angle = position * frequencies[pair];
+            long index = (long) position * pairs + pair;
+            set(cosines, index, scaling.amplitude() * Math.cos(angle));
+            set(sines, index, scaling.amplitude() * Math.sin(angle));
+          }
+        };
+    pool.submit(() -> IntStream.range(0, positions).parallel().forEach(fill)).join();
     cosines.write();
     sines.write();
     return new RotaryTable(cosine, sine);

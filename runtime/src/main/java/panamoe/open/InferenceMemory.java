@@ -123,26 +123,31 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers)
   }
 
   /**
+   * Keys and values of a sequence.
+   *
+   * @param tokens of the sequence; 0 for no keys and values
+   */
+  public record Cached(DType dtype, int tokens) {}
+
+  /**
    * Refuses a model whose parts do not fit into a machine's memory together. All ranks call it at
    * the same time, unless they compute on GPUs with their own memory.
    *
    * @param settings of each rank
-   * @param cached dtype of keys and values
-   * @param length tokens of a sequence, whose keys and values every rank holds for its heads
+   * @param cached of a sequence, which every rank holds for its heads
    * @param availableBytes on this machine
    * @throws CheckpointException on every rank of such a machine
    */
   public static void requireShares(
       ModelFolder folder,
       InferenceSettings settings,
-      DType cached,
-      int length,
+      Cached cached,
       Ranks ranks,
       long availableBytes) {
     InferenceMemory mine;
     try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
       long weights = Math.min(ofRank(share, settings.types()), settings.memory());
-      mine = of(share, weights, cached, length, ranks.tensor().size());
+      mine = of(share, weights, cached.dtype, cached.tokens, ranks.tensor().size());
     }
     int node = ranks.world().node();
     long[] all = ranks.world().allGather(node, mine.weights, mine.keysAndValues, mine.buffers);

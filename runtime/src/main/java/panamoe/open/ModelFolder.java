@@ -271,12 +271,24 @@ public record ModelFolder(
     return load(backend, settings, Ranks.alone(), warnings, _ -> {});
   }
 
+  /** Loads it for passes that keep no keys and values. */
+  public LanguageModel load(
+      Backend backend,
+      InferenceSettings settings,
+      Ranks ranks,
+      List<String> warnings,
+      DoubleConsumer progress) {
+    InferenceMemory.Cached none = new InferenceMemory.Cached(settings.types().compute(), 0);
+    return load(backend, settings, ranks, none, warnings, progress);
+  }
+
   /**
    * Loads this rank's part of a model that all {@code ranks} hold together, and reads no other
    * weights. All ranks call this at the same time.
    *
    * @param settings of inference; for quantized experts, those stored in the wanted blocks are
    *     kept, others are rounded as they are read
+   * @param cached what each rank needs memory for, beside its weights
    * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
    * @param progress receives the loaded part, 0 to 1, on any thread
    * @throws CheckpointException also if the ranks of a machine together lack memory
@@ -287,11 +299,11 @@ public record ModelFolder(
       Backend backend,
       InferenceSettings settings,
       Ranks ranks,
+      InferenceMemory.Cached cached,
       List<String> warnings,
       DoubleConsumer progress) {
     if (ranks.world().size() > 1 && backend.onHost()) {
-      DType cached = settings.types().compute();
-      InferenceMemory.requireShares(this, settings, cached, 0, ranks, backend.memoryAvailable());
+      InferenceMemory.requireShares(this, settings, cached, ranks, backend.memoryAvailable());
     }
     try {
       return FolderLoad.of(this, backend, settings, ranks, warnings, progress);

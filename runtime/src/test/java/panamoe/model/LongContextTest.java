@@ -1,12 +1,14 @@
 package panamoe.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.ForkJoinPool;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -64,8 +66,11 @@ class LongContextTest {
     double[] frequencies = frequencies(rotary);
     double amplitude = rotary.scalingOrNone().amplitude();
     try (Backend backend = new ReferenceBackend();
-        TensorScope scope = TensorScope.confined(backend)) {
-      RotaryTable table = RotaryTable.of(scope, LENGTH, rotary);
+        TensorScope scope = TensorScope.confined(backend);
+        ForkJoinPool pool = new ForkJoinPool(2)) {
+      RotaryTable table = RotaryTable.of(scope, LENGTH, rotary, pool);
+      pool.close();
+      assertTrue(pool.getStealCount() > 0, "other threads computed it");
       float[] cosines = table.cosine().toFloats();
       float[] sines = table.sine().toFloats();
       for (int position = 0; position < LENGTH; position++) {

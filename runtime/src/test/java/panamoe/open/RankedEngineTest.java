@@ -343,20 +343,24 @@ class RankedEngineTest {
     assertTrue(expected.stream().mapToInt(text -> text.tokens.size()).sum() > 40);
   }
 
-  /** A machine without free memory. */
-  private static Backend withoutMemory(Backend real) {
+  private static Backend withMemory(Backend real, long bytes) {
     return (Backend)
         Proxy.newProxyInstance(
             Backend.class.getClassLoader(),
             new Class<?>[] {Backend.class},
             (_, method, arguments) ->
-                method.getName().equals("memoryAvailable") ? 0L : method.invoke(real, arguments));
+                method.getName().equals("memoryAvailable")
+                    ? bytes
+                    : method.invoke(real, arguments));
   }
+
+  private static final InferenceMemory.Cached CACHED =
+      new InferenceMemory.Cached(DType.FLOAT32, CONTEXT);
 
   private static void requireShares(
       ModelFolder model, InferenceSettings settings, Ranks ranks, long bytes, String... refusal) {
     Executable required =
-        () -> InferenceMemory.requireShares(model, settings, DType.FLOAT32, CONTEXT, ranks, bytes);
+        () -> InferenceMemory.requireShares(model, settings, CACHED, ranks, bytes);
     if (refusal.length == 0) {
       assertDoesNotThrow(required);
     } else {
@@ -385,11 +389,12 @@ class RankedEngineTest {
               requireShares(model, half, ranks, whole + rest - 2, "keys and values of a sequence");
               requireShares(model, inMemory, ranks, whole, "weights of the 2 ranks");
               try (Backend backend = Backends.open("cpu", 1)) {
-                Backend full = withoutMemory(backend);
+                Backend little = withMemory(backend, whole + rest - 2);
+                List<String> warnings = new ArrayList<>();
                 CheckpointException atLoad =
                     assertThrows(
                         CheckpointException.class,
-                        () -> model.load(full, inMemory, ranks, new ArrayList<>(), _ -> {}));
+                        () -> model.load(little, half, ranks, CACHED, warnings, _ -> {}));
                 assertTrue(atLoad.getMessage().contains("weights of the 2 ranks"));
               }
               ranks.close();

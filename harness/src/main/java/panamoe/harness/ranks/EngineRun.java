@@ -44,15 +44,13 @@ public record EngineRun(
     WeightTypes types = settings.types();
     int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
     DType cached = config.int8Cache() ? DType.INT8 : types.compute();
-    if (ranks.world().size() > 1 && backend.onHost()) {
-      long available = backend.memoryAvailable();
-      InferenceMemory.requireShares(folder, settings, cached, tokens, ranks, available);
-    } else if (ranks.world().size() == 1) {
+    if (ranks.world().size() == 1) {
       InferenceMemory.of(folder.config(), types, cached, tokens, backend.onHost())
           .within(settings.memory())
           .requireFits(folder.path(), backend.memoryAvailable());
     }
-    try (LanguageModel loaded = load(ranks, backend, _ -> {})) {
+    InferenceMemory.Cached sequence = new InferenceMemory.Cached(cached, tokens);
+    try (LanguageModel loaded = load(ranks, backend, sequence, _ -> {})) {
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, body);
       if (ranks.first()) {
         loaded
@@ -86,6 +84,13 @@ public record EngineRun(
    */
   public LanguageModel load(Ranks ranks, Backend backend, DoubleConsumer progress)
       throws Exception {
+    return load(
+        ranks, backend, new InferenceMemory.Cached(settings.types().compute(), 0), progress);
+  }
+
+  private LanguageModel load(
+      Ranks ranks, Backend backend, InferenceMemory.Cached cached, DoubleConsumer progress)
+      throws Exception {
     long bytes = folder.weights().bytes();
     if (ranks.first() && bytes >= SAID_BYTES) {
       err.println("loading " + Count.bytes(bytes) + " of weights from " + folder.path());
@@ -96,7 +101,7 @@ public record EngineRun(
     LanguageModel loaded;
     try (PartBar bar = PartBar.onStandardError("loading", bytes)) {
       DoubleConsumer shown = ranks.first() ? progress.andThen(bar) : progress;
-      loaded = folder.load(backend, settings, ranks, warnings, part -> report(part, shown));
+      loaded = folder.load(backend, settings, ranks, cached, warnings, part -> report(part, shown));
     }
     if (ranks.first()) {
       warnings.forEach(warning -> err.println("warning: " + warning));

@@ -33,7 +33,8 @@ public record TransposedRows(RowSource of) implements DerivedRows {
           int across = (int) Math.min(TILE, columns - j);
           copy(whole, (j * rows + i) * bytes, rows * bytes, stored, across, down * bytes, false);
           turn(stored, across, down, bytes, turned);
-          copy(into, (i * columns + j) * bytes, columns * bytes, turned, down, across * bytes, true);
+          copy(
+              into, (i * columns + j) * bytes, columns * bytes, turned, down, across * bytes, true);
         }
       }
     }
@@ -58,7 +59,8 @@ public record TransposedRows(RowSource of) implements DerivedRows {
         turned[i * lines + j] = stored[j * elements + i];
       }
       for (int j = 0; bytes > 1 && j < lines; j++) {
-        System.arraycopy(stored, (j * elements + i) * bytes, turned, (i * lines + j) * bytes, bytes);
+        System.arraycopy(
+            stored, (j * elements + i) * bytes, turned, (i * lines + j) * bytes, bytes);
       }
     }
   }
