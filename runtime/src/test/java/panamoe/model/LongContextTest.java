@@ -66,10 +66,12 @@ class LongContextTest {
     double[] frequencies = frequencies(rotary);
     double amplitude = rotary.scalingOrNone().amplitude();
     try (Backend backend = new ReferenceBackend();
-        TensorScope scope = TensorScope.confined(backend);
-        ForkJoinPool pool = new ForkJoinPool(2)) {
-      RotaryTable table = RotaryTable.of(scope, LENGTH, rotary, pool);
-      pool.close();
+        TensorScope scope = TensorScope.confined(backend)) {
+      ForkJoinPool pool = new ForkJoinPool(2);
+      RotaryTable table;
+      try (pool) {
+        table = RotaryTable.of(scope, LENGTH, rotary, pool);
+      }
       assertTrue(pool.getStealCount() > 0, "other threads computed it");
       float[] cosines = table.cosine().toFloats();
       float[] sines = table.sine().toFloats();
