@@ -38,7 +38,8 @@ class ExactRowsTest : public ExactProductTest, public ::testing::WithParamInterf
 
 TEST_P(ExactRowsTest, OfSmallIntegers) {
   const int64_t rows = GetParam(), width = 256, inner = 192;
-  Tensor x(MOE_BFLOAT16, {2 * rows, inner}), weights(MOE_BFLOAT16, {2, width, inner}), dx(MOE_FLOAT32, {2 * rows, width});
+  Tensor x(MOE_BFLOAT16, {2 * rows, inner}), weights(MOE_BFLOAT16, {2, width, inner}),
+      dx(MOE_FLOAT32, {2 * rows, width});
   Tensor transposed(MOE_BFLOAT16, {2, inner, width});
   for (int64_t i = 0; i < x.count(); ++i) x.set(i, static_cast<double>(i * 7 % 17 - 8));
   for (int64_t i = 0; i < weights.count(); ++i) {

@@ -1,8 +1,8 @@
 // Runs the tests. Tests named Emulated need the emulation of CUDA, tests named Gpu that or a GPU; they are left out on
-// other backends. --gtest_list_tests lists them all, because ctest asks for the list without naming a backend. Tests read
-// results of a GPU like host memory, so they ask for managed memory. The emulation holds all work back until a test waits
-// for it, unless PANAMOE_CUDA_SYNCHRONOUS is 1; under a sanitizer a call's fault shows in the call. Tests named Emulated
-// choose for themselves.
+// other backends. --gtest_list_tests lists them all, because ctest asks for the list without naming a backend. Tests
+// read results of a GPU like host memory, so they ask for managed memory. The emulation holds all work back until a
+// test waits for it, unless PANAMOE_CUDA_SYNCHRONOUS is 1; under a sanitizer a call's fault shows in the call. Tests
+// named Emulated choose for themselves.
 #include "test/emulation.h"
 #include "test/testing.h"
 

@@ -11,9 +11,9 @@
 
 namespace moe::testing {
 
-// Streams of this thread's test. A GPU's calls return before their work is done. Who takes a tensor's descriptor may give
-// it to a call, so the first access to an element after that waits. Without that a test would compare what a kernel has
-// not written yet.
+// Streams of this thread's test. A GPU's calls return before their work is done. Who takes a tensor's descriptor may
+// give it to a call, so the first access to an element after that waits. Without that a test would compare what a
+// kernel has not written yet.
 struct Streams {
   std::vector<moe_stream> all;
   bool busy = false;

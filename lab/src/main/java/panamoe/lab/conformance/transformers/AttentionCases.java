@@ -2,6 +2,7 @@ package panamoe.lab.conformance.transformers;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ForkJoinPool;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.config.AttentionConfig;
@@ -63,7 +64,8 @@ public final class AttentionCases {
   private void compare() {
     long[] positionIds = golden.longs("position_ids");
     int longest = (int) Arrays.stream(positionIds).max().orElseThrow() + 1;
-    RotaryTable rotary = RotaryTable.of(replay.scope(), longest, config.rotary());
+    RotaryTable rotary =
+        RotaryTable.of(replay.scope(), longest, config.rotary(), ForkJoinPool.commonPool());
     replay.close("cos", RotaryCases.repeated(rotary.cosine(), positionIds));
     replay.close("sin", RotaryCases.repeated(rotary.sine(), positionIds));
     Tensor positions = replay.integers(positionIds, positionIds.length);

@@ -1,6 +1,7 @@
 package panamoe.lab.conformance.transformers;
 
 import java.util.Arrays;
+import java.util.concurrent.ForkJoinPool;
 import java.util.stream.LongStream;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
@@ -29,7 +30,7 @@ public final class RotaryCases {
     double[] frequencies = scaling.frequencies(rotary.size(), rotary.base(), length);
     replay.close("inv_freq", Layouts.floats(frequencies.length, i -> frequencies[i]));
     replay.close("attention_scaling", scaling.amplitude());
-    RotaryTable table = RotaryTable.of(replay.scope(), length, rotary);
+    RotaryTable table = RotaryTable.of(replay.scope(), length, rotary, ForkJoinPool.commonPool());
     replay.close("cos", repeated(table.cosine(), positions));
     replay.close("sin", repeated(table.sine(), positions));
   }
