@@ -96,19 +96,22 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
       return Optional.of("activations are not rounded anyway: no weight is held in blocks");
     }
     boolean asStored = !stored.isEmpty();
+    String dtype = compute.name().toLowerCase(Locale.ROOT);
     List<Parameter> experts = parameters.stream().filter(WeightTypes::isExpert).toList();
+    boolean dense = experts.isEmpty();
+    if (asStored && (dense ? parameters : experts).stream().noneMatch(this::inBlocks)) {
+      String matrix = dense ? "matrix" : "expert's matrix";
+      return Optional.of(
+          "no " + matrix + " is stored in blocks that can be multiplied by: all are " + dtype);
+    }
     List<Parameter> kept =
-        parameters.stream()
-            .filter(asStored ? WeightTypes::isExpert : WeightTypes::mayBeBlocks)
-            .filter(p -> !inBlocks(p) && (asStored || wanted(p, 0).isBlocks()))
-            .toList();
+        (asStored ? experts : parameters)
+            .stream()
+                .filter(p -> !inBlocks(p))
+                .filter(p -> asStored || mayBeBlocks(p) && wanted(p, 0).isBlocks())
+                .toList();
     if (kept.isEmpty()) {
       return Optional.empty();
-    }
-    String dtype = compute.name().toLowerCase(Locale.ROOT);
-    if (asStored && kept.size() == experts.size()) {
-      return Optional.of(
-          "no expert's matrix is stored in blocks that can be multiplied by: all are " + dtype);
     }
     Parameter first = kept.getFirst();
     int more = kept.size() - 1;
@@ -116,7 +119,7 @@ public record WeightTypes(DType compute, DType matrices, Map<String, DType> stor
     return Optional.of(
         asStored
             ? names
-                + (more == 0 ? "is decoded to " : "are decoded to ")
+                + (more == 0 ? "is " : "are ")
                 + dtype
                 + ": not stored in whole blocks of one type that can be multiplied by"
             : names

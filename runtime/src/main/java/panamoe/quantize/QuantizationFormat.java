@@ -21,13 +21,13 @@ public record QuantizationFormat(String name, DType dtype) {
 
   public static final QuantizationFormat INT8 = new QuantizationFormat("int8", DType.INT8_BLOCKS);
 
-  /** All formats: int8, int4, each block format by its name, keep. */
+  /** All formats: int8, int4, each block format that numbers are rounded to by its name, keep. */
   public static List<QuantizationFormat> all() {
     List<QuantizationFormat> all = new ArrayList<>();
     all.add(INT8);
     all.add(new QuantizationFormat("int4", DType.INT4_BLOCKS));
     Arrays.stream(DType.values())
-        .filter(DType::isBlocks)
+        .filter(type -> type.isBlocks() && type != DType.EIGHT_BIT_FLOATS)
         .forEach(
             type -> all.add(new QuantizationFormat(type.name().toLowerCase(Locale.ROOT), type)));
     all.add(KEEP);

@@ -239,8 +239,8 @@ class StoredExpertsTest {
       assertEquals(6, held.size(), held.toString());
       assertEquals(
           List.of(
-              "layers.0.moe.experts.up.weight and 2 more are decoded to bfloat16: not stored in"
-                  + " whole blocks of one type that can be multiplied by"),
+              "layers.0.moe.experts.up.weight and 2 more are bfloat16: not stored in whole blocks of"
+                  + " one type that can be multiplied by"),
           warnings);
       ModelRunner.nextLogits(cpu, model, 1, 2);
     }
@@ -310,6 +310,12 @@ class StoredExpertsTest {
     assertEquals(
         List.of(
             "no expert's matrix is stored in blocks that can be multiplied by: all are float32"),
+        warnings);
+    warnings.clear();
+    ModelFolder dense = ModelFolder.open(Path.of("../lab/golden/hf/llama3_c_tied"));
+    load(dense, cpu, dense.typesAsStored(DType.FLOAT32), warnings).close();
+    assertEquals(
+        List.of("no matrix is stored in blocks that can be multiplied by: all are float32"),
         warnings);
   }
 
