@@ -97,7 +97,7 @@ public final class QuantizeCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks.")
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks, except FP8.")
   private Path model;
 
   @Option(
