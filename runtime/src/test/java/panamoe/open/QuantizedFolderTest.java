@@ -24,8 +24,12 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
+import panamoe.quantize.QuantizationFormat;
+import panamoe.quantize.QuantizationPlan;
+import panamoe.quantize.QuantizedModel;
 import panamoe.tensor.DType;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -107,6 +111,28 @@ class QuantizedFolderTest {
       }
       assertTrue(apart < 0.1 * largest, apart + " of " + largest);
     }
+  }
+
+  /**
+   * Models are published in FP8: these are rounded to fewer bits, those in other blocks are not.
+   */
+  @Test
+  void onlyFoldersInFp8AreQuantizedAgain() throws IOException {
+    QuantizationFormat int4 = QuantizationFormat.named("int4");
+    Path floats =
+        QuantizedFolder.of("float-block", 8, -1, true).quantized.write(place.resolve("8"));
+    ModelFolder eight = ModelFolder.open(floats);
+    assertEquals(
+        ModelTensors.quantizedMatrices(eight.config()).size(),
+        QuantizedModel.wanted(eight, QuantizationPlan.NONE, int4).size());
+    Path codes = QuantizedFolder.of("awq", 4, 32, false).quantized.write(place.resolve("4"));
+    ModelFolder four = ModelFolder.open(codes);
+    String said =
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> QuantizedModel.wanted(four, QuantizationPlan.NONE, int4))
+            .getMessage();
+    assertTrue(said.contains("is in blocks already"), said);
   }
 
   /** All matrices but the exceptions: a matrix of layer 1, the embedding and the head. */

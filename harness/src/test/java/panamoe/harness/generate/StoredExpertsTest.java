@@ -310,6 +310,12 @@ class StoredExpertsTest {
     assertEquals(
         List.of("no matrix is stored in blocks that can be multiplied by: all are float32"),
         warnings);
+    warnings.clear();
+    ModelFolder dense = ModelFolder.open(Path.of("../lab/golden/hf/llama3_c_tied"));
+    load(dense, cpu, dense.typesAsStored(DType.FLOAT32), warnings).close();
+    assertEquals(
+        List.of("no matrix is stored in blocks that can be multiplied by: all are float32"),
+        warnings);
   }
 
   private static long memory(String model, String... options) throws IOException {

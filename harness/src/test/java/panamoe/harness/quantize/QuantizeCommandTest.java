@@ -235,6 +235,7 @@ class QuantizeCommandTest {
   @Test
   void badInputIsRefusedInASentence() throws IOException {
     refused("give --to, --plan, --size or --loss", model, "");
+    refused("'fp8_128' is none of [int8, int4, q8_0, ", model, "--to fp8_128");
     refused("does not exist", model, "--to int4 --text " + folder.resolve("none.txt"));
     Path binary = Files.write(folder.resolve("binary"), new byte[2000]);
     refused("binary", model, "--to int4 --text " + binary);
