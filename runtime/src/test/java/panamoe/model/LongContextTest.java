@@ -66,11 +66,14 @@ class LongContextTest {
     double[] frequencies = frequencies(rotary);
     double amplitude = rotary.scalingOrNone().amplitude();
     try (Backend backend = new ReferenceBackend();
-        TensorScope scope = TensorScope.confined(backend);
-        ForkJoinPool pool = new ForkJoinPool(2)) {
-      RotaryTable table = RotaryTable.of(scope, LENGTH, rotary, pool);
-      pool.close();
-      assertTrue(pool.getStealCount() > 0, "other threads computed it");
+        TensorScope scope = TensorScope.confined(backend)) {
+      RotaryTable table;
+      ForkJoinPool closed;
+      try (ForkJoinPool pool = new ForkJoinPool(2)) {
+        table = RotaryTable.of(scope, LENGTH, rotary, pool);
+        closed = pool;
+      }
+      assertTrue(closed.getStealCount() > 0, "other threads computed it");
       float[] cosines = table.cosine().toFloats();
       float[] sines = table.sine().toFloats();
       for (int position = 0; position < LENGTH; position++) {
