@@ -56,6 +56,11 @@ public abstract class BlockFormat {
     return size % 128 == 0 ? "Q8_128" : size % 64 == 0 ? "Q8_64" : "Q8_0";
   }
 
+  /** The name of the format whose matrices have a factor beside them in GGUF files. */
+  public static String withFactors() {
+    return "NVFP4";
+  }
+
   /** The name in ggml, in messages, and in headers of safetensors files. */
   public final String name() {
     return name;

@@ -163,8 +163,9 @@ public final class GridFormats {
         }
       };
 
-  public static final List<BlockFormat> ALL =
-      List.of(IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ1_S, IQ1_M);
+  /** All formats that are only decoded: these, and one without a grid. */
+  public static final List<BlockFormat> WITHOUT_KERNELS =
+      List.of(IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ1_S, IQ1_M, new NVFP4());
 
   private GridFormats() {}
 

@@ -12,7 +12,6 @@ import java.util.function.BiConsumer;
 import panamoe.blocks.BlockFormat;
 import panamoe.blocks.FP8;
 import panamoe.blocks.GridFormats;
-import panamoe.blocks.NVFP4;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
@@ -73,8 +72,7 @@ public record StoredType(
         add(dtype.blocks(), dtype);
       }
     }
-    GridFormats.ALL.forEach(format -> add(format, null));
-    add(new NVFP4(), null);
+    GridFormats.WITHOUT_KERNELS.forEach(format -> add(format, null));
   }
 
   @FunctionalInterface
@@ -169,6 +167,11 @@ public record StoredType(
           from.byteSize() + " bytes of " + this + " are no " + to.byteSize() + " bytes of float32");
     }
     decoder.accept(from, to);
+  }
+
+  /** Whether a matrix may have a factor in a tensor beside it, in GGUF files. */
+  public boolean hasFactors() {
+    return name.equals(BlockFormat.withFactors());
   }
 
   /** The tensor dtype with equal blocks, byte for byte; empty for a type without blocks. */

@@ -11,8 +11,6 @@ import panamoe.checkpoint.rows.ScaledRows;
  * of that name is a family's own.
  */
 final class GgufFactors implements QuantizedTensors {
-  private static final StoredType FORMAT = StoredType.valueOf("NVFP4");
-
   @Override
   public Optional<RowSource> matrix(Lookup files, String module) {
     return has(files, module)
@@ -27,7 +25,8 @@ final class GgufFactors implements QuantizedTensors {
   }
 
   private static boolean has(Lookup files, String module) {
-    return files.type(module + WEIGHT) == FORMAT && files.has(module + "scale");
+    StoredType type = files.type(module + WEIGHT);
+    return type != null && type.hasFactors() && files.has(module + "scale");
   }
 
   private static RowSource scaled(Lookup files, String module, RowSource rows) {
