@@ -40,7 +40,7 @@ public abstract class BlockFormat {
   }
 
   /**
-   * The name of the format with the codes of groups that share a scale; null if there is none.
+   * The name of the format with the codes of groups that share a scale; null if no format has them.
    *
    * @param bits of a code, 4 or 8
    * @param symmetric whether codes are around half of their range; else a group has a minimum

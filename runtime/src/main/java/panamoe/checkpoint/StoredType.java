@@ -124,7 +124,7 @@ public record StoredType(
   /**
    * The type of that name.
    *
-   * @throws IllegalArgumentException if there is none
+   * @throws IllegalArgumentException if no type has it
    */
   public static StoredType valueOf(String name) {
     return Optional.ofNullable(ALL.get(name))

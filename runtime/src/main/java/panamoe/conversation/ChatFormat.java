@@ -25,9 +25,9 @@ import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.databind.node.StringNode;
 
 /**
- * Turns conversations into prompts and completions into replies: by the model's chat template, or
- * without one as lines {@code role: content}, the last of which is the assistant's. Immutable and
- * thread-safe.
+ * Turns conversations into prompts and completions into replies: by the model's chat template. A
+ * model without a template gets a line {@code role: content} for each message, and the assistant's
+ * line last. Immutable and thread-safe.
  *
  * @param template the chat template; empty for lines
  * @param calls how the template expects calls in messages

@@ -297,8 +297,8 @@ public final class LanguageModel implements AutoCloseable {
 
   /**
    * The first layer of the latest {@link #forward} whose output is not finite, or whose gate
-   * refused such logits; -1 if there is none. Covers this rank's rows; the activations of that pass
-   * must still be alive.
+   * refused such logits; -1 if all are finite. Covers this rank's rows; the activations of that
+   * pass must still be alive.
    */
   public int firstNonFiniteLayer(Backend backend) {
     try (TensorScope scope = TensorScope.confined(backend)) {

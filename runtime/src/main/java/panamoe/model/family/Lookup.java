@@ -46,7 +46,7 @@ record Lookup(
     return has(name) || quantized(name).isPresent();
   }
 
-  /** The type of a tensor; null if there is none. */
+  /** The type of a tensor; null if the files lack it. */
   StoredType type(String name) {
     return has(name) ? files.tensors.get(whole(name)).type() : null;
   }
