@@ -1,5 +1,6 @@
 #include "moe/balance.h"
 
+#include "core/batch_parts.h"
 #include "core/routes.h"
 
 namespace moe {
@@ -56,6 +57,22 @@ moe_status moe_balance_forward(moe_stream stream, const moe_balance_config* conf
         {{"used", out.used}, {"chosen", out.chosen}, {"sums.scores", out.scores}, {"entropy", out.entropy}},
         {{"scores", scores}, {"choice", choice}});
     MOE_CALL(stream, balance_forward, own, from, *choice, out);
+  });
+}
+
+moe_status moe_balance_join(moe_stream stream, const moe_tensor* parts, const moe_balance_sums* sums,
+                            const moe_tensor* z, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_balance_sums out = moe::check_struct("sums", sums);
+    const int64_t experts = moe::check_tensor("chosen", out.chosen, moe::kInt32Only, {1, moe::kAny}).shape[1];
+    moe::check_experts("chosen", experts);
+    moe::check_tensor("used", out.used, moe::kInt32Only, {1});
+    moe::check_tensor("sums.scores", out.scores, moe::kFloat64Only, {1, experts});
+    moe::check_tensor("parts", parts, moe::kFloat64Only, {moe::kAny, moe::part_size(experts)});
+    moe::check_tensor("z", z, moe::kFloat32Only, {1});
+    moe::check_written({{"used", out.used}, {"chosen", out.chosen}, {"sums.scores", out.scores}, {"z", z}},
+                       {{"parts", parts}});
+    MOE_CALL(stream, balance_join, *parts, out, *z);
   });
 }
 

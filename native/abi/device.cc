@@ -34,7 +34,7 @@ void check_transfer(const void* host, const void* memory, int64_t bytes) {
   if ((a < b ? b - a : a - b) < static_cast<uintptr_t>(bytes)) invalid("host and memory overlap");
 }
 
-// Opens a device of the named backend. Throws Error if there is none.
+// Opens a device of the named backend. Throws Error if it cannot be opened.
 std::shared_ptr<Device> open_device(std::string_view backend, int ordinal) {
   if (backend == "cpu") {
     if (ordinal != 0) invalid("ordinal is ", ordinal, "; the cpu backend has device 0 only");
@@ -149,10 +149,13 @@ moe_status moe_graph_begin(moe_stream stream) {
 
 moe_status moe_graph_end(moe_stream stream, moe_graph* graph) {
   return guard(__func__, [&] {
-    moe::check_pointer("graph", graph);
     const auto made_on = moe::find_stream(stream);
     const std::lock_guard lock(made_on->mutex());
-    *graph = moe::graphs().insert(made_on->end_graph(made_on));
+    if (graph == nullptr) {
+      made_on->end_graph(nullptr);
+    } else {
+      *graph = moe::graphs().insert(made_on->end_graph(made_on));
+    }
   });
 }
 

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "core/check.h"
+#include "core/routes.h"
+#include "core/slots.h"
 
 namespace moe {
 namespace {
@@ -66,5 +67,37 @@ moe_status moe_block_copy(moe_stream stream, const moe_blocks* blocks, const moe
     moe::check_blocks(copied, from.shape[0], to.shape[0]);
     moe::check_written({{"y", y}}, {{"x", x}});
     MOE_CALL(stream, block_copy, copied, from, to);
+  });
+}
+
+moe_status moe_slot_starts(moe_stream stream, int64_t rows, const moe_tensor* offsets, const moe_tensor* slots,
+                           const moe_tensor* starts, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_tensor& sent = moe::check_tensor("offsets", offsets, moe::kInt32Only, {moe::kAny});
+    moe::check_experts("offsets", sent.shape[0] - 1);
+    const moe_tensor& messages = moe::check_tensor("slots", slots, moe::kInt32Only, {moe::kAny, moe::kAny});
+    if (messages.shape[0] < 1) moe::invalid("slots has no rank");
+    const moe_tensor& first = moe::check_tensor("starts", starts, moe::kInt32Only, {sent.shape[0]});
+    moe::check_written({{"slots", slots}, {"starts", starts}}, {{"offsets", offsets}});
+    MOE_CALL(stream, slot_starts, rows, sent, messages, first);
+  });
+}
+
+moe_status moe_slot_routes(moe_stream stream, int64_t counts, const moe_tensor* slots, const moe_tensor* expert,
+                           const moe_tensor* position, const moe_tensor* offsets, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_tensor& messages = moe::check_tensor("slots", slots, moe::kInt32Only, {moe::kAny, moe::kAny});
+    const moe_tensor& experts = moe::check_tensor("expert", expert, moe::kInt32Only, {moe::kAny, 1});
+    const moe_tensor& places = moe::check_tensor("position", position, moe::kInt32Only, {experts.shape[0], 1});
+    const moe_tensor& groups = moe::check_tensor("offsets", offsets, moe::kInt32Only, {moe::kAny});
+    moe::check_experts("offsets", groups.shape[0] - 1);
+    if (messages.shape[0] < 1 || experts.shape[0] % messages.shape[0] != 0) {
+      moe::invalid("expert has ", experts.shape[0], " rows, which are not of ", messages.shape[0], " equal messages");
+    }
+    if (counts < groups.shape[0] - 1) {
+      moe::invalid("counts is ", counts, ", but offsets has ", groups.shape[0] - 1, " experts");
+    }
+    moe::check_written({{"expert", expert}, {"position", position}, {"offsets", offsets}}, {{"slots", slots}});
+    MOE_CALL(stream, slot_routes, counts, messages, experts, places, groups);
   });
 }

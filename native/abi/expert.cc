@@ -28,8 +28,10 @@ moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_
     const moe_tensor& output =
         moe::check_tensor("y", y, moe::kFloating, {rows, moe::activated_columns(activation, columns)});
     moe::check_optional("preactivation", end.preactivation, moe::kFloating, {rows, columns});
-    moe::check_written({{"y", y}, {"preactivation", end.preactivation}},
-                       {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", end.bias}});
+    moe::check_optional("addend", end.addend, moe::kFloating, {rows, columns});
+    moe::check_written(
+        {{"y", y}, {"preactivation", end.preactivation}},
+        {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", end.bias}, {"addend", end.addend}});
     for (int64_t e = 0; matrices.layout == MOE_PACKED_EACH && e < experts; ++e) {
       moe::check_written({{"y", y}, {"preactivation", end.preactivation}},
                          {{"weights", moe::matrices_of(matrices) + e}});
@@ -41,12 +43,15 @@ moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_
 moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
                                      const moe_tensor* weights, const moe_tensor* dx, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const moe_tensor& matrices =
-        moe::check_tensor("weights", weights, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
+    const auto device = moe::find_stream(stream)->shared_device();
+    const moe_tensor& matrices = moe::check_expert_weights("weights", weights, *device);
     const moe_tensor& gradient = moe::check_tensor("dy", dy, moe::kFloating, {moe::kAny, matrices.shape[1]});
     const moe_tensor& groups = moe::check_offsets(offsets, matrices.shape[0]);
     const moe_tensor& output = moe::check_tensor("dx", dx, moe::kFloating, {gradient.shape[0], matrices.shape[2]});
     moe::check_written({{"dx", dx}}, {{"dy", dy}, {"offsets", offsets}, {"weights", weights}});
+    for (int64_t e = 0; matrices.layout == MOE_PACKED_EACH && e < matrices.shape[0]; ++e) {
+      moe::check_written({{"dx", dx}}, {{"weights", moe::matrices_of(matrices) + e}});
+    }
     MOE_CALL(stream, expert_backward_input, gradient, groups, matrices, output);
   });
 }

@@ -127,7 +127,14 @@ moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, c
     const moe_gate_gradients out = moe::check_struct("gradients", gradients);
     moe::check_tensor("dweight", out.dweight, moe::kFloat32Only, {tokens, choices});
     moe::check_tensor("dlogits", out.dlogits, moe::kFloat32Only, {tokens, experts});
+    moe::check_optional("batch_used", out.batch_used, moe::kInt32Only, {1});
+    moe::check_optional("batch_chosen", out.batch_chosen, moe::kInt32Only, {1, experts});
+    if ((out.batch_used == nullptr) != (out.batch_chosen == nullptr)) {
+      moe::invalid("batch_used and batch_chosen: one is null, expected both or none");
+    }
     moe::check_written({{"dlogits", out.dlogits}}, {{"logits", in.logits},
+                                                    {"batch_used", out.batch_used},
+                                                    {"batch_chosen", out.batch_chosen},
                                                     {"used", in.used},
                                                     {"scores", table.scores},
                                                     {"expert", table.expert},

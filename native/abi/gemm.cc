@@ -7,7 +7,7 @@ moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_
                     const moe_tensor* c, const moe_epilogue* epilogue, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto device = moe::find_stream(stream)->shared_device();
-    moe_gemm_config form = moe::check_struct("config", config);
+    const moe_gemm_config form = moe::check_struct("config", config);
     moe::check_flag("config.transpose_a", form.transpose_a);
     moe::check_flag("config.transpose_b", form.transpose_b);
     moe::check_flag("config.accumulate", form.accumulate);
@@ -15,21 +15,24 @@ moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_
     const moe_epilogue end = moe::check_epilogue(epilogue, activation, *device);
     const moe_tensor& left = moe::check_tensor("a", a, moe::kFloating, {moe::kAny, moe::kAny});
     const moe_tensor& right = moe::check_weights("b", b, 2, *device);
-    if (right.layout != MOE_ROW_MAJOR) form.transpose_b = 1;
     const int64_t rows = left.shape[form.transpose_a], columns = right.shape[1 - form.transpose_b];
     const int64_t inner = left.shape[1 - form.transpose_a], other_inner = right.shape[form.transpose_b];
     if (inner != other_inner) {
       moe::invalid("op(a) has ", inner, " columns but op(b) has ", other_inner, " rows");
     }
-    if (form.accumulate == 1 &&
-        (end.bias != nullptr || end.preactivation != nullptr || activation.kind != MOE_IDENTITY)) {
-      moe::invalid("accumulate excludes bias, activation and preactivation");
+    const bool sums_only = form.accumulate == 1, unpacks = right.layout != MOE_ROW_MAJOR && form.transpose_b == 0;
+    if ((sums_only || unpacks) && (end.bias != nullptr || end.addend != nullptr || end.preactivation != nullptr ||
+                                   activation.kind != MOE_IDENTITY)) {
+      moe::invalid(sums_only ? "accumulate" : "packed b that is not transposed",
+                   " excludes bias, addend, activation and preactivation");
     }
     moe::check_optional("bias", end.bias, moe::kFloat32Only, {columns});
     const moe_tensor& output =
         moe::check_tensor("c", c, moe::kFloating, {rows, moe::activated_columns(activation, columns)});
     moe::check_optional("preactivation", end.preactivation, moe::kFloating, {rows, columns});
-    moe::check_written({{"c", c}, {"preactivation", end.preactivation}}, {{"a", a}, {"b", b}, {"bias", end.bias}});
+    moe::check_optional("addend", end.addend, moe::kFloating, {rows, columns});
+    moe::check_written({{"c", c}, {"preactivation", end.preactivation}},
+                       {{"a", a}, {"b", b}, {"bias", end.bias}, {"addend", end.addend}});
     MOE_CALL(stream, gemm, form, left, right, output, end);
   });
 }

@@ -57,15 +57,12 @@ void linear_losses(moe_stream stream, const moe_token_losses* tokens, const moe_
   const auto device = find_stream(stream)->shared_device();
   const moe_tensor& rows = check_tensor("hidden", hidden, kFloating, {kAny, kAny});
   const int64_t count = rows.shape[0], width = rows.shape[1];
-  const moe_tensor& matrix = dhidden == nullptr && dweights == nullptr
-                                 ? check_output_matrix("weights", weights, kAny, width, *device)
-                                 : check_tensor("weights", weights, kFloating, {kAny, width});
+  const moe_tensor& matrix = dweights == nullptr ? check_output_matrix("weights", weights, kAny, width, *device)
+                                                 : check_tensor("weights", weights, kFloating, {kAny, width});
   const int64_t classes = matrix.shape[0];
   const moe_token_losses own = check_tokens(tokens, count, classes);
   const moe_teacher own_teacher = teacher == nullptr ? moe_teacher{} : check_teacher(*teacher, count, classes, *device);
-  if ((dhidden == nullptr) != (dweights == nullptr)) {
-    invalid(dhidden == nullptr ? "dhidden" : "dweights", " is null, expected both gradients or none");
-  }
+  if (dhidden == nullptr && dweights != nullptr) invalid("dhidden is null, but dweights is given");
   check_optional("dhidden", dhidden, kFloating, {count, width});
   check_optional("dweights", dweights, kFloat32Only, {classes, width});
   check_written(

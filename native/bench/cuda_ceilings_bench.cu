@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "bench/wgmma_ceiling.h"
-#include "cuda/ptx.h"
+#include "cuda/kernel/ptx.h"
 
 namespace moe::bench {
 namespace {

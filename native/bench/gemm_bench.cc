@@ -367,6 +367,38 @@ void experts_in_blocks(const Shape& shape, const Format& format, moe_layout layo
   }
 }
 
+// The gradient of the input of frozen weights that stay packed, against row-major ones.
+void input_gradients() {
+  struct Weights {
+    const char* name;
+    int32_t dtype;
+    moe_layout layout;
+  };
+  constexpr Weights kWeights[] = {{"f32 row-major", MOE_FLOAT32, MOE_ROW_MAJOR},
+                                  {"f32 packed", MOE_FLOAT32, MOE_PACKED},
+                                  {"q4_0", MOE_Q4_0, MOE_PACKED},
+                                  {"q4_k", MOE_Q4_K, MOE_PACKED},
+                                  {"bf16 row-major", MOE_BFLOAT16, MOE_ROW_MAJOR},
+                                  {"bf16 packed", MOE_BFLOAT16, MOE_PACKED}};
+  for (const auto& [experts, rows] : {std::pair<int64_t, int64_t>{1, 512}, {8, 256}}) {
+    for (const int64_t size : {1024, 2048, 4096}) {
+      const Buffer dy(MOE_FLOAT32, {experts * rows, size}), dx(MOE_FLOAT32, {experts * rows, size});
+      const Buffer offsets(MOE_INT32, {experts + 1});
+      for (int64_t e = 0; e <= experts; ++e) {
+        reinterpret_cast<int32_t*>(offsets.data())[e] = static_cast<int32_t>(e * rows);
+      }
+      for (const Weights& of : kWeights) {
+        char name[96];
+        std::snprintf(name, sizeof(name), "input %s E=%ld M=%ld N=K=%ld", of.name, experts, rows, size);
+        if (std::string(name).find(g_only) == std::string::npos) continue;
+        const Buffer weights(of.dtype, {experts, size, size}, of.layout);
+        report(name, MOE_FLOAT32, 2.0 * experts * rows * size * size, weights.bytes(),
+               [&](int) { require(moe_expert_backward_input(g_stream, dy, offsets, weights, dx)); });
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -397,6 +429,7 @@ int run(int argc, char** argv) {
     const size_t common = std::min(name.size(), g_only.size());
     return name.compare(0, common, g_only, 0, common) == 0;
   };
+  if (wanted("input")) input_gradients();
   for (const Shape& shape : kShapes) {
     for (int32_t dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
       if (wanted(std::string(shape.name) + " " + name_of(dtype))) experts(shape, dtype);

@@ -2,8 +2,8 @@
 // zeros takes less power and clocks higher than usual.
 #pragma once
 
-#include "cuda/launcher.h"
-#include "cuda/ptx_hopper.h"
+#include "cuda/device/launcher.h"
+#include "cuda/kernel/ptx_hopper.h"
 
 namespace moe::bench {
 

@@ -11,7 +11,7 @@ namespace moe {
 inline constexpr moe_activation_config kIdentity{sizeof(moe_activation_config), MOE_IDENTITY,
                                                  std::numeric_limits<float>::infinity(), 1, 0};
 
-inline constexpr moe_epilogue kNoEpilogue{sizeof(moe_epilogue), &kIdentity, nullptr, nullptr};
+inline constexpr moe_epilogue kNoEpilogue{sizeof(moe_epilogue), &kIdentity, nullptr, nullptr, nullptr};
 
 // Whether an output is made of a gate and an up value: two halves of columns.
 constexpr bool is_gated(int32_t kind) { return kind == MOE_SWIGLU || kind == MOE_GEGLU_TANH; }

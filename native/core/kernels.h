@@ -60,6 +60,7 @@ using GateBackward = void(Stream&, const moe_gate_config&, const moe_gate_inputs
                           const moe_gate_gradients&);
 
 using BalanceForward = void(Stream&, const moe_balance_config&, Tensor scores, Tensor choice, const moe_balance_sums&);
+using BalanceJoin = void(Stream&, Tensor parts, const moe_balance_sums&, Tensor z);
 using BalanceLoss = void(Stream&, const moe_balance_config&, const moe_balance_sums&, int64_t sequences, Tensor loss);
 using BalanceBackward = void(Stream&, const moe_balance_config&, double dloss, Tensor scores, const moe_balance_sums&,
                              Tensor dlogits);
@@ -68,6 +69,8 @@ using DispatchForward = void(Stream&, Tensor x, const moe_routes&, Tensor rows);
 using DispatchBackward = void(Stream&, Tensor drows, const moe_routes&, Tensor dx);
 
 using BlockCopy = void(Stream&, const moe_blocks&, Tensor x, Tensor y);
+using SlotStarts = void(Stream&, int64_t rows, Tensor offsets, Tensor slots, Tensor starts);
+using SlotRoutes = void(Stream&, int64_t counts, Tensor slots, Tensor expert, Tensor position, Tensor offsets);
 
 using ExpertForward = void(Stream&, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue&);
 using ExpertBackwardInput = void(Stream&, Tensor dy, Tensor offsets, Tensor weights, Tensor dx);
@@ -126,11 +129,14 @@ using Sample = void(Stream&, const moe_sampling&, Tensor logits);
   X(GateForward, gate_forward)                      \
   X(GateBackward, gate_backward)                    \
   X(BalanceForward, balance_forward)                \
+  X(BalanceJoin, balance_join)                      \
   X(BalanceLoss, balance_loss)                      \
   X(BalanceBackward, balance_backward)              \
   X(DispatchForward, dispatch_forward)              \
   X(DispatchBackward, dispatch_backward)            \
   X(BlockCopy, block_copy)                          \
+  X(SlotStarts, slot_starts)                        \
+  X(SlotRoutes, slot_routes)                        \
   X(ExpertForward, expert_forward)                  \
   X(ExpertBackwardInput, expert_backward_input)     \
   X(ExpertBackwardWeights, expert_backward_weights) \

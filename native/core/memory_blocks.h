@@ -24,7 +24,7 @@ inline size_t block_bytes(int64_t bytes, size_t unit) {
 
 class MemoryBlocks {
  public:
-  // Takes a kept block of `size` bytes into use; null if there is none.
+  // Takes a kept block of `size` bytes into use; null if no such block is kept.
   void* reuse(size_t size) {
     const auto kept = kept_.find(size);
     if (kept == kept_.end() || kept->second.empty()) return nullptr;
@@ -40,6 +40,12 @@ class MemoryBlocks {
     in_use_.emplace(block, size);
     usage_.in_use += static_cast<int64_t>(size);
     usage_.peak = std::max(usage_.peak, usage_.in_use);
+  }
+
+  // The bytes of the block in use that begins there; 0 if none does.
+  size_t size(void* block) const {
+    const auto found = in_use_.find(block);
+    return found == in_use_.end() ? 0 : found->second;
   }
 
   // Moves a block from in use to kept. Throws Error if it is not in use.

@@ -40,7 +40,7 @@ class Stream {
 
   // Calls between begin_graph and end_graph are captured, not run.
   virtual void begin_graph();
-  // `self` is this stream; the graph keeps it alive.
+  // `self` is this stream, which the graph keeps alive; null drops the captured calls, and returns null.
   virtual std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self);
   virtual void launch_graph(Graph& graph);
 

@@ -49,9 +49,7 @@ class CpuDevice final : public Device {
 
   int default_threads() const override { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
-  std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) override {
-    return std::make_shared<CpuStream>(std::move(self), threads);
-  }
+  std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) override;
 
   void describe(moe_device_info& info) const override {
     const int64_t page = ::sysconf(_SC_PAGESIZE);
@@ -84,6 +82,15 @@ class CpuDevice final : public Device {
     blocks_.keep(memory);
   }
 
+  // Returns pages to the system, which then read as 0 and take room when they are next written. Returns their bytes,
+  // the first of `bytes`: 0 unless a large block begins at `memory`.
+  int64_t give_back(void* memory, int64_t bytes) {
+    std::lock_guard lock(mutex_);
+    const size_t whole = std::min(static_cast<size_t>(bytes), blocks_.size(memory)) / kHugePage * kHugePage;
+    // Locked pages cannot be returned.
+    return whole > 0 && ::madvise(memory, whole, MADV_DONTNEED) == 0 ? static_cast<int64_t>(whole) : 0;
+  }
+
   void trim() override {
     std::lock_guard lock(mutex_);
     blocks_.release_kept(std::free);
@@ -102,6 +109,21 @@ class CpuDevice final : public Device {
   mutable std::mutex mutex_;
   MemoryBlocks blocks_;
 };
+
+// Of a cache only the part that is used takes memory.
+class DeviceStream final : public CpuStream {
+ public:
+  using CpuStream::CpuStream;
+
+  void zero(void* memory, int64_t bytes) override {
+    const int64_t done = static_cast<CpuDevice&>(device()).give_back(memory, bytes);
+    CpuStream::zero(static_cast<char*>(memory) + done, bytes - done);
+  }
+};
+
+std::shared_ptr<Stream> CpuDevice::create_stream(std::shared_ptr<Device> self, int threads) {
+  return std::make_shared<DeviceStream>(std::move(self), threads);
+}
 
 }  // namespace
 

@@ -9,7 +9,7 @@
 
 namespace moe::cpu {
 
-class CpuStream final : public Stream {
+class CpuStream : public Stream {
  public:
   static constexpr size_t kAlignment = 64;  // bytes of a cache line, and of the widest vector
 

@@ -1,11 +1,12 @@
 // The experts' grouped GEMM (MegaBlocks, arXiv 2211.15841: groups of any size, nothing padded to a capacity).
 //
-//   forward           y_e = activation(x_e weights[e]^T + bias[e])
+//   forward           y_e = activation(x_e weights[e]^T + bias[e] + addend_e)
 //   backward input    dx_e = dy_e weights[e]
 //   backward weights  dweights[e] = or += dy_e^T x_e,   dbias[e] += sum of dy_e's rows
 //
 // x_e is rows offsets[e] .. offsets[e + 1] - 1 of x [R, K]; weights, dweights [E, N, K]; bias, dbias [E, N]; y,
-// dy [R, N], y for a gated activation [R, N / 2]. Each expert's group is one product of a call of the GEMM (cpu/gemm).
+// dy, addend [R, N], y for a gated activation [R, N / 2]. Each expert's group is one product of a call of the GEMM
+// (cpu/gemm).
 // Test: panamoe_test --gtest_filter='Expert*'. Time: gemm_bench, ./panamoe bench grouped-gemm.
 #include <utility>
 
@@ -57,9 +58,12 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
                    .c_row = start[e],
                    .bias_row = e};
   }
-  run_products(
-      stream, products, experts,
-      {.activation = *epilogue.activation, .bias = epilogue.bias, .c = &y, .preactivation = epilogue.preactivation});
+  run_products(stream, products, experts,
+               {.activation = *epilogue.activation,
+                .bias = epilogue.bias,
+                .c = &y,
+                .preactivation = epilogue.preactivation,
+                .addend = epilogue.addend});
 }
 
 void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
@@ -74,7 +78,8 @@ void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor wei
                    .b = expert_of(weights, e, false),
                    .c_row = start[e]};
   }
-  run_products(stream, products, experts, {.c = &dx});
+  const auto run = weights.layout == MOE_ROW_MAJOR ? run_products : run_unpacked_products;
+  run(stream, products, experts, {.c = &dx});
 }
 
 void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights,

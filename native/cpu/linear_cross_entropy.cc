@@ -79,7 +79,7 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const 
     if (dhidden == nullptr) continue;
     const moe_tensor dhidden_block = rows_of(*dhidden, begin, count);
     multiply(false, false, false, dlogits, weights, dhidden_block);
-    multiply(true, false, true, dlogits, hidden_block, *dweights);
+    if (dweights != nullptr) multiply(true, false, true, dlogits, hidden_block, *dweights);
   }
 }
 

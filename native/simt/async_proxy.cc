@@ -4,6 +4,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "simt/counters.h"
+#include "simt/shared.h"
+
 namespace simt {
 
 void AsyncProxy::start(unsigned char* shared, size_t bytes, size_t address, std::mt19937_64& random) {
@@ -12,6 +15,8 @@ void AsyncProxy::start(unsigned char* shared, size_t bytes, size_t address, std:
   address_ = address;
   random_ = &random;
   seen_.clear();
+  noted_.clear();
+  written_.clear();
   mbarriers_.clear();
   in_flight_.clear();
   products_.clear();
@@ -48,9 +53,28 @@ void AsyncProxy::write(uint32_t address, const void* from, size_t bytes, const c
   require_same(address, bytes, writer);
   std::memcpy(within(address, bytes, writer), from, bytes);
   std::memcpy(&seen_[address - address_], from, bytes);
+  if (!noted_.empty()) std::memcpy(&noted_[address - address_], from, bytes);
 }
 
-void AsyncProxy::fence() { seen_.assign(shared_, shared_ + bytes_); }
+void AsyncProxy::note_changes(const Thread* thread) {
+  if (std::memcmp(shared_, noted_.data(), bytes_) == 0) return;
+  for (size_t i = 0; i < bytes_; ++i) {
+    if (shared_[i] != noted_[i]) written_[thread].push_back(i);
+  }
+  noted_.assign(shared_, shared_ + bytes_);
+}
+
+void AsyncProxy::fence(const Thread* thread) {
+  if (kCounted) return;
+  if (noted_.empty()) {
+    noted_.assign(shared_, shared_ + bytes_);
+    seen_ = noted_;
+    return;
+  }
+  note_changes(thread);
+  for (size_t i : written_[thread]) seen_[i] = shared_[i];
+  written_[thread].clear();
+}
 
 void AsyncProxy::start_mbarrier(uint64_t* address, int arrivals, const Thread* starter) {
   if (arrivals < 1) throw std::runtime_error("mbarrier.init with " + std::to_string(arrivals) + " arrivals");

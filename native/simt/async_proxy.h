@@ -16,7 +16,6 @@
 namespace simt {
 
 constexpr int kWarp = 32;
-constexpr int kUnwritten = 0xff;  // every byte of shared memory at a kernel's start: NaN
 
 // Products d += a b that a warp has issued to wgmma: descriptors of a and b, and each lane's registers d.
 struct WarpProduct {
@@ -50,8 +49,13 @@ class AsyncProxy {
   // A read by TMA or wgmma. Throws if threads have written that memory without a fence since.
   void read(uint32_t address, void* to, size_t bytes, const char* reader);
   void write(uint32_t address, const void* from, size_t bytes, const char* writer);
-  // fence.proxy.async: makes earlier writes visible.
-  void fence();
+  // fence.proxy.async: makes this thread's earlier writes visible. The block's first one makes all earlier writes
+  // visible, because whose they are is noted from then on.
+  void fence(const Thread* thread);
+  // Called when the thread has run.
+  void note_writes(const Thread* thread) {
+    if (!noted_.empty()) note_changes(thread);
+  }
 
   void start_mbarrier(uint64_t* address, int arrivals, const Thread* starter);
   void announce_mbarriers(const Thread* starter);
@@ -62,7 +66,7 @@ class AsyncProxy {
   void launch(std::function<void()> effect);
   // Lands some effects in flight; at least one if `any`, because every thread waits. Returns whether one landed.
   bool land_some(bool any);
-  // The error of a block that ended with work in flight; empty if there is none.
+  // The error of a block that ended with work in flight; empty if all work had landed.
   std::string unfinished() const;
   bool toss() { return ((*random_)() & 1) != 0; }
 
@@ -76,11 +80,14 @@ class AsyncProxy {
   };
 
   unsigned char* within(uint32_t address, size_t bytes, const char* user) const;
+  void note_changes(const Thread* thread);
   void require_same(uint32_t address, size_t bytes, const char* user);
 
   unsigned char* shared_ = nullptr;
   size_t bytes_ = 0, address_ = 0;
-  std::vector<unsigned char> seen_;  // shared memory as the proxy sees it; empty before its first use
+  std::vector<unsigned char> seen_;   // shared memory as the proxy sees it; empty before its first use
+  std::vector<unsigned char> noted_;  // shared memory when a thread last stopped; empty before the block's first fence
+  std::map<const Thread*, std::vector<size_t>> written_;  // bytes that each has written since its last fence
   std::mt19937_64* random_ = nullptr;
   std::map<const uint64_t*, Mbarrier> mbarriers_;
   std::vector<Effect> in_flight_;

@@ -10,8 +10,8 @@
 namespace simt {
 namespace {
 
-constexpr size_t kSharedAlignment = 128;  // alignment of MOE_DYNAMIC_SHARED
-constexpr size_t kSharedPeriod = 1024;    // the largest alignment that a kernel may assume
+constexpr size_t kMostInFlight = 4;                      // blocks that have started and not ended
+constexpr int kRegisters = 65536, kMostRegisters = 255;  // of a multiprocessor; of a thread
 
 std::string name_of(const char* noun, const uint3& index) {
   std::ostringstream text;
@@ -23,45 +23,57 @@ std::string name_of(const char* noun, const uint3& index) {
 
 thread_local Block* Block::current_ = nullptr;
 
-void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, const std::function<void()>& kernel) {
-  static thread_local Block keeper;  // reused, so that stacks are allocated once
-  Block& self = keeper;
+void Block::run_grid(const Shape& shape, uint64_t seed, const std::function<void()>& kernel) {
+  static thread_local std::vector<std::unique_ptr<Block>> idle;  // reused, so that stacks are allocated once
+  std::vector<std::unique_ptr<Block>> in_flight;
   std::mt19937_64 random(seed);
-  gridDim = grid;
-  blockDim = block;
-  self.count_ = static_cast<int>(block.x * block.y * block.z);
-  while (static_cast<int>(self.threads_.size()) < self.count_) self.threads_.push_back(std::make_unique<Thread>());
+  const dim3& grid = gridDim = shape.grid;
+  blockDim = shape.block;
   std::vector<unsigned> order(grid.x * grid.y * grid.z);
   for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), random);
-  // Exactly as large as requested and full of NaN, so that AddressSanitizer sees overruns and tests see reads of
-  // unwritten memory. It starts at any multiple of 128, like memory after a GPU's static shared memory.
-  const size_t before = random() % (kSharedPeriod / kSharedAlignment) * kSharedAlignment;
-  void* memory = nullptr;
-  if (::posix_memalign(&memory, kSharedPeriod, before + std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
-  const std::unique_ptr<unsigned char, decltype(&std::free)> keeper_of_shared(static_cast<unsigned char*>(memory),
-                                                                              &std::free);
+  const size_t offset = random() % (SharedMemory::kPeriod / SharedMemory::kAlignment) * SharedMemory::kAlignment;
   struct Running {
-    explicit Running(Block* block) { current_ = block; }
-    ~Running() { current_ = nullptr; }
-  } running(&self);
-  for (unsigned i : order) {
-    blockIdx = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
-    self.shared_ = keeper_of_shared.get() + before;
-    std::memset(self.shared_, kUnwritten, shared_bytes);
-    self.async_.start(self.shared_, shared_bytes, kSharedPeriod + before, random);
-    self.run(kernel, random);
+    ~Running() {
+      current_ = nullptr;
+      for (auto& block : blocks) idle.push_back(std::move(block));
+    }
+    std::vector<std::unique_ptr<Block>>& blocks;
+  } running{in_flight};
+  for (size_t started = 0; started < order.size() || !in_flight.empty();) {
+    if (started < order.size() && (in_flight.empty() || (in_flight.size() < kMostInFlight && random() % 2 == 0))) {
+      if (idle.empty()) idle.push_back(std::make_unique<Block>());
+      in_flight.push_back(std::move(idle.back()));
+      idle.pop_back();
+      const unsigned i = order[started++];
+      in_flight.back()->index_ = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
+      in_flight.back()->start(shape, kernel, random, offset);
+    } else {
+      std::swap(in_flight[random() % in_flight.size()], in_flight.back());
+    }
+    current_ = in_flight.back().get();
+    if (!current_->run()) continue;
+    idle.push_back(std::move(in_flight.back()));
+    in_flight.pop_back();
   }
 }
 
-void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
+void Block::start(const Shape& shape, const std::function<void()>& kernel, std::mt19937_64& random,
+                  size_t shared_offset) {
+  if constexpr (kCounted) count_block(*this);
+  random_ = &random;
+  alone_ = shape.grid.x * shape.grid.y * shape.grid.z == 1;
+  shared_.start(shape.shared_bytes, shared_offset, shape.most_shared_bytes);
+  async_.start(shared_.dynamic(), shape.shared_bytes, SharedMemory::kPeriod + shared_offset, random);
+  count_ = static_cast<int>(blockDim.x * blockDim.y * blockDim.z);
+  while (static_cast<int>(threads_.size()) < count_) threads_.push_back(std::make_unique<Thread>());
   kernel_ = &kernel;
   meetings_.clear();
   meetings_.resize(static_cast<size_t>((count_ + kWarp - 1) / kWarp));
   alive_ = count_;
   barriers_ = {};
   error_.clear();
-  std::vector<int> order(static_cast<size_t>(count_));
+  order_.resize(static_cast<size_t>(count_));
   for (int i = 0; i < count_; ++i) {
     Thread& thread = *threads_[static_cast<size_t>(i)];
     const auto n = static_cast<unsigned>(i);
@@ -69,19 +81,26 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     thread.lane = i % kWarp;
     thread.warp = i / kWarp;
     thread.state = Thread::kReady;
+    thread.order = Thread::kNothing;
+    thread.registers = 0;
     thread.copies.clear();
     thread.groups.clear();
     thread.fiber.start(&enter);
-    order[static_cast<size_t>(i)] = i;
+    order_[static_cast<size_t>(i)] = i;
   }
-  // One warp may wait until all others do, so that warps drift apart.
+}
+
+bool Block::run() {
+  blockIdx = index_;
+  // One warp may wait until all others do, so that warps drift apart, often after a barrier: a barrier that is missing
+  // before memory is used again shows when others have used it.
   const int warps = static_cast<int>(meetings_.size());
   int lagging = warps;
   while (alive_ > 0 && error_.empty()) {
-    std::shuffle(order.begin(), order.end(), random);
-    if (random() % 16 == 0) lagging = static_cast<int>(random() % (2 * meetings_.size()));
+    std::shuffle(order_.begin(), order_.end(), *random_);
+    if ((*random_)() % 16 == 0) lagging = static_cast<int>((*random_)() % (2 * meetings_.size()));
     bool moved = false;
-    for (int i : order) {
+    for (int i : order_) {
       Thread& thread = *threads_[static_cast<size_t>(i)];
       if (thread.warp == lagging || !may_go_on(thread)) continue;
       moved = true;
@@ -90,9 +109,14 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
       threadIdx = thread.index;
       thread.fiber.resume();
       running_ = nullptr;
+      async_.note_writes(&thread);
       if (!error_.empty()) break;
+      if (std::exchange(paused_, false)) return false;
     }
-    moved |= release_barriers();
+    if (release_barriers()) {
+      moved = true;
+      if ((*random_)() % 4 == 0) lagging = static_cast<int>((*random_)() % meetings_.size());
+    }
     if (!error_.empty()) break;
     if (!moved && std::exchange(lagging, warps) < warps) continue;
     try {
@@ -102,9 +126,26 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     }
     if (!moved && error_.empty()) error_ = deadlock();
   }
-  if (error_.empty()) error_ = async_.unfinished();
+  if (error_.empty()) error_ = unfinished();
   // The next kernel restarts fibers that still wait.
   if (!error_.empty()) throw std::runtime_error(name_of("block", blockIdx) + ": " + error_);
+  return true;
+}
+
+std::string Block::unfinished() const {
+  if (const std::string overrun = shared_.overrun(); !overrun.empty()) return overrun;
+  const int launched = std::min(kMostRegisters, kRegisters / count_) / 8 * 8;
+  int total = 0;
+  for (int i = 0; i < count_; ++i) {
+    const int set = threads_[static_cast<size_t>(i)]->registers;
+    if (set != threads_[static_cast<size_t>(i / 128 * 128)]->registers) return "setmaxnreg by a part of a warpgroup";
+    total += set > 0 ? set : launched;
+  }
+  if (total > launched * count_) {
+    return "setmaxnreg: the threads have " + std::to_string(total) + " registers, " +
+           std::to_string(launched * count_) + " were launched";
+  }
+  return async_.unfinished();
 }
 
 void Block::enter() {
@@ -123,6 +164,29 @@ void Block::enter() {
 
 void Block::wait() { running_->fiber.leave(); }
 
+void Block::pause() {
+  if (alone_ || (*random_)() % 4 != 0) return;
+  paused_ = true;
+  wait();
+}
+
+void Block::fence() {
+  pause();
+  running_->order = Thread::kFenced;
+}
+
+void Block::access(const void* address) {
+  if (!shared_.holds(address)) pause();
+}
+
+void Block::take_ticket(const void* address) {
+  if (running_->order != Thread::kFenced) refuse("atomicInc without __threadfence before it");
+  access(address);
+  running_->order = Thread::kTicket;
+}
+
+void Block::set_registers(int registers) { running_->registers = registers; }
+
 bool Block::may_go_on(Thread& thread) const {
   switch (thread.state) {
     case Thread::kReady: return true;
@@ -133,6 +197,8 @@ bool Block::may_go_on(Thread& thread) const {
 }
 
 int Block::barrier(int predicate, int number, int threads) {
+  if (running_->order == Thread::kTicket) refuse("atomicInc without __threadfence after it");
+  running_->order = Thread::kNothing;
   Barrier& barrier = barriers_[static_cast<size_t>(number)];
   if (barrier.arrived == 0) barrier.threads = threads;
   if (barrier.threads != threads || (threads > 0 && barrier.arrived == threads)) {
@@ -159,6 +225,7 @@ bool Block::release_barriers() {
   for (Barrier& barrier : barriers_) {
     if (barrier.arrived == 0 || barrier.arrived != (barrier.threads > 0 ? barrier.threads : alive_)) continue;
     released = true;
+    if constexpr (kCounted) count_barrier();
     barrier.arrived = 0;
     barrier.predicates_of_last = std::exchange(barrier.predicates, 0);
     for (int i = 0; i < count_; ++i) {

@@ -1,6 +1,7 @@
-// Runs a block of CUDA threads as fibers on one OS thread. A fiber runs until it must wait for others. The order of
+// Runs a grid of CUDA threads as fibers on one OS thread. A fiber runs until it must wait for others. The order of
 // fibers is random in every round, so that a missing barrier shows as a wrong result; a barrier that not all threads
-// reach is reported as a deadlock.
+// reach is reported as a deadlock. Blocks interleave: at a fence or an atomic operation on global memory another block
+// may go on.
 #pragma once
 
 #include <array>
@@ -13,7 +14,9 @@
 #include <vector>
 
 #include "simt/async_proxy.h"
+#include "simt/counters.h"
 #include "simt/fiber.h"
+#include "simt/shared.h"
 
 struct dim3 {
   unsigned x, y, z;
@@ -70,10 +73,19 @@ struct Thread {
   const Mbarrier* mbarrier = nullptr;
   int parity = 0;  // parity of the mbarrier phase that the fiber waits for
   Meeting* meeting = nullptr;
-  uint64_t generation = 0;     // generation of the collective that the fiber entered
+  uint64_t generation = 0;  // generation of the collective that the fiber entered
+  // What the thread did last since its barrier: a ticket is between two fences.
+  enum { kNothing, kFenced, kTicket } order = kNothing;
+  int registers = 0;           // by setmaxnreg; 0: as launched
   std::vector<Copy> copies;    // in flight, oldest first; they happen only when they are waited for
   std::vector<size_t> groups;  // sizes of the committed groups of copies, oldest first
   Fiber fiber;
+};
+
+// A launch: its blocks, and their dynamic shared memory and most shared memory in bytes.
+struct Shape {
+  dim3 grid, block;
+  size_t shared_bytes, most_shared_bytes;
 };
 
 class Block {
@@ -82,12 +94,12 @@ class Block {
   static Block& current() { return *current_; }
   static bool running() { return current_ != nullptr; }
 
-  // Runs kernel() on every thread of every block of the grid. Throws std::runtime_error on a deadlock; the message
-  // names the block, the thread and what it waits for.
-  static void run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, const std::function<void()>& kernel);
+  // Runs kernel() on every thread of every block of the grid. Throws std::runtime_error on a mistake, like a deadlock;
+  // the message names the block, the thread and what it waits for.
+  static void run_grid(const Shape& shape, uint64_t seed, const std::function<void()>& kernel);
 
   Thread& thread() { return *running_; }
-  unsigned char* shared() { return shared_; }
+  SharedMemory& shared() { return shared_; }
 
   // This block's asynchronous proxy (TMA, wgmma).
   AsyncProxy& async() { return async_; }
@@ -100,25 +112,42 @@ class Block {
   // Deposits `bytes` of `value` and waits for all lanes of the mask. The table stays valid until the second next
   // collective of that mask.
   const Deposits& meet(unsigned mask, const void* value, size_t bytes, const char* operation);
+  // __threadfence.
+  void fence();
+  // Called before an atomic operation.
+  void access(const void* address);
+  // Called before atomicInc, by which a block says that its results are there: requires a fence before, which publishes
+  // them, and one after it, before a barrier lets other threads read other blocks' results.
+  void take_ticket(const void* address);
+  // setmaxnreg: the running thread's registers from now on.
+  void set_registers(int registers);
   // Ends the kernel with this failure of the running thread.
   [[noreturn]] void refuse(const std::string& what) const;
 
  private:
-  void run(const std::function<void()>& kernel, std::mt19937_64& random);
+  void start(const Shape& shape, const std::function<void()>& kernel, std::mt19937_64& random, size_t shared_offset);
+  // Runs until the block has ended or pauses; returns whether it has ended.
+  bool run();
   static void enter();
   void wait();
+  void pause();
+  std::string unfinished() const;
   bool may_go_on(Thread& thread) const;
   bool release_barriers();
   std::string deadlock() const;
 
   static thread_local Block* current_;
-  unsigned char* shared_ = nullptr;
+  SharedMemory shared_;
+  uint3 index_{};
+  bool alone_ = false, paused_ = false;
+  std::mt19937_64* random_ = nullptr;
   const std::function<void()>* kernel_ = nullptr;
   std::vector<std::unique_ptr<Thread>> threads_;
   std::vector<std::vector<std::unique_ptr<Meeting>>> meetings_;  // per warp
   Thread* running_ = nullptr;
   std::array<Barrier, 16> barriers_;
   AsyncProxy async_;
+  std::vector<int> order_;  // of the threads in a round
   int count_ = 0, alive_ = 0;
   std::string error_;
 };

@@ -10,13 +10,19 @@
 #include <utility>
 #include <vector>
 
+#include "simt/counters.h"
 #include "simt/gpu.h"
 #include "simt/memory.h"
 #include "simt/outcome.h"
 #include "simt/queue.h"
 
 struct SimtGraph {
+  SimtGraph() { ++alive; }
+  SimtGraph(const SimtGraph& other) : work(other.work) { ++alive; }
+  ~SimtGraph() { --alive; }
+
   std::vector<std::function<void()>> work;
+  static inline std::atomic<int> alive{0};
 };
 
 struct SimtStream {
@@ -70,6 +76,12 @@ extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::f
   before_launch = std::move(action);
 }
 
+// The number of graphs, captured and executable ones. For tests.
+extern "C" __attribute__((visibility("default"))) int simt_graphs() { return SimtGraph::alive; }
+
+// Bytes that kernels have read by __ldg. For tests.
+extern "C" __attribute__((visibility("default"))) uint64_t simt_bytes_loaded() { return simt::bytes_loaded; }
+
 // Returns three counts: calls that gave the GPUs work (kernels, graphs, copies on a GPU); waits of the host for a GPU;
 // copies between host and GPU. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_work(uint64_t* counts) {
@@ -80,11 +92,13 @@ extern "C" __attribute__((visibility("default"))) void simt_work(uint64_t* count
 
 namespace simt {
 
-cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
+cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel, Shape& shape) {
   if (before_launch) std::exchange(before_launch, nullptr)();
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
   if (config.stream != nullptr && config.stream->gpu != current_gpu()) return cudaErrorInvalidResourceHandle;
   count(launches, config.stream);
+  if (config.numAttrs > 0) return lose("a launch attribute: the emulation has no clusters of blocks");
+  shape = {config.gridDim, config.blockDim, config.dynamicSmemBytes, most_shared_bytes(kernel)};
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
                      config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
@@ -106,7 +120,12 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   SIMT_OUTCOME();
   count(kind == cudaMemcpyDefault ? launches : copies, stream);
-  return simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  return simt::enqueue(stream, [=] {
+    if constexpr (simt::kCounted) {
+      if (kind == cudaMemcpyDefault) simt::count_moved(to, from, bytes);
+    }
+    std::memcpy(to, from, bytes);
+  });
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
@@ -118,7 +137,10 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind)
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   SIMT_OUTCOME();
   count(launches, stream);
-  return simt::enqueue(stream, [=] { std::memset(memory, value, bytes); });
+  return simt::enqueue(stream, [=] {
+    if constexpr (simt::kCounted) simt::count_moved(memory, nullptr, bytes);
+    std::memset(memory, value, bytes);
+  });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
@@ -184,7 +206,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  const bool broken = std::exchange(stream->broken, false);
+  const bool broken = std::exchange(stream->broken, false) || simt::outcome(__func__) != cudaSuccess;
   std::unique_ptr<SimtGraph> captured = std::exchange(stream->captured, nullptr);
   *graph = broken ? nullptr : captured.release();
   return broken ? cudaErrorStreamCaptureInvalidated : *graph == nullptr ? cudaErrorInvalidValue : cudaSuccess;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "simt/counters.h"
 #include "simt/outcome.h"
 
 using simt::kGpus;
@@ -18,7 +19,7 @@ constexpr size_t kSharedWithoutAsking = 48 << 10;
 thread_local int gpu = 0;
 
 // Bytes per block that a kernel can request (CUDA programming guide, technical specifications).
-const std::map<int, size_t>& most_shared_bytes() {
+const std::map<int, size_t>& limits() {
   static const std::map<int, size_t> bytes{{80, 163 << 10}, {86, 99 << 10}, {90, 227 << 10}, {100, 227 << 10}};
   return bytes;
 }
@@ -38,7 +39,7 @@ int current_gpu() { return gpu; }
 int architecture() {
   const char* text = std::getenv("PANAMOE_SIMT_ARCH");
   if (text == nullptr) return 80;
-  for (const auto& [number, bytes] : most_shared_bytes()) {
+  for (const auto& [number, bytes] : limits()) {
     if (std::to_string(number) == text) return number;
   }
   moe::invalid("PANAMOE_SIMT_ARCH is '", text, "', expected 80, 86, 90 or 100");
@@ -48,6 +49,11 @@ bool allows_shared_bytes(const void* kernel, size_t bytes) {
   std::lock_guard lock(attributes_mutex);
   const auto asked = asked_bytes().find({gpu, kernel});
   return bytes <= (asked == asked_bytes().end() ? kSharedWithoutAsking : asked->second);
+}
+
+size_t most_shared_bytes(const void* kernel) {
+  std::lock_guard lock(attributes_mutex);
+  return asked_bytes().contains({gpu, kernel}) ? limits().at(architecture()) : kSharedWithoutAsking;
 }
 
 }  // namespace simt
@@ -67,8 +73,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::snprintf(properties->name, sizeof(properties->name), "emulated CUDA device");
   properties->major = architecture / 10;
   properties->minor = architecture % 10;
-  properties->multiProcessorCount = 4;
-  properties->sharedMemPerBlockOptin = most_shared_bytes().at(architecture);
+  properties->multiProcessorCount = simt::kCounted ? 132 : 4;
+  properties->sharedMemPerBlockOptin = limits().at(architecture);
   properties->concurrentManagedAccess = 1;
   return cudaSuccess;
 }
@@ -88,7 +94,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
   SIMT_OUTCOME();
-  if (value < 0 || static_cast<size_t>(value) > most_shared_bytes().at(simt::architecture())) {
+  if (value < 0 || static_cast<size_t>(value) > limits().at(simt::architecture())) {
     return cudaErrorInvalidValue;
   }
   std::lock_guard lock(attributes_mutex);

@@ -12,8 +12,10 @@ int current_gpu();
 // 80, 86, 90 or 100. Throws Error if PANAMOE_SIMT_ARCH is something else. Reads it at every call, because tests change
 // it.
 int architecture();
-// Whether this kernel may have this much dynamic shared memory on the current GPU. Static shared memory does not count,
-// because the emulation does not know it.
+// Whether this kernel may have this much dynamic shared memory on the current GPU.
 bool allows_shared_bytes(const void* kernel, size_t bytes);
+// Bytes of static and dynamic shared memory that a block of this kernel may have together on the current GPU: 48 KiB,
+// or the GPU's limit if the kernel has asked for more dynamic memory.
+size_t most_shared_bytes(const void* kernel);
 
 }  // namespace simt

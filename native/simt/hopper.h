@@ -1,5 +1,5 @@
-// The emulation of cuda/ptx_hopper.h: barriers that count copies (mbarrier), copies by the tensor memory accelerator
-// (TMA), products of a warpgroup from shared memory (wgmma). Test only.
+// The emulation of cuda/kernel/ptx_hopper.h: barriers that count copies (mbarrier), copies by the tensor memory
+// accelerator (TMA), products of a warpgroup from shared memory (wgmma). Test only.
 #pragma once
 
 #include <cuda.h>
@@ -50,7 +50,10 @@ inline void wait(uint64_t* barrier, int parity) {
 inline void copy_box(void* to, const CUtensorMap& map, int x, int y, int z, uint64_t* barrier) {
   simt::start_box(simt::Block::current().async(), map, {x, y, z}, to, barrier);
 }
-inline void fence_async_proxy() { simt::Block::current().async().fence(); }
+inline void fence_async_proxy() {
+  simt::Block& block = simt::Block::current();
+  block.async().fence(&block.thread());
+}
 
 template <int columns, bool transposed_a>
 void multiply_m64k16(float (*d)[4], uint64_t a, uint64_t b) {
@@ -64,11 +67,15 @@ void wait_products(float (*)[4]) {
   simt::wait_groups(simt::Block::current(), pending);
 }
 
-// A fiber has any number of registers.
 template <int registers>
-void give_registers() {}
+void give_registers() {
+  static_assert(registers % 8 == 0 && registers >= 24 && registers <= 256);
+  simt::Block::current().set_registers(registers);
+}
 template <int registers>
-void take_registers() {}
+void take_registers() {
+  give_registers<registers>();
+}
 
 template <int number, int threads>
 void meet_at_barrier() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -19,7 +20,8 @@
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
 #define __grid_constant__
-#define __shared__ static thread_local  // blocks of a grid run one by one on one thread
+#define __shared__ static_assert(false, "shared variables are declared by MOE_SHARED")
+#define __cluster_dims__(...) static_assert(false, "the emulation has no clusters")
 
 struct alignas(8) float2 {
   float x, y;
@@ -39,9 +41,17 @@ inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return
 
 namespace simt {
 
+inline std::atomic<uint64_t> bytes_loaded{0};  // by __ldg
+
 template <typename Value>
 const Value& of_lane(const Deposits& table, int lane) {
   return *reinterpret_cast<const Value*>(table[lane]);
+}
+
+// The block's variable in shared memory that is declared at this site.
+template <typename Value>
+Value& shared_variable(const void* site, const char* name) {
+  return *static_cast<Value*>(Block::current().shared().variable(site, name, sizeof(Value), alignof(Value)));
 }
 
 inline int this_lane() { return Block::current().thread().lane; }
@@ -115,22 +125,25 @@ unsigned __match_any_sync(unsigned mask, T value) {
 // Threads of a grid run on one OS thread, so plain additions are atomic; two streams never share counters.
 template <typename T, typename V>
 T atomicAdd(T* address, V value) {
+  ::simt::Block::current().access(address);
   const T old = *address;
   *address = old + static_cast<T>(value);
   return old;
 }
 template <typename T, typename V>
 T atomicOr(T* address, V value) {
+  ::simt::Block::current().access(address);
   const T old = *address;
   *address = old | static_cast<T>(value);
   return old;
 }
 inline unsigned atomicInc(unsigned* address, unsigned most) {
+  ::simt::Block::current().take_ticket(address);
   const unsigned old = *address;
   *address = old >= most ? 0 : old + 1;
   return old;
 }
-inline void __threadfence() {}
+inline void __threadfence() { ::simt::Block::current().fence(); }
 
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
@@ -150,6 +163,12 @@ inline float __fadd_rn(float a, float b) { return a + b; }
 inline void sincospi(double x, double* sine, double* cosine) {
   *sine = std::sin(std::numbers::pi * x);
   *cosine = std::cos(std::numbers::pi * x);
+}
+// Counted, so that tests see how often a kernel reads an input.
+template <typename T>
+T __ldg(const T* address) {
+  ::simt::bytes_loaded += sizeof(T);
+  return *address;
 }
 template <typename T>
 void __stwb(T* address, T value) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 
+#include "simt/counters.h"
 #include "simt/gpu.h"
 #include "simt/outcome.h"
 
@@ -18,7 +19,7 @@
 
 namespace {
 
-constexpr size_t kGpuBytes = size_t{16} << 30;
+constexpr size_t kGpuBytes = size_t{simt::kCounted ? 80 : 16} << 30;
 constexpr size_t kAlignment = 256;
 // Memory consists of huge pages, so that changing its protection is fast for any size in use.
 constexpr size_t kHugePage = size_t{2} << 20;
@@ -66,7 +67,7 @@ class GpuMemory {
     refuse(begin_ + at, size);
     allow(begin_ + at, bytes);
     open();
-    std::memset(begin_ + at, 0xff, bytes);
+    if (!simt::kCounted) std::memset(begin_ + at, 0xff, bytes);
     close();
     return begin_ + at;
   }
@@ -141,6 +142,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
   std::lock_guard lock(mutex);
   void* block = gpus()[simt::current_gpu()].allocate(bytes);
   if (block == nullptr) return cudaErrorMemoryAllocation;
+  if constexpr (simt::kCounted) simt::count_memory(block, bytes);
   *memory = block;
   return cudaSuccess;
 }
@@ -152,6 +154,7 @@ cudaError_t cudaMallocManaged(void** memory, size_t bytes, unsigned) {
 }
 
 cudaError_t cudaFree(void* memory) {
+  if constexpr (simt::kCounted) simt::count_memory(memory, 0);
   std::lock_guard lock(mutex);
   for (int gpu = 0; gpu < simt::kGpus; ++gpu) {
     if (gpus()[gpu].free(memory)) return cudaSuccess;

@@ -5,8 +5,8 @@
 #include <map>
 #include <string>
 
-#include "cuda/activation.h"
-#include "cuda/reduce.h"
+#include "cuda/expert/activation.h"
+#include "cuda/kernel/reduce.h"
 #include "cuda/runtime_kernel/activation.h"
 #include "cuda/runtime_kernel/element.h"
 #include "cuda/runtime_kernel/expert.h"
@@ -146,9 +146,9 @@ cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, co
 }
 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* kernel, void** arguments) {
-  if (const cudaError_t error = simt::check_launch(*config, kernel); error != cudaSuccess) return error;
-  const cudaLaunchConfig_t shape = *config;
-  return simt::enqueue(shape.stream, [=, run = static_cast<cudaKernel_t>(kernel)->bind(arguments)] {
-    simt::Block::run_grid(shape.gridDim, shape.blockDim, shape.dynamicSmemBytes, simt::next_seed(), run);
+  simt::Shape shape{};
+  if (const cudaError_t error = simt::check_launch(*config, kernel, shape); error != cudaSuccess) return error;
+  return simt::enqueue(config->stream, [=, run = static_cast<cudaKernel_t>(kernel)->bind(arguments)] {
+    simt::Block::run_grid(shape, simt::next_seed(), run);
   });
 }

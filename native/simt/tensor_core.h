@@ -1,5 +1,6 @@
-// The emulation of cuda/ptx.h: matrix products of a warp, loads of their fragments, asynchronous copies, powers of two.
-// It sums products over k in order; a tensor core has another order, so tests compare with a tolerance. Test only.
+// The emulation of cuda/kernel/ptx.h: matrix products of a warp, loads of their fragments, asynchronous copies, powers
+// of two. It sums products over k in order; a tensor core has another order, so tests compare with a tolerance. Test
+// only.
 #pragma once
 
 #include <limits>
@@ -12,6 +13,11 @@ namespace moe::cuda {
 // lane / 4, t = lane % 4, a holds (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and the next column of each; b
 // holds (2t, g), (2t + 8, g) and the next row of each; d holds (g, 2t), (g, 2t + 1) and both 8 rows below.
 inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  if constexpr (simt::kCounted) {
+    if (simt::this_lane() == 0) simt::count_product(16, 8, true, 0);
+    asm volatile("" : "+m"(d) : "m"(a), "m"(b));  // the compiler may not leave out their loads
+    return;
+  }
   struct Fragments {
     uint32_t a[4], b[2];
   } mine{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
@@ -47,10 +53,17 @@ inline void require_aligned(const void* address, const char* operation) {
   simt::Block::current().refuse(std::string(operation) + " of an address that is not a multiple of 16");
 }
 
+// A lane's part of a counted ldmatrix: the row of 16 bytes that it gives.
+inline void count_row(uint32_t (&r)[4]) {
+  simt::count_shared(16);
+  std::fill(r, r + 4, 0u);
+}
+
 // Loads four 8 x 8 matrices of 16-bit numbers from shared memory: lane i gives the address of row i % 8 of matrix i /
 // 8; r[m] receives row lane / 4, columns 2 (lane % 4) and the next, of matrix m.
 inline void load_matrices(uint32_t (&r)[4], const void* row) {
   require_aligned(row, "ldmatrix");
+  if constexpr (simt::kCounted) return count_row(r);
   const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4");
   const int lane = simt::this_lane();
   for (int m = 0; m < 4; ++m) {
@@ -61,6 +74,7 @@ inline void load_matrices(uint32_t (&r)[4], const void* row) {
 // load_matrices with each matrix transposed.
 inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   require_aligned(row, "ldmatrix");
+  if constexpr (simt::kCounted) return count_row(r);
   const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4.trans");
   const int lane = simt::this_lane();
   for (int m = 0; m < 4; ++m) {
@@ -73,12 +87,18 @@ inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   }
 }
 
-// Copies 16 bytes from global to shared memory when the group is waited for; those from byte `filled` on become 0.
+// Copies 16 bytes from global to shared memory when the group is waited for, and until then the memory holds neither
+// its old nor its new content; bytes from `filled` on become 0.
 inline void copy_async_16(void* shared, const void* global, int filled = 16) {
   require_aligned(shared, "cp.async");
   require_aligned(global, "cp.async");
   if (filled < 0 || filled > 16)
     simt::Block::current().refuse("cp.async fills " + std::to_string(filled) + " of 16 bytes");
+  if constexpr (simt::kCounted) {
+    simt::count_copied(global, static_cast<size_t>(filled));
+    return simt::count_shared(16);
+  }
+  std::memset(shared, simt::kUnwritten, 16);
   simt::Block::current().thread().copies.push_back({shared, global, static_cast<size_t>(filled)});
 }
 

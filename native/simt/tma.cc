@@ -2,6 +2,7 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -24,25 +25,24 @@ struct Matrix {
 };
 static_assert(sizeof(Matrix) <= sizeof(CUtensorMap));
 
-// A copy in flight: the box's bytes in order, with zeros outside the matrix.
-std::vector<unsigned char> read_box(const Matrix& matrix, const std::array<int, kRank>& first) {
-  const uint32_t row_bytes = matrix.box[0] * matrix.element;
-  std::vector<unsigned char> bytes(size_t{row_bytes} * matrix.box[1] * matrix.box[2]);
+// Calls action(at, from, bytes) for each row of a box that is in part within the matrix: `bytes` from `from` on go to
+// byte `at` of the box.
+template <typename Action>
+void for_rows(const Matrix& matrix, const std::array<int, kRank>& first, Action action) {
+  const int64_t begin = std::max(0, first[0]);
+  const int64_t end = std::min(int64_t{first[0]} + matrix.box[0], int64_t(matrix.sizes[0]));
   for (uint32_t z = 0; z < matrix.box[2]; ++z) {
     for (uint32_t y = 0; y < matrix.box[1]; ++y) {
       const int64_t line = int64_t{first[1]} + y, group = int64_t{first[2]} + z;
       if (line < 0 || line >= int64_t(matrix.sizes[1]) || group < 0 || group >= int64_t(matrix.sizes[2])) continue;
-      for (uint32_t x = 0; x < matrix.box[0]; ++x) {
-        const int64_t column = int64_t{first[0]} + x;
-        if (column < 0 || column >= int64_t(matrix.sizes[0])) continue;
-        const unsigned char* from = matrix.data + group * int64_t(matrix.strides[1]) +
-                                    line * int64_t(matrix.strides[0]) + column * matrix.element;
-        std::memcpy(&bytes[(size_t{z} * matrix.box[1] + y) * row_bytes + size_t{x} * matrix.element], from,
-                    matrix.element);
-      }
+      if (begin >= end) continue;
+      const size_t at = ((size_t{z} * matrix.box[1] + y) * matrix.box[0] + size_t(begin - first[0])) * matrix.element;
+      action(
+          at,
+          matrix.data + group * int64_t(matrix.strides[1]) + line * int64_t(matrix.strides[0]) + begin * matrix.element,
+          size_t(end - begin) * matrix.element);
     }
   }
-  return bytes;
 }
 
 }  // namespace
@@ -94,14 +94,26 @@ void start_box(AsyncProxy& async, const CUtensorMap& map, const std::array<int, 
   std::memcpy(&matrix, &map, sizeof(matrix));
   const uint32_t address = async.address_of(to);
   if (address % 128 != 0) throw std::runtime_error("TMA to an address that is not a multiple of 128");
-  async.launch([&async, matrix, first, address, barrier] {
-    const std::vector<unsigned char> box = read_box(matrix, first);
+  const auto write = [&async, address](const std::vector<unsigned char>& box) {
     for (uint32_t i = 0; i < box.size(); i += 16) {
       const uint32_t linear = address + i;
       async.write(linear ^ (linear >> 7 & 7) << 4, &box[i], 16, "TMA");
     }
+  };
+  const size_t bytes = size_t{matrix.box[0]} * matrix.element * matrix.box[1] * matrix.box[2];
+  // Until it lands, the memory holds neither its old nor its new content.
+  if (!kCounted) write(std::vector<unsigned char>(bytes, kUnwritten));
+  async.launch([&async, matrix, first, write, barrier, bytes] {
+    if constexpr (kCounted) {
+      for_rows(matrix, first, [](size_t, const void* from, size_t of_row) { count_copied(from, of_row); });
+      count_shared(bytes);
+    } else {
+      std::vector<unsigned char> box(bytes);  // 0 outside the matrix
+      for_rows(matrix, first, [&](size_t at, const void* from, size_t of_row) { std::memcpy(&box[at], from, of_row); });
+      write(box);
+    }
     Mbarrier& found = async.mbarrier(barrier);
-    found.bytes -= static_cast<int64_t>(box.size());
+    found.bytes -= static_cast<int64_t>(bytes);
     found.go_on_if_complete();
   });
 }

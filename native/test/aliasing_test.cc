@@ -200,9 +200,9 @@ TEST_F(AliasingTest, Attention) {
 TEST_F(AliasingTest, Gemm) {
   check("gemm",
         all(floats("c", {2, 4}), floats("preactivation", {2, 4}), floats("a", {2, 3}), floats("b", {3, 4}),
-            floats("bias", {4})),
+            floats("bias", {4}), floats("addend", {2, 4})),
         2, [&](const moe_tensor* a) {
-          return moe_gemm(stream, form(0, 0), &a[2], &a[3], &a[0], Epilogue(MOE_SILU, &a[4], &a[1]));
+          return moe_gemm(stream, form(0, 0), &a[2], &a[3], &a[0], Epilogue(MOE_SILU, &a[4], &a[1], &a[5]));
         });
   check("column sum", all(floats("y", {4}), floats("x", {2, 4})), 1,
         [&](const moe_tensor* a) { return moe_column_sum(stream, &a[1], &a[0]); });
@@ -225,10 +225,12 @@ TEST_F(AliasingTest, Gate) {
   }
   check("backward",
         all(floats("dlogits", {2, 3}), floats("logits", {2, 3}), Argument{"used", Tensor(MOE_UINT8, {2})},
-            floats("scores", {2, 3}), ints("expert", {2, 1}), ints("choice", {2, 1}), floats("dweight", {2, 1})),
+            floats("scores", {2, 3}), ints("expert", {2, 1}), ints("choice", {2, 1}), floats("dweight", {2, 1}),
+            ints("batch_used", {1}), ints("batch_chosen", {1, 3})),
         1, [&](const moe_tensor* a) {
           return moe_gate_backward(stream, &config, gate_inputs(&a[1], &a[2], nullptr, nullptr, nullptr),
-                                   chosen_routes(&a[3], &a[4], &a[5]), gate_gradients(1, 1, &a[6], &a[0]));
+                                   chosen_routes(&a[3], &a[4], &a[5]),
+                                   gate_gradients(1, 1, &a[6], &a[0], &a[7], &a[8]));
         });
 }
 
@@ -243,6 +245,11 @@ TEST_F(AliasingTest, Balance) {
         4, [&](const moe_tensor* a) {
           return moe_balance_forward(stream, config, &a[4], &a[5], balance_sums(&a[0], &a[1], &a[2], &a[3]));
         });
+  check("join",
+        all(ints("used", {1}), ints("chosen", {1, 3}), doubles("sums.scores", {1, 3}), floats("z", {1}),
+            doubles("parts", {2, 6})),
+        4,
+        [&](const moe_tensor* a) { return moe_balance_join(stream, &a[4], balance_sums(&a[0], &a[1], &a[2]), &a[3]); });
   check("loss", all(floats("loss", {1}), ints("used", {2}), ints("chosen", {2, 3}), doubles("sums.scores", {2, 3})), 1,
         [&](const moe_tensor* a) {
           return moe_balance_loss(stream, config, balance_sums(&a[1], &a[2], &a[3]), 2, &a[0]);
@@ -274,14 +281,19 @@ TEST_F(AliasingTest, Exchange) {
   one.count = one.rows[0] = 1;
   check("block copy", all(floats("y", {1, 4}), floats("x", {1, 4})), 1,
         [&](const moe_tensor* a) { return moe_block_copy(stream, &one, &a[1], &a[0]); });
+  check("slot starts", all(ints("slots", {1, 4}), ints("starts", {2}), one_row()), 2,
+        [&](const moe_tensor* a) { return moe_slot_starts(stream, 2, &a[2], &a[0], &a[1]); });
+  check("slot routes",
+        all(ints("expert", {2, 1}), ints("position", {2, 1}), ints("offsets", {2}), ints("slots", {1, 4})), 3,
+        [&](const moe_tensor* a) { return moe_slot_routes(stream, 1, &a[3], &a[0], &a[1], &a[2]); });
 }
 
 TEST_F(AliasingTest, Expert) {
   check("forward",
         all(floats("y", {1, 4}), floats("preactivation", {1, 4}), floats("x", {1, 3}), one_row(),
-            floats("weights", {1, 4, 3}), floats("bias", {1, 4})),
+            floats("weights", {1, 4, 3}), floats("bias", {1, 4}), floats("addend", {1, 4})),
         2, [&](const moe_tensor* a) {
-          return moe_expert_forward(stream, &a[2], &a[3], &a[4], &a[0], Epilogue(MOE_SILU, &a[5], &a[1]));
+          return moe_expert_forward(stream, &a[2], &a[3], &a[4], &a[0], Epilogue(MOE_SILU, &a[5], &a[1], &a[6]));
         });
   check("backward input", all(floats("dx", {1, 3}), floats("dy", {1, 4}), one_row(), floats("weights", {1, 4, 3})), 1,
         [&](const moe_tensor* a) { return moe_expert_backward_input(stream, &a[1], &a[2], &a[3], &a[0]); });

@@ -132,7 +132,6 @@ TEST_F(AttentionDecodeTest, ALoneRowHasTheBitsOfForward) {
 
 // Keys of earlier chunks may be gone: their blocks are not read.
 TEST_F(AttentionDecodeTest, ChunksHaveTheBitsOfForward) {
-  if (!on_cpu()) GTEST_SKIP() << "CUDA has no attention in chunks";
   for (int64_t window : {1, 5, 32, 40}) {
     Sequences s = sequences(MOE_BFLOAT16, 4, 2, 13, window, kLength, true, {.block = 8}, 0, MOE_CHUNKED);
     for (int64_t position : {0, 4, 31, 32, 63, 64, 100, 149}) expect_forward_bits(s, {{1, position}}, single);
@@ -331,33 +330,33 @@ TEST_F(AttentionDecodeTest, ThreadsThatShareAKeyHeadHaveTheBitsOfForward) {
   }
 }
 
-// Rows of latent attention with the sizes of released models. A CUDA device refuses what is wider than its tiles.
-TEST_F(AttentionDecodeTest, WideHeadsHaveTheBitsOfForwardOrAreRefused) {
-  if (on_cpu()) {
-    const Sequences s = sequences(MOE_BFLOAT16, 9, 1, 576, 0, 70);
-    expect_forward_bits(s, {{0, 69}, {1, 2}}, triple);
-    expect_forward_bits(s, {{1, 60}, {1, 61}, {1, 62}, {1, 63}, {1, 64}, {0, 5}}, triple);
-    return;
+// Heads of Gemma 4, and rows of latent attention with the sizes of released models.
+TEST_F(AttentionDecodeTest, WideHeadsHaveTheBitsOfForward) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    const Sequences windows = sequences(dtype, 2, 1, 512, 33, 70, true);
+    expect_forward_bits(windows, {{0, 69}, {1, 2}}, triple);
+    expect_forward_bits(windows, {{1, 60}, {1, 61}, {1, 62}, {1, 63}, {1, 64}, {0, 5}}, triple);
+    const Sequences heads = sequences(dtype, 34, 1, 576, 0, 35);
+    expect_forward_bits(heads, {{0, 34}, {1, 2}}, triple);
+    expect_forward_bits(heads, {{1, 3}, {1, 4}, {1, 5}, {1, 6}, {0, 31}, {0, 32}}, triple);
+    const Sequences splits = sequences(dtype, 3, 1, 576, 0, 262, true);
+    expect_forward_bits(splits, {{0, 261}, {1, 256}, {1, 255}}, triple);
+    expect_forward_bits(splits, {{1, 253}, {1, 254}, {1, 255}, {1, 256}, {1, 257}}, single);
   }
-  const Tensor q(MOE_FLOAT32, {1, 2, 576}), out(MOE_FLOAT32, {1, 2, 576}), cache(MOE_FLOAT32, {1, 2, 1, 576});
-  const Tensor place = Tensor::of(MOE_INT32, {1}, {0});
-  EXPECT_MOE_REFUSED(
-      MOE_UNSUPPORTED, "the head size is 576, this backend's attention has up to 256",
-      moe_attention_decode(stream, attention_config(1), q, nullptr,
-                           cache_places(cache, cache, Tensor::of(MOE_INT32, {1, 1}, {0}), place, place), out));
 }
 
 // Latent attention: a cached row is key and value, and is stored once.
 TEST_F(AttentionDecodeTest, ValuesThatAreKeysHaveTheBitsOfACopy) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
-    for (moe_dtype cached : {dtype, MOE_INT8}) {
-      const Tensor rows = Tensor::random(dtype, {40, 1, 24}, 1), copy = Tensor::random(dtype, {40, 1, 24}, 1);
-      const Tensor q = Tensor::random(dtype, {40, 6, 24}, 2), slot(MOE_INT32, {40});
-      const Tensor once(dtype, {40, 6, 24}), twice(dtype, {40, 6, 24});
+    for (const auto& [cached, size] :
+         {std::pair<moe_dtype, int64_t>{dtype, 24}, {MOE_INT8, 24}, {dtype, 576}, {MOE_INT8, 576}}) {
+      const Tensor rows = Tensor::random(dtype, {40, 1, size}, 1), copy = Tensor::random(dtype, {40, 1, size}, 1);
+      const Tensor q = Tensor::random(dtype, {40, 6, size}, 2), slot(MOE_INT32, {40});
+      const Tensor once(dtype, {40, 6, size}), twice(dtype, {40, 6, size});
       const Tensor table = Tensor::of(MOE_INT32, {1, 3}, {2, 0, 1});
       Tensor position(MOE_INT32, {40});
       for (int64_t i = 0; i < 40; ++i) position.set(i, static_cast<double>(i));
-      const Tensor keys(cached, {3, 16, 1, 24}), values(cached, {3, 16, 1, 24}), both(cached, {3, 16, 1, 24});
+      const Tensor keys(cached, {3, 16, 1, size}), values(cached, {3, 16, 1, size}), both(cached, {3, 16, 1, size});
       const Tensor key_scales(MOE_FLOAT32, {3, 16, 1}), value_scales(MOE_FLOAT32, {3, 16, 1});
       const Tensor both_scales(MOE_FLOAT32, {3, 16, 1});
       const bool int8 = cached == MOE_INT8;

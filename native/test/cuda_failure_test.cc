@@ -13,6 +13,7 @@ namespace {
 enum CudaError {
   kMemoryAllocation = 2,
   kInsufficientDriver = 35,
+  kDevicesUnavailable = 46,
   kNoDevice = 100,
   kNotReady = 600,
   kIllegalAddress = 700
@@ -53,6 +54,9 @@ TEST_F(EmulatedFailureTest, OpeningSaysWhatIsMissing) {
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "update the driver", open());
   fail("cudaGetDeviceCount", kNoDevice);
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "the NVIDIA driver finds no GPU", open());
+  fail("cudaSetDevice", kDevicesUnavailable);
+  EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "GPU 0 (emulated CUDA device): choosing the GPU: another process holds the GPU",
+                     open());
   fail("cudaGetDeviceProperties", kIllegalAddress, 1);  // not its next call: opening must continue normally
   EXPECT_MOE_OK(open());
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 4; this machine has 4 GPUs", [] {
@@ -71,7 +75,7 @@ TEST_F(EmulatedFailureTest, AllocationTriesAgainWithoutItsCacheAndThenSaysSo) {
   ASSERT_MOE_OK(open());
   void* memory = nullptr;
   fail("cudaMalloc", kMemoryAllocation);
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory: the GPU has no memory left",
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "GPU 0 (emulated CUDA device): allocating memory: the GPU has no memory left",
                      moe_memory_allocate(device, 1000, &memory));
   EXPECT_EQ(in_use(), 0);
   ASSERT_MOE_OK(moe_memory_allocate(device, 1000, &memory));
@@ -303,8 +307,8 @@ TEST_F(EmulatedFailureTest, AfterAKernelHasFailedEveryCallSaysSo) {
     fail("cudaLaunchKernelExC", kIllegalAddress, 1);
     EXPECT_MOE_OK(moe_fill(stream, 1, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED,
-                       "fill: an illegal memory access was encountered (cudaErrorIllegalAddress); the GPU's context "
-                       "may be lost, end this process",
+                       "GPU 0 (emulated CUDA device): fill: an illegal memory access was encountered "
+                       "(cudaErrorIllegalAddress); the GPU's context may be lost, end this process",
                        moe_fill(stream, 2, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_fill(stream, 3, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_stream_synchronize(stream));

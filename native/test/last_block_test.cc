@@ -33,6 +33,36 @@ TEST_F(EmulatedLastBlockTest, AGateIsTwoLaunchesOrThreeWithRanks) {
   }
 }
 
+// Against a gate of 513 tokens, all but the first of which are padding: that takes two launches.
+TEST_F(EmulatedLastBlockTest, AGateOfFewTokensIsOneLaunchWithTheBitsOfTwo) {
+  for (const auto& [tokens, experts, order, normalization] : {std::tuple{1, 8, MOE_TOKEN_MAJOR, MOE_RAW},
+                                                              {64, 60, MOE_CHOICE_MAJOR, MOE_CHOSEN},
+                                                              {512, 256, MOE_TOKEN_MAJOR, MOE_SURVIVORS},
+                                                              {500, 256, MOE_CHOICE_MAJOR, MOE_SURVIVORS}}) {
+    SCOPED_TRACE(::testing::Message() << tokens << " " << experts);
+    GateInput many(513, experts, gate_config(std::min(experts, 9)));
+    many.config.queue_order = order;
+    many.config.normalization = normalization;
+    many.config.drop_policy = tokens == 64 ? MOE_DROPLESS : MOE_DROP_POSITION;
+    many.config.capacity = tokens / 50 + 1;
+    many.logits = Tensor::random(MOE_FLOAT32, {513, experts}, 3);
+    many.used = Tensor(MOE_UINT8, {513});
+    for (int64_t s = 0; s < tokens; ++s) many.used->set(s, 1);
+    GateInput few(tokens, experts, many.config);
+    few.logits = slice(many.logits, 0, tokens);
+    const GateOutput by_two(many), by_one(few);
+    EXPECT_EQ(launches([&] { ASSERT_MOE_OK(run_gate(stream, many, by_two)); }), 2u);
+    EXPECT_EQ(launches([&] { ASSERT_MOE_OK(run_gate(stream, few, by_one)); }), 1u);
+    expect_same_bits(by_one.scores, slice(by_two.scores, 0, tokens), "scores");
+    expect_same_bits(by_one.weight, slice(by_two.weight, 0, tokens), "weight");
+    expect_same_bits(by_one.expert, slice(by_two.expert, 0, tokens), "expert");
+    expect_same_bits(by_one.position, slice(by_two.position, 0, tokens), "position");
+    expect_same_bits(by_one.counts, by_two.counts, "counts");
+    expect_same_bits(by_one.offsets, by_two.offsets, "offsets");
+    expect_same_bits(by_one.losses, by_two.losses, "losses");
+  }
+}
+
 // More than 64 groups of 32 blocks of 32 tokens, so groups have more blocks. Experts alternate, so positions are known.
 TEST_F(EmulatedLastBlockTest, AGateCountsAnyNumberOfTokens) {
   constexpr int64_t kTokens = 64 * 32 * 32 + 33;

@@ -256,15 +256,21 @@ TEST_F(LossTest, ATokensBitsDoNotDependOnTheOthers) {
   }
 }
 
-TEST_F(LossTest, PackedWeightsGiveTheSameBitsInEvaluationAlone) {
+TEST_F(LossTest, FrozenWeightsMayBePackedAndGiveTheSameBits) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     Head head(dtype, 70, 32, 45);
-    Tensor losses(MOE_FLOAT32, {70});
+    const Tensor losses(MOE_FLOAT32, {70}), dhidden(dtype, {70, 32});
     const Tensor operand = packed(device, stream, head.weights, dtype);
     ASSERT_MOE_OK(head.run(stream, 0, 1));
     ASSERT_MOE_OK(moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, losses), head.hidden, operand, nullptr,
                                            nullptr));
     expect_same_bits(head.losses, losses, "losses");
+    for (const Tensor* frozen : std::initializer_list<const Tensor*>{&operand, &head.weights}) {
+      ASSERT_MOE_OK(moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, losses), head.hidden, *frozen,
+                                             dhidden, nullptr));
+      expect_same_bits(head.losses, losses, "losses with a gradient");
+      expect_same_bits(head.dhidden, dhidden, "dhidden");
+    }
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights is packed",
                        moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, losses), head.hidden, operand,
                                                 head.dhidden, head.dweights));
@@ -289,9 +295,9 @@ TEST_F(LossTest, RefusesWhatDoesNotFit) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dlogits has shape", alone(logits, head.targets, 0, none));
 
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dloss is inf", head.run(stream, 0, INFINITY));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dweights is null",
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dhidden is null, but dweights is given",
                      moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, head.losses), head.hidden,
-                                              head.weights, head.dhidden, nullptr));
+                                              head.weights, nullptr, head.dweights));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dhidden and hidden share memory",
                      moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, head.losses), head.hidden,
                                               head.weights, head.hidden, head.dweights));

@@ -1,4 +1,8 @@
 // Copies between host and device: moe_memory_write, moe_memory_read, moe_memory_zero.
+#include <sys/mman.h>
+
+#include <algorithm>
+
 #include "test/emulation.h"
 
 namespace moe::testing {
@@ -49,6 +53,29 @@ TEST_F(MemoryTest, ZeroesTheseBytesAlone) {
   ASSERT_MOE_OK(moe_memory_zero(stream, at(3), 500));
   std::fill_n(expected.begin() + 3, 500, uint8_t{0});
   EXPECT_EQ(read(1000), expected);
+}
+
+// A cache is as large as it may become, and most of it is never written.
+TEST_F(MemoryTest, ZeroesOfALargeBlockTakeNoRoomUntilTheyAreWritten) {
+  if (!on_cpu()) GTEST_SKIP() << "the memory of another device";
+  constexpr int64_t kLarge = int64_t{64} << 20, kPage = 4096;
+  void* large = nullptr;
+  ASSERT_MOE_OK(moe_memory_allocate(device, kLarge, &large));
+  auto* const bytes = static_cast<char*>(large);
+  std::fill_n(bytes, kLarge, char{7});
+  const auto resident = [&] {
+    std::vector<unsigned char> pages(kLarge / kPage);
+    EXPECT_EQ(::mincore(large, kLarge, pages.data()), 0);
+    return std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; });
+  };
+  EXPECT_EQ(resident(), kLarge / kPage);
+  ASSERT_MOE_OK(moe_memory_zero(stream, large, kLarge - 5));
+  EXPECT_LE(resident(), (int64_t{2} << 20) / kPage);  // the last page, which may be huge
+  EXPECT_EQ(std::count(bytes, bytes + kLarge, char{7}), 5);
+  EXPECT_EQ(std::count(bytes, bytes + kLarge, char{0}), kLarge - 5);
+  ASSERT_MOE_OK(moe_memory_zero(stream, bytes + 1, kLarge - 1));  // not from the block's beginning
+  EXPECT_EQ(std::count(bytes, bytes + kLarge, char{0}), kLarge);
+  ASSERT_MOE_OK(moe_memory_free(device, large));
 }
 
 TEST_F(MemoryTest, ComesAfterTheStreamsEarlierWork) {
@@ -198,6 +225,40 @@ class EmulatedMemoryTest : public MemoryTest {
 
   moe_stream busy = 0;
 };
+
+// A stream that another library was given may hold a collective: freeing would wait for it, and it for other threads.
+TEST_F(EmulatedMemoryTest, MemoryIsFreedOnceNoCollectiveIsUnderWay) {
+  constexpr int64_t kBytes = 64 << 20;
+  moe_device other = 0;
+  ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", "1000000000000", 1);  // more than the GPU has: all free memory counts
+  const moe_status opened = moe_device_open("simt", 1, &other);
+  ::unsetenv("PANAMOE_CUDA_MEMORY_LIMIT");
+  ASSERT_MOE_OK(opened);
+  const auto free_bytes = [&] {
+    moe_device_info info{};
+    info.struct_size = sizeof info;
+    EXPECT_MOE_OK(moe_device_describe(other, &info));
+    return info.memory_available;
+  };
+  const auto allocate_and_trim = [&] {
+    void* block = nullptr;
+    ASSERT_MOE_OK(moe_memory_allocate(other, kBytes, &block));
+    ASSERT_MOE_OK(moe_memory_free(other, block));
+    ASSERT_MOE_OK(moe_memory_trim(other));
+  };
+  const int64_t before = free_bytes();
+  ASSERT_MOE_OK(moe_memory_zero(busy, memory, 4));
+  allocate_and_trim();
+  EXPECT_EQ(free_bytes(), before) << "no other library has the busy stream";
+  void* handle = nullptr;
+  ASSERT_MOE_OK(moe_stream_native(busy, &handle));
+  allocate_and_trim();
+  EXPECT_LE(free_bytes(), before - kBytes);
+  ASSERT_MOE_OK(moe_stream_synchronize(busy));
+  ASSERT_MOE_OK(moe_memory_trim(other));
+  EXPECT_EQ(free_bytes(), before);
+  ASSERT_MOE_OK(moe_device_close(other));
+}
 
 TEST_F(EmulatedMemoryTest, SmallTransfersWaitOnlyToBeRead) {
   const Work before = work();

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "test/gate_reference.h"
+#include "test/gemm_reference.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // fields that do not belong to a kernel's kind are 0
 namespace moe::testing {
@@ -192,6 +193,7 @@ class EmulatedExpertTest : public RuntimeKernelTest {
     const Tensor x = Tensor::random(type(kernel.x_dtype), {kRows, kernel.inner}, 1);
     const Tensor weights = Tensor::random(type(kernel.weights_dtype), {kExperts, columns, kernel.inner}, 2, -0.3, 0.3);
     const Tensor bias = Tensor::random(MOE_FLOAT32, {kExperts, columns}, 3);
+    const Tensor addend = Tensor::random(type(kernel.x_dtype), {kRows, columns}, 4);
     const int64_t outputs = gated ? columns / 2 : columns;
     Tensor y(type(kernel.y_dtype), {kRows, outputs}), pre(type(kernel.y_dtype), {kRows, columns});
     Tensor plain(type(kernel.y_dtype), {kRows, outputs});
@@ -200,7 +202,7 @@ class EmulatedExpertTest : public RuntimeKernelTest {
     for (int64_t e = 0; e < kExperts; ++e) {
       for (auto row = static_cast<int64_t>(offsets[e]); row < static_cast<int64_t>(offsets[e + 1]); ++row) {
         for (int64_t n = 0; n < columns; ++n) {
-          double sum = bias[e * columns + n];
+          double sum = bias[e * columns + n] + addend[row * columns + n];
           for (int64_t k = 0; k < kernel.inner; ++k) {
             sum += x[row * kernel.inner + k] * weights[(e * columns + n) * kernel.inner + k];
           }
@@ -212,25 +214,27 @@ class EmulatedExpertTest : public RuntimeKernelTest {
         }
       }
     }
-    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(kernel.activation, bias, pre)));
-    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, plain, Epilogue(kernel.activation, bias)));
+    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(kernel.activation, bias, pre, addend)));
+    ASSERT_MOE_OK(
+        moe_expert_forward(stream, x, offsets, weights, plain, Epilogue(kernel.activation, bias, nullptr, addend)));
     ASSERT_MOE_OK(moe_stream_synchronize(stream));
     expect_near(y, want, tolerance, tolerance, "y");
     expect_near(pre, want_pre, tolerance, tolerance, "preactivation");
     expect_same_bits(y, plain, "with and without the preactivation");
-    expect_same_rows_alone(kernel, x, weights, bias, y);
+    expect_same_rows_alone(kernel, x, weights, bias, addend, y);
   }
 
   // Every row of the group of 9 has the same bits in a group of one.
   void expect_same_rows_alone(const moe_runtime_kernel& kernel, const Tensor& x, const Tensor& weights,
-                              const Tensor& bias, const Tensor& y) {
+                              const Tensor& bias, const Tensor& addend, const Tensor& y) {
     const int64_t outputs = y.view().shape[1];
     const Tensor alone = Tensor::of(MOE_INT32, {kExperts + 1}, {0, 0, 0, 0, 0, 1});
     Tensor row(static_cast<moe_dtype>(kernel.x_dtype), {1, kernel.inner});
     Tensor out(static_cast<moe_dtype>(kernel.y_dtype), {1, outputs});
     for (int64_t r = 20; r < 29; ++r) {
       for (int64_t k = 0; k < kernel.inner; ++k) row.set(k, x[r * kernel.inner + k]);
-      ASSERT_MOE_OK(moe_expert_forward(stream, row, alone, weights, out, Epilogue(kernel.activation, bias)));
+      ASSERT_MOE_OK(moe_expert_forward(stream, row, alone, weights, out,
+                                       Epilogue(kernel.activation, bias, nullptr, slice(addend, r, 1))));
       ASSERT_MOE_OK(moe_stream_synchronize(stream));
       for (int64_t n = 0; n < outputs; ++n) ASSERT_EQ(out[n], y[r * outputs + n]) << "row " << r << ", column " << n;
     }
@@ -275,6 +279,21 @@ TEST_F(EmulatedExpertTest, MixedWithACustomActivation) {
          .y_dtype = MOE_FLOAT32,
          .inner = 520},
         "expert_520_custom", 8, 2e-5, [](double x) { return x * std::tanh(x); });
+}
+
+// 100 rows are a prefill; two of 70 experts have rows, and the grid has a block for each possible one only.
+TEST_F(EmulatedExpertTest, ARowHasTheSameBitsInAPrefillAndInADecodeStep) {
+  ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_EXPERT, .activation = MOE_GELU_TANH, .inner = 64}, "expert_64_gelu"));
+  const Tensor x = Tensor::random(MOE_FLOAT32, {100, 64}, 1), weights = Tensor::random(MOE_FLOAT32, {70, 8, 64}, 2);
+  Tensor offsets(MOE_INT32, {71});
+  for (int64_t e = 41; e <= 70; ++e) offsets.set(e, e == 70 ? 100 : 67);
+  const Tensor all(MOE_FLOAT32, {100, 8}), two(MOE_FLOAT32, {2, 8});
+  ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, all, Epilogue(MOE_GELU_TANH)));
+  for (int64_t e = 41; e <= 70; ++e) offsets.set(e, e == 70 ? 2 : 1);
+  ASSERT_MOE_OK(moe_expert_forward(stream, slice(x, 66, 2), offsets, weights, two, Epilogue(MOE_GELU_TANH)));
+  ASSERT_MOE_OK(moe_stream_synchronize(stream));
+  expect_same_bits(two, slice(all, 66, 2), "rows of two experts");
+  EXPECT_NE(two[0], 0);
 }
 
 TEST_F(EmulatedExpertTest, RefusesOffsetsPastTheRows) {

@@ -1,6 +1,7 @@
 // Samples against a sorted list in float64, and their distribution.
 #include <numeric>
 
+#include "test/emulation.h"
 #include "test/structs.h"
 #include "test/testing.h"
 
@@ -86,9 +87,11 @@ class SampleTest : public KernelTest {
   }
 };
 
+class EmulatedSampleTest : public SampleTest {};
+
 TEST_F(SampleTest, DrawsWhatASortedListGives) {
-  for (int64_t classes : {1, 2, 7, 33, 300, 1000}) {
-    Samples samples(60, classes);
+  for (int64_t classes : {1, 2, 7, 33, 300, 1000, 20000}) {
+    Samples samples(classes == 20000 ? 12 : 60, classes);
     fill(samples, static_cast<uint64_t>(classes));
     ASSERT_MOE_OK(samples.run(stream));
     const std::vector<double> logits = values_of(samples.logits);
@@ -106,6 +109,27 @@ TEST_F(SampleTest, DrawsWhatASortedListGives) {
       }
       EXPECT_TRUE(found) << classes << " classes, row " << row << ": token " << samples.tokens[row] << " is left out";
     }
+  }
+}
+
+// The row is read for its maximum, for sums, and for the tokens in which walks end, whatever the settings are.
+TEST_F(EmulatedSampleTest, ReadsARowThreeTimes) {
+  auto* loaded = emulation_function<uint64_t()>("simt_bytes_loaded");
+  const int64_t classes = 151936;
+  Samples samples(1, classes);
+  std::mt19937_64 generator(1);
+  std::normal_distribution<double> normal;
+  for (int64_t i = 0; i < classes; ++i) samples.logits.set(i, 3 * normal(generator));
+  for (const Settings& settings :
+       {Settings{}, Settings{.temperature = 2.5, .uniform = 0.99}, Settings{.top_p = 0.9, .top_k = 4000},
+        Settings{.temperature = 0.7, .min_p = 0.01, .top_p = 0.95, .top_k = 50, .uniform = 0},
+        Settings{.temperature = 0}}) {
+    samples.set(0, settings);
+    const uint64_t before = loaded();
+    ASSERT_MOE_OK(samples.run(stream));
+    const uint64_t row = sizeof(float) * static_cast<uint64_t>(classes);
+    EXPECT_LE(loaded() - before, settings.temperature == 0 ? 2 * row : 3 * row);
+    ASSERT_GE(samples.tokens[0], 0);
   }
 }
 

@@ -65,7 +65,12 @@ TEST_F(StructTest, Balance) {
                           {"used", "chosen", "sums.scores"}, [&](const moe_balance_sums* s) {
                             return moe_balance_forward(stream, config, scores, choice, s);
                           });
-  const Tensor loss(MOE_FLOAT32, {1});
+  const Tensor loss(MOE_FLOAT32, {1}), parts(MOE_FLOAT64, {2, 7});
+  const Tensor batch_used(MOE_INT32, {1}), batch_chosen(MOE_INT32, {1, 4}), batch_scores(MOE_FLOAT64, {1, 4});
+  check<moe_balance_sums>("sums", balance_sums(batch_used, batch_chosen, batch_scores),
+                          {&moe_balance_sums::used, &moe_balance_sums::chosen, &moe_balance_sums::scores},
+                          {"used", "chosen", "sums.scores"},
+                          [&](const moe_balance_sums* s) { return moe_balance_join(stream, parts, s, loss); });
   check<moe_balance_config>("config", config, {}, {},
                             [&](const moe_balance_config* s) { return moe_balance_loss(stream, s, sums, 2, loss); });
   check<moe_balance_sums>("sums", sums, {&moe_balance_sums::used, &moe_balance_sums::chosen, &moe_balance_sums::scores},

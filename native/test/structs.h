@@ -26,10 +26,11 @@ inline Passed<moe_gemm_config> form(int32_t transpose_a, int32_t transpose_b, in
 }
 class Epilogue {
  public:
-  explicit Epilogue(moe_activation_config activation, View bias = nullptr, View preactivation = nullptr)
-      : activation_(activation), value_{sizeof(moe_epilogue), nullptr, bias, preactivation} {}
-  explicit Epilogue(int32_t kind, View bias = nullptr, View preactivation = nullptr)
-      : Epilogue(activation_of(kind).value, bias, preactivation) {}
+  explicit Epilogue(moe_activation_config activation, View bias = nullptr, View preactivation = nullptr,
+                    View addend = nullptr)
+      : activation_(activation), value_{sizeof(moe_epilogue), nullptr, bias, preactivation, addend} {}
+  explicit Epilogue(int32_t kind, View bias = nullptr, View preactivation = nullptr, View addend = nullptr)
+      : Epilogue(activation_of(kind).value, bias, preactivation, addend) {}
   operator const moe_epilogue*() const {
     value_.activation = &activation_;
     return &value_;
@@ -43,8 +44,9 @@ class Epilogue {
 inline Passed<moe_gate_inputs> gate_inputs(View logits, View used, View bias, View noise, View priority) {
   return {{sizeof(moe_gate_inputs), logits, used, bias, noise, priority}};
 }
-inline Passed<moe_gate_gradients> gate_gradients(float dauxiliary, float dz, View dweight, View dlogits) {
-  return {{sizeof(moe_gate_gradients), dauxiliary, dz, dweight, dlogits}};
+inline Passed<moe_gate_gradients> gate_gradients(float dauxiliary, float dz, View dweight, View dlogits,
+                                                 View batch_used = nullptr, View batch_chosen = nullptr) {
+  return {{sizeof(moe_gate_gradients), dauxiliary, dz, dweight, dlogits, batch_used, batch_chosen}};
 }
 inline Passed<moe_routes> all_routes(View scores, View expert, View position, View weight, View choice, View counts,
                                      View offsets, View losses) {

@@ -1,8 +1,8 @@
 // The gate's backward: dlogits from the gradients of the combine weights, of the auxiliary loss and of the z loss.
 //
 //   weight_k = scale score_k / D,  D = max(offset + sum of the counted scores, epsilon); D is constant if epsilon wins
-//   auxiliary loss: dL/dscore[s, e] = dauxiliary E chosen_e / (choices U^2), with chosen_e and the used tokens U
-//   constant
+//   auxiliary loss: dL/dscore[s, e] = dauxiliary E chosen_e / (choices U^2), with chosen_e and the used tokens U, of
+//   these tokens or of the whole batch, constant
 //   dlogit = score log_slope(score) (dscore - mean),  mean = sum_e score_e dscore_e for a softmax score, else 0
 //   z loss: dlogit += 2 dz logsumexp softmax(logits) / U
 //
@@ -126,7 +126,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
   check_choice_values(*routes.expert, *routes.choice, experts, static_cast<int32_t*>(kept.data),
                       static_cast<int32_t*>(selected.data));
   const auto* marks = in.used == nullptr ? nullptr : static_cast<const uint8_t*>(in.used->data);
-  const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
+  int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
 
   // d(E / choices sum_e mean(score_e) mean(chosen_e)) / d(score_e).
   auto* auxiliary = stream.arena().take<float>(experts);
@@ -137,6 +137,10 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
       const int32_t e = static_cast<const int32_t*>(selected.data)[s * choices + c];
       if (e >= 0) ++chosen[e];
     }
+  }
+  if (gradients.batch_used != nullptr) {
+    tokens = *static_cast<const int32_t*>(gradients.batch_used->data);
+    std::copy_n(static_cast<const int32_t*>(gradients.batch_chosen->data), experts, chosen);
   }
   const double total = static_cast<double>(std::max<int64_t>(tokens, 1));
   const double scale = gradients.dauxiliary * static_cast<double>(experts);

@@ -13,6 +13,7 @@
 // Test: panamoe_test --gtest_filter='Balance*'. Time: ./panamoe bench balance.
 #include <algorithm>
 
+#include "core/batch_parts.h"
 #include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
@@ -201,6 +202,14 @@ void balance_forward(Stream& stream, const moe_balance_config& config, Tensor sc
     static_cast<int32_t*>(out.used->data)[g] = used;
     if (out.entropy != nullptr) static_cast<double*>(out.entropy->data)[g] = entropy;
   }
+}
+
+void balance_join(Stream&, Tensor parts, const moe_balance_sums& sums, Tensor z) {
+  const BatchParts batch{static_cast<const char*>(parts.data), parts.shape[0], sums.chosen->shape[1]};
+  for (int64_t e = 0; e < batch.experts; ++e) {
+    batch.join(e, static_cast<double*>(sums.scores->data), static_cast<int32_t*>(sums.chosen->data));
+  }
+  batch.join_tokens(static_cast<int32_t*>(sums.used->data), static_cast<float*>(z.data));
 }
 
 void balance_loss(Stream&, const moe_balance_config& config, const moe_balance_sums& sums, int64_t sequences,

@@ -1,4 +1,4 @@
-// The epilogue of one mc x nc block: C = activation(sums + bias), or C += sums, rounded to C's dtype.
+// The epilogue of one mc x nc block: C = activation(sums + bias + addend), or C += sums, rounded to C's dtype.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -24,14 +24,14 @@ template <Kernel kKernel>
 bool writes_sums(const Product& product, const Epilogue& epilogue) {
   constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
   return !in_tiles(kKernel) && (epilogue.accumulate || epilogue.streams_c) &&
-         epilogue.activation.kind == MOE_IDENTITY && epilogue.bias == nullptr && epilogue.preactivation == nullptr &&
-         epilogue.c->dtype == MOE_FLOAT32 && product.columns % kNr == 0 &&
-         reinterpret_cast<uintptr_t>(epilogue.c->data) % kVectorBytes == 0;
+         epilogue.activation.kind == MOE_IDENTITY && epilogue.bias == nullptr && epilogue.addend == nullptr &&
+         epilogue.preactivation == nullptr && epilogue.c->dtype == MOE_FLOAT32 && product.columns % kNr == 0 &&
+         epilogue.c_stride() % kNr == 0 && reinterpret_cast<uintptr_t>(epilogue.c->data) % kVectorBytes == 0;
 }
 
 // Points the micro-kernel at element (row, column) of C.
 inline void aim_at_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column, Target& target) {
-  target.stride = plan.product.columns;
+  target.stride = epilogue.c_stride();
   target.sums = static_cast<float*>(epilogue.c->data) + (plan.product.c_row + row) * target.stride + column;
   target.write = epilogue.accumulate ? Write::kAdd : Write::kStream;
 }
@@ -47,10 +47,10 @@ bool prefetches(const Epilogue& epilogue) {
 
 // Prefetches nr columns of C for writing.
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t height, int64_t column) {
-  const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4, columns = plan.product.columns;
+  const int64_t bytes = dtype_bytes(epilogue.c->dtype), stride = epilogue.c_stride();
   const char* from =
-      static_cast<const char*>(epilogue.c->data) + ((plan.product.c_row + row) * columns + column) * bytes;
-  for (; height > 0; --height, from += columns * bytes) {
+      static_cast<const char*>(epilogue.c->data) + ((plan.product.c_row + row) * stride + column) * bytes;
+  for (; height > 0; --height, from += stride * bytes) {
     for (int64_t line = 0; line < kNr * bytes; line += 64) __builtin_prefetch(from + line, 1, 2);
   }
 }
@@ -67,11 +67,14 @@ void finish_block(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
                           : static_cast<const float*>(epilogue.bias->data) + product.bias_row * product.columns;
   for (int64_t row = rows.row(0); row < rows.row(rows.panels); ++row, sums += plan.sums_stride()) {
     const int64_t c_row = product.c_row + row;
-    const Floats c(*epilogue.c, c_row * c_columns);
-    // A B + bias of column `column`, whose sums are at `offset`; also saved for the backward if asked for.
+    const Floats c(*epilogue.c, c_row * epilogue.c_stride());
+    // A B + bias + addend of column `column`, whose sums are at `offset`; also saved for the backward if asked for.
     const auto preactivation = [&](int64_t offset, int64_t column, size_t n) {
       FloatVector v = hn::LoadU(d, sums + offset);
       if (bias != nullptr) v = hn::Add(v, load(d, bias + column, n));
+      if (epilogue.addend != nullptr) {
+        v = hn::Add(v, Floats(*epilogue.addend, c_row * product.columns).load(d, column, n));
+      }
       if (epilogue.preactivation != nullptr) {
         Floats(*epilogue.preactivation, c_row * product.columns).store(d, v, column, n);
       }

@@ -1,4 +1,4 @@
-// moe_gemm: C[M x N] = activation(op(A) op(B) + bias), one product.
+// moe_gemm: C[M x N] = activation(op(A) op(B) + bias + addend), one product.
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 #include "cpu/kernels.h"
@@ -17,18 +17,20 @@ Operand operand_of(Tensor matrix, bool second) {
 
 void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
   const bool transpose_a = config.transpose_a == 1;
-  const bool outer_first = config.transpose_b == 1 || b.layout != MOE_ROW_MAJOR;
+  const bool outer_first = config.transpose_b == 1;
   const Product product{.rows = a.shape[transpose_a ? 1 : 0],
                         .columns = b.shape[outer_first ? 0 : 1],
                         .inner = a.shape[transpose_a ? 0 : 1],
                         .a = operand_of(a, transpose_a),
                         .b = operand_of(b, !outer_first)};
-  run_products(stream, &product, 1,
-               {.activation = *epilogue.activation,
-                .accumulate = config.accumulate == 1,
-                .bias = epilogue.bias,
-                .c = &c,
-                .preactivation = epilogue.preactivation});
+  const auto run = b.layout != MOE_ROW_MAJOR && !outer_first ? run_unpacked_products : run_products;
+  run(stream, &product, 1,
+      {.activation = *epilogue.activation,
+       .accumulate = config.accumulate == 1,
+       .bias = epilogue.bias,
+       .c = &c,
+       .preactivation = epilogue.preactivation,
+       .addend = epilogue.addend});
 }
 
 }  // namespace moe::cpu

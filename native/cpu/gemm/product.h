@@ -1,4 +1,4 @@
-// Arguments of a grouped GEMM: C = activation(A B + bias), or C += A B, for one or more independent products.
+// Arguments of a grouped GEMM: C = activation(A B + bias + addend), or C += A B, for one or more independent products.
 //
 //   A [M, K], B [K, N], C [M, N]; float32 or bfloat16 in any mix, summed in float32 over k = 0, 1, 2, ...
 //
@@ -56,14 +56,19 @@ struct Epilogue {
   bool accumulate = false;                    // C += A B; else C is overwritten
   bool streams_c = false;                     // C is not read soon: written past the caches
   const moe_tensor* bias = nullptr;           // float32 [.., N], or null
-  const moe_tensor* c = nullptr;              // [.., N], for a gated activation [.., N / 2]
-  const moe_tensor* preactivation = nullptr;  // A B + bias [.., N], or null
+  const moe_tensor* c = nullptr;              // [.., N], for a gated activation [.., N / 2]; or part of wider rows
+  const moe_tensor* preactivation = nullptr;  // A B + bias + addend [.., N], or null
+  const moe_tensor* addend = nullptr;         // float32 or bfloat16 [.., N], or null
 
   // Whether a row of C comes from two halves of columns: gate and up.
   bool gated() const { return is_gated(activation.kind); }
+  int64_t c_stride() const { return c->shape[c->rank - 1]; }
 };
 
 // Computes all products of a group with the stream's threads.
 void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue);
+// The same for packed B that are weights [K, N], not their transposes: they are unpacked first, a range of columns at a
+// time. All products have one K and N; the epilogue at most accumulates.
+void run_unpacked_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue);
 
 }  // namespace moe::cpu

@@ -6,7 +6,7 @@
 // recomputes it.
 // Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a GPU by ci/gpu.
 #include "cuda/attention/backward.h"
-#include "cuda/kernels.h"
+#include "cuda/device/kernels.h"
 
 namespace moe::cuda {
 namespace {
@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kDeltaThreads)
 __global__ void __launch_bounds__(kDeltaThreads)
     sink_gradient_kernel(const float* sinks, const float* logsumexp, const float* delta, int sequences, int length,
                          float* dsinks) {
-  __shared__ float table[kMostWarps];
+  MOE_SHARED(float, table, [kMostWarps]);
   const int head = static_cast<int>(blockIdx.x), heads = static_cast<int>(gridDim.x);
   const float sink = sinks[head];
   float sum = 0;
@@ -56,7 +56,7 @@ void launch_gradients(Launcher& launch, Backward<Element>& backward, int key_hea
   const auto& gpu = launch.stream().gpu();
   int rows = 0;
   visit_shape<Element>(backward.head_size, gpu.most_shared_bytes(), [&](auto shape) { rows = shape.kRows; });
-  backward.score_tiles = score_tiles(backward.length, rows, backward.window, backward.full);
+  backward.score_tiles = score_tiles(backward.length, rows, backward.seen.window, backward.seen.full);
   const int64_t tiles = backward.score_tiles.count() * (backward.heads / backward.groups);  // tiles of a key head
   const int64_t elements = tiles * rows * rows;
   const int64_t most = gpu.most_memory_bytes() / kMemoryShare / sizeof(Element);
@@ -78,7 +78,6 @@ void launch_gradients(Launcher& launch, Backward<Element>& backward, int key_hea
 
 void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                         Tensor logsumexp, Tensor dout, const moe_attention_gradients& to) {
-  refuse_chunks(config);
   Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];
@@ -106,8 +105,7 @@ void attention_backward(Stream& stream, const moe_attention_config& config, cons
                                .head_size = static_cast<int>(head_size),
                                .scale = config.scale,
                                .cap = config.soft_cap,
-                               .window = window_or_most(config.window),
-                               .full = config.mask == MOE_FULL,
+                               .seen = SeenKeys::of(config),
                                .aligned = aligned,
                                .first_key_head = 0,
                                .key_heads = 0,

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cuda/attention/score_tiles.h"
-#include "cuda/launcher.h"
+#include "cuda/device/launcher.h"
 
 namespace moe::cuda {
 
@@ -30,7 +30,7 @@ struct BackwardShape : HeadShape<Element, kHeadSize> {
 // every sum the same order.
 template <typename Element, typename Visit>
 void visit_shape(int head_size, size_t most_shared_bytes, Visit&& visit) {
-  visit_head_size(head_size, [&](auto head) {
+  visit_head_size<kMostTrainedHeadSize>(head_size, [&](auto head) {
     // Float32 tiles of the widest heads are halved to fit the shared memory of every GPU.
     constexpr int kHead = decltype(head)::value, kRowWarps = std::is_same_v<Element, float> && kHead > 128 ? 2 : 4;
     using Wide = BackwardShape<Element, kHead, kRowWarps>;
@@ -56,8 +56,8 @@ struct Backward {
   Element* dv;
   int length, heads, groups, head_size;
   float scale, cap;  // without log2(e)
-  int window;
-  bool full, aligned;
+  SeenKeys seen;
+  bool aligned;
   int first_key_head, key_heads;  // the launch's range of [B, G]
   Element* dscores;               // [key_heads, H / G, score_tiles.count(), kRows, kRows], not yet scaled; or null
   ScoreTiles score_tiles;

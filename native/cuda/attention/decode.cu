@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "cuda/attention/forward.h"
-#include "cuda/host_tensor.h"
-#include "cuda/kernels.h"
+#include "cuda/device/host_tensor.h"
+#include "cuda/device/kernels.h"
 
 namespace moe::cuda {
 namespace {
@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kMergeThreads)
   const int64_t row_head = blockIdx.x, row = row_head / a.heads;
   const int position = a.position[row];
   if (!a.cache.has(a.slot[row], position)) return;  // the attention kernel has refused it
-  const int first = max(0, position - a.window + 1) / kChunk, last = position / kChunk;
+  const int first = a.seen.first(position) / kChunk, last = position / kChunk;
   for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
     float maximum = kUnseen, total = 0, value = 0;
     if (a.sinks != nullptr) {
@@ -145,7 +145,7 @@ __global__ void __launch_bounds__(kBiasedThreads)
     sums[i] = 0;
   }
   float maximum = kUnseen, total = 0;
-  for (int key = max(0, last - a.window + 1); key <= last; ++key) {
+  for (int key = a.seen.first(last); key <= last; ++key) {
     const int64_t in = a.cache.row(slot, key), from = in * a.groups + group;
     if (in < 0) {
       a.refusal.raise();
@@ -195,13 +195,13 @@ AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int6
 }
 
 // Keeps check_place_values for the kernels.
-void keep_cache_checks(Launcher& launch, const moe_cache_places& places, int64_t window) {
+void keep_cache_checks(Launcher& launch, const moe_cache_places& places, VisibleKeys visible) {
   launch.stream().keep_checks(
-      [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, window] {
+      [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, visible] {
         const HostTensor blocks(table), of_rows(slot), at(position);
         std::vector<int32_t> entries(static_cast<size_t>(element_count(table)));
         std::vector<int32_t> slots(static_cast<size_t>(element_count(slot))), positions(slots.size());
-        check_place_values({sizeof(moe_cache_places), &keys, &keys, nullptr, nullptr, &blocks, &of_rows, &at}, {window},
+        check_place_values({sizeof(moe_cache_places), &keys, &keys, nullptr, nullptr, &blocks, &of_rows, &at}, visible,
                            entries.data(), slots.data(), positions.data());
       });
 }
@@ -220,8 +220,7 @@ AttendingRows attending(Launcher& launch, const moe_attention_config& config, Te
                         const moe_cache_places& places, Tensor out) {
   Tensor keys = *places.keys, values = *places.values;
   const int64_t head_size = q.shape[2];
-  refuse_chunks(config);
-  keep_cache_checks(launch, places, config.window);
+  keep_cache_checks(launch, places, VisibleKeys::of(config));
   return {.q = q.data,
           .keys = keys.data,
           .values = values.data,
@@ -240,8 +239,7 @@ AttendingRows attending(Launcher& launch, const moe_attention_config& config, Te
           .sinks = data<float>(sinks),
           .scale = config.scale * kLog2E,
           .cap = config.soft_cap * kLog2E,
-          .window = window_or_most(config.window),
-          .full = false,
+          .seen = SeenKeys::of(config),
           .aligned = in_vectors(q, head_size) && in_vectors(keys, head_size) && in_vectors(values, head_size) &&
                      in_vectors(out, head_size)};
 }
@@ -252,7 +250,7 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
   Launcher launch(stream);
   Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
-  keep_cache_checks(launch, places, 1);
+  keep_cache_checks(launch, places, {1});
   if (keys.dtype == MOE_INT8) {
     visit_floating(k, [&](auto element) {
       using Element = decltype(element);
@@ -288,7 +286,10 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
   // The host does not know the positions, so there are chunks for the whole capacity. Blocks of unused chunks end at
   // once.
   const int64_t chunks = std::max<int64_t>(1, ceil_div(cache.capacity, kChunk));
-  if (rows >= kLongRun * cache.slots || chunks > kMostChunks) {
+  // Tiles of wide heads are the same with and without splits: if they fill the GPU, splits only cost their sums.
+  const int64_t wide_tiles =
+      head_size > kMostTrainedHeadSize ? rows * all.groups * ceil_div(heads / all.groups, int64_t{kWideRows}) : 0;
+  if (rows >= kLongRun * cache.slots || wide_tiles >= launch.processors() || chunks > kMostChunks) {
     attend_rows(launch, dtype, all);
     return;
   }

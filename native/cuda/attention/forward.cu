@@ -2,45 +2,37 @@
 // keeps a tile of query rows and walks tiles of keys, with a running maximum m and sum l of weights 2^(s - m), where s
 // includes log2(e). A sink is a key without a value that a row sees first: m starts as its logit and l as 1. The query
 // heads that share a key head are rows of one tile, so they read it once.
+//
+// Heads of up to 128 in long runs: a warp has 16 rows and all columns. Wider heads, and chunks of single rows: several
+// warps share 16 rows, and each sums some columns of the values. Tiles of rows of latent attention (DeepSeek-V2, arXiv
+// 2405.04434), 576 columns of which the values are the keys themselves, with 32 keys:
+//
+//            columns  0 .. 143    144 .. 287    288 .. 431    432 .. 575
+//                   +-----------+-------------+-------------+-----------+   1. each: S of its columns, 16 x 32, with
+//     16 query heads|  warp 0   |   warp 1    |   warp 2    |  warp 3   |      its queries in registers -> scores
+//                   +-----------+-------------+-------------+-----------+   2. barrier; each adds the parts of its four
+//     16 query heads|  warp 4   |   warp 5    |   warp 6    |  warp 7   |      warps in order, masks, and weighs
+//                   +-----------+-------------+-------------+-----------+   3. each: sums += weights times its columns
+//
+// Shared memory of a block, in this order; rows of tiles are kStride apart, 16 bytes more than kHead elements:
+//
+//     queries  [kRows, kStride]   queries; then the scores, if these replace them; outputs at the end
+//     keys     [kKeys, kStride]   a tile of keys; after row r: where key r of an even tile is in the cache
+//     values   [kKeys, kStride]   their values, or the odd tiles of keys that are values; after row r: of odd tiles
+//     scores   [kRows, kScoreParts, kScoreStride] float32, only of warps that share rows
+//     weights  [kWarps, kWeightFloats] float32, only of float32 heads: lanes of a warp exchange them
+//
+// Copies are asynchronous: values arrive while scores are computed, and the next keys while values are summed; keys
+// that are values have the whole time of a tile.
+//
 // Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a GPU by ci/gpu.
 #include "cuda/attention/forward.h"
 
-#include "cuda/attention/run.h"
-#include "cuda/kernels.h"
+#include "cuda/attention/forward_tiles.h"
+#include "cuda/device/kernels.h"
 
 namespace moe::cuda {
 namespace {
-
-// Rows of queries per block in long runs. 128 rows of bfloat16 halve the L2 traffic of 64, which tensor cores need;
-// float32 is bound by its multiply-adds, and wider heads by registers.
-template <typename Element, int kHead>
-constexpr int kRowWarpsOfRuns = std::is_same_v<Element, Bfloat16> && kHead <= 128 ? 8 : 4;
-constexpr int kColumnWarpsOfAChunk = 4;
-
-// kOneChunk: a block takes one chunk of keys for 16 rows. It is bound by bytes, so four warps share the rows: they
-// issue copies, and each computes a part of the scores and of the columns.
-template <typename Element, int kHead, bool kOneChunk>
-using ForwardHeads =
-    std::conditional_t<kOneChunk, HeadShape<Element, kHead, kColumnWarpsOfAChunk>, HeadShape<Element, kHead>>;
-
-template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
-struct ForwardShape : ForwardHeads<Element, kHead, kOneChunk> {
-  using Base = ForwardHeads<Element, kHead, kOneChunk>;
-  static constexpr int kRows = kRowWarps * kWarpRows;
-  static constexpr int kKeys = std::is_same_v<Element, float> ? 32 : 64;  // of a tile; fixes the order of sums
-  static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
-  static constexpr int kThreads = kWarps * kWarpLanes;
-  static constexpr size_t kTileBytes = sizeof(Element) * (kRows + 2 * kKeys) * Base::kStride;
-  // Warps that share a row compute the scores of kOwnKeys keys each and combine them in a table.
-  static constexpr int kOwnKeys = kKeys / Base::kColumnWarps;
-  static constexpr int kScoreStride = product_stride(kKeys);
-  static constexpr int kScoreFloats = Base::kColumnWarps == 1 ? 0 : kRows * kScoreStride;
-  static constexpr size_t kSharedBytes =
-      kTileBytes + sizeof(float) * (kScoreFloats + kWarps * kWeightFloats<Element, kKeys / 8>);
-  // Minimum blocks per SM: for more, ptxas saves registers and spills.
-  static constexpr int kBlocks = kThreads * Base::kColumns <= 128 * 64 ? 3 : 1;
-  static_assert(kChunk % kKeys == 0 && kOwnKeys % 8 == 0);
-};
 
 // A block takes a run of rows (or a tile of a whole sequence), one key head, and up to kRows pairs (row, query head).
 // Long runs are bound by FLOPs, 4 D per pair of row and key; lone rows by the bytes of keys and values.
@@ -59,8 +51,9 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
   index /= a.groups;
   const Run run = run_of(a, index, most_rows);
   if (run.count == 0) return;
-  int begin = max(0, run.position - a.window + 1) / kKeys * kKeys;
-  int end = last_key(a.full, run.position + run.count - 1, a.cache.capacity) + 1;
+  const int first_seen = a.seen.first(run.position);  // blocks before it may be another sequence's by now
+  int begin = first_seen / kKeys * kKeys;
+  int end = a.seen.last(run.position + run.count - 1, a.cache.capacity) + 1;
   if constexpr (kOneChunk) {
     begin = max(begin, static_cast<int>(blockIdx.y) * kChunk);
     end = min(end, static_cast<int>(blockIdx.y) * kChunk + kChunk);
@@ -75,63 +68,34 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
   };
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
-  const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
-  const int width = padded_width(a.head_size);
+  const int warp_part = warp % Shape::kColumnWarps, warp_column = warp_part * Shape::kColumns;
+  const int width = padded_width(a.head_size), inner = Shape::kSplitsColumns ? warp_column : 0;
   int row[2], last[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     row[i] = warp_row + lane / 4 + 8 * i;
-    last[i] = row[i] < rows ? last_key(a.full, run.position + row[i] / heads, a.cache.capacity) : -1;
+    last[i] = row[i] < rows ? a.seen.last(run.position + row[i] / heads, a.cache.capacity) : -1;
   }
-  const int warp_first = run.position + warp_row / heads;
-  const int warp_last =
-      last_key(a.full, run.position + (min(warp_row + kWarpRows, rows) - 1) / heads, a.cache.capacity);
+  const int warp_first = a.seen.first(run.position + warp_row / heads);
+  const int warp_last = a.seen.last(run.position + (min(warp_row + kWarpRows, rows) - 1) / heads, a.cache.capacity);
 
   MOE_DYNAMIC_SHARED(Element, queries, Shape::kSharedBytes);
-  Element* keys = queries + kRows * kStride;
-  Element* values = keys + kKeys * kStride;
-  float* tables = reinterpret_cast<float*>(values + kKeys * kStride);
-  float* scores = tables + warp_row * Shape::kScoreStride;  // for warps that share rows
+  const bool once = kWide<kHead> && a.values == a.keys;
+  const KeyTiles<Shape, Element, kHead> tiles{a, run, group, first_seen, end, queries + kRows * kStride, once};
+  float* tables =
+      reinterpret_cast<float*>(Shape::kScoresReplaceQueries ? queries : queries + (kRows + 2 * kKeys) * kStride);
+  float* scores = tables + warp_row * Shape::kScoreParts * Shape::kScoreStride;  // for warps that share rows
   float* table = tables + Shape::kScoreFloats + warp * kWeightFloats<Element, kKeys / 8>;
-  // The row of [blocks * block * G, D] of key `key` + r and its value; -1 for none. Stored in the padding of a tile's
-  // row r, alternating between `keys` and `values`: threads may still load values when they look up the next tile's
-  // keys.
-  const auto key_row = [&](int key, int r) -> int64_t& {
-    return *reinterpret_cast<int64_t*>((key / kKeys % 2 == 0 ? keys : values) + r * kStride + kHead);
-  };
-  const int first_seen =
-      max(0, run.position - a.window + 1);  // blocks before the window may be another sequence's by now
-  const auto find_keys = [&](int key) {
-    for (int r = static_cast<int>(threadIdx.x); r < kKeys; r += Shape::kThreads) {
-      int64_t at = -1;
-      if (key + r >= first_seen && key + r < end) {
-        at = a.cache.row(run.slot, key + r);
-        if (at < 0) a.refusal.raise();
-      }
-      key_row(key, r) = at < 0 ? -1 : at * a.groups + group;
-    }
-  };
-  const auto load_keys = [&](Element* tile, const void* from, const float* scales, int key) {
-    if (scales == nullptr) {
-      load_tile<kHead>(tile, kKeys, a.head_size, a.aligned, [&](int r) {
-        const int64_t at = key_row(key, r);
-        return at < 0 ? nullptr : static_cast<const Element*>(from) + at * a.head_size;
-      });
-    } else {
-      load_int8_tile<kHead>(tile, kKeys, a.head_size, a.aligned, static_cast<const int8_t*>(from), scales,
-                            [&](int r) { return key_row(key, r); });
-    }
-    commit_copies();
-  };
-  find_keys(begin);
+  tiles.find(begin);
+  tiles.find(begin + kKeys);
   load_tile<kHead>(queries, kRows, a.head_size, a.aligned,
                    [&](int r) { return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr; });
   __syncthreads();
-  load_keys(keys, a.keys, a.key_scales, begin);
+  tiles.load_keys(begin);
   wait_copies<0>();
   __syncthreads();
-  LeftFactor<Element, kHead> own_queries;
-  own_queries.read(queries + warp_row * kStride, width);
+  typename Shape::Queries own_queries;
+  own_queries.read(queries + warp_row * kStride + inner, width - inner);
 
   RowSums<Shape::kColumnTiles> sums, chunk;
   sums.reset();
@@ -146,26 +110,32 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
     next = key + kKeys;
     wait_copies<0>();
     __syncthreads();
-    load_keys(values, a.values, a.value_scales, key);
-    if (next < end) find_keys(next);
-    const bool seen = warp_row < rows && key <= warp_last && next > warp_first - a.window + 1;
+    if (!once) tiles.load_values(key);
+    if (once && next < end) tiles.load_keys(next);
+    const bool seen = warp_row < rows && key <= warp_last && next > warp_first;
     float weights[kKeys / 8][4];
     if constexpr (Shape::kColumnWarps == 1) {
-      if (seen) own_queries.multiply(weights, keys, width);
+      if (seen) own_queries.multiply(weights, tiles.keys(key), width);
     } else if (seen) {
-      const int own = warp % Shape::kColumnWarps * Shape::kOwnKeys;
+      const int own = Shape::kSplitsColumns ? 0 : warp_part * Shape::kOwnKeys;
+      const int place = Shape::kSplitsColumns ? warp_part * kWarpRows * Shape::kScoreStride : own;
       float part[Shape::kOwnKeys / 8][4];
-      own_queries.multiply(part, keys + own * kStride, width);
-      put_product<Shape::kScoreStride>(part, scores + own);
+      own_queries.multiply(part, tiles.keys(key) + own * kStride + inner, width - inner);
+      put_product<Shape::kScoreStride>(part, scores + place);
     }
-    wait_copies<0>();
+    if (!once) wait_copies<0>();
     __syncthreads();
-    if (next < end) load_keys(keys, a.keys, a.key_scales, next);
+    if (!once && next < end) tiles.load_keys(next);
+    if (next + kKeys < end) tiles.find(next + kKeys);
     if (seen) {
       if constexpr (Shape::kColumnWarps > 1) get_product<Shape::kScoreStride>(weights, scores);
-      scale_and_mask(weights, a.scale, a.cap, key, last, a.window);
+#pragma unroll
+      for (int part = 1; part < Shape::kScoreParts; ++part) {
+        add_part<Shape::kScoreStride>(weights, scores + part * kWarpRows * Shape::kScoreStride);
+      }
+      scale_and_mask(weights, a.scale, a.cap, key, last, a.seen);
       chunk.weigh(weights);
-      add_product<kStride>(chunk.values, weights, values + warp_column, width - warp_column, table);
+      add_product<kStride>(chunk.values, weights, tiles.values(key) + warp_column, width - warp_column, table);
     }
     if (!kOneChunk && (next % kChunk == 0 || next >= end)) {
       sums.merge(chunk);
@@ -197,6 +167,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
   }
   if (kOneChunk) sums.merge(chunk);
   const float factor[2] = {1 / sums.total[0], 1 / sums.total[1]};
+  if (Shape::kScoresReplaceQueries) __syncthreads();  // another warp may still read the last scores
   store_product<kStride>(sums.values, factor, queries + warp_row * kStride + warp_column);
   __syncthreads();
   store_tile<kHead>(queries, rows, a.head_size, a.aligned,
@@ -214,12 +185,13 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
 void attend(Launcher& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   using Shape = ForwardShape<Element, kHead, kRowWarps, kOneChunk>;
+  const int64_t shared = a.heads / a.groups;
   if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryGpu) {  // a row's bits do not depend on its tile
-    if (Shape::kSharedBytes > launch.stream().gpu().most_shared_bytes()) {
+    if (Shape::kSharedBytes > launch.stream().gpu().most_shared_bytes() || (kOneChunk && shared <= kWarpRows)) {
       return attend<Element, kHead, 1, kOneChunk>(launch, a, chunks, sums, statistics);
     }
   }
-  const int64_t shared = a.heads / a.groups, most_rows = std::max<int64_t>(1, Shape::kRows / shared);
+  const int64_t most_rows = std::max<int64_t>(1, Shape::kRows / shared);
   const int64_t runs = a.slot != nullptr ? a.rows : a.cache.slots * ceil_div(a.cache.capacity, most_rows);
   const int64_t blocks = runs * a.groups * ceil_div(shared, Shape::kRows);
   launch(attend_kernel<Element, kHead, kRowWarps, kOneChunk>,
@@ -231,10 +203,10 @@ template <bool kOneChunk>
 void attend(Launcher& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   const auto with = [&](auto element, auto head) {
     using Element = decltype(element);
-    constexpr int kRowWarps = kOneChunk ? 1 : kRowWarpsOfRuns<Element, head()>;
+    constexpr int kRowWarps = kOneChunk && !kWide<head()> ? 1 : row_warps_of_runs<Element, head()>();
     attend<Element, head(), kRowWarps, kOneChunk>(launch, a, chunks, sums, statistics);
   };
-  visit_head_size(a.head_size, [&](auto head) {
+  visit_head_size<kMostHeadSize>(a.head_size, [&](auto head) {
     if (dtype == MOE_BFLOAT16) {
       with(Bfloat16{}, head);
     } else {
@@ -256,7 +228,6 @@ void attend_chunks(Launcher& launch, moe_dtype dtype, const AttendingRows& rows,
 
 void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
                        OptionalTensor logsumexp) {
-  refuse_chunks(config);
   Launcher launch(stream);
   Tensor q = *in.q, k = *in.k, v = *in.v;
   const int64_t head_size = q.shape[3];
@@ -284,8 +255,7 @@ void attention_forward(Stream& stream, const moe_attention_config& config, const
                .sinks = data<float>(in.sinks),
                .scale = config.scale * kLog2E,
                .cap = config.soft_cap * kLog2E,
-               .window = window_or_most(config.window),
-               .full = config.mask == MOE_FULL,
+               .seen = SeenKeys::of(config),
                .aligned = in_vectors(q, head_size) && in_vectors(k, head_size) && in_vectors(v, head_size) &&
                           in_vectors(out, head_size)});
 }

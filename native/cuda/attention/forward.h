@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cuda/attention/softmax.h"
-#include "cuda/launcher.h"
+#include "cuda/device/launcher.h"
 
 namespace moe::cuda {
 
@@ -46,8 +46,7 @@ struct AttendingRows {
   const float* sinks;  // [H], or null
   float scale;         // factor of q . k, includes log2(e)
   float cap;           // soft cap of scores, includes log2(e); 0: none
-  int window;          // from window_or_most
-  bool full;           // every row sees the whole slot: MOE_FULL
+  SeenKeys seen;       // with MOE_FULL every row sees the whole slot
   bool aligned;
 };
 

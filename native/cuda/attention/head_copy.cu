@@ -2,9 +2,9 @@
 // bytes, or one element if a tensor is not aligned, then strides by the grid. Bound by bytes.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='HeadCopy*'.
 #include "core/check.h"
-#include "cuda/floating.h"
-#include "cuda/kernels.h"
-#include "cuda/launcher.h"
+#include "cuda/device/kernels.h"
+#include "cuda/device/launcher.h"
+#include "cuda/kernel/floating.h"
 
 namespace moe::cuda {
 namespace {

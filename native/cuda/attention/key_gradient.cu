@@ -32,9 +32,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of both stages
   float* table = statistics + 2 * Shape::kStatistics + warp * kWeightFloats<Element, kStep / 8>;
   // The queries from the first one that sees a key on, query head by query head.
-  const int from = a.full ? 0 : first;
-  const int last = a.window < a.length - end + 1 ? end - 1 + a.window : a.length;  // one after the last that sees a key
-  const int ahead = a.full ? a.length : 0;    // a query sees keys up to this many after its own
+  const int from = a.seen.first_query(first), last = a.seen.end_of_queries(end - 1, a.length);
   const int whole = kStored ? kRows : kStep;  // stored tiles are read as a whole
   const int steps_of_head = (last - from + whole - 1) / whole * (whole / kStep), count = steps_of_head * shared_heads;
   const auto head_of = [&](int step) { return group * shared_heads + step / steps_of_head; };
@@ -61,6 +59,15 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   if (thread < Shape::kStatistics) statistics[thread] = statistic(0);
 
   const float scale = a.scale * kLog2E, cap = a.cap * kLog2E;
+  const int warp_first = first + warp_row, warp_from = a.seen.first_query(warp_first);
+  const int warp_last = a.seen.end_of_queries(warp_first + kWarpRows - 1, a.length);
+  int key_from[2], key_last[2];  // the queries that see the lane's keys; none for missing keys
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const int key = warp_first + lane / 4 + i * 8;
+    key_from[i] = a.seen.first_query(key);
+    key_last[i] = key < end ? a.seen.end_of_queries(key, a.length) : 0;
+  }
   float dk[Shape::kColumnTiles][4], dv[Shape::kColumnTiles][4];
   clear(dk);
   clear(dv);
@@ -72,9 +79,9 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     const float coming = more ? statistic(step + 1) : 0.0f;
     const Element* queries = steps.tile(step % 2, 0);
     const Element* upstream = steps.tile(step % 2, 1);
-    const int query = query_of(step), warp_first = first + warp_row;
+    const int query = query_of(step);
     float weights[kStep / 8][4], dweights[kStep / 8][4];
-    if (query + ahead + kStep > warp_first && query - a.window < warp_first + kWarpRows - 1) {
+    if (query + kStep > warp_from && query < warp_last) {
       const float* logsumexp = statistics + step % 2 * Shape::kStatistics;
       multiply_rows<kStride>(weights, keys + warp_row * kStride, queries, width);
       multiply_rows<kStride>(dweights, values + warp_row * kStride, upstream, width);
@@ -83,8 +90,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const int column = j * 8 + lane % 4 * 2 + i % 2, row = query + column;
-          const int at = warp_first + lane / 4 + i / 2 * 8;
-          const bool seen = at <= row + ahead && at > row - a.window && row < last && at < end;
+          const bool seen = row >= key_from[i / 2] && row < key_last[i / 2];
           float gradient = dweights[j][i] - logsumexp[kStep + column];
           const float weight = seen ? weight_of(weights[j][i], scale, cap, logsumexp[column], gradient) : 0.0f;
           weights[j][i] = weight;

@@ -74,9 +74,13 @@ __device__ __forceinline__ void visit_whole(int columns, Visit&& visit) {
   }
 }
 
-// The left factor [16, width] of a warp's products: rows of a tile. bfloat16 fragments are read once if a whole head
-// fits the registers; otherwise the tile is read for every product.
-template <typename Element, int kHead, bool kFits = std::is_same_v<Element, Bfloat16> && kHead <= 128>
+// Columns of bfloat16 rows that a warp can keep in registers.
+constexpr int kMostColumnsKept = 144;
+
+// The left factor [16, kColumns] of a warp's products: rows of a tile of heads, or some columns of them. bfloat16
+// fragments are read once if they fit the registers; otherwise the tile is read for every product.
+template <typename Element, int kHead, int kColumns = kHead,
+          bool kFits = std::is_same_v<Element, Bfloat16> && kColumns <= kMostColumnsKept>
 struct LeftFactor {
   static constexpr int kStride = HeadShape<Element, kHead>::kStride;
   const Element* rows;
@@ -85,13 +89,13 @@ struct LeftFactor {
   // multiply_rows with this left factor.
   template <int kTiles>
   __device__ __forceinline__ void multiply(float (&c)[kTiles][4], const Element* b, int width) const {
-    multiply_rows<kStride>(c, rows, b, width);
+    multiply_rows<kStride>(c, rows, b, min(width, kColumns));
   }
 };
 
-template <int kHead>
-struct LeftFactor<Bfloat16, kHead, true> {
-  static constexpr int kStride = HeadShape<Bfloat16, kHead>::kStride, kSteps = kHead / 16;
+template <int kHead, int kColumns>
+struct LeftFactor<Bfloat16, kHead, kColumns, true> {
+  static constexpr int kStride = HeadShape<Bfloat16, kHead>::kStride, kSteps = kColumns / 16;
   uint32_t fragments[kSteps][4];
 
   __device__ __forceinline__ void read(const Bfloat16* from, int width) {
@@ -108,7 +112,7 @@ struct LeftFactor<Bfloat16, kHead, true> {
     const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
     const Bfloat16* right = b + (lane / 16 * 8 + lane % 8) * kStride + lane / 8 % 2 * 8;
     clear(c);
-    visit_whole<kHead / 8>(width, [&](auto whole) {
+    visit_whole<kColumns / 8>(width, [&](auto whole) {
 #pragma unroll
       for (int k = 0; k < kSteps; ++k) {
         if (!decltype(whole)::value && k * 16 >= width) continue;
@@ -152,6 +156,18 @@ __device__ __forceinline__ void get_product(float (&c)[kTiles][4], const float* 
       c[j][i] = pair.values[0];
       c[j][i + 1] = pair.values[1];
     }
+  }
+}
+
+// c += the product in `table`.
+template <int kStride, int kTiles>
+__device__ __forceinline__ void add_part(float (&c)[kTiles][4], const float* table) {
+  float part[kTiles][4];
+  get_product<kStride>(part, table);
+#pragma unroll
+  for (int j = 0; j < kTiles; ++j) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) c[j][i] += part[j][i];
   }
 }
 

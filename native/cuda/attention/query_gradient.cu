@@ -23,7 +23,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const int tile =
       a.score_tiles.tiles - 1 - static_cast<int>(blockIdx.x / launched);  // the tiles with most keys come first
   const int first = tile * kRows, end = min(a.length, first + kRows);
-  const int key_end = last_key(a.full, end - 1, a.length) + 1;
+  const int key_end = a.seen.last(end - 1, a.length) + 1;
   const int64_t q_stride = int64_t{a.heads} * a.head_size, k_stride = int64_t{a.groups} * a.head_size;
   const int64_t q_head = sequence * (a.length * q_stride) + head * int64_t{a.head_size};
   const int64_t k_head = sequence * (a.length * k_stride) + key_head % a.groups * int64_t{a.head_size};
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     }
     commit_copies();
   };
-  const int begin = max(0, first - a.window + 1) / kStep * kStep;
+  const int begin = a.seen.first(first) / kStep * kStep;
   LeftFactor<Element, kHead> own_queries, own_upstream;
   if constexpr (kStored) {
 #pragma unroll
@@ -66,13 +66,17 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     own_upstream.read(upstream + warp_row * kStride, width);
   }
 
-  int last[2];  // the last key that the lane's queries see; below all keys for missing queries
+  // The keys that the lane's queries see; none for missing queries. The keys that the warp's queries see.
+  int seen_first[2], seen_last[2];
+  const int warp_first = first + warp_row, first_seen = a.seen.first(warp_first);
+  const int last_seen = a.seen.last(warp_first + kWarpRows - 1, a.length);
   float logsumexp[2], delta[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int query = first + warp_row + lane / 4 + 8 * i;
     const int64_t at = (int64_t{sequence} * a.heads + head) * a.length + query;
-    last[i] = query < end ? last_key(a.full, query, a.length) : -1;
+    seen_first[i] = a.seen.first(query);
+    seen_last[i] = query < end ? a.seen.last(query, a.length) : -1;
     if (kStored) continue;
     logsumexp[i] = query < end ? a.logsumexp[at] * kLog2E : 0;
     delta[i] = query < end ? a.delta[at] : 0;
@@ -85,11 +89,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     __syncthreads();
     load_step((stage + kStages - 1) % kStages, key + (kStages - 1) * kStep);
     const Element* keys = steps.tile(stage, 0);
-    const int warp_first = first + warp_row;
-    if (warp_first >= end || key > last_key(a.full, warp_first + kWarpRows - 1, a.length) ||
-        key + kStep <= warp_first - a.window + 1) {
-      continue;
-    }
+    if (warp_first >= end || key > last_seen || key + kStep <= first_seen) continue;
     if constexpr (kStored) {
       const Element* dscores = steps.tile(stage, 1) + warp_row / 8 * kBlockElements;
       add_transposed<kRows / 8, kStride, kStep / 8>(dq, dscores, keys + warp_column, width - warp_column, table);
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
 #pragma unroll
         for (int n = 0; n < 4; ++n) {
           const int at = key + j * 8 + lane % 4 * 2 + n % 2;
-          const bool seen = at <= last[n / 2] && at > last[n / 2] - a.window;
+          const bool seen = at >= seen_first[n / 2] && at <= seen_last[n / 2];
           float gradient = dweights[j][n] - delta[n / 2];
           const float weight = seen ? weight_of(scores[j][n], scale, cap, logsumexp[n / 2], gradient) : 0.0f;
           scores[j][n] = weight * gradient;

@@ -107,11 +107,10 @@ __device__ __forceinline__ float weight_of(float product, float scale, float cap
   return power_of_two(score - logsumexp);
 }
 
-// Scales and caps scores, and masks keys, counted from `key`, that a row must not see: after `last`, or before its
-// window.
+// Scales and caps scores, and masks keys, counted from `key`, that a row whose last key is `last` must not see.
 template <int kScores>
 __device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, float cap, int key,
-                                               const int (&last)[2], int window) {
+                                               const int (&last)[2], const SeenKeys& seen) {
   const int column = key + static_cast<int>(threadIdx.x) % 4 * 2;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
@@ -120,13 +119,14 @@ __device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], floa
 #pragma unroll
       for (int n = 2 * i; n < 2 * i + 2; ++n) scores[j][n] = soft_cap(__fmul_rn(scores[j][n], scale), cap);
     }
-    if (key + kScores * 8 - 1 <= last[i] && key > last[i] - window) continue;
+    const int first = seen.first(last[i]);
+    if (key + kScores * 8 - 1 <= last[i] && key >= first) continue;
 #pragma unroll
     for (int j = 0; j < kScores; ++j) {
 #pragma unroll
       for (int n = 0; n < 2; ++n) {
         const int at = column + j * 8 + n;
-        if (at > last[i] || at <= last[i] - window) scores[j][2 * i + n] = kUnseen;
+        if (at > last[i] || at < first) scores[j][2 * i + n] = kUnseen;
       }
     }
   }

@@ -5,9 +5,9 @@
 #include <type_traits>
 
 #include "core/check.h"
-#include "cuda/floating.h"
-#include "cuda/ptx.h"
-#include "cuda/reduce.h"
+#include "cuda/kernel/floating.h"
+#include "cuda/kernel/ptx.h"
+#include "cuda/kernel/reduce.h"
 
 namespace moe::cuda {
 
@@ -15,7 +15,10 @@ namespace moe::cuda {
 // lane / 4 and t = lane % 4, c[j] holds (g, 8 j + 2 t), the next column, and the same two columns 8 rows below.
 constexpr int kWarpRows = 16;
 
-constexpr int kMostHeadSize = 256;
+// Rows of latent attention in released models (DeepSeek-V2): 512 of the latent, 64 of the rotated key.
+constexpr int kMostHeadSize = 576;
+constexpr int kMostTrainedHeadSize = 256;  // of the backward
+constexpr int kWideRows = 32;              // of a tile of wider heads
 
 // Shared memory that a block can have on every supported GPU: that of sm_86, sm_89 and sm_120. Tiles that need more are
 // launched narrower there.
@@ -32,32 +35,45 @@ struct HeadShape {
 };
 
 // Calls visit with the smallest instantiated head size that holds `head_size`, as an integral_constant.
-template <typename Visit>
+template <int kMost, typename Visit>
 void visit_head_size(int64_t head_size, Visit&& visit) {
-  if (head_size > kMostHeadSize) {
-    fail(MOE_UNSUPPORTED, "the head size is ", head_size, ", this backend's attention has up to ", kMostHeadSize);
+  if (head_size > kMost) {
+    fail(MOE_UNSUPPORTED, "the head size is ", head_size, ", CUDA has up to ", kMost,
+         kMost < kMostHeadSize ? " in the backward of attention: train this model on a CPU" : " in attention");
   }
   if (head_size <= 64) {
     visit(std::integral_constant<int, 64>{});
   } else if (head_size <= 128) {
     visit(std::integral_constant<int, 128>{});
-  } else {
-    visit(std::integral_constant<int, 256>{});
+  } else if (head_size <= kMostTrainedHeadSize) {
+    visit(std::integral_constant<int, kMostTrainedHeadSize>{});
+  } else if constexpr (kMost > kMostTrainedHeadSize) {
+    visit(std::integral_constant<int, kMost>{});
   }
 }
 
-inline void refuse_chunks(const moe_attention_config& config) {
-  if (config.mask == MOE_CHUNKED) fail(MOE_UNSUPPORTED, "CUDA has no attention in chunks: run this model on a CPU");
-}
+// Which keys of a sequence a query sees (core/visible_keys.h).
+struct SeenKeys {
+  int window;  // without one, a number that no distance of two positions reaches
+  bool chunked, full;
 
-// The window; if there is none, a number that no distance of two positions reaches.
-inline int window_or_most(int64_t window) {
-  constexpr int kMost = std::numeric_limits<int>::max();
-  return window == 0 || window > kMost ? kMost : static_cast<int>(window);
-}
-
-// The last key that a query at `position` sees: its own with a causal mask.
-__device__ __forceinline__ int last_key(bool full, int position, int length) { return full ? length - 1 : position; }
+  static SeenKeys of(const moe_attention_config& config) {
+    constexpr int kMost = std::numeric_limits<int>::max();
+    return {config.window == 0 || config.window > kMost ? kMost : static_cast<int>(config.window),
+            config.mask == MOE_CHUNKED, config.mask == MOE_FULL};
+  }
+  // The first and the last key that the query at `position` sees.
+  __device__ __forceinline__ int first(int position) const {
+    return chunked ? position - position % window : max(0, position - window + 1);
+  }
+  __device__ __forceinline__ int last(int position, int length) const { return full ? length - 1 : position; }
+  // The first query that sees a key, and one after the last.
+  __device__ __forceinline__ int first_query(int key) const { return full ? 0 : key; }
+  __device__ __forceinline__ int end_of_queries(int key, int length) const {
+    const int from = chunked ? key - key % window : key;
+    return full || window >= length - from ? length : from + window;
+  }
+};
 
 __device__ __forceinline__ int padded_width(int head_size) { return (head_size + 15) / 16 * 16; }
 

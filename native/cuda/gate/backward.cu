@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "core/gate_values.h"
-#include "cuda/floating.h"
+#include "cuda/device/host_tensor.h"
+#include "cuda/device/kernels.h"
+#include "cuda/device/launcher.h"
 #include "cuda/gate/choice.h"
-#include "cuda/host_tensor.h"
-#include "cuda/kernels.h"
-#include "cuda/launcher.h"
+#include "cuda/kernel/floating.h"
 
 namespace moe::cuda {
 namespace {
@@ -32,11 +32,12 @@ struct GateTable {
   __device__ bool is_used(int64_t s) const { return s < tokens && (used == nullptr || used[s] != 0); }
 };
 
-// auxiliary: dL/d(auxiliary loss) E / (counted choices); z: dL/d(z loss). counts [E + 1]: counted choices per expert,
-// then the number of used tokens; null if both derivatives are 0.
+// auxiliary: dL/d(auxiliary loss) E / (counted choices); z: dL/d(z loss). chosen [E]: counted choices per expert;
+// used [1]: the number of used tokens; both null if both derivatives are 0.
 struct Losses {
   double auxiliary, z;
-  const int* counts;
+  const int* chosen;
+  const int* used;
 };
 
 // Counts choices in integers, so the order of additions does not matter. Bound by reading S K choices.
@@ -124,11 +125,11 @@ __global__ void __launch_bounds__(kThreads)
     gate_backward_kernel(GateTable table, Losses losses, float* dlogits, Refusal refusal) {
   MOE_DYNAMIC_SHARED(float, auxiliary);  // [E]: dL/dscore through the auxiliary loss, equal for all tokens
   const moe_gate_config& config = table.config;
-  const double used_tokens = losses.counts == nullptr ? 1 : max(losses.counts[table.experts], 1);
+  const double used_tokens = losses.used == nullptr ? 1 : max(*losses.used, 1);
   const double auxiliary_of_choice = losses.auxiliary / (used_tokens * used_tokens);
   const auto dz = static_cast<float>(losses.z / used_tokens);
   for (int e = threadIdx.x; e < table.experts; e += kThreads) {
-    auxiliary[e] = losses.counts == nullptr ? 0 : static_cast<float>(auxiliary_of_choice * losses.counts[e]);
+    auxiliary[e] = losses.chosen == nullptr ? 0 : static_cast<float>(auxiliary_of_choice * losses.chosen[e]);
   }
   __syncthreads();
   const auto slope = [&](float score) { return score * log_slope(config.score, score); };
@@ -192,16 +193,22 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
                         data<int>(routes.expert),
                         data<int>(routes.choice),
                         data<float>(gradients.dweight)};
-  int* counts = nullptr;
-  if ((gradients.dauxiliary != 0 || gradients.dz != 0) && count > 0) {
-    counts = launch.take<int>(experts + 1);
+  const int* chosen = nullptr;
+  const int* used = nullptr;
+  if (gradients.batch_used != nullptr) {
+    chosen = data<int>(gradients.batch_chosen);
+    used = data<int>(gradients.batch_used);
+  } else if ((gradients.dauxiliary != 0 || gradients.dz != 0) && count > 0) {
+    auto* counts = launch.take<int>(experts + 1);
     const auto bytes = static_cast<size_t>(experts + 1) * sizeof(int);
     require(cudaMemsetAsync(counts, 0, bytes, launch.handle()), "clearing counts");
     launch(count_kernel, launch.blocks(count, 4 * kThreads), kThreads, bytes, table, counts);
+    chosen = counts;
+    used = counts + experts;
   }
   // d(E / choices sum_e mean(score_e) mean(chosen_e)) / d(score_e).
   const Losses losses{gradients.dauxiliary * static_cast<double>(experts) / config.auxiliary_choices, gradients.dz,
-                      counts};
+                      chosen, used};
   visit_token_lanes(experts, [&](auto shape) {
     launch(gate_backward_kernel<decltype(shape)>, static_cast<unsigned>(ceil_div(count, kTokenBlock)), kThreads,
            static_cast<size_t>(experts) * sizeof(float), table, losses, data<float>(gradients.dlogits),

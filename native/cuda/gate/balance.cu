@@ -4,12 +4,13 @@
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Balance*'. Time: ./panamoe bench balance --device cuda.
 #include <algorithm>
 
+#include "core/batch_parts.h"
 #include "core/check.h"
-#include "cuda/floating.h"
+#include "cuda/device/host_tensor.h"
+#include "cuda/device/kernels.h"
+#include "cuda/device/launcher.h"
 #include "cuda/gate/choice.h"
-#include "cuda/host_tensor.h"
-#include "cuda/kernels.h"
-#include "cuda/launcher.h"
+#include "cuda/kernel/floating.h"
 
 namespace moe::cuda {
 namespace {
@@ -39,9 +40,9 @@ struct Sequences {
 __global__ void __launch_bounds__(kThreads)
     sum_kernel(Sequences sequences, moe_balance_config config, int choices, const float* scores, const int* choice,
                bool with_entropy, double* sums, int* used, int* chosen, Refusal refusal) {
-  MOE_DYNAMIC_SHARED(int, counts);         // [E]
-  __shared__ double weights[kTokenBlock];  // factor of a token's scores; 0 for an unused one
-  __shared__ double entropies[kTokenBlock];
+  MOE_DYNAMIC_SHARED(int, counts);             // [E]
+  MOE_SHARED(double, weights, [kTokenBlock]);  // factor of a token's scores; 0 for an unused one
+  MOE_SHARED(double, entropies, [kTokenBlock]);
   const int experts = sequences.experts;
   const int64_t block = blockIdx.x, sequence = block / sequences.blocks, begin = sequences.begin(block);
   const int here = sequences.tokens(block);
@@ -100,7 +101,7 @@ __global__ void __launch_bounds__(kThreads)
 // Adds the sums of a sequence's blocks. Bound by latency.
 __global__ void __launch_bounds__(kSlices* kWarpLanes)
     add_kernel(Sequences sequences, const double* sums, double* scores, double* entropy) {
-  __shared__ double table[kSlices][kWarpLanes];
+  MOE_SHARED(double, table, [kSlices][kWarpLanes]);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, slice = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int64_t sequence = blockIdx.x;
   const int columns = sequences.experts + 1, column = static_cast<int>(blockIdx.y) * kWarpLanes + lane;
@@ -121,11 +122,19 @@ __global__ void __launch_bounds__(kSlices* kWarpLanes)
   }
 }
 
+// A thread per expert. Bound by latency.
+__global__ void __launch_bounds__(kThreads)
+    join_kernel(BatchParts parts, int* used, int* chosen, double* scores, float* z) {
+  const int e = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
+  if (e < parts.experts) parts.join(e, scores, chosen);
+  if (e == 0) parts.join_tokens(used, z);
+}
+
 // scale: E / (counted choices sequences). Eight partial sums of every 8th sequence's loss, then their sum in order.
 // Bound by latency.
 __global__ void __launch_bounds__(kThreads) loss_kernel(int64_t count, int experts, double scale, const int* used,
                                                         const int* chosen, const double* scores, float* loss) {
-  __shared__ double table[kMostWarps];
+  MOE_SHARED(double, table, [kMostWarps]);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   double sum = 0;
   for (int64_t g = warp; g < count; g += kThreads / kWarpLanes) {
@@ -199,6 +208,13 @@ void balance_forward(Stream& stream, const moe_balance_config& config, Tensor sc
   const dim3 grid(static_cast<unsigned>(sequences.count), static_cast<unsigned>(ceil_div(experts + 1, kWarpLanes)));
   launch(add_kernel, grid, kSlices * kWarpLanes, 0, sequences, sums, data<double>(out.scores),
          data<double>(out.entropy));
+}
+
+void balance_join(Stream& stream, Tensor parts, const moe_balance_sums& sums, Tensor z) {
+  Launcher launch(stream);
+  const BatchParts batch{data<char>(parts), parts.shape[0], sums.chosen->shape[1]};
+  launch(join_kernel, static_cast<unsigned>(ceil_div(batch.experts, kThreads)), kThreads, 0, batch,
+         data<int>(sums.used), data<int>(sums.chosen), data<double>(sums.scores), data<float>(z));
 }
 
 void balance_loss(Stream& stream, const moe_balance_config& config, const moe_balance_sums& sums, int64_t sequences,

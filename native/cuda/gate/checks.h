@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/gate_values.h"
-#include "cuda/host_tensor.h"
-#include "cuda/stream.h"
+#include "cuda/device/host_tensor.h"
+#include "cuda/device/stream.h"
 
 namespace moe::cuda {
 

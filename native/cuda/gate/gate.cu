@@ -1,18 +1,19 @@
-// The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. Two launches: choose (tokens choose
-// experts; the last blocks to finish count the queues) and place (each route gets its position and weight: place.cu).
-// Between them, if routes are dropped by rank, drop (each expert picks the routes that it keeps).
+// The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. In choose, tokens choose experts,
+// and the last blocks to finish count the queues. With few tokens and experts the last block also gives each route its
+// position and weight: one launch. Else place does that (place.cu), and before it, if routes are dropped by rank, drop:
+// each expert picks the routes that it keeps.
 //
 // Positions are prefix sums over words with one bit per token, 32 tokens each, so they do not depend on timing. Losses
 // are float64 sums over fixed blocks in a fixed order.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate --device cuda.
 #include <algorithm>
 
-#include "cuda/floating.h"
+#include "cuda/device/kernels.h"
+#include "cuda/device/launcher.h"
 #include "cuda/gate/checks.h"
 #include "cuda/gate/queues.h"
-#include "cuda/kernels.h"
-#include "cuda/last_block.h"
-#include "cuda/launcher.h"
+#include "cuda/kernel/floating.h"
+#include "cuda/kernel/last_block.h"
 
 namespace moe::cuda {
 namespace {
@@ -23,6 +24,9 @@ constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each 
 // Blocks per multiprocessor: the scores of more than 512 experts take the registers of two blocks.
 template <typename Lanes>
 constexpr int kChooseBlocks = Lanes::each > 16 ? 1 : 2;
+
+// A gate of up to this many tokens and experts is one launch: one block places a token per thread.
+constexpr int64_t kFewTokens = 512, kFewExperts = 256;
 
 constexpr int kMostGroups = 64;  // groups of blocks: up to 65,536 tokens, a group has 32 blocks
 
@@ -91,10 +95,10 @@ __device__ void count_group(const GateQueues& queues, const GateSums& sums, int 
 // Counts, first positions of the groups, offsets and losses, from all groups.
 __device__ void finish(const GateTokens& tokens, const GateQueues& queues, const GateSums& sums,
                        const GateTotals& totals, Refusal refusal) {
-  __shared__ int routes_table[kMostWarps];
-  __shared__ double products_table[kMostWarps];
-  __shared__ double squares_table[kMostWarps];
-  __shared__ int used_table[kMostWarps];
+  MOE_SHARED(int, routes_table, [kMostWarps]);
+  MOE_SHARED(double, products_table, [kMostWarps]);
+  MOE_SHARED(double, squares_table, [kMostWarps]);
+  MOE_SHARED(int, used_table, [kMostWarps]);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int groups = queues.lanes * queues.groups;
   for (int e = warp; e < tokens.experts; e += static_cast<int>(blockDim.x) / kWarpLanes) {
@@ -147,10 +151,10 @@ __device__ void finish(const GateTokens& tokens, const GateQueues& queues, const
 template <typename Lanes>
 __global__ void __launch_bounds__(kChooseThreads<Lanes>, kChooseBlocks<Lanes>)
     choose_kernel(GateTokens tokens, GateQueues queues, GateSums sums, GateTotals totals, float* scores, int* choice,
-                  float* best, unsigned* tickets, Refusal refusal) {
+                  float* best, unsigned* tickets, Places places, Refusal refusal) {
   MOE_DYNAMIC_SHARED(unsigned, words);  // [lanes + 1, E]; the last lane is sums.chosen
-  __shared__ double squares[kTokenBlock];
-  __shared__ int used_tokens[kTokenBlock];
+  MOE_SHARED(double, squares, [kTokenBlock]);
+  MOE_SHARED(int, used_tokens, [kTokenBlock]);
   const int experts = tokens.experts, choices = tokens.config.top_k;
   const int64_t block = blockIdx.x;
   const int here = static_cast<int>(min(int64_t{kTokenBlock}, tokens.tokens - block * kTokenBlock));
@@ -210,6 +214,8 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>, kChooseBlocks<Lanes>)
   count_group(queues, sums, experts, group);
   if (!is_last_block(tickets + kMostGroups, queues.groups)) return;
   finish(tokens, queues, sums, totals, refusal);
+  if (places.expert == nullptr) return;
+  for (int64_t s = threadIdx.x; s < tokens.tokens; s += blockDim.x) place_token(tokens, queues, places, s);
 }
 
 }  // namespace
@@ -246,14 +252,25 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
   const int64_t capacity =
       config.drop_policy == MOE_DROPLESS ? INT32_MAX : std::min<int64_t>(config.capacity, INT32_MAX);
   const GateTotals totals{capacity, data<int>(out.counts), data<int>(out.offsets), data<float>(out.losses)};
+  const Places places{capacity,
+                      data<int>(out.choice),
+                      data<float>(out.scores),
+                      data<int>(out.expert),
+                      data<int>(out.position),
+                      data<float>(out.weight)};
   float* best = config.drop_policy == MOE_DROP_BEST_SCORE ? launch.take<float>(count) : nullptr;
+  const Ranks rank = config.drop_policy == MOE_DROP_PRIORITY      ? Ranks{tokens.priority, tokens.experts, false}
+                     : config.drop_policy == MOE_DROP_PROBABILITY ? Ranks{places.scores, tokens.experts, false}
+                                                                  : Ranks{best, 1, true};
+  const bool at_once = count <= kFewTokens && experts <= kFewExperts && rank.values == nullptr;
   visit_token_lanes(experts, [&](auto shape) {
     using Lanes = decltype(shape);
     launch(choose_kernel<Lanes>, static_cast<unsigned>(blocks), kChooseThreads<Lanes>,
            static_cast<size_t>((lanes + 1) * experts) * sizeof(unsigned), tokens, queues, sums, totals,
-           data<float>(out.scores), data<int>(out.choice), best, launch.tickets(kMostGroups + 1), launch.refusal());
+           data<float>(out.scores), data<int>(out.choice), best, launch.tickets(kMostGroups + 1),
+           at_once ? places : Places{}, launch.refusal());
   });
-  place_routes(launch, tokens, queues, capacity, best, out);
+  if (!at_once) place_routes(launch, tokens, queues, places, rank, totals.counts);
 }
 
 }  // namespace moe::cuda

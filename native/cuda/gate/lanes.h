@@ -3,7 +3,7 @@
 
 #include <climits>
 
-#include "cuda/reduce.h"
+#include "cuda/kernel/reduce.h"
 
 namespace moe::cuda {
 

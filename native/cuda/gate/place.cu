@@ -5,12 +5,12 @@
 
 #include <algorithm>
 
-#include "cuda/floating.h"
+#include "cuda/kernel/floating.h"
 
 namespace moe::cuda {
 namespace {
 
-constexpr int kPlaceThreads = 256;
+constexpr int kPlaceThreads = 128;
 
 // A block per expert picks the routes of a queue that its capacity keeps, by rank. Bound by latency: reads E S / 32
 // words six times.
@@ -26,58 +26,22 @@ __global__ void __launch_bounds__(kQueueThreads)
   }
 }
 
-// A thread per route, whole tokens per block. Bound by latency: a few numbers per route.
-__global__ void __launch_bounds__(kPlaceThreads)
-    place_kernel(GateTokens tokens, GateQueues queues, int64_t capacity, const int* choice, const float* scores,
-                 int* expert, int* position, float* weight) {
-  __shared__ float counted[kPlaceThreads];
-  const moe_gate_config& config = tokens.config;
-  const int choices = config.top_k, in_block = kPlaceThreads / choices;
-  const int t = threadIdx.x / choices, c = threadIdx.x % choices;
-  const int64_t s = int64_t{blockIdx.x} * in_block + t, route = s * choices + c;
-  const bool here = t < in_block && s < tokens.tokens;
-  const int e = here ? choice[route] : -1;
-  bool kept = false;
-  int index = -1;
-  float score = 0;
-  if (e >= 0) {
-    const int lane = queues.lanes == 1 ? 0 : c;
-    const int64_t block = s / kTokenBlock, at = queues.at(e, lane, block);
-    const unsigned word = queues.words[at], bit = 1u << s % kTokenBlock;
-    index = queues.start(e, lane, block) + queues.positions[at] + __popc(word & (bit - 1));
-    kept = (word & bit) != 0 && index < capacity;
-    score = scores[s * tokens.experts + e];
-  }
-  counted[threadIdx.x] = kept || config.normalization == MOE_CHOSEN ? score : 0;
-  __syncthreads();
-  if (!here) return;
-  float denominator = 1;
-  if (config.normalization != MOE_RAW) {
-    float sum = config.denominator_offset;
-    for (int i = 0; i < choices; ++i) sum += counted[t * choices + i];
-    denominator = fmaxf(sum, config.normalization_epsilon);
-  }
-  expert[route] = kept ? e : -1;
-  position[route] = kept ? index : -1;
-  weight[route] = kept && denominator > 0 ? config.weight_scale * (score / denominator) : 0;
+// A thread per token. Bound by latency: a few numbers per route.
+__global__ void __launch_bounds__(kPlaceThreads) place_kernel(GateTokens tokens, GateQueues queues, Places places) {
+  const int64_t s = int64_t{blockIdx.x} * kPlaceThreads + threadIdx.x;
+  if (s < tokens.tokens) place_token(tokens, queues, places, s);
 }
 
 }  // namespace
 
-void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
-                  const float* best, const moe_routes& routes) {
-  const moe_gate_config& config = tokens.config;
-  const Ranks rank = config.drop_policy == MOE_DROP_PRIORITY ? Ranks{tokens.priority, tokens.experts, false}
-                     : config.drop_policy == MOE_DROP_PROBABILITY
-                         ? Ranks{data<float>(routes.scores), tokens.experts, false}
-                         : Ranks{best, 1, true};
+void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, const Places& places,
+                  const Ranks& rank, const int* counts) {
   if (rank.values != nullptr) {
     launch(drop_kernel, static_cast<unsigned>(tokens.experts), kQueueThreads, 0, queues, rank,
-           static_cast<int>(capacity), data<int>(routes.counts));
+           static_cast<int>(places.capacity), counts);
   }
-  launch(place_kernel, static_cast<unsigned>(ceil_div(tokens.tokens, kPlaceThreads / config.top_k)), kPlaceThreads, 0,
-         tokens, queues, capacity, data<int>(routes.choice), data<float>(routes.scores), data<int>(routes.expert),
-         data<int>(routes.position), data<float>(routes.weight));
+  launch(place_kernel, static_cast<unsigned>(ceil_div(tokens.tokens, kPlaceThreads)), kPlaceThreads, 0, tokens, queues,
+         places);
 }
 
 }  // namespace moe::cuda

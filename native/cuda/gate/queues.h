@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
+#include "cuda/device/launcher.h"
 #include "cuda/gate/choice.h"
-#include "cuda/launcher.h"
-#include "cuda/scan.h"
+#include "cuda/kernel/scan.h"
 
 namespace moe::cuda {
 
@@ -45,10 +45,10 @@ struct Ranks {
 // digits, then a prefix sum: six passes over the lanes.
 __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int lanes, int before_lane, int capacity,
                                  const Ranks& rank) {
-  __shared__ uint64_t sums[kMostWarps];
-  __shared__ int routes_of[kQueueThreads];
-  __shared__ unsigned next_digit;
-  __shared__ int next_above;
+  MOE_SHARED(uint64_t, sums, [kMostWarps]);
+  MOE_SHARED(int, routes_of, [kQueueThreads]);
+  MOE_SHARED(unsigned, next_digit);
+  MOE_SHARED(int, next_above);
   unsigned* words = queues.words + queues.at(e, lane, 0);
   int* positions = queues.positions + queues.at(e, lane, 0);
   const int64_t count = lanes * queues.blocks;
@@ -104,9 +104,65 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
   }
 }
 
-// Drops routes by rank if the gate asks for it, and gives each route its expert, position and weight. `best` [S]: the
-// tokens' best scores, only for MOE_DROP_BEST_SCORE.
-void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
-                  const float* best, const moe_routes& routes);
+// Where the routes of a gate go.
+struct Places {
+  int64_t capacity;
+  const int* choice;
+  const float* scores;
+  int* expert;
+  int* position;
+  float* weight;
+};
+
+// Gives the routes of token s their expert, position and weight (rules 7 and 8 of docs/gating.md). Loads of two routes
+// are in flight at once.
+__device__ inline void place_token(const GateTokens& tokens, const GateQueues& queues, const Places& places,
+                                   int64_t s) {
+  constexpr int kTogether = 2;
+  const moe_gate_config& config = tokens.config;
+  const int choices = config.top_k;
+  const int64_t block = s / kTokenBlock;
+  // Calls visit(choice, expert or -1, position, score) for all choices.
+  const auto for_each_route = [&](auto&& visit) {
+    for (int first = 0; first < choices; first += kTogether) {
+      int expert[kTogether], index[kTogether];
+      float score[kTogether];
+#pragma unroll
+      for (int i = 0; i < kTogether; ++i) {
+        const int c = first + i, e = c < choices ? places.choice[s * choices + c] : -1;
+        expert[i] = -1;
+        score[i] = 0;
+        if (e < 0) continue;
+        const int lane = queues.lanes == 1 ? 0 : c;
+        const int64_t at = queues.at(e, lane, block);
+        const unsigned word = queues.words[at], bit = 1u << s % kTokenBlock;
+        index[i] = queues.start(e, lane, block) + queues.positions[at] + __popc(word & (bit - 1));
+        if ((word & bit) != 0 && index[i] < places.capacity) expert[i] = e;
+        score[i] = places.scores[s * tokens.experts + e];
+      }
+#pragma unroll
+      for (int i = 0; i < kTogether; ++i) {
+        if (first + i < choices) visit(first + i, expert[i], index[i], score[i]);
+      }
+    }
+  };
+  float denominator = 1;
+  if (config.normalization != MOE_RAW) {
+    float sum = config.denominator_offset;
+    for_each_route(
+        [&](int, int e, int, float score) { sum += e >= 0 || config.normalization == MOE_CHOSEN ? score : 0.0f; });
+    denominator = fmaxf(sum, config.normalization_epsilon);
+  }
+  for_each_route([&](int c, int e, int index, float score) {
+    const int64_t route = s * choices + c;
+    places.expert[route] = e;
+    places.position[route] = e >= 0 ? index : -1;
+    places.weight[route] = e >= 0 && denominator > 0 ? config.weight_scale * (score / denominator) : 0;
+  });
+}
+
+// Drops routes by rank if the gate asks for it, and places all.
+void place_routes(Launcher& launch, const GateTokens& tokens, const GateQueues& queues, const Places& places,
+                  const Ranks& rank, const int* counts);
 
 }  // namespace moe::cuda

@@ -3,10 +3,26 @@
 // whose products of codes and a's bfloat16 parts (parts.h) are exact. The sum over k that share a scale (32 or 16) is
 // scaled and added in float32, k in ascending order for every number of rows, so a row has the same bits alone and in a
 // batch. Design: docs/kernels-cuda.md. Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='BlockGemm*'.
+// Time: ./panamoe bench grouped-gemm --quantize q4_k --device cuda.
+//
+// A tile: 64 lines of b are mma's rows, up to 64 rows of a its columns.
+//
+//                 rows of a (j: eights)         shared memory: kCount stages of
+//                 0   8  16  ...   56             line 0:  [phase|block|block|...|pad]   kStride bytes,
+//   warp 0  16 lines  |   |   |   |   |           line 1:  [phase|block|block|...|pad]   an odd number
+//   warp 1  16 lines  |   |   |   |   |           ...                                    of 16-byte chunks
+//   warp 2  16 lines  |   |   |   |   |           line 63: [phase|block|block|...|pad]
+//   warp 3  16 lines  |   |   |   |   |         a stage holds 256 k of each line; copies start at multiples of 16
+//   bytes,
+//                                               so a line's first block is `phase` bytes behind its first chunk.
+//   rows of a go from memory to registers.      After the last stage the same memory holds the tile's sums.
+//
+// A lane has lines down and down + 8 of its warp's sixteen (down = lane / 4), k four .. four + 3 of each sixteen
+// (four = lane % 4 * 4) of lines and rows, and row down of each eight rows.
 #include "cuda/gemm/block_formats.h"
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/parts.h"
-#include "cuda/ptx.h"
+#include "cuda/kernel/ptx.h"
 
 namespace moe::cuda {
 namespace {
@@ -120,6 +136,57 @@ __device__ __forceinline__ void multiply_parts(float (&sums)[4], const uint32_t 
   for (int part = parts - 1; part >= 0; --part) multiply_m16n8k16(sums, lines, rows[part]);
 }
 
+// 32 k of a lane's two lines, decoded into mma's layout: a fragment for each 16 k.
+template <class Format>
+struct Slice {
+  static constexpr int kScales = 32 / Format::kElementsPerScale;
+  uint32_t codes[2][4];
+  float scales[2][kScales], mins[2][kScales];  // by line; mins are negated
+
+  // `blocks`: the blocks of the two lines; `inside`: the first k within them; `four`: the lane's first k of 16.
+  __device__ __forceinline__ void decode(const unsigned char* const (&blocks)[2], int inside, int four) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const uint32_t bytes = Format::codes(blocks[i], inside + 16 * half + four);
+        codes[half][i] = Format::pair(bytes, 0);
+        codes[half][i + 2] = Format::pair(bytes, 2);
+        if (half == kScales) continue;
+        scales[i][half] = Format::scale(blocks[i], inside + 16 * half);
+        if constexpr (Format::kMins) mins[i][half] = -Format::min(blocks[i], inside + 16 * half);
+      }
+    }
+  }
+
+  // sums += factors * (left rows) for each scale's k.
+  template <int parts>
+  __device__ __forceinline__ static void add(float (&sums)[4], const uint32_t (&left)[2][4],
+                                             const uint32_t (&rows)[2][parts][2], const float (&factors)[2][kScales]) {
+    float products[4] = {};
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      multiply_parts(products, left[half], rows[half]);
+      if (kScales == 1 && half == 0) continue;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        sums[i] = fmaf(factors[i / 2][kScales == 1 ? 0 : half], products[i], sums[i]);
+        products[i] = 0;
+      }
+    }
+  }
+
+  // sums += the slice times eight rows. A minimum multiplies the sum of a row, which is a product with ones.
+  template <int parts>
+  __device__ __forceinline__ void multiply(float (&sums)[4], const uint32_t (&rows)[2][parts][2]) const {
+    add(sums, codes, rows, scales);
+    if constexpr (Format::kMins) {
+      constexpr uint32_t kOnes = 0x3f803f80;
+      add(sums, {{kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes, kOnes, kOnes}}, rows, mins);
+    }
+  }
+};
+
 // Few rows are bound by reading the blocks once and by decoding them; each further 64 rows decode them again.
 template <class Format, typename A>
 __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
@@ -128,9 +195,8 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
   using Stage = BlockStage<Format>;
   MOE_DYNAMIC_SHARED(unsigned char, stages, Stage::kSharedBytes);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
-  const int down = lane / 4, four = lane % 4 * 4;  // the lane's line of b or row of a in a fragment, and its k
-  const int line = warp * 16 + down;
-  __shared__ TileWalk<Tile> walk;
+  const int down = lane / 4, four = lane % 4 * 4, line = warp * 16 + down;
+  MOE_SHARED(TileWalk<Tile>, walk);
   if (threadIdx.x == 0) walk.start(Tile::kRows);
   while (walk.next(product, kEveryGroup, refusal)) {
     const TileIndex& tile = walk.tile;
@@ -149,63 +215,29 @@ __global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
       wait_copies<Stage::kCount - 2>();
       __syncthreads();  // this stage is loaded, the previous one is free
       copy_stage(step + Stage::kCount - 1);
-      const unsigned char* blocks[2];  // of the lane's lines
+      const unsigned char* stage_lines[2];  // the lane's
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const unsigned char* from = lines.at(line + 8 * i);
-        blocks[i] = stages + step % Stage::kCount * Stage::kBytes + (line + 8 * i) * Stage::kStride +
-                    (from == nullptr ? 0 : lines.phase(from + int64_t{step} * Stage::kSpan));
+        stage_lines[i] = stages + step % Stage::kCount * Stage::kBytes + (line + 8 * i) * Stage::kStride +
+                         (from == nullptr ? 0 : lines.phase(from + int64_t{step} * Stage::kSpan));
       }
       const int begin = step * kDepth, depth = min(inner - begin, kDepth);
 #pragma unroll 1
       for (int k = 0; k < depth; k += 32) {
-        const int inside = k % Format::kElements, skipped = k / Format::kElements * Format::kBytes;
-        constexpr int kScales = 32 / Format::kElementsPerScale;
-        uint32_t codes[2][4];  // 16 k each, in mma's layout
-        float scales[2][kScales], mins[2][kScales];
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          const unsigned char* block = blocks[i] + skipped;
-#pragma unroll
-          for (int half = 0; half < 2; ++half) {
-            const uint32_t bytes = Format::codes(block, inside + 16 * half + four);
-            codes[half][i] = Format::pair(bytes, 0);
-            codes[half][i + 2] = Format::pair(bytes, 2);
-            if (half == kScales) continue;
-            scales[i][half] = Format::scale(block, inside + 16 * half);
-            if constexpr (Format::kMins) mins[i][half] = -Format::min(block, inside + 16 * half);
-          }
-        }
+        const int skipped = k / Format::kElements * Format::kBytes;
+        Slice<Format> slice;
+        slice.decode({stage_lines[0] + skipped, stage_lines[1] + skipped}, k % Format::kElements, four);
 #pragma unroll
         for (int j = 0; j < Tile::kRowSteps; ++j) {
           if (j * 8 >= height) break;
-          uint32_t part[2][kParts<A>][2] = {};
+          uint32_t parts[2][kParts<A>][2] = {};
           if (j * 8 + down < height) {
-#pragma unroll
-            for (int half = 0; half < 2; ++half) {
-              rows.load(j * 8 + down, begin + k + 16 * half + four, part[half]);
-            }
+            rows.load(j * 8 + down, begin + k + four, parts[0]);
+            rows.load(j * 8 + down, begin + k + 16 + four, parts[1]);
           }
           __syncwarp();
-          // sums += factors * (left times rows), for each 32 or 16 k
-          const auto add = [&](const uint32_t(&left)[2][4], const float(&factors)[2][kScales]) {
-            float products[4] = {};
-#pragma unroll
-            for (int half = 0; half < 2; ++half) {
-              multiply_parts(products, left[half], part[half]);
-              if (kScales == 1 && half == 0) continue;
-#pragma unroll
-              for (int i = 0; i < 4; ++i) {
-                sums[j][i] = fmaf(factors[i / 2][kScales == 1 ? 0 : half], products[i], sums[j][i]);
-                products[i] = 0;
-              }
-            }
-          };
-          add(codes, scales);
-          if constexpr (Format::kMins) {  // the sums of a row, as a product with ones
-            constexpr uint32_t kOnes = 0x3f803f80;
-            add({{kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes, kOnes, kOnes}}, mins);
-          }
+          slice.multiply(sums[j], parts);
         }
       }
     }

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "core/block_formats.h"
-#include "cuda/floating.h"
+#include "cuda/kernel/floating.h"
 
 namespace moe::cuda {
 
@@ -252,5 +252,21 @@ struct BlockTraits<MOE_IQ4_XS> : NonLinear<MOE_IQ4_XS> {
     return look_up(four_nibbles(block + 8 + k / 32 * 16, k % 32));
   }
 };
+
+// The numbers i .. i + 3 of a row of blocks, i a multiple of 4: those of decoding the file, bit for bit.
+template <class Format>
+__device__ __forceinline__ void decode_four(const unsigned char* row, int64_t i, float (&to)[4]) {
+  const unsigned char* block = row + i / Format::kElements * Format::kBytes;
+  const int k = static_cast<int>(i % Format::kElements);
+  const uint32_t codes = Format::codes(block, k);
+  const float scale = Format::scale(block, k);
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    const uint32_t pair = Format::pair(codes, j / 2 * 2);
+    const float code = __uint_as_float(j % 2 == 0 ? pair << 16 : pair & 0xffff0000);
+    to[j] = scale * code;
+    if constexpr (Format::kMins) to[j] = fmaf(scale, code, -Format::min(block, k));
+  }
+}
 
 }  // namespace moe::cuda

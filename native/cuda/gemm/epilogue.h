@@ -1,7 +1,7 @@
-// The epilogue of a tile: bias, preactivation, activation, accumulation, rounding.
+// The epilogue of a tile: bias, addend, preactivation, activation, accumulation, rounding.
 #pragma once
 
-#include "cuda/activation.h"
+#include "cuda/expert/activation.h"
 #include "cuda/gemm/tile.h"
 
 namespace moe::cuda {
@@ -35,6 +35,14 @@ __device__ __forceinline__ void store_four(const Output& output, int64_t offset,
   }
 }
 
+__device__ __forceinline__ void load_four(const Output& output, int64_t offset, int count, float (&to)[4]) {
+  if (output.dtype == MOE_BFLOAT16) {
+    load_four<Bfloat16>(output, offset, count, to);
+  } else {
+    load_four<float>(output, offset, count, to);
+  }
+}
+
 __device__ __forceinline__ void store_four(const Output& output, int64_t offset, int count, const float (&from)[4]) {
   if (output.dtype == MOE_BFLOAT16) {
     store_four<Bfloat16>(output, offset, count, from);
@@ -49,7 +57,7 @@ constexpr int kSumsStride = Tile::kColumns + 8;
 template <class Tile>
 constexpr size_t kSumsBytes = size_t{Tile::kRows} * kSumsStride<Tile> * sizeof(float);
 
-// Adds the bias to four adjacent sums of a row, and saves them as preactivation if the call asks for it.
+// Adds bias and addend to four adjacent sums of a row, and saves them as preactivation if the call asks for it.
 __device__ __forceinline__ void preactivate(const Product& product, const float* sums, int64_t bias_row, int64_t c_row,
                                             int column, int count, float (&to)[4]) {
   const auto four = *reinterpret_cast<const Vector<float, 4>*>(sums);
@@ -58,7 +66,13 @@ __device__ __forceinline__ void preactivate(const Product& product, const float*
     to[i] = four.values[i];
     if (product.bias != nullptr && i < count) to[i] += product.bias[bias_row * product.columns + column + i];
   }
-  const Output& saved = product.preactivation;
+  const Output &addend = product.addend, &saved = product.preactivation;
+  if (addend.data != nullptr) {
+    float more[4];
+    load_four(addend, c_row * addend.stride + column, count, more);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) to[i] += more[i];
+  }
   if (saved.data != nullptr) store_four(saved, c_row * saved.stride + column, count, to);
 }
 
@@ -96,11 +110,7 @@ __device__ __forceinline__ void finish_tile(const Product& product, const TileIn
     const int64_t offset = c_row * product.c.stride + column;
     if (product.accumulate) {
       float old[4];
-      if (product.c.dtype == MOE_BFLOAT16) {
-        load_four<Bfloat16>(product.c, offset, count, old);
-      } else {
-        load_four<float>(product.c, offset, count, old);
-      }
+      load_four(product.c, offset, count, old);
 #pragma unroll
       for (int j = 0; j < 4; ++j) values[j] += old[j];
     }

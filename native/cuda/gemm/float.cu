@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   MOE_DYNAMIC_SHARED(float, shared, kSharedBytes<Tile>);
   const int thread_row = static_cast<int>(threadIdx.x) / Tile::kThreadColumns;
   const int thread_column = static_cast<int>(threadIdx.x) % Tile::kThreadColumns;
-  __shared__ TileWalk<Tile> walk;
+  MOE_SHARED(TileWalk<Tile>, walk);
   if (threadIdx.x == 0) walk.start(Tile::kRows);
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;

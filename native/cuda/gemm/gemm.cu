@@ -1,9 +1,9 @@
-// The entry points of GEMM on CUDA: c [M, N] = activation(op(a) op(b) + bias), or c += op(a) op(b). Packed weights are
-// row-major on this backend: packing is a cast, or a copy of blocks. Design: docs/kernels-cuda.md. Test:
+// The entry points of GEMM on CUDA: c [M, N] = activation(op(a) op(b) + bias + addend), or c += op(a) op(b). Packed
+// weights are row-major on this backend: packing is a cast, or a copy of blocks. Design: docs/kernels-cuda.md. Test:
 // PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/weights.h"
+#include "cuda/device/kernels.h"
 #include "cuda/gemm/product.h"
-#include "cuda/kernels.h"
 
 namespace moe::cuda {
 namespace {
@@ -35,13 +35,14 @@ void run_product(Launcher& launch, const Product& product) {
   if (product.gating.gated) {  // the up half must be aligned like the gate half
     const int64_t half = product.columns / 2;
     checked.preactivation.quads &= half % 4 == 0;
+    checked.addend.quads &= half % 4 == 0;
     if (product.b.transposed) checked.b.aligned &= half * dtype_bytes(product.b.dtype) % 16 == 0;
   }
   // The kernel family depends on architecture, dtypes, layer and alignment, never on the number of rows: a row's bits
   // must not depend on the other rows. sm_100 uses run_tensor_product's mma.sync; a tcgen05 family belongs next to
   // run_hopper_product.
   if (in_blocks(product.b.dtype)) {
-    run_block_product(launch, checked);
+    product.b.transposed ? run_decoded_product(launch, checked) : run_block_product(launch, checked);
   } else if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
     if (!run_hopper_product(launch, checked)) run_tensor_product(launch, checked);
   } else if (is_skinny(product)) {
@@ -68,7 +69,8 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
                        .gating = Gating(*epilogue.activation),
                        .accumulate = config.accumulate == 1,
                        .c = output_of(&c),
-                       .preactivation = output_of(epilogue.preactivation)});
+                       .preactivation = output_of(epilogue.preactivation),
+                       .addend = output_of(epilogue.addend)});
 }
 
 int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {

@@ -5,6 +5,15 @@
 // serves all sizes, k in ascending order, so a row's bits depend neither on the tile nor on the other rows. Design:
 // docs/kernels-cuda.md.
 //
+// A block's threads                     Its shared memory, from a multiple of 1024 bytes on
+//   warpgroup 0: columns 0 .. 63          stage 0: b [kColumns lines][64 k], a [kMostRows lines][64 k]
+//   warpgroup 1: columns 64 .. 127        stage 1: the same; and so on, kStages of them: the ring
+//   last warpgroup: one warp fetches      table [kPassRows][kColumns + 4] of float32: sums of 32 rows at a time
+// A panel's line is 128 bytes, swizzled; a transposed b has panels [64 k][64 columns] instead. A stage goes round:
+//   fetcher:   wait empty[s] -> expect bytes on full[s] -> TMA copies ---.
+//   multiplier: arrive empty[s] <- wgmma of stage s is done <- wait full[s]
+// Both walk the same tiles in the same order; barriers' parities change each time round the ring.
+//
 // Tested on the emulation only, never on a GPU.
 // Test: PANAMOE_SIMT_ARCH=90 PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
 // Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda, again with PANAMOE_CUDA_WGMMA=0.
@@ -13,11 +22,11 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "cuda/device/setting.h"
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/product.h"
 #include "cuda/gemm/tiles.h"
-#include "cuda/ptx_hopper.h"
-#include "cuda/setting.h"
+#include "cuda/kernel/ptx_hopper.h"
 
 namespace moe::cuda {
 namespace {
@@ -122,8 +131,10 @@ template <class Tile, bool kTransposedB>
 __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
     hopper_kernel(const __grid_constant__ Maps maps, const Product product, int tile_rows, Refusal refusal) {
 #if defined(MOE_HOPPER)
-  __shared__ TileWalk<Tile> fetched, multiplied;  // both roles walk the same tiles; fetching is ahead
-  __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
+  MOE_SHARED(TileWalk<Tile>, fetched);  // both roles walk the same tiles; fetching is ahead
+  MOE_SHARED(TileWalk<Tile>, multiplied);
+  MOE_SHARED(uint64_t, full, [Tile::kStages]);
+  MOE_SHARED(uint64_t, empty, [Tile::kStages]);
   MOE_DYNAMIC_SHARED(char, shared, kSharedBytes<Tile>);
   const Ring<Tile> ring{shared + (kPanelAlignment - shared_address(shared) % kPanelAlignment) % kPanelAlignment, full,
                         empty};

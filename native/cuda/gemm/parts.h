@@ -4,7 +4,7 @@
 #pragma once
 
 #include "cuda/gemm/tile.h"
-#include "cuda/ptx.h"
+#include "cuda/kernel/ptx.h"
 
 namespace moe::cuda {
 

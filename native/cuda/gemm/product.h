@@ -1,11 +1,11 @@
-// Arguments of a GEMM: one product c = activation(a b^T + bias), or one per group of rows (grouped GEMM).
+// Arguments of a GEMM: one product c = activation(a b^T + bias + addend), or one per group of rows (grouped GEMM).
 #pragma once
 
 #include <cstdint>
 
-#include "cuda/floating.h"
-#include "cuda/gating.h"
-#include "cuda/launcher.h"
+#include "cuda/device/launcher.h"
+#include "cuda/expert/gating.h"
+#include "cuda/kernel/floating.h"
 
 namespace moe::cuda {
 
@@ -19,12 +19,12 @@ struct Matrix {
   bool aligned;  // lines start at multiples of 16 bytes
 };
 
-// A row-major matrix that the epilogue writes: element (row, column) is at row * stride + column.
+// A row-major matrix that the epilogue reads or writes: element (row, column) is at row * stride + column.
 struct Output {
   void* data;  // or null
   int32_t dtype;
   int64_t stride;
-  bool quads;  // four adjacent elements can be written by one access
+  bool quads;  // one access reaches four adjacent elements
 };
 
 // kOne: one product. kOfRows: group e is rows offsets[e] .. offsets[e + 1] - 1 of a and c, with its own b. kOfInner:
@@ -32,7 +32,7 @@ struct Output {
 // e depth .. (e + 1) depth - 1 into one c (splits of a skinny product).
 enum class Groups { kOne, kOfRows, kOfInner };
 
-// c = activation(a b^T + bias), or c += a b^T.
+// c = activation(a b^T + bias + addend), or c += a b^T.
 struct Product {
   Groups groups;
   int32_t count;           // groups
@@ -46,7 +46,7 @@ struct Product {
   int32_t activation;  // moe_activation
   Gating gating;       // the gated activation's parameters
   bool accumulate;
-  Output c, preactivation;
+  Output c, preactivation{}, addend{};
   int32_t depth = 0;       // k per split; 0: no splits
   bool continues = false;  // its offsets are the rest of others, and need not begin at 0
 
@@ -78,8 +78,9 @@ void run_float_product(Launcher& launch, const Product& product);
 // does not depend on the number of tokens.
 bool is_skinny(const Product& product);
 void run_skinny_product(Launcher& launch, const Product& product);
-// Weights in blocks: decoded in registers for mma.sync (block.cu).
+// Weights in blocks: decoded in registers for mma.sync (block.cu), or first to memory if b is transposed (decoded.cu).
 void run_block_product(Launcher& launch, const Product& product);
+void run_decoded_product(Launcher& launch, const Product& product);
 
 // Columns of c in a tile.
 template <class Tile>

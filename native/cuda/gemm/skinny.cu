@@ -8,8 +8,8 @@
 
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/parts.h"
-#include "cuda/last_block.h"
-#include "cuda/ptx.h"
+#include "cuda/kernel/last_block.h"
+#include "cuda/kernel/ptx.h"
 
 namespace moe::cuda {
 namespace {
@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 8;
   const int down = lane / 4, pair = lane % 4 * 2;  // the lane's position in a fragment
-  __shared__ TileWalk<Tile> walk;
+  MOE_SHARED(TileWalk<Tile>, walk);
   if (threadIdx.x == 0) walk.start(Tile::kRows);
   while (walk.next(product, kEveryGroup, refusal)) {
     const TileIndex& tile = walk.tile;

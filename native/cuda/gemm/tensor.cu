@@ -5,7 +5,7 @@
 // Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/tiles.h"
-#include "cuda/ptx.h"
+#include "cuda/kernel/ptx.h"
 
 namespace moe::cuda {
 namespace {
@@ -167,7 +167,7 @@ template <class Tile, bool kTransposedA, bool kTransposedB>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     tensor_kernel(const Product product, int tile_rows, Refusal refusal) {
   MOE_DYNAMIC_SHARED(Bfloat16, stages, kSharedBytes<Tile>);
-  __shared__ TileWalk<Tile> walk;
+  MOE_SHARED(TileWalk<Tile>, walk);
   if (threadIdx.x == 0) walk.start(tile_rows);
   while (walk.next(product, kEveryGroup, refusal)) {
     constexpr int kLeastRows = kTransposedA ? Tile::kRows : Tile::kLeastRows;  // a transposed a has one shape

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cuda/gemm/product.h"
-#include "cuda/reduce.h"
+#include "cuda/kernel/reduce.h"
 
 namespace moe::cuda {
 
@@ -39,7 +39,7 @@ struct TileWalk {
   // Rows of the current tile.
   __device__ int rows() const { return min(tile.rows - tile.row, tile_rows); }
 
-  // Finds the block's next tile; returns false if there is none. Called by all threads; has two barriers.
+  // Finds the block's next tile; returns false after the last one. Called by all threads; has two barriers.
   __device__ bool next(const Product& product, RowRange range, Refusal refusal) {
     __syncthreads();
     if (threadIdx.x < kWarpLanes) find(product, range, refusal);

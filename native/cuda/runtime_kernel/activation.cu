@@ -11,10 +11,6 @@ using moe::cuda::runtime_kernel::Elements;
 using moe::cuda::runtime_kernel::Extent;
 using moe::cuda::runtime_kernel::kActivationThreads;
 
-__device__ __forceinline__ float read(Elements from, long long i) {
-  return from.narrow ? to_float(static_cast<const bfloat16*>(from.data)[i]) : static_cast<const float*>(from.data)[i];
-}
-
 __device__ __forceinline__ void write(float value, Elements to, long long i) {
   if (to.narrow) {
     store_float(value, static_cast<bfloat16*>(to.data) + i);

@@ -7,12 +7,6 @@ namespace moe::cuda::runtime_kernel {
 
 constexpr int kActivationThreads = 256;
 
-// Elements in memory: float32, or bfloat16 if narrow is 1.
-struct Elements {
-  void* data;
-  int narrow;
-};
-
 // The elements of a call: `count`, or only the first *rows rows of `width` if rows is not null.
 struct Extent {
   long long count;

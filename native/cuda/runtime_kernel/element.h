@@ -5,6 +5,7 @@
 #if defined(MOE_SIMT)
 #include <cuda_bf16.h>
 #endif
+#include "cuda/runtime_kernel/kernel.h"
 
 struct bfloat16 {
   unsigned short bits;
@@ -13,6 +14,10 @@ struct bfloat16 {
 __device__ __forceinline__ float to_float(float value) { return value; }
 __device__ __forceinline__ float to_float(bfloat16 value) {
   return __uint_as_float(static_cast<unsigned>(value.bits) << 16);
+}
+
+__device__ __forceinline__ float read(moe::cuda::runtime_kernel::Elements from, long long i) {
+  return from.narrow ? to_float(static_cast<const bfloat16*>(from.data)[i]) : static_cast<const float*>(from.data)[i];
 }
 
 // Rounded to nearest even.

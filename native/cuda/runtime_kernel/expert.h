@@ -5,7 +5,6 @@
 
 namespace moe::cuda::runtime_kernel {
 
-constexpr int kExpertRows = 64;  // maximum rows of a call; more would be slow, not wrong
 constexpr int kExpertThreads = 256;
 constexpr int kWarpColumns = 4;  // columns of the preactivation per warp
 
@@ -16,7 +15,9 @@ struct ExpertArguments {
   const float* bias;    // [E, N] or null
   void* y;              // [R, N], for a gated activation [R, N / 2]
   void* preactivation;  // [R, N] with y's elements, or null
+  Elements addend;      // [R, N] or null
   int rows, columns;    // R, N
+  int experts;          // E
   int* refused;         // set to 1 for illegal offsets; that expert writes nothing
 };
 

@@ -7,8 +7,9 @@
 //   KERNEL_QUEUE_ORDER  a moe_queue_order
 //   KERNEL_CHOSEN       1: weights are divided by the sum over the chosen; 0: raw scores
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedGate*'; CompilationTest (Java) for NVRTC.
-#include "cuda/gate/choice.h"
 #include "cuda/runtime_kernel/gate.h"
+#include "cuda/gate/choice.h"
+#include "cuda/kernel/shared.h"
 
 namespace {
 
@@ -62,10 +63,11 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
 // One block, up to kGateTokens tokens. Bound by latency: three barriers, and the bytes of logits and scores.
 RUNTIME_KERNEL void __launch_bounds__(kGateThreads)
     gate(moe::cuda::GateTokens tokens, moe::cuda::runtime_kernel::GateOutputs out) {
-  __shared__ int chosen[kGateTokens * kChoices];
-  __shared__ int asked[kExperts], counted[kExperts];  // routes per expert, and those that the auxiliary loss counts
-  __shared__ double squares[kGateTokens];             // logsumexp^2; below 0 for unused tokens
-  __shared__ double table[moe::cuda::kMostWarps];
+  MOE_SHARED(int, chosen, [kGateTokens * kChoices]);
+  MOE_SHARED(int, asked, [kExperts]);  // routes per expert, and those that the auxiliary loss counts
+  MOE_SHARED(int, counted, [kExperts]);
+  MOE_SHARED(double, squares, [kGateTokens]);  // logsumexp^2; below 0 for unused tokens
+  MOE_SHARED(double, table, [moe::cuda::kMostWarps]);
   const int count = static_cast<int>(tokens.tokens);
   tokens.experts = kExperts;
   tokens.noise = tokens.priority = nullptr;

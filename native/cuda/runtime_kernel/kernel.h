@@ -1,5 +1,5 @@
-// Declares a runtime kernel. NVRTC compiles it once, as an extern "C" function; the emulation compiles several
-// instances, each in a namespace.
+// What the files of runtime kernels share. RUNTIME_KERNEL declares one. NVRTC compiles it once, as an extern "C"
+// function; the emulation compiles several instances, each in a namespace.
 #pragma once
 
 #if defined(MOE_SIMT)
@@ -7,3 +7,13 @@
 #else
 #define RUNTIME_KERNEL extern "C" __global__
 #endif
+
+namespace moe::cuda::runtime_kernel {
+
+// Elements in memory: float32, or bfloat16 if narrow is 1.
+struct Elements {
+  void* data;
+  int narrow;
+};
+
+}  // namespace moe::cuda::runtime_kernel

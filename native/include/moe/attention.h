@@ -3,7 +3,7 @@
  * H), D head size.
  * q, out, dq, dout [B, L, H, D]; k, v, dk, dv [B, L, G, D]; float32 or bfloat16, one dtype per call. Query head h reads
  * key/value head g = h / (H / G). Refused: H, G or D of 0, an H that G does not divide, and a config that its comment
- * rules out. MOE_UNSUPPORTED on a CUDA device if D exceeds 256. */
+ * rules out. MOE_UNSUPPORTED on a CUDA device if D exceeds 576, or 256 in the backward and with a bias. */
 #ifndef MOE_ATTENTION_H
 #define MOE_ATTENTION_H
 

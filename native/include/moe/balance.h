@@ -32,6 +32,11 @@ typedef struct moe_balance_sums {
  * Sums are float64 over fixed blocks of tokens. Refused: an S that G does not divide, a choice outside [-1, E). */
 MOE_API moe_status moe_balance_forward(moe_stream stream, const moe_balance_config* config, const moe_tensor* scores,
                                        const moe_tensor* choice, const moe_balance_sums* sums, MOE_HELD);
+/* sums (of one sequence, without entropy) and z float32 [1] of a batch whose P parts several ranks have, added in
+ * order. parts float64 [P, E + (E + 3) / 2] holds for each part, one after another: its scores float64 [E], chosen
+ * int32 [E], used int32 and z loss float32, a mean over its used tokens. */
+MOE_API moe_status moe_balance_join(moe_stream stream, const moe_tensor* parts, const moe_balance_sums* sums,
+                                    const moe_tensor* z, MOE_HELD);
 /* loss float32 [1] = the sum of the sequences' losses / sequences, where the loss of a sequence is
  *   E / (auxiliary_choices * used^2) * sum_e chosen[e] * scores[e]
  * and 0 without used tokens, in float64. Reads used, chosen and scores of `sums` and auxiliary_choices of the config.

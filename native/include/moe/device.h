@@ -120,7 +120,8 @@ MOE_API moe_status moe_memory_zero(moe_stream stream, void* memory, int64_t byte
  * calls, which must live as long as the graph is launched, and the stream's scratch memory, so a graph is refused on
  * another stream. MOE_UNSUPPORTED if moe_device_info.asynchronous is 0. MOE_INVALID_ARGUMENT for a graph begun twice,
  * ended without a begin, or launched on another stream; a launch reports invalid values inside tensors like a kernel
- * call. MOE_OUT_OF_MEMORY if the GPU has no room for the graph. */
+ * call. MOE_OUT_OF_MEMORY if the GPU has no room for the graph. An end with a null `graph` drops the captured calls:
+ * nothing of them stays. */
 MOE_API moe_status moe_graph_begin(moe_stream stream);
 MOE_API moe_status moe_graph_end(moe_stream stream, moe_graph* graph);
 MOE_API moe_status moe_graph_launch(moe_stream stream, moe_graph graph);

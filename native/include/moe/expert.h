@@ -11,13 +11,14 @@
 extern "C" {
 #endif
 
-/* y = activation(x weights[e]^T + bias[e]). epilogue: bias [E, N], preactivation [R, N]; or null. weights may be packed
- * (moe_gemm_pack). With layout MOE_PACKED_EACH their data, in the host's memory, are E moe_tensor [N, K] of any dtypes,
- * each packed on its own; their own dtype is the first one's. An odd N is refused for a gated activation. */
+/* y = activation(x weights[e]^T + bias[e] + addend). epilogue: bias [E, N], addend and preactivation [R, N]; or null.
+ * weights may be packed (moe_gemm_pack), with layout MOE_PACKED_EACH each on its own: their data, in the host's memory,
+ * are then E moe_tensor [N, K] of any dtypes, and their own dtype is the first one's. An odd N cannot be gated. */
 MOE_API moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* offsets,
                                       const moe_tensor* weights, const moe_tensor* y, const moe_epilogue* epilogue,
                                       MOE_HELD);
-/* dx [R, K] = dy weights[e]; dy [R, N] is the gradient of the preactivation. weights row-major. */
+/* dx [R, K] = dy weights[e]; dy [R, N] is the gradient of the preactivation. weights may be packed as in the forward;
+ * dx then has the bits of their numbers in row-major memory, and no row is rounded. */
 MOE_API moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
                                              const moe_tensor* weights, const moe_tensor* dx, MOE_HELD);
 /* dweights [E, N, K] = dy_e^T x_e, or += if accumulate is 1; dbias float32 [E, N] += column sums, or null to skip. An

@@ -86,6 +86,10 @@ typedef struct moe_gate_gradients {
   float dz;                  /* dL/d(z loss) */
   const moe_tensor* dweight; /* in, float32 [S, K] */
   const moe_tensor* dlogits; /* out, float32 [S, E] */
+  /* in, or both null: int32 [1] used tokens and int32 [1, E] counted choices of the batch, of which these tokens are a
+   * part. Both losses are means over it; if null, over these tokens. */
+  const moe_tensor* batch_used;
+  const moe_tensor* batch_chosen;
 } moe_gate_gradients;
 
 /* Fills every table of `routes`. With means over the used tokens, the auxiliary loss is

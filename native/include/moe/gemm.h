@@ -29,15 +29,17 @@ typedef struct moe_epilogue {
   uint32_t struct_size;
   const moe_activation_config* activation; /* null: the identity */
   const moe_tensor* bias;                  /* float32, added before the activation; or null */
-  const moe_tensor* preactivation;         /* receives the sums and the bias; or null */
+  const moe_tensor* preactivation;         /* receives the sums with bias and addend; or null */
+  const moe_tensor* addend;                /* added after the bias, before the activation; or null */
 } moe_epilogue;
 
-/* c = activation(op(a) op(b) + bias), or c += op(a) op(b).
+/* c = activation(op(a) op(b) + bias + addend), or c += op(a) op(b).
  * op(a) [M, K]: a is [M, K], transposed [K, M]. op(b) [K, N]: b is [K, N], transposed [N, K]. c [M, N], for a gated
- * activation [M, N / 2]. epilogue: bias [N], preactivation [M, N]; null for c = op(a) op(b).
- * b may be packed (moe_gemm_pack); it is then [N, K] for either transpose_b. All except bias float32 or
- * bfloat16. Refused: inner dimensions that differ, an odd N for a gated activation, an epilogue that does something
- * together with accumulate. */
+ * activation [M, N / 2]. epilogue: bias [N], addend and preactivation [M, N]; null for c = op(a) op(b).
+ * b may be packed (moe_gemm_pack) in its own shape. If packed b is not transposed, c has the bits of a product by its
+ * numbers in row-major memory: with either layout no row is rounded, so that it is the exact gradient of a layer's
+ * input. All except bias float32 or bfloat16. Refused: inner dimensions that differ, an odd N for a gated activation,
+ * an epilogue that does something together with accumulate or with packed b that is not transposed. */
 MOE_API moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_tensor* a, const moe_tensor* b,
                             const moe_tensor* c, const moe_epilogue* epilogue, MOE_HELD);
 /* y[n] += sum_s x[s, n]: the gradient of a bias. x [S, N] float32 or bfloat16; y float32 [N]. Rows are summed in one

@@ -24,8 +24,8 @@ typedef struct moe_token_losses {
 MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* logits,
                                      const moe_tensor* dlogits, MOE_HELD);
 /* moe_cross_entropy of logits = hidden weights^T, in blocks of rows: [S, V] is never in memory as a whole. hidden,
- * dhidden [S, M], weights [V, M] float32 or bfloat16. dhidden is written and dweights float32 [V, M] is added to; both
- * are null in evaluation, where weights may be packed. */
+ * dhidden [S, M], weights [V, M] float32 or bfloat16. dhidden is written and dweights float32 [V, M] is added to; it is
+ * null for frozen weights, which may be packed. Both are null in evaluation. */
 MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* hidden,
                                             const moe_tensor* weights, const moe_tensor* dhidden,
                                             const moe_tensor* dweights, MOE_HELD);

@@ -11,7 +11,7 @@ extern "C" {
 
 typedef enum moe_runtime_kind {
   MOE_RUNTIME_GATE = 0,      /* moe_gate_forward, dropless, for up to 64 tokens */
-  MOE_RUNTIME_EXPERT = 1,    /* moe_expert_forward for up to 64 rows, with an activation that has no parameters */
+  MOE_RUNTIME_EXPERT = 1,    /* moe_expert_forward with an activation that has no parameters */
   MOE_RUNTIME_ACTIVATION = 2 /* MOE_CUSTOM_ACTIVATION, forward and backward */
 } moe_runtime_kind;
 

@@ -26,7 +26,7 @@ extern "C" {
 #define MOE_API __attribute__((visibility("default")))
 
 /* Raised whenever a struct, an enum value or a signature of this ABI changes. */
-#define MOE_ABI_VERSION 17
+#define MOE_ABI_VERSION 20
 
 typedef enum moe_status {
   MOE_OK = 0,

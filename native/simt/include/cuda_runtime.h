@@ -13,6 +13,7 @@ enum cudaError_t {
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
   cudaErrorInsufficientDriver = 35,
+  cudaErrorDevicesUnavailable = 46,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorInvalidKernelImage = 200,
@@ -64,10 +65,16 @@ struct cudaFuncAttributes {
   size_t sharedSizeBytes;
 };
 
+enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 };
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes = 0;
   cudaStream_t stream = nullptr;
+  cudaLaunchAttribute* attrs = nullptr;  // refused
+  unsigned numAttrs = 0;
 };
 
 cudaError_t cudaGetDeviceCount(int* count);
@@ -129,20 +136,20 @@ namespace simt {
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 // The seed of the next launch: another one per launch, the same sequence in every process.
 uint64_t next_seed();
-cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel);
+// Checks a launch and returns its shape.
+cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel, Shape& shape);
 }  // namespace simt
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  if (const cudaError_t error = simt::check_launch(*config, reinterpret_cast<const void*>(kernel));
+  simt::Shape shape{};
+  if (const cudaError_t error = simt::check_launch(*config, reinterpret_cast<const void*>(kernel), shape);
       error != cudaSuccess)
     return error;
   // Parameters are copied at the launch, like on a GPU, and again for every thread.
   const std::tuple<std::decay_t<Parameters>...> parameters(std::forward<Arguments>(arguments)...);
-  const cudaLaunchConfig_t shape = *config;
-  return simt::enqueue(shape.stream, [=] {
-    simt::Block::run_grid(shape.gridDim, shape.blockDim, shape.dynamicSmemBytes, simt::next_seed(),
-                          [&] { std::apply(kernel, parameters); });
+  return simt::enqueue(config->stream, [=] {
+    simt::Block::run_grid(shape, simt::next_seed(), [&] { std::apply(kernel, parameters); });
   });
 }

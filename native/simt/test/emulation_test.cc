@@ -1,5 +1,5 @@
 // The emulation of CUDA finds the mistakes that it is made for: a missing barrier, collectives that not all lanes
-// reach, shared memory overruns, copies that were not waited for. And its tensor core multiplies matrices.
+// reach, copies that were not waited for. And its tensor core multiplies matrices.
 #include <cuda_bf16.h>
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/ptx.h"
+#include "cuda/kernel/ptx.h"
 #include "simt/test/launches.h"
 
 namespace simt {
@@ -29,7 +29,7 @@ int wrong_results(Barrier barrier, unsigned threads) {
   std::vector<int> want(threads), y(threads);
   std::iota(want.rbegin(), want.rend(), 0);
   int wrong = 0;
-  for (int i = 0; i < kLaunches; ++i) {
+  for (int i = 0; i < 5 * kLaunches; ++i) {
     EXPECT_EQ(run(threads, threads * sizeof(int), reverse_kernel, barrier, y.data()), cudaSuccess);
     wrong += y != want;
   }
@@ -163,6 +163,7 @@ struct Seen {
 
 __global__ void copy_kernel(const uint4* x, Seen* seen) {
   MOE_DYNAMIC_SHARED(uint4, shared);
+  shared[0].x = 9;
   moe::cuda::copy_async_16(&shared[0], &x[0]);
   moe::cuda::commit_copies();
   moe::cuda::copy_async_16(&shared[1], &x[1], 4);
@@ -179,7 +180,7 @@ TEST(EmulationTest, ACopyLandsWhenItIsWaitedFor) {
   const uint4 x[] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
   Seen seen{};
   ASSERT_EQ(run(1, sizeof(x), copy_kernel, x, &seen), cudaSuccess);
-  EXPECT_EQ(seen.before, ~0u) << "shared memory as it was";
+  EXPECT_EQ(seen.before, ~0u) << "neither the old nor the new content";
   EXPECT_EQ(seen.one_pending, ~0u);
   EXPECT_EQ(seen.tail, 4u);
   EXPECT_EQ(seen.after, 5u) << "4 bytes were asked for, the others are 0";
@@ -214,17 +215,6 @@ TEST(EmulationTest, TheTensorCoreMultipliesMatrices) {
     }
   }
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-TEST(EmulationDeathTest, AnOverrunOfSharedMemoryIsSeen) {
-  void (*kernel)() = [] {
-    MOE_DYNAMIC_SHARED(unsigned char, shared);
-    if (threadIdx.x == 5) shared[40] = 1;
-  };
-  EXPECT_EQ(run(32, 41, kernel), cudaSuccess);
-  EXPECT_DEATH(run(32, 40, kernel), "heap-buffer-overflow");
-}
-#endif
 
 }  // namespace
 }  // namespace simt

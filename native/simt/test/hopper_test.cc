@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bench/wgmma_ceiling.h"
-#include "cuda/ptx_hopper.h"
+#include "cuda/kernel/ptx_hopper.h"
 #include "simt/test/launches.h"
 
 namespace simt {
@@ -44,7 +44,7 @@ uint64_t describe(const char* panel, uint64_t swizzle) {
 template <int kColumns, bool kTransposed>
 void multiply_kernel(CUtensorMap map_a, CUtensorMap map_b, Mistake mistake, float* d) {
   using namespace moe::cuda;
-  __shared__ uint64_t full;
+  MOE_SHARED(uint64_t, full);
   MOE_DYNAMIC_SHARED(char, shared);
   char* a = shared + (1024 - shared_address(shared) % 1024) % 1024;
   char* b = a + kPanelBytes;
@@ -215,7 +215,7 @@ TEST(HopperTest, PanelsThatAreReadOrReusedTooEarlyGiveWrongNumbers) {
 
 __global__ void copy_kernel(const __grid_constant__ CUtensorMap map, int x, int y, uint16_t* box) {
   using namespace moe::cuda;
-  __shared__ uint64_t full;
+  MOE_SHARED(uint64_t, full);
   MOE_DYNAMIC_SHARED(char, shared);
   char* panel = shared + (1024 - shared_address(shared) % 1024) % 1024;
   start_barrier(&full, 1);
@@ -243,6 +243,82 @@ TEST(HopperTest, ABoxThatOverhangsItsMatrixIsFilledWithZeros) {
       ASSERT_EQ(box[static_cast<size_t>(i)], inside ? of * 72 + at + 1 : 0) << at << ", " << of;
     }
   }
+}
+
+__global__ void overwrite_kernel(const __grid_constant__ CUtensorMap map, uint16_t* seen) {
+  using namespace moe::cuda;
+  MOE_SHARED(uint64_t, full);
+  MOE_DYNAMIC_SHARED(char, shared);
+  char* panel = shared + (1024 - shared_address(shared) % 1024) % 1024;
+  start_barrier(&full, 1);
+  fence_barrier_starts();
+  for (int parity = 0; parity < 2; ++parity) {
+    arrive_with_copies(&full, kPanelBytes);
+    copy_box(panel, map, 0, 0, 0, &full);
+    seen[2 * parity] = *reinterpret_cast<const uint16_t*>(panel);
+    wait(&full, parity);
+    seen[2 * parity + 1] = *reinterpret_cast<const uint16_t*>(panel);
+  }
+}
+
+TEST(HopperTest, APanelHoldsNothingWhileACopyToItIsInFlight) {
+  alignas(16) static __nv_bfloat16 x[64 * 64];
+  x[0].bits = 5;
+  uint16_t seen[4] = {};
+  for (int i = 0; i < kLaunches; ++i) {
+    ASSERT_EQ(run(1, kSharedBytes, overwrite_kernel, describe_matrix(x, 64, 64), seen), cudaSuccess);
+    ASSERT_EQ(std::to_array(seen), (std::array<uint16_t, 4>{0xffff, 5, 0xffff, 5}));
+  }
+}
+
+// Every thread writes ones into the panels of a [64, 64] and b [64, 64]; all fence, or one.
+__global__ void fence_kernel(bool all_fence, float* d) {
+  using namespace moe::cuda;
+  MOE_DYNAMIC_SHARED(char, shared);
+  char* a = shared + (1024 - shared_address(shared) % 1024) % 1024;
+  for (int i = static_cast<int>(threadIdx.x); i < kPanelBytes; i += kThreads)
+    reinterpret_cast<uint16_t*>(a)[i] = 0x3f80;
+  if (all_fence || threadIdx.x == 9) fence_async_proxy();
+  __syncthreads();
+  float sums[8][4] = {};
+  begin_products();
+  multiply_m64k16<64, false>(sums, describe(a, 1), describe(a + kPanelBytes, 1));
+  commit_products();
+  wait_products<0, 64>(sums);
+  d[threadIdx.x] = sums[0][0];
+}
+
+TEST(HopperTest, AFencePublishesOnlyItsThreadsWrites) {
+  std::vector<float> d(kThreads);
+  for (int i = 0; i < kLaunches; ++i) {
+    ASSERT_EQ(run(kThreads, kSharedBytes, fence_kernel, true, d.data()), cudaSuccess);
+    ASSERT_EQ(d, std::vector<float>(kThreads, 16));
+  }
+  EXPECT_NE(failure_of([&] {
+              return run(kThreads, kSharedBytes, fence_kernel, false, d.data());
+            }).find("wgmma of shared memory that threads wrote without fence.proxy.async"),
+            std::string::npos);
+}
+
+template <int kOfFirst, int kOfSecond>
+__global__ void registers_kernel(unsigned first) {
+  if (threadIdx.x < first) {
+    moe::cuda::give_registers<kOfFirst>();
+  } else {
+    moe::cuda::take_registers<kOfSecond>();
+  }
+}
+
+TEST(HopperTest, WarpgroupsShareTheRegistersOfTheirLaunch) {
+  EXPECT_EQ(run(384, 0, registers_kernel<40, 232>, 128u), cudaSuccess);  // 384 threads have 168 each at first
+  EXPECT_NE(failure_of([] {
+              return run(384, 0, registers_kernel<40, 240>, 128u);
+            }).find("setmaxnreg: the threads have 66560 registers, 64512 were launched"),
+            std::string::npos);
+  EXPECT_NE(failure_of([] {
+              return run(384, 0, registers_kernel<40, 232>, 96u);
+            }).find("setmaxnreg by a part of a warpgroup"),
+            std::string::npos);
 }
 
 TEST(HopperTest, MatricesThatTmaCannotReadAreRefused) {

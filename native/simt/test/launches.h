@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "cuda/launcher.h"
+#include "cuda/device/launcher.h"
 
 namespace simt {
 
@@ -23,11 +23,13 @@ cudaError_t run(unsigned threads, size_t shared_bytes, void (*kernel)(Parameters
   return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 
-// The message of a kernel's failure. Runs on a thread of its own, because nothing works on it after the failure.
+// The message of a kernel's failure, in one of some launches. Runs on a thread of its own, because nothing works on it
+// after the failure.
 inline std::string failure_of(const std::function<cudaError_t()>& launch) {
   std::string text;
   std::thread([&] {
-    const cudaError_t error = launch();
+    cudaError_t error = cudaSuccess;
+    for (int i = 0; i < kLaunches && error == cudaSuccess; ++i) error = launch();
     EXPECT_EQ(error, cudaErrorLaunchFailure);
     text = cudaGetErrorString(error);
     EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorLaunchFailure) << "a device does not recover";

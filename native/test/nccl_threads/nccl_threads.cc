@@ -3,8 +3,8 @@
 // documentation. It is as asynchronous as NCCL: an operation is done when the last rank has joined it. On the null
 // stream no call waits, and until then the communicator is in progress. On a stream of the emulation of CUDA the
 // operation is work of that stream, in order with its kernels, and buffers may be in its GPUs' memory. The child of a
-// split is stored late, while its parent is polled. Unlike NCCL it adds in rank order, and reports it if ranks
-// disagree.
+// split is stored late, while its parent is polled. nccl_threads_be_late makes all calls so: they return before they
+// have enqueued anything, which polls do later. Unlike NCCL it adds in rank order, and reports it if ranks disagree.
 
 #include <dlfcn.h>
 
@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -45,6 +46,7 @@ struct Config {
 };
 
 struct Communicator;
+struct Operation;
 
 struct Message {
   char* memory;
@@ -99,6 +101,7 @@ struct Communicator {
   Communicator* child = nullptr;         // of a split in progress
   Communicator** child_place = nullptr;  // where the caller expects it
   int polls_before_child = 0;
+  std::deque<std::vector<Operation>> postponed;  // calls that have returned, but not enqueued their operations
 };
 
 struct Operation {
@@ -119,6 +122,10 @@ std::condition_variable changed;
 std::map<uint64_t, std::weak_ptr<World>> worlds;
 uint64_t next_id = 1;
 bool fail_next = false;
+uint64_t messages = 0, message_bytes = 0;  // so far
+bool late = false;
+int told_version = 23000;
+std::minstd_rand chance;  // of a late call
 
 thread_local int group_depth = 0;
 thread_local std::vector<Operation> group;
@@ -144,6 +151,10 @@ void match(World& world, std::pair<int, int> link) {
       return;
     }
     std::memcpy(to.memory, from.memory, from.bytes);
+    if (link.first != link.second) {
+      ++messages;
+      message_bytes += from.bytes;
+    }
     --from.owner->pending;
     --to.owner->pending;
   }
@@ -249,6 +260,27 @@ void start(std::vector<Operation> operations) {
   for (const Operation& operation : operations) launch(operation);
 }
 
+// Whether a call is late once more. The mutex is held.
+bool lags() { return late && chance() % 2 == 0; }
+
+// Starts operations of one communicator, or leaves it to a poll, which may take the links in another order.
+int give(std::vector<Operation> operations) {
+  if (operations.empty()) return kSuccess;
+  {
+    std::lock_guard lock(mutex);
+    if (late) {
+      const int first = static_cast<int>(chance() % 64);
+      std::stable_sort(operations.begin(), operations.end(), [&](const Operation& a, const Operation& b) {
+        return (a.peer ^ first) % 64 < (b.peer ^ first) % 64;
+      });
+      operations.front().owner()->postponed.push_back(std::move(operations));
+      return kInProgress;
+    }
+  }
+  start(std::move(operations));
+  return kSuccess;
+}
+
 // Whether an operation may start.
 int check(const Operation& operation) {
   std::lock_guard lock(mutex);
@@ -264,10 +296,10 @@ int submit(const Operation& operation) {
   if (const int refused = check(operation); refused != kSuccess) return refused;
   if (group_depth > 0) {
     group.push_back(operation);
-  } else {
-    start({operation});
+    std::lock_guard lock(mutex);
+    return lags() ? kInProgress : kSuccess;
   }
-  return kSuccess;
+  return give({operation});
 }
 
 int join(Kind kind, const void* send, void* receive, size_t count, int type, int root, Communicator* communicator,
@@ -324,6 +356,11 @@ void leave(Communicator* communicator) {
 
 }  // namespace
 
+EXPORT int ncclGetVersion(int* version) {
+  *version = told_version;
+  return kSuccess;
+}
+
 EXPORT int ncclGetUniqueId(Id* id) {
   std::lock_guard lock(mutex);
   std::memset(id, 0, sizeof *id);
@@ -339,7 +376,9 @@ EXPORT int ncclCommInitRankConfig(Communicator** communicator, int ranks, Id id,
   std::memcpy(&number, id.bytes, sizeof number);
   std::shared_ptr<World> world = worlds[number].lock();
   if (world == nullptr) worlds[number] = world = std::make_shared<World>(ranks);
-  *communicator = new Communicator{world, rank};
+  *communicator = new Communicator;
+  (*communicator)->world = world;
+  (*communicator)->rank = rank;
   world->enter(rank, *communicator);
   return kInProgress;
 }
@@ -359,7 +398,16 @@ EXPORT int ncclCommSplit(Communicator* communicator, int color, int key, Communi
 
 EXPORT int ncclCommGetAsyncError(Communicator* communicator, int* error) {
   if (communicator == nullptr) return kInvalidArgument;
-  std::lock_guard lock(mutex);
+  std::unique_lock lock(mutex);
+  *error = kInProgress;
+  if (communicator->error == kSuccess && lags()) return kSuccess;
+  if (!communicator->postponed.empty()) {
+    std::vector<Operation> next = std::move(communicator->postponed.front());
+    communicator->postponed.pop_front();
+    lock.unlock();
+    start(std::move(next));
+    return kSuccess;
+  }
   if (splitting(*communicator)) {
     *error = communicator->error != kSuccess ? communicator->error : kInProgress;
     return kSuccess;
@@ -407,8 +455,7 @@ EXPORT int ncclGroupStart() {
 EXPORT int ncclGroupEnd() {
   if (group_depth == 0) return kInvalidUsage;
   if (--group_depth > 0) return kSuccess;
-  start(std::exchange(group, {}));
-  return kSuccess;
+  return give(std::exchange(group, {}));
 }
 
 EXPORT int ncclSend(const void* send, size_t count, int type, int peer, Communicator* communicator, void* stream) {
@@ -446,4 +493,21 @@ EXPORT int ncclBroadcast(const void* send, void* receive, size_t count, int type
 EXPORT void nccl_threads_fail_next() {
   std::lock_guard lock(mutex);
   fail_next = true;
+}
+
+// For tests: from now on calls return early and polls report progress at random, by a seed; 0 ends it.
+EXPORT void nccl_threads_be_late(int seed) {
+  std::lock_guard lock(mutex);
+  late = seed != 0;
+  chance.seed(static_cast<unsigned>(seed));
+}
+
+// For tests: the version that this library claims to be.
+EXPORT void nccl_threads_be_version(int version) { told_version = version; }
+
+// For tests: the number of messages between ranks so far, and their bytes.
+EXPORT void nccl_threads_messages(uint64_t* counts) {
+  std::lock_guard lock(mutex);
+  counts[0] = messages;
+  counts[1] = message_bytes;
 }

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)17L;
+    private static final int MOE_ABI_VERSION = (int)20L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 17
+     * #define MOE_ABI_VERSION 20
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -394,7 +394,7 @@ public class Moe extends Moe$shared {
     public static int MOE_Q5_1() {
         return MOE_Q5_1;
     }
-    private static final int MOE_Q2_K = (int)17L;
+    private static final int MOE_Q2_K = (int)18L;
     /**
      * {@snippet lang=c :
      * enum moe_dtype.MOE_Q2_K = 17
@@ -4464,6 +4464,73 @@ public class Moe extends Moe$shared {
         }
     }
 
+    private static class moe_balance_join {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_balance_join");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_join(moe_stream stream, const moe_tensor *parts, const moe_balance_sums *sums, const moe_tensor *z, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_balance_join$descriptor() {
+        return moe_balance_join.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_join(moe_stream stream, const moe_tensor *parts, const moe_balance_sums *sums, const moe_tensor *z, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_balance_join$handle() {
+        return moe_balance_join.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_join(moe_stream stream, const moe_tensor *parts, const moe_balance_sums *sums, const moe_tensor *z, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_balance_join$address() {
+        return moe_balance_join.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_balance_join(moe_stream stream, const moe_tensor *parts, const moe_balance_sums *sums, const moe_tensor *z, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_balance_join(long stream, MemorySegment parts, MemorySegment sums, MemorySegment z, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_balance_join.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_balance_join", stream, parts, sums, z, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, parts, sums, z, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class moe_balance_loss {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
@@ -4795,6 +4862,143 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_block_copy", stream, blocks, x, y, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, blocks, x, y, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_slot_starts {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_slot_starts");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_slot_starts(moe_stream stream, int64_t rows, const moe_tensor *offsets, const moe_tensor *slots, const moe_tensor *starts, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_slot_starts$descriptor() {
+        return moe_slot_starts.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_slot_starts(moe_stream stream, int64_t rows, const moe_tensor *offsets, const moe_tensor *slots, const moe_tensor *starts, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_slot_starts$handle() {
+        return moe_slot_starts.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_slot_starts(moe_stream stream, int64_t rows, const moe_tensor *offsets, const moe_tensor *slots, const moe_tensor *starts, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_slot_starts$address() {
+        return moe_slot_starts.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_slot_starts(moe_stream stream, int64_t rows, const moe_tensor *offsets, const moe_tensor *slots, const moe_tensor *starts, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_slot_starts(long stream, long rows, MemorySegment offsets, MemorySegment slots, MemorySegment starts, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_slot_starts.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_slot_starts", stream, rows, offsets, slots, starts, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, rows, offsets, slots, starts, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_slot_routes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_slot_routes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_slot_routes(moe_stream stream, int64_t counts, const moe_tensor *slots, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_slot_routes$descriptor() {
+        return moe_slot_routes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_slot_routes(moe_stream stream, int64_t counts, const moe_tensor *slots, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_slot_routes$handle() {
+        return moe_slot_routes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_slot_routes(moe_stream stream, int64_t counts, const moe_tensor *slots, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_slot_routes$address() {
+        return moe_slot_routes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_slot_routes(moe_stream stream, int64_t counts, const moe_tensor *slots, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_slot_routes(long stream, long counts, MemorySegment slots, MemorySegment expert, MemorySegment position, MemorySegment offsets, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_slot_routes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_slot_routes", stream, counts, slots, expert, position, offsets, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, counts, slots, expert, position, offsets, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

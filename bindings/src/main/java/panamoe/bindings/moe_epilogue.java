@@ -19,6 +19,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const moe_activation_config *activation;
  *     const moe_tensor *bias;
  *     const moe_tensor *preactivation;
+ *     const moe_tensor *addend;
  * }
  * }
  */
@@ -33,7 +34,8 @@ public class moe_epilogue {
         MemoryLayout.paddingLayout(4),
         Moe.C_POINTER.withName("activation"),
         Moe.C_POINTER.withName("bias"),
-        Moe.C_POINTER.withName("preactivation")
+        Moe.C_POINTER.withName("preactivation"),
+        Moe.C_POINTER.withName("addend")
     ).withName("moe_epilogue");
 
     /**
@@ -217,6 +219,50 @@ public class moe_epilogue {
      */
     public static void preactivation(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(preactivation$LAYOUT, preactivation$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout addend$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("addend"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const moe_tensor *addend
+     * }
+     */
+    public static final AddressLayout addend$layout() {
+        return addend$LAYOUT;
+    }
+
+    private static final long addend$OFFSET = $LAYOUT.byteOffset(groupElement("addend"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const moe_tensor *addend
+     * }
+     */
+    public static final long addend$offset() {
+        return addend$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *addend
+     * }
+     */
+    public static MemorySegment addend(MemorySegment struct) {
+        return struct.get(addend$LAYOUT, addend$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *addend
+     * }
+     */
+    public static void addend(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(addend$LAYOUT, addend$OFFSET, fieldValue);
     }
 
     /**

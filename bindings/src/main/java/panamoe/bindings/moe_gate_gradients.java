@@ -20,6 +20,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float dz;
  *     const moe_tensor *dweight;
  *     const moe_tensor *dlogits;
+ *     const moe_tensor *batch_used;
+ *     const moe_tensor *batch_chosen;
  * }
  * }
  */
@@ -35,7 +37,9 @@ public class moe_gate_gradients {
         Moe.C_FLOAT.withName("dz"),
         MemoryLayout.paddingLayout(4),
         Moe.C_POINTER.withName("dweight"),
-        Moe.C_POINTER.withName("dlogits")
+        Moe.C_POINTER.withName("dlogits"),
+        Moe.C_POINTER.withName("batch_used"),
+        Moe.C_POINTER.withName("batch_chosen")
     ).withName("moe_gate_gradients");
 
     /**
@@ -263,6 +267,94 @@ public class moe_gate_gradients {
      */
     public static void dlogits(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(dlogits$LAYOUT, dlogits$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout batch_used$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("batch_used"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_used
+     * }
+     */
+    public static final AddressLayout batch_used$layout() {
+        return batch_used$LAYOUT;
+    }
+
+    private static final long batch_used$OFFSET = $LAYOUT.byteOffset(groupElement("batch_used"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_used
+     * }
+     */
+    public static final long batch_used$offset() {
+        return batch_used$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_used
+     * }
+     */
+    public static MemorySegment batch_used(MemorySegment struct) {
+        return struct.get(batch_used$LAYOUT, batch_used$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_used
+     * }
+     */
+    public static void batch_used(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(batch_used$LAYOUT, batch_used$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout batch_chosen$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("batch_chosen"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_chosen
+     * }
+     */
+    public static final AddressLayout batch_chosen$layout() {
+        return batch_chosen$LAYOUT;
+    }
+
+    private static final long batch_chosen$OFFSET = $LAYOUT.byteOffset(groupElement("batch_chosen"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_chosen
+     * }
+     */
+    public static final long batch_chosen$offset() {
+        return batch_chosen$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_chosen
+     * }
+     */
+    public static MemorySegment batch_chosen(MemorySegment struct) {
+        return struct.get(batch_chosen$LAYOUT, batch_chosen$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *batch_chosen
+     * }
+     */
+    public static void batch_chosen(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(batch_chosen$LAYOUT, batch_chosen$OFFSET, fieldValue);
     }
 
     /**

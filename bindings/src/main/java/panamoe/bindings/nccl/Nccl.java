@@ -42,6 +42,66 @@ public class Nccl extends Nccl$shared {
         return ncclInProgress;
     }
 
+    private static class ncclGetVersion {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Nccl.C_INT,
+            Nccl.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ncclGetVersion");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * ncclResult_t ncclGetVersion(int *version)
+     * }
+     */
+    public static FunctionDescriptor ncclGetVersion$descriptor() {
+        return ncclGetVersion.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * ncclResult_t ncclGetVersion(int *version)
+     * }
+     */
+    public static MethodHandle ncclGetVersion$handle() {
+        return ncclGetVersion.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * ncclResult_t ncclGetVersion(int *version)
+     * }
+     */
+    public static MemorySegment ncclGetVersion$address() {
+        return ncclGetVersion.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * ncclResult_t ncclGetVersion(int *version)
+     * }
+     */
+    public static int ncclGetVersion(MemorySegment version) {
+        var mh$ = ncclGetVersion.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("ncclGetVersion", version);
+            }
+            return (int)mh$.invokeExact(version);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class ncclGetUniqueId {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Nccl.C_INT,
