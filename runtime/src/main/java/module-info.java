@@ -8,6 +8,7 @@
 })
 module panamoe.runtime {
   requires java.management;
+  requires java.net.http; // for models by name
   requires jdk.jfr;
   requires jdk.management;
   requires static tools.jackson.databind; // for files and JSON
@@ -71,6 +72,8 @@ module panamoe.runtime {
       panamoe.text;
   exports panamoe.param to
       panamoe.api,
+      panamoe.text;
+  exports panamoe.retrieval to
       panamoe.text;
   exports panamoe.tensor to
       panamoe.api,

@@ -78,6 +78,8 @@ class FloorsTest {
           .definedBy("panamoe.engine.schedule")
           .layer("open")
           .definedBy("panamoe.open..")
+          .layer("retrieval")
+          .definedBy("panamoe.retrieval..")
           .layer("grammar")
           .definedBy("panamoe.grammar..")
           .layer("template")
@@ -135,7 +137,8 @@ class FloorsTest {
               "distill",
               "edit",
               "runtimekernel",
-              "quantize")
+              "quantize",
+              "retrieval")
           .whereLayer("op")
           .mayOnlyBeAccessedByLayers(
               "param",
@@ -147,7 +150,9 @@ class FloorsTest {
               "routes",
               "schedule",
               "distill",
-              "quantize")
+              "edit",
+              "quantize",
+              "retrieval")
           .whereLayer("config")
           .mayOnlyBeAccessedByLayers(
               "param",
@@ -163,7 +168,8 @@ class FloorsTest {
               "edit",
               "runtimekernel",
               "quantize",
-              "plan")
+              "plan",
+              "retrieval")
           .whereLayer("param")
           .mayOnlyBeAccessedByLayers(
               "nn", "moe", "model", "train", "schedule", "open", "quantize", "plan")
@@ -173,7 +179,8 @@ class FloorsTest {
           .whereLayer("moe")
           .mayOnlyBeAccessedByLayers("model", "train", "schedule", "open", "runtimekernel", "plan")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("model", "train", "open", "distill", "edit", "quantize")
+          .mayOnlyBeAccessedByLayers(
+              "model", "train", "open", "distill", "edit", "quantize", "retrieval")
           .whereLayer("data")
           .mayOnlyBeAccessedByLayers(
               "eval",
@@ -186,7 +193,8 @@ class FloorsTest {
               "reply",
               "conversation",
               "distill",
-              "quantize")
+              "quantize",
+              "retrieval")
           .whereLayer("model")
           .mayOnlyBeAccessedByLayers(
               "eval",
@@ -197,21 +205,33 @@ class FloorsTest {
               "edit",
               "runtimekernel",
               "quantize",
-              "plan")
+              "plan",
+              "retrieval")
           .whereLayer("eval")
           .mayOnlyBeAccessedByLayers("train", "quantize")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("distill", "plan")
           .whereLayer("routes")
-          .mayOnlyBeAccessedByLayers("engine", "schedule", "open")
+          .mayOnlyBeAccessedByLayers("train", "engine", "schedule", "open")
           .whereLayer("sample")
-          .mayOnlyBeAccessedByLayers("engine", "schedule", "open", "grammar", "conversation")
+          .mayOnlyBeAccessedByLayers(
+              "engine",
+              "schedule",
+              "open",
+              "grammar",
+              "conversation",
+              "retrieval",
+              "distill",
+              "eval")
           .whereLayer("engine")
-          .mayOnlyBeAccessedByLayers("schedule", "conversation", "open", "plan")
+          .mayOnlyBeAccessedByLayers(
+              "schedule", "conversation", "open", "plan", "retrieval", "distill", "eval")
           .whereLayer("schedule")
-          .mayNotBeAccessedByAnyLayer()
+          .mayOnlyBeAccessedByLayers("retrieval", "distill", "eval")
           .whereLayer("open")
-          .mayOnlyBeAccessedByLayers("train", "distill", "quantize", "plan")
+          .mayOnlyBeAccessedByLayers("train", "distill", "quantize", "plan", "retrieval")
+          .whereLayer("retrieval")
+          .mayNotBeAccessedByAnyLayer()
           .whereLayer("grammar")
           .mayOnlyBeAccessedByLayers("reply", "conversation")
           .whereLayer("template")

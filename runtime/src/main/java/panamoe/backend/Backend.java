@@ -82,6 +82,17 @@ public interface Backend
    */
   default void beforeWaiting(Runnable wait) {}
 
+  /**
+   * Runs {@code work}, by which another library enqueues work in this backend's stream, perhaps
+   * with kernels; a capture keeps it as one call.
+   *
+   * @param before runs before the work and before each replay of it
+   */
+  default void enqueue(Runnable before, Runnable work) {
+    before.run();
+    work.run();
+  }
+
   /** Marks the end of the work so far, for {@link #waitFor}. */
   default long mark() {
     return 0;

@@ -45,6 +45,41 @@ public interface BalanceKernels {
   void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums);
 
   /**
+   * The sums of one of the parts of a batch, which several ranks have: views into a row for {@link
+   * #balanceJoin}.
+   *
+   * @param row FLOAT64 [1, elements]
+   * @param z FLOAT32 [1], the mean of the z loss over the part's used tokens
+   */
+  record BatchPart(Tensor row, Sums sums, Tensor z) {
+    public static BatchPart allocate(TensorScope scope, int experts) {
+      return of(scope.allocate(DType.FLOAT64, 1, elements(experts)), experts);
+    }
+
+    /** Of a row. */
+    public static BatchPart of(Tensor row, int experts) {
+      Sums sums =
+          new Sums(
+              row.part(12L * experts, DType.INT32, 1),
+              row.part(8L * experts, DType.INT32, 1, experts),
+              row.part(0, DType.FLOAT64, 1, experts),
+              null);
+      return new BatchPart(row, sums, row.part(12L * experts + 4, DType.FLOAT32, 1));
+    }
+
+    /** Elements of a row. */
+    public static long elements(int experts) {
+      return experts + (experts + 3L) / 2;
+    }
+  }
+
+  /**
+   * Writes the sums of one sequence, and its z loss FLOAT32 [1], from its parts: rows of {@link
+   * BatchPart}, added in order.
+   */
+  void balanceJoin(Tensor parts, Sums sums, Tensor z);
+
+  /**
    * Writes to {@code loss} FLOAT32 [1] the sum of the sequences' losses divided by {@code
    * sequences}, each {@code E / (choices * used^2) * sum_e chosen[e] * scores[e]}, 0 without used
    * tokens.

@@ -8,13 +8,16 @@ import panamoe.tensor.Tensor;
  */
 public interface ExpertKernels {
   /**
-   * {@code y = activation(x W_e^T + bias_e)}; x [R, K]; y [R, N], for SwiGLU [R, N/2]; bias [E, N],
-   * preactivation [R, N].
+   * {@code y = activation(x W_e^T + bias_e + addend)}; x [R, K]; y [R, N], for SwiGLU [R, N/2];
+   * bias [E, N], addend and preactivation [R, N]; rows past the last group are not read.
    */
   void expertForward(
       Tensor x, Tensor offsets, Tensor weights, Tensor y, GemmKernels.Epilogue epilogue);
 
-  /** {@code dx = dy W_e}; dy is the gradient of the preactivation [R, N]. */
+  /**
+   * {@code dx = dy W_e}; dy is the gradient of the preactivation [R, N]. The weights may be packed;
+   * no row is rounded.
+   */
   void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx);
 
   /**

@@ -23,16 +23,22 @@ public interface GateKernels {
   void gateForward(GateSettings settings, Inputs inputs, Routes routes);
 
   /**
-   * dlogits FLOAT32 [S, E] from the gradient of the weights FLOAT32 [S, K], and from the
-   * derivatives of the objective by the auxiliary and the z loss. Of the inputs it reads logits and
-   * used.
+   * Derivatives of the objective by the gate's losses.
+   *
+   * @param batch null, or used tokens and counted choices of the batch, of which the gate's tokens
+   *     are a part: both losses are means over it
+   */
+  record LossGradients(float dauxiliary, float dz, BalanceKernels.Sums batch) {}
+
+  /**
+   * dlogits FLOAT32 [S, E] from the gradients of the weights FLOAT32 [S, K] and of the losses. Of
+   * the inputs it reads logits and used.
    */
   void gateBackward(
       GateSettings settings,
       Inputs inputs,
       Routes routes,
       Tensor dweight,
-      float dauxiliary,
-      float dz,
+      LossGradients losses,
       Tensor dlogits);
 }

@@ -134,6 +134,11 @@ public record GateSettings(
         auxiliaryChoices);
   }
 
+  /** These rules where noise alone decides the choice. */
+  public GateSettings byNoise() {
+    return new GateSettings(topK, score, Groups.ONE, 0, queues, weighting, auxiliaryChoices);
+  }
+
   /** These rules without a capacity: every route is kept. */
   public GateSettings dropless() {
     return new GateSettings(

@@ -7,19 +7,24 @@ import panamoe.tensor.Tensor;
  * Dense GEMM; operands FLOAT32 or BFLOAT16 in any mix, FLOAT32 sums in a fixed order over K.
  *
  * <p>Packed weights may be in blocks ({@link DType#isBlocks}). A CPU then rounds the other
- * operand's rows to int8 (docs/quantization.md), unless the weights are {@link Tensor#exact}; a GPU
- * does not.
+ * operand's rows to int8 (docs/quantization.md), unless the weights are {@link Tensor#exact} or not
+ * transposed; a GPU does not. Packed weights that are not transposed take no epilogue.
  */
 public interface GemmKernels {
   /**
    * The epilogue of a product.
    *
    * @param bias FLOAT32 [N], or null
-   * @param preactivation in the shape of the product, or null; receives product + bias, for the
-   *     backward
+   * @param preactivation in the shape of the product, or null; receives product + bias + addend,
+   *     for the backward
+   * @param addend in the shape of the product, or null; FLOAT32 or BFLOAT16
    */
-  record Epilogue(Activation activation, Tensor bias, Tensor preactivation) {
+  record Epilogue(Activation activation, Tensor bias, Tensor preactivation, Tensor addend) {
     public static final Epilogue NONE = of(Activation.IDENTITY);
+
+    public Epilogue(Activation activation, Tensor bias, Tensor preactivation) {
+      this(activation, bias, preactivation, null);
+    }
 
     public static Epilogue of(Activation activation) {
       return new Epilogue(activation, null, null);
@@ -27,14 +32,17 @@ public interface GemmKernels {
 
     /** Whether the product is stored unchanged. */
     public boolean isNone() {
-      return activation.equals(Activation.IDENTITY) && bias == null && preactivation == null;
+      return activation.equals(Activation.IDENTITY)
+          && bias == null
+          && preactivation == null
+          && addend == null;
     }
   }
 
   /**
-   * {@code c = activation(op(a) op(b) + bias)}, or {@code c += op(a) op(b)} when accumulating (then
-   * without epilogue). a [M, K], transposed [K, M]; b [K, N], transposed [N, K], or packed; c [M,
-   * N], for SwiGLU [M, N/2]; bias [N], preactivation [M, N].
+   * {@code c = activation(op(a) op(b) + bias + addend)}, or {@code c += op(a) op(b)} when
+   * accumulating (then without epilogue). a [M, K], transposed [K, M]; b [K, N], transposed [N, K];
+   * c [M, N], for SwiGLU [M, N/2]; bias [N], addend and preactivation [M, N].
    */
   void gemm(
       boolean transposeA,

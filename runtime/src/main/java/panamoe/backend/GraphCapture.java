@@ -36,11 +36,17 @@ public final class GraphCapture<C extends Runnable> {
     }
   }
 
-  /** Runs {@code call}; a capture keeps it if it succeeds. */
+  /** Runs {@code call}; a capture keeps it if it succeeds, but not the calls that it launches. */
   public void launch(C call) {
-    call.run();
-    if (graph != null) {
-      graph.calls.add(call);
+    CallList<C> within = graph;
+    graph = null;
+    try {
+      call.run();
+    } finally {
+      graph = within;
+    }
+    if (within != null) {
+      within.calls.add(call);
     }
   }
 

@@ -21,8 +21,8 @@ public interface LossKernels {
 
   /**
    * Cross-entropy of {@code logits = hidden weights^T} without storing [S, V]. hidden [S, M];
-   * weights [V, M]; dhidden [S, M] is set and dweights FLOAT32 [V, M] added to; both null in
-   * evaluation, where weights may be packed.
+   * weights [V, M]; dhidden [S, M] is set and dweights FLOAT32 [V, M] added to, or null if weights
+   * are frozen; they may then be packed. Both are null in evaluation.
    */
   void linearCrossEntropy(
       Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights);

@@ -49,6 +49,16 @@ public record Routes(
         scope.allocate(DType.FLOAT32, 2));
   }
 
+  /** Routes of one choice without weights, for dispatch alone. */
+  public static Routes of(Tensor expert, Tensor position, Tensor offsets) {
+    return new Routes(null, expert, position, null, null, null, offsets, null);
+  }
+
+  /** These routes to rows that begin elsewhere: INT32 [E + 1]. */
+  public Routes at(Tensor starts) {
+    return new Routes(scores, expert, position, weight, choice, counts, starts, losses);
+  }
+
   /** These routes with weights of 1, for a combine that ignores weights. */
   public Routes unweighted(TensorScope scope, Backend backend) {
     Tensor ones = scope.allocate(DType.FLOAT32, weight.shape());

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
@@ -61,8 +62,9 @@ public final class Checkpoint {
   }
 
   /**
-   * Opens a checkpoint (of a folder, the latest) and passes it to {@code reader}. If a training run
-   * deletes that checkpoint meanwhile, {@code reader} is called again with its successor.
+   * Opens a checkpoint (of a folder, the best if its run keeps it, else the latest) and passes it
+   * to {@code reader}. If a training run deletes that checkpoint meanwhile, {@code reader} is
+   * called again with its successor.
    *
    * @throws CheckpointException like {@link #open}; exceptions of {@code reader} pass through
    */
@@ -81,7 +83,7 @@ public final class Checkpoint {
       throw CheckpointException.unread(path, e);
     }
     return new CheckpointStore(path, 1)
-        .readLatest(reader)
+        .readBest(reader)
         .orElseThrow(
             () ->
                 new CheckpointException(
@@ -179,6 +181,11 @@ public final class Checkpoint {
   /** The trainer's state. */
   public ObjectNode state() {
     return json(STATE);
+  }
+
+  /** The step of the run's best checkpoint, which is kept; empty if the run does not keep one. */
+  public OptionalLong bestStep() {
+    return CheckpointStore.best(state());
   }
 
   /** Bytes of the model's files: a lower bound for the memory of its weights in FLOAT32. */

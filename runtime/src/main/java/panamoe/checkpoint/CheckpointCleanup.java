@@ -53,11 +53,16 @@ final class CheckpointCleanup {
     }
   }
 
+  /** Deletes a directory that is needed no longer. */
+  void remove(Path path) {
+    tidy(path, () -> disk.delete(path));
+  }
+
   /** Deletes the hidden files of this process, and of processes that are gone. */
   void removeStale() throws IOException {
     for (Path path : Disk.list(directory)) {
       if (TemporaryName.isStale(path)) {
-        tidy(path, () -> disk.delete(path));
+        remove(path);
       }
     }
   }

@@ -1,6 +1,7 @@
 package panamoe.checkpoint;
 
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import panamoe.io.FileErrors;
@@ -44,6 +45,12 @@ public final class CheckpointException extends RuntimeException {
           default -> path + " could not be read: " + FileErrors.reason(failure);
         };
     return new CheckpointException(sentence, failure);
+  }
+
+  /** A file could not be written. */
+  public static CheckpointException unwritten(Path path, IOException failure) {
+    FileSystemException named = FileErrors.naming(path, failure);
+    return new CheckpointException(FileErrors.sentence(named), named);
   }
 
   /** The first of two failures, with the other one; {@code first} may be null. */

@@ -9,10 +9,12 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -25,6 +27,8 @@ import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.io.TemporaryName;
 import panamoe.io.Words;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to
@@ -37,6 +41,9 @@ import panamoe.io.Words;
  * thread.
  */
 public final class CheckpointStore {
+  /** The key of a trainer's state with the step whose checkpoint is the best so far. */
+  public static final String BEST = "best_step";
+
   private static final String LATEST = "latest";
   private static final Pattern NAME = Pattern.compile("step-(\\d{8,19})(?:-(\\d{1,9}))?");
   private static final long SHARD_BYTES = 4L << 30;
@@ -52,6 +59,7 @@ public final class CheckpointStore {
   private final int keep;
   private final Sharding sharding;
   private final Disk disk;
+  private final CheckpointMirror mirror; // null: all ranks write into one directory
 
   /**
    * @param directory of the checkpoints; created by the first save
@@ -66,12 +74,32 @@ public final class CheckpointStore {
     return new CheckpointStore(directory, 1, Sharding.files(files), (operation, path) -> {});
   }
 
+  /**
+   * A store of ranks that share no directory. It only saves: the mirror has the checkpoints.
+   *
+   * @param directory of this rank, for its files of a checkpoint until they are copied
+   */
+  public static CheckpointStore mirrored(Path directory, int keep, CheckpointMirror mirror) {
+    return new CheckpointStore(
+        directory, keep, Sharding.bounded(SHARD_BYTES), (operation, path) -> {}, mirror);
+  }
+
   CheckpointStore(Path directory, int keep, Sharding sharding, Disk.Listener listener) {
+    this(directory, keep, sharding, listener, null);
+  }
+
+  CheckpointStore(
+      Path directory,
+      int keep,
+      Sharding sharding,
+      Disk.Listener listener,
+      CheckpointMirror mirror) {
     Require.that(keep >= 1, "keep is %s, expected at least 1", keep);
     this.directory = directory;
     this.keep = keep;
     this.sharding = sharding;
     this.disk = new Disk(listener);
+    this.mirror = mirror;
   }
 
   /**
@@ -83,9 +111,9 @@ public final class CheckpointStore {
   }
 
   /**
-   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. Collective:
-   * each rank passes the tensors that it writes; the other contents are the first rank's. All ranks
-   * write into one directory.
+   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}, except the
+   * one that the state calls the {@link #BEST}. Collective: each rank passes the tensors that it
+   * writes; the other contents are the first rank's. All ranks write into one directory.
    *
    * @throws CheckpointException on all ranks if anything could not be written; earlier checkpoints
    *     are intact
@@ -116,6 +144,9 @@ public final class CheckpointStore {
             leftovers.removeStale();
             disk.createDirectory(temporary);
           });
+      if (mirror != null) {
+        CollectiveDisk.allDo(ranks, () -> disk.createDirectories(temporary));
+      }
       ShardWriter writer = new ShardWriter(disk, sharding, ranks);
       Map<String, Manifest.FileEntry> files =
           writer.write(temporary, Checkpoint.MODEL, contents.model());
@@ -128,13 +159,18 @@ public final class CheckpointStore {
                 disk.write(
                     temporary.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
             Manifest.finish(disk, temporary, contents, files);
-            disk.force(temporary);
-            disk.rename(temporary, target);
-            disk.force(directory);
-            pointTo(target);
+            if (mirror == null) {
+              disk.force(temporary);
+              disk.rename(temporary, target);
+              disk.force(directory);
+              pointTo(target);
+            }
           });
-      if (ranks.rank() == 0) {
-        leftovers.removeOld(() -> surplus(target));
+      if (mirror != null) {
+        mirror(temporary, target.getFileName().toString(), best(contents.state()), ranks);
+        leftovers.remove(temporary);
+      } else if (ranks.rank() == 0) {
+        leftovers.removeOld(() -> surplus(target, best(contents.state())));
       }
       return new SaveReport(target, leftovers.undeleted());
     } catch (IOException e) {
@@ -144,6 +180,25 @@ public final class CheckpointStore {
       cleanUpAfter(e, ranks);
       throw e;
     }
+  }
+
+  /** Copies every rank's files, and then the manifest; the copies replace the files. */
+  private void mirror(Path mine, String name, OptionalLong best, Communicator ranks)
+      throws IOException {
+    Path manifest = mine.resolve(Manifest.FILE_NAME);
+    CollectiveDisk.allDo(
+        ranks,
+        () -> {
+          List<Path> files = new ArrayList<>(Disk.list(mine));
+          files.remove(manifest);
+          mirror.copy(name, files);
+        });
+    CollectiveDisk.firstDoes(
+        ranks,
+        () -> {
+          mirror.copy(name, List.of(manifest));
+          mirror.show(name, keep, best);
+        });
   }
 
   /**
@@ -214,7 +269,8 @@ public final class CheckpointStore {
           return Optional.of(reader.apply(opened(latest.get())));
         }
       } catch (CheckpointException e) {
-        if (attempt == ATTEMPTS || !Checkpoint.isGone(latest.get())) {
+        boolean stands = !Checkpoint.isGone(latest.get()) && latest.equals(latest());
+        if (attempt == ATTEMPTS || stands) {
           throw e;
         }
       }
@@ -284,13 +340,44 @@ public final class CheckpointStore {
   }
 
   /** Checkpoints older than the {@code keep} newest, which include {@code saved}. */
-  private List<Path> surplus(Path saved) {
+  private List<Path> surplus(Path saved, OptionalLong best) {
     List<Path> others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
-    return others.subList(0, Math.max(0, others.size() - (keep - 1)));
+    Optional<Path> kept = of(best);
+    return others.subList(0, Math.max(0, others.size() - (keep - 1))).stream()
+        .filter(path -> !kept.equals(Optional.of(path)))
+        .toList();
+  }
+
+  /** The step of the best checkpoint, by a trainer's state. */
+  static OptionalLong best(ObjectNode state) {
+    JsonNode step = state.path(BEST);
+    return step.canConvertToLong() ? OptionalLong.of(step.asLong()) : OptionalLong.empty();
+  }
+
+  /** The newest checkpoint of a step. */
+  private Optional<Path> of(OptionalLong step) {
+    return step.isEmpty()
+        ? Optional.empty()
+        : checkpoints().reversed().stream()
+            .filter(path -> number(path, 1) == step.getAsLong())
+            .findFirst();
+  }
+
+  /**
+   * Like {@link #readLatest}, of the best checkpoint if the latest names it and it is there still.
+   */
+  <T> Optional<T> readBest(Function<Checkpoint, T> reader) {
+    return readLatest(
+        latest ->
+            reader.apply(
+                of(latest.bestStep())
+                    .filter(best -> !best.equals(latest.directory()))
+                    .map(CheckpointStore::opened)
+                    .orElse(latest)));
   }
 
   private void cleanUpAfter(Throwable failure, Communicator ranks) {
-    if (ranks.rank() == 0) {
+    if (ranks.rank() == 0 || mirror != null) {
       new CheckpointCleanup(directory, disk).removeStaleAfter(failure);
     }
   }

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -25,9 +26,9 @@ import tools.jackson.databind.node.ObjectNode;
  * @param config the object in {@code config.json}
  */
 public record HuggingFaceFolder(Path path, ObjectNode config) {
-  static final String CONFIG = "config.json";
-  static final String WHOLE = "model.safetensors";
-  static final String INDEX = "model.safetensors.index.json";
+  public static final String CONFIG = "config.json";
+  public static final String WHOLE = "model.safetensors";
+  public static final String INDEX = "model.safetensors.index.json";
   private static final Pattern SHARD = Pattern.compile("model-\\d+-of-\\d+\\.safetensors");
   private static final Pattern PLAIN = Pattern.compile("[\\w-][\\w.-]*\\.safetensors");
   private static final Pattern PICKLE = Pattern.compile(".*\\.(bin|pt|pth)");
@@ -122,6 +123,20 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
                 pickle ->
                     path + " has its weights in Python's pickles, such as " + pickle + SAFETENSORS)
             .orElse(path + " holds neither " + WHOLE + " nor " + INDEX));
+  }
+
+  /**
+   * The names of the files of the weights, which need not be there.
+   *
+   * @throws CheckpointException if the index cannot be read
+   */
+  public Set<String> files() {
+    return there(path.resolve(INDEX)) ? new TreeSet<>(places().values()) : Set.of(WHOLE);
+  }
+
+  /** Whether the files of the weights are there. */
+  public boolean hasWeights() {
+    return files().stream().map(path::resolve).allMatch(Files::exists);
   }
 
   /** The file of each tensor, by the index. */

@@ -36,6 +36,24 @@ public final class HuggingFaceWriter {
     write(folder, tensors, SHARD_BYTES, progress);
   }
 
+  /**
+   * Writes one file of tensors.
+   *
+   * @throws IOException as {@link #write}
+   * @throws CheckpointException as {@link #write}
+   */
+  public static void writeFile(Path file, Map<String, ? extends Elements> tensors)
+      throws IOException {
+    Map<String, Elements> named = new TreeMap<>();
+    tensors.forEach((name, of) -> named.put(name, new Reported(name, of, new long[1], 1, _ -> {})));
+    writeFile(new Disk((_, _) -> {}), file, named);
+  }
+
+  private static void writeFile(Disk disk, Path file, Map<String, Elements> tensors)
+      throws IOException {
+    disk.write(file, out -> SafetensorsWriter.write(out, tensors, Map.of("format", "pt")));
+  }
+
   /** Writes shards of at most {@code shardBytes}, except for larger single tensors. */
   static void write(
       Path folder,
@@ -61,9 +79,7 @@ public final class HuggingFaceWriter {
                 places.put(tensor, name);
                 reported.put(tensor, new Reported(tensor, elements, written, total, progress));
               });
-      disk.write(
-          folder.resolve(name),
-          out -> SafetensorsWriter.write(out, reported, Map.of("format", "pt")));
+      writeFile(disk, folder.resolve(name), reported);
     }
     if (shards.size() > 1) {
       ObjectNode index = JsonNodeFactory.instance.objectNode();

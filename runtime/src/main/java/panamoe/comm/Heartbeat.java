@@ -4,6 +4,8 @@ import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.StreamCorruptedException;
 import java.net.Socket;
 import java.time.Duration;
 import java.util.Map;
@@ -210,6 +212,9 @@ public final class Heartbeat {
    * failed. Rank 0 closes last, because the others learn through it that all have left.
    */
   public void end() {
+    if (failure.get() != null) {
+      awaitFailure(timeout); // another thread may still be telling the others
+    }
     done = true;
     ended.countDown();
     for (Line line : lines.values()) {
@@ -259,31 +264,45 @@ public final class Heartbeat {
   private void hear(int peer, Line line) {
     try (Socket socket = line.socket) {
       DataInputStream in = new DataInputStream(socket.getInputStream());
-      for (; ; ) {
-        int kind = in.readByte();
-        int number = in.readInt();
-        String words = in.readUTF();
-        line.lastMessage = System.nanoTime();
-        switch (kind) {
-          case LEFT -> {
-            // Reports to the others first: rank 0 closes its connections once it knows that all
-            // have left.
-            lines.forEach(
-                (other, to) -> {
-                  if (rank == 0 && other != number) {
-                    to.say(LEFT, number, "");
-                  }
-                });
-            left.add(number);
-          }
-          case ALL_LEFT -> everyoneHasLeft();
-          case FAILED, LOST -> decide(kind, words);
-          default -> {}
+      try {
+        hear(in, line);
+      } catch (StreamCorruptedException e) {
+        String reason =
+            Words.of("rank %s lost the connection to rank %s: %s", rank, peer, e.getMessage());
+        if (rank != 0) {
+          line.say(FAILED, rank, reason);
         }
+        decide(LOST, reason);
+        in.transferTo(OutputStream.nullOutputStream()); // the other side still hears the reason
       }
     } catch (IOException _) {
       if (!left.contains(peer) || goodbye && peer == 0 && !allLeft()) {
         decide(LOST, "rank " + peer + " is gone: its process ended or was killed");
+      }
+    }
+  }
+
+  private void hear(DataInputStream in, Line line) throws IOException {
+    for (; ; ) {
+      int kind = in.readByte();
+      int number = in.readInt();
+      String words = in.readUTF();
+      line.lastMessage = System.nanoTime();
+      switch (kind) {
+        case LEFT -> {
+          // Reports to the others first: rank 0 closes its connections once it knows that all
+          // have left.
+          lines.forEach(
+              (other, to) -> {
+                if (rank == 0 && other != number) {
+                  to.say(LEFT, number, "");
+                }
+              });
+          left.add(number);
+        }
+        case ALL_LEFT -> everyoneHasLeft();
+        case FAILED, LOST -> decide(kind, words);
+        default -> {}
       }
     }
   }

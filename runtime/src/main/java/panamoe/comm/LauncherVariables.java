@@ -19,7 +19,28 @@ public final class LauncherVariables {
   /** How many ranks of a TCP world are on this machine. */
   public static final String RANKS_HERE = "PANAMOE_RANKS_HERE";
 
+  /** Set to 1, the ranks of a TCP world encrypt. */
+  public static final String ENCRYPT = "PANAMOE_ENCRYPT";
+
   private LauncherVariables() {}
+
+  /** Warns if this process is asked to encrypt, by a library that sends tensors in the clear. */
+  public static void warnOfClearTensors(String library) {
+    String warning = clearTensors(System.getenv(), library);
+    if (warning != null) {
+      System.getLogger(LauncherVariables.class.getName()).log(System.Logger.Level.WARNING, warning);
+    }
+  }
+
+  /** The warning; null if nobody asked for encryption. */
+  static String clearTensors(Map<String, String> environment, String library) {
+    return "1".equals(environment.get(ENCRYPT))
+        ? ENCRYPT
+            + " is 1, but "
+            + library
+            + " sends tensors without encryption: use a private network, or --comm tcp"
+        : null;
+  }
 
   /** Whether this process is a rank of a TCP world. */
   public static boolean byTcp() {

@@ -123,10 +123,11 @@ public record ModelConfig(
   /**
    * Refuses a model without a loss.
    *
-   * @throws IllegalArgumentException if its head has a bias, or it has an encoder or relative
-   *     positions
+   * @throws IllegalArgumentException if its head has a bias or labels, or it has an encoder or
+   *     relative positions
    */
   public void requireLoss() {
+    requireVocabulary();
     Require.that(
         !head.bias(), "the model's head has a bias: it generates text, but no loss takes the bias");
     Require.that(
@@ -138,9 +139,30 @@ public record ModelConfig(
   /**
    * Refuses a model that cannot generate.
    *
-   * @throws IllegalArgumentException if a layer has a FULL mask
+   * @throws IllegalArgumentException if a layer has a FULL mask, or the head has labels
    */
   public void requireGeneration() {
+    requireCausal();
+    requireVocabulary();
+  }
+
+  /**
+   * Refuses a model that only reads texts.
+   *
+   * @throws IllegalArgumentException if the head has labels
+   */
+  public void requireVocabulary() {
+    Require.that(
+        head.labels() == null,
+        "the model has no head for the next token: it only reads texts, for embed or rerank");
+  }
+
+  /**
+   * Refuses a model whose tokens cannot be computed one after another.
+   *
+   * @throws IllegalArgumentException if a layer has a FULL mask
+   */
+  public void requireCausal() {
     Require.that(
         blocks.stream().noneMatch(block -> block.attention().scores().mask() == Mask.FULL),
         "a model with a FULL mask cannot generate: a later token would change earlier ones");
@@ -148,6 +170,11 @@ public record ModelConfig(
 
   public int layers() {
     return blocks.size();
+  }
+
+  /** The logits of a token: of the vocabulary, or of labels. */
+  public int outputs() {
+    return head.labels() == null ? vocabulary : head.labels();
   }
 
   /** For each layer its number of experts; 0 for a dense one. */

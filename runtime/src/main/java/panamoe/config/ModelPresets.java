@@ -16,6 +16,10 @@ public final class ModelPresets {
     DENSE,
     /** Equally many experts in every second layer. */
     MOE,
+    /** Twice as many experts in the last third of the MoE layers, at least in one of them. */
+    PYRAMID,
+    /** A fixed MLP beside the experts of every second layer. */
+    RESIDUAL,
     /**
      * Pyramid-Residual: twice the experts in the last third of the MoE layers, at least one, and a
      * fixed MLP.
@@ -90,7 +94,7 @@ public final class ModelPresets {
     GateConfig gate =
         switch (architecture) {
           case DENSE -> null;
-          case MOE, PR_MOE -> GateConfig.dropless(1);
+          case MOE, PYRAMID, RESIDUAL, PR_MOE -> GateConfig.dropless(1);
           case MIXTRAL -> GateConfig.dropless(2);
           case DEEPSEEK -> GateConfig.deepSeek(2, experts);
         };
@@ -120,7 +124,7 @@ public final class ModelPresets {
                 (mixtral ? 2 : 4) * size.hidden,
                 mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
                 experts(size, architecture, experts),
-                architecture == Architecture.PR_MOE,
+                architecture == Architecture.RESIDUAL || architecture == Architecture.PR_MOE,
                 gate),
             mixtral ? NormConfig.Kind.RMS : NormConfig.Kind.LAYER,
             !mixtral,
@@ -183,7 +187,8 @@ public final class ModelPresets {
     if (architecture == Architecture.MIXTRAL) {
       return Collections.nCopies(size.layers, experts);
     }
-    int doubled = architecture == Architecture.PR_MOE ? Math.max(1, size.layers / 2 / 3) : 0;
+    boolean pyramid = architecture == Architecture.PYRAMID || architecture == Architecture.PR_MOE;
+    int doubled = pyramid ? Math.max(1, size.layers / 2 / 3) : 0;
     return everySecond(size.layers, architecture == Architecture.DENSE ? 0 : experts, doubled);
   }
 

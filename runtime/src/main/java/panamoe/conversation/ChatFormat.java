@@ -132,12 +132,22 @@ public record ChatFormat(
    * @throws IllegalArgumentException if the arguments of a call are not the text of a JSON object
    */
   public Prompt prompt(List<Message> messages, Tools tools, ObjectNode variables) {
-    return template
-        .map(present -> present.render(calls.json(messages), tools.json(), true, variables))
-        .orElseGet(() -> lines(messages, tools));
+    return render(messages, tools, variables, true);
   }
 
-  private static Prompt lines(List<Message> messages, Tools tools) {
+  /**
+   * Like {@link #prompt(List, Tools, ObjectNode)}, but perhaps without the beginning of the next
+   * message.
+   *
+   * @param answer whether the assistant's next message begins
+   */
+  Prompt render(List<Message> messages, Tools tools, ObjectNode variables, boolean answer) {
+    return template
+        .map(present -> present.render(calls.json(messages), tools.json(), answer, variables))
+        .orElseGet(() -> lines(messages, tools, answer));
+  }
+
+  private static Prompt lines(List<Message> messages, Tools tools, boolean answer) {
     StringBuilder text = new StringBuilder();
     if (!tools.shown().isEmpty()) {
       text.append("system: Functions that can be called: <tools>[")
@@ -155,7 +165,7 @@ public record ChatFormat(
       }
       text.append('\n');
     }
-    text.append("assistant:");
+    text.append(answer ? "assistant:" : "");
     BitSet literal = new BitSet();
     literal.set(0, text.length());
     return new Prompt(text.toString(), literal);
@@ -166,6 +176,14 @@ public record ChatFormat(
     return template.isPresent()
         ? prompt.tokens(tokenizer)
         : GenerationRequest.tokensOf(prompt.text(), tokenizer);
+  }
+
+  /** The tokens of a prompt's text from a character on, which follow other tokens. */
+  int[] tokensBehind(Prompt prompt, int from) {
+    String text = prompt.text().substring(from);
+    return template.isPresent()
+        ? new Prompt(text, prompt.literal().get(from, prompt.text().length())).tokens(tokenizer)
+        : tokenizer.encode(text);
   }
 
   /** A warning for conversations with tools if calls are not read in the template's form. */

@@ -17,18 +17,22 @@ public final class JsonTokenizer implements Tokenizer {
   private final Pipeline pipeline;
   private final int[] ends; // the end of a document first
   private final int[] prefix;
+  private final int[] suffix;
   private final String sha256;
   private final boolean released;
 
   /**
    * @param ends the tokens that end a completion, the end of a document first
    * @param prefix the tokens before every prompt
+   * @param suffix the tokens after a whole text
    * @param released whether it came with a released model
    */
-  JsonTokenizer(Pipeline pipeline, int[] ends, int[] prefix, String sha256, boolean released) {
+  JsonTokenizer(
+      Pipeline pipeline, int[] ends, int[] prefix, int[] suffix, String sha256, boolean released) {
     this.pipeline = pipeline;
     this.ends = ends;
     this.prefix = prefix;
+    this.suffix = suffix;
     this.sha256 = sha256;
     this.released = released;
   }
@@ -65,7 +69,8 @@ public final class JsonTokenizer implements Tokenizer {
   private static JsonTokenizer of(byte[] json, String name, Optional<String> endOfText) {
     Pipeline pipeline = Pipeline.read(json, name);
     int end = EndTokens.document(pipeline, endOfText, name);
-    return new JsonTokenizer(pipeline, new int[] {end}, new int[0], Sha256.hex(json), false);
+    int[] none = {};
+    return new JsonTokenizer(pipeline, new int[] {end}, none, none, Sha256.hex(json), false);
   }
 
   /** Text that spells an added token becomes that token, unless it is special. */
@@ -87,6 +92,11 @@ public final class JsonTokenizer implements Tokenizer {
   @Override
   public int[] prefix() {
     return prefix;
+  }
+
+  @Override
+  public int[] suffix() {
+    return suffix;
   }
 
   @Override

@@ -5,11 +5,11 @@ package panamoe.data;
  * the next power of four, and values outside the range are permuted again until they fall inside
  * (cycle walking).
  */
-record Permutation(long size, long key) {
+public record Permutation(long size, long key) {
   private static final int ROUNDS = 6;
 
   /** The value at an index. */
-  long at(long place) {
+  public long at(long place) {
     int halfBits = (65 - Long.numberOfLeadingZeros(Math.max(1, size - 1))) / 2;
     long mask = (1L << halfBits) - 1;
     long value = place;
@@ -27,7 +27,7 @@ record Permutation(long size, long key) {
   }
 
   /** The finaliser of SplitMix64 (Steele, Lea, Flood 2014): each input bit affects all outputs. */
-  static long mix(long value) {
+  public static long mix(long value) {
     long z = value + 0x9e3779b97f4a7c15L;
     z = (z ^ z >>> 30) * 0xbf58476d1ce4e5b9L;
     z = (z ^ z >>> 27) * 0x94d049bb133111ebL;

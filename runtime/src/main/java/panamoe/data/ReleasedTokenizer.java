@@ -38,7 +38,8 @@ public final class ReleasedTokenizer {
    * The tokenizer of a Hugging Face folder: {@code tokenizer.json}, or else SentencePiece's {@code
    * tokenizer.model} or {@code spiece.model}, or Kimi's {@code tiktoken.model}. Its end tokens come
    * from {@code generation_config.json}, or else {@code config.json} or {@code
-   * tokenizer_config.json}; the latter also says whether a prompt begins with a special token.
+   * tokenizer_config.json}; the latter also says whether a text begins or ends with a special
+   * token.
    *
    * @throws DataException if these are missing or unsupported, or another file contradicts them
    */
@@ -72,7 +73,8 @@ public final class ReleasedTokenizer {
     return new JsonTokenizer(
         pipeline,
         ends.all(file.toString()),
-        prefix(own, pipeline, settings),
+        added(own, "bos", pipeline, settings, pipeline.prefix(), new int[0]),
+        added(own, "eos", pipeline, settings, pipeline.suffix(), pipeline.suffix()),
         Sha256.hex(content),
         true);
   }
@@ -118,7 +120,12 @@ public final class ReleasedTokenizer {
               ends.add("<|endoftext|>"); // Qwen3's files list only the end of a message
               ends.documentFirst();
               return new JsonTokenizer(
-                  pipeline, ends.all(file), pipeline.prefix(), values.sha256(), true);
+                  pipeline,
+                  ends.all(file),
+                  pipeline.prefix(),
+                  pipeline.suffix(),
+                  values.sha256(),
+                  true);
             });
   }
 
@@ -137,20 +144,28 @@ public final class ReleasedTokenizer {
     return templates;
   }
 
-  /** The prefix by tokenizer_config.json, else the pipeline's own. */
-  private static int[] prefix(JsonNode settings, Pipeline pipeline, Path file) {
-    JsonNode adds = settings.path("add_bos_token");
+  /**
+   * The tokens before or after a text by tokenizer_config.json.
+   *
+   * @param kind {@code bos} or {@code eos}
+   * @param unsaid if it says nothing
+   * @param no if it adds none. Tokenizers other than Llama's then keep an end of their own
+   */
+  private static int[] added(
+      JsonNode settings, String kind, Pipeline pipeline, Path file, int[] unsaid, int[] no) {
+    JsonNode adds = settings.path("add_" + kind + "_token");
     if (!adds.isBoolean()) {
-      return pipeline.prefix();
+      return unsaid;
     }
     if (!adds.booleanValue()) {
-      return new int[0];
+      return no;
     }
-    String name = name(settings.path("bos_token"));
+    String name = name(settings.path(kind + "_token"));
     Integer token = pipeline.special().get(name);
     if (token == null) {
       throw new DataException(
-          file + " begins texts with '" + name + "', which is no special token of the tokenizer");
+          "%s %s texts with '%s', which is no special token of the tokenizer",
+          file, kind.equals("bos") ? "begins" : "ends", name);
     }
     return new int[] {token};
   }

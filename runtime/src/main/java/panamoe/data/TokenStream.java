@@ -5,11 +5,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** A growable sequence of tokens outside the heap, freed by the garbage collector. */
-final class TokenStream implements Tokens {
+public final class TokenStream implements Tokens {
   private MemorySegment tokens = allocate(1 << 16);
   private long size;
 
-  void append(int... more) {
+  public void append(int... more) {
     long capacity = tokens.byteSize() / Integer.BYTES;
     if (size + more.length > capacity) {
       MemorySegment larger = allocate(Math.max(2 * capacity, size + more.length));

@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.LongUnaryOperator;
+import panamoe.data.TokenSequences.Filled;
 import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -48,15 +49,14 @@ public final class TokenWindows {
    *
    * @param ids INT32 [n*L]
    * @param targets INT32 [n*L]
-   * @return the UTF-8 bytes of the targets
    */
-  public long fill(long first, Tensor ids, Tensor targets) {
+  public Filled fill(long first, Tensor ids, Tensor targets) {
     int windows = windowsOf(first, ids, targets);
     return fill(windows, i -> first + i, ids, targets);
   }
 
   /** Fills a batch; sequence i is the window {@code window.applyAsLong(i)}. */
-  long fill(int sequences, LongUnaryOperator window, Tensor ids, Tensor targets) {
+  Filled fill(int sequences, LongUnaryOperator window, Tensor ids, Tensor targets) {
     HostView inputs = HostView.of(ids);
     HostView outputs = HostView.of(targets);
     long bytes = 0;
@@ -65,7 +65,7 @@ public final class TokenWindows {
     }
     inputs.write();
     outputs.write();
-    return bytes;
+    return Filled.whole(bytes, sequences, length);
   }
 
   /** Fills one sequence of a batch with a window; returns its bytes. */

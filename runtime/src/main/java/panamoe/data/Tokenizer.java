@@ -28,6 +28,14 @@ public interface Tokenizer {
   }
 
   /**
+   * The tokens after a whole text that is read and not continued, such as a text to embed; often
+   * none. Not to be changed.
+   */
+  default int[] suffix() {
+    return new int[0];
+  }
+
+  /**
    * The bytes of one token, possibly a part of a character (see {@link Utf8Stream}); empty for a
    * special token.
    *

@@ -57,7 +57,8 @@ public final class TrainingData implements TokenSequences {
     return training.length();
   }
 
-  /** The number of training sequences in an epoch, without padding. */
+  /** Without padding. */
+  @Override
   public long trainingSequences() {
     return trainingSequences;
   }
@@ -69,7 +70,7 @@ public final class TrainingData implements TokenSequences {
   }
 
   @Override
-  public long fillTraining(long first, Tensor ids, Tensor targets) {
+  public Filled fillTraining(long first, Tensor ids, Tensor targets) {
     int sequences = training.windowsOf(first, ids, targets);
     return training.fill(sequences, i -> window(first + i), ids, targets);
   }
@@ -85,12 +86,12 @@ public final class TrainingData implements TokenSequences {
    * Positions after the last token get end-of-text and targets of {@link #NO_TARGET}.
    */
   @Override
-  public long fillValidation(long first, Tensor ids, Tensor targets) {
+  public Filled fillValidation(long first, Tensor ids, Tensor targets) {
     return validation.fill(first, ids, targets);
   }
 
-  /** The number of targets in the first {@code sequences} of the validation part. */
-  public long validationTokens(long sequences) {
+  @Override
+  public long validationLosses(long sequences) {
     return Math.min(sequences * length(), validationTargets);
   }
 }

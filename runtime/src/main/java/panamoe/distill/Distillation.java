@@ -5,9 +5,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
+import panamoe.data.Tokenizer;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.op.DistillationOp;
+import panamoe.op.MixedDivergenceOp;
 import panamoe.op.Pass;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.Tensor;
@@ -16,18 +18,38 @@ import panamoe.train.Objective;
 import panamoe.train.RunConfig;
 
 /**
- * The objective of a student: cross-entropy plus alpha T^2 KL(teacher || student), as {@link
- * DistillationConfig} says. Once alpha is 0 the teacher is closed. Used by one thread.
+ * The objective of a student: cross-entropy plus alpha T^2 KL(teacher || student), or on-policy the
+ * divergence on what the student writes, as {@link DistillationConfig} says. Once alpha is 0 the
+ * teacher is closed. Used by one thread.
  */
 public final class Distillation implements Objective {
   private final DistillationConfig config;
   private final long steps;
+  private final MixedDivergenceOp.Tails tails;
   private TeacherStates teacher;
 
   Distillation(RunConfig run, TeacherStates teacher) {
     this.config = run.distillation();
     this.steps = run.training().schedule().steps();
+    this.tails = StudentSamples.tails(run.training().batch().length());
     this.teacher = teacher;
+  }
+
+  /**
+   * The sequences of a trainer: the text's, or on-policy those that the student goes on with.
+   *
+   * @param text the run's
+   * @param student that is trained on {@code backend}
+   */
+  public static TokenSequences data(
+      RunConfig run,
+      TokenSequences text,
+      Tokenizer tokenizer,
+      Backend backend,
+      LanguageModel student) {
+    return run.distillation() == null || run.distillation().onPolicyMix() == null
+        ? text
+        : new StudentSamples(run, text, tokenizer, backend, student);
   }
 
   /**
@@ -122,13 +144,13 @@ public final class Distillation implements Objective {
   }
 
   @Override
-  public Losses losses(
-      Pass pass, LanguageModel model, Tensor hidden, Batch batch, long step, float dloss) {
+  public Losses losses(Pass pass, LanguageModel model, Batch batch, long step, float dloss) {
     double alpha = config.alpha(step, steps);
     if (alpha == 0) {
       close();
-      return LANGUAGE_MODELLING.losses(pass, model, hidden, batch, step, dloss);
+      return LANGUAGE_MODELLING.losses(pass, model, batch, step, dloss);
     }
+    Tensor hidden = batch.hidden(pass, model);
     double temperature = config.temperature();
     DistillationOp.Teacher asked =
         new DistillationOp.Teacher(
@@ -137,8 +159,28 @@ public final class Distillation implements Objective {
             teacher.hidden(pass, batch),
             teacher.head().weight(),
             teacher.head().softCap());
+    if (config.onPolicyMix() != null) {
+      return onPolicy(pass, model, hidden, batch, asked, dloss);
+    }
     DistillationOp.Losses losses = model.head().losses(pass, hidden, asked, batch.targets(), dloss);
-    return new Losses(losses.crossEntropies(), losses.divergences());
+    return Losses.of(losses.crossEntropies(), losses.divergences());
+  }
+
+  /** The sum of two means: over the text's targets, and over the rows of the student's half. */
+  private Losses onPolicy(
+      Pass pass,
+      LanguageModel model,
+      Tensor hidden,
+      Batch batch,
+      DistillationOp.Teacher asked,
+      float dloss) {
+    float perTarget = (float) tails.from() / (tails.length() - tails.from());
+    Tensor divergences =
+        model
+            .head()
+            .divergences(pass, hidden, asked, config.onPolicyMix(), tails, dloss * perTarget);
+    pass.backend().add(perTarget, divergences, 0, divergences, divergences);
+    return Losses.of(model.head().losses(pass, hidden, batch.targets(), dloss), divergences);
   }
 
   @Override

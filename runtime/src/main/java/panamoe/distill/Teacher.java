@@ -17,8 +17,7 @@ record Teacher(LanguageModel model) implements TeacherStates {
   @Override
   public Tensor hidden(Pass pass, Objective.Batch batch) {
     try (TensorScope scope = TensorScope.confined(pass.backend())) {
-      Pass inference = Pass.inference(pass.backend(), scope);
-      Tensor hidden = model.forward(inference, batch.ids(), batch.sequences(), null, false);
+      Tensor hidden = batch.hidden(Pass.inference(pass.backend(), scope), model);
       Tensor kept = pass.allocate(hidden.dtype(), hidden.shape());
       pass.backend().copy(hidden, kept);
       return kept;

@@ -1,10 +1,12 @@
 package panamoe.edit;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -13,8 +15,8 @@ import panamoe.edit.ExpertBlends.Part;
 import panamoe.io.Require;
 
 /**
- * Reduces the experts of MoE layers by load. The most used ones are kept in their order; ties go to
- * the earlier. Groups of experts are reduced equally.
+ * Reduces the experts of MoE layers. Those with the highest scores, such as their loads, are kept
+ * in their order; ties go to the earlier. Groups of experts are reduced equally.
  */
 public final class ExpertReduction {
   private ExpertReduction() {}
@@ -55,7 +57,7 @@ public final class ExpertReduction {
             (layer, moe) -> {
               float[] router = source.read(LayerNames.router(layer, moe));
               long[] load = loads.get(layer);
-              List<Integer> kept = mostUsed(moe, left, load);
+              List<Integer> kept = best(moe, left, Arrays.stream(load).asDoubleStream().toArray());
               List<List<Integer>> joined = new ArrayList<>();
               kept.forEach(expert -> joined.add(new ArrayList<>(List.of(expert))));
               for (int expert = 0; expert < moe.experts(); expert++) {
@@ -69,15 +71,17 @@ public final class ExpertReduction {
   }
 
   /**
-   * Checks that {@code removed} experts of each MoE layer can be removed.
+   * Checks that experts of each MoE layer can be removed.
    *
+   * @param removal how many of a layer's experts
    * @return the config of the result
    * @throws IllegalArgumentException if a layer would have no experts, or fewer than its gate needs
    */
-  public static ModelConfig pruned(ModelConfig model, int removed) {
+  public static ModelConfig pruned(ModelConfig model, IntUnaryOperator removal) {
     return ExpertBlends.changed(
         model,
         (_, moe) -> {
+          int removed = removal.applyAsInt(moe.experts());
           if (removed < 1 || removed >= moe.experts()) {
             throw Require.refusal(
                 "%s of %s experts cannot be removed: %s can go",
@@ -90,35 +94,36 @@ public final class ExpertReduction {
   }
 
   /**
-   * Removes the {@code removed} least used experts of each MoE layer, with their rows of the
-   * router.
+   * Removes the experts of each MoE layer with the lowest scores, with their rows of the router.
    *
-   * @param loads routes to each expert by layer
+   * @param removal how many of a layer's experts
+   * @param scores of each expert by layer, such as its load or its {@link ExpertSaliency}
    * @throws IllegalArgumentException like {@link #pruned}
    */
-  public static Edit prune(ModelConfig model, int removed, Map<Integer, long[]> loads) {
-    ModelConfig config = pruned(model, removed);
+  public static Edit prune(
+      ModelConfig model, IntUnaryOperator removal, Map<Integer, double[]> scores) {
+    ModelConfig config = pruned(model, removal);
     Map<Integer, List<Blend>> blends = new TreeMap<>();
     ExpertBlends.moeLayers(model)
         .forEach(
             (layer, moe) ->
                 blends.put(
                     layer,
-                    mostUsed(moe, moe.experts() - removed, loads.get(layer)).stream()
+                    best(moe, config.experts().get(layer), scores.get(layer)).stream()
                         .map(Blend::of)
                         .toList()));
     return new ExpertBlends(model, config, blends, null);
   }
 
-  /** The most used experts, equally many of each group, in their order. */
-  private static List<Integer> mostUsed(MoeConfig moe, int left, long[] load) {
+  /** The experts with the highest scores, equally many of each group, in their order. */
+  private static List<Integer> best(MoeConfig moe, int left, double[] scores) {
     int groups = moe.gate().choice().groups();
     int size = moe.experts() / groups;
     List<Integer> kept = new ArrayList<>();
     for (int group = 0; group < groups; group++) {
       IntStream.range(group * size, (group + 1) * size)
           .boxed()
-          .sorted(Comparator.comparingLong(expert -> -load[expert]))
+          .sorted(Comparator.comparingDouble(expert -> -scores[expert]))
           .limit(left / groups)
           .sorted()
           .forEach(kept::add);

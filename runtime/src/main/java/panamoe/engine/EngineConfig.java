@@ -78,6 +78,12 @@ public record EngineConfig(
         sequences * each, BLOCK, sequences, Math.max(sequences, STEP_TOKENS), RESERVE, true, 0);
   }
 
+  /** With another number of blocks on each data rank. */
+  public EngineConfig withBlocks(int changed) {
+    return new EngineConfig(
+        changed, blockSize, sequences, stepTokens, reserve, sharePrefixes, guesses, int8Cache);
+  }
+
   public EngineConfig withGuesses(int changed) {
     return new EngineConfig(
         blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, changed, int8Cache);

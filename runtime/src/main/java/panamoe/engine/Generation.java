@@ -7,8 +7,7 @@ import panamoe.engine.routes.RouteStatistics;
  *
  * @param text without the prompt and the stop string
  * @param end why it ended
- * @param cut whether it ended without a token of the model's: at a limit, or within a token at a
- *     stop string
+ * @param stopString the stop string that ended it; null for none
  * @param tokens number of generated tokens
  * @param promptTokens number of prompt tokens
  * @param sharedTokens prompt tokens that prefix sharing took from the cache
@@ -19,7 +18,7 @@ import panamoe.engine.routes.RouteStatistics;
 public record Generation(
     String text,
     End end,
-    boolean cut,
+    String stopString,
     int tokens,
     int promptTokens,
     int sharedTokens,
@@ -37,6 +36,15 @@ public record Generation(
     DEADLINE,
     /** The request was cancelled. */
     CANCELLED
+  }
+
+  /** Whether it ended without a token of the model's: at a limit, or at a stop string. */
+  public boolean cut() {
+    return switch (end) {
+      case END_OF_TEXT -> false;
+      case STOP -> stopString != null;
+      case LENGTH, DEADLINE, CANCELLED -> true;
+    };
   }
 
   /**

@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import java.util.List;
 import panamoe.engine.sample.TokenLogprobs;
 
 /**
@@ -17,6 +18,18 @@ public interface GenerationListener {
    */
   default void sampled(int token, TokenLogprobs logprobs, int[] experts) {}
 
+  /**
+   * The log probabilities of the prompt's next tokens, from its second one on, in several parts,
+   * for {@link Readout#LOGPROBS}; before any token is sampled.
+   */
+  default void prompted(List<TokenLogprobs> logprobs) {}
+
+  /**
+   * The token that ends the sequence was sampled; it does not belong to the sequence. Called before
+   * {@link #ended} if log probabilities are asked for.
+   */
+  default void ending(int token, TokenLogprobs logprobs) {}
+
   /** The next piece of text: whole characters that cannot be part of a stop string. */
   default void wrote(String piece) {}
 
@@ -26,6 +39,13 @@ public interface GenerationListener {
    * @param name of the token
    */
   default void marked(String name) {}
+
+  /**
+   * The prompt's rows were read, before {@link #ended}.
+   *
+   * @param values of the request's {@link Readout}, for the listener to keep
+   */
+  default void read(float[] values) {}
 
   /** The sequence has ended; no call follows. */
   default void ended(Generation generation) {}

@@ -10,6 +10,11 @@ public record Accuracy(long correct, long tasks) {
     return (double) correct / tasks;
   }
 
+  /** The standard error of the fraction; NaN of a single task. */
+  public double error() {
+    return Mean.of(correct, correct, tasks).error();
+  }
+
   /** The lower end of Wilson's 95 % interval of the fraction. */
   public double low() {
     return Math.max(0, middle() - half());

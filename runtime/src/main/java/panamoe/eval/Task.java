@@ -13,11 +13,19 @@ public sealed interface Task {
   enum Kind {
     /** The last word of a passage (LAMBADA). */
     LAST_WORD,
-    /** One of several continuations (PIQA, RACE). */
-    CHOICE
+    /** One of several continuations (PIQA, RACE, BoolQ). */
+    CHOICE,
+    /** A short answer that the model writes (TriviaQA, WebQs). */
+    ANSWER
   }
 
   Kind kind();
+
+  /** The task and its right answer as one text: an example for other tasks. */
+  String solved();
+
+  /** This task with {@code text} before its context. */
+  Task after(String text);
 
   /** A string as JSON quotes it, for messages. */
   private static String quoted(String text) {
@@ -58,6 +66,16 @@ public sealed interface Task {
     public Kind kind() {
       return Kind.LAST_WORD;
     }
+
+    @Override
+    public String solved() {
+      return text.stripTrailing();
+    }
+
+    @Override
+    public Task after(String before) {
+      return new LastWord(before + text);
+    }
   }
 
   /**
@@ -93,6 +111,53 @@ public sealed interface Task {
     @Override
     public Kind kind() {
       return Kind.CHOICE;
+    }
+
+    @Override
+    public String solved() {
+      return context + choices.get(answer);
+    }
+
+    @Override
+    public Task after(String before) {
+      return new Choice(before + context, choices, answer);
+    }
+  }
+
+  /**
+   * Correct if the line that the model writes after the context is one of the answers: see {@link
+   * TaskEvaluator}.
+   *
+   * @param context not empty; the answer follows after a blank
+   * @param answers the right ones, such as a name and its aliases: at least one, none empty
+   */
+  record Answer(String context, List<String> answers) implements Task {
+    public Answer {
+      Require.that(
+          context != null && !context.isEmpty(), "context is null or empty, expected a question");
+      if (answers == null
+          || answers.isEmpty()
+          || answers.stream().anyMatch(each -> each == null || each.isBlank())) {
+        throw Require.refusal(
+            "answers is %s, expected one string or more, none of them empty",
+            answers == null ? null : answers.stream().map(Task::quoted).toList());
+      }
+      answers = List.copyOf(answers);
+    }
+
+    @Override
+    public Kind kind() {
+      return Kind.ANSWER;
+    }
+
+    @Override
+    public String solved() {
+      return context + " " + answers.getFirst();
+    }
+
+    @Override
+    public Task after(String before) {
+      return new Answer(before + context, answers);
     }
   }
 }

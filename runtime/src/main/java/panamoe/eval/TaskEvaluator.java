@@ -8,7 +8,14 @@ import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
+import panamoe.backend.LossKernels;
+import panamoe.data.Continuation;
 import panamoe.data.Tokenizer;
+import panamoe.engine.GenerationOutcome;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.StopConfig;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.schedule.Engine;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
@@ -20,6 +27,9 @@ import panamoe.tensor.TensorScope;
 
 /** Runs tasks on a model and counts the right answers. Deterministic. Used by one thread. */
 public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
+  /** Most tokens of a written answer. */
+  private static final int ANSWER_TOKENS = 32;
+
   /**
    * A continuation's score.
    *
@@ -32,29 +42,47 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
     private long tasks;
     private long correct;
     private long correctPerByte;
+    private double f1;
+    private double f1Squares;
     private double nats;
+    private double natsSquares;
 
     void add(boolean right, boolean rightPerByte, double likelihood) {
       tasks++;
       correct += right ? 1 : 0;
       correctPerByte += rightPerByte ? 1 : 0;
       nats += likelihood;
+      natsSquares += likelihood * likelihood;
+    }
+
+    void add(boolean right, double words, double likelihood) {
+      add(right, false, likelihood);
+      f1 += words;
+      f1Squares += words * words;
     }
 
     TaskScore score(Task.Kind kind) {
       Accuracy perByte = kind == Task.Kind.CHOICE ? new Accuracy(correctPerByte, tasks) : null;
-      return new TaskScore(new Accuracy(correct, tasks), perByte, nats / tasks);
+      Mean words = kind == Task.Kind.ANSWER ? Mean.of(f1, f1Squares, tasks) : null;
+      Mean likelihood = Mean.of(nats, natsSquares, tasks);
+      return new TaskScore(new Accuracy(correct, tasks), perByte, words, likelihood);
     }
+  }
+
+  /** The scores by kind, without examples. */
+  public Map<Task.Kind, TaskScore> measure(List<Task> tasks) {
+    return measure(tasks, Shots.NONE);
   }
 
   /**
    * The scores by kind. A context that is too long for the model loses its beginning.
    *
+   * @param shots examples before each task
    * @throws IllegalArgumentException with the number of the task, from 1, if an answer alone is
    *     longer than the model's context, or its likelihood is not a finite number
    * @throws CancellationException if the thread is interrupted
    */
-  public Map<Task.Kind, TaskScore> measure(List<Task> tasks) {
+  public Map<Task.Kind, TaskScore> measure(List<Task> tasks, Shots shots) {
     Map<Task.Kind, Sums> sums = new EnumMap<>(Task.Kind.class);
     for (int i = 0; i < tasks.size(); i++) {
       if (Thread.currentThread().isInterrupted()) {
@@ -62,7 +90,7 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
       }
       Sums ofKind = sums.computeIfAbsent(tasks.get(i).kind(), _ -> new Sums());
       try {
-        ask(tasks.get(i), ofKind);
+        ask(shots.before(tasks.get(i), i), ofKind);
       } catch (IllegalArgumentException e) {
         throw new IllegalArgumentException("task " + (i + 1) + ": " + e.getMessage(), e);
       }
@@ -88,29 +116,38 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
         int right = choice.answer();
         sums.add(isBest(nats, right), isBest(perByte, right), nats[right]);
       }
+      case Task.Answer question -> {
+        List<String> right = question.answers();
+        double nats = answer(question.context(), " " + right.getFirst()).nats();
+        String line = written(question.context());
+        sums.add(WrittenAnswer.matches(line, right), WrittenAnswer.f1(line, right), nats);
+      }
+    }
+  }
+
+  /** What the model writes greedily after the context, up to the end of the line. */
+  private String written(String context) {
+    model.config().requireGeneration();
+    int most = model.config().context() - ANSWER_TOKENS;
+    Require.that(
+        most > 0,
+        "the model's context is %s tokens, an answer may have %s",
+        model.config().context(),
+        ANSWER_TOKENS);
+    int[] tokens = GenerationRequest.tokensOf(context, tokenizer);
+    int[] end = Arrays.copyOfRange(tokens, Math.max(0, tokens.length - most), tokens.length);
+    StopConfig stop = StopConfig.of(ANSWER_TOKENS, List.of("\n"));
+    try (Engine engine = Engine.forOne(backend, model, tokenizer)) {
+      return engine
+          .run(GenerationRequest.of(end, SamplingConfig.GREEDY, stop), new GenerationOutcome())
+          .text();
     }
   }
 
   private Answer answer(String context, String continuation) {
-    int[] before = tokenizer.encode(context);
-    int[] whole = tokenizer.encode(context + continuation);
-    // Merges may cross the boundary: the answer begins with the first token that differs.
-    int common = Arrays.mismatch(before, whole);
-    int from = Math.min(common < 0 ? whole.length : common, whole.length - 1);
-    if (from < 1) { // no context: the answer begins a document
-      whole = Arrays.copyOf(whole, whole.length + 1);
-      System.arraycopy(whole, 0, whole, 1, whole.length - 1);
-      whole[0] = tokenizer.endOfText();
-      from = 1;
-    }
-    int capacity = model.config().context();
-    Require.that(
-        whole.length - from <= capacity,
-        "the answer has %s tokens, more than the model's context of %s",
-        whole.length - from,
-        capacity);
-    int dropped = Math.max(0, whole.length - 1 - capacity);
-    return answer(Arrays.copyOfRange(whole, dropped, whole.length), from - dropped);
+    Continuation asked =
+        Continuation.of(tokenizer, context, continuation, model.config().context() + 1);
+    return answer(asked.tokens(), asked.from());
   }
 
   /** The likelihood of the tokens from index {@code from} on, given those before. */
@@ -122,11 +159,16 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
       Tensor hidden =
           model.forward(pass, ids, Sequences.Whole.of(scope, length, length), null, false);
       Tensor logits = model.head().logits(pass, hidden.rows(from - 1, length));
-      double nats = 0;
+      Tensor targets =
+          scope
+              .allocate(DType.INT32, length - from + 1)
+              .set(Arrays.copyOfRange(tokens, from, tokens.length));
+      Tensor losses = scope.allocate(DType.FLOAT32, targets.shape());
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0, 0, losses, 0), logits, null);
+      double nats = -losses.sum();
       boolean greedy = true;
       for (int i = from; i < tokens.length; i++) {
         float[] row = logits.rows(i - from, i - from + 1).toFloats();
-        nats += logProbability(row, tokens[i]);
         greedy &= mostProbable(row) == tokens[i];
       }
       if (!Double.isFinite(nats)) {
@@ -134,15 +176,6 @@ public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer toke
       }
       return new Answer(nats, greedy);
     }
-  }
-
-  private static double logProbability(float[] logits, int token) {
-    double most = logits[mostProbable(logits)];
-    double sum = 0;
-    for (float logit : logits) {
-      sum += Math.exp(logit - most);
-    }
-    return logits[token] - most - Math.log(sum);
   }
 
   /** The first of equals, like greedy decoding. */

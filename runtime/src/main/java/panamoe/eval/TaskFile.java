@@ -21,7 +21,7 @@ import tools.jackson.databind.node.ObjectNode;
 /** Tasks as JSON lines: a {@link Task}'s components and its {@code kind}. */
 public final class TaskFile {
   private static final String EXPECTED =
-      ": expected a task as a JSON object whose \"kind\" is \"last_word\" or \"choice\"";
+      ": expected a task as a JSON object whose \"kind\" is \"last_word\", \"choice\" or \"answer\"";
 
   private TaskFile() {}
 
@@ -66,9 +66,10 @@ public final class TaskFile {
       return switch (kind == null ? "" : kind.asString("")) {
         case "last_word" -> ConfigJson.read(object, Task.LastWord.class, source);
         case "choice" -> ConfigJson.read(object, Task.Choice.class, source);
+        case "answer" -> ConfigJson.read(object, Task.Answer.class, source);
         default ->
             throw new DataException(
-                "%s: kind is %s, expected \"last_word\" or \"choice\"",
+                "%s: kind is %s, expected \"last_word\", \"choice\" or \"answer\"",
                 source, kind == null ? "missing" : kind);
       };
     } catch (JacksonException e) {

@@ -3,6 +3,7 @@ package panamoe.eval;
 import java.util.Arrays;
 import java.util.concurrent.CancellationException;
 import panamoe.backend.Backend;
+import panamoe.data.TokenSequences.Filled;
 import panamoe.data.TokenWindows;
 import panamoe.data.TrainingData;
 import panamoe.model.LanguageModel;
@@ -30,9 +31,8 @@ public record TextEvaluator(Backend backend, LanguageModel model) {
      *
      * @param ids INT32 [n*L]
      * @param targets INT32 [n*L], -1 does not count
-     * @return the UTF-8 bytes of the targets
      */
-    long fill(long first, Tensor ids, Tensor targets);
+    Filled fill(long first, Tensor ids, Tensor targets);
   }
 
   /**
@@ -43,6 +43,11 @@ public record TextEvaluator(Backend backend, LanguageModel model) {
    * @throws CancellationException if the thread is interrupted
    */
   public TextScore measure(TokenWindows windows) {
+    return measure(windows, RouteObserver.NONE);
+  }
+
+  /** Like {@link #measure(TokenWindows)}; {@code observer} receives every gate's routes. */
+  public TextScore measure(TokenWindows windows, RouteObserver observer) {
     long atOnce = Math.max(1, TOKENS_AT_A_TIME / windows.length());
     TextScore score = TextScore.NONE;
     for (long first = 0; first < windows.count(); first += atOnce) {
@@ -50,8 +55,7 @@ public record TextEvaluator(Backend backend, LanguageModel model) {
         throw new CancellationException("the evaluation was interrupted");
       }
       long sequences = Math.min(atOnce, windows.count() - first);
-      score =
-          score.plus(batch(windows::fill, first, sequences, windows.length(), RouteObserver.NONE));
+      score = score.plus(batch(windows::fill, first, sequences, windows.length(), observer));
     }
     if (!Double.isFinite(score.nats())) {
       throw new NotFinite("");
@@ -70,16 +74,16 @@ public record TextEvaluator(Backend backend, LanguageModel model) {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor ids = scope.allocate(DType.INT32, sequences * length);
       Tensor targets = scope.allocate(DType.INT32, ids.shape());
-      long bytes = source.fill(first, ids, targets);
+      Filled filled = source.fill(first, ids, targets);
       Pass pass = Pass.inference(backend, scope).observedBy(observer);
-      Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
-      Tensor losses =
-          model.head().losses(pass, model.forward(pass, ids, whole, null, false), targets, 0);
+      Sequences whole = Sequences.Whole.packed(scope, length, filled.texts());
+      Tensor hidden = model.forward(pass, ids, whole, filled.used(scope), false);
+      Tensor losses = model.head().losses(pass, hidden, targets, 0);
       long tokens =
           Arrays.stream(targets.toInts())
               .filter(target -> target != TrainingData.NO_TARGET)
               .count();
-      return new TextScore(losses.sum(), tokens, bytes);
+      return new TextScore(losses.sum(), tokens, filled.bytes());
     }
   }
 }

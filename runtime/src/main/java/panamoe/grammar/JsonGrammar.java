@@ -49,6 +49,14 @@ public final class JsonGrammar {
     return ANY_OBJECT;
   }
 
+  /**
+   * A schema without the keywords that {@link #of} does not support: it allows the same values, and
+   * others.
+   */
+  public static JsonNode followable(JsonNode schema) {
+    return Keywords.followable(schema);
+  }
+
   /** Whether the bytes match completely. */
   public boolean accepts(byte[] text) {
     return start.accepts(text);

@@ -7,7 +7,6 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.core.exc.InputCoercionException;
 import tools.jackson.core.exc.StreamConstraintsException;
-import tools.jackson.core.exc.UnexpectedEndOfInputException;
 
 /** Describes a JSON syntax error in plain words: Jackson's messages are for programmers. */
 final class JsonError {
@@ -41,7 +40,7 @@ final class JsonError {
     if (e instanceof InputCoercionException) {
       return "a number is out of range";
     }
-    if (e instanceof UnexpectedEndOfInputException) {
+    if (message.startsWith("Unexpected end-of-input")) {
       return "it ends too early";
     }
     if (message.startsWith("Duplicate Object property")) {

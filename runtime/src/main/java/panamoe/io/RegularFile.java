@@ -47,17 +47,20 @@ public final class RegularFile {
   }
 
   /**
-   * The target of a link {@code snapshots/REVISION/NAME} to {@code blobs/HASH} in the same cache;
+   * The target of a link {@code snapshots/REVISION/PATH} to {@code blobs/HASH} in the same cache;
    * for any other link the link itself.
    */
   private static Path ofCache(Path link) throws IOException {
-    Path revision = link.toAbsolutePath().getParent().toRealPath();
-    Path snapshots = revision.getParent();
-    if (snapshots == null || !snapshots.endsWith("snapshots")) {
+    Path folder = link.toAbsolutePath().getParent().toRealPath();
+    Path snapshots = folder.getParent();
+    while (snapshots != null && !snapshots.endsWith("snapshots")) {
+      snapshots = snapshots.getParent();
+    }
+    if (snapshots == null) {
       return link;
     }
     Path blobs = snapshots.resolveSibling("blobs");
-    Path target = revision.resolve(Files.readSymbolicLink(link)).normalize();
+    Path target = folder.resolve(Files.readSymbolicLink(link)).normalize();
     return blobs.equals(target.getParent()) && PathKind.at(blobs) == PathKind.FOLDER
         ? target
         : link;

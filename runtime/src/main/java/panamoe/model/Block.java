@@ -167,6 +167,9 @@ final class Block {
     }
     Cost skipped = Cost.activations(work, 0, work.bytes(hidden));
     Cost cost = first.then(cost(mlpNorm, work)).then(second).parallel(skipped);
-    return work.recompute() ? cost.recomputed(work.bytes(hidden)) : cost;
+    if (!work.recompute()) {
+      return cost;
+    }
+    return cost.recomputed(work.bytes(hidden) + (moe == null ? 0 : moe.keptBytes(work)));
   }
 }

@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import panamoe.backend.Backend;
+import panamoe.config.AdapterConfig;
 import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
@@ -30,6 +31,7 @@ import panamoe.op.Pass;
 import panamoe.op.RecomputeOp;
 import panamoe.op.ScaleOp;
 import panamoe.parallel.Ranks;
+import panamoe.param.Adapters;
 import panamoe.param.Declarations;
 import panamoe.param.ExpertCache;
 import panamoe.param.ExpertLayout;
@@ -63,6 +65,8 @@ public final class LanguageModel implements AutoCloseable {
   private final Head head;
   private AttentionTables tables;
   private DType activations;
+  private AdapterConfig adapters; // null: none
+  private List<String> choices = List.of();
 
   /** A model on one rank. */
   public LanguageModel(ModelConfig config) {
@@ -119,6 +123,42 @@ public final class LanguageModel implements AutoCloseable {
     return config;
   }
 
+  /**
+   * Declares adapters of some matrices, before the model has memory.
+   *
+   * @param wanted null: none
+   * @return this model
+   * @throws IllegalArgumentException as {@link Adapters#declare}
+   */
+  public LanguageModel adapted(AdapterConfig wanted) {
+    if (wanted != null) {
+      Adapters.declare(store, wanted);
+      adapters = wanted;
+    }
+    return this;
+  }
+
+  /**
+   * Declares adapters of which each sequence chooses one, or none, before the model has memory.
+   *
+   * @param names of the adapters; empty: one adapter, of all sequences
+   * @param ranks r by the name of an adapted parameter; the model is on one rank
+   */
+  public void choosing(List<String> names, Map<String, Integer> ranks) {
+    Adapters.declare(store, names.isEmpty() ? 0 : names.size() + 1, ranks);
+    choices = List.copyOf(names);
+  }
+
+  /** The names of the adapters of which each sequence chooses one, or none. */
+  public List<String> choices() {
+    return choices;
+  }
+
+  /** The adapters of this model; null: none. */
+  public AdapterConfig adapters() {
+    return adapters;
+  }
+
   /** The encoder; empty in a decoder-only model. */
   public Optional<Encoder> encoder() {
     return Optional.ofNullable(encoder);
@@ -145,6 +185,19 @@ public final class LanguageModel implements AutoCloseable {
     }
     store.materialize(backend, dtype, training, seed);
     activations = dtype;
+    makeTables(backend.threads());
+  }
+
+  /**
+   * Allocates the weights as for inference, to load a checkpoint into, and initialises the adapters
+   * for training; see {@link ParameterStore#adapt}.
+   *
+   * @throws IllegalArgumentException if a part has no backward
+   */
+  public void adapt(Backend backend, WeightTypes types, long seed) {
+    config.requireLoss();
+    store.adapt(backend, types, seed);
+    activations = types.compute();
     makeTables(backend.threads());
   }
 
@@ -262,8 +315,14 @@ public final class LanguageModel implements AutoCloseable {
     return activations;
   }
 
+  /** {@link #hidden} times the scale of the head, which takes them. */
+  public Tensor forward(
+      Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
+    return head.scaled(pass, hidden(pass, ids, sequences, used, recompute));
+  }
+
   /**
-   * The final hidden states, after the last norm and times the scale of the head.
+   * The final hidden states, after the last norm.
    *
    * @param ids INT32 [S]
    * @param used UINT8 [S] or null: 0 marks padding, which is not routed
@@ -272,8 +331,7 @@ public final class LanguageModel implements AutoCloseable {
    * @return [S, M]
    * @throws NotFinite if a gate gets numbers that are not finite
    */
-  public Tensor forward(
-      Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
+  public Tensor hidden(Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
     Tensor x =
         EmbeddingOp.forward(
@@ -292,13 +350,13 @@ public final class LanguageModel implements AutoCloseable {
     } catch (NotFinite e) {
       throw new NotFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")", e);
     }
-    return ScaleOp.forward(pass, finalNorm.forward(pass, x), config.head().scale());
+    return finalNorm.forward(pass, x);
   }
 
   /**
-   * The first layer of the latest {@link #forward} whose output is not finite, or whose gate
-   * refused such logits; -1 if all are finite. Covers this rank's rows; the activations of that
-   * pass must still be alive.
+   * The first layer of the latest {@link #hidden} whose output is not finite, or whose gate refused
+   * such logits; -1 if all are finite. Covers this rank's rows; the activations of that pass must
+   * still be alive.
    */
   public int firstNonFiniteLayer(Backend backend) {
     try (TensorScope scope = TensorScope.confined(backend)) {
@@ -333,7 +391,7 @@ public final class LanguageModel implements AutoCloseable {
     }
     return cost.then(finalNorm.cost(work))
         .then(Cost.scaled(work, config.head().scale(), hidden))
-        .then(head.cost(work));
+        .then(head.cost(work, adapters != null));
   }
 
   /** The cost of each block. */

@@ -8,8 +8,11 @@ import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.ExpertTensors;
 import panamoe.checkpoint.LoadTarget;
+import panamoe.config.AdapterConfig;
 import panamoe.config.ModelConfig;
 import panamoe.param.Parameter;
+import panamoe.param.Parameter.Role;
+import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -66,14 +69,14 @@ public final class ModelTensors {
   }
 
   /**
-   * The targets of a checkpoint's tensors on this rank, in a model that was allocated for
+   * The targets of a checkpoint's tensors on this rank, in parameters that were allocated for
    * inference: each expert goes to its part of the stack. Make the map once: views take memory.
    *
-   * @param backend that the model was allocated on
+   * @param backend that the parameters were allocated on
    */
-  public static Map<String, LoadTarget> destinations(LanguageModel model, Backend backend) {
+  public static Map<String, LoadTarget> destinations(ParameterStore store, Backend backend) {
     Map<String, LoadTarget> destinations = new LinkedHashMap<>();
-    for (Parameter parameter : model.parameters().parameters()) {
+    for (Parameter parameter : store.parameters()) {
       if (parameter.value() == null) {
         continue; // read on demand
       }
@@ -91,11 +94,12 @@ public final class ModelTensors {
   }
 
   /**
-   * The targets of a checkpoint's tensors on this rank: the FLOAT32 masters of a model that trains.
+   * The targets of a checkpoint's tensors on this rank: the FLOAT32 masters of parameters that are
+   * trained.
    */
-  public static Map<String, LoadTarget> masterDestinations(LanguageModel model) {
+  public static Map<String, LoadTarget> masterDestinations(ParameterStore store) {
     Map<String, LoadTarget> destinations = new LinkedHashMap<>();
-    for (Parameter parameter : model.parameters().parameters()) {
+    for (Parameter parameter : store.parameters()) {
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         destinations.put(
             parameter.tensorName(parameter.expert(matrix)),
@@ -139,12 +143,33 @@ public final class ModelTensors {
 
   /** The shapes of all tensors of a model by name, over all ranks. */
   public static Map<String, long[]> shapes(ModelConfig config) {
+    return shapes(config, null);
+  }
+
+  /**
+   * The shapes of the tensors that training saves.
+   *
+   * @param adapters that are trained alone; null: the whole model is
+   */
+  public static Map<String, long[]> shapes(ModelConfig config, AdapterConfig adapters) {
+    try (LanguageModel whole = new LanguageModel(config).adapted(adapters)) {
+      return shapes(
+          whole.parameters().parameters().stream()
+              .filter(each -> adapters == null || each.role() == Role.ADAPTER)
+              .toList());
+    }
+  }
+
+  /** The shapes of all tensors of whole parameters by name. */
+  public static Map<String, long[]> shapes(ParameterStore whole) {
+    return shapes(whole.parameters());
+  }
+
+  private static Map<String, long[]> shapes(List<Parameter> whole) {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    try (LanguageModel whole = new LanguageModel(config)) {
-      for (Parameter parameter : whole.parameters().parameters()) {
-        for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
-          shapes.put(parameter.tensorName(matrix), parameter.matrixShape());
-        }
+    for (Parameter parameter : whole) {
+      for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
+        shapes.put(parameter.tensorName(matrix), parameter.matrixShape());
       }
     }
     return shapes;

@@ -9,6 +9,7 @@ import panamoe.nn.Work;
 import panamoe.op.ExpertOp;
 import panamoe.op.Pass;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.param.Adapter;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.param.ResidentExperts;
@@ -54,38 +55,51 @@ public final class Experts {
   /**
    * @param rows [R, M], grouped by expert
    * @param offsets INT32 [E + 1], E the experts of this rank
+   * @param groups INT32 [E * n + 1], the rows of each adapter within them, or null
    * @param input [S, M] of the layer's gate, or null
    * @return [R, M], this slice's term of the outputs; rows past {@code offsets[E]} undefined
    */
-  Tensor forward(Pass pass, Tensor rows, Tensor offsets, Tensor input) {
-    Tensor y = pass.allocate(rows.dtype(), rows.shape());
+  Tensor forward(Pass pass, Tensor rows, Tensor offsets, Tensor groups, Tensor input) {
+    Tensor y = pass.inTurn("outputs", rows.dtype(), rows.size(0), rows.size(1));
     ResidentExperts.forEach(
-        pass, upWeight, offsets, input, experts -> forwardInto(pass, experts, rows, y));
+        pass, upWeight, offsets, groups, input, experts -> forwardInto(pass, experts, rows, y));
     return y;
   }
 
+  /** Whether these rows' adapters change the experts. */
+  boolean adapted(Pass pass) {
+    return pass.adapters() != null
+        && matrices().stream().anyMatch(matrix -> matrix.adapter() != null);
+  }
+
   private void forwardInto(Pass pass, ResidentExperts experts, Tensor rows, Tensor y) {
+    Tensor x = experts.rows(rows);
+    Tensor up = experts.of(upWeight);
     Tensor inner =
-        ExpertOp.forward(
-            pass,
-            experts.rows(rows),
-            experts.offsets(),
-            experts.of(upWeight),
-            experts.of(upBias),
-            activation);
+        pass.inTurn("inner", x.dtype(), x.size(0), up.size(1) / activation.inputsPerOutput());
+    ExpertOp.forwardInto(
+        pass,
+        x,
+        experts.offsets(),
+        up,
+        experts.of(upBias),
+        Adapter.terms(pass, upWeight, x, experts),
+        activation,
+        inner);
     ExpertOp.forwardInto(
         pass,
         inner,
         experts.offsets(),
         experts.of(downWeight),
         experts.of(downBias),
+        Adapter.terms(pass, downWeight, inner, experts),
         Activation.IDENTITY,
         experts.rows(y));
   }
 
   /** The experts' outputs without the layer's input. */
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
-    return forward(pass, rows, offsets, null);
+    return forward(pass, rows, offsets, null, null);
   }
 
   /**
@@ -99,7 +113,9 @@ public final class Experts {
     long[] down = downWeight.matrixShape(work.topology());
     DType dtype = work.dtype();
     return Cost.linear(work, rows, up[1], up[0], activation, dtype)
+        .then(Cost.adapter(work, rows, up[1], up[0], upWeight, dtype))
         .then(Cost.linear(work, rows, down[1], down[0], Activation.IDENTITY, dtype))
+        .then(Cost.adapter(work, rows, down[1], down[0], downWeight, dtype))
         .then(Cost.experts(work, upWeight, hit))
         .then(Cost.experts(work, upBias, hit))
         .then(Cost.experts(work, downWeight, hit))

@@ -22,6 +22,7 @@ import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
 import panamoe.param.Slice;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** The router, a linear map or cosines, always in FLOAT32, and the choice of experts. */
@@ -84,7 +85,7 @@ public final class Gate {
    * @param sequence tokens of a sequence, for a loss per sequence; divides S; 0: no such loss
    */
   public Routes forward(Pass pass, Tensor x, Tensor used, long sequence) {
-    return forward(pass, x, used, sequence, config.topK());
+    return forward(pass, x, used, sequence, config.topK(), null);
   }
 
   /**
@@ -92,13 +93,15 @@ public final class Gate {
    *
    * @param topK experts of a token, at most the config's: its best choices, weighted as if there
    *     were no others
+   * @param given the experts of each row, by {@link panamoe.op.RouteSource}, instead of a choice
+   *     with noise; null: none
    */
-  Routes forward(Pass pass, Tensor x, Tensor used, long sequence, int topK) {
+  Routes forward(Pass pass, Tensor x, Tensor used, long sequence, int topK, int[] given) {
     Tensor input = x;
     Tensor noise = null;
     Tensor priority = null;
     if (pass.training()) {
-      switch (config.choice().noise()) {
+      switch (given == null ? config.choice().noise() : GateConfig.Noise.NONE) {
         case NONE -> {}
         case JITTER -> input = JitterOp.forward(pass, x, JITTER);
         case GUMBEL, GUMBEL_FROM_SECOND -> noise = pass.gumbel(x.size(0), experts);
@@ -107,7 +110,7 @@ public final class Gate {
         priority = pass.uniform(x.size(0), experts);
       }
     }
-    return route(pass, input, used, sequence, noise, priority, topK);
+    return route(pass, input, used, sequence, noise, priority, topK, given);
   }
 
   /**
@@ -119,16 +122,24 @@ public final class Gate {
    */
   public Routes route(
       Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority) {
-    return route(pass, x, used, sequence, noise, priority, config.topK());
+    return route(pass, x, used, sequence, noise, priority, config.topK(), null);
   }
 
   private Routes route(
-      Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority, int topK) {
+      Pass pass,
+      Tensor x,
+      Tensor used,
+      long sequence,
+      Tensor noise,
+      Tensor priority,
+      int topK,
+      int[] given) {
     Tensor logits = logits(pass, x);
-    GateKernels.Inputs inputs =
+    GateKernels.Inputs asked =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings own = config.settings(x.size(0), experts, pass.training());
-    GateSettings settings = own.withTopK(topK);
+    GateSettings settings = given == null ? own.withTopK(topK) : own.byNoise();
+    GateKernels.Inputs inputs = given == null ? asked : GateOp.choosing(pass, own, asked, given);
     if (topK < own.topK()) {
       pass.observer().unlimited(GateOp.unlimited(pass, own, inputs));
     }
@@ -148,7 +159,7 @@ public final class Gate {
       BalanceOp.ofSequences(pass, settings, logits, routes, sequence, auxiliary);
     }
     if (across) {
-      BalanceOp.ofLayers(pass, settings, inputs, routes, auxiliary);
+      BalanceOp.ofLayers(pass, own.withTopK(topK), asked, routes, auxiliary);
     }
     return factors == null ? routes : FactorOp.forward(pass, routes, factors.value());
   }
@@ -182,6 +193,13 @@ public final class Gate {
     return config.capacity().policy() == DropPolicy.PRIORITY;
   }
 
+  /** Bytes that the pass keeps for a loss over several layers, also if the layer is recomputed. */
+  double lossBytes(Work work) {
+    return work.training() && config.loss().joinsLayers()
+        ? DType.FLOAT64.bytes(BalanceKernels.BatchPart.elements(experts))
+        : 0;
+  }
+
   /** The cost of {@link #forward}. */
   public Cost cost(Work work) {
     long tokens = work.tokens();
@@ -199,8 +217,8 @@ public final class Gate {
     if (work.training() && perSequence()) {
       tables += BalanceKernels.Sums.bytes(work.sequences(), experts);
     }
-    if (work.training() && config.loss().joinsLayers()) {
-      tables += BalanceKernels.Sums.bytes(1, experts);
+    tables += lossBytes(work);
+    if (lossBytes(work) > 0) {
       boolean counted = config.settings(tokens, experts, true).choosesBySoftmax(correction != null);
       tables += counted ? 0 : Routes.bytes(tokens, experts, config.topK());
     }

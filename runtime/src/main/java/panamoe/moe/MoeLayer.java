@@ -21,12 +21,14 @@ import panamoe.op.DispatchOp;
 import panamoe.op.ExchangeOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
+import panamoe.op.SlotExchangeOp;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.parallel.Topology;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.param.Weight;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -185,6 +187,11 @@ public final class MoeLayer {
     return cost(work, hit, true);
   }
 
+  /** Bytes that stay after the forward although the layer is recomputed. */
+  public double keptBytes(Work work) {
+    return gate.lossBytes(work);
+  }
+
   private Cost cost(Work work, double hit, boolean skip) {
     double unweighted = work.bytes((double) topK * hidden) + work.bytes32(topK);
     Cost ones =
@@ -246,24 +253,43 @@ public final class MoeLayer {
     return mlp == null ? Cost.NONE : mlp.cost(work).then(coefficient.costFloat32(work));
   }
 
+  /**
+   * Whether {@link Pass#inSlots} serves this layer: it has no exchange, or one of few whole rows
+   * between ranks that hold each expert once.
+   *
+   * @param most rows of a rank
+   */
+  public boolean servesSlots(DType dtype, int most) {
+    return computesHere(ranks.topology())
+        || !ranks.overlap().concurrent()
+            && !weightedInputs
+            && SlotExchangeOp.fits(dtype, hidden, (long) most * topK, groups);
+  }
+
   /** Whether no exchange is needed: the rank holds all experts and shares no rows. */
   private boolean computesHere(Topology topology) {
     return topology.expertDegree(groups.total()) == 1 && !topology.sharesRows();
   }
 
   private Routes route(Pass pass, Tensor x, Tensor used, long sequence) {
-    return gate.forward(pass, x, used, sequence, pass.topK(layer, topK));
+    return gate.forward(pass, x, used, sequence, pass.topK(layer, topK), pass.experts(layer));
   }
 
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
     Tensor input = expertsNorm == null ? x : expertsNorm.forward(pass, x);
-    Tensor rows =
-        weightedInputs
-            ? DispatchOp.weighted(pass, input, routes)
-            : DispatchOp.forward(pass, input, routes);
     boolean here = computesHere(ranks.topology());
-    ExchangeOp exchange = here ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
+    boolean inSlots = !here && pass.mostRows() > 0;
+    SlotExchangeOp slots =
+        inSlots ? SlotExchangeOp.start(pass, input, routes, ranks, groups, place) : null;
+    Tensor rows =
+        inSlots
+            ? null
+            : weightedInputs
+                ? DispatchOp.weighted(pass, input, routes)
+                : DispatchOp.forward(pass, input, routes);
+    ExchangeOp exchange =
+        here || inSlots ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
     // Computes the fixed MLP or shared expert while rows are exchanged.
     Tensor base =
         shared == null
@@ -278,14 +304,19 @@ public final class MoeLayer {
                 place + " residual",
                 () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
     Tensor outputs =
-        here ? computeHere(pass, x, rows, routes.offsets()) : exchange.through(experts::forward);
+        here
+            ? computeHere(pass, x, rows, routes)
+            : inSlots ? slots.through(experts::forward) : exchange.through(experts::forward);
+    Routes placed = inSlots ? slots.routes() : routes;
+    Routes weighted = weightedInputs ? placed.unweighted(pass.scope(), pass.backend()) : placed;
+    pass.observer().combined(layer, weighted, outputs);
     boolean normed = expertsOutputNorm != null;
     Tensor sum = normed ? pass.allocate(y.dtype(), y.shape()) : y;
     CombineOp.forwardInto(
         pass,
         new CombineKernels.Inputs(
             outputs, residual.output, residual.coefficient, normed ? null : base),
-        weightedInputs ? routes.unweighted(pass.scope(), pass.backend()) : routes,
+        weighted,
         sum);
     if (normed) {
       AddOp.forwardInto(pass, base, null, expertsOutputNorm.forward(pass, sum), y);
@@ -293,9 +324,10 @@ public final class MoeLayer {
   }
 
   /** For sliced experts: every tensor rank has all rows already. */
-  private Tensor computeHere(Pass pass, Tensor x, Tensor rows, Tensor offsets) {
+  private Tensor computeHere(Pass pass, Tensor x, Tensor rows, Routes routes) {
     Tensor input = SliceOp.enter(pass, rows, ranks.slices());
-    Tensor outputs = experts.forward(pass, input, offsets, x);
+    Tensor groups = experts.adapted(pass) ? pass.adapters().byExpert(pass, routes) : null;
+    Tensor outputs = experts.forward(pass, input, routes.offsets(), groups, x);
     return SliceOp.leave(pass, outputs, ranks.slices());
   }
 }

@@ -55,15 +55,7 @@ public sealed interface Attention permits SelfAttention, LatentAttention {
       case Sequences.Whole _ when bias != null ->
           throw new UnsupportedOperationException(
               "a model with relative positions generates text, but does not read whole sequences");
-      case Sequences.Whole(long batch, long length, _) ->
-          AttentionOp.forward(
-              pass,
-              settings,
-              new AttentionInputs(
-                  whole(rows.q(), batch, length),
-                  whole(rows.k(), batch, length),
-                  whole(rows.v(), batch, length),
-                  rows.sinks()));
+      case Sequences.Whole(_, int[] texts, _) -> AttentionOp.forward(pass, settings, rows, texts);
       case Sequences.Running(
               KeyValueCache cache,
               Tensor table,
@@ -84,9 +76,5 @@ public sealed interface Attention permits SelfAttention, LatentAttention {
             bias);
       }
     };
-  }
-
-  private static Tensor whole(Tensor rows, long batch, long length) {
-    return rows.reshape(batch, length, rows.size(1), rows.size(2));
   }
 }

@@ -2,6 +2,7 @@ package panamoe.nn;
 
 import panamoe.backend.Activation;
 import panamoe.config.AttentionConfig;
+import panamoe.param.Adapter;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -64,6 +65,33 @@ public record Cost(
     double dx = rows * inputs * work.dtype().bytes();
     return products(work, rows, inputs * outputs)
         .then(activations(work, y + preactivation, y + dx));
+  }
+
+  /**
+   * What an adapter adds to {@link #linear}; nothing without one. Its two products, the gradient
+   * that it adds to the rows' gradient, and what dropout keeps.
+   *
+   * @param matrix of {@code inputs} columns that may have an adapter
+   * @param output dtype of the linear layer's output
+   */
+  public static Cost adapter(
+      Work work, double rows, double inputs, double outputs, Parameter matrix, DType output) {
+    Adapter adapter = matrix.adapter();
+    if (adapter == null) {
+      return NONE;
+    }
+    long[] a = adapter.a().matrixShape();
+    double rank = a[a.length - 2];
+    double x = rows * inputs * work.dtype().bytes();
+    double y = rows * outputs * output.bytes();
+    double dropped = adapter.dropout() > 0 ? x + rows * inputs * DType.FLOAT32.bytes() : 0;
+    boolean kept = work.training();
+    return products(work, rows, rank * (inputs + outputs))
+        .then(
+            activations(
+                work,
+                2 * rows * rank * work.dtype().bytes() + (kept ? dropped : y),
+                y + 2 * x + dropped));
   }
 
   /** A rank's part of a parameter; nothing for null. */

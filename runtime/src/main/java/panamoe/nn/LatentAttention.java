@@ -11,8 +11,10 @@ import panamoe.op.HeadsOp.Part;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
 import panamoe.op.SliceOp;
+import panamoe.param.Adapter;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
+import panamoe.param.ResidentExperts;
 import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
@@ -142,13 +144,16 @@ public final class LatentAttention implements Attention {
   /** x [H, S, K] to [H, S, N] by the matrix [N, K] of each head. */
   private Tensor byHead(Pass pass, Tensor x, Parameter matrices, AttentionTables tables) {
     long rows = x.size(1);
+    Tensor stacked = x.reshape(heads * rows, x.size(2));
+    ResidentExperts all = new ResidentExperts(pass, tables.offsets(heads, rows), null, null);
     Tensor y =
         ExpertOp.forward(
             pass,
-            x.reshape(heads * rows, x.size(2)),
-            tables.offsets(heads, rows),
+            stacked,
+            all.offsets(),
             matrices.value(),
             null,
+            Adapter.terms(pass, matrices, stacked, all),
             Activation.IDENTITY);
     return y.reshape(heads, rows, y.size(1));
   }
@@ -189,8 +194,9 @@ public final class LatentAttention implements Attention {
   /** The products of {@code count} heads with their own matrices. */
   private static Cost headCost(Work work, double count, Parameter matrices) {
     long[] shape = matrices.matrixShape();
-    return Cost.linear(
-            work, work.tokens() * count, shape[2], shape[1], Activation.IDENTITY, work.dtype())
+    double rows = work.tokens() * count;
+    return Cost.linear(work, rows, shape[2], shape[1], Activation.IDENTITY, work.dtype())
+        .then(Cost.adapter(work, rows, shape[2], shape[1], matrices, work.dtype()))
         .then(Cost.weights(work, matrices));
   }
 

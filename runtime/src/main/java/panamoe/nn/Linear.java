@@ -6,6 +6,7 @@ import panamoe.comm.SelfCommunicator;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
+import panamoe.param.Adapter;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
@@ -79,14 +80,23 @@ public final class Linear {
 
   /** x [..., K] to [S, N]; K and N are sizes of this rank's slice. */
   public Tensor forward(Pass pass, Tensor x) {
-    Tensor y = LinearOp.forward(pass, x, weight.value(), Parameter.valueOf(bias), activation);
-    return SliceOp.leave(pass, y, terms);
+    return SliceOp.leave(pass, forward(pass, x, x.dtype()), terms);
   }
 
   /** Like {@link #forward}, with FLOAT32 output for any input: for logits of a choice. */
   public Tensor forwardFloat32(Pass pass, Tensor x) {
+    return forward(pass, x, DType.FLOAT32);
+  }
+
+  private Tensor forward(Pass pass, Tensor x, DType output) {
     return LinearOp.forward(
-        pass, x, weight.value(), Parameter.valueOf(bias), activation, DType.FLOAT32);
+        pass,
+        x,
+        weight.value(),
+        Parameter.valueOf(bias),
+        Adapter.terms(pass, weight, x, output),
+        activation,
+        output);
   }
 
   /** The cost of {@link #forward}. */
@@ -102,6 +112,7 @@ public final class Linear {
   private Cost cost(Work work, DType output) {
     long[] held = weight.matrixShape(work.topology());
     return Cost.linear(work, work.tokens(), held[1], held[0], activation, output)
+        .then(Cost.adapter(work, work.tokens(), held[1], held[0], weight, output))
         .then(Cost.weights(work, weight))
         .then(Cost.weights(work, bias));
   }

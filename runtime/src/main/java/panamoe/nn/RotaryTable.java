@@ -1,6 +1,8 @@
 package panamoe.nn;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.concurrent.ForkJoinPool;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
@@ -37,12 +39,15 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
     HostView sines = HostView.of(sine);
     IntConsumer fill =
         position -> {
+          float[] ofCosines = new float[pairs]; // until this is compiled, far faster than memory
+          float[] ofSines = new float[pairs];
           for (int pair = 0; pair < pairs; pair++) {
             double angle = position * frequencies[pair];
-            long index = (long) position * pairs + pair;
-            set(cosines, index, scaling.amplitude() * Math.cos(angle));
-            set(sines, index, scaling.amplitude() * Math.sin(angle));
+            ofCosines[pair] = (float) (scaling.amplitude() * Math.cos(angle));
+            ofSines[pair] = (float) (scaling.amplitude() * Math.sin(angle));
           }
+          put(ofCosines, cosines, position);
+          put(ofSines, sines, position);
         };
     pool.submit(() -> IntStream.range(0, positions).parallel().forEach(fill)).join();
     cosines.write();
@@ -56,17 +61,17 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
     int pairs = headSize / 2;
     Tensor cosine = scope.allocate(DType.FLOAT32, positions, pairs);
     HostView cosines = HostView.of(cosine);
+    float[] row = new float[pairs];
     for (int position = 0; position < positions; position++) {
-      double factor = temperature.factor(position);
-      for (int pair = 0; pair < pairs; pair++) {
-        set(cosines, (long) position * pairs + pair, factor);
-      }
+      Arrays.fill(row, (float) temperature.factor(position));
+      put(row, cosines, position);
     }
     cosines.write();
     return new RotaryTable(cosine, scope.zeros(DType.FLOAT32, positions, pairs));
   }
 
-  private static void set(HostView table, long index, double value) {
-    table.memory().setAtIndex(ValueLayout.JAVA_FLOAT, index, (float) value);
+  private static void put(float[] row, HostView table, long position) {
+    long from = position * row.length * Float.BYTES;
+    MemorySegment.copy(row, 0, table.memory(), ValueLayout.JAVA_FLOAT, from, row.length);
   }
 }

@@ -1,6 +1,8 @@
 package panamoe.nn;
 
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -16,20 +18,42 @@ public sealed interface Sequences {
   long length();
 
   /**
-   * B whole sequences of L tokens, one after the other.
+   * Whole sequences, one after the other. Several texts may share one; none attends to another.
    *
-   * @param positions INT32 [B * L]
+   * @param length L, tokens per sequence
+   * @param texts the lengths of the texts in tokens; their sum is S
    */
-  record Whole(long batch, long length, Tensor positions) implements Sequences {
-    /** {@code rows} rows as sequences of {@code length} tokens. */
-    public static Whole of(TensorScope scope, long rows, long length) {
-      Tensor positions = scope.allocate(DType.INT32, rows);
+  record Whole(long length, int[] texts, Tensor positions) implements Sequences {
+    /** B sequences of L tokens, each a text. */
+    public Whole(int batch, int length, Tensor positions) {
+      this(length, equal(batch, length), positions);
+    }
+
+    /** {@code rows} rows as sequences of {@code length} tokens, each a text. */
+    public static Whole of(TensorScope scope, long rows, int length) {
+      return packed(scope, length, equal(Math.toIntExact(rows / length), length));
+    }
+
+    /**
+     * Sequences of {@code length} tokens with texts of these lengths, whose positions begin at 0.
+     */
+    public static Whole packed(TensorScope scope, int length, int... texts) {
+      Tensor positions = scope.allocate(DType.INT32, IntStream.of(texts).asLongStream().sum());
       HostView view = HostView.of(positions);
-      for (long i = 0; i < rows; i++) {
-        view.memory().setAtIndex(ValueLayout.JAVA_INT, i, (int) (i % length));
+      long row = 0;
+      for (int text : texts) {
+        for (int i = 0; i < text; i++) {
+          view.memory().setAtIndex(ValueLayout.JAVA_INT, row++, i);
+        }
       }
       view.write();
-      return new Whole(rows / length, length, positions);
+      return new Whole(length, texts, positions);
+    }
+
+    private static int[] equal(int batch, int length) {
+      int[] lengths = new int[batch];
+      Arrays.fill(lengths, length);
+      return lengths;
     }
   }
 

@@ -1,5 +1,7 @@
 package panamoe.op;
 
+import java.util.ArrayList;
+import java.util.List;
 import panamoe.backend.AttentionGradients;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
@@ -12,17 +14,59 @@ import panamoe.tensor.Tensor;
 public final class AttentionOp {
   private AttentionOp() {}
 
+  /** Consecutive sequences of one length, which a kernel computes together. */
+  private record Run(long row, long batch, long length) {
+    static List<Run> of(int[] lengths) {
+      List<Run> runs = new ArrayList<>();
+      long row = 0;
+      for (int first = 0, end; first < lengths.length; first = end) {
+        end = first + 1;
+        while (end < lengths.length && lengths[end] == lengths[first]) {
+          end++;
+        }
+        runs.add(new Run(row, end - first, lengths[first]));
+        row += (long) (end - first) * lengths[first];
+      }
+      return runs;
+    }
+
+    /** Its rows of [S, N, D] as [B, L, N, D]; null for null. */
+    Tensor of(Tensor rows) {
+      return rows == null
+          ? null
+          : rows.rows(row, row + batch * length).reshape(batch, length, rows.size(1), rows.size(2));
+    }
+
+    /** Its part of statistics [S, H], ordered [B, H, L]; null for null. */
+    Tensor statistics(Tensor all) {
+      return all == null
+          ? null
+          : all.rows(row, row + batch * length).reshape(batch, all.size(1), length);
+    }
+
+    AttentionInputs of(AttentionInputs rows) {
+      return new AttentionInputs(of(rows.q()), of(rows.k()), of(rows.v()), rows.sinks());
+    }
+  }
+
   /**
-   * @param inputs the sinks, if any, are a parameter
-   * @return [B, L, H, D]
+   * Attention within sequences that follow each other; none sees another.
+   *
+   * @param rows q [S, H, D], k and v [S, G, D]; the sinks, if any, are a parameter
+   * @param lengths of the sequences in tokens, S in total
+   * @return [S, H, D]
    */
-  public static Tensor forward(Pass pass, AttentionSettings settings, AttentionInputs inputs) {
-    Tensor q = inputs.q();
+  public static Tensor forward(
+      Pass pass, AttentionSettings settings, AttentionInputs rows, int... lengths) {
+    Tensor q = rows.q();
     Tensor out = pass.allocate(q.dtype(), q.shape());
-    Tensor logsumexp =
-        pass.recording() ? pass.allocate(DType.FLOAT32, q.size(0), q.size(2), q.size(1)) : null;
-    pass.backend().attentionForward(settings, inputs, out, logsumexp);
-    pass.record(out, dout -> backward(pass, settings, inputs, out, logsumexp, dout), logsumexp);
+    Tensor logsumexp = pass.recording() ? pass.allocate(DType.FLOAT32, q.size(0), q.size(1)) : null;
+    List<Run> runs = Run.of(lengths);
+    for (Run run : runs) {
+      pass.backend()
+          .attentionForward(settings, run.of(rows), run.of(out), run.statistics(logsumexp));
+    }
+    pass.record(out, dout -> backward(pass, settings, rows, runs, out, logsumexp, dout), logsumexp);
     return out;
   }
 
@@ -65,6 +109,7 @@ public final class AttentionOp {
       Pass pass,
       AttentionSettings settings,
       AttentionInputs inputs,
+      List<Run> runs,
       Tensor out,
       Tensor logsumexp,
       Tensor dout) {
@@ -76,7 +121,20 @@ public final class AttentionOp {
             pass.allocate(inputs.k().dtype(), inputs.k().shape()),
             pass.allocate(inputs.v().dtype(), inputs.v().shape()),
             sinks == null ? null : tape.parameterGradientOrScratch(sinks, pass.scope()));
-    pass.backend().attentionBackward(settings, inputs, out, logsumexp, dout, gradients);
+    for (Run run : runs) {
+      pass.backend()
+          .attentionBackward(
+              settings,
+              run.of(inputs),
+              run.of(out),
+              run.statistics(logsumexp),
+              run.of(dout),
+              new AttentionGradients(
+                  run.of(gradients.dq()),
+                  run.of(gradients.dk()),
+                  run.of(gradients.dv()),
+                  gradients.dsinks()));
+    }
     tape.addGradient(inputs.q(), gradients.dq());
     tape.addGradient(inputs.k(), gradients.dk());
     tape.addGradient(inputs.v(), gradients.dv());

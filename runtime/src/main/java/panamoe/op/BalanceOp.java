@@ -1,15 +1,15 @@
 package panamoe.op;
 
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.Supplier;
 import panamoe.backend.BalanceKernels.Balance;
+import panamoe.backend.BalanceKernels.BatchPart;
 import panamoe.backend.BalanceKernels.Sums;
 import panamoe.backend.GateKernels;
+import panamoe.backend.GateKernels.LossGradients;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
 import panamoe.tensor.DType;
-import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
@@ -18,51 +18,6 @@ import panamoe.tensor.Tensor;
  */
 public final class BalanceOp {
   private BalanceOp() {}
-
-  /** The terms of a loss: sums over equal parts of a layer's tokens. */
-  private record Layer(Pass pass, Balance balance, Routes routes, Sums sums) {
-    /**
-     * @param normalized whether a token's scores are divided by their sum
-     */
-    static Layer of(
-        Pass pass, GateSettings settings, Routes routes, long sequences, boolean normalized) {
-      Balance balance = new Balance(settings.score(), settings.auxiliaryChoices(), normalized);
-      Sums sums = Sums.allocate(pass.scope(), sequences, routes.experts());
-      pass.backend().balanceForward(balance, routes.scores(), routes.choice(), sums);
-      return new Layer(pass, balance, routes, sums);
-    }
-
-    /**
-     * Replaces the auxiliary loss of the routes by the mean over {@code of} sequences, which may
-     * include other ranks'.
-     */
-    Tensor loss(long of) {
-      Tensor loss = routes.losses().rows(0, 1);
-      pass.backend().balanceLoss(balance, sums, of, loss);
-      return loss;
-    }
-
-    /**
-     * Records the gradient of the sum of the losses on the tape, if there is one, which then owns
-     * this layer's sums.
-     *
-     * @param dloss derivative of the objective by a sequence's loss
-     * @param all gives the sums of the whole loss in the backward
-     */
-    void record(Tensor logits, double dloss, Supplier<Sums> all) {
-      if (dloss != 0) {
-        pass.record(
-            () -> {
-              Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
-              pass.backend().balanceBackward(balance, dloss, routes.scores(), all.get(), dlogits);
-              pass.tape().addGradient(logits, dlogits);
-            },
-            sums.used(),
-            sums.chosen(),
-            sums.scores());
-      }
-    }
-  }
 
   /**
    * Like {@link GateOp#forward}, with the losses of the whole batch in {@code Routes.losses}. These
@@ -79,16 +34,14 @@ public final class BalanceOp {
       float auxiliaryCoefficient,
       float zCoefficient) {
     Routes routes = GateOp.choose(pass, settings, inputs);
-    Layer layer = Layer.of(pass, settings, routes, 1, false);
-    double mine = layer.sums.used().getInt(0);
-    double[] all = addUp(pass, layer.sums, mine, mine * routes.losses().getFloat(1));
-    double tokens = all[0];
-    layer.loss(1);
-    routes.losses().setFloat(1, (float) (tokens == 0 ? 0 : all[1] / tokens));
-    // The kernel's z loss is a mean over this part's tokens, and parts differ in tokens.
-    float zOfPart = tokens == 0 ? 0 : (float) (zCoefficient * mine / tokens);
-    GateOp.record(pass, settings, inputs, routes, 0, zOfPart);
-    layer.record(inputs.logits(), auxiliaryCoefficient, layer::sums);
+    Balance balance = new Balance(settings.score(), settings.auxiliaryChoices(), false);
+    Tensor parts = gather(pass, balance, routes);
+    Sums all = Sums.allocate(pass.scope(), 1, routes.experts());
+    pass.backend().balanceJoin(parts, all, routes.losses().rows(1, 2));
+    parts.release();
+    pass.backend().balanceLoss(balance, all, 1, routes.losses().rows(0, 1));
+    GateOp.record(
+        pass, settings, inputs, routes, new LossGradients(auxiliaryCoefficient, zCoefficient, all));
     return routes;
   }
 
@@ -110,10 +63,23 @@ public final class BalanceOp {
       long length,
       float coefficient) {
     long sequences = routes.tokens() / length;
-    Layer layer = Layer.of(pass, settings, routes, sequences, true);
+    Balance balance = new Balance(settings.score(), settings.auxiliaryChoices(), true);
+    Sums sums = Sums.allocate(pass.scope(), sequences, routes.experts());
+    pass.backend().balanceForward(balance, routes.scores(), routes.choice(), sums);
     long all = Math.max(1, sequences * pass.batch().size()); // without sequences the loss is 0
-    pass.batch().allReduce(layer.loss(all));
-    layer.record(logits, (double) coefficient / all, layer::sums);
+    Tensor loss = routes.losses().rows(0, 1);
+    pass.backend().balanceLoss(balance, sums, all, loss);
+    pass.batch().allReduce(loss);
+    record(
+        pass,
+        balance,
+        (double) coefficient / all,
+        logits,
+        routes.scores(),
+        () -> sums,
+        sums.used(),
+        sums.chosen(),
+        sums.scores());
   }
 
   /**
@@ -141,46 +107,57 @@ public final class BalanceOp {
             ? routes
             : GateOp.unlimited(
                 pass, shares, new GateKernels.Inputs(logits, inputs.used(), null, null, null));
-    Layer layer = Layer.of(pass, shares, counted, 1, false);
-    if (pass.batch().size() > 1) {
-      addUp(pass, layer.sums, layer.sums.used().getInt(0), 0);
-    }
-    pass.layers().add(layer.sums);
-    layer.record(logits, coefficient, () -> pass.layers().all(pass.scope()));
+    Balance balance = new Balance(shares.score(), shares.auxiliaryChoices(), false);
+    pass.layers().add(gather(pass, balance, counted));
+    record(
+        pass,
+        balance,
+        coefficient,
+        logits,
+        counted.scores(),
+        () -> pass.layers().all(counted.experts()));
   }
 
   /**
-   * Adds up {@code sums} over all ranks of the pass's batch, in the order of the ranks; returns the
-   * sums of {@code used} and {@code z}. Waits for the gate, because ranks exchange these 2 E + 2
-   * numbers on the host.
+   * Records the gradient of the sum of the losses on the tape, if there is one.
+   *
+   * @param dloss derivative of the objective by a sequence's loss
+   * @param sums gives the sums of the whole loss in the backward
+   * @param saved for the backward, which the tape then owns
    */
-  private static double[] addUp(Pass pass, Sums sums, double used, double z) {
-    int experts = Math.toIntExact(sums.chosen().size(1));
-    double[] mine = new double[2 + 2 * experts];
-    mine[0] = used;
-    mine[1] = z;
-    HostView scores = HostView.of(sums.scores());
-    HostView chosen = HostView.of(sums.chosen());
-    scores.read();
-    chosen.read();
-    for (int e = 0; e < experts; e++) {
-      mine[2 + e] = scores.memory().getAtIndex(ValueLayout.JAVA_DOUBLE, e);
-      mine[2 + experts + e] = chosen.memory().getAtIndex(ValueLayout.JAVA_INT, e);
+  private static void record(
+      Pass pass,
+      Balance balance,
+      double dloss,
+      Tensor logits,
+      Tensor scores,
+      Supplier<Sums> sums,
+      Tensor... saved) {
+    if (dloss != 0) {
+      pass.record(
+          () -> {
+            Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
+            pass.backend().balanceBackward(balance, dloss, scores, sums.get(), dlogits);
+            pass.tape().addGradient(logits, dlogits);
+          },
+          saved);
     }
-    double[] all = new double[mine.length];
-    long[] gathered =
-        pass.batch()
-            .allGather(Arrays.stream(mine).mapToLong(Double::doubleToRawLongBits).toArray());
-    for (int i = 0; i < gathered.length; i++) {
-      all[i % mine.length] += Double.longBitsToDouble(gathered[i]);
+  }
+
+  /** The sums of every rank of the pass's batch, in the order of the ranks; waits for no kernel. */
+  private static Tensor gather(Pass pass, Balance balance, Routes routes) {
+    BatchPart mine = BatchPart.allocate(pass.scope(), routes.experts());
+    pass.backend().balanceForward(balance, routes.scores(), routes.choice(), mine.sums());
+    pass.backend().copy(routes.losses().rows(1, 2), mine.z());
+    int ranks = pass.batch().size();
+    if (ranks == 1) {
+      return mine.row();
     }
-    sums.used().setInt(0, (int) all[0]);
-    for (int e = 0; e < experts; e++) {
-      scores.memory().setAtIndex(ValueLayout.JAVA_DOUBLE, e, all[2 + e]);
-      chosen.memory().setAtIndex(ValueLayout.JAVA_INT, e, (int) all[2 + experts + e]);
-    }
-    scores.write();
-    chosen.write();
+    Tensor all = pass.allocate(DType.FLOAT64, ranks, mine.row().size(1));
+    long[] rows = new long[ranks];
+    Arrays.fill(rows, 1);
+    pass.batch().allGather(mine.row(), all, rows);
+    mine.row().release();
     return all;
   }
 }

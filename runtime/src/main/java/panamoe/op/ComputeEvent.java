@@ -2,17 +2,22 @@ package panamoe.op;
 
 import java.util.function.Supplier;
 import jdk.jfr.Category;
+import jdk.jfr.Enabled;
 import jdk.jfr.Event;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import panamoe.backend.Backend;
 
-/** A flight-recorder event for a phase of a rank's computation, to compare with its exchanges. */
+/**
+ * A flight-recorder event for a phase of a rank's computation, to compare with its exchanges. Off
+ * unless a recording asks for it, because the host then waits for each phase.
+ */
 @Name("panamoe.Compute")
 @Label("Compute")
 @Category({"Panamoe", "Computation"})
 @StackTrace(false)
+@Enabled(false)
 public final class ComputeEvent extends Event {
   @Label("Module")
   private final String place;

@@ -1,8 +1,10 @@
 package panamoe.op;
 
+import panamoe.backend.GemmKernels;
 import panamoe.backend.LossKernels;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /** Cross-entropy of the logits {@code hidden weights^T}, which are never stored whole. */
 public final class CrossEntropyOp {
@@ -52,5 +54,81 @@ public final class CrossEntropyOp {
     }
     pass.record(() -> pass.tape().addGradient(hidden, dhidden));
     return losses;
+  }
+
+  /**
+   * An adapter's part of the logits, {@code t B^T}.
+   *
+   * @param t [S, r]
+   * @param b B [V, r]
+   */
+  public record LowRank(Tensor t, Tensor b) {}
+
+  /** Elements of logits that {@link #frozen} holds at once. */
+  public static final long LOGITS = 1 << 23;
+
+  /**
+   * Like {@link #forward} with weights that get no gradient: logits of some rows after the other.
+   *
+   * @param weights [V, M], row-major or packed
+   * @param lowRank null: none
+   */
+  public static Tensor frozen(
+      Pass pass,
+      Tensor hidden,
+      Tensor weights,
+      LowRank lowRank,
+      float logitCap,
+      Tensor targets,
+      float dloss) {
+    boolean gradients = pass.recording();
+    boolean adapted = lowRank != null;
+    Tensor losses = pass.allocate(DType.FLOAT32, hidden.size(0));
+    Tensor dhidden = gradients ? pass.allocate(hidden.dtype(), hidden.shape()) : null;
+    Tensor dt = gradients && adapted ? pass.allocate(lowRank.t.dtype(), lowRank.t.shape()) : null;
+    long rows = Math.clamp(LOGITS / weights.size(0), 1, hidden.size(0));
+    for (long from = 0; from < hidden.size(0); from += rows) {
+      long to = Math.min(from + rows, hidden.size(0));
+      try (TensorScope scope = TensorScope.confined(pass.backend())) {
+        Tensor logits = scope.allocate(DType.FLOAT32, to - from, weights.size(0));
+        product(pass, false, true, false, hidden.rows(from, to), weights, logits);
+        if (adapted) {
+          product(pass, false, true, true, lowRank.t.rows(from, to), lowRank.b, logits);
+        }
+        if (logitCap > 0) {
+          pass.backend().softCap(logitCap, logits, logits);
+        }
+        LossKernels.Tokens tokens =
+            new LossKernels.Tokens(
+                targets.rows(from, to), 0, dloss, losses.rows(from, to), logitCap);
+        pass.backend().crossEntropy(tokens, logits, gradients ? logits : null);
+        if (gradients) {
+          product(pass, false, false, false, logits, weights, dhidden.rows(from, to));
+        }
+        if (dt != null) {
+          product(pass, false, false, false, logits, lowRank.b, dt.rows(from, to));
+          Tensor t = lowRank.t.rows(from, to);
+          pass.tape()
+              .gradientOf(lowRank.b)
+              .add((more, sums) -> product(pass, true, false, more, logits, t, sums));
+        }
+      }
+    }
+    pass.record(() -> pass.tape().addGradient(hidden, dhidden));
+    if (dt != null) {
+      pass.record(() -> pass.tape().addGradient(lowRank.t, dt));
+    }
+    return losses;
+  }
+
+  private static void product(
+      Pass pass,
+      boolean transposeA,
+      boolean transposeB,
+      boolean accumulate,
+      Tensor a,
+      Tensor b,
+      Tensor c) {
+    pass.backend().gemm(transposeA, transposeB, accumulate, a, b, c, GemmKernels.Epilogue.NONE);
   }
 }

@@ -7,22 +7,35 @@ import panamoe.tensor.Tensor;
 /** Each expert's linear layer on its own rows: a grouped GEMM over uneven groups. */
 public final class ExpertOp {
   /** The forward's inputs, which the backward reads again. */
-  private record Inputs(Tensor x, Tensor offsets, Tensor weights, Tensor bias) {}
+  private record Inputs(Tensor x, Tensor offsets, Tensor weights, Tensor bias, Tensor addend) {}
 
   private ExpertOp() {}
+
+  /** Without an addend. */
+  public static Tensor forward(
+      Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation) {
+    return forward(pass, x, offsets, weights, bias, null, activation);
+  }
 
   /**
    * @param x [R, K]
    * @param offsets INT32 [E + 1]
-   * @param weights [E, N, K], or packed (then without gradients)
+   * @param weights [E, N, K], or packed (then without a gradient)
    * @param bias FLOAT32 [E, N] or null
+   * @param addend of the products, [R, N] or null; released as that of {@link LinearOp}
    * @return [R, N], for SwiGLU [R, N/2]; rows past {@code offsets[E]} undefined
    */
   public static Tensor forward(
-      Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation) {
+      Pass pass,
+      Tensor x,
+      Tensor offsets,
+      Tensor weights,
+      Tensor bias,
+      Tensor addend,
+      Activation activation) {
     long outputs = weights.size(1) / activation.inputsPerOutput();
     Tensor y = pass.allocate(x.dtype(), x.size(0), outputs);
-    forwardInto(pass, x, offsets, weights, bias, activation, y);
+    forwardInto(pass, x, offsets, weights, bias, addend, activation, y);
     return y;
   }
 
@@ -33,6 +46,7 @@ public final class ExpertOp {
       Tensor offsets,
       Tensor weights,
       Tensor bias,
+      Tensor addend,
       Activation activation,
       Tensor y) {
     if (weights.rank() != 3 || weights.size(2) != x.size(1)) {
@@ -43,9 +57,17 @@ public final class ExpertOp {
     Tensor preactivation = saves ? pass.allocate(x.dtype(), x.size(0), weights.size(1)) : null;
     pass.backend()
         .expertForward(
-            x, offsets, weights, y, new GemmKernels.Epilogue(activation, bias, preactivation));
-    Inputs inputs = new Inputs(x, offsets, weights, bias);
-    pass.record(y, dy -> backward(pass, inputs, activation, preactivation, dy), preactivation);
+            x,
+            offsets,
+            weights,
+            y,
+            new GemmKernels.Epilogue(activation, bias, preactivation, addend));
+    pass.used(addend);
+    Inputs inputs = new Inputs(x, offsets, weights, bias, addend);
+    pass.record(
+        y,
+        dy -> backward(pass, inputs, activation, preactivation, dy),
+        addend == null ? preactivation : null); // otherwise the gradient of the addend
   }
 
   private static void backward(
@@ -69,6 +91,6 @@ public final class ExpertOp {
     Tensor dx = pass.allocate(inputs.x.dtype(), inputs.x.shape());
     pass.backend().expertBackwardInput(dpre, inputs.offsets, inputs.weights, dx);
     tape.addGradient(inputs.x, dx);
-    dy.owner().release();
+    tape.give(inputs.addend, dpre, dy);
   }
 }

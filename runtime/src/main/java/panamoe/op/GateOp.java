@@ -1,13 +1,21 @@
 package panamoe.op;
 
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import panamoe.backend.GateKernels;
+import panamoe.backend.GateKernels.LossGradients;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /** Router logits to routes. */
 public final class GateOp {
+  /** Noise beside which no logit counts. */
+  private static final float ABOVE_ALL = 1e30f;
+
   private GateOp() {}
 
   /**
@@ -23,7 +31,12 @@ public final class GateOp {
       float auxiliaryCoefficient,
       float zCoefficient) {
     Routes routes = choose(pass, settings, inputs);
-    record(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient);
+    record(
+        pass,
+        settings,
+        inputs,
+        routes,
+        new LossGradients(auxiliaryCoefficient, zCoefficient, null));
     return routes;
   }
 
@@ -34,6 +47,45 @@ public final class GateOp {
     Routes routes = Routes.allocate(pass.scope(), logits.size(0), experts, settings.topK());
     route(pass, settings.dropless(), inputs, routes);
     return routes;
+  }
+
+  /**
+   * The inputs by which a gate with {@link GateSettings#byNoise} chooses given experts.
+   *
+   * @param settings by which rows without given experts choose, dropping apart
+   * @param experts as {@link RouteSource#experts} gives them
+   * @throws IllegalArgumentException if they are not K for each row, or of another layer
+   */
+  public static GateKernels.Inputs choosing(
+      Pass pass, GateSettings settings, GateKernels.Inputs inputs, int[] experts) {
+    Tensor logits = inputs.logits();
+    int width = Math.toIntExact(logits.size(1));
+    int topK = settings.topK();
+    Require.that(
+        experts.length == logits.size(0) * topK
+            && Arrays.stream(experts).allMatch(expert -> expert < width),
+        "the given routes are %s, expected %s for each of %s rows, to experts below %s",
+        experts.length,
+        topK,
+        logits.size(0),
+        width);
+    boolean all = Arrays.stream(experts).allMatch(expert -> expert >= 0);
+    int[] own = all ? experts : unlimited(pass, settings, inputs).choice().toInts();
+    Tensor numbers = pass.allocate(DType.FLOAT32, logits.shape());
+    HostView noise = HostView.of(numbers);
+    noise.memory().fill((byte) 0);
+    for (int i = 0; i < experts.length; i++) {
+      int k = i % topK;
+      int expert = (experts[i - k] < 0 ? own : experts)[i];
+      if (expert >= 0) {
+        noise
+            .memory()
+            .setAtIndex(
+                ValueLayout.JAVA_FLOAT, (long) (i / topK) * width + expert, (topK - k) * ABOVE_ALL);
+      }
+    }
+    noise.write();
+    return new GateKernels.Inputs(logits, inputs.used(), null, numbers, inputs.priority());
   }
 
   static Routes choose(Pass pass, GateSettings settings, GateKernels.Inputs inputs) {
@@ -60,18 +112,18 @@ public final class GateOp {
       GateSettings settings,
       GateKernels.Inputs inputs,
       Routes routes,
-      float auxiliaryCoefficient,
-      float zCoefficient) {
+      LossGradients losses) {
     // Counts, offsets and losses are kept: observers may read them, and experts need the offsets.
     pass.record(
-        () -> backward(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient),
+        () -> backward(pass, settings, inputs, routes, losses),
         routes.scores(),
         routes.expert(),
         routes.position(),
         routes.weight(),
         routes.choice(),
         inputs.noise(),
-        inputs.priority());
+        inputs.priority(),
+        losses.batch() == null ? null : losses.batch().chosen());
   }
 
   private static void backward(
@@ -79,8 +131,7 @@ public final class GateOp {
       GateSettings settings,
       GateKernels.Inputs inputs,
       Routes routes,
-      float auxiliary,
-      float z) {
+      LossGradients losses) {
     Tape tape = pass.tape();
     Tensor logits = inputs.logits();
     Tensor dweight = tape.takeGradient(routes.weight());
@@ -94,8 +145,7 @@ public final class GateOp {
             new GateKernels.Inputs(logits, inputs.used(), null, null, null),
             routes,
             dweight,
-            auxiliary,
-            z,
+            losses,
             dlogits);
     tape.addGradient(logits, dlogits);
     dweight.owner().release();

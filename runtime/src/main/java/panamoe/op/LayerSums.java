@@ -1,8 +1,12 @@
 package panamoe.op;
 
-import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.BalanceKernels.BatchPart;
 import panamoe.backend.BalanceKernels.Sums;
-import panamoe.tensor.HostView;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
@@ -10,24 +14,29 @@ import panamoe.tensor.TensorScope;
  * one batch. Complete when the forward has ended. Used by one thread.
  */
 final class LayerSums {
-  private long used;
-  private long[] chosen;
+  private final Backend backend;
+  private final TensorScope scope;
+  private final List<Tensor> layers = new ArrayList<>();
   private boolean closed;
+  private Sums all;
 
-  /** Adds a layer's sums over the batch, unless this is {@link #close}d. */
-  void add(Sums layer) {
-    if (closed) {
-      return;
+  LayerSums(Backend backend, TensorScope scope) {
+    this.backend = backend;
+    this.scope = scope;
+  }
+
+  /**
+   * Adds a layer, unless this is {@link #close}d.
+   *
+   * @param parts FLOAT64, rows of {@link BatchPart}; copied
+   */
+  void add(Tensor parts) {
+    if (!closed) {
+      Tensor kept = scope.allocate(parts.dtype(), parts.shape());
+      backend.copy(parts, kept);
+      layers.add(kept);
     }
-    HostView view = HostView.of(layer.chosen());
-    view.read();
-    if (chosen == null) {
-      chosen = new long[Math.toIntExact(layer.chosen().count())];
-    }
-    for (int expert = 0; expert < chosen.length; expert++) {
-      chosen[expert] += view.memory().getAtIndex(ValueLayout.JAVA_INT, expert);
-    }
-    used += layer.used().getInt(0);
+    parts.release();
   }
 
   /** From now on layers are recomputed, and not added. */
@@ -35,16 +44,20 @@ final class LayerSums {
     closed = true;
   }
 
-  /** The sums for the kernel of the gradient, which reads no scores. */
-  Sums all(TensorScope scope) {
-    Sums all = Sums.allocate(scope, 1, chosen.length);
-    HostView view = HostView.of(all.chosen());
-    for (int expert = 0; expert < chosen.length; expert++) {
-      int count = Math.toIntExact(chosen[expert]);
-      view.memory().setAtIndex(ValueLayout.JAVA_INT, expert, count);
+  /** The sums of all layers, for the kernel of the gradient. */
+  Sums all(int experts) {
+    if (all == null) {
+      long count = layers.stream().mapToLong(parts -> parts.size(0)).sum();
+      Tensor parts = scope.allocate(DType.FLOAT64, count, BatchPart.elements(experts));
+      long first = 0;
+      for (Tensor layer : layers) {
+        backend.copy(layer, parts.rows(first, first += layer.size(0)));
+        layer.release();
+      }
+      all = Sums.allocate(scope, 1, experts);
+      backend.balanceJoin(parts, all, scope.allocate(DType.FLOAT32, 1));
+      parts.release();
     }
-    view.write();
-    all.used().setInt(0, Math.toIntExact(used));
     return all;
   }
 }

@@ -31,6 +31,15 @@ public interface RouteObserver {
   void observe(int layer, Routes routes);
 
   /**
+   * Called before the experts' outputs are weighted and summed.
+   *
+   * @param layer the layer's index in its model, from 0
+   * @param routes with the weights of the sum, 1 where the experts' inputs were weighted
+   * @param outputs [R, M], the expert's row for a route at its offset plus the route's position
+   */
+  default void combined(int layer, Routes routes, Tensor outputs) {}
+
+  /**
    * Called before experts' matrices are multiplied by their rows.
    *
    * @param weights [E, N, K], the value of a parameter

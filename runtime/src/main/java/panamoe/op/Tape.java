@@ -107,6 +107,22 @@ public final class Tape {
   }
 
   /**
+   * Ends the backward of an op whose preactivation has an addend.
+   *
+   * @param addend gets the preactivation's gradient; null: none does
+   * @param dpre that gradient, perhaps dy itself
+   * @param dy gradient of the op's output, released if dpre is another
+   */
+  void give(Tensor addend, Tensor dpre, Tensor dy) {
+    if (addend != null) {
+      addGradient(addend, dpre.owner());
+    }
+    if (addend == null || dpre != dy) {
+      dy.owner().release();
+    }
+  }
+
+  /**
    * The gradient of activation {@code y} in the shape of y, or null if nothing depends on it. Stays
    * on the tape.
    */

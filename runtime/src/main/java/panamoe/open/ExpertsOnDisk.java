@@ -90,7 +90,7 @@ final class ExpertsOnDisk {
     MemorySegment all = model.parameters().scope().allocate(DType.UINT8, bytes).data();
     MemorySegment memory = all.asSlice(-all.address() & ExpertFile.BLOCK - 1, slots * slot);
     double rest = (double) resident() / InferenceMemory.ofRank(model, types);
-    Map<String, LoadTarget> staying = ModelTensors.destinations(model, backend);
+    Map<String, LoadTarget> staying = ModelTensors.destinations(model.parameters(), backend);
     load.read(staying, false, part -> progress.accept(part * rest));
     byte[] key = key();
     String name = HexFormat.of().formatHex(key, 0, NAME_BYTES) + ".experts";
@@ -161,7 +161,7 @@ final class ExpertsOnDisk {
   /** Everything that a file of experts depends on. */
   private byte[] key() {
     MessageDigest digest = Sha256.digest();
-    StringBuilder text = new StringBuilder(load.folder().weights().sha256());
+    StringBuilder text = new StringBuilder(load.folder().weights().sha256OfMatrices());
     TreeSet<DType> dtypes = new TreeSet<>();
     for (ExpertLayout layout : layouts) {
       text.append(' ');

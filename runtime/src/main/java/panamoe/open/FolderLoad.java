@@ -11,6 +11,7 @@ import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.parallel.Ranks;
+import panamoe.param.Adapters;
 import panamoe.param.WeightTypes;
 
 /**
@@ -34,6 +35,7 @@ record FolderLoad(
       Ranks ranks,
       List<String> warnings,
       DoubleConsumer progress) {
+    LoadEvent event = new LoadEvent(folder, backend.name());
     boolean alone = ranks.world().size() == 1;
     WeightTypes types = settings.types();
     ModelConfig limited = settings.config(folder.config());
@@ -43,19 +45,27 @@ record FolderLoad(
     FolderLoad load = new FolderLoad(folder, backend, settings, strict, new ArrayList<>());
     LanguageModel model = new LanguageModel(serving, ranks);
     try {
-      boolean whole = InferenceMemory.ofRank(model, types) <= settings.memory();
+      model.adapted(folder.adapters());
+      settings.adapters().declare(model);
+      long bytes = InferenceMemory.ofRank(model, types);
+      boolean whole = bytes <= settings.memory();
       long available = alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE;
-      folder.weights().require(serving, types, available, backend.onHost());
+      long adapters = settings.adapters().bytes(serving, types);
+      folder.weights().require(serving, types, available - adapters, backend.onHost());
       if (whole) {
         model.allocate(backend, types);
-        load.read(ModelTensors.destinations(model, backend), alone, progress);
+        load.read(ModelTensors.destinations(model.parameters(), backend), alone, progress);
       } else {
         new ExpertsOnDisk(load, model).load(progress);
       }
+      settings.adapters().fill(model, backend);
       if (!strict) {
         warnings.addAll(load.warnings);
+        warnings.addAll(settings.adapters().notes());
         model.parameters().note(types).ifPresent(warnings::add);
       }
+      event.bytes = Math.min(bytes, settings.memory());
+      event.commit();
       return model;
     } catch (RuntimeException | Error e) {
       model.close();
@@ -65,6 +75,9 @@ record FolderLoad(
 
   /** Reads tensors; {@code whole} if they are all of the model. */
   void read(Map<String, LoadTarget> destinations, boolean whole, DoubleConsumer part) {
+    if (!settings.adapters().factors().isEmpty()) {
+      destinations.keySet().removeIf(Adapters::isFactor);
+    }
     folder.weights().load(destinations, backend, whole, strict, part).warnings().stream()
         .filter(text -> !warnings.contains(text))
         .forEach(warnings::add);

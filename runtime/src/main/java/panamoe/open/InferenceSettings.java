@@ -6,7 +6,7 @@ import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.engine.routes.RoutingException;
-import panamoe.io.UserCache;
+import panamoe.io.UserFolder;
 import panamoe.param.WeightTypes;
 
 /**
@@ -18,8 +18,15 @@ import panamoe.param.WeightTypes;
  * @param experts the folder of that file; null if this machine has no cache folder
  * @param topK experts per token, from 1 to the trained number: one number for all MoE layers, or
  *     one for each; empty for the trained number
+ * @param adapters of which each sequence chooses one
  */
-public record InferenceSettings(WeightTypes types, long memory, Path experts, List<Integer> topK) {
+public record InferenceSettings(
+    WeightTypes types, long memory, Path experts, List<Integer> topK, NamedAdapters adapters) {
+  /** Without adapters. */
+  public InferenceSettings(WeightTypes types, long memory, Path experts, List<Integer> topK) {
+    this(types, memory, experts, topK, NamedAdapters.NONE);
+  }
+
   /** All weights in memory, experts per token as trained. */
   public static InferenceSettings of(WeightTypes types) {
     return new InferenceSettings(types, Long.MAX_VALUE, null, List.of());
@@ -27,12 +34,17 @@ public record InferenceSettings(WeightTypes types, long memory, Path experts, Li
 
   /** These settings with the trained number of experts per token. */
   public InferenceSettings asTrained() {
-    return new InferenceSettings(types, memory, experts, List.of());
+    return new InferenceSettings(types, memory, experts, List.of(), adapters);
+  }
+
+  /** These settings with adapters of which each sequence chooses one. */
+  public InferenceSettings with(NamedAdapters chosen) {
+    return new InferenceSettings(types, memory, experts, topK, chosen);
   }
 
   /** {@code panamoe/experts} in the user's cache folder; null if the user has no cache folder. */
   public static Path usersExperts(Map<String, String> environment) {
-    return UserCache.folder(environment, "experts").orElse(null);
+    return UserFolder.CACHE.path(environment, "experts").orElse(null);
   }
 
   /**

@@ -2,6 +2,7 @@ package panamoe.open;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -11,18 +12,23 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.HuggingFaceFolder;
+import panamoe.checkpoint.LowRank;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.gguf.GgufFile;
+import panamoe.config.AdapterConfig;
 import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ExportedModel;
 import panamoe.model.family.ReleasedModel;
+import panamoe.open.hub.Hub;
+import panamoe.open.hub.ModelName;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -49,10 +55,19 @@ public record ModelFolder(
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
 
+  /** The keys of a run's adapters in its config, and of the model that they adapt. */
+  public static final String ADAPTERS = "adapters";
+
+  public static final String BASE = "base";
+
   private static final String GGUF = ".gguf";
+  private static final String RELEASED = "released model";
+  private static final String QUANTIZED = "quantized model";
+  private static final String OF_RELEASED = ", which panamoe train --from makes of one";
 
   /**
-   * Opens a folder and reads its configuration, but no weights.
+   * Opens a folder and reads its configuration, but no weights. In place of a path there may be a
+   * {@link ModelName}, whose files are fetched unless they are in the cache.
    *
    * @throws CheckpointException if there is no intact checkpoint, or it does not match its
    *     configuration
@@ -63,12 +78,28 @@ public record ModelFolder(
   }
 
   /**
+   * Opens a run or one of its checkpoints. A name is refused without the network, because it is
+   * always that of a released model.
+   *
+   * @throws CheckpointException like {@link #open} and {@link #checkpoint}
+   */
+  public static ModelFolder ofRun(Path path) {
+    if (ModelName.in(path.toString()).isPresent()) {
+      throw notOfRun(path, RELEASED, OF_RELEASED);
+    }
+    ModelFolder folder = open(path);
+    folder.checkpoint();
+    return folder;
+  }
+
+  /**
    * Opens a folder and passes it to {@code reader}. If a training run deletes the checkpoint
    * meanwhile, calls {@code reader} again with the latest one.
    *
    * @throws CheckpointException like {@link #open}; exceptions of {@code reader} pass through
    */
-  public static <T> T read(Path path, Function<ModelFolder, T> reader) {
+  public static <T> T read(Path given, Function<ModelFolder, T> reader) {
+    Path path = Hub.local(given);
     HuggingFaceFolder.refusePickle(path);
     Path checkpoints = path.resolve(CHECKPOINTS);
     if (Files.notExists(checkpoints)) {
@@ -97,9 +128,21 @@ public record ModelFolder(
           "%s holds experts %s by its manifest, but its config asks for %s",
           checkpoint.directory(), checkpoint.experts(), config.experts());
     }
+    return of(
+        path,
+        weights(checkpoint),
+        config,
+        TokenizerFiles.ofCheckpoint(path, checkpoint.directory()));
+  }
+
+  private static StoredWeights weights(Checkpoint checkpoint) {
+    if (checkpoint.config().has(ADAPTERS)) {
+      AdapterConfig adapters = checkpoint.config(ADAPTERS, AdapterConfig.class);
+      ModelFolder base = checkpoint.config(BASE, AdaptedBase.class).open();
+      return new StoredWeights.Adapted(base.weights, adapters, checkpoint);
+    }
     boolean quantized = checkpoint.config().has(Checkpoint.QUANTIZATION);
-    StoredWeights weights = new StoredWeights.Saved(checkpoint, quantized);
-    return of(path, weights, config, TokenizerFiles.ofCheckpoint(path, checkpoint.directory()));
+    return new StoredWeights.Saved(checkpoint, quantized);
   }
 
   private static ModelFolder ofGguf(Path path) {
@@ -173,11 +216,21 @@ public record ModelFolder(
     if (weights instanceof StoredWeights.Saved(Checkpoint checkpoint, _) && !quantized()) {
       return checkpoint;
     }
-    throw new CheckpointException(
-        "%s is a %s model, and this needs a checkpoint of a run%s",
+    boolean further = weights instanceof StoredWeights.Released && config.encoder() == null;
+    throw notOfRun(
         path,
-        quantized() ? "quantized" : "released",
-        quantized() || config.encoder() != null ? "" : ", which panamoe train --from makes of one");
+        adapters() != null ? "released model with adapters" : quantized() ? QUANTIZED : RELEASED,
+        further ? OF_RELEASED : "");
+  }
+
+  /** The adapters of the model; null: none. */
+  public AdapterConfig adapters() {
+    return weights instanceof StoredWeights.Adapted adapted ? adapted.adapters() : null;
+  }
+
+  private static CheckpointException notOfRun(Path path, String kind, String remedy) {
+    return new CheckpointException(
+        "%s is a %s, and this needs a checkpoint of a run%s", path, kind, remedy);
   }
 
   /**
@@ -187,14 +240,74 @@ public record ModelFolder(
    * @throws CheckpointException if no family has such a model
    */
   public ExportedModel exported(Map<String, RowSource> rows) {
+    StoredWeights own = weights instanceof StoredWeights.Adapted adapted ? adapted.base() : weights;
     ReleasedModel released =
-        weights instanceof StoredWeights.Released(ReleasedModel found) ? found : null;
+        own instanceof StoredWeights.Released(ReleasedModel found) ? found : null;
     return ExportedModel.of(
         path.toString(),
         config,
         rows,
         released == null ? Optional.empty() : released.publishedConfig(),
         released == null ? null : released.type());
+  }
+
+  /**
+   * Reads an adapter of this model. Of a run, the model that it was trained over is not opened.
+   *
+   * @param path a folder of PEFT, a GGUF file of llama.cpp, or a run of {@code train --lora}
+   * @return by the names of weights in a checkpoint; weights without an adapter are left out
+   * @throws CheckpointException if it is damaged or of another model, or no family has this model
+   */
+  public Map<String, LowRank> adapter(Path path) {
+    if (Files.notExists(path.resolve(CHECKPOINTS))) {
+      return exported(Map.of()).adapters().read(path);
+    }
+    Map<String, LowRank> factors =
+        Checkpoint.read(
+            path.resolve(CHECKPOINTS),
+            checkpoint -> {
+              if (!checkpoint.config().has(ADAPTERS)) {
+                throw new CheckpointException(
+                    "%s is a run of a whole model, not of its adapters", path);
+              }
+              return StoredWeights.Adapted.factors(checkpoint);
+            });
+    Map<String, long[]> shapes = ModelTensors.shapes(config);
+    factors.forEach(
+        (name, factor) -> {
+          long[] found = {factor.rows(), factor.columns()};
+          if (!Arrays.equals(found, shapes.get(name))) {
+            throw new CheckpointException(
+                "%s has an adapter of %s %s, but %s has %s",
+                path,
+                name,
+                Arrays.toString(found),
+                this.path,
+                shapes.containsKey(name) ? Arrays.toString(shapes.get(name)) : "no such matrix");
+          }
+        });
+    return factors;
+  }
+
+  /**
+   * A sentence for the user if an adapter was trained over other weights of these shapes, such as
+   * those that this model was quantized from.
+   *
+   * @param path as in {@link #adapter}; only a run says what it was trained over
+   */
+  public Optional<String> noteOnAdapter(Path path) {
+    if (Files.notExists(path.resolve(CHECKPOINTS))) {
+      return Optional.empty();
+    }
+    AdaptedBase base =
+        Checkpoint.read(path.resolve(CHECKPOINTS), it -> it.config(BASE, AdaptedBase.class));
+    return base.sha256().equals(weights.sha256())
+        ? Optional.empty()
+        : Optional.of(
+            Words.of(
+                "the adapter %s was trained over %s, whose weights are not those of %s: it is as"
+                    + " good there only if one was made of the other",
+                path, base.path(), this.path));
   }
 
   /** Whether {@code panamoe quantize} wrote it. */

@@ -1,5 +1,8 @@
 package panamoe.open;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -11,14 +14,18 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.LoadReport;
 import panamoe.checkpoint.LoadTarget;
+import panamoe.checkpoint.LowRank;
 import panamoe.checkpoint.RowSource;
 import panamoe.checkpoint.StoredRows;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.WeightLoader;
+import panamoe.checkpoint.rows.LowRankRows;
+import panamoe.config.AdapterConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
+import panamoe.param.Adapters;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -30,12 +37,22 @@ public sealed interface StoredWeights {
   /** Their checksum in hexadecimal. */
   String sha256();
 
+  /** That of the files of a model's own matrices, which models with adapters of it share. */
+  default String sha256OfMatrices() {
+    return sha256();
+  }
+
   /**
    * The tensors as stored, without comparing checksums. The caller closes it.
    *
    * @throws CheckpointException if a file is missing or damaged
    */
   TensorFiles open();
+
+  /** Like {@link #open}, but refuses a run's tensors that do not match their checksums. */
+  default TensorFiles checked() {
+    return this instanceof Saved saved ? saved.checkpoint().model() : open();
+  }
 
   /**
    * The rows of every weight of a model, by its name in a checkpoint.
@@ -169,6 +186,170 @@ public sealed interface StoredWeights {
       return whole
           ? checkpoint.loadModel(destinations, backend, false, strict, progress)
           : checkpoint.loadShare(destinations, backend, strict, progress);
+    }
+  }
+
+  /**
+   * A model and adapters of it, which a run trained.
+   *
+   * @param checkpoint of the adapters
+   */
+  record Adapted(StoredWeights base, AdapterConfig adapters, Checkpoint checkpoint)
+      implements StoredWeights {
+    /** The files of both. */
+    private record Files(TensorFiles base, TensorFiles adapters) implements TensorFiles {
+      @Override
+      public Map<String, StoredTensor> tensors() {
+        Map<String, StoredTensor> all = new LinkedHashMap<>(base.tensors());
+        all.putAll(adapters.tensors());
+        return all;
+      }
+
+      private TensorFiles of(StoredTensor tensor) {
+        return adapters.tensors().containsKey(tensor.name()) ? adapters : base;
+      }
+
+      @Override
+      public Path file(StoredTensor tensor) {
+        return of(tensor).file(tensor);
+      }
+
+      @Override
+      public void read(StoredTensor tensor, long offset, MemorySegment into) {
+        of(tensor).read(tensor, offset, into);
+      }
+
+      @Override
+      public void close() {
+        try (base) {
+          adapters.close();
+        }
+      }
+    }
+
+    @Override
+    public Path directory() {
+      return checkpoint.directory();
+    }
+
+    /** That of the adapters, whose config has the model's. */
+    @Override
+    public String sha256() {
+      return checkpoint.sha256();
+    }
+
+    @Override
+    public String sha256OfMatrices() {
+      return base.sha256OfMatrices();
+    }
+
+    @Override
+    public TensorFiles open() {
+      TensorFiles model = base.open();
+      try {
+        return new Files(model, checkpoint.model());
+      } catch (RuntimeException e) {
+        model.close();
+        throw e;
+      }
+    }
+
+    /** The adapters are added to the matrices. */
+    @Override
+    public Map<String, RowSource> rows(TensorFiles files, ModelConfig config) {
+      Files both = (Files) files;
+      Map<String, StoredTensor> factors = both.adapters.tensors();
+      Map<String, RowSource> rows = new LinkedHashMap<>(base.rows(both.base, config));
+      rows.replaceAll(
+          (name, of) ->
+              factors.containsKey(Adapters.a(name))
+                  ? LowRankRows.of(
+                      of,
+                      both.adapters,
+                      factors.get(Adapters.a(name)),
+                      factors.get(Adapters.b(name)),
+                      adapters.scale())
+                  : of);
+      return rows;
+    }
+
+    /**
+     * The adapters by the names of their matrices.
+     *
+     * @param checkpoint of a run of adapters, whose model may be anywhere
+     * @throws CheckpointException if one is of a stack of heads
+     */
+    public static Map<String, LowRank> factors(Checkpoint checkpoint) {
+      float scale = checkpoint.config(ModelFolder.ADAPTERS, AdapterConfig.class).scale();
+      Map<String, LowRank> factors = new LinkedHashMap<>();
+      try (TensorFiles files = checkpoint.model()) {
+        Map<String, StoredTensor> tensors = files.tensors();
+        for (StoredTensor a : tensors.values()) {
+          if (!a.name().endsWith(Adapters.a(""))) {
+            continue;
+          }
+          String name = a.name().substring(0, a.name().length() - Adapters.a("").length());
+          if (a.shape().length > 2) {
+            throw new CheckpointException(
+                "%s has an adapter of %s, a stack of heads, which no other file has a place for",
+                checkpoint.directory(), name);
+          }
+          StoredTensor b = tensors.get(Adapters.b(name));
+          factors.put(
+              name, new LowRank((int) a.shape()[0], floats(files, a), floats(files, b), scale));
+        }
+      }
+      return factors;
+    }
+
+    private static float[] floats(TensorFiles files, StoredTensor tensor) {
+      float[] floats = new float[(int) tensor.count()];
+      StoredRows rows = StoredRows.of(files, tensor);
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment read = arena.allocate(ValueLayout.JAVA_FLOAT, floats.length);
+        rows.read(0, rows.rows(), 0, rows.columns(), read);
+        MemorySegment.copy(read, ValueLayout.JAVA_FLOAT, 0, floats, 0, floats.length);
+      }
+      return floats;
+    }
+
+    @Override
+    public boolean isGone() {
+      return checkpoint.isGone();
+    }
+
+    @Override
+    public Map<String, DType> blocks(ModelConfig config) {
+      return base.blocks(config);
+    }
+
+    @Override
+    public List<String> notes(TensorFiles files) {
+      return base.notes(((Files) files).base);
+    }
+
+    @Override
+    public void require(
+        ModelConfig config, WeightTypes types, long availableBytes, boolean onHost) {
+      base.require(config, types, availableBytes, onHost);
+      checkpoint.requireHolds(ModelTensors.shapes(config, adapters));
+    }
+
+    @Override
+    public LoadReport load(
+        Map<String, LoadTarget> destinations,
+        Backend backend,
+        boolean whole,
+        boolean strict,
+        DoubleConsumer progress) {
+      Map<String, LoadTarget> weights = new LinkedHashMap<>(destinations);
+      weights.keySet().removeIf(Adapters::isFactor);
+      Map<String, LoadTarget> factors = new LinkedHashMap<>(destinations);
+      factors.keySet().removeAll(weights.keySet());
+      LoadReport report = base.load(weights, backend, whole, strict, progress);
+      return factors.isEmpty()
+          ? report
+          : report.after(checkpoint.loadShare(factors, backend, strict, _ -> {}).warnings());
     }
   }
 

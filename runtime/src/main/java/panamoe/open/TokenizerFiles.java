@@ -50,6 +50,8 @@ public record TokenizerFiles(Path place, boolean released) {
           GENERATION,
           ChatTemplate.CONFIG,
           ChatTemplate.FILE,
+          EmbeddingForm.MODULES,
+          EmbeddingForm.SETTINGS,
           "special_tokens_map.json"); // for transformers only
 
   private static final String ENDS = "eos_token_id";
@@ -158,6 +160,7 @@ public record TokenizerFiles(Path place, boolean released) {
    */
   private Map<String, byte[]> contents(boolean ends) {
     Map<String, byte[]> files = ModelFolder.isGguf(place) ? metadata(this::files) : files();
+    EmbeddingForm.stated(place).ifPresent(form -> files.put(EmbeddingForm.MODULES, form.modules()));
     if (!files.containsKey(TOKENIZER)) {
       return Map.of();
     }

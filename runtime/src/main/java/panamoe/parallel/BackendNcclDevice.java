@@ -27,6 +27,11 @@ public record BackendNcclDevice(Backend backend) implements NcclDevice {
   }
 
   @Override
+  public void enqueue(Runnable before, Runnable work) {
+    backend.enqueue(before, work);
+  }
+
+  @Override
   public void beforeWaiting(Runnable wait) {
     backend.beforeWaiting(wait);
   }

@@ -50,6 +50,7 @@ public final class Ranks {
   private final Communicator data;
   private final Map<Integer, Communicator> expert = new HashMap<>();
   private final Map<Integer, Communicator> expertData = new HashMap<>();
+  private final Map<Integer, Communicator> overSlices = new HashMap<>();
   // In order of creation, equal on all ranks, because closing them is collective.
   private final Map<Communicator, Exchange> exchanges = new LinkedHashMap<>();
   private final List<Communicator> groups = new ArrayList<>();
@@ -167,6 +168,23 @@ public final class Ranks {
         expertData.computeIfAbsent(
             degree, _ -> splitSlices(expertRank, world.rank(), "expert-data" + degree));
     return new ExpertGroups(ExpertPlacement.even(experts, degree), group, replicas);
+  }
+
+  /** The ranks that hold this rank's experts, or other slices of them. */
+  public Communicator replicasOverSlices(ExpertGroups experts) {
+    if (topology.expertSlices() == 1) {
+      return experts.replicas();
+    }
+    int degree = topology.expertDegree(experts.total());
+    int expertRank = topology.expert(world.rank(), degree);
+    return overSlices.computeIfAbsent(
+        degree,
+        _ ->
+            split(
+                world,
+                expertRank,
+                world.rank(),
+                "expert-slices" + degree + "[" + expertRank + "]"));
   }
 
   /** The ranks with this rank's slice that pass the same number. */

@@ -85,7 +85,10 @@ public final class ExpertCache implements AutoCloseable {
   private final AtomicLong written = new AtomicLong();
   private final AtomicLong bytesForWritten = new AtomicLong();
   private final AtomicLong mended = new AtomicLong();
+  private final ExpertCacheEvent step = new ExpertCacheEvent();
   private long bytesBefore;
+  private long usesBefore;
+  private long hitsBefore;
   private final Object clock = new Object();
   private int reading; // guarded by the clock, like the next two
   private long readingSince;
@@ -193,7 +196,17 @@ public final class ExpertCache implements AutoCloseable {
       written.addAndGet(rows);
       bytesForWritten.addAndGet(now - bytesBefore);
     }
+    if (step.isEnabled()) {
+      ExpertCacheEvent event = new ExpertCacheEvent();
+      event.tokens = rows;
+      event.uses = uses.get() - usesBefore;
+      event.hits = hits.get() - hitsBefore;
+      event.bytes = now - bytesBefore;
+      event.commit();
+    }
     bytesBefore = now;
+    usesBefore = uses.get();
+    hitsBefore = hits.get();
   }
 
   public ExpertCacheStatistics statistics() {

@@ -5,6 +5,9 @@ public sealed interface Initialization {
   /** Every element the same. */
   record Constant(float value) implements Initialization {}
 
+  /** Uniform from {@code -bound} to {@code bound}. */
+  record Uniform(float bound) implements Initialization {}
+
   /** Normal with mean 0. */
   record Normal(float deviation) implements Initialization {}
 

@@ -31,7 +31,9 @@ public final class Parameter {
     /** Table of rows to look up: an embedding, vectors of experts. */
     TABLE,
     /** Term or factor: a bias, the weights of a norm. Always FLOAT32, never decayed. */
-    VECTOR
+    VECTOR,
+    /** A or B of an {@link Adapter}: row-major, never in blocks. */
+    ADAPTER
   }
 
   /**
@@ -58,6 +60,7 @@ public final class Parameter {
   private final Share share;
   private final Initialization initialization;
   private Weight weight;
+  private Adapter adapter;
 
   /**
    * @param matrix shape of the whole parameter, without a dimension of experts
@@ -161,7 +164,8 @@ public final class Parameter {
     if (share.experts == null) {
       return share.overSlices ? topology.ranks() : topology.dataDegree();
     }
-    return topology.expertDataDegree(topology.expertDegree(share.experts.total()));
+    int replicas = topology.expertDataDegree(topology.expertDegree(share.experts.total()));
+    return share.overSlices ? replicas * topology.expertSlices() : replicas;
   }
 
   /** Matrices that this rank holds: its experts, or one. */
@@ -212,6 +216,16 @@ public final class Parameter {
     return weight;
   }
 
+  /** The adapter of this matrix; null: none. */
+  public Adapter adapter() {
+    return adapter;
+  }
+
+  /** Whether it has a value that is never updated. */
+  public boolean frozen() {
+    return weight != null && !(weight instanceof Weight.Trained);
+  }
+
   /** The value of an optional parameter: null for null. */
   public static Tensor valueOf(Parameter parameter) {
     return parameter == null ? null : parameter.value();
@@ -247,7 +261,15 @@ public final class Parameter {
     return initialization;
   }
 
+  Share share() {
+    return share;
+  }
+
   void bind(Weight newWeight) {
     weight = newWeight;
+  }
+
+  void adapt(Adapter by) {
+    adapter = by;
   }
 }

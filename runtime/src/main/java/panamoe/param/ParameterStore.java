@@ -76,6 +76,13 @@ public final class ParameterStore implements AutoCloseable {
     return List.copyOf(parameters.values());
   }
 
+  /** The parameters that are updated and saved: all in training, or the adapters. */
+  public List<Parameter> trained() {
+    return parameters.values().stream()
+        .filter(parameter -> parameter.weight() instanceof Weight.Trained)
+        .toList();
+  }
+
   /** Elements of this rank's share. */
   public long count() {
     return parameters.values().stream().mapToLong(Parameter::count).sum();
@@ -95,14 +102,41 @@ public final class ParameterStore implements AutoCloseable {
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     if (parameters.values().stream().anyMatch(Parameter::copied)) {
       throw new IllegalStateException(
-          "copies of experts are for inference with the weights of a checkpoint; train without them");
+          "copies of experts are for inference with the weights of a checkpoint; train without"
+              + " them");
     }
-    open(backend, trainedBytes(dtype, training));
-    long vectorElements =
-        parameters.values().stream().mapToLong(ParameterStore::elementsOfVector).sum();
-    vectors = training ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements)) : null;
+    open(backend, trainedBytes(parameters(), dtype, training));
+    train(backend, parameters(), dtype, training, seed);
+  }
+
+  /**
+   * Allocates the weights as for inference, with undefined contents, and initialises the {@link
+   * Adapters} over them, which alone are trained.
+   *
+   * @param types of the weights; the adapters' values are in the compute dtype
+   * @param seed of the adapters, as in {@link #materialize}
+   * @throws OutOfMemoryError as {@link #materialize}
+   */
+  public void adapt(Backend backend, WeightTypes types, long seed) {
+    List<Parameter> adapters = new ArrayList<>();
+    List<Parameter> base = new ArrayList<>();
+    parameters.values().forEach(it -> (it.role() == Role.ADAPTER ? adapters : base).add(it));
+    open(
+        backend,
+        allocatedBytes(backend, types, base) + trainedBytes(adapters, types.compute(), true));
+    allocate(backend, types, base);
+    train(backend, adapters, types.compute(), true, seed);
+  }
+
+  private void train(
+      Backend backend, List<Parameter> trained, DType dtype, boolean training, long seed) {
+    long vectorElements = trained.stream().mapToLong(ParameterStore::elementsOfVector).sum();
+    vectors =
+        training && vectorElements > 0
+            ? new Gradient(backend, scope.zeros(DType.FLOAT32, vectorElements))
+            : null;
     long vector = 0;
-    for (Parameter parameter : parameters.values()) {
+    for (Parameter parameter : trained) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
       initialize(backend, parameter, master, seed);
       Tensor value = master;
@@ -139,8 +173,13 @@ public final class ParameterStore implements AutoCloseable {
    */
   public void allocate(
       Backend backend, WeightTypes types, Predicate<Parameter> held, long otherBytes) {
-    long bytes = otherBytes;
     List<Parameter> here = parameters.values().stream().filter(held).toList();
+    open(backend, otherBytes + allocatedBytes(backend, types, here));
+    allocate(backend, types, here);
+  }
+
+  private static long allocatedBytes(Backend backend, WeightTypes types, List<Parameter> here) {
+    long bytes = 0;
     for (Parameter parameter : here) {
       for (DType dtype : types.of(parameter)) {
         long[] one = parameter.sliceShape();
@@ -150,7 +189,10 @@ public final class ParameterStore implements AutoCloseable {
                 : Tensor.count(one) * dtype.bytes();
       }
     }
-    open(backend, bytes);
+    return bytes;
+  }
+
+  private void allocate(Backend backend, WeightTypes types, List<Parameter> here) {
     for (Parameter parameter : here) {
       List<DType> dtypes = types.of(parameter);
       parameter.bind(
@@ -190,6 +232,19 @@ public final class ParameterStore implements AutoCloseable {
     weights.forEach(Parameter::bind);
   }
 
+  /**
+   * Packs the values of an allocated adapter's factor, where all its matrices are in one product.
+   *
+   * @param numbers FLOAT32 [matrices, rows, columns], all of the factor's; freed by the caller
+   */
+  public void pack(Backend backend, Parameter factor, Tensor numbers) {
+    Tensor before = factor.value();
+    Tensor packed = allocatePacked(backend, before.dtype(), numbers.shape());
+    backend.pack(numbers, packed);
+    before.release();
+    factor.bind(new Weight.Packed(packed));
+  }
+
   /** The cache of experts on disk; empty if all are in memory. */
   public Optional<ExpertCache> expertCache() {
     return Optional.ofNullable(expertCache);
@@ -205,9 +260,9 @@ public final class ParameterStore implements AutoCloseable {
     return scope.allocatePacked(dtype, backend.packedBytes(dtype, shape), shape);
   }
 
-  private long trainedBytes(DType dtype, boolean training) {
+  private static long trainedBytes(List<Parameter> trained, DType dtype, boolean training) {
     long bytes = 0;
-    for (Parameter parameter : parameters.values()) {
+    for (Parameter parameter : trained) {
       boolean rounded = parameter.valueDType(dtype) != DType.FLOAT32;
       int bytesEach = DType.FLOAT32.bytes() * (training ? 2 : 1) + (rounded ? dtype.bytes() : 0);
       bytes += parameter.count() * bytesEach;
@@ -230,7 +285,7 @@ public final class ParameterStore implements AutoCloseable {
    */
   public void requireSameReplicas() {
     Map<Communicator, List<Parameter>> replicated = new LinkedHashMap<>();
-    for (Parameter parameter : parameters.values()) {
+    for (Parameter parameter : trained()) {
       replicated.computeIfAbsent(parameter.replicas(), _ -> new ArrayList<>()).add(parameter);
     }
     replicated.forEach(
@@ -254,9 +309,23 @@ public final class ParameterStore implements AutoCloseable {
     return checksums;
   }
 
+  /** The name of the first trained parameter with a number that is not finite; empty: none. */
+  public String firstBad(Backend backend) {
+    try (TensorScope own = TensorScope.confined(backend)) {
+      Tensor sum = own.allocate(DType.FLOAT32, 1);
+      for (Parameter parameter : trained()) {
+        backend.squareSum(parameter.master(), sum);
+        if (!Float.isFinite(sum.getFloat(0))) {
+          return parameter.name();
+        }
+      }
+    }
+    return "";
+  }
+
   /** Rounds the masters to the values, after the masters were set (a loaded checkpoint). */
   public void refresh(Backend backend) {
-    for (Parameter parameter : parameters.values()) {
+    for (Parameter parameter : trained()) {
       if (parameter.value() != parameter.master()) {
         backend.cast(parameter.master(), parameter.value());
       }
@@ -296,7 +365,7 @@ public final class ParameterStore implements AutoCloseable {
 
   /** Registers every gradient with the tape. */
   public void watch(Tape tape) {
-    for (Parameter parameter : parameters.values()) {
+    for (Parameter parameter : trained()) {
       tape.watch(parameter.value(), parameter.gradientSums());
     }
   }
@@ -317,14 +386,14 @@ public final class ParameterStore implements AutoCloseable {
       vectors.forget();
       vectors.sums(); // sums() clears what is forgotten: one call for all vectors
     }
-    parameters.values().stream()
+    trained().stream()
         .filter(parameter -> parameter.role() != Role.VECTOR)
         .forEach(parameter -> parameter.gradientSums().forget());
   }
 
   /** Clears the gradients that no backward wrote. */
   public void completeGradients() {
-    parameters.values().forEach(Parameter::gradient);
+    trained().forEach(Parameter::gradient);
   }
 
   /** Memory with the lifetime of the model: rotary tables, optimizer moments. */
@@ -350,29 +419,42 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   private static void initialize(Backend backend, Parameter parameter, Tensor master, long seed) {
+    CRC32C checksum = new CRC32C();
+    checksum.update(parameter.name().getBytes(StandardCharsets.UTF_8));
+    long stream = seed ^ checksum.getValue() << 32;
+    long matrix = Tensor.count(parameter.matrixShape());
+    boolean constant = parameter.initialization() instanceof Initialization.Constant;
+    if (constant || parameter.slice().whole()) {
+      draw(backend, parameter, stream, parameter.expert(0) * matrix, master);
+    } else {
+      drawSlices(backend, parameter, master, stream);
+    }
+  }
+
+  /** Draws elements of a parameter from index {@code first} of the whole on. */
+  private static void draw(
+      Backend backend, Parameter parameter, long stream, long first, Tensor into) {
     switch (parameter.initialization()) {
-      case Initialization.Constant(float value) -> backend.fill(value, master);
-      case Initialization.Normal(float deviation) -> {
-        CRC32C checksum = new CRC32C();
-        checksum.update(parameter.name().getBytes(StandardCharsets.UTF_8));
-        long stream = seed ^ checksum.getValue() << 32;
-        long matrix = Tensor.count(parameter.matrixShape());
-        if (parameter.slice().whole()) {
-          backend.randomNormal(stream, parameter.expert(0) * matrix, 0, deviation, master);
-        } else {
-          drawSlices(backend, parameter, master, stream, deviation);
+      case Initialization.Constant(float value) -> backend.fill(value, into);
+      case Initialization.Normal(float deviation) ->
+          backend.randomNormal(stream, first, 0, deviation, into);
+      case Initialization.Uniform(float bound) -> {
+        try (TensorScope scope = TensorScope.confined(backend)) {
+          Tensor least = scope.allocate(DType.FLOAT32, into.shape());
+          backend.fill(-bound, least);
+          backend.randomUniform(stream, first, into);
+          backend.add(2 * bound, into, 1, least, into);
         }
       }
     }
   }
 
   /** Generates every whole matrix, and keeps this rank's slice. */
-  private static void drawSlices(
-      Backend backend, Parameter parameter, Tensor master, long stream, float deviation) {
+  private static void drawSlices(Backend backend, Parameter parameter, Tensor master, long stream) {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
       for (int i = 0; i < parameter.matrices(); i++) {
-        backend.randomNormal(stream, parameter.expert(i) * whole.count(), 0, deviation, whole);
+        draw(backend, parameter, stream, parameter.expert(i) * whole.count(), whole);
         parameter.slice().cut(whole, parameter.slice().ranks().rank(), parameter.matrix(master, i));
       }
     }

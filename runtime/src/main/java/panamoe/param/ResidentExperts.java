@@ -1,6 +1,7 @@
 package panamoe.param;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import panamoe.op.Pass;
@@ -11,9 +12,10 @@ import panamoe.tensor.Tensor;
  * Experts of a layer whose matrices are in memory: all of this rank, or one in a cache.
  *
  * @param offsets INT32, bounds of the rows of each
+ * @param groups INT32, bounds of the rows of each and each adapter; null: no row has one
  * @param one null: all
  */
-public record ResidentExperts(Pass pass, Tensor offsets, One one) {
+public record ResidentExperts(Pass pass, Tensor offsets, Tensor groups, One one) {
   /**
    * An expert in a cache.
    *
@@ -28,15 +30,22 @@ public record ResidentExperts(Pass pass, Tensor offsets, One one) {
    *
    * @param stack one of the layer's matrices
    * @param offsets INT32 [E + 1], of the rows of this rank's experts
+   * @param groups INT32 [E * n + 1], of the rows of each of n adapters within them, or null
    * @param input [S, M] of the layer, to predict the next layer's experts, or null
    */
   public static void forEach(
-      Pass pass, Parameter stack, Tensor offsets, Tensor input, Consumer<ResidentExperts> use) {
+      Pass pass,
+      Parameter stack,
+      Tensor offsets,
+      Tensor groups,
+      Tensor input,
+      Consumer<ResidentExperts> use) {
     if (!(stack.weight() instanceof Weight.Offloaded(var cache, int first, _, var next))) {
-      use.accept(new ResidentExperts(pass, offsets, null));
+      use.accept(new ResidentExperts(pass, offsets, groups, null));
       return;
     }
     int[] starts = offsets.toInts();
+    int[] bounds = groups == null ? null : groups.toInts();
     int[] wanted =
         IntStream.range(0, starts.length - 1)
             .filter(e -> starts[e] < starts[e + 1])
@@ -47,10 +56,20 @@ public record ResidentExperts(Pass pass, Tensor offsets, One one) {
         () -> next.accept(pass, input),
         (unit, expert) -> {
           int e = expert - first;
-          Tensor own = pass.allocate(DType.INT32, 2);
-          own.copyFrom(MemorySegment.ofArray(new int[] {0, starts[e + 1] - starts[e]}));
-          use.accept(new ResidentExperts(pass, own, new One(e, unit, starts[e], starts[e + 1])));
+          Tensor rows = own(pass, starts, e, 1);
+          int adapters = bounds == null ? 0 : (bounds.length - 1) / (starts.length - 1);
+          Tensor parts = bounds == null ? null : own(pass, bounds, e * adapters, adapters);
+          One one = new One(e, unit, starts[e], starts[e + 1]);
+          use.accept(new ResidentExperts(pass, rows, parts, one));
         });
+  }
+
+  /** Bounds of an expert's groups among its own rows. */
+  private static Tensor own(Pass pass, int[] bounds, int first, int groups) {
+    int[] own = Arrays.copyOfRange(bounds, first, first + groups + 1);
+    int start = own[0];
+    Arrays.setAll(own, i -> own[i] - start);
+    return pass.allocate(DType.INT32, own.length).set(own);
   }
 
   /** The rows of these experts. */

@@ -73,13 +73,14 @@ public record Divergence(TextScore before, TextScore after, double nats) {
         try (TensorScope scope = TensorScope.confined(backend)) {
           Tensor ids = scope.allocate(DType.INT32, Math.min(atOnce, all - first) * length);
           Tensor targets = scope.allocate(DType.INT32, ids.shape());
-          bytes += windows.fill(first, ids, targets);
+          bytes += windows.fill(first, ids, targets).bytes();
           int[] next = targets.toInts();
           tokens += IntStream.of(next).filter(it -> it != TrainingData.NO_TARGET).count();
           Pass pass = Pass.inference(backend, scope);
           Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
           Tensor ours = source.forward(pass, ids, whole, null, false);
           Tensor theirs = other.forward(pass, ids, whole, null, false);
+          source.config().requireGeneration();
           int vocabulary = source.config().vocabulary();
           int rows = Math.max(1, MOST_LOGITS / vocabulary);
           for (int from = 0; from < next.length; from += rows) {

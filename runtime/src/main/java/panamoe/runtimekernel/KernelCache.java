@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import panamoe.io.Sha256;
-import panamoe.io.UserCache;
+import panamoe.io.UserFolder;
 
 /**
  * A disk cache of compiled kernels. A file is named by the SHA-256 of the compiler's inputs and
@@ -32,7 +32,7 @@ record KernelCache(Path folder) {
   static Optional<Path> folder(Map<String, String> environment) {
     String own = environment.get("PANAMOE_CACHE");
     return own == null || own.isBlank()
-        ? UserCache.folder(environment, "kernels")
+        ? UserFolder.CACHE.path(environment, "kernels")
         : Optional.of(Path.of(own).toAbsolutePath());
   }
 

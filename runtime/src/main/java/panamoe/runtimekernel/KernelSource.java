@@ -21,10 +21,11 @@ record KernelSource(
     String file, String text, Map<String, String> headers, List<String> definitions) {
   private static final List<String> SHARED =
       List.of(
-          "cuda/activation.h",
+          "cuda/expert/activation.h",
           "cuda/gate/choice.h",
           "cuda/gate/lanes.h",
-          "cuda/reduce.h",
+          "cuda/kernel/reduce.h",
+          "cuda/kernel/shared.h",
           "cuda/runtime_kernel/activation.h",
           "cuda/runtime_kernel/element.h",
           "cuda/runtime_kernel/expert.h",

@@ -48,7 +48,7 @@ public sealed interface RuntimeKernel {
   }
 
   /**
-   * The experts' linear layer and activation (without parameters), for up to 64 rows.
+   * The experts' linear layer and activation (without parameters).
    *
    * @param inner K, a multiple of 8
    * @param custom the expressions of {@link Activation#CUSTOM}; null with every other activation

@@ -132,7 +132,7 @@ public final class AdamW {
     Tensor all = scope.allocate(DType.FLOAT32, largest(Bucket::copied));
     Tensor share = scope.allocate(DType.FLOAT32, largest(Bucket::share));
     buckets.forEach(bucket -> bucket.use(all, share));
-    for (Parameter parameter : store.parameters()) {
+    for (Parameter parameter : store.trained()) {
       Moments of = shared.get(parameter);
       moments.add(of != null ? of : Moments.of(scope, parameter, new long[] {parameter.count()}));
     }
@@ -141,7 +141,7 @@ public final class AdamW {
 
   /** Approximate number of elements of this rank's shares. */
   private static double elementsOf(ParameterStore store) {
-    return store.parameters().stream()
+    return store.trained().stream()
         .mapToDouble(each -> (double) each.count() / each.replicas().size())
         .sum();
   }

@@ -41,7 +41,7 @@ final class BiasBalancing {
   void update(List<LayerLoad> loads) {
     for (LayerLoad load : loads) {
       Bias bias = byLayer.get(load.layer());
-      if (bias != null) {
+      if (bias != null && !bias.parameter.frozen()) {
         update(bias.parameter.master(), bias.rate, load);
       }
     }

@@ -56,7 +56,7 @@ final class Bucket {
   static List<Bucket> of(ParameterStore store, TensorScope scope) {
     List<List<Parameter>> buckets = new ArrayList<>();
     Map<Communicator, List<Parameter>> open = new LinkedHashMap<>();
-    for (Parameter parameter : store.parameters()) {
+    for (Parameter parameter : store.trained()) {
       if (parameter.replicas().size() == 1) {
         continue;
       }

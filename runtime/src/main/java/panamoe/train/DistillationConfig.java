@@ -11,14 +11,25 @@ import panamoe.model.KeptLayers;
  * is staged: the second term ends before training, because a small student cannot match its teacher
  * to the end.
  *
+ * <p>On-policy the second term is not of the text but of what the student writes: see {@link
+ * #onPolicyMix}.
+ *
  * @param alpha weight of the second term at the beginning
  * @param temperature T
  * @param stage when the second term ends
  * @param layers of the teacher whose weights the student starts from; null: it starts from random
  *     weights
+ * @param onPolicyMix null: the teacher reads the text. Otherwise the student continues the first
+ *     half of each sequence, only the text has a cross-entropy, and only the student's half a
+ *     divergence, {@code (1 - onPolicyMix) KL(student || teacher) + onPolicyMix KL(teacher ||
+ *     student)}
  */
 public record DistillationConfig(
-    double alpha, double temperature, Stage stage, @Omittable List<Integer> layers) {
+    double alpha,
+    double temperature,
+    Stage stage,
+    @Omittable List<Integer> layers,
+    @Omittable Double onPolicyMix) {
 
   public enum Fall {
     /** A step to 0 at the end of the stage. */
@@ -62,7 +73,16 @@ public record DistillationConfig(
         "temperature is %s, expected 0.01 to 100",
         temperature);
     Require.that(stage != null, "stage is null, expected an object");
+    Require.that(
+        onPolicyMix == null || onPolicyMix >= 0 && onPolicyMix <= 1,
+        "onPolicyMix is %s, expected 0 (reverse KL) to 1 (forward KL)",
+        onPolicyMix);
     layers = layers == null ? null : new KeptLayers(layers).layers();
+  }
+
+  /** A teacher that reads the text. */
+  public DistillationConfig(double alpha, double temperature, Stage stage, List<Integer> layers) {
+    this(alpha, temperature, stage, layers, null);
   }
 
   /**

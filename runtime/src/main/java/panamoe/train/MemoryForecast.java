@@ -11,7 +11,9 @@ import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -21,8 +23,9 @@ import tools.jackson.databind.node.ObjectNode;
  * allocator's rounding are not included. A test checks that the sum is within a tenth of a run's
  * real memory.
  *
- * @param weights FLOAT32 masters, and BFLOAT16 copies of matrices when computing in bfloat16
- * @param gradients of the parameters
+ * @param weights FLOAT32 masters, and BFLOAT16 copies of matrices when computing in bfloat16; with
+ *     adapters these of the adapters, and all else as for inference
+ * @param gradients of the parameters that are trained
  * @param moments of AdamW, and buffers through which ranks exchange gradients and updates
  * @param activations that a micro-batch's forward keeps for its backward
  * @param inFlight gradients of activations at the deepest point of the backward
@@ -40,8 +43,31 @@ public record MemoryForecast(
     }
   }
 
+  /** The forecast for a run, perhaps of adapters. */
+  public static MemoryForecast of(RunConfig run, Topology topology) {
+    if (run.adapters() == null) {
+      return of(run.model(), run.training(), topology);
+    }
+    try (LanguageModel model = new LanguageModel(run.model()).adapted(run.adapters())) {
+      WeightTypes types = run.base().types(run.base().open(), run.training().dtype());
+      return of(model, types, run.training(), topology);
+    }
+  }
+
   /** The forecast for a model; the model needs no memory. */
   public static MemoryForecast of(LanguageModel model, TrainConfig training, Topology topology) {
+    return of(model, null, training, topology);
+  }
+
+  /**
+   * The forecast for a model's adapters.
+   *
+   * @param model with adapters; needs no memory
+   * @param types of the weights that are not trained; null: all are
+   */
+  public static MemoryForecast of(
+      LanguageModel model, WeightTypes types, TrainConfig training, Topology topology) {
+    long frozen = 0;
     long held = 0;
     long copied = 0;
     long moments = 0;
@@ -49,6 +75,11 @@ public record MemoryForecast(
     long largestShare = 0;
     boolean half = training.dtype() == DType.BFLOAT16;
     for (Parameter parameter : model.parameters().parameters()) {
+      if (types != null && parameter.role() != Parameter.Role.ADAPTER) {
+        long elements = Tensor.count(parameter.matrixShape(topology));
+        frozen += types.bytes(parameter, parameter.matrices(topology), elements, true);
+        continue;
+      }
       long count = parameter.count(topology);
       int replicas = parameter.replicas(topology);
       held += count;
@@ -60,7 +91,7 @@ public record MemoryForecast(
       }
     }
     return new MemoryForecast(
-            4 * held + (half ? 2 * copied : 0),
+            frozen + 4 * held + (half ? 2 * copied : 0),
             4 * held,
             8 * moments + 4 * (gathered + largestShare),
             0,
@@ -117,8 +148,8 @@ public record MemoryForecast(
     if (all > availableBytes) {
       double state = (double) (weights + gradients + moments + teacher) * ranks;
       throw Require.refusal(
-          "training%s takes %s of memory (%s for weights, gradients and moments%s, %s for activations), but %s are"
-              + " free; %s",
+          "training%s takes %s of memory (%s for weights, gradients and moments%s, %s for"
+              + " activations), but %s are free; %s",
           ranks == 1 ? "" : " on " + ranks + " ranks",
           Count.bytes(all),
           Count.bytes(state),

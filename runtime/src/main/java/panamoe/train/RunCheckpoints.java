@@ -6,8 +6,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.CheckpointMirror;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
@@ -31,16 +33,28 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public final class RunCheckpoints {
   private static final int KEPT = 2;
+  private static final String BEST_SCORE = "best_score";
+  private static final String WORSE = "worse_validations";
 
   private final Trainer trainer;
   private final Ranks ranks;
   private final CheckpointStore store;
   private final TrainedTensors tensors;
 
+  /** In a folder that all ranks share. */
   public RunCheckpoints(Trainer trainer, Path directory) {
+    this(trainer, new CheckpointStore(directory, KEPT));
+  }
+
+  /** In a folder of each rank, with a copy in one place. */
+  public RunCheckpoints(Trainer trainer, Path directory, CheckpointMirror mirror) {
+    this(trainer, CheckpointStore.mirrored(directory, KEPT, mirror));
+  }
+
+  private RunCheckpoints(Trainer trainer, CheckpointStore store) {
     this.trainer = trainer;
     this.ranks = trainer.model().parameters().ranks();
-    this.store = new CheckpointStore(directory, KEPT);
+    this.store = store;
     this.tensors = new TrainedTensors(trainer.backend(), trainer.model(), trainer.optimizer());
   }
 
@@ -57,13 +71,18 @@ public final class RunCheckpoints {
       // A string with the exact bits, because a resumed run must not differ in the last place.
       json.put("running_loss", Double.toHexString(state.runningLoss()));
     }
+    if (state.best() != null) {
+      json.put(CheckpointStore.BEST, state.best().step());
+      json.put(BEST_SCORE, Double.toHexString(state.best().score()));
+      json.put(WORSE, state.best().worse());
+    }
     return tensors.save(store, state.step(), node(trainer.config()), json, Map.of());
   }
 
   /**
-   * The latest checkpoint in {@code directory}, for a trainer of {@code config}; topology and
-   * number of steps may differ from the saved run's. Reads no weights: a checkpoint that does not
-   * fit is refused before a trainer is created.
+   * The first rank's latest checkpoint in {@code directory}, for a trainer of {@code config};
+   * topology and number of steps may differ from the saved run's. Reads no weights: a checkpoint
+   * that does not fit is refused before a trainer is created.
    *
    * @return the same on all ranks; empty if nothing was saved yet
    * @throws CheckpointException if it is damaged, comes from another configuration, lacks tensors
@@ -75,14 +94,15 @@ public final class RunCheckpoints {
         ranks.first()
             ? new CheckpointStore(directory, KEPT).openLatest().map(Checkpoint::directory)
             : Optional.empty();
-    byte[] latest = ranks.world().broadcast(seen.map(Path::toString).orElse("").getBytes(UTF_8), 0);
+    String name = seen.map(path -> path.getFileName().toString()).orElse("");
+    byte[] latest = ranks.world().broadcast(name.getBytes(UTF_8), 0);
     if (latest.length == 0) {
       return Optional.empty();
     }
-    Checkpoint checkpoint = Checkpoint.open(Path.of(new String(latest, UTF_8)));
+    Checkpoint checkpoint = Checkpoint.open(directory.resolve(new String(latest, UTF_8)));
     requireTrainedBy(config, checkpoint);
     state(checkpoint);
-    checkpoint.requireHolds(ModelTensors.shapes(config.model()));
+    checkpoint.requireHolds(ModelTensors.shapes(config.model(), config.adapters()));
     return Optional.of(checkpoint);
   }
 
@@ -101,6 +121,15 @@ public final class RunCheckpoints {
               + " config.json in it",
           checkpoint.directory(), differs);
     }
+  }
+
+  /**
+   * Whether a checkpoint is a run's last, by its steps or by its patience.
+   *
+   * @throws CheckpointException if its state does not match its step
+   */
+  public static boolean isLast(RunConfig config, Checkpoint checkpoint) {
+    return state(checkpoint).finishes(config.training());
   }
 
   /**
@@ -154,13 +183,30 @@ public final class RunCheckpoints {
       double loss =
           runningLoss.isMissingNode() ? Double.NaN : Double.parseDouble(runningLoss.asString(""));
       if (runningLoss.isMissingNode() || Double.isFinite(loss)) {
-        return new TrainerState(step.asLong(), loss);
+        return new TrainerState(step.asLong(), loss, best(checkpoint));
       }
     } catch (NumberFormatException _) {
       // an invalid value is refused below
     }
     throw new CheckpointException(
         file + " has the running_loss " + runningLoss + ", expected a finite number");
+  }
+
+  /** Null if the run has none. */
+  private static Best best(Checkpoint checkpoint) {
+    OptionalLong step = checkpoint.bestStep();
+    if (step.isEmpty()) {
+      return null;
+    }
+    String score = checkpoint.state().path(BEST_SCORE).asString("");
+    try {
+      int worse = checkpoint.state().path(WORSE).asInt(0);
+      return new Best(step.getAsLong(), Double.parseDouble(score), worse);
+    } catch (NumberFormatException e) {
+      throw new CheckpointException(
+          checkpoint.directory() + "/state.json has the best_score '" + score + "', not a number",
+          e);
+    }
   }
 
   private static JsonNode withoutSteps(JsonNode config) {

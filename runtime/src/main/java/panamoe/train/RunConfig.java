@@ -3,13 +3,16 @@ package panamoe.train;
 import java.nio.file.Path;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.config.AdapterConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
+import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
+import panamoe.open.AdaptedBase;
 import panamoe.parallel.Topology;
 import tools.jackson.databind.JsonNode;
 
@@ -18,15 +21,27 @@ import tools.jackson.databind.JsonNode;
  *
  * @param seed of weights, data order and noise
  * @param distillation how the model learns from a teacher; null: it has none
+ * @param preference how the model learns from pairs of answers; null: it does not
+ * @param adapters that are trained in place of the model; null: none
+ * @param base the model that the adapters are of; null: none
  */
 public record RunConfig(
     ModelConfig model,
     TrainConfig training,
     long seed,
-    @Omittable DistillationConfig distillation) {
+    @Omittable DistillationConfig distillation,
+    @Omittable PreferenceConfig preference,
+    @Omittable AdapterConfig adapters,
+    @Omittable AdaptedBase base) {
 
   /** The key of the training; missing if a framework saved the model. */
   public static final String TRAINING = "training";
+
+  /** A run that trains a whole model. */
+  public RunConfig(
+      ModelConfig model, TrainConfig training, long seed, DistillationConfig distillation) {
+    this(model, training, seed, distillation, null, null, null);
+  }
 
   /** A run without a teacher. */
   public RunConfig(ModelConfig model, TrainConfig training, long seed) {
@@ -39,10 +54,38 @@ public record RunConfig(
         !model.head().bias(),
         "model.head.bias is true, but a head with a bias has no backward and cannot be trained");
     Require.that(
+        (adapters == null) == (base == null) && (adapters == null || distillation == null),
+        "a run of adapters needs both \"adapters\" and \"base\", and no \"distillation\"");
+    Require.that(
         training.batch().length() <= model.context(),
         "training.sequence is %s, more than model.context = %s",
         training.batch().length(),
         model.context());
+    if (distillation != null && distillation.onPolicyMix() != null) {
+      requireSamples(model, training);
+    }
+  }
+
+  /** Checks that a student can write while it is trained. */
+  private static void requireSamples(ModelConfig model, TrainConfig training) {
+    model.requireGeneration();
+    Require.that(
+        training.batch().length() >= 4,
+        "training.sequence is %s, but a student that continues half a sequence needs 4 or more",
+        training.batch().length());
+    Require.that(
+        model.equals(model.withGates(GateConfig::withoutDropping)),
+        "the student's gates drop tokens, so what it samples would depend on other sequences; train it dropless, or without --on-policy");
+  }
+
+  /** This run, which trains adapters of {@code of} alone. */
+  public RunConfig adapting(AdapterConfig wanted, AdaptedBase of) {
+    return new RunConfig(model, training, seed, distillation, preference, wanted, of);
+  }
+
+  /** This run, which learns from pairs of answers; null: it does not. */
+  public RunConfig preferring(PreferenceConfig pairs) {
+    return new RunConfig(model, training, seed, distillation, pairs, adapters, base);
   }
 
   /** Whether a teacher is needed in step {@code step} (from 0) or later. */
@@ -52,7 +95,8 @@ public record RunConfig(
 
   /** This run with another number of steps; the learning rate falls over that number. */
   public RunConfig withSteps(int steps) {
-    return new RunConfig(model, training.withSteps(steps), seed, distillation);
+    return new RunConfig(
+        model, training.withSteps(steps), seed, distillation, preference, adapters, base);
   }
 
   /**
@@ -62,6 +106,10 @@ public record RunConfig(
    */
   public void requireFits(Topology topology) {
     int sequences = training.batch().microSequences();
+    Require.that(
+        topology.ranks() == 1 || distillation == null || distillation.onPolicyMix() == null,
+        "a student that samples trains on one rank, not on %s; leave out --on-policy or --ranks",
+        topology.ranks());
     requireDivides(sequences, "sequences of a micro-batch", topology.dataDegree(), "data ranks");
     for (BlockConfig block : model.blocks()) {
       block.attention().requireShared(topology.tensorDegree());
@@ -100,13 +148,14 @@ public record RunConfig(
     if (tree.has("model_type") && !tree.has("model")) {
       throw new IllegalArgumentException(
           file
-              + " describes a released model; give its folder to generate, chat, serve, eval or inspect,"
-              + " or to train --from");
+              + " describes a released model; give its folder to generate, chat, serve, eval or"
+              + " inspect, or to train --from");
     }
     if (tree.has(Checkpoint.QUANTIZATION)) {
       throw new IllegalArgumentException(
           file
-              + " describes a quantized model, which cannot be trained; train the model that it was made of");
+              + " describes a quantized model, which cannot be trained; train the model that it was"
+              + " made of");
     }
     return ConfigJson.read(tree, RunConfig.class, file.toString());
   }

@@ -28,6 +28,7 @@ import panamoe.open.TokenizerFiles;
  * config.json     model, training, seed
  * tokenizer.json  unless the run works on bytes; a released model's with the files next to it
  * text.json       path and SHA-256 of the text, so that a run is not resumed on another
+ * reference.json  of a run on pairs of answers: the reference's log-probability of each
  * teacher.json    path and SHA-256 of the checkpoint that a student learns from
  * history.json    which processes trained the run, by which commands
  * metrics.jsonl   one line per step, forced to the disk before each checkpoint
@@ -49,6 +50,9 @@ public final class RunFolder implements AutoCloseable {
   public static final String SAMPLES = "samples.json";
   public static final String REPORT = "report.html";
 
+  /** What the reference of {@link DirectPreference} gave for each pair of answers. */
+  static final String REFERENCE = "reference.json";
+
   /** The folder of the report's images. */
   public static final String PLOTS = "plots";
 
@@ -57,7 +61,7 @@ public final class RunFolder implements AutoCloseable {
 
   static {
     Collections.addAll(FILES, CONFIG, TEXT, TEACHER, History.NAME, LOCK, METRICS);
-    Collections.addAll(FILES, ROUTING, READING, SAMPLES, REPORT);
+    Collections.addAll(FILES, ROUTING, READING, SAMPLES, REPORT, REFERENCE);
   }
 
   private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, PLOTS);

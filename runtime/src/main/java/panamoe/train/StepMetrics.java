@@ -12,13 +12,14 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param step from 1
  * @param tokens trained on so far
- * @param loss mean cross-entropy per token, nats
+ * @param loss mean cross-entropy per token, or mean loss of the pairs of answers, nats
  * @param bitsPerByte cross-entropy of the text
  * @param gradientNorm before clipping
  * @param seconds the step's duration
  * @param layers the MoE layers' loads
  * @param divergence mean KL(teacher || model) per token, nats; only with a teacher
- * @param validationBitsPerByte only after evaluation steps
+ * @param pairs null unless the model learns from pairs of answers
+ * @param validation null except after evaluation steps
  */
 public record StepMetrics(
     long step,
@@ -31,7 +32,8 @@ public record StepMetrics(
     double tokensPerSecond,
     List<LayerLoad> layers,
     OptionalDouble divergence,
-    OptionalDouble validationBitsPerByte) {
+    PairMetrics pairs,
+    Validation.Score validation) {
 
   /** Mean auxiliary loss over the MoE layers, before its coefficient; 0 in a dense model. */
   public double auxiliaryLoss() {
@@ -43,7 +45,7 @@ public record StepMetrics(
     return layers.stream().mapToDouble(LayerLoad::zLoss).average().orElse(0);
   }
 
-  public StepMetrics withValidation(double bits) {
+  public StepMetrics withValidation(Validation.Score score) {
     return new StepMetrics(
         step,
         tokens,
@@ -55,7 +57,8 @@ public record StepMetrics(
         tokensPerSecond,
         layers,
         divergence,
-        OptionalDouble.of(bits));
+        pairs,
+        score);
   }
 
   /** This record as one line of JSON. */
@@ -72,7 +75,14 @@ public record StepMetrics(
     json.put("learning_rate", learningRate);
     json.put("seconds", seconds);
     json.put("tokens_per_s", tokensPerSecond);
-    validationBitsPerByte.ifPresent(bits -> json.put("validation_bits_per_byte", bits));
+    put(json, "", pairs);
+    if (validation != null) {
+      json.put("validation_bits_per_byte", validation.bitsPerByte());
+      if (validation.pairs() != null) {
+        json.put("validation_loss", validation.pairs().loss());
+      }
+      put(json, "validation_", validation.pairs());
+    }
     ArrayNode array = json.putArray("layers");
     for (LayerLoad load : layers) {
       ObjectNode layer = array.addObject();
@@ -87,5 +97,12 @@ public record StepMetrics(
       Arrays.stream(load.counts()).forEach(layer.putArray("counts")::add);
     }
     return json.toString();
+  }
+
+  private static void put(ObjectNode json, String prefix, PairMetrics pairs) {
+    if (pairs != null) {
+      json.put(prefix + "reward_margin", pairs.margin());
+      json.put(prefix + "pair_accuracy", pairs.accuracy());
+    }
   }
 }

@@ -37,7 +37,7 @@ public record TeacherRecord(String path, String sha256) {
                   + " --resume --teacher",
           folder);
     }
-    ModelFolder teacher = ModelFolder.open(folder);
+    ModelFolder teacher = ModelFolder.ofRun(folder);
     Require.that(
         teacher.checkpoint().sha256().equals(sha256),
         "the teacher in %s is another checkpoint than the one that the run learns from",

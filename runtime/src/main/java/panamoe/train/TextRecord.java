@@ -16,11 +16,21 @@ import panamoe.open.StoredWeights;
  *
  * @param path of a file or a folder, absolute; null for the default corpus
  * @param prepared whether path is a folder of its tokens; null: no
+ * @param chat whether path is a file of conversations; null: no
+ * @param pairs whether path is a file of pairs of answers; null: no
+ * @param validationShare the part of the conversations or pairs that is for validation; null: the
+ *     usual one
  * @param languages kept of the default corpus; empty for all
  * @param sha256 of the text, so that a run is not resumed on another
  */
 public record TextRecord(
-    @Omittable String path, @Omittable Boolean prepared, List<String> languages, String sha256) {
+    @Omittable String path,
+    @Omittable Boolean prepared,
+    @Omittable Boolean chat,
+    @Omittable Boolean pairs,
+    @Omittable Double validationShare,
+    List<String> languages,
+    String sha256) {
   public TextRecord {
     if (languages == null || languages.stream().anyMatch(Objects::isNull)) {
       throw new IllegalArgumentException(

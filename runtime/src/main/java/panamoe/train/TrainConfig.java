@@ -2,6 +2,7 @@ package panamoe.train;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonValue;
+import panamoe.io.Omittable;
 import panamoe.io.Require;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
@@ -81,13 +82,30 @@ public record TrainConfig(
    * @param every steps between checkpoints; 0 for the last step only
    * @param validationBatches batches per validation, fewer if the validation text is shorter
    * @param spike nats by which a step's loss may exceed the running mean before the run stops
+   * @param patience validations in a row without a better one after which the run ends; null: it
+   *     does not, and its best checkpoint is not kept
    */
-  public record Checkpoints(int evaluateEvery, int every, int validationBatches, double spike) {
+  public record Checkpoints(
+      int evaluateEvery,
+      int every,
+      int validationBatches,
+      double spike,
+      @Omittable Integer patience) {
     public Checkpoints {
       Require.notNegative("evaluateEvery", evaluateEvery);
       Require.notNegative("checkpointEvery", every);
       positive("validationBatches", validationBatches);
       Require.that(spike > 0, "spike is %s, expected more than 0", spike);
+      Require.that(
+          patience == null || patience >= 1, "patience is %s, expected 1 or more", patience);
+      Require.that(
+          patience == null || evaluateEvery > 0,
+          "patience counts validations, but evaluateEvery is 0: expected 1 or more steps");
+    }
+
+    /** Without patience. */
+    public Checkpoints(int evaluateEvery, int every, int validationBatches, double spike) {
+      this(evaluateEvery, every, validationBatches, spike, null);
     }
 
     /** Eight batches per validation, and a stop at a spike of 2 nats. */
@@ -95,8 +113,13 @@ public record TrainConfig(
       return new Checkpoints(evaluateEvery, every, 8, 2.0);
     }
 
+    /** Ended by validations; null: not. */
+    public Checkpoints withPatience(Integer validations) {
+      return new Checkpoints(evaluateEvery, every, validationBatches, spike, validations);
+    }
+
     public Checkpoints withEvery(int steps) {
-      return new Checkpoints(evaluateEvery, steps, validationBatches, spike);
+      return new Checkpoints(evaluateEvery, steps, validationBatches, spike, patience);
     }
   }
 
@@ -189,7 +212,8 @@ public record TrainConfig(
       int evaluateEvery,
       int checkpointEvery,
       int validationBatches,
-      double spike) {}
+      double spike,
+      @Omittable Integer patience) {}
 
   @JsonValue
   Json json() {
@@ -211,7 +235,8 @@ public record TrainConfig(
         checkpoints.evaluateEvery,
         checkpoints.every,
         checkpoints.validationBatches,
-        checkpoints.spike);
+        checkpoints.spike,
+        checkpoints.patience);
   }
 
   @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
@@ -222,6 +247,7 @@ public record TrainConfig(
         new AdamW.Settings(of.beta1, of.beta2, of.epsilon, of.weightDecay, of.clip),
         of.dtype,
         of.recompute,
-        new Checkpoints(of.evaluateEvery, of.checkpointEvery, of.validationBatches, of.spike));
+        new Checkpoints(
+            of.evaluateEvery, of.checkpointEvery, of.validationBatches, of.spike, of.patience));
   }
 }

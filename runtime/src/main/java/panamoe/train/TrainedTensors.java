@@ -11,6 +11,7 @@ import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
 import panamoe.comm.Communicator;
+import panamoe.config.AdapterConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
@@ -39,7 +40,7 @@ public final class TrainedTensors {
     this.backend = backend;
     this.model = model;
     this.all = optimizer == null ? List.of() : optimizer.moments();
-    for (Parameter parameter : model.parameters().parameters()) {
+    for (Parameter parameter : model.parameters().trained()) {
       if (here(parameter)) {
         weights.putAll(ModelTensors.named(parameter, "", parameter.master()));
       }
@@ -89,7 +90,7 @@ public final class TrainedTensors {
   /** Gathers sharded tensors on the rank that writes them. */
   private void gather(
       RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
-    for (Parameter parameter : this.model.parameters().parameters()) {
+    for (Parameter parameter : this.model.parameters().trained()) {
       if (!parameter.slice().whole()) {
         keep(tensors, parameter, "", tensors.whole(parameter, parameter.master()), model);
       }
@@ -138,19 +139,23 @@ public final class TrainedTensors {
    * @throws CheckpointException if the checkpoint is damaged, or holds other tensors
    */
   public List<String> read(Checkpoint checkpoint) {
-    List<String> warnings;
+    List<String> warnings = readWeights(checkpoint);
+    readMoments(checkpoint);
+    return warnings;
+  }
+
+  /** Reads this rank's part of the trained weights alone; as {@link #read}. */
+  public List<String> readWeights(Checkpoint checkpoint) {
     try (Shards shards = checkpoint.model();
         TensorScope scope = TensorScope.shared(backend)) {
-      shards.requireExactly(ModelTensors.shapes(model.config()));
+      shards.requireExactly(ModelTensors.shapes(model.config(), model.adapters()));
       RankTensors tensors = new RankTensors(scope);
-      for (Parameter parameter : model.parameters().parameters()) {
+      for (Parameter parameter : model.parameters().trained()) {
         read(shards, "", tensors, parameter, parameter.master());
         tensors.freeAllBut(null);
       }
-      warnings = shards.warning().stream().toList();
+      return shards.warning().stream().toList();
     }
-    readMoments(checkpoint);
-    return warnings;
   }
 
   /**
@@ -164,7 +169,7 @@ public final class TrainedTensors {
       if (hasNone(checkpoint, shards)) {
         return;
       }
-      shards.requireExactly(momentsOf(model.config()));
+      shards.requireExactly(momentsOf(model.config(), model.adapters()));
       RankTensors tensors = new RankTensors(scope);
       for (AdamW.Moments each : all) {
         each.forEach((prefix, share) -> readShare(shards, prefix, tensors, each, share));
@@ -177,10 +182,10 @@ public final class TrainedTensors {
    *
    * @throws CheckpointException if the checkpoint holds other tensors than this model's moments
    */
-  public static void requireMoments(Checkpoint checkpoint, ModelConfig model) {
+  public static void requireMoments(Checkpoint checkpoint, LanguageModel model) {
     try (Shards shards = checkpoint.optimizer()) {
       if (!hasNone(checkpoint, shards)) {
-        shards.requireExactly(momentsOf(model));
+        shards.requireExactly(momentsOf(model.config(), model.adapters()));
       }
     }
   }
@@ -190,9 +195,9 @@ public final class TrainedTensors {
     return checkpoint.step() == 0 && shards.isEmpty();
   }
 
-  private static Map<String, long[]> momentsOf(ModelConfig model) {
+  private static Map<String, long[]> momentsOf(ModelConfig model, AdapterConfig adapters) {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    ModelTensors.shapes(model)
+    ModelTensors.shapes(model, adapters)
         .forEach(
             (name, shape) -> {
               shapes.put(AdamW.Moments.FIRST + name, shape);

@@ -4,9 +4,13 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.comm.Communicator;
 import panamoe.data.TokenSequences;
+import panamoe.engine.routes.RouteFile;
+import panamoe.io.DataException;
 import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
@@ -14,6 +18,7 @@ import panamoe.nn.Sequences;
 import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
+import panamoe.op.RouteSource;
 import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
 import panamoe.param.ParameterStore;
@@ -40,27 +45,20 @@ public final class Trainer {
   private static final String BAD_TEACHER = "the teacher's logits are not finite numbers";
 
   /**
-   * @param nats summed cross-entropy
-   * @param divergence summed KL(teacher || model); 0 without a teacher
    * @param bytes of the text
    */
-  private record Sum(double nats, double divergence, long bytes) {
-    static final Sum ZERO = new Sum(0, 0, 0);
-
+  private record Sum(Objective.Losses losses, long bytes) {
     Sum plus(Sum other) {
-      return new Sum(nats + other.nats, divergence + other.divergence, bytes + other.bytes);
+      return new Sum(losses.plus(other.losses), bytes + other.bytes);
     }
 
     /** Sums over all data ranks. */
     Sum over(Communicator data) {
-      return new Sum(
-          data.allReduce(nats),
-          data.allReduce(divergence),
-          Math.round(data.allReduce((double) bytes)));
+      return new Sum(losses.over(data), Math.round(data.allReduce((double) bytes)));
     }
 
     double bitsPerByte() {
-      return nats / Math.log(2) / bytes;
+      return losses.nats() / Math.log(2) / bytes;
     }
   }
 
@@ -74,8 +72,10 @@ public final class Trainer {
   private final AdamW optimizer;
   private final BiasBalancing balancing;
   private final LoadMeter meter;
+  private RouteFile routes; // null: gates choose
   private long step;
   private double runningLoss = Double.NaN;
+  private Best best; // null without patience, or before the first validation
 
   /** A trainer that minimises the next token's cross-entropy. */
   public Trainer(Backend backend, LanguageModel model, RunConfig config, TokenSequences data) {
@@ -114,13 +114,60 @@ public final class Trainer {
         config.training().batch().length());
   }
 
+  /**
+   * Sends the rows of training to the experts that an earlier forward recorded for them; weights
+   * and gradients come from the model as it is. A gate's noise is left out. Evaluation is not
+   * changed.
+   *
+   * @param recorded of this model, closed by the caller; it has all texts to come, which {@link
+   *     #requireRoutes} checks
+   */
+  public void replay(RouteFile recorded) {
+    routes = recorded;
+  }
+
+  /**
+   * Checks that a file has the routes of every text that is trained on after {@code step} steps.
+   *
+   * @throws DataException if it lacks one, or is damaged
+   */
+  public static void requireRoutes(
+      RouteFile recorded, RunConfig config, TokenSequences data, long step) {
+    TrainConfig.Batch batch = config.training().batch();
+    long wanted = (config.training().schedule().steps() - step) * batch.sequences();
+    boolean all = wanted >= data.trainingSequences();
+    long first = all ? 0 : step * batch.sequences();
+    long end = first + (all ? data.trainingSequences() : wanted);
+    try (TensorScope scope = TensorScope.confined(new ReferenceBackend())) {
+      Tensor ids = scope.allocate(DType.INT32, batch.length());
+      Tensor targets = scope.allocate(DType.INT32, ids.shape());
+      for (long number = first; number < end; number++) {
+        source(recorded, ids, data.fillTraining(number, ids, targets));
+      }
+    }
+  }
+
+  private static RouteSource source(RouteFile routes, Tensor ids, TokenSequences.Filled filled) {
+    return routes == null ? null : routes.of(ids.toInts(), filled.texts(), filled.filler());
+  }
+
   /** The number of steps done. */
   public long step() {
     return step;
   }
 
   public boolean finished() {
-    return step >= config.training().schedule().steps();
+    return state().finishes(config.training());
+  }
+
+  /** Whether the latest {@link #validate} gave the best score, and {@code patience} is set. */
+  public boolean isBest() {
+    return best != null && best.step() == step;
+  }
+
+  /** The step with the best score; empty without {@code patience}. */
+  public OptionalLong bestStep() {
+    return best == null ? OptionalLong.empty() : OptionalLong.of(best.step());
   }
 
   public LanguageModel model() {
@@ -140,15 +187,17 @@ public final class Trainer {
   public StepMetrics next() {
     long start = System.nanoTime();
     TrainConfig training = config.training();
-    long tokens = training.batch().tokens();
+    TrainConfig.Batch batch = training.batch();
+    long tokens = batch.tokens();
+    long counted = data.trainingLosses(step * batch.sequences(), batch.sequences());
     model.parameters().forgetGradients();
     meter.clear();
-    Sum sum = Sum.ZERO;
-    for (int micro = 0; micro < training.batch().microBatches(); micro++) {
-      sum = sum.plus(accumulate(micro));
+    Sum sum = new Sum(Objective.Losses.ZERO, 0);
+    for (int micro = 0; micro < batch.microBatches(); micro++) {
+      sum = sum.plus(accumulate(micro, counted));
     }
     model.parameters().completeGradients();
-    double loss = sum.nats / tokens;
+    double loss = sum.losses.loss() / counted;
     ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);
     double norm = optimizer.norm();
     requireHealthy(loss, norm);
@@ -171,22 +220,41 @@ public final class Trainer {
         seconds,
         tokens / seconds,
         loads,
-        asked ? OptionalDouble.of(sum.divergence / tokens) : OptionalDouble.empty(),
-        OptionalDouble.empty());
+        asked ? OptionalDouble.of(sum.losses.divergence() / counted) : OptionalDouble.empty(),
+        PairMetrics.of(sum.losses.pairs(), counted),
+        null);
   }
 
-  /** Bits per byte over the validation batches; deterministic. */
-  public double evaluate() {
+  /** The score on the validation batches; deterministic. */
+  public Validation.Score evaluate() {
     return evaluate(RouteObserver.NONE);
   }
 
   /** Like {@link #evaluate()}; {@code observer} receives every gate's routes. */
-  public double evaluate(RouteObserver observer) {
-    return Validation.bitsPerByte(backend, model, config.training(), data, observer);
+  public Validation.Score evaluate(RouteObserver observer) {
+    return Validation.score(
+        backend, model, config.training(), data, objective.ofValidation(), step, observer);
   }
 
-  /** Runs one micro-batch: forward, then backward, which adds to the gradients. */
-  private Sum accumulate(int micro) {
+  /** Evaluates the model after a step; {@code patience} counts it. */
+  public Validation.Score validate() {
+    Validation.Score score = evaluate();
+    if (patience() != null) {
+      best = best == null ? Best.first(score, step) : best.after(score, step);
+    }
+    return score;
+  }
+
+  private Integer patience() {
+    return config.training().checkpoints().patience();
+  }
+
+  /**
+   * Runs one micro-batch: forward, then backward, which adds to the gradients.
+   *
+   * @param counted losses of the step
+   */
+  private Sum accumulate(int micro, long counted) {
     TrainConfig.Batch batch = config.training().batch();
     long mine = batch.microSequences() / ranks.data().size(); // sequences of this rank
     try (TensorScope scope = TensorScope.confined(backend)) {
@@ -202,16 +270,19 @@ public final class Trainer {
           step * batch.sequences()
               + (long) micro * batch.microSequences()
               + mine * ranks.data().rank();
-      long bytes = data.fillTraining(first, ids, targets);
-      Sequences sequences = Sequences.Whole.of(scope, ids.count(), batch.length());
-      Objective.Losses losses = losses(pass, new Objective.Batch(first, ids, sequences, targets));
-      double divergence = losses.divergence() == null ? 0 : losses.divergence().sum();
-      Sum sum = new Sum(losses.crossEntropy().sum(), divergence, bytes).over(ranks.data());
-      if (!Double.isFinite(sum.nats)) {
+      TokenSequences.Filled filled = data.fillTraining(first, ids, targets);
+      Sequences.Whole sequences = Sequences.Whole.packed(scope, batch.length(), filled.texts());
+      boolean recompute = config.training().recompute();
+      Objective.Batch given =
+          new Objective.Batch(first, ids, sequences, targets, filled.used(scope), recompute);
+      Pass routed = pass.routedBy(source(routes, ids, filled));
+      Sum sum = new Sum(losses(routed, given, 1f / counted), filled.bytes()).over(ranks.data());
+      double loss = sum.losses.loss();
+      if (!Double.isFinite(loss) || !Double.isFinite(sum.losses.nats())) {
         throw new TrainingFailure(
-            "step " + (step + 1) + ": the loss is " + sum.nats + "; " + badLayerOfAnyRank());
+            "step " + (step + 1) + ": the loss is " + loss + "; " + badLayerOfAnyRank());
       }
-      if (!Double.isFinite(sum.divergence)) {
+      if (!Double.isFinite(sum.losses.divergence())) {
         throw new TrainingFailure("step " + (step + 1) + ": " + BAD_TEACHER);
       }
       tape.backward();
@@ -219,11 +290,9 @@ public final class Trainer {
     }
   }
 
-  private Objective.Losses losses(Pass pass, Objective.Batch batch) {
+  private Objective.Losses losses(Pass pass, Objective.Batch batch, float dloss) {
     try {
-      Tensor hidden = hidden(pass, batch.ids(), batch.sequences());
-      float dloss = 1f / config.training().batch().tokens();
-      return objective.losses(pass, model, hidden, batch, step, dloss);
+      return objective.losses(pass, model, batch, step, dloss);
     } catch (IllegalArgumentException e) {
       // A gate throws on a NaN logit before any other check, only on the ranks that have one.
       int layer = model.firstNonFiniteLayer(backend);
@@ -232,10 +301,6 @@ public final class Trainer {
       throw new TrainingFailure(
           "step " + (step + 1) + ": " + bad + " (" + refusal.getMessage() + ")", e);
     }
-  }
-
-  private Tensor hidden(Pass pass, Tensor ids, Sequences sequences) {
-    return model.forward(pass, ids, sequences, null, config.training().recompute());
   }
 
   private void requireHealthy(double loss, double norm) {
@@ -248,7 +313,8 @@ public final class Trainer {
     if (step >= SPIKE_FIRST_STEP && loss > runningLoss + spike) {
       throw new TrainingFailure(
           Words.of(
-              "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)%s",
+              "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike ="
+                  + " %s)%s",
               step + 1, loss, runningLoss, spike, optimizer.norms().growth()));
     }
   }
@@ -281,7 +347,12 @@ public final class Trainer {
 
   private String badLayer(int rank, long layer) {
     String where = ranks.world().size() == 1 ? "" : "on rank " + rank + ", ";
-    return where + "layer " + layer + " is the first whose output is not finite";
+    String bad = model.parameters().firstBad(backend);
+    return where
+        + "layer "
+        + layer
+        + " is the first whose output is not finite"
+        + (bad.isEmpty() ? "" : ", and " + bad + " has such a number");
   }
 
   Backend backend() {
@@ -290,13 +361,14 @@ public final class Trainer {
 
   /** The state to save in addition to tensors. */
   TrainerState state() {
-    return new TrainerState(step, runningLoss);
+    return new TrainerState(step, runningLoss, best);
   }
 
   /** Continues after {@code state}. Restore parameters and moments first. */
   void restore(TrainerState state) {
     step = state.step();
     runningLoss = state.runningLoss();
+    best = state.best();
     model.parameters().refresh(backend);
   }
 

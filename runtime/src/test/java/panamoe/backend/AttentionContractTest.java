@@ -33,7 +33,7 @@ class AttentionContractTest {
     int heads = 4;
     int keyHeads = 2;
     int size = 3;
-    for (AttentionSettings settings : settings(backend, 0.7f, 1, 4)) {
+    for (AttentionSettings settings : settings(0.7f, 1, 4)) {
       for (boolean withSinks : new boolean[] {false, true}) {
         try (Sample sample = new Sample(backend, 1)) {
           Tensor q = sample.normal(2, length, heads, size);
@@ -80,7 +80,7 @@ class AttentionContractTest {
 
   @EveryBackend
   void gradientsMatchFiniteDifferences(Backend backend) {
-    for (AttentionSettings settings : settings(backend, 0.6f, 2)) {
+    for (AttentionSettings settings : settings(0.6f, 2)) {
       try (Sample sample = new Sample(backend, 2)) {
         Tensor q = sample.normal(1, 4, 2, 3);
         Tensor k = sample.normal(1, 4, 1, 3);
@@ -242,19 +242,15 @@ class AttentionContractTest {
 
   @EveryNativeBackend
   void agreesWithTheReference(Backend backend) {
-    boolean chunks = hasChunks(backend);
     for (DType dtype : DTYPES) {
       for (int seed = 0; seed < 8; seed++) {
-        assertAgrees(
-            backend, seed, TOLERANCE, (on, sample) -> forward(on, sample, dtype, 70, chunks));
+        assertAgrees(backend, seed, TOLERANCE, (on, sample) -> forward(on, sample, dtype, 70));
         assertAgrees(backend, seed, TOLERANCE, (on, sample) -> rotary(on, sample, dtype));
-        assertAgrees(
-            backend, seed, TOLERANCE, (on, sample) -> decode(on, sample, dtype, false, chunks));
+        assertAgrees(backend, seed, TOLERANCE, (on, sample) -> decode(on, sample, dtype, false));
         // Tensor cores take the elements of an int8 cache rounded to bfloat16.
         boolean rounds = dtype == DType.BFLOAT16 && !backend.name().equals("cpu");
         double tolerance = rounds ? 0x1p-6 : TOLERANCE;
-        assertAgrees(
-            backend, seed, tolerance, (on, sample) -> decode(on, sample, dtype, true, chunks));
+        assertAgrees(backend, seed, tolerance, (on, sample) -> decode(on, sample, dtype, true));
       }
     }
   }
@@ -266,21 +262,17 @@ class AttentionContractTest {
    */
   @EveryNativeBackend
   void backwardAgreesWithTheReference(Backend backend) {
-    boolean chunks = hasChunks(backend);
     for (int seed = 0; seed < 8; seed++) {
-      assertAgrees(
-          backend, seed, 5e-5, (on, sample) -> backward(on, sample, DType.FLOAT32, 70, chunks));
-      assertAgrees(
-          backend, seed, 0x1p-6, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70, chunks));
+      assertAgrees(backend, seed, 5e-5, (on, sample) -> backward(on, sample, DType.FLOAT32, 70));
+      assertAgrees(backend, seed, 0x1p-6, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
     }
   }
 
   @EveryNativeBackend
   void threadsDoNotChangeABit(Backend backend) {
-    boolean chunks = hasChunks(backend);
     for (DType dtype : DTYPES) {
-      assertThreadInvariant(backend, 6, (on, sample) -> forward(on, sample, dtype, 150, chunks));
-      assertThreadInvariant(backend, 7, (on, sample) -> backward(on, sample, dtype, 150, chunks));
+      assertThreadInvariant(backend, 6, (on, sample) -> forward(on, sample, dtype, 150));
+      assertThreadInvariant(backend, 7, (on, sample) -> backward(on, sample, dtype, 150));
     }
   }
 
@@ -421,14 +413,12 @@ class AttentionContractTest {
   }
 
   /** Without a window, with each of the windows and chunks, and without a mask. */
-  private static List<AttentionSettings> settings(Backend backend, float scale, long... windows) {
+  private static List<AttentionSettings> settings(float scale, long... windows) {
     List<AttentionSettings> settings = new ArrayList<>();
     settings.add(AttentionSettings.causal(scale));
     for (long window : windows) {
       settings.add(AttentionSettings.causal(window, scale));
-      if (hasChunks(backend)) {
-        settings.add(new AttentionSettings(Mask.CHUNKED, window, scale, 0));
-      }
+      settings.add(new AttentionSettings(Mask.CHUNKED, window, scale, 0));
     }
     settings.add(AttentionSettings.full(scale));
     return settings;
@@ -443,14 +433,8 @@ class AttentionContractTest {
     };
   }
 
-  /** CUDA refuses them. */
-  private static boolean hasChunks(Backend backend) {
-    return List.of("cpu", "reference").contains(backend.name());
-  }
-
-  private static List<Tensor> forward(
-      Backend on, Sample sample, DType dtype, int longest, boolean chunks) {
-    Case chosen = Case.random(sample, dtype, longest, chunks);
+  private static List<Tensor> forward(Backend on, Sample sample, DType dtype, int longest) {
+    Case chosen = Case.random(sample, dtype, longest);
     Tensor q = chosen.inputs.q();
     Tensor out = sample.unset(dtype, q.shape());
     Tensor logsumexp = sample.unset(q.size(0), q.size(2), q.size(1));
@@ -458,9 +442,8 @@ class AttentionContractTest {
     return List.of(out, logsumexp);
   }
 
-  private static List<Tensor> backward(
-      Backend on, Sample sample, DType dtype, int longest, boolean chunks) {
-    Case chosen = Case.random(sample, dtype, longest, chunks);
+  private static List<Tensor> backward(Backend on, Sample sample, DType dtype, int longest) {
+    Case chosen = Case.random(sample, dtype, longest);
     Tensor q = chosen.inputs.q();
     Tensor sinks = chosen.inputs.sinks();
     Tensor dout = sample.normal(dtype, q.shape());
@@ -495,15 +478,14 @@ class AttentionContractTest {
   }
 
   /** Rows of two sequences, in blocks of any size and order. */
-  private static List<Tensor> decode(
-      Backend on, Sample sample, DType dtype, boolean int8, boolean chunks) {
+  private static List<Tensor> decode(Backend on, Sample sample, DType dtype, boolean int8) {
     int block = sample.between(1, 20);
     int width = sample.between(1, 6);
     int rows = sample.between(1, 20);
     int keyHeads = sample.between(1, 2);
     int heads = keyHeads * sample.between(1, 3);
     int size = sample.between(1, 40);
-    Mask mask = chunks && sample.between(0, 1) == 1 ? Mask.CHUNKED : Mask.CAUSAL;
+    Mask mask = sample.between(0, 1) == 1 ? Mask.CHUNKED : Mask.CAUSAL;
     long window =
         mask == Mask.CHUNKED ? sample.between(1, 40) : sample.between(0, 1) * sample.between(1, 30);
     Tensor keys = cached(sample, int8, dtype, 2L * width, block, keyHeads, size);
@@ -574,7 +556,7 @@ class AttentionContractTest {
   }
 
   private record Case(AttentionSettings settings, AttentionInputs inputs) {
-    static Case random(Sample sample, DType dtype, int longest, boolean chunks) {
+    static Case random(Sample sample, DType dtype, int longest) {
       int sequences = sample.between(1, 2);
       int length = sample.between(1, longest);
       int keyHeads = sample.between(1, 2);
@@ -582,7 +564,7 @@ class AttentionContractTest {
       int size = sample.between(1, 40);
       float scale = (float) (1 / Math.sqrt(size));
       Mask mask =
-          switch (sample.between(0, chunks ? 4 : 2)) {
+          switch (sample.between(0, 4)) {
             case 0 -> Mask.FULL;
             case 1, 2 -> Mask.CAUSAL;
             default -> Mask.CHUNKED;

@@ -107,6 +107,61 @@ class BalanceContractTest {
     }
   }
 
+  /** Three parts of a batch of 12 tokens; the last part is padding. */
+  @EveryBackend
+  void partsOfABatchGiveItsLossesAndGradients(Backend backend) {
+    try (Sample sample = new Sample(backend, 6)) {
+      int experts = 5;
+      Tensor logits = sample.separated(12, experts);
+      Tensor used = sample.scope().zeros(DType.UINT8, 12);
+      for (int s : new int[] {0, 2, 3, 4, 5, 6, 7}) {
+        used.setFloat(s, 1);
+      }
+      GateSettings settings = settings(Score.SIGMOID, 2);
+      Tensor dweight = sample.scope().zeros(DType.FLOAT32, 12, 2);
+      GateKernels.Inputs inputs = new GateKernels.Inputs(logits, used, null, null, null);
+      Routes whole = Routes.allocate(sample.scope(), 12, experts, 2);
+      backend.gateForward(settings, inputs, whole);
+      Tensor expected = sample.unset(12, experts);
+      GateKernels.LossGradients ofBatch = new GateKernels.LossGradients(0.7f, 0.3f, null);
+      backend.gateBackward(settings, inputs, whole, dweight, ofBatch, expected);
+
+      Tensor parts =
+          sample.scope().allocate(DType.FLOAT64, 3, BalanceKernels.BatchPart.elements(experts));
+      Routes[] routes = new Routes[3];
+      Balance balance = new Balance(Score.SIGMOID, 2, false);
+      for (int p = 0; p < 3; p++) {
+        routes[p] = Routes.allocate(sample.scope(), 4, experts, 2);
+        backend.gateForward(settings, part(inputs, p), routes[p]);
+        BalanceKernels.BatchPart part = BalanceKernels.BatchPart.of(parts.rows(p, p + 1), experts);
+        backend.balanceForward(balance, routes[p].scores(), routes[p].choice(), part.sums());
+        backend.copy(routes[p].losses().rows(1, 2), part.z());
+      }
+      Sums sums = Sums.allocate(sample.scope(), 1, experts);
+      Tensor z = sample.unset(1);
+      backend.balanceJoin(parts, sums, z);
+      assertEquals(7, sums.used().getInt(0));
+      assertEquals(whole.losses().getFloat(0), loss(backend, sample, balance, sums, 1), 1e-6);
+      assertEquals(whole.losses().getFloat(1), z.getFloat(0), 1e-6);
+      Tensor actual = sample.unset(12, experts);
+      for (int p = 0; p < 3; p++) {
+        backend.gateBackward(
+            settings,
+            part(inputs, p),
+            routes[p],
+            dweight.rows(4L * p, 4L * p + 4),
+            new GateKernels.LossGradients(0.7f, 0.3f, sums),
+            actual.rows(4L * p, 4L * p + 4));
+      }
+      assertArrayEquals(expected.toFloats(), actual.toFloats(), 1e-6f);
+    }
+  }
+
+  private static GateKernels.Inputs part(GateKernels.Inputs all, long p) {
+    return new GateKernels.Inputs(
+        all.logits().rows(4 * p, 4 * p + 4), all.used().rows(4 * p, 4 * p + 4), null, null, null);
+  }
+
   @EveryBackend
   void refusesWhatDoesNotFit(Backend backend) {
     try (Sample sample = new Sample(backend, 5)) {
@@ -142,13 +197,14 @@ class BalanceContractTest {
 
   private static Routes routes(Backend on, Sample sample, Tensor logits, Score score, int topK) {
     Routes routes = Routes.allocate(sample.scope(), logits.size(0), (int) logits.size(1), topK);
-    GateSettings dropless = GateSettings.dropless(topK);
-    on.gateForward(
-        new GateSettings(
-            topK, score, dropless.groups(), 0, dropless.queues(), dropless.weighting(), topK),
-        GateKernels.Inputs.of(logits),
-        routes);
+    on.gateForward(settings(score, topK), GateKernels.Inputs.of(logits), routes);
     return routes;
+  }
+
+  private static GateSettings settings(Score score, int topK) {
+    GateSettings dropless = GateSettings.dropless(topK);
+    return new GateSettings(
+        topK, score, dropless.groups(), 0, dropless.queues(), dropless.weighting(), topK);
   }
 
   private static Sums withEntropy(TensorScope scope, long sequences, long experts) {

@@ -271,6 +271,40 @@ class BlockGemmContractTest {
     }
   }
 
+  /** No row is rounded: the gradient of a frozen layer's input is one of its numbers. */
+  @EveryBackend
+  void gradientsOfInputsAreProductsByTheNumbers(Backend backend) {
+    for (DType dtype : BLOCKS) {
+      try (Sample sample = new Sample(backend, 3)) {
+        Tensor blocks = random(sample, dtype, 4, 3, 33, 256);
+        Tensor weights = packed(backend, sample, blocks);
+        float[] numbers = new float[3 * 33 * 256];
+        dtype.blocks().decode(HostView.elements(blocks), MemorySegment.ofArray(numbers));
+        Tensor decoded = sample.floats(numbers, 3, 33, 256);
+        Tensor dy = sample.normal(DType.BFLOAT16, 9, 33);
+        Tensor offsets = sample.integers(new int[] {0, 4, 4, 9});
+        Tensor dx = sample.unset(9, 256);
+        Tensor expected = sample.unset(9, 256);
+        backend.expertBackwardInput(dy, offsets, weights, dx);
+        backend.expertBackwardInput(dy, offsets, decoded, expected);
+        assertSameBits(expected, dx);
+        Tensor some = sample.unset(5, 256);
+        Tensor last = backend.packedMatrix(weights, 2);
+        backend.gemm(false, false, false, dy.rows(4, 9), last, some, GemmKernels.Epilogue.NONE);
+        Tensor row = decoded.rows(2, 3).reshape(33, 256);
+        backend.gemm(
+            false,
+            false,
+            false,
+            dy.rows(4, 9),
+            row,
+            expected.rows(4, 9),
+            GemmKernels.Epilogue.NONE);
+        assertSameBits(expected.rows(4, 9), some);
+      }
+    }
+  }
+
   private static GemmKernels.Epilogue swiglu(Tensor bias) {
     return new GemmKernels.Epilogue(Activation.SWIGLU, bias, null);
   }
@@ -318,11 +352,23 @@ class BlockGemmContractTest {
       assertRefused(
           "a is",
           () -> backend.gemm(false, true, false, blocks, packed, c, GemmKernels.Epilogue.NONE));
-      Tensor experts = packed(backend, sample, random(sample, DType.Q8_0, 1, 1, 3, 64));
       Tensor offsets = sample.scope().allocate(DType.INT32, 2).set(0, 2);
       assertRefused(
-          "weights is",
-          () -> backend.expertBackwardInput(sample.normal(2, 3), offsets, experts, a));
+          "expected it packed",
+          () ->
+              backend.expertBackwardInput(
+                  sample.normal(2, 3), offsets, blocks.reshape(1, 3, 64), a));
+      assertRefused(
+          "packed b that is not transposed",
+          () ->
+              backend.gemm(
+                  false,
+                  false,
+                  false,
+                  sample.normal(2, 3),
+                  packed,
+                  a,
+                  GemmKernels.Epilogue.of(Activation.RELU)));
       assertTrue(
           assertThrows(
                   IllegalArgumentException.class,

@@ -34,12 +34,13 @@ class ExpertContractTest {
         Tensor bias = sample.normal(4, 12);
         Tensor y = sample.unset(13, outputs);
         Tensor before = sample.unset(13, 12);
+        Tensor addend = sample.normal(13, 12);
         backend.expertForward(
             x,
             sample.integers(starts),
             weights,
             y,
-            new GemmKernels.Epilogue(activation, bias, before));
+            new GemmKernels.Epilogue(activation, bias, before, addend));
         for (int e = 0; e < 4; e++) {
           int rows = starts[e + 1] - starts[e];
           Tensor expected = sample.unset(rows, outputs);
@@ -52,7 +53,10 @@ class ExpertContractTest {
               weights.rows(e, e + 1).reshape(12, 7),
               expected,
               new GemmKernels.Epilogue(
-                  activation, bias.rows(e, e + 1).reshape(12), expectedBefore));
+                  activation,
+                  bias.rows(e, e + 1).reshape(12),
+                  expectedBefore,
+                  addend.rows(starts[e], starts[e + 1])));
           assertClose(expected, y.rows(starts[e], starts[e + 1]), TOLERANCE);
           assertClose(expectedBefore, before.rows(starts[e], starts[e + 1]), TOLERANCE);
         }
@@ -119,6 +123,11 @@ class ExpertContractTest {
         backend.expertForward(
             x, offsets, packed, fromPacked, GemmKernels.Epilogue.of(Activation.GELU));
         assertSameBits(y, fromPacked);
+        Tensor dx = sample.unset(40, 37);
+        Tensor dxFromPacked = sample.unset(40, 37);
+        backend.expertBackwardInput(y, offsets, weights, dx);
+        backend.expertBackwardInput(y, offsets, packed, dxFromPacked);
+        assertSameBits(dx, dxFromPacked);
       }
     }
   }
@@ -224,7 +233,11 @@ class ExpertContractTest {
         offsets,
         weights,
         y,
-        new GemmKernels.Epilogue(activation, sample.normal(experts, columns), before));
+        new GemmKernels.Epilogue(
+            activation,
+            sample.normal(experts, columns),
+            before,
+            sample.normal(dtype, rows + 1, columns)));
     on.expertBackwardInput(dy, offsets, weights, dx);
     on.expertBackwardWeights(true, dy, x, offsets, dweights, dbias);
     return List.of(y, before, dx, dweights, dbias);

@@ -260,8 +260,7 @@ class GateContractTest {
               new GateKernels.Inputs(logits, used, null, null, null),
               routes,
               dweight,
-              0.7f,
-              0.3f,
+              new GateKernels.LossGradients(0.7f, 0.3f, null),
               dlogits);
           assertGradient(
               logits,
@@ -381,8 +380,7 @@ class GateContractTest {
         new GateKernels.Inputs(logits, used, null, null, null),
         routes,
         sample.normal(tokens, topK),
-        0.4f,
-        0.2f,
+        new GateKernels.LossGradients(0.4f, 0.2f, null),
         dlogits);
     return List.of(
         routes.choice(),

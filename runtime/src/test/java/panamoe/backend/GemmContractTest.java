@@ -78,6 +78,30 @@ class GemmContractTest {
   }
 
   @EveryBackend
+  void addsTheAddendBeforeTheActivation(Backend backend) {
+    try (Sample sample = new Sample(backend, 2)) {
+      Tensor a = sample.floats(new float[] {1, 2, 0, 0, 1, 3}, 2, 3);
+      Tensor b = sample.floats(new float[] {1, 2, 0, 0, 1, 3}, 2, 3);
+      Tensor bias = sample.floats(new float[] {-20, 0.5f}, 2);
+      Tensor addend = sample.floats(new float[] {16, -12, 0, 1}, 2, 2);
+      Tensor c = sample.unset(2, 2);
+      Tensor before = sample.unset(2, 2);
+      GemmKernels.Epilogue epilogue =
+          new GemmKernels.Epilogue(Activation.RELU, bias, before, addend);
+      backend.gemm(false, true, false, a, b, c, epilogue);
+      assertClose(new double[] {1, -9.5, -18, 11.5}, before, TOLERANCE);
+      assertClose(new double[] {1, 0, 0, 11.5}, c, TOLERANCE);
+      GemmKernels.Epilogue alone =
+          new GemmKernels.Epilogue(Activation.IDENTITY, null, null, addend);
+      assertRefused("accumulat", () -> backend.gemm(false, true, true, a, b, c, alone));
+      assertRefused(
+          "addend has shape [2, 2], expected [2, 3]",
+          () -> backend.gemm(false, false, false, c, a, sample.unset(2, 3), alone));
+      assertRefused("share memory", () -> backend.gemm(false, true, false, a, b, addend, alone));
+    }
+  }
+
+  @EveryBackend
   void anEmptyInnerDimensionLeavesTheBias(Backend backend) {
     try (Sample sample = new Sample(backend, 3)) {
       Tensor c = sample.unset(2, 3);
@@ -291,7 +315,11 @@ class GemmContractTest {
         a,
         b,
         c,
-        new GemmKernels.Epilogue(Activation.IDENTITY, sample.normal(columns), null));
+        new GemmKernels.Epilogue(
+            Activation.IDENTITY,
+            sample.normal(columns),
+            null,
+            sample.normal(dtypeA, rows, columns)));
     on.gemm(transposeA, transposeB, true, a, b, sum, GemmKernels.Epilogue.NONE);
     return List.of(c, sum);
   }

@@ -177,6 +177,26 @@ class LossContractTest {
   }
 
   @EveryBackend
+  void frozenWeightsMayBePacked(Backend backend) {
+    for (DType dtype : DTYPES) {
+      try (Sample sample = new Sample(backend, 9)) {
+        Tensor hidden = sample.normal(dtype, 67, 24);
+        Tensor weights = sample.normal(dtype, 50, 24);
+        Tensor packed =
+            sample.scope().allocatePacked(dtype, backend.packedBytes(dtype, 50, 24), 50, 24);
+        backend.pack(weights, packed);
+        LossKernels.Tokens tokens =
+            new LossKernels.Tokens(sample.integers(0, 50, 67), 0, 1, sample.unset(67), 0);
+        Tensor expected = sample.unset(67, 24);
+        Tensor dhidden = sample.unset(67, 24);
+        backend.linearCrossEntropy(tokens, hidden, weights, expected, sample.normal(50, 24));
+        backend.linearCrossEntropy(tokens, hidden, packed, dhidden, null);
+        assertSameBits(expected, dhidden);
+      }
+    }
+  }
+
+  @EveryBackend
   void refusesTargetsOutsideTheVocabulary(Backend backend) {
     try (Sample sample = new Sample(backend, 10)) {
       Tensor logits = sample.normal(2, 3);
@@ -211,8 +231,8 @@ class LossContractTest {
                   new LossKernels.Tokens(sample.integers(new int[] {0, 1}), 0, 1, losses, 0),
                   logits,
                   sample.normal(4, 3),
-                  sample.unset(2, 3),
-                  null));
+                  null,
+                  sample.unset(4, 3)));
     }
   }
 

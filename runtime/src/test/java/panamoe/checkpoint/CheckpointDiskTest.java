@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -104,6 +105,38 @@ class CheckpointDiskTest {
     assertTrue(refusals.getFirst().startsWith("another save into "), refusals::toString);
     Checkpoint.open(directory).verify();
     assertEquals("step-00000002", other.save(written.at(2)).directory().getFileName().toString());
+  }
+
+  /** The mirror shows the checkpoint already: a run goes on, and says what is left. */
+  @Test
+  void copiedFilesThatCannotBeDeleted() {
+    List<String> shown = new ArrayList<>();
+    CheckpointMirror mirror =
+        new CheckpointMirror() {
+          @Override
+          public void copy(String name, List<Path> files) {}
+
+          @Override
+          public void show(String name, int keep, OptionalLong best) {
+            shown.add(name);
+          }
+        };
+    CheckpointStore store =
+        new CheckpointStore(
+            directory,
+            1,
+            Sharding.bounded(Long.MAX_VALUE),
+            (operation, path) -> {
+              if (operation.equals("delete")) {
+                throw new IOException("the disk is gone");
+              }
+            },
+            mirror);
+    List<String> warnings = store.save(written.at(1)).warnings();
+    assertEquals(List.of("step-00000001"), shown);
+    assertEquals(1, warnings.size());
+    assertTrue(warnings.getFirst().startsWith("cannot delete " + directory), warnings::toString);
+    assertTrue(warnings.getFirst().endsWith(": the disk is gone"), warnings::toString);
   }
 
   @Test

@@ -81,6 +81,27 @@ class CheckpointTest extends SavedSamples {
     assertEquals(5, Checkpoint.open(directory).step());
   }
 
+  /** A reader opens the best one, a trainer goes on from the latest. */
+  @Test
+  void keepsTheBest() throws IOException {
+    CheckpointStore store = new CheckpointStore(directory, 2);
+    for (int step = 1; step <= 5; step++) {
+      CheckpointContents contents = written.at(step);
+      contents.state().put(CheckpointStore.BEST, Math.min(step, 2));
+      store.save(contents);
+    }
+    assertEquals(
+        List.of("step-00000002", "step-00000004", "step-00000005"),
+        store.checkpoints().stream().map(path -> path.getFileName().toString()).toList());
+    assertEquals(2, Checkpoint.open(directory).step());
+    assertEquals(5, store.openLatest().orElseThrow().step());
+    CheckpointContents better = written.at(6);
+    better.state().put(CheckpointStore.BEST, 6);
+    store.save(better);
+    assertEquals(6, Checkpoint.open(directory).step());
+    assertEquals(2, store.checkpoints().size());
+  }
+
   @ParameterizedTest
   @CsvSource({
     "layers.1.moe.experts.3.up.weight, , missing layers.1.moe.experts.3.up.weight (layer 1; expert 3)",

@@ -6,14 +6,18 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.BufferedOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
@@ -29,6 +33,9 @@ import panamoe.comm.tcp.TcpRendezvous;
 class HeartbeatTest {
   private static final Duration PATIENCE = Duration.ofMinutes(1);
   private static final Duration TIMEOUT = Duration.ofSeconds(1);
+  // Kinds of messages.
+  private static final int LEFT = 1;
+  private static final int FAILED = 2;
 
   private final CompletableFuture<byte[]> address = new CompletableFuture<>();
   private final BlockingQueue<String> lost = new LinkedBlockingQueue<>();
@@ -102,26 +109,96 @@ class HeartbeatTest {
   /** Between ranks that all call end. */
   @Test
   void aRank0ThatDiesWhileItWaitsForTheOthersIsNamed() throws Exception {
-    Map<Integer, Socket> ofRank0 = new HashMap<>();
+    List<Socket> ofRank0 = new ArrayList<>();
     List<Heartbeat> others = new ArrayList<>();
     try (ServerSocket server = new ServerSocket(0, 2, InetAddress.getLoopbackAddress())) {
       for (int rank = 1; rank < 3; rank++) {
         Socket toRank0 = new Socket(server.getInetAddress(), server.getLocalPort());
-        ofRank0.put(rank, server.accept());
-        others.add(Heartbeat.over(Map.of(0, toRank0), rank, 3, TIMEOUT, true, listener()));
+        ofRank0.add(server.accept());
+        others.add(Heartbeat.over(Map.of(0, toRank0), rank, 3, PATIENCE, true, listener()));
       }
     }
-    Heartbeat rank0 = Heartbeat.over(ofRank0, 0, 3, TIMEOUT, true, listener());
-    rank0.leave();
+    for (Socket socket : ofRank0) {
+      say(socket, LEFT, 0, "");
+    }
     while (!others.stream().allMatch(other -> other.hasLeft(0))) {
       Thread.sleep(1);
     }
-    for (Socket socket : ofRank0.values()) {
+    for (Socket socket : ofRank0) {
       socket.close();
     }
     for (Heartbeat other : others) {
       other.awaitFailure(PATIENCE);
       assertEquals("rank 0 is gone: its process ended or was killed", other.failure());
+    }
+  }
+
+  /** Rank 0 may learn of a failure, and close, while the thread that heard it is still telling. */
+  @Test
+  void rank0ClosesOnlyAfterAllHaveHeardTheReason() throws Exception {
+    CompletableFuture<Void> slow = new CompletableFuture<>();
+    try (ServerSocket server = new ServerSocket(0, 2, InetAddress.getLoopbackAddress());
+        Socket rank1 = new Socket(server.getInetAddress(), server.getLocalPort());
+        SlowSocket to1 = new SlowSocket(server.accept(), slow);
+        Socket rank2 = new Socket(server.getInetAddress(), server.getLocalPort())) {
+      Map<Integer, Socket> star = Map.of(1, to1, 2, server.accept());
+      Heartbeat rank0 = Heartbeat.over(star, 0, 3, Duration.ofMinutes(1), true, listener());
+      say(rank1, FAILED, 1, "over"); // the ear of rank 1 tells rank 1 first, slowly
+      while (rank0.failure() == null) {
+        Thread.sleep(1);
+      }
+      Thread end = Thread.startVirtualThread(rank0::end);
+      while (end.getState() != Thread.State.TIMED_WAITING && end.isAlive()) {
+        Thread.sleep(1);
+      }
+      slow.complete(null);
+      DataInputStream in = new DataInputStream(rank2.getInputStream());
+      int kind = in.readByte();
+      assertEquals(0, in.readInt());
+      assertEquals("over", in.readUTF());
+      assertEquals(FAILED, kind);
+      end.join();
+    }
+  }
+
+  private static void say(Socket to, int kind, int rank, String words) throws IOException {
+    DataOutputStream out = new DataOutputStream(new BufferedOutputStream(to.getOutputStream()));
+    out.writeByte(kind);
+    out.writeInt(rank);
+    out.writeUTF(words);
+    out.flush();
+  }
+
+  /** A connection whose bytes wait until {@code free} completes. */
+  private static final class SlowSocket extends Socket {
+    private final Socket socket;
+    private final CompletableFuture<Void> free;
+
+    SlowSocket(Socket socket, CompletableFuture<Void> free) {
+      this.socket = socket;
+      this.free = free;
+    }
+
+    @Override
+    public InputStream getInputStream() throws IOException {
+      return socket.getInputStream();
+    }
+
+    @Override
+    public OutputStream getOutputStream() throws IOException {
+      OutputStream out = socket.getOutputStream();
+      return new OutputStream() {
+        @Override
+        public void write(int value) throws IOException {
+          free.join();
+          out.write(value);
+        }
+      };
+    }
+
+    @Override
+    public void close() throws IOException {
+      socket.close();
     }
   }
 

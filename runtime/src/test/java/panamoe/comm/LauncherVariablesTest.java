@@ -1,6 +1,7 @@
 package panamoe.comm;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 
 import java.util.Map;
 import java.util.OptionalInt;
@@ -22,5 +23,14 @@ class LauncherVariablesTest {
     // mpirun in a batch script starts its own processes by srun.
     Map<String, String> both = Map.of("SLURM_GTIDS", "0", "OMPI_COMM_WORLD_LOCAL_SIZE", "4");
     assertEquals(OptionalInt.of(4), LauncherVariables.sizeHere(both));
+  }
+
+  @Test
+  void warnsOnlyWhoAsksForEncryption() {
+    assertEquals(
+        "PANAMOE_ENCRYPT is 1, but NCCL sends tensors without encryption: use a private network, or --comm tcp",
+        LauncherVariables.clearTensors(Map.of("PANAMOE_ENCRYPT", "1"), "NCCL"));
+    assertNull(LauncherVariables.clearTensors(Map.of("PANAMOE_ENCRYPT", "0"), "NCCL"));
+    assertNull(LauncherVariables.clearTensors(Map.of(), "MPI"));
   }
 }

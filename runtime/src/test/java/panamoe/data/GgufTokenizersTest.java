@@ -104,6 +104,21 @@ class GgufTokenizersTest {
     assertEquals(Optional.empty(), ReleasedTokenizer.ofGguf(metadata, "FILE"));
   }
 
+  /** Only a text that is read to its end has the tokens around it. */
+  @Test
+  void aTextMayHaveABeginningAndAnEnd() throws IOException {
+    Map<String, Object> metadata = vocabulary("gpt-2");
+    assertArrayEquals(new int[0], open(metadata).suffix());
+    metadata.put("tokenizer.ggml.eos_token_id", 676L);
+    metadata.put("tokenizer.ggml.add_eos_token", true);
+    assertArrayEquals(new int[0], open(metadata).prefix());
+    assertArrayEquals(new int[] {676}, open(metadata).suffix());
+    metadata.put("tokenizer.ggml.bos_token_id", 677L);
+    metadata.put("tokenizer.ggml.add_bos_token", true);
+    assertArrayEquals(new int[] {677}, open(metadata).prefix());
+    assertArrayEquals(new int[] {676}, open(metadata).suffix());
+  }
+
   /** Qwen3's files name only the token that ends a message. */
   @Test
   void theEndOfADocumentNeedsNoKey() throws IOException {

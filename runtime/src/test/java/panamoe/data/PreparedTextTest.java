@@ -89,8 +89,8 @@ class PreparedTextTest {
       Arrays.setAll(tensors, _ -> scope.zeros(DType.INT32, 64 * 100));
       for (long first = 0; first < 2 * expected.trainingSequences(); first += 100) {
         assertEquals(
-            expected.fillTraining(first, tensors[0], tensors[1]),
-            actual.fillTraining(first, tensors[2], tensors[3]));
+            expected.fillTraining(first, tensors[0], tensors[1]).bytes(),
+            actual.fillTraining(first, tensors[2], tensors[3]).bytes());
         assertArrayEquals(tensors[0].toInts(), tensors[2].toInts());
         assertArrayEquals(tensors[1].toInts(), tensors[3].toInts());
       }

@@ -66,6 +66,29 @@ class ReleasedFolderTest {
     refuses("begins texts with '<b>', which is no special token");
   }
 
+  /** Llama's files say it with a flag; a flag that is false leaves a template's end. */
+  @Test
+  void aTextMayHaveAnEnd() throws IOException {
+    ObjectNode json = TinyPieces.pairs();
+    ObjectNode template = json.putObject("post_processor").put("type", "TemplateProcessing");
+    template.putArray("single").addObject().putObject("Sequence").put("id", "A");
+    template.withArray("single").addObject().putObject("SpecialToken").put("id", "</s>");
+    template.putObject("special_tokens").putObject("</s>").putArray("ids").add(2);
+    write("tokenizer.json", json);
+    JsonTokenizer tokenizer = ReleasedTokenizer.ofFolder(folder);
+    assertArrayEquals(new int[0], tokenizer.prefix());
+    assertArrayEquals(new int[] {2}, tokenizer.suffix());
+    Path settings = folder.resolve("tokenizer_config.json");
+    Files.writeString(settings, "{\"add_eos_token\": false, \"eos_token\": \"</s>\"}");
+    assertArrayEquals(new int[] {2}, ReleasedTokenizer.ofFolder(folder).suffix());
+    write("tokenizer.json", TinyPieces.pairs());
+    assertArrayEquals(new int[0], ReleasedTokenizer.ofFolder(folder).suffix());
+    Files.writeString(settings, "{\"add_eos_token\": true, \"eos_token\": \"</s>\"}");
+    assertArrayEquals(new int[] {2}, ReleasedTokenizer.ofFolder(folder).suffix());
+    Files.writeString(settings, "{\"add_eos_token\": true, \"eos_token\": \"<e>\"}");
+    refuses("ends texts with '<e>', which is no special token");
+  }
+
   @Test
   void refusesWhatContradictsTheTokenizer() throws IOException {
     refuses("has no tokenizer.json or tokenizer.model");

@@ -155,14 +155,14 @@ class TrainingDataTest {
   private Batch training(TrainingData source, long first, int sequences) {
     Tensor ids = scope.zeros(DType.INT32, (long) sequences * LENGTH);
     Tensor targets = scope.zeros(DType.INT32, (long) sequences * LENGTH);
-    long bytes = source.fillTraining(first, ids, targets);
+    long bytes = source.fillTraining(first, ids, targets).bytes();
     return new Batch(ids.toInts(), targets.toInts(), bytes);
   }
 
   private Batch validation(long first, int sequences) {
     Tensor ids = scope.zeros(DType.INT32, (long) sequences * LENGTH);
     Tensor targets = scope.zeros(DType.INT32, (long) sequences * LENGTH);
-    long bytes = data.fillValidation(first, ids, targets);
+    long bytes = data.fillValidation(first, ids, targets).bytes();
     return new Batch(ids.toInts(), targets.toInts(), bytes);
   }
 }

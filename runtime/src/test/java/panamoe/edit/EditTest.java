@@ -197,7 +197,7 @@ class EditTest {
     Edit.Source source = TinyModel.numbered(model);
     Edit grown = ExpertGrowth.of(model, List.of(6), SILENT);
     assertRows(grown, source, 0, 4, 0, 1, 0, 2, 3, 2);
-    Edit pruned = ExpertReduction.prune(model, 2, Map.of(0, new long[] {9, 8, 1, 2}));
+    Edit pruned = ExpertReduction.prune(model, _ -> 2, Map.of(0, new double[] {9, 8, 1, 2}));
     assertRows(pruned, source, 0, 4, 0, 3);
     assertRefused(
         "layer 0: choice.groups is 2, which does not divide 5",
@@ -257,13 +257,13 @@ class EditTest {
   void prunedExpertsLeaveTheOthersInTheirOrder() {
     ModelConfig model = TinyModel.of(TinyModel.groupedGate(1), 4, 0, 3);
     Edit.Source source = TinyModel.numbered(model);
-    Map<Integer, long[]> loads = Map.of(0, new long[] {3, 0, 5, 0}, 2, new long[] {1, 1, 1});
-    Edit edit = ExpertReduction.prune(model, 1, loads);
+    Map<Integer, double[]> loads = Map.of(0, new double[] {3, 0, 5, 0}, 2, new double[] {1, 1, 1});
+    Edit edit = ExpertReduction.prune(model, _ -> 1, loads);
     assertEquals(List.of(3, 0, 2), edit.config().experts());
     assertWhole(edit, source);
     assertRows(edit, source, 0, 4, 0, 1, 2);
     assertRows(edit, source, 2, 3, 0, 1);
-    Edit two = ExpertReduction.prune(model, 2, loads);
+    Edit two = ExpertReduction.prune(model, _ -> 2, loads);
     assertRows(two, source, 0, 4, 0, 2);
     assertExpert(two, source, 0, 1, 2);
     assertExpert(two, source, 2, 0, 0);
@@ -276,11 +276,11 @@ class EditTest {
     assertRefused("cannot be merged down to 0", () -> ExpertReduction.merged(model, 0));
     assertRefused("layer 0: 3 experts", () -> ExpertReduction.merged(model, 4));
     assertRefused("topK is 2 but", () -> ExpertReduction.merged(model, 1));
-    assertRefused("layer 0: 3 of 3 experts", () -> ExpertReduction.pruned(model, 3));
-    assertRefused("1 to 2 can go", () -> ExpertReduction.pruned(model, 0));
-    assertRefused("topK is 2 but", () -> ExpertReduction.pruned(model, 2));
+    assertRefused("layer 0: 3 of 3 experts", () -> ExpertReduction.pruned(model, _ -> 3));
+    assertRefused("1 to 2 can go", () -> ExpertReduction.pruned(model, _ -> 0));
+    assertRefused("topK is 2 but", () -> ExpertReduction.pruned(model, _ -> 2));
     ModelConfig dense = TinyModel.of(null, 0);
     assertRefused("no experts", () -> ExpertReduction.merged(dense, 1));
-    assertRefused("no experts", () -> ExpertReduction.pruned(dense, 1));
+    assertRefused("no experts", () -> ExpertReduction.pruned(dense, _ -> 1));
   }
 }

@@ -112,6 +112,38 @@ class EvaluatorTest {
   }
 
   @Test
+  void aWrittenAnswerIsTheLineThatTheModelWrites() {
+    Task right = new Task.Answer("The old cat sat on the", List.of("rug", "A mat"));
+    Task half = new Task.Answer("The old cat sat on", List.of("a red mat"));
+    TaskScore score = evaluator().measure(List.of(right, half)).get(Task.Kind.ANSWER);
+    assertEquals(new Accuracy(1, 2), score.plain());
+    // "the mat." has one word of "red mat": precision 1, recall 1/2
+    assertEquals((1 + 2.0 / 3) / 2, score.f1().value(), 1e-12);
+    assertEquals(1.0 / 6, score.f1().error(), 1e-12);
+    double first = nats("The old cat sat on the") - nats("The old cat sat on the rug");
+    Task.Answer alone = new Task.Answer("The old cat sat on the", List.of("rug"));
+    assertEquals(first, likelihood(alone), 1e-4);
+  }
+
+  /** The likelihood after an example shows that the model reads the example. */
+  @Test
+  void examplesAreBeforeTheTask() {
+    Task.Choice task = new Task.Choice("The old cat", List.of(" sat on", " ran"), 0);
+    Task.Choice example = new Task.Choice("I", List.of(" s", " r"), 1);
+    TaskScore score =
+        evaluator().measure(List.of(task), new Shots(List.of(example), 1, 7)).get(task.kind());
+    double expected = nats("I r\n\nThe old cat") - nats("I r\n\nThe old cat sat on");
+    assertEquals(expected, score.logLikelihood().value(), 1e-4);
+    Task.LastWord other = new Task.LastWord("two words");
+    String refused =
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> evaluator().measure(List.of(other), new Shots(List.of(example), 1, 7)))
+            .getMessage();
+    assertEquals("task 1: an example is of kind CHOICE, the task of kind LAST_WORD", refused);
+  }
+
+  @Test
   void aLastWordIsRightWhereGreedyDecodingWritesIt() {
     try (Engine engine = Engine.forOne(backend, model, TOKENIZER)) {
       GenerationRequest request =
@@ -132,9 +164,10 @@ class EvaluatorTest {
     Task.Choice task = new Task.Choice("The old cat", List.of(" sat on", " ran"), 0);
     TaskScore score = evaluator().measure(List.of(task)).get(Task.Kind.CHOICE);
     double expected = nats("The old cat") - nats("The old cat sat on");
-    assertEquals(expected, score.logLikelihood(), 1e-4);
+    assertEquals(expected, score.logLikelihood().value(), 1e-4);
     Task.Choice first = new Task.Choice("", List.of("The", "A"), 0);
-    double begun = evaluator().measure(List.of(first)).get(Task.Kind.CHOICE).logLikelihood();
+    double begun =
+        evaluator().measure(List.of(first)).get(Task.Kind.CHOICE).logLikelihood().value();
     assertTrue(begun < 0 && begun > -3, "after an end of text: " + begun);
   }
 
@@ -162,7 +195,7 @@ class EvaluatorTest {
   }
 
   private static double likelihood(Task task) {
-    return evaluator().measure(List.of(task)).get(task.kind()).logLikelihood();
+    return evaluator().measure(List.of(task)).get(task.kind()).logLikelihood().value();
   }
 
   private static TaskEvaluator evaluator() {

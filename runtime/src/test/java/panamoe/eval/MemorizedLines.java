@@ -44,7 +44,7 @@ final class MemorizedLines {
         trainer.next();
       }
       new RunCheckpoints(trainer, folder).save();
-      return trainer.evaluate();
+      return trainer.evaluate().bitsPerByte();
     }
   }
 

@@ -47,7 +47,9 @@ class TaskFileTest {
         "{\"kind\":\"last_word\",\"text\":\"one\"}      | text is \"one\", expected at least two words",
         "{\"kind\":\"last_word\"}                       | at $.text: this key is missing",
         "{\"kind\":\"last_word\",\"text\":\"a b\",\"x\":1} | unknown key \"x\" at $.x; known here: [text]",
-        "{\"kind\":\"guess\"}                           | kind is \"guess\", expected \"last_word\" or \"choice\"",
+        "{\"kind\":\"guess\"}                           | kind is \"guess\", expected \"last_word\", \"choice\" or \"answer\"",
+        "{\"kind\":\"answer\",\"context\":\"Q?\",\"answers\":[]} | answers is [], expected one string or more",
+        "{\"kind\":\"answer\",\"context\":\"\",\"answers\":[\"a\"]} | context is null or empty",
         "{\"text\":\"a b\"}                             | kind is missing, expected",
         "[]                                             | expected a task as a JSON object",
         "{\"kind\":                                     | it ends too early",
@@ -90,5 +92,7 @@ class TaskFileTest {
     assertEquals(low, accuracy.low(), 1e-4);
     assertEquals(high, accuracy.high(), 1e-4);
     assertEquals((double) correct / tasks, accuracy.fraction());
+    double p = accuracy.fraction();
+    assertEquals(Math.sqrt(p * (1 - p) / (tasks - 1)), accuracy.error(), 1e-12);
   }
 }

@@ -32,7 +32,8 @@ class StrictJsonTest {
         "{\"a\": 1, \"a\": 2} | a key is there twice: 'a'",
         "{\"it's\": 1, \"it's\": 2} | a key is there twice: 'it's'",
         "{} {} | something follows its end",
-        "{\"a\": | it ends too early"
+        "{\"a\": | it ends too early",
+        "[1, | it ends too early"
       })
   void refusesWithAReason(String text, String reason) {
     JacksonException e =

@@ -3,6 +3,7 @@ package panamoe.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -26,6 +27,7 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.reference.ReferenceBackend;
+import panamoe.config.AdapterConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.EveryPart;
 import panamoe.config.GateConfig;
@@ -42,6 +44,7 @@ import panamoe.op.NotFinite;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
 import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -193,31 +196,76 @@ class LanguageModelTest {
           .filter(parameter -> parameter.name().matches(".*\\.(scale|factors)"))
           .forEach(
               scale -> backend.fill(0.6f, scale.master())); // 1 could be left out of a backward
-      int[] ids = tokens(1);
-      int[] targets = tokens(2);
-      backward(backend, model, ids, targets, false);
-      Random random = new Random(3);
-      for (Parameter parameter : model.parameters().parameters()) {
-        if (parameter.name().endsWith(".correction") || parameter.name().endsWith(".scale")) {
-          continue; // one changes choices, the other is left as it is: neither has a gradient
+      assertDifferences(backend, model);
+    }
+  }
+
+  /** Of a head of its own, and of latent attention's matrices and stacks of heads. */
+  @Test
+  void gradientsOfAdaptersMatchFiniteDifferences() {
+    List<String> targets = List.of("layers.3.attention.*", "head");
+    AdapterConfig config = new AdapterConfig(2, 0.5, false, 0, targets);
+    try (Backend backend = new ReferenceBackend();
+        LanguageModel drawn = new LanguageModel(EveryPart.model());
+        LanguageModel model = new LanguageModel(EveryPart.model()).adapted(config)) {
+      drawn.materialize(backend, DType.FLOAT32, true, 7);
+      model.adapt(backend, WeightTypes.of(DType.FLOAT32), 7);
+      for (Parameter from : drawn.parameters().parameters()) {
+        Parameter to = named(model, from.name());
+        if (to.value().packed()) {
+          backend.pack(from.master(), to.value());
+        } else {
+          backend.copy(from.master(), to.value());
         }
-        for (int probe = 0; probe < 3; probe++) {
-          long index = random.nextLong(parameter.count());
-          float saved = parameter.master().getFloat(index);
-          float step = 2e-3f; // small enough that no probe moves a token to another expert
-          parameter.master().setFloat(index, saved + step);
-          double above = objective(backend, model, ids, targets);
-          parameter.master().setFloat(index, saved - step);
-          double below = objective(backend, model, ids, targets);
-          parameter.master().setFloat(index, saved);
-          double expected = (above - below) / (2 * step);
-          double actual = parameter.gradient().getFloat(index);
-          assertEquals(
-              expected,
-              actual,
-              2e-3 + 2e-2 * Math.abs(expected),
-              parameter.name() + "[" + index + "]");
+      }
+      Random random = new Random(5);
+      for (Parameter factor : model.parameters().trained()) {
+        for (int i = 0; i < factor.count(); i++) {
+          factor.master().setFloat(i, 0.2f * (float) random.nextGaussian());
         }
+      }
+      List.of(
+              "head.weight",
+              "layers.3.attention.key_up.weight",
+              "layers.3.attention.value_up.weight")
+          .forEach(name -> assertNotNull(named(model, name).adapter(), name));
+      assertDifferences(backend, model);
+    }
+  }
+
+  private static Parameter named(LanguageModel model, String name) {
+    return model.parameters().parameters().stream()
+        .filter(parameter -> parameter.name().equals(name))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** Of some elements of each trained parameter. */
+  private static void assertDifferences(Backend backend, LanguageModel model) {
+    int[] ids = tokens(1);
+    int[] targets = tokens(2);
+    backward(backend, model, ids, targets, false);
+    Random random = new Random(3);
+    for (Parameter parameter : model.parameters().trained()) {
+      if (parameter.name().endsWith(".correction") || parameter.name().endsWith(".scale")) {
+        continue; // one changes choices, the other is left as it is: neither has a gradient
+      }
+      for (int probe = 0; probe < 3; probe++) {
+        long index = random.nextLong(parameter.count());
+        float saved = parameter.master().getFloat(index);
+        float step = 2e-3f; // small enough that no probe moves a token to another expert
+        parameter.master().setFloat(index, saved + step);
+        double above = objective(backend, model, ids, targets);
+        parameter.master().setFloat(index, saved - step);
+        double below = objective(backend, model, ids, targets);
+        parameter.master().setFloat(index, saved);
+        double expected = (above - below) / (2 * step);
+        double actual = parameter.gradient().getFloat(index);
+        assertEquals(
+            expected,
+            actual,
+            2e-3 + 2e-2 * Math.abs(expected),
+            parameter.name() + "[" + index + "]");
       }
     }
   }

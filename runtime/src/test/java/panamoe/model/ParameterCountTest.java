@@ -2,11 +2,13 @@ package panamoe.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
+import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.MoeConfig;
 
 /**
@@ -68,5 +70,18 @@ class ParameterCountTest {
       }
     }
     return total;
+  }
+
+  /** The halves of PR-MoE, each alone. */
+  @ParameterizedTest
+  @CsvSource({"MOE, 8, false", "PYRAMID, 16, false", "RESIDUAL, 8, true", "PR_MOE, 16, true"})
+  void anArchitectureIsAPyramidOrHasFixedMlps(
+      Architecture architecture, int last, boolean residual) {
+    ModelConfig config = ModelPresets.of(ModelPresets.Size.DEMO, architecture, 257);
+    assertEquals(List.of(0, 8, 0, last), config.experts());
+    for (int layer : new int[] {1, 3}) {
+      MoeConfig moe = (MoeConfig) config.blocks().get(layer).feedForward();
+      assertEquals(residual, moe.residual() != null);
+    }
   }
 }

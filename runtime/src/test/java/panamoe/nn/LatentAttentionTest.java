@@ -37,15 +37,24 @@ class LatentAttentionTest {
 
   /** 5 heads of 6 + 4, values of 3, latents of 8. */
   private static LatentAttentionConfig config(Integer queryRank, Rotary.Pairs pairs, Double scale) {
+    return config(queryRank, 8, new Rotary(100, 4, pairs, null), scale);
+  }
+
+  private static LatentAttentionConfig config(
+      Integer queryRank, int latent, Rotary rotary, Double scale) {
     return new LatentAttentionConfig(
         new LatentAttentionConfig.Heads(5, 6, 3),
-        new LatentAttentionConfig.Ranks(queryRank, 8),
+        new LatentAttentionConfig.Ranks(queryRank, latent),
         new NormConfig(NormConfig.Kind.RMS, EPSILON),
-        new Rotary(100, 4, pairs, null),
+        rotary,
         scale);
   }
 
   private static final LatentAttentionConfig PLAIN = config(7, Rotary.Pairs.ADJACENT, null);
+
+  /** Rows as in DeepSeek-V2 to V3 and GLM-4.7: 512 + 64. */
+  private static final LatentAttentionConfig RELEASED =
+      config(7, 512, new Rotary(100, 64, Rotary.Pairs.ADJACENT, null), 0.01);
 
   /** A layer with weights, its tables and an input [S, M]. */
   private static final class Layer implements AutoCloseable {
@@ -67,7 +76,7 @@ class LatentAttentionTest {
       x = sample.normal(dtype, LENGTH, HIDDEN);
     }
 
-    Tensor whole(long batch) {
+    Tensor whole(int batch) {
       Pass pass = Pass.inference(backend, sample.scope());
       Sequences sequences = Sequences.Whole.of(sample.scope(), LENGTH, LENGTH / batch);
       return attention.forward(pass, x, sequences, tables);
@@ -117,11 +126,12 @@ class LatentAttentionTest {
     for (LatentAttentionConfig config :
         List.of(
             PLAIN,
+            RELEASED,
             config(null, Rotary.Pairs.ADJACENT, 0.25),
             config(7, Rotary.Pairs.HALVES, 0.5))) {
-      for (long batch : new long[] {1, 3}) {
+      for (int batch : new int[] {1, 3}) {
         try (Layer layer = new Layer(backend, config, DType.FLOAT32)) {
-          assertClose(formula(layer, (int) (LENGTH / batch)), layer.whole(batch), 2e-5);
+          assertClose(formula(layer, LENGTH / batch), layer.whole(batch), 2e-5);
         }
       }
     }
@@ -166,7 +176,7 @@ class LatentAttentionTest {
         values[t][h] = times(Arrays.copyOfRange(valueUp, h * value, (h + 1) * value), c);
       }
     }
-    double scale = config.scale() == null ? 1 / Math.sqrt(nope + 4) : config.scale();
+    double scale = config.settings().scale();
     double[] out = new double[LENGTH * HIDDEN];
     for (int t = 0; t < LENGTH; t++) {
       double[] mixed = new double[heads * value];
@@ -223,15 +233,17 @@ class LatentAttentionTest {
   /** A prompt at once, in pieces or token by token has the bits of a whole sequence. */
   @EveryBackend
   void bitsDoNotDependOnTheSteps(Backend backend) {
-    for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
-      try (Layer layer = new Layer(backend, PLAIN, dtype)) {
-        Tensor expected = layer.whole(1);
-        for (int[] cuts :
-            new int[][] {{0, 21}, {0, 1, 2, 3, 4, 5, 6, 21}, {0, 9, 10, 16, 20, 21}}) {
-          KeyValueCache cache = layer.cache(dtype);
-          for (int i = 1; i < cuts.length; i++) {
-            Tensor part = layer.step(cache, cuts[i - 1], cuts[i]);
-            assertSameBits(expected.rows(cuts[i - 1], cuts[i]), part);
+    for (LatentAttentionConfig config : List.of(PLAIN, RELEASED)) {
+      for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
+        try (Layer layer = new Layer(backend, config, dtype)) {
+          Tensor expected = layer.whole(1);
+          for (int[] cuts :
+              new int[][] {{0, 21}, {0, 1, 2, 3, 4, 5, 6, 21}, {0, 9, 10, 16, 20, 21}}) {
+            KeyValueCache cache = layer.cache(dtype);
+            for (int i = 1; i < cuts.length; i++) {
+              Tensor part = layer.step(cache, cuts[i - 1], cuts[i]);
+              assertSameBits(expected.rows(cuts[i - 1], cuts[i]), part);
+            }
           }
         }
       }

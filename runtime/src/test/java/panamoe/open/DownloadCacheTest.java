@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.net.ProxySelector;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,6 +20,9 @@ import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
+import panamoe.open.hub.Hub;
+import panamoe.open.hub.HubSettings;
+import panamoe.open.hub.ModelName;
 import panamoe.tensor.DType;
 
 /** A released model as Hugging Face's cache holds it: names in a snapshot, contents in blobs. */
@@ -64,6 +69,42 @@ class DownloadCacheTest {
       assertEquals(snapshot, ModelFolder.open(path).path());
     }
     loads(Files.createSymbolicLink(folder.resolve("mine"), snapshot));
+  }
+
+  /** Another program has no list of the repository's files. */
+  @Test
+  void itOpensByNameWithoutTheNetwork() throws IOException {
+    HubSettings settings =
+        new HubSettings(
+            URI.create("http://127.0.0.1:1"), folder, null, ProxySelector.of(null), true);
+    Hub hub = new Hub(settings, null);
+    Path tokenizer = snapshot.resolve("tokenizer.json");
+    Files.writeString(model.resolve("blobs/t"), "{}");
+    Files.createSymbolicLink(tokenizer, Path.of("..", "..", "blobs", "t"));
+    assertEquals(snapshot, hub.open(ModelName.parse("hf:acme/mixtral")));
+    assertEquals(snapshot, hub.open(ModelName.parse("hf:acme/mixtral@" + REVISION)));
+    Files.delete(snapshot.resolve("model.safetensors"));
+    assertThrows(CheckpointException.class, () -> hub.open(ModelName.parse("hf:acme/mixtral")));
+  }
+
+  @Test
+  void aFileInASubfolderIsReadToo() throws IOException {
+    Path parts = Files.createDirectory(snapshot.resolve("Q8_0"));
+    for (int i = 1; i <= 3; i++) {
+      String number = "-0000" + i + "-of-00003.gguf";
+      Path golden = Path.of("..", "lab", "golden", "gguf", "qwen3moe_c_q8_0_split" + number);
+      Files.copy(golden, model.resolve("blobs/part" + i));
+      Path link = parts.resolve("c-Q8_0" + number);
+      Files.createSymbolicLink(link, Path.of("..", "..", "..", "blobs", "part" + i));
+    }
+    Path first = parts.resolve("c-Q8_0-00001-of-00003.gguf");
+    assertEquals(
+        "qwen3_moe", ((StoredWeights.Released) ModelFolder.open(first).weights()).model().type());
+    Files.delete(first);
+    Files.createSymbolicLink(first, Path.of("..", "..", "..", "refs", "main"));
+    String message =
+        assertThrows(CheckpointException.class, () -> ModelFolder.open(first)).getMessage();
+    assertTrue(message.contains(first + " is a symbolic link"), message);
   }
 
   @Test

@@ -1,5 +1,6 @@
 package panamoe.open;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -35,6 +36,7 @@ import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.Readout;
 import panamoe.engine.StopConfig;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
@@ -56,10 +58,10 @@ import tools.jackson.databind.node.JsonNodeFactory;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class RankedEngineTest {
   private static final int CONTEXT = 48;
-  private static final EngineConfig CONFIG = new EngineConfig(14, 4, 5, 16, 0.25, true, 0);
+  static final EngineConfig CONFIG = new EngineConfig(14, 4, 5, 16, 0.25, true, 0);
   private static final double SLICED = 1e-5;
 
-  private static final ModelConfig MODEL =
+  static final ModelConfig MODEL =
       RotaryModel.of(CONTEXT, 4, List.of(0, 4, 8), GateConfig.dropless(1));
 
   /** Rows of each expert by layer, most of them one or two. */
@@ -101,6 +103,9 @@ class RankedEngineTest {
                   SamplingConfig.of(i % 3 * 0.5, 0, 1, i),
                   StopConfig.of(4 + random.nextInt(10), List.of()))
               .withLogprobs(2));
+      requests.add(
+          GenerationRequest.reading(
+              prompt, Readout.values()[i % 4], GenerationRequest.Terms.USUAL));
     }
     return requests;
   }
@@ -164,8 +169,7 @@ class RankedEngineTest {
         .getFirst();
   }
 
-  private static List<ListenerLog> write(Backend backend, LanguageModel model)
-      throws InterruptedException {
+  static List<ListenerLog> write(Backend backend, LanguageModel model) throws InterruptedException {
     List<ListenerLog> texts = new ArrayList<>();
     Engine.onRanks(
         backend,
@@ -311,10 +315,11 @@ class RankedEngineTest {
             });
   }
 
-  private static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
+  static void assertSame(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);
+      assertArrayEquals(expected.get(i).read, found.get(i).read);
     }
   }
 
@@ -324,6 +329,14 @@ class RankedEngineTest {
   void slicedOverTensorRanks(int ranks, int experts, int tensor, int slices) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     List<ListenerLog> found = texts(topology);
+    assertClose(expected, found);
+    List<ListenerLog> again = texts(topology);
+    for (int i = 0; i < expected.size(); i++) {
+      assertEquals(found.get(i).logprobBits, again.get(i).logprobBits);
+    }
+  }
+
+  static void assertClose(List<ListenerLog> expected, List<ListenerLog> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       for (int token = 0; token < expected.get(i).logprobBits.size(); token++) {
@@ -331,10 +344,9 @@ class RankedEngineTest {
         double have = Double.longBitsToDouble(found.get(i).logprobBits.get(token));
         assertEquals(want, have, SLICED);
       }
-    }
-    List<ListenerLog> again = texts(topology);
-    for (int i = 0; i < expected.size(); i++) {
-      assertEquals(found.get(i).logprobBits, again.get(i).logprobBits);
+      if (expected.get(i).read != null) {
+        assertArrayEquals(expected.get(i).read, found.get(i).read, (float) SLICED);
+      }
     }
   }
 

@@ -69,7 +69,10 @@ class ReleasedRefusalTest {
     model.config.remove("scale_of_everything");
     model.config.put("model_type", "bert");
     model.write(folder);
-    refused("model_type is bert, expected one of mixtral, qwen2_moe,");
+    refused("model_type is bert, an encoder, expected a decoder");
+    model.config.put("model_type", "mamba");
+    model.write(folder);
+    refused("model_type is mamba, expected one of mixtral, qwen2_moe,");
     model.config.put("model_type", "b\n".repeat(1000));
     model.write(folder);
     refused("model_type is b?b?", "..., expected one of");

@@ -4,16 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
-import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,26 +19,30 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.abi.NativeBackend;
-import panamoe.bindings.NativeLibrary;
 import panamoe.comm.Communicator;
 import panamoe.comm.SelfCommunicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Strategy;
-import panamoe.comm.nccl.NcclCommunicator;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 import panamoe.model.LanguageModel;
+import panamoe.moe.Gate;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
+import panamoe.param.Declarations;
 import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.testkit.EmulatedGpus;
+import panamoe.testkit.EmulatedGpus.Streams;
+import panamoe.testkit.EmulatedGpus.Work;
 
 /**
  * Exchanges between GPUs: four ranks with an emulated GPU each, and a stand-in for NCCL ({@code
@@ -54,34 +50,20 @@ import panamoe.tensor.TensorScope;
  * has gone on, so that a missing wait changes the bits.
  */
 @Timeout(300)
-@SuppressWarnings("restricted") // Functions of the emulation and of libc that have no binding.
 class GpuExchangeTest {
-  private static final String PROPERTY = "panamoe.nccl.path";
-  private static final Duration PATIENCE = Duration.ofMinutes(2);
-  private static final int[] NODE_BY_NODE = {0, 0, 1, 1};
   private static final int[] IN_TURN = {0, 1, 0, 1};
   private static final int LENGTH = 4;
   private static final int VOCABULARY = 16;
   private static final Topology COORDINATED = new Topology(4, 4, 2, 1);
 
-  private interface Body<T> {
-    T run(Communicator nccl, Backend gpu);
-  }
-
   @BeforeEach
-  void takeTheTestLibrary() throws Throwable {
-    assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
-    Path built = Path.of("..", "native", "build", "release", "libnccl_threads.so");
-    System.setProperty(
-        PROPERTY, System.getProperty("panamoe.nccl.threads", built.toAbsolutePath().toString()));
-    synchronous(false);
+  void emulate() {
+    EmulatedGpus.begin();
   }
 
   @AfterEach
-  void forget() throws Throwable {
-    System.clearProperty(PROPERTY);
-    streamsAreLate(false);
-    synchronous(true);
+  void forget() {
+    EmulatedGpus.end();
   }
 
   /**
@@ -90,7 +72,7 @@ class GpuExchangeTest {
    */
   @ParameterizedTest
   @CsvSource({"false", "true"})
-  void everyWayMovesTheSameBits(boolean late) throws Throwable {
+  void everyWayMovesTheSameBits(boolean late) {
     List<float[][]> expected =
         ThreadWorld.of(4)
             .run(
@@ -99,10 +81,10 @@ class GpuExchangeTest {
                     return moved(world, cpu, Strategy.FLAT);
                   }
                 });
-    streamsAreLate(late);
-    for (int[] nodes : new int[][] {NODE_BY_NODE, IN_TURN}) {
+    EmulatedGpus.streams(late ? Streams.LATE : Streams.AT_ONCE);
+    for (int[] nodes : new int[][] {EmulatedGpus.NODE_BY_NODE, IN_TURN}) {
       for (Strategy strategy : new Strategy[] {Strategy.FLAT, Strategy.HIERARCHICAL}) {
-        List<float[][]> actual = onGpus(nodes, (nccl, gpu) -> moved(nccl, gpu, strategy));
+        List<float[][]> actual = EmulatedGpus.run(nodes, (nccl, gpu) -> moved(nccl, gpu, strategy));
         for (int rank = 0; rank < 4; rank++) {
           assertArrayEquals(expected.get(rank), actual.get(rank), strategy + " of rank " + rank);
         }
@@ -110,10 +92,47 @@ class GpuExchangeTest {
     }
   }
 
+  /**
+   * Each of 2 x 2 ranks has 3 rows of 24 bytes for each: flat 3 messages of 3 rows; hierarchical
+   * two layouts, a kernel each, and within the node and between the nodes a message of 6 rows.
+   */
+  @ParameterizedTest
+  @CsvSource({"FLAT, 0, 3, 9", "HIERARCHICAL, 2, 2, 12"})
+  void aDirectionIsSoManyKernelsAndMessages(
+      Strategy strategy, int kernels, int messages, int rows) {
+    List<long[]> seen =
+        EmulatedGpus.run(
+            EmulatedGpus.NODE_BY_NODE,
+            (nccl, gpu) -> {
+              try (Exchange exchange = Exchange.of(nccl, strategy, gpu);
+                  TensorScope scope = TensorScope.confined(gpu)) {
+                ExchangePlan plan = exchange.plan(new long[] {3, 3, 3, 3}, 24);
+                Tensor sent = scope.zeros(DType.FLOAT32, 12, 6);
+                Tensor arrived = scope.zeros(DType.FLOAT32, 12, 6);
+                plan.forward(sent, arrived); // takes the buffers
+                gpu.synchronize();
+                nccl.barrier();
+                Work before = EmulatedGpus.work();
+                long[] saidBefore = EmulatedGpus.messages();
+                nccl.barrier();
+                plan.reverse(arrived, sent);
+                gpu.synchronize();
+                nccl.barrier();
+                long[] said = EmulatedGpus.messages();
+                long launches = EmulatedGpus.work().since(before).launches();
+                nccl.barrier();
+                return new long[] {launches, said[0] - saidBefore[0], said[1] - saidBefore[1]};
+              }
+            });
+    for (long[] each : seen) {
+      assertArrayEquals(new long[] {4L * kernels, 4L * messages, 4L * rows * 24}, each);
+    }
+  }
+
   /** Buffers of an exchange may be memory that was freed while the first stream still uses it. */
   @Test
-  void theSecondStreamWaitsForThoseWhoHadItsMemory() throws Throwable {
-    hold(1);
+  void theSecondStreamWaitsForThoseWhoHadItsMemory() {
+    EmulatedGpus.streams(Streams.AWAITED);
     byte[] bytes = new byte[1 << 10];
     Arrays.fill(bytes, (byte) 7);
     MemorySegment host = MemorySegment.ofArray(bytes);
@@ -176,13 +195,13 @@ class GpuExchangeTest {
    */
   @ParameterizedTest
   @CsvSource({"false", "true"})
-  void everyWayGivesTheSameGradients(boolean coordinated) throws Throwable {
+  void everyWayGivesTheSameGradients(boolean coordinated) {
     Topology topology = coordinated ? COORDINATED : Topology.of(4);
     List<float[][]> expected = gradients(topology, Strategy.FLAT, Overlap.NONE);
     assertTrue(expected.getFirst().length > 10);
     assertSame(expected, gradients(topology, Strategy.HIERARCHICAL, Overlap.NONE));
     assertSame(expected, gradients(topology, Strategy.HIERARCHICAL, new Overlap(true, 1)));
-    streamsAreLate(true);
+    EmulatedGpus.streams(Streams.LATE);
     assertSame(expected, gradients(topology, Strategy.FLAT, new Overlap(true, 1)));
     assertSame(expected, gradients(topology, Strategy.HIERARCHICAL, new Overlap(true, 1)));
     List<float[][]> inParts = gradients(topology, Strategy.HIERARCHICAL, new Overlap(true, 2));
@@ -197,8 +216,8 @@ class GpuExchangeTest {
         assertThrows(
                 RuntimeException.class,
                 () ->
-                    onGpus(
-                        NODE_BY_NODE,
+                    EmulatedGpus.run(
+                        EmulatedGpus.NODE_BY_NODE,
                         (nccl, gpu) -> {
                           try (TensorScope scope = TensorScope.confined(gpu)) {
                             Tensor tensor = scope.zeros(DType.FLOAT32, 4);
@@ -212,6 +231,37 @@ class GpuExchangeTest {
                         }))
             .getMessage();
     assertTrue(message.contains("rank 2 failed") && message.contains("the GPU is hot"), message);
+  }
+
+  /** The auxiliary and the z loss of a batch over the ranks, in the forward and the backward. */
+  @Test
+  void lossesOverDataRanksWaitForNoKernel() {
+    GateConfig config = GateConfig.dropless(2).withLoss(new GateConfig.Loss(false, 0.01, 1e-3));
+    List<Long> waits =
+        EmulatedGpus.run(
+            EmulatedGpus.NODE_BY_NODE,
+            (nccl, gpu) -> {
+              try (ParameterStore store = new ParameterStore();
+                  TensorScope scope = TensorScope.confined(gpu)) {
+                Gate gate = new Gate(Declarations.of(store, 1, "gate"), 16, 8, config);
+                store.materialize(gpu, DType.FLOAT32, true, 1);
+                Tensor x = scope.zeros(DType.FLOAT32, 12, 16);
+                Tape tape = new Tape(gpu);
+                store.watch(tape);
+                Pass pass = Pass.training(gpu, scope, tape, 3, 1).partOf(nccl);
+                nccl.barrier();
+                long before = EmulatedGpus.work().waits();
+                nccl.barrier();
+                Tensor losses = gate.forward(pass, x, null, 12).losses();
+                tape.backward();
+                nccl.barrier();
+                long waited = EmulatedGpus.work().waits() - before;
+                nccl.barrier();
+                assertEquals(Math.log(8) * Math.log(8), losses.getFloat(1), 1e-6);
+                return waited;
+              }
+            });
+    assertEquals(List.of(0L, 0L, 0L, 0L), waits);
   }
 
   private static void assertSame(List<float[][]> expected, List<float[][]> actual) {
@@ -233,8 +283,8 @@ class GpuExchangeTest {
                 true,
                 0.3)
             .toConfig();
-    return onGpus(
-        NODE_BY_NODE,
+    return EmulatedGpus.run(
+        EmulatedGpus.NODE_BY_NODE,
         (nccl, gpu) -> {
           Ranks ranks = new Ranks(topology, nccl, strategy, overlap);
           float[][] seen = gradients(config, ranks, gpu);
@@ -265,58 +315,6 @@ class GpuExchangeTest {
         seen.add(parameter.gradient().toFloats());
       }
       return seen.toArray(float[][]::new);
-    }
-  }
-
-  private static <T> List<T> onGpus(int[] nodes, Body<T> body) {
-    return ThreadWorld.of(nodes.length)
-        .on(nodes)
-        .timeout(PATIENCE)
-        .run(
-            world -> {
-              try (NativeBackend gpu = NativeBackend.open("simt", 1, world.rank())) {
-                BackendNcclDevice device = new BackendNcclDevice(gpu);
-                Communicator nccl = NcclCommunicator.open(world, device, PATIENCE);
-                T seen = body.run(nccl, gpu);
-                nccl.close();
-                return seen;
-              }
-            });
-  }
-
-  /** Makes the GPUs' streams work asynchronously and late. */
-  private static void streamsAreLate(boolean late) throws Throwable {
-    hold(late ? 2 : 0);
-  }
-
-  /** 1: streams work only when they are waited for; 2: late; 0: immediately. */
-  private static void hold(int how) throws Throwable {
-    Path emulation = NativeLibrary.file().orElseThrow().resolveSibling("libpanamoe_simt.so");
-    Linker.nativeLinker()
-        .downcallHandle(
-            SymbolLookup.libraryLookup(emulation, Arena.global()).findOrThrow("simt_hold"),
-            FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT))
-        .invokeExact(how);
-  }
-
-  /** Whether new streams wait for each kernel. */
-  private static void synchronous(boolean waits) throws Throwable {
-    try (Arena arena = Arena.ofConfined()) {
-      int refused =
-          (int)
-              Linker.nativeLinker()
-                  .downcallHandle(
-                      Linker.nativeLinker().defaultLookup().findOrThrow("setenv"),
-                      FunctionDescriptor.of(
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.JAVA_INT))
-                  .invokeExact(
-                      arena.allocateFrom("PANAMOE_CUDA_SYNCHRONOUS"),
-                      arena.allocateFrom(waits ? "1" : "0"),
-                      1);
-      assertEquals(0, refused);
     }
   }
 }

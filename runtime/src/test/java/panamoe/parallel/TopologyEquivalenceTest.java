@@ -367,7 +367,11 @@ class TopologyEquivalenceTest {
       positions.setInt(i, i % LENGTH);
     }
     return model.forward(
-        pass, ids, new Sequences.Whole(ids.count() / LENGTH, LENGTH, positions), used, recompute);
+        pass,
+        ids,
+        new Sequences.Whole(Math.toIntExact(ids.count() / LENGTH), LENGTH, positions),
+        used,
+        recompute);
   }
 
   /** The used tokens of this rank: sequence i of the batch has LENGTH - i, at least one. */

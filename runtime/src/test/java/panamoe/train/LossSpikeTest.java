@@ -36,16 +36,16 @@ class LossSpikeTest {
     }
 
     @Override
-    public long fillTraining(long first, Tensor ids, Tensor targets) {
-      long bytes = before.fillTraining(first, ids, targets);
+    public Filled fillTraining(long first, Tensor ids, Tensor targets) {
+      Filled filled = before.fillTraining(first, ids, targets);
       for (long i = 0; first >= (step - 1) * BATCH && i < targets.count(); i++) {
         targets.setInt(i, SyntheticSequences.VOCABULARY - 1 - targets.getInt(i));
       }
-      return bytes;
+      return filled;
     }
 
     @Override
-    public long fillValidation(long first, Tensor ids, Tensor targets) {
+    public Filled fillValidation(long first, Tensor ids, Tensor targets) {
       return before.fillValidation(first, ids, targets);
     }
   }

@@ -106,7 +106,9 @@ class RankedTrainingTest {
       assertEquals(one.bitsPerByte(), many.bitsPerByte(), tolerance);
       assertEquals(one.gradientNorm(), many.gradientNorm(), tolerance * (1 + one.gradientNorm()));
       assertEquals(
-          one.validationBitsPerByte().orElse(0), many.validationBitsPerByte().orElse(0), tolerance);
+          one.validation() == null ? 0 : one.validation().bitsPerByte(),
+          many.validation() == null ? 0 : many.validation().bitsPerByte(),
+          tolerance);
       assertEquals(one.layers().size(), many.layers().size());
       for (int layer = 0; layer < one.layers().size(); layer++) {
         LayerLoad load = one.layers().get(layer);

@@ -9,16 +9,16 @@ record SyntheticSequences(int length, long seed) implements TokenSequences {
   static final int VOCABULARY = 16;
 
   @Override
-  public long fillTraining(long first, Tensor ids, Tensor targets) {
+  public Filled fillTraining(long first, Tensor ids, Tensor targets) {
     return fill(first, 1, ids, targets);
   }
 
   @Override
-  public long fillValidation(long first, Tensor ids, Tensor targets) {
+  public Filled fillValidation(long first, Tensor ids, Tensor targets) {
     return fill(-1 - first, -1, ids, targets);
   }
 
-  private long fill(long first, int direction, Tensor ids, Tensor targets) {
+  private Filled fill(long first, int direction, Tensor ids, Tensor targets) {
     for (long sequence = 0; sequence < ids.count() / length; sequence++) {
       Random random = new Random(seed * 1_000_003 + first + direction * sequence);
       int token = random.nextInt(VOCABULARY);
@@ -28,6 +28,6 @@ record SyntheticSequences(int length, long seed) implements TokenSequences {
         targets.setInt(sequence * length + i, token);
       }
     }
-    return targets.count();
+    return Filled.whole(targets.count(), targets.count() / length, length);
   }
 }

@@ -22,8 +22,8 @@ record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
     List<Integer> experts =
         switch (architecture) {
           case DENSE -> List.of(0, 0);
-          case MOE, DEEPSEEK -> List.of(0, 4);
-          case PR_MOE -> List.of(2, 4);
+          case MOE, RESIDUAL, DEEPSEEK -> List.of(0, 4);
+          case PYRAMID, PR_MOE -> List.of(2, 4);
           case MIXTRAL -> List.of(4, 4);
         };
     boolean mixtral = architecture == Architecture.MIXTRAL;
@@ -37,7 +37,7 @@ record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
                     64,
                     mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
                     experts,
-                    architecture == Architecture.PR_MOE,
+                    architecture == Architecture.RESIDUAL || architecture == Architecture.PR_MOE,
                     architecture == Architecture.DENSE ? null : gate),
                 mixtral ? NormConfig.Kind.RMS : NormConfig.Kind.LAYER,
                 !mixtral,

@@ -12,27 +12,36 @@ import static panamoe.train.TrainerBench.steps;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelPresets.Architecture;
+import panamoe.data.PackedExamples;
 import panamoe.data.TokenSequences;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -51,7 +60,7 @@ class TrainerTest {
   void learns(Architecture architecture) {
     GateConfig gate =
         switch (architecture) {
-          case DENSE, MOE, PR_MOE -> GateConfig.dropless(1);
+          case DENSE, MOE, PYRAMID, RESIDUAL, PR_MOE -> GateConfig.dropless(1);
           case DEEPSEEK -> GateConfig.deepSeek(2, 4);
           case MIXTRAL -> GateConfig.dropless(2);
         };
@@ -63,7 +72,7 @@ class TrainerTest {
       }
       assertEquals(Math.log(SyntheticSequences.VOCABULARY), first, 0.3);
       assertTrue(last < 0.6 * first, "loss went from " + first + " to " + last);
-      assertTrue(bench.trainer().evaluate() < 0.6 * first / Math.log(2));
+      assertTrue(bench.trainer().evaluate().bitsPerByte() < 0.6 * first / Math.log(2));
     }
   }
 
@@ -99,6 +108,42 @@ class TrainerTest {
       }
     }
     assertSameBits(results.get(0), results.get(1));
+  }
+
+  /** With a rate of 0 no validation is better than the first: the third worse one ends the run. */
+  @Test
+  void patienceEndsARunAndGoesOnCountingWhenItIsResumed(@TempDir Path directory) {
+    TrainConfig still =
+        TrainConfig.of(
+                new TrainConfig.Schedule(20, 1e-30, 0, 0),
+                new TrainConfig.Batch(BATCH, SEQUENCE, 1))
+            .with(TrainConfig.Checkpoints.of(2, 0).withPatience(3));
+    RunConfig config = config(Architecture.MOE, GateConfig.dropless(1), still);
+    try (TrainerBench bench = TrainerBench.open(config, 1)) {
+      for (int step = 1; step <= 5; step++) {
+        bench.trainer().next();
+        if (step % 2 == 0) {
+          bench.trainer().validate();
+          assertEquals(step == 2, bench.trainer().isBest());
+        }
+      }
+      new RunCheckpoints(bench.trainer(), directory).save();
+    }
+    try (TrainerBench bench = TrainerBench.open(config, 1)) {
+      restore(bench, config, directory);
+      while (!bench.trainer().finished()) {
+        bench.trainer().next();
+        if (bench.trainer().step() % 2 == 0) {
+          bench.trainer().validate();
+        }
+      }
+      assertEquals(8, bench.trainer().step());
+      assertEquals(OptionalLong.of(2), bench.trainer().bestStep());
+      RunCheckpoints checkpoints = new RunCheckpoints(bench.trainer(), directory);
+      checkpoints.save();
+      Checkpoint last = RunCheckpoints.latest(directory, config, Ranks.alone()).orElseThrow();
+      assertTrue(RunCheckpoints.isLast(config, last));
+    }
   }
 
   @ParameterizedTest
@@ -220,12 +265,12 @@ class TrainerTest {
           }
 
           @Override
-          public long fillTraining(long first, Tensor ids, Tensor targets) {
+          public Filled fillTraining(long first, Tensor ids, Tensor targets) {
             return endless.fillTraining(first, ids, targets);
           }
 
           @Override
-          public long fillValidation(long first, Tensor ids, Tensor targets) {
+          public Filled fillValidation(long first, Tensor ids, Tensor targets) {
             assertTrue(first < validationSequences(), "sequence " + first);
             return endless.fillValidation(first, ids, targets);
           }
@@ -235,7 +280,7 @@ class TrainerTest {
       TrainConfig changed = steps(1).with(new TrainConfig.Checkpoints(0, 0, batches, 2));
       RunConfig config = config(Architecture.DENSE, GateConfig.dropless(1), changed);
       try (TrainerBench bench = TrainerBench.open(config, 1, three)) {
-        bits.add(bench.trainer().evaluate());
+        bits.add(bench.trainer().evaluate().bitsPerByte());
       }
     }
     assertEquals(bits.getFirst(), bits.getLast());
@@ -252,6 +297,57 @@ class TrainerTest {
       assertEquals(expected.loss(), actual.loss(), 1e-5);
       assertEquals(expected.gradientNorm(), actual.gradientNorm(), 1e-4);
     }
+  }
+
+  /** Examples with few and many targets: a target counts alike in each part of the batch. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void targetsCountAlikeInEveryPart(int ranks) {
+    TrainConfig whole = steps(1);
+    RunConfig alone = config(Architecture.MOE, GateConfig.dropless(1), whole);
+    RunConfig parts =
+        config(
+            Architecture.MOE,
+            GateConfig.dropless(1),
+            whole.with(new TrainConfig.Batch(BATCH, SEQUENCE, 2)));
+    StepMetrics expected;
+    try (TrainerBench bench = TrainerBench.open(alone, 2, uneven())) {
+      expected = bench.trainer().next();
+    }
+    List<StepMetrics> all =
+        ThreadWorld.of(ranks)
+            .run(
+                world -> {
+                  Ranks topology =
+                      new Ranks(Topology.of(ranks), world, Strategy.FLAT, Overlap.NONE);
+                  try (Backend backend = Backends.open("cpu", 1);
+                      LanguageModel model = new LanguageModel(parts.model(), topology)) {
+                    model.materialize(backend, DType.FLOAT32, true, parts.seed());
+                    return new Trainer(backend, model, parts, uneven()).next();
+                  }
+                });
+    for (StepMetrics actual : all) {
+      assertEquals(expected.loss(), actual.loss(), 1e-5);
+      assertEquals(expected.gradientNorm(), actual.gradientNorm(), 1e-4);
+    }
+  }
+
+  /** Sequences with 1 to SEQUENCE - 1 targets. */
+  private static PackedExamples uneven() {
+    Random random = new Random(3);
+    List<PackedExamples.Example> examples = new ArrayList<>();
+    for (int i = 0; i < 2 * BATCH; i++) {
+      int[] tokens = random.ints(SEQUENCE - i % 3, 0, SyntheticSequences.VOCABULARY).toArray();
+      BitSet targets = new BitSet();
+      targets.set(tokens.length - 1 - i * (tokens.length - 2) / (2 * BATCH), tokens.length);
+      examples.add(new PackedExamples.Example(tokens, targets));
+    }
+    return new PackedExamples(
+        examples.stream().map(List::of).toList(),
+        List.of(List.of(examples.getFirst())),
+        new Tokens16(),
+        SEQUENCE,
+        1);
   }
 
   /** The tables of tokens and positions are the only others, because their gradients are sparse. */

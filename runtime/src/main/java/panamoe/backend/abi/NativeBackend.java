@@ -32,7 +32,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
   // of read.
   private final Arena arena = Arena.ofShared();
-  private final GraphCapture<NativeCall> capture = new GraphCapture<>();
+  private final GraphCapture<StreamCall> capture = new GraphCapture<>();
   private final boolean asynchronous;
   private volatile Runnable beforeWaiting = () -> {};
 
@@ -258,11 +258,7 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   @Override
   public void zero(MemorySegment memory) {
     requireOpen();
-    if (asynchronous) {
-      NativeMemory.zero(stream.handle(), memory);
-    } else {
-      Backend.super.zero(memory);
-    }
+    NativeMemory.zero(stream.handle(), memory);
   }
 
   /** Whether kernels run behind the caller's back, on memory of this backend alone. */
@@ -274,8 +270,14 @@ public final class NativeBackend implements Backend, NativeKernels, NativeMoeKer
   @Override
   public KernelGraph capture(Runnable step) {
     requireOpen();
-    GraphCapture.CallList<NativeCall> calls = capture.capture(step);
+    GraphCapture.CallList<StreamCall> calls = capture.capture(step);
     return asynchronous ? new NativeGraph(calls, stream.handle()) : calls;
+  }
+
+  @Override
+  public void enqueue(Runnable before, Runnable work) {
+    requireOpen();
+    capture.launch(new StreamCall.Foreign(before, work));
   }
 
   @Override

@@ -15,7 +15,7 @@ import panamoe.tensor.Tensor;
  * One call of a C function. The arenas of its tensors' descriptors and of callers' memory stay open
  * while it runs: segments of them are arguments of the downcall.
  */
-final class NativeCall implements Runnable {
+final class NativeCall implements StreamCall {
   private static final Map<String, MethodHandle> FUNCTIONS = new ConcurrentHashMap<>();
 
   private final String function;
@@ -76,7 +76,8 @@ final class NativeCall implements Runnable {
   }
 
   /** Fetches the descriptors again, which checks that the tensors are alive. */
-  void bind() {
+  @Override
+  public void bind() {
     int structs = 0;
     for (int i = 0; i < arguments.length; i++) {
       parameters[i + 1] =

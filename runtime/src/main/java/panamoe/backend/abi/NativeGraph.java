@@ -15,11 +15,11 @@ import panamoe.bindings.Status;
 final class NativeGraph implements KernelGraph {
   private static final long NONE = 0; // never a valid handle
 
-  private final GraphCapture.CallList<NativeCall> calls;
+  private final GraphCapture.CallList<StreamCall> calls;
   private final long stream;
   private long graph = NONE;
 
-  NativeGraph(GraphCapture.CallList<NativeCall> calls, long stream) {
+  NativeGraph(GraphCapture.CallList<StreamCall> calls, long stream) {
     this.calls = calls;
     this.stream = stream;
   }
@@ -56,7 +56,7 @@ final class NativeGraph implements KernelGraph {
         calls.replay();
       } catch (RuntimeException | Error e) {
         // A failed capture must end too, or the stream cannot be used.
-        Moe.moe_graph_end(stream, handle);
+        Moe.moe_graph_end(stream, MemorySegment.NULL);
         throw e;
       }
       Status.check(Moe.moe_graph_end(stream, handle), "moe_graph_end");

@@ -37,21 +37,25 @@ interface NativeMoeKernels
       GateKernels.Inputs inputs,
       Routes routes,
       Tensor dweight,
-      float dauxiliary,
-      float dz,
+      LossGradients losses,
       Tensor dlogits) {
     launch(
         "moe_gate_backward",
         Structs.gate(settings),
         Structs.gateInputs(inputs),
         Structs.routes(routes),
-        Structs.gateGradients(dauxiliary, dz, dweight, dlogits));
+        Structs.gateGradients(losses, dweight, dlogits));
   }
 
   @Override
   default void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums) {
     launch(
         "moe_balance_forward", Structs.balance(balance), scores, choice, Structs.balanceSums(sums));
+  }
+
+  @Override
+  default void balanceJoin(Tensor parts, Sums sums, Tensor z) {
+    launch("moe_balance_join", parts, Structs.balanceSums(sums), z);
   }
 
   @Override
@@ -80,6 +84,17 @@ interface NativeMoeKernels
   @Override
   default void dispatchBackward(Tensor drows, Routes routes, Tensor dx) {
     launch("moe_dispatch_backward", drows, Structs.routes(routes), dx);
+  }
+
+  @Override
+  default void slotStarts(long rows, Tensor offsets, Tensor slots, Tensor starts) {
+    launch("moe_slot_starts", rows, offsets, slots, starts);
+  }
+
+  @Override
+  default void slotRoutes(
+      long counts, Tensor slots, Tensor expert, Tensor position, Tensor offsets) {
+    launch("moe_slot_routes", counts, slots, expert, position, offsets);
   }
 
   @Override

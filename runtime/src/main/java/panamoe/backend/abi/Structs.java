@@ -69,7 +69,8 @@ final class Structs {
         moe_epilogue.sizeof(),
         to -> moe_epilogue.activation(to, activation),
         epilogue.bias(),
-        epilogue.preactivation());
+        epilogue.preactivation(),
+        epilogue.addend());
   }
 
   static Struct gate(GateSettings settings) {
@@ -99,15 +100,18 @@ final class Structs {
         moe_gate_inputs.sizeof(), in.logits(), in.used(), in.bias(), in.noise(), in.priority());
   }
 
-  static Struct gateGradients(float dauxiliary, float dz, Tensor dweight, Tensor dlogits) {
+  static Struct gateGradients(GateKernels.LossGradients losses, Tensor dweight, Tensor dlogits) {
+    Sums batch = losses.batch();
     return new Struct(
         moe_gate_gradients.sizeof(),
         to -> {
-          moe_gate_gradients.dauxiliary(to, dauxiliary);
-          moe_gate_gradients.dz(to, dz);
+          moe_gate_gradients.dauxiliary(to, losses.dauxiliary());
+          moe_gate_gradients.dz(to, losses.dz());
         },
         dweight,
-        dlogits);
+        dlogits,
+        batch == null ? null : batch.used(),
+        batch == null ? null : batch.chosen());
   }
 
   static Struct balance(Balance balance) {

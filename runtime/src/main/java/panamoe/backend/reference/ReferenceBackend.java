@@ -30,6 +30,7 @@ public final class ReferenceBackend
         ReferenceGateBackward,
         ReferenceBalance,
         ReferenceDispatch,
+        ReferenceSlots,
         ReferenceExchange,
         ReferenceExpert,
         ReferenceCombine,

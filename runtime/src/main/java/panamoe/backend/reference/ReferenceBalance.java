@@ -66,6 +66,40 @@ interface ReferenceBalance extends BalanceKernels, ReferenceContext {
   }
 
   @Override
+  default void balanceJoin(Tensor parts, Sums sums, Tensor z) {
+    launch(
+        () -> {
+          Check.tensor("chosen", sums.chosen(), Kind.INT32, 1, Check.ANY);
+          int experts = Math.toIntExact(sums.chosen().size(1));
+          Check.between("experts of chosen", experts, 1, 1024);
+          Check.tensor("used", sums.used(), Kind.INT32, 1);
+          Check.tensor("sums.scores", sums.scores(), Kind.FLOAT64, 1, experts);
+          Check.tensor("parts", parts, Kind.FLOAT64, Check.ANY, BatchPart.elements(experts));
+          Check.tensor("z", z, Kind.FLOAT32, 1);
+          int used = 0;
+          int[] chosen = new int[experts];
+          double[] scores = new double[experts];
+          double square = 0;
+          for (long p = 0; p < parts.size(0); p++) {
+            BatchPart part = BatchPart.of(parts.rows(p, p + 1), experts);
+            int tokens = part.sums().used().getInt(0);
+            used += tokens;
+            square += tokens == 0 ? 0 : tokens * (double) part.z().getFloat(0);
+            for (int e = 0; e < experts; e++) {
+              chosen[e] += part.sums().chosen().getInt(e);
+              scores[e] += part.sums().scores().getDouble(e);
+            }
+          }
+          sums.used().setInt(0, used);
+          sums.chosen().set(chosen);
+          for (int e = 0; e < experts; e++) {
+            sums.scores().setDouble(e, scores[e]);
+          }
+          z.setFloat(0, used == 0 ? 0 : (float) (square / used));
+        });
+  }
+
+  @Override
   default void balanceLoss(Balance balance, Sums sums, long sequences, Tensor loss) {
     launch(
         () -> {

@@ -20,6 +20,7 @@ interface ReferenceExpert extends ExpertKernels, ReferenceContext {
     Activation activation = epilogue.activation();
     Tensor bias = epilogue.bias();
     Tensor preactivation = epilogue.preactivation();
+    Tensor addend = epilogue.addend();
     launch(
         () -> {
           Check.require(activation != null, "activation is null");
@@ -30,28 +31,30 @@ interface ReferenceExpert extends ExpertKernels, ReferenceContext {
           Check.optional("bias", bias, Kind.FLOAT32, weights.size(0), width);
           ReferenceGemm.checkOutput("y", activation, x.size(0), width, y);
           Check.optional("preactivation", preactivation, Kind.FLOATING, x.size(0), width);
+          Check.optional("addend", addend, Kind.FLOATING, x.size(0), width);
           Check.disjoint("x", x, "y", y);
           Check.disjoint("y", y, "preactivation", preactivation);
+          Check.disjoint("y", y, "addend", addend);
+          Check.disjoint("preactivation", preactivation, "addend", addend);
 
           double[][] rows = Values.readRows(x);
-          List<Tensor> each = weights.matrices().isEmpty() ? List.of(weights) : weights.matrices();
+          List<Tensor> each = partsOf(weights);
           double[][] rounded = each.stream().anyMatch(Blocks::rounds) ? Blocks.rounded(rows) : rows;
-          double[][] w =
-              each.stream()
-                  .flatMap(it -> Arrays.stream(Values.readRows(it)))
-                  .toArray(double[][]::new);
+          double[][] w = rowsOf(weights);
           double[] shift = bias == null ? new double[w.length] : Values.read(bias);
           double[][] out = Values.readRows(y);
+          double[][] added =
+              addend == null ? new double[rows.length][(int) width] : Values.readRows(addend);
           double[][] sums =
               preactivation == null ? new double[rows.length][] : Values.readRows(preactivation);
           forEachRow(
               offsets,
               (e, row) -> {
                 double[] in = (Blocks.rounds(each.get(e % each.size())) ? rounded : rows)[row];
-                double[] sum = new double[(int) width];
+                double[] sum = added[row];
                 for (int n = 0; n < width; n++) {
                   int weight = (int) (e * width + n);
-                  sum[n] = Vectors.dot(in, w[weight]) + shift[weight];
+                  sum[n] += Vectors.dot(in, w[weight]) + shift[weight];
                 }
                 sums[row] = sum;
                 out[row] = Activations.forward(activation, sum);
@@ -68,13 +71,13 @@ interface ReferenceExpert extends ExpertKernels, ReferenceContext {
     launch(
         () -> {
           Check.tensor("dy", dy, Kind.FLOATING, Check.ANY, Check.ANY);
-          Check.tensor("weights", weights, Kind.FLOATING, Check.ANY, dy.size(1), Check.ANY);
+          Check.weights("weights", weights, Check.ANY, dy.size(1), Check.ANY);
           checkOffsets(offsets, weights.size(0), dy.size(0));
           Check.tensor("dx", dx, Kind.FLOATING, dy.size(0), weights.size(2));
           Check.disjoint("dy", dy, "dx", dx);
 
           double[][] upstream = Values.readRows(dy);
-          double[][] w = Values.readRows(weights);
+          double[][] w = rowsOf(weights);
           double[][] gradient = Values.readRows(dx);
           int width = (int) dy.size(1);
           forEachRow(
@@ -140,6 +143,16 @@ interface ReferenceExpert extends ExpertKernels, ReferenceContext {
         action.accept(e, row);
       }
     }
+  }
+
+  private static List<Tensor> partsOf(Tensor weights) {
+    return weights.matrices().isEmpty() ? List.of(weights) : weights.matrices();
+  }
+
+  private static double[][] rowsOf(Tensor weights) {
+    return partsOf(weights).stream()
+        .flatMap(it -> Arrays.stream(Values.readRows(it)))
+        .toArray(double[][]::new);
   }
 
   private static void checkOffsets(Tensor offsets, long experts, long rows) {

@@ -1,5 +1,7 @@
 package panamoe.backend.reference;
 
+import java.util.stream.IntStream;
+import panamoe.backend.BalanceKernels;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
@@ -17,8 +19,7 @@ interface ReferenceGateBackward extends GateKernels, ReferenceContext {
       Inputs inputs,
       Routes routes,
       Tensor dweight,
-      float dauxiliary,
-      float dz,
+      LossGradients losses,
       Tensor dlogits) {
     Tensor logits = inputs.logits();
     Tensor used = inputs.used();
@@ -33,6 +34,11 @@ interface ReferenceGateBackward extends GateKernels, ReferenceContext {
           Check.tensor("choice", routes.choice(), Kind.INT32, tokens, settings.topK());
           Check.tensor("dweight", dweight, Kind.FLOAT32, tokens, settings.topK());
           Check.tensor("dlogits", dlogits, Kind.FLOAT32, tokens, experts);
+          BalanceKernels.Sums batch = losses.batch();
+          if (batch != null) {
+            Check.tensor("batch_used", batch.used(), Kind.INT32, 1);
+            Check.tensor("batch_chosen", batch.chosen(), Kind.INT32, 1, experts);
+          }
           Check.disjoint("logits", logits, "dlogits", dlogits);
           Check.disjoint("scores", routes.scores(), "dlogits", dlogits);
           Check.range("choice", routes.choice(), -1, experts);
@@ -42,20 +48,28 @@ interface ReferenceGateBackward extends GateKernels, ReferenceContext {
           int[][] choice = readTable(routes.choice());
           int[][] expert = readTable(routes.expert());
           double[][] dweights = Values.readRows(dweight);
-          double[] meanChosen = GateWeights.meanChosen(settings, input, choice);
           double[][] gradient = Values.zeroRows(dlogits);
-          double tokenCount = input.usedTokens();
+          double tokenCount = batch == null ? input.usedTokens() : batch.used().getInt(0);
+          double[] meanChosen =
+              batch == null
+                  ? GateWeights.meanChosen(settings, input, choice)
+                  : IntStream.of(batch.chosen().toInts())
+                      .mapToDouble(n -> n / tokenCount)
+                      .toArray();
           for (int s = 0; s < gradient.length; s++) {
             if (input.isUsed(s)) {
               float[] scores = routes.scores().rows(s, s + 1).toFloats();
               double[] dscores =
                   weightsBackward(settings, scores, choice[s], expert[s], dweights[s]);
-              double auxiliary = dauxiliary * experts / (tokenCount * settings.auxiliaryChoices());
+              double auxiliary =
+                  losses.dauxiliary() * experts / (tokenCount * settings.auxiliaryChoices());
               Vectors.addScaled(dscores, auxiliary, meanChosen);
               gradient[s] = scoresBackward(settings.score(), scores, dscores);
               double[] row = input.logits()[s];
               Vectors.addScaled(
-                  gradient[s], dz * 2 * Vectors.logSumExp(row) / tokenCount, Vectors.softmax(row));
+                  gradient[s],
+                  losses.dz() * 2 * Vectors.logSumExp(row) / tokenCount,
+                  Vectors.softmax(row));
             }
           }
           Values.write(gradient, dlogits);

@@ -7,8 +7,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Dense matrix products. A packed operand is row-major here. If weights are in blocks and not
- * {@link Tensor#exact}, the other operand's rows are rounded by {@link Blocks#rounded}.
+ * Dense matrix products. A packed operand is row-major here. If transposed weights are in blocks
+ * and not {@link Tensor#exact}, the other operand's rows are rounded by {@link Blocks#rounded}.
  */
 interface ReferenceGemm extends GemmKernels, ReferenceContext {
 
@@ -24,6 +24,7 @@ interface ReferenceGemm extends GemmKernels, ReferenceContext {
     Activation activation = epilogue.activation();
     Tensor bias = epilogue.bias();
     Tensor preactivation = epilogue.preactivation();
+    Tensor addend = epilogue.addend();
     launch(
         () -> {
           Check.require(activation != null, "activation is null");
@@ -31,27 +32,33 @@ interface ReferenceGemm extends GemmKernels, ReferenceContext {
           Check.weights("b", b, Check.ANY, Check.ANY);
           long rows = a.size(transposeA ? 1 : 0);
           long inner = a.size(transposeA ? 0 : 1);
-          boolean lines = transposeB || b.packed();
-          long columns = b.size(lines ? 0 : 1);
-          Check.weights("b", b, lines ? columns : inner, lines ? inner : columns);
+          long columns = b.size(transposeB ? 0 : 1);
+          Check.weights("b", b, transposeB ? columns : inner, transposeB ? inner : columns);
           Check.optional("bias", bias, Kind.FLOAT32, columns);
           checkOutput("c", activation, rows, columns, c);
           Check.optional("preactivation", preactivation, Kind.FLOATING, rows, columns);
+          Check.optional("addend", addend, Kind.FLOATING, rows, columns);
           Check.require(
               !accumulate || epilogue.isNone(),
-              "accumulating takes no bias, no activation and no preactivation");
+              "accumulating takes no bias, no addend, no activation and no preactivation");
+          Check.require(
+              !b.packed() || transposeB || epilogue.isNone(),
+              "packed b that is not transposed takes no epilogue");
           Check.disjoint("a", a, "c", c);
           Check.disjoint("b", b, "c", c);
           Check.disjoint("c", c, "preactivation", preactivation);
+          Check.disjoint("c", c, "addend", addend);
+          Check.disjoint("preactivation", preactivation, "addend", addend);
 
           double[][] left = transposeA ? Values.readColumns(a) : Values.readRows(a);
-          left = Blocks.rounds(b) ? Blocks.rounded(left) : left;
-          double[][] right = lines ? Values.readRows(b) : Values.readColumns(b);
+          left = transposeB && Blocks.rounds(b) ? Blocks.rounded(left) : left;
+          double[][] right = transposeB ? Values.readRows(b) : Values.readColumns(b);
           double[] shift = bias == null ? new double[right.length] : Values.read(bias);
-          double[][] sums = new double[(int) rows][(int) columns];
+          double[][] sums =
+              addend == null ? new double[(int) rows][(int) columns] : Values.readRows(addend);
           for (int m = 0; m < rows; m++) {
             for (int n = 0; n < columns; n++) {
-              sums[m][n] = Vectors.dot(left[m], right[n]) + shift[n];
+              sums[m][n] += Vectors.dot(left[m], right[n]) + shift[n];
             }
           }
           if (preactivation != null) {

@@ -78,7 +78,11 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
           if (teacher != null) {
             check(teacher, hidden.size(0), weights.size(0));
           }
-          Check.together("dhidden", dhidden, "dweights", dweights);
+          Check.require(
+              dhidden != null || dweights == null, "dhidden is null, but dweights is given");
+          Check.require(
+              dweights == null || !weights.packed(),
+              "weights is packed, expected row-major for dweights");
           Check.optional("dhidden", dhidden, Kind.FLOATING, hidden.size(0), hidden.size(1));
           Check.optional("dweights", dweights, Kind.FLOAT32, weights.size(0), weights.size(1));
           Check.disjoint("hidden", hidden, "dhidden", dhidden);
@@ -116,6 +120,8 @@ interface ReferenceLoss extends LossKernels, ReferenceContext {
           }
           if (dhidden != null) {
             Values.write(din, dhidden);
+          }
+          if (dweights != null) {
             Values.write(dw, dweights);
           }
         });

@@ -11,6 +11,7 @@ import panamoe.comm.Communicator;
 import panamoe.comm.SelfCommunicator;
 import panamoe.io.Require;
 import panamoe.tensor.TensorDevice;
+import panamoe.tensor.TensorScope;
 
 /**
  * The uneven all-to-all of a dropless MoE layer, and its inverse. Ranks first exchange counts, then
@@ -130,6 +131,26 @@ public final class Exchange implements AutoCloseable {
                     Parts.shares(received, part, parts),
                     chosen))
         .toList();
+  }
+
+  /**
+   * A plan that sends every rank of the group the same number of rows, all of them from each tensor
+   * rank. No counts are exchanged, so that its use can be captured.
+   *
+   * @param rows for each rank, equal on all ranks
+   * @param buffers of the rows in transit; the plan is used while it is open
+   */
+  public ExchangePlan even(long rows, long rowBytes, TensorScope buffers) {
+    long[] each = new long[group.size()];
+    Arrays.fill(each, rows);
+    Strategy chosen = choose(rows * group.size() * rowBytes);
+    AllToAll allToAll =
+        chosen == Strategy.FLAT
+            ? new FlatAllToAll(group, each, each)
+            : new HierarchicalAllToAll(
+                levels.orElseThrow(), workspace.lasting(buffers), each, each, each);
+    long all = rows * group.size();
+    return new ExchangePlan(() -> location, chosen, allToAll, all, each, all);
   }
 
   private static long[] withoutTotals(long[] numbers, int blocks) {

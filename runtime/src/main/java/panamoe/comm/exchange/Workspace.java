@@ -24,15 +24,26 @@ final class Workspace implements AutoCloseable {
   }
 
   private final TensorDevice device;
+  private final TensorScope lasting; // of all buffers, which are then taken once; or null
   private final MemorySegment[] blocks = new MemorySegment[Slot.values().length];
 
   Workspace(TensorDevice device) {
-    this.device = device;
+    this(device, null);
   }
 
-  /** The scope of the tensors that one call takes from this workspace. */
+  private Workspace(TensorDevice device, TensorScope lasting) {
+    this.device = device;
+    this.lasting = lasting;
+  }
+
+  /** A workspace for calls that are captured: its buffers live as long as a scope. */
+  Workspace lasting(TensorScope scope) {
+    return new Workspace(device, scope);
+  }
+
+  /** The scope of the tensors that one call takes from this workspace; null if they last. */
   TensorScope scope() {
-    return TensorScope.confined(device);
+    return lasting == null ? TensorScope.confined(device) : null;
   }
 
   /**
@@ -40,6 +51,11 @@ final class Workspace implements AutoCloseable {
    * until the slot is taken again.
    */
   Tensor take(TensorScope scope, Slot slot, Tensor like, long rows) {
+    long[] shape = like.shape();
+    shape[0] = rows;
+    if (lasting != null) {
+      return lasting.allocate(like.dtype(), shape);
+    }
     long bytes = Math.multiplyExact(rows, CollectiveCall.rowBytes(like));
     MemorySegment block = blocks[slot.ordinal()];
     if (block == null || block.byteSize() < bytes) {
@@ -48,8 +64,6 @@ final class Workspace implements AutoCloseable {
       block = device.allocate(Math.max(64, bytes + bytes / 4));
       blocks[slot.ordinal()] = block;
     }
-    long[] shape = like.shape();
-    shape[0] = rows;
     return scope.over(block, like.dtype(), shape);
   }
 
@@ -61,7 +75,7 @@ final class Workspace implements AutoCloseable {
   }
 
   private static Tensor here(TensorScope scope, Tensor tensor) {
-    return scope.over(tensor.address(), tensor.dtype(), tensor.shape());
+    return scope == null ? tensor : scope.over(tensor.address(), tensor.dtype(), tensor.shape());
   }
 
   @Override

@@ -100,6 +100,9 @@ public final class MpiWorld implements MessageWorld {
       check(Mpi.MPI_Comm_set_errhandler(world, OpenMpi.errorsReturn()), "MPI_Comm_set_errhandler");
       check(Mpi.MPI_Comm_rank(world, number), "MPI_Comm_rank");
       int rank = number.get(ValueLayout.JAVA_INT, 0);
+      if (rank == 0) {
+        LauncherVariables.warnOfClearTensors("MPI");
+      }
       check(Mpi.MPI_Comm_size(world, number), "MPI_Comm_size");
       int size = number.get(ValueLayout.JAVA_INT, 0);
       Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;

@@ -12,6 +12,7 @@ import panamoe.comm.CollectiveMismatch;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
+import panamoe.comm.LauncherVariables;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
@@ -55,6 +56,9 @@ public final class NcclCommunicator extends GroupMember {
    */
   public static Communicator open(Communicator control, NcclDevice device, Duration timeout) {
     requireLibrary();
+    if (control.rank() == 0) {
+      LauncherVariables.warnOfClearTensors("NCCL");
+    }
     int[] ranks = IntStream.range(0, control.size()).toArray();
     NcclWork work = new NcclWork();
     return new NcclCommunicator(
@@ -110,14 +114,17 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void allReduce(Tensor tensor) {
-    CollectiveCall call = agreed(CollectiveCall.allReduce(this, location(), tensor));
+    CollectiveCall call = CollectiveCall.allReduce(this, location(), tensor);
     MemorySegment data = tensor.address();
     long count = tensor.count();
     if (tensor.dtype() == DType.FLOAT32) {
+      agreed(call);
       operations.allReduce(data, count);
     } else {
       long[] shares = new long[size()];
       Arrays.setAll(shares, i -> CollectiveCall.share(count, i, size()) * call.rowBytes());
+      operations.reserve(tensor.dtype(), shares[rank()]);
+      agreed(call);
       MemorySegment[] parts = blocks(data, shares);
       operations.addTerms(tensor.dtype(), parts, parts[rank()]);
       MemorySegment[] mine = new MemorySegment[size()];
@@ -159,12 +166,14 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    CollectiveCall call =
-        agreed(CollectiveCall.reduceScatter(this, location(), send, receive, rows));
+    CollectiveCall call = CollectiveCall.reduceScatter(this, location(), send, receive, rows);
     long bytes = rows[rank()] * call.rowBytes();
     if (equal(rows) && send.dtype() == DType.FLOAT32) {
+      agreed(call);
       operations.reduceScatter(send.address(), receive.address(), bytes / Float.BYTES);
     } else {
+      operations.reserve(send.dtype(), bytes);
+      agreed(call);
       operations.addTerms(
           send.dtype(),
           blocks(send.address(), call.bytes(rows)),

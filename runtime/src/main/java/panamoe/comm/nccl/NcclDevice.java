@@ -16,6 +16,14 @@ public interface NcclDevice {
    */
   MemorySegment stream();
 
+  /**
+   * Runs {@code work}, which enqueues NCCL's work in the stream, perhaps once more for each graph
+   * that captures it.
+   *
+   * @param before runs before the work, and before each replay of it
+   */
+  void enqueue(Runnable before, Runnable work);
+
   /** Whether all work in the stream is done, without waiting ({@code cudaStreamQuery}). */
   boolean finished();
 

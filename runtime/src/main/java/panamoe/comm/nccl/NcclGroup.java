@@ -104,7 +104,7 @@ final class NcclGroup {
   private void call(String function, IntSupplier call, BooleanSupplier finished) {
     requireOpen();
     int result = call.getAsInt();
-    if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
+    if (!served(result)) {
       throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
     }
     await(function, finished);
@@ -141,6 +141,10 @@ final class NcclGroup {
       if (stopped != null) {
         throw fail(stopped);
       }
+      String lost = control.failure(); // a lost rank's work never ends
+      if (lost != null) {
+        throw fail(lost);
+      }
       long waited = System.nanoTime() - start;
       if (waited > timeout.toNanos()) {
         throw fail(function + " did not end within " + timeout.toMillis() / 1e3 + " s");
@@ -169,7 +173,7 @@ final class NcclGroup {
       MemorySegment state = arena.allocate(ValueLayout.JAVA_INT);
       check(Nccl.ncclCommGetAsyncError(handle, state), "ncclCommGetAsyncError", handle);
       int result = state.get(ValueLayout.JAVA_INT, 0);
-      if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
+      if (!served(result)) {
         throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
       }
       return result == Nccl.ncclSuccess();
@@ -201,6 +205,11 @@ final class NcclGroup {
     return new CommunicationException(sentence);
   }
 
+  /** Whether NCCL has served a call, or still does. */
+  static boolean served(int result) {
+    return result == Nccl.ncclSuccess() || result == Nccl.ncclInProgress();
+  }
+
   /** The pointer that NCCL has stored in a cell; NULL before that. */
   private static MemorySegment stored(MemorySegment cell) {
     return (MemorySegment) HANDLE.getAcquire(cell, 0L);
@@ -216,7 +225,7 @@ final class NcclGroup {
   }
 
   private static void check(int result, String function, MemorySegment handle) {
-    if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
+    if (!served(result)) {
       throw new CommunicationException(
           function + " failed: " + NcclLibrary.errorString(result, handle));
     }

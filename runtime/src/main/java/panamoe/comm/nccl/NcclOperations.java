@@ -3,7 +3,9 @@ package panamoe.comm.nccl;
 import static panamoe.bindings.NativeMemory.pointer;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.function.ToIntFunction;
 import panamoe.bindings.nccl.Nccl;
 import panamoe.comm.Communicator;
@@ -19,9 +21,9 @@ final class NcclOperations {
   private final NcclWork work;
   private final NcclGroup group;
   private NcclDevice device;
-  // Device memory for the terms of sums, and for a sum in float32; kept, because enqueued work uses
-  // it.
-  private MemorySegment terms = MemorySegment.NULL;
+  // Device memory for the terms of sums, and for a sum in float32: the largest block, and the
+  // earlier ones, which enqueued work and captured graphs use.
+  private final Deque<MemorySegment> terms = new ArrayDeque<>();
 
   NcclOperations(NcclWork work, NcclDevice device, NcclGroup group) {
     this.work = work;
@@ -89,7 +91,7 @@ final class NcclOperations {
         "ncclSend and ncclRecv",
         stream -> {
           int result = Nccl.ncclGroupStart();
-          for (int i = 0; i < group.size() && result == Nccl.ncclSuccess(); i++) {
+          for (int i = 0; i < group.size() && NcclGroup.served(result); i++) {
             int peer = (group.rank() + i) % group.size();
             if (send[peer].byteSize() > 0) {
               result =
@@ -101,7 +103,7 @@ final class NcclOperations {
                       group.handle(),
                       stream);
             }
-            if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
+            if (receive[peer].byteSize() > 0 && NcclGroup.served(result)) {
               result =
                   Nccl.ncclRecv(
                       pointer(receive[peer]),
@@ -112,7 +114,8 @@ final class NcclOperations {
                       stream);
             }
           }
-          return result == Nccl.ncclSuccess() ? Nccl.ncclGroupEnd() : result;
+          int ended = Nccl.ncclGroupEnd(); // also after a failure, or the thread stays in the group
+          return NcclGroup.served(result) ? ended : result;
         });
   }
 
@@ -120,11 +123,26 @@ final class NcclOperations {
   void addTerms(DType dtype, MemorySegment[] parts, MemorySegment target) {
     long bytes = target.byteSize();
     long count = bytes / dtype.bytes();
-    MemorySegment memory = terms(count * Float.BYTES + bytes * group.size());
+    reserve(dtype, bytes);
+    MemorySegment memory = terms.isEmpty() ? MemorySegment.NULL : terms.getLast();
     MemorySegment[] each = new MemorySegment[group.size()];
     Arrays.setAll(each, i -> memory.asSlice(count * Float.BYTES + i * bytes, bytes));
     exchange(parts, each);
-    device.sum(dtype, count, each, memory, target);
+    device.enqueue(() -> {}, () -> device.sum(dtype, count, each, memory, target));
+  }
+
+  /**
+   * Allocates the memory of {@link #addTerms}. Before the ranks agree on a call: freeing memory may
+   * wait for the work of other ranks, which must not wait for this rank's part in the call.
+   *
+   * @param bytes of this member's part
+   */
+  void reserve(DType dtype, long bytes) {
+    long needed = bytes / dtype.bytes() * Float.BYTES + bytes * group.size();
+    long most = terms.isEmpty() ? 0 : terms.getLast().byteSize();
+    if (most < needed) {
+      terms.add(device.memory().allocate(Math.max(needed, 2 * most)));
+    }
   }
 
   /** Ends all waits. Any thread may call it. */
@@ -135,24 +153,9 @@ final class NcclOperations {
 
   void close() {
     work.await(device);
-    freeTerms();
+    terms.forEach(device.memory()::free);
+    terms.clear();
     group.close();
-  }
-
-  private MemorySegment terms(long bytes) {
-    if (terms.byteSize() < bytes) {
-      freeTerms();
-      terms = device.memory().allocate(bytes + bytes / 4);
-    }
-    return terms;
-  }
-
-  private void freeTerms() {
-    if (terms.byteSize() > 0) {
-      work.await(device);
-      device.memory().free(terms);
-      terms = MemorySegment.NULL;
-    }
   }
 
   private void run(String function, ToIntFunction<MemorySegment> call) {

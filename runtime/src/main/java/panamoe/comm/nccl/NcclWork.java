@@ -38,8 +38,10 @@ final class NcclWork {
    */
   void enqueue(
       NcclGroup group, NcclDevice stream, String function, ToIntFunction<MemorySegment> call) {
-    running.put(group, new Running(stream, function));
-    group.call(function, () -> call.applyAsInt(stream.stream()));
+    Running last = new Running(stream, function);
+    stream.enqueue(
+        () -> running.put(group, last),
+        () -> group.call(function, () -> call.applyAsInt(stream.stream())));
   }
 
   /**

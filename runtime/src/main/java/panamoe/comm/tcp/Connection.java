@@ -3,8 +3,11 @@ package panamoe.comm.tcp;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
+import java.nio.channels.GatheringByteChannel;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.SocketChannel;
 import java.util.ArrayDeque;
 import java.util.HashMap;
@@ -12,6 +15,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.locks.ReentrantLock;
 import panamoe.comm.message.MessageException;
+import panamoe.io.Words;
 
 /**
  * The connection to one rank. It carries the messages of all groups, one after the other: group,
@@ -19,19 +23,24 @@ import panamoe.comm.message.MessageException;
  *
  * <p>Threads that wait for their messages move the bytes; there is no I/O thread. So a message is
  * read and written by the thread that requested it, in its own memory, which is not accessed after
- * the wait has failed. A message that arrives before it is awaited goes through a buffer.
- * Thread-safe.
+ * the wait has failed. A message that arrives before it is awaited goes through a buffer, which
+ * grows with its bytes; one that is longer than expected is read and dropped, so that those after
+ * it arrive. Thread-safe.
  */
 final class Connection {
   private static final int HEADER_BYTES = 3 * Long.BYTES;
   private static final long LONGEST_PIECE = 1 << 30; // a ByteBuffer counts in int
   private static final int SMALL_BYTES = 1 << 16;
+  // Memory that a message gets before any of its bytes has come, unless it is awaited.
+  private static final long BELIEVED_BYTES = 1 << 20;
+  private static final int DISCARDED_BYTES = 1 << 16;
 
   /** A started message; used by the thread that started it. */
   abstract static class Message {
     final Thread owner = Thread.currentThread();
     final MemorySegment memory;
     boolean complete;
+    String refused; // why it cannot be completed
 
     Message(MemorySegment memory) {
       this.memory = memory;
@@ -47,6 +56,15 @@ final class Connection {
      * @throws MessageException if the connection has ended
      */
     abstract boolean done();
+
+    /**
+     * @throws MessageException if the other side sent a longer message than this one
+     */
+    void requireNotRefused() {
+      if (refused != null) {
+        throw new MessageException(refused);
+      }
+    }
   }
 
   private final class Outgoing extends Message {
@@ -77,7 +95,7 @@ final class Connection {
 
     @Override
     boolean done() {
-      if (!complete) {
+      if (!complete && refused == null) {
         move(reading, () -> read(this));
       }
       return complete;
@@ -92,30 +110,53 @@ final class Connection {
     final Queue<MemorySegment> early = new ArrayDeque<>();
   }
 
-  /**
-   * A message that is being read.
-   *
-   * @param awaited whose memory it is; null for a buffer
-   */
-  private record Incoming(Box box, Awaited awaited, MemorySegment memory) {}
+  /** A message that is being read. */
+  private static final class Incoming {
+    final Box box;
+    final long bytes;
+    Awaited awaited; // whose memory it goes into; null for a buffer
+    MemorySegment memory; // as much as has come may fill it; null if the message is discarded
+    long received;
+
+    Incoming(Box box, long bytes) {
+      this.box = box;
+      this.bytes = bytes;
+    }
+
+    /** More memory for a message that no one awaits: what its header says may be wrong. */
+    void grow() {
+      MemorySegment larger = Arena.ofAuto().allocate(Math.min(bytes, 4 * memory.byteSize()));
+      memory = larger.copyFrom(memory);
+    }
+  }
 
   private final int rank;
-  private final SocketChannel channel;
+  private final GatheringByteChannel out;
+  private final ReadableByteChannel in;
   private final ReentrantLock writing = new ReentrantLock();
   private final Queue<Outgoing> outgoing = new ArrayDeque<>();
   private final ReentrantLock reading = new ReentrantLock();
   private final Map<Address, Box> boxes = new HashMap<>();
   private final ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
   private Incoming incoming; // null between messages
-  private long received; // of the incoming message's bytes
+
+  private <C extends GatheringByteChannel & ReadableByteChannel> Connection(int rank, C channel) {
+    this.rank = rank;
+    this.out = channel;
+    this.in = channel;
+  }
 
   /**
    * @param rank in the world, at the other end
-   * @param channel non-blocking
+   * @param channel whose handshake is done
+   * @param keys of its encryption; null for none
    */
-  Connection(int rank, SocketChannel channel) {
-    this.rank = rank;
-    this.channel = channel;
+  static Connection of(int rank, SocketChannel channel, Handshake.Keys keys) throws IOException {
+    channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+    channel.configureBlocking(false);
+    return keys == null
+        ? new Connection(rank, channel)
+        : new Connection(rank, new SealedChannel(channel, keys));
   }
 
   /** Starts to send; the memory is read whenever a thread polls whether the message is done. */
@@ -161,7 +202,7 @@ final class Connection {
   }
 
   void close() {
-    Handshake.close(channel);
+    Handshake.close(out);
   }
 
   private interface Work {
@@ -190,7 +231,7 @@ final class Connection {
       while (next.header.hasRemaining() || next.moved < next.memory.byteSize()) {
         ByteBuffer data = piece(next.memory, next.moved);
         int before = data.remaining();
-        long written = channel.write(new ByteBuffer[] {next.header, data});
+        long written = out.write(new ByteBuffer[] {next.header, data});
         next.moved += before - data.remaining();
         if (written == 0) {
           return;
@@ -207,31 +248,43 @@ final class Connection {
    */
   private void read(Awaited mine) throws IOException {
     deliver(mine.box);
-    while (!mine.complete && (incoming != null || fill(header))) {
+    refuse(mine);
+    while (!mine.complete && mine.refused == null && (incoming != null || fill(header))) {
       if (incoming == null) {
         incoming = begin();
-        received = 0;
       }
-      if (incoming.awaited != null && !incoming.awaited.mine()) {
+      if (incoming.awaited != null && !incoming.awaited.mine() || !read(incoming)) {
         return;
-      }
-      while (received < incoming.memory.byteSize()) {
-        ByteBuffer data = piece(incoming.memory, received);
-        int before = data.remaining();
-        boolean full = fill(data);
-        received += before - data.remaining();
-        if (!full) {
-          return;
-        }
       }
       if (incoming.awaited != null) {
         incoming.awaited.complete = true;
-      } else {
+      } else if (incoming.memory != null) {
         incoming.box.early.add(incoming.memory);
         deliver(incoming.box);
       }
       incoming = null;
     }
+  }
+
+  /** Reads the message's available bytes; returns whether it has ended. */
+  private boolean read(Incoming message) throws IOException {
+    while (message.received < message.bytes) {
+      if (message.memory != null && message.received == message.memory.byteSize()) {
+        message.grow();
+      }
+      ByteBuffer data =
+          message.memory == null
+              ? ByteBuffer.allocate(
+                  (int) Math.min(DISCARDED_BYTES, message.bytes - message.received))
+              : piece(message.memory, message.received);
+      int before = data.remaining();
+      boolean full = fill(data);
+      message.received += before - data.remaining();
+      if (!full || message.memory == null && message.received < message.bytes) {
+        return false; // a rank that sends without an end holds no thread
+      }
+    }
+    return true;
   }
 
   private static ByteBuffer piece(MemorySegment memory, long from) {
@@ -241,7 +294,7 @@ final class Connection {
   /** Reads available bytes; returns whether the buffer is full. */
   private boolean fill(ByteBuffer buffer) throws IOException {
     while (buffer.hasRemaining()) {
-      int count = channel.read(buffer);
+      int count = in.read(buffer);
       if (count < 0) {
         throw new IOException("the other side closed it");
       }
@@ -261,30 +314,53 @@ final class Connection {
     if (bytes < 0) {
       throw new IOException("a message of " + bytes + " bytes came");
     }
-    Box box = boxes.computeIfAbsent(address, _ -> new Box());
-    Awaited first = box.early.isEmpty() ? box.awaited.peek() : null;
-    if (first != null && first.mine() && bytes <= first.memory.byteSize()) {
-      return new Incoming(box, box.awaited.remove(), first.memory.asSlice(0, bytes));
+    Incoming message = new Incoming(boxes.computeIfAbsent(address, _ -> new Box()), bytes);
+    Awaited first = message.box.early.isEmpty() ? message.box.awaited.peek() : null;
+    if (first == null || !first.mine()) {
+      message.memory =
+          bytes <= SMALL_BYTES
+              ? MemorySegment.ofArray(new byte[(int) bytes])
+              : Arena.ofAuto().allocate(Math.min(bytes, BELIEVED_BYTES));
+    } else if (bytes <= first.memory.byteSize()) {
+      message.awaited = message.box.awaited.remove();
+      message.memory = first.memory.asSlice(0, bytes);
+    } else {
+      refuse(first, bytes);
     }
-    return new Incoming(
-        box,
-        null,
-        bytes <= SMALL_BYTES
-            ? MemorySegment.ofArray(new byte[(int) bytes])
-            : Arena.ofAuto().allocate(bytes));
+    return message;
   }
 
-  /**
-   * Copies this thread's messages out of their buffers. One that is longer than expected stays: the
-   * comparison of the members' calls reports it.
-   */
+  /** Discards the rest of a message that this thread now awaits, if it is too long. */
+  private void refuse(Awaited mine) {
+    if (incoming != null
+        && incoming.box == mine.box
+        && incoming.awaited == null
+        && incoming.memory != null
+        && mine.box.early.isEmpty()
+        && mine.box.awaited.peek() == mine
+        && incoming.bytes > mine.memory.byteSize()) {
+      incoming.memory = null;
+      refuse(mine, incoming.bytes);
+    }
+  }
+
+  private void refuse(Awaited message, long bytes) {
+    message.refused =
+        Words.of(
+            "rank %s sent a message of %s bytes where at most %s were expected",
+            rank, bytes, message.memory.byteSize());
+    message.box.awaited.remove();
+  }
+
+  /** Copies this thread's messages out of their buffers. */
   private void deliver(Box box) {
-    while (!box.early.isEmpty() && !box.awaited.isEmpty()) {
+    while (!box.early.isEmpty() && !box.awaited.isEmpty() && box.awaited.peek().mine()) {
       Awaited first = box.awaited.peek();
-      if (!first.mine() || box.early.peek().byteSize() > first.memory.byteSize()) {
+      MemorySegment early = box.early.remove();
+      if (early.byteSize() > first.memory.byteSize()) {
+        refuse(first, early.byteSize());
         return;
       }
-      MemorySegment early = box.early.remove();
       MemorySegment.copy(early, 0, first.memory, 0, early.byteSize());
       first.complete = true;
       box.awaited.remove();

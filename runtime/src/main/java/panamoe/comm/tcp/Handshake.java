@@ -1,25 +1,34 @@
 package panamoe.comm.tcp;
 
 import java.io.Closeable;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.IntPredicate;
 import javax.crypto.Mac;
+import javax.crypto.SecretKey;
 import javax.crypto.spec.SecretKeySpec;
 import panamoe.comm.CommunicationException;
+import panamoe.comm.LauncherVariables;
 import panamoe.io.Words;
 
 /**
- * The handshake when one rank connects to another: both prove that they know the secret, without
- * sending it, and send their ranks. A proof is the HMAC-SHA256 of both sides' nonces, ranks and the
- * world's size. The connecting side proves first, so that a stranger who connects gets no proof for
- * a dictionary attack. Thread-safe.
+ * The handshake when one rank connects to another: both greet, then prove that they know the
+ * secret, without sending it. A proof is the HMAC-SHA256 of both greetings (ranks, sizes, nonces
+ * and whether a rank encrypts) and the answer. The connecting side proves first, so that a stranger
+ * who connects gets no proof for a dictionary attack. Until the other side has proved itself,
+ * nothing that it says ends a run, and it can send 65 bytes. Thread-safe.
  */
 final class Handshake {
   /** The other side does not belong to the world, or its rank is not expected. */
@@ -29,126 +38,154 @@ final class Handshake {
     }
   }
 
-  private static final long GREETING = 0x50414e414d4f4501L; // PANAMOE, version 1
+  /** One key for each direction of a connection. */
+  record Keys(SecretKey outgoing, SecretKey incoming) {}
+
+  /**
+   * A rank that has connected.
+   *
+   * @param keys null if the ranks do not encrypt
+   */
+  record Peer(int rank, Keys keys) {}
+
+  /** Both sides' first messages. */
+  private record Greetings(byte[] connecting, byte[] accepting) {
+    boolean differ() {
+      ByteBuffer one = ByteBuffer.wrap(connecting);
+      ByteBuffer other = ByteBuffer.wrap(accepting);
+      return one.getInt(SIZE) != other.getInt(SIZE) || one.get(ENCRYPTS) != other.get(ENCRYPTS);
+    }
+
+    /** How the settings of two ranks that know the secret differ. */
+    String difference() {
+      ByteBuffer one = ByteBuffer.wrap(connecting);
+      ByteBuffer other = ByteBuffer.wrap(accepting);
+      if (one.getInt(SIZE) != other.getInt(SIZE)) {
+        return Words.of(
+            "rank %s is of %s ranks, but rank %s of %s",
+            one.getInt(RANK), one.getInt(SIZE), other.getInt(RANK), other.getInt(SIZE));
+      }
+      boolean connectingEncrypts = one.get(ENCRYPTS) != 0;
+      return Words.of(
+          "rank %s encrypts, but rank %s does not: set %s to the same value on all ranks",
+          (connectingEncrypts ? one : other).getInt(RANK),
+          (connectingEncrypts ? other : one).getInt(RANK),
+          LauncherVariables.ENCRYPT);
+    }
+
+    byte[] bytes() {
+      return ByteBuffer.allocate(2 * GREETING_BYTES).put(connecting).put(accepting).array();
+    }
+  }
+
+  private static final long GREETING = 0x50414e414d4f4502L; // PANAMOE, version 2
   private static final int RANDOM_BYTES = 16;
+  // Where a greeting has its parts.
+  private static final int RANK = Long.BYTES;
+  private static final int SIZE = RANK + Integer.BYTES;
+  private static final int ENCRYPTS = SIZE + Integer.BYTES;
+  private static final int RANDOM = ENCRYPTS + 1;
+  private static final int GREETING_BYTES = RANDOM + RANDOM_BYTES;
   private static final int PROOF_BYTES = 32;
-  // A side that is silent this long is not a rank.
-  private static final int SILENCE_MILLIS = 5000;
-  // What a side answers; the third to a rank whose number another process has.
-  private static final int KNOWN = 1;
-  private static final int ANOTHER_SECRET = 2;
-  private static final int TAKEN = 3;
-  private static final byte ACCEPTING = 'a';
-  private static final byte CONNECTING = 'c';
+  // A side that has not proved itself by then is not a rank.
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
+  // The accepting side's answers; the fourth to a rank whose number another process has.
+  private static final byte KNOWN = 1;
+  private static final byte ANOTHER_SECRET = 2;
+  private static final byte DIFFERENT = 3;
+  private static final byte TAKEN = 4;
+  private static final byte NO_ANSWER = 0; // in the connecting side's proof
 
   private final SecretKeySpec secret;
-  private final int size;
+  private final TcpRank self;
+  private final Duration patience;
   private final SecureRandom random = new SecureRandom();
 
-  Handshake(TcpRank self) {
+  /**
+   * @param patience how long the other side may take at most
+   */
+  Handshake(TcpRank self, Duration patience) {
     this.secret = new SecretKeySpec(self.secret().getBytes(StandardCharsets.UTF_8), "HmacSHA256");
-    this.size = self.size();
+    this.self = self;
+    this.patience = Collections.min(List.of(PATIENCE, patience));
   }
 
   /**
-   * The accepting side. {@link #welcome} ends it, if the rank is expected.
+   * The accepting side.
    *
-   * @return the rank that has connected
+   * @param expected whether a rank that has proved itself is expected
    * @throws Refused if the other is no rank of this world
    */
-  int accept(Socket socket, int rank) throws IOException {
-    socket.setSoTimeout(SILENCE_MILLIS);
-    DataInputStream in = new DataInputStream(socket.getInputStream());
-    DataOutputStream out = new DataOutputStream(socket.getOutputStream());
-    if (in.readLong() != GREETING) {
+  Peer accept(Socket socket, IntPredicate expected) throws IOException {
+    long end = System.nanoTime() + patience.toNanos();
+    OutputStream out = socket.getOutputStream();
+    byte[] theirs = read(socket, GREETING_BYTES, end);
+    if (ByteBuffer.wrap(theirs).getLong() != GREETING) {
       throw new Refused("a connection from " + socket.getInetAddress() + " is not from a rank");
     }
-    int other = in.readInt();
-    byte[] theirs = in.readNBytes(RANDOM_BYTES);
-    byte[] mine = new byte[RANDOM_BYTES];
-    random.nextBytes(mine);
-    out.write(
-        ByteBuffer.allocate(Long.BYTES + 2 * Integer.BYTES + RANDOM_BYTES)
-            .putLong(GREETING)
-            .putInt(rank)
-            .putInt(size)
-            .put(mine)
-            .array());
-    byte[] proof = in.readNBytes(PROOF_BYTES);
-    if (proof.length < PROOF_BYTES) {
-      throw new Refused("rank " + other + " left before it proved that it knows the secret");
-    }
-    if (!MessageDigest.isEqual(proof, proof(CONNECTING, rank, other, theirs, mine))) {
+    int other = ByteBuffer.wrap(theirs).getInt(RANK);
+    Greetings greetings = new Greetings(theirs, greeting());
+    out.write(greetings.accepting);
+    byte[] proof = read(socket, PROOF_BYTES, end);
+    if (!MessageDigest.isEqual(proof, proof(NO_ANSWER, greetings))) {
       out.write(ANOTHER_SECRET);
       throw new Refused(
           Words.of(
               "a connection from %s as rank %s has another secret",
               socket.getInetAddress(), other));
     }
-    out.write(KNOWN);
-    out.write(proof(ACCEPTING, rank, other, theirs, mine));
-    return other;
-  }
-
-  /** Answers a rank that another process already has its number. */
-  static void refuse(Socket socket) throws IOException {
-    socket.getOutputStream().write(TAKEN);
-  }
-
-  /** Answers a rank that it is expected. */
-  static void welcome(Socket socket) throws IOException {
-    socket.getOutputStream().write(KNOWN);
+    byte answer = greetings.differ() ? DIFFERENT : expected.test(other) ? KNOWN : TAKEN;
+    out.write(
+        ByteBuffer.allocate(1 + PROOF_BYTES).put(answer).put(proof(answer, greetings)).array());
+    if (answer == DIFFERENT) {
+      throw new Refused(greetings.difference());
+    }
+    if (answer == TAKEN) {
+      throw new Refused("a process claims to be rank " + other + ", too");
+    }
+    return new Peer(other, keys(greetings, false));
   }
 
   /**
    * The connecting side.
    *
-   * @param rank of this process
    * @param expected the rank that it connects to
-   * @throws Refused if another rank answers, or it does not expect this one
-   * @throws CommunicationException if the secrets or the numbers of ranks differ, or another
-   *     process is this rank: trying again is useless
+   * @return null if the ranks do not encrypt
+   * @throws Refused if the other side does not prove that it is this rank, or has a connection of
+   *     this process's rank: of another process, or one that this process has given up
+   * @throws CommunicationException if it is, but the settings differ: trying again is useless
    */
-  void connect(Socket socket, int rank, int expected) throws IOException {
-    socket.setSoTimeout(SILENCE_MILLIS);
-    DataInputStream in = new DataInputStream(socket.getInputStream());
-    DataOutputStream out = new DataOutputStream(socket.getOutputStream());
-    byte[] mine = new byte[RANDOM_BYTES];
-    random.nextBytes(mine);
-    out.write(
-        ByteBuffer.allocate(Long.BYTES + Integer.BYTES + RANDOM_BYTES)
-            .putLong(GREETING)
-            .putInt(rank)
-            .put(mine)
-            .array());
-    if (in.readLong() != GREETING) {
+  Keys connect(Socket socket, int expected) throws IOException {
+    long end = System.nanoTime() + patience.toNanos();
+    OutputStream out = socket.getOutputStream();
+    byte[] mine = greeting();
+    out.write(mine);
+    byte[] theirs = read(socket, GREETING_BYTES, end);
+    if (ByteBuffer.wrap(theirs).getLong() != GREETING) {
       throw new Refused("the process that answers is not a rank");
     }
-    int other = in.readInt();
-    int othersSize = in.readInt();
-    byte[] theirs = in.readNBytes(RANDOM_BYTES);
+    int other = ByteBuffer.wrap(theirs).getInt(RANK);
     if (other != expected) {
       throw new Refused("rank " + other + " answered for rank " + expected);
     }
-    if (othersSize != size) {
-      throw new CommunicationException(
-          "rank " + rank + " is of " + size + " ranks, but rank " + other + " of " + othersSize);
+    Greetings greetings = new Greetings(mine, theirs);
+    out.write(proof(NO_ANSWER, greetings));
+    byte answer = read(socket, 1, end)[0];
+    if (answer == NO_ANSWER
+        || answer == ANOTHER_SECRET
+        || !MessageDigest.isEqual(read(socket, PROOF_BYTES, end), proof(answer, greetings))) {
+      throw new Refused(
+          Words.of(
+              "rank %s has another secret than the process that answers at %s",
+              self.rank(), socket.getRemoteSocketAddress()));
     }
-    out.write(proof(CONNECTING, other, rank, mine, theirs));
-    if (in.readByte() == ANOTHER_SECRET
-        || !MessageDigest.isEqual(
-            in.readNBytes(PROOF_BYTES), proof(ACCEPTING, other, rank, mine, theirs))) {
-      throw new CommunicationException(
-          "rank %s has another secret than the process that answers at %s",
-          rank, socket.getRemoteSocketAddress());
-    }
-    int answer = in.read();
-    if (answer == TAKEN) {
-      throw new CommunicationException("another process is rank " + rank + " already");
+    if (greetings.differ()) {
+      throw new CommunicationException(greetings.difference());
     }
     if (answer != KNOWN) {
-      throw new Refused("rank " + other + " refused rank " + rank);
+      throw new Refused("another process is rank " + self.rank() + " already");
     }
+    return keys(greetings, true);
   }
 
   /** Ends a connection over which nothing is sent any more. */
@@ -160,21 +197,64 @@ final class Handshake {
     }
   }
 
-  private byte[] proof(byte side, int accepting, int connecting, byte[] first, byte[] second) {
+  private byte[] greeting() {
+    byte[] nonce = new byte[RANDOM_BYTES];
+    random.nextBytes(nonce);
+    return ByteBuffer.allocate(GREETING_BYTES)
+        .putLong(GREETING)
+        .putInt(self.rank())
+        .putInt(self.size())
+        .put((byte) (self.encrypted() ? 1 : 0))
+        .put(nonce)
+        .array();
+  }
+
+  /** Reads {@code count} bytes; the last has to come before {@code end}. */
+  private byte[] read(Socket socket, int count, long end) throws IOException {
+    InputStream in = socket.getInputStream();
+    byte[] bytes = new byte[count];
+    for (int read = 0, more; read < count; read += more) {
+      long left = (end - System.nanoTime()) / 1_000_000;
+      if (left <= 0) {
+        throw late(socket);
+      }
+      socket.setSoTimeout((int) left);
+      try {
+        more = in.read(bytes, read, count - read);
+      } catch (SocketTimeoutException _) {
+        throw late(socket);
+      }
+      if (more < 0) {
+        throw new EOFException("the connection ended before the handshake did");
+      }
+    }
+    return bytes;
+  }
+
+  private Refused late(Socket socket) {
+    return new Refused(
+        Words.of(
+            "%s did not prove within %s s that it is a rank",
+            socket.getRemoteSocketAddress(), patience.toMillis() / 1e3));
+  }
+
+  private byte[] proof(byte answer, Greetings greetings) {
     try {
       Mac mac = Mac.getInstance(secret.getAlgorithm());
       mac.init(secret);
-      mac.update(
-          ByteBuffer.allocate(1 + 3 * Integer.BYTES)
-              .put(side)
-              .putInt(accepting)
-              .putInt(connecting)
-              .putInt(size)
-              .flip());
-      mac.update(first);
-      return mac.doFinal(second);
+      mac.update(answer);
+      return mac.doFinal(greetings.bytes());
     } catch (GeneralSecurityException e) {
       throw new AssertionError("every JDK has HmacSHA256", e);
     }
+  }
+
+  private Keys keys(Greetings greetings, boolean connecting) {
+    if (!self.encrypted()) {
+      return null;
+    }
+    SecretKey there = Records.key(secret, greetings.bytes(), "panamoe connecting");
+    SecretKey back = Records.key(secret, greetings.bytes(), "panamoe accepting");
+    return connecting ? new Keys(there, back) : new Keys(back, there);
   }
 }

@@ -3,7 +3,6 @@ package panamoe.comm.tcp;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.StandardSocketOptions;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import panamoe.comm.CollectiveMismatch;
 import panamoe.comm.CommunicationException;
@@ -24,6 +24,7 @@ import panamoe.io.Words;
 /** Connects every two ranks; each rank connects to those below it. */
 final class Mesh {
   private static final int CONNECT_MILLIS = 2000;
+  private static final int PAUSE_MILLIS = 100;
   private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
 
   /**
@@ -67,7 +68,7 @@ final class Mesh {
 
   private final TcpRank self;
   private final Handshake handshake;
-  private final SocketChannel[] channels; // by rank; null for this one
+  private final Connection[] connections; // by rank; null for this one
   private final int[] nodes;
   private final CountDownLatch missing;
   private boolean closed;
@@ -75,13 +76,13 @@ final class Mesh {
   private Mesh(TcpRank self, Handshake handshake) {
     this.self = self;
     this.handshake = handshake;
-    this.channels = new SocketChannel[self.size()];
+    this.connections = new Connection[self.size()];
     this.nodes = new int[self.size()];
     this.missing = new CountDownLatch(self.size() - 1 - self.rank());
   }
 
-  SocketChannel[] channels() {
-    return channels;
+  Connection[] connections() {
+    return connections;
   }
 
   /** The lowest rank on a rank's machine. */
@@ -118,25 +119,23 @@ final class Mesh {
 
   private void connect(TcpRendezvous rendezvous, Duration patience)
       throws IOException, InterruptedException {
-    try (ServerSocketChannel server = ServerSocketChannel.open()) {
+    try (ServerSocketChannel server = ServerSocketChannel.open();
+        Entrance entrance = new Entrance(self, handshake)) {
       boolean near = InetAddress.getByName(self.host()).isLoopbackAddress();
       server.bind(
-          near ? new InetSocketAddress(InetAddress.getLoopbackAddress(), 0) : null, self.size());
+          near ? new InetSocketAddress(InetAddress.getLoopbackAddress(), 0) : null,
+          Entrance.BACKLOG);
       List<Endpoint> endpoints = endpoints(rendezvous, server.socket().getLocalPort());
       List<String> machines = endpoints.stream().map(Endpoint::machine).toList();
       Arrays.setAll(nodes, rank -> machines.indexOf(machines.get(rank)));
-      Thread.startVirtualThread(() -> accept(server));
+      Thread.startVirtualThread(() -> accept(server, entrance));
+      // Half of the patience: who cannot reach a rank says so before that rank misses it.
+      long end = System.nanoTime() + patience.toNanos() / 2;
       for (int rank = 0; rank < self.rank(); rank++) {
-        channels[rank] = connect(rank, endpoints.get(rank), endpoints.get(self.rank()));
+        connections[rank] = connect(rank, endpoints.get(rank), endpoints.get(self.rank()), end);
       }
       if (!missing.await(patience.toMillis(), TimeUnit.MILLISECONDS)) {
         throw new CommunicationException(late(patience));
-      }
-    }
-    for (SocketChannel channel : channels) {
-      if (channel != null) {
-        channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-        channel.configureBlocking(false);
       }
     }
   }
@@ -144,7 +143,7 @@ final class Mesh {
   private synchronized String late(Duration patience) {
     List<Integer> late =
         IntStream.range(self.rank() + 1, self.size())
-            .filter(rank -> channels[rank] == null)
+            .filter(rank -> connections[rank] == null)
             .boxed()
             .toList();
     return Words.of(
@@ -175,63 +174,58 @@ final class Mesh {
         : InetAddress.getLocalHost().getHostName();
   }
 
-  private SocketChannel connect(int rank, Endpoint endpoint, Endpoint mine) throws IOException {
+  private Connection connect(int rank, Endpoint endpoint, Endpoint mine, long end)
+      throws IOException, InterruptedException {
     List<String> tried = endpoint.from(mine);
-    for (String address : tried) {
+    for (int i = 0; ; i = (i + 1) % tried.size()) {
       SocketChannel channel = SocketChannel.open();
       try {
-        channel.socket().connect(new InetSocketAddress(address, endpoint.port()), CONNECT_MILLIS);
-        handshake.connect(channel.socket(), self.rank(), rank);
-        return channel;
-      } catch (IOException | CommunicationException _) {
-        // Another machine's process may have answered; the next address may be the right one.
+        channel
+            .socket()
+            .connect(new InetSocketAddress(tried.get(i), endpoint.port()), CONNECT_MILLIS);
+        return Connection.of(rank, channel, handshake.connect(channel.socket(), rank));
+      } catch (IOException | CommunicationException e) {
+        // Another machine's process may have answered, or strangers crowd the entrance.
         Handshake.close(channel);
+        if (System.nanoTime() - end > 0) {
+          throw new CommunicationException(
+              "rank %s cannot reach rank %s by TCP at port %s of any of its addresses %s: %s",
+              self.rank(), rank, endpoint.port(), tried, e.getMessage());
+        }
+        if (i == tried.size() - 1) {
+          Thread.sleep(PAUSE_MILLIS);
+        }
       }
     }
-    throw new CommunicationException(
-        "rank %s cannot reach rank %s by TCP at port %s of any of its addresses %s",
-        self.rank(), rank, endpoint.port(), tried);
   }
 
-  private void accept(ServerSocketChannel server) {
-    try {
-      while (missing.getCount() > 0) {
+  private void accept(ServerSocketChannel server, Entrance entrance) {
+    while (server.isOpen()) {
+      try {
         SocketChannel channel = server.accept();
-        // A stranger that sends nothing does not delay the others.
-        Thread.startVirtualThread(() -> admit(channel));
+        entrance.admit(
+            channel.socket(),
+            peer -> take(peer.rank(), Connection.of(peer.rank(), channel, peer.keys())));
+      } catch (IOException _) {
+        // The others are connected, this rank has given up, or a flood takes all files.
+        LockSupport.parkNanos(PAUSE_MILLIS * 1_000_000L);
       }
-    } catch (IOException _) {
-      // The others are connected, or this rank has given up.
     }
   }
 
-  private void admit(SocketChannel channel) {
-    try {
-      int rank = handshake.accept(channel.socket(), self.rank());
-      if (!take(rank, channel)) {
-        throw new Handshake.Refused("rank " + rank + " is not expected");
-      }
-      missing.countDown();
-    } catch (IOException _) {
-      Handshake.close(channel);
+  private synchronized void take(int rank, Connection connection) {
+    if (closed) {
+      connection.close();
     }
-  }
-
-  /** Accepts a rank that is expected. */
-  private synchronized boolean take(int rank, SocketChannel channel) throws IOException {
-    if (closed || rank <= self.rank() || rank >= self.size() || channels[rank] != null) {
-      return false;
-    }
-    Handshake.welcome(channel.socket());
-    channels[rank] = channel;
-    return true;
+    connections[rank] = connection;
+    missing.countDown();
   }
 
   synchronized void close() {
     closed = true;
-    for (SocketChannel channel : channels) {
-      if (channel != null) {
-        Handshake.close(channel);
+    for (Connection connection : connections) {
+      if (connection != null) {
+        connection.close();
       }
     }
   }

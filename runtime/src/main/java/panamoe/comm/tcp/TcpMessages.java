@@ -47,8 +47,12 @@ final class TcpMessages implements Messages {
   public boolean finished(int from, int to) {
     boolean finished = true;
     for (int i = 0; i < messages.size(); i++) {
-      boolean done = messages.get(i).done();
-      finished &= done || i < from || i >= to;
+      Connection.Message message = messages.get(i);
+      boolean done = message.done();
+      if (i >= from && i < to) {
+        message.requireNotRefused();
+        finished &= done;
+      }
     }
     return finished;
   }

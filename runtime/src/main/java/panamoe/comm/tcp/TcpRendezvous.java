@@ -6,18 +6,19 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.StreamCorruptedException;
 import java.math.BigInteger;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
@@ -37,12 +38,11 @@ public final class TcpRendezvous {
   // Added to the patience: the others wait for the message of rank 0, which knows who is missing.
   private static final int VERDICT_MILLIS = 2000;
   private static final int LONGEST_SENTENCE = 10_000;
+  private static final int LONGEST_MESSAGE = 1 << 16; // a rank's addresses are shorter
 
   private final TcpRank self;
   private final Duration patience;
   private final Map<Integer, Socket> ranks = new ConcurrentHashMap<>();
-  private final Set<Integer> claimed = ConcurrentHashMap.newKeySet();
-  private volatile String refused; // why, the last time
   private volatile boolean closed;
 
   private TcpRendezvous(TcpRank self, Duration patience) {
@@ -56,7 +56,7 @@ public final class TcpRendezvous {
    * @throws CommunicationException in one sentence, if not all ranks connect in time
    */
   static TcpRendezvous of(TcpRank self, Handshake handshake, Duration patience) {
-    try (ServerSocket server = self.rank() == 0 ? new ServerSocket() : null) {
+    try (ServerSocket server = self.rank() == 0 ? SealedSocket.server() : null) {
       if (server != null) {
         InetAddress address = InetAddress.getByName(self.host());
         // The host may name a load balancer, or an address outside of a container.
@@ -64,7 +64,7 @@ public final class TcpRendezvous {
             address.isLoopbackAddress()
                 ? new InetSocketAddress(address, self.port())
                 : new InetSocketAddress(self.port()),
-            self.size());
+            Entrance.BACKLOG);
       }
       return new TcpRendezvous(self, patience).open(handshake, server, List.of(self.host()));
     } catch (IOException e) {
@@ -83,8 +83,9 @@ public final class TcpRendezvous {
   public static Map<Integer, Socket> connect(
       int rank, int size, Duration patience, UnaryOperator<byte[]> broadcast) {
     byte[] mine = null;
-    try (ServerSocket server = rank == 0 ? new ServerSocket(0, size) : null) {
+    try (ServerSocket server = rank == 0 ? SealedSocket.server() : null) {
       if (server != null) {
+        server.bind(null, Entrance.BACKLOG);
         String secret =
             new BigInteger(SECRET_BITS, new SecureRandom()).setBit(SECRET_BITS).toString(16);
         String hosts = String.join(" ", MachineAddresses.all());
@@ -94,9 +95,14 @@ public final class TcpRendezvous {
       List<String> hosts = offered.subList(2, offered.size());
       TcpRank self =
           new TcpRank(
-              rank, size, hosts.getFirst(), Integer.parseInt(offered.get(1)), offered.get(0));
+              rank,
+              size,
+              hosts.getFirst(),
+              Integer.parseInt(offered.get(1)),
+              offered.get(0),
+              false);
       TcpRendezvous all =
-          new TcpRendezvous(self, patience).open(new Handshake(self), server, hosts);
+          new TcpRendezvous(self, patience).open(new Handshake(self, patience), server, hosts);
       all.barrier();
       return all.ranks;
     } catch (IOException e) {
@@ -125,43 +131,29 @@ public final class TcpRendezvous {
 
   private void listen(ServerSocket server, Handshake handshake, long end) throws IOException {
     server.setSoTimeout(PAUSE_MILLIS);
-    while (ranks.size() < self.size() - 1) {
-      if (System.nanoTime() - end > 0) {
-        throw new CommunicationException(missing());
-      }
-      requireUninterrupted();
-      try {
-        Socket socket = server.accept();
-        // A stranger that sends nothing does not delay the others.
-        Thread.ofVirtual().start(() -> admit(socket, handshake));
-      } catch (SocketTimeoutException _) {
-        // Time to look at the clock.
+    try (Entrance entrance = new Entrance(self, handshake)) {
+      while (ranks.size() < self.size() - 1) {
+        if (System.nanoTime() - end > 0) {
+          throw new CommunicationException(missing(entrance.refused()));
+        }
+        requireUninterrupted();
+        try {
+          Socket socket = server.accept();
+          entrance.admit(socket, peer -> welcome(peer, (SealedSocket) socket));
+        } catch (SocketTimeoutException _) {
+          // Time to look at the clock.
+        } catch (SocketException _) {
+          pause(); // a flood takes all of the process's files: until strangers leave
+        }
       }
     }
   }
 
-  private void admit(Socket socket, Handshake handshake) {
-    try {
-      int rank = handshake.accept(socket, 0);
-      socket.setSoTimeout(patienceMillis());
-      if (rank < 1 || rank >= self.size() || !claimed.add(rank)) {
-        Handshake.refuse(socket);
-        throw new Handshake.Refused("a process claims to be rank " + rank + ", too");
-      }
-      try {
-        Handshake.welcome(socket);
-      } catch (IOException e) {
-        claimed.remove(rank);
-        throw e;
-      }
-      ranks.put(rank, socket);
-      if (closed) {
-        Handshake.close(socket);
-      }
-    } catch (IOException e) {
-      if (e instanceof Handshake.Refused) {
-        refused = e.getMessage();
-      }
+  private void welcome(Handshake.Peer peer, SealedSocket socket) throws IOException {
+    socket.setSoTimeout(patienceMillis());
+    socket.seal(peer.keys());
+    ranks.put(peer.rank(), socket);
+    if (closed) {
       Handshake.close(socket);
     }
   }
@@ -170,7 +162,7 @@ public final class TcpRendezvous {
     return (int) Math.min(Integer.MAX_VALUE - VERDICT_MILLIS, patience.toMillis());
   }
 
-  private String missing() {
+  private String missing(String refused) {
     List<Integer> late =
         IntStream.range(1, self.size()).filter(rank -> !ranks.containsKey(rank)).boxed().toList();
     String sentence =
@@ -182,21 +174,27 @@ public final class TcpRendezvous {
   }
 
   private void connect(List<String> hosts, Handshake handshake, long end) {
+    String said = null;
     for (int i = 0; ; i = (i + 1) % hosts.size()) {
-      Socket socket = new Socket();
+      SealedSocket socket = new SealedSocket();
       try {
         // Resolved at each try: the name may appear only when its machine starts.
         socket.connect(new InetSocketAddress(hosts.get(i), self.port()), CONNECT_MILLIS);
-        handshake.connect(socket, self.rank(), 0);
+        Handshake.Keys keys = handshake.connect(socket, 0);
         socket.setSoTimeout(Math.addExact(patienceMillis(), VERDICT_MILLIS));
+        socket.seal(keys);
         ranks.put(0, socket);
         return;
-      } catch (IOException | CommunicationException e) {
+      } catch (CommunicationException e) {
         Handshake.close(socket);
-        // One of several addresses may belong to another machine, where another world's rank 0
-        // answers.
-        if (e instanceof CommunicationException refusal && hosts.size() == 1) {
-          throw refusal;
+        throw e;
+      } catch (IOException e) {
+        // Who answers may be a stranger, and rank 0 may still come.
+        Handshake.close(socket);
+        if (e instanceof Handshake.Refused && !e.getMessage().equals(said)) {
+          said = e.getMessage();
+          System.getLogger(TcpRendezvous.class.getName())
+              .log(System.Logger.Level.WARNING, said + "; it tries again");
         }
         if (System.nanoTime() - end > 0) {
           throw new CommunicationException(
@@ -206,7 +204,7 @@ public final class TcpRendezvous {
                   String.join(" or ", hosts),
                   self.port(),
                   patience.toMillis() / 1e3,
-                  e.getMessage() == null ? "the connection ended" : e.getMessage()),
+                  said != null ? said : e.getMessage()),
               e);
         }
         if (i == hosts.size() - 1) {
@@ -286,8 +284,11 @@ public final class TcpRendezvous {
       DataInputStream in = new DataInputStream(ranks.get(rank).getInputStream());
       int length = in.readInt();
       if (length < 0) {
-        byte[] sentence = in.readNBytes(Math.min(LONGEST_SENTENCE, -length));
+        byte[] sentence = in.readNBytes(-Math.max(-LONGEST_SENTENCE, length));
         throw new CommunicationException(new String(sentence, UTF_8));
+      }
+      if (length > LONGEST_MESSAGE) {
+        throw new StreamCorruptedException("it sent a message of " + length + " bytes");
       }
       byte[] bytes = new byte[length];
       in.readFully(bytes);

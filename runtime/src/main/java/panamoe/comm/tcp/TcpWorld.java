@@ -1,7 +1,6 @@
 package panamoe.comm.tcp;
 
 import java.lang.foreign.Arena;
-import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
@@ -27,13 +26,10 @@ public final class TcpWorld implements MessageWorld {
   private final Heartbeat heartbeat;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private TcpWorld(int self, Duration timeout, SocketChannel[] channels, Heartbeat heartbeat) {
+  private TcpWorld(int self, Duration timeout, Connection[] connections, Heartbeat heartbeat) {
     this.rank = self;
     this.timeout = timeout;
-    this.connections =
-        IntStream.range(0, channels.length)
-            .mapToObj(rank -> channels[rank] == null ? null : new Connection(rank, channels[rank]))
-            .toArray(Connection[]::new);
+    this.connections = connections;
     this.heartbeat = heartbeat;
   }
 
@@ -48,8 +44,8 @@ public final class TcpWorld implements MessageWorld {
    * @throws CommunicationException in one sentence, if the others did not connect
    */
   public static Communicator open(TcpRank self, Duration timeout, Consumer<String> lost) {
-    Handshake handshake = new Handshake(self);
     Duration patience = timeout.multipliedBy(START_FACTOR);
+    Handshake handshake = new Handshake(self, patience);
     Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
     TcpRendezvous rendezvous = TcpRendezvous.of(self, handshake, patience);
     Mesh mesh = null;
@@ -64,7 +60,7 @@ public final class TcpWorld implements MessageWorld {
               silence,
               true,
               new LostRankListener(lost));
-      return new TcpWorld(self.rank(), timeout, mesh.channels(), heartbeat)
+      return new TcpWorld(self.rank(), timeout, mesh.connections(), heartbeat)
           .communicator(mesh.node(self.rank()));
     } catch (RuntimeException | Error e) {
       rendezvous.fail(e);

@@ -30,7 +30,7 @@ final class ReasoningReader implements ReplyReader {
    */
   ReasoningReader(Tokenizer tokenizer, boolean begun, ReplyReader content) {
     this.open = Markers.in(tokenizer, ReplyForm.THINK);
-    this.close = Markers.in(tokenizer, "</think>");
+    this.close = Markers.in(tokenizer, ReplyForm.THOUGHT);
     this.content = content;
     part = begun ? Part.REASONING : Part.BEGINNING;
     atBorder = begun;

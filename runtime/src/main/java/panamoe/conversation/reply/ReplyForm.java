@@ -38,6 +38,9 @@ public enum ReplyForm {
   /** The tag that begins thoughts. */
   public static final String THINK = "<think>";
 
+  /** The marker that ends thoughts. */
+  public static final String THOUGHT = "</think>";
+
   private final Function<Tokenizer, ReplySyntax> syntax;
 
   ReplyForm(Function<Tokenizer, ReplySyntax> syntax) {

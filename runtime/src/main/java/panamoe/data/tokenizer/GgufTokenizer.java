@@ -82,7 +82,7 @@ public final class GgufTokenizer {
     json.putModel("ignore_merges", BooleanNode.valueOf(patterns.wholeWords()));
     json.putPart("pre_tokenizer", patterns.preTokenizer());
     json.putPart("decoder", type("ByteLevel"));
-    prefix(tokens, metadata.flag("add_bos_token", patterns.begins()));
+    template(tokens, metadata.flag("add_bos_token", patterns.begins()));
   }
 
   /** Pairs of characters with listed merges. As in llama.cpp, every prompt has a beginning. */
@@ -91,7 +91,7 @@ public final class GgufTokenizer {
     spellsUnknown(tokens);
     sequence("normalizer", "normalizers", NODES.arrayNode().add(replacement("String", " ", SPACE)));
     decoder(false);
-    prefix(tokens, true);
+    template(tokens, true);
   }
 
   /**
@@ -108,7 +108,7 @@ public final class GgufTokenizer {
     spellsUnknown(tokens);
     sequence("normalizer", "normalizers", normalizers(tokens));
     decoder(prefixed());
-    prefix(tokens, metadata.flag("add_bos_token", begins));
+    template(tokens, metadata.flag("add_bos_token", begins));
   }
 
   /** Unknown characters are spelled by bytes if the vocabulary has tokens of bytes. */
@@ -192,18 +192,28 @@ public final class GgufTokenizer {
   }
 
   /**
-   * @param adds whether a prompt begins with the beginning-of-text token, if there is one
+   * @param begins whether a text begins with the beginning-of-text token, if there is one
    */
-  private void prefix(List<String> tokens, boolean adds) {
-    OptionalInt begin = metadata.token("bos", tokens.size());
-    if (begin.isEmpty() || !adds) {
-      return;
-    }
-    String name = tokens.get(begin.getAsInt());
+  private void template(List<String> tokens, boolean begins) {
     ObjectNode template = type("TemplateProcessing");
-    template.putArray("single").addObject().putObject("SpecialToken").put("id", name);
-    template.putObject("special_tokens").putObject(name).putArray("ids").add(begin.getAsInt());
-    json.putPart("post_processor", template);
+    ArrayNode single = template.putArray("single");
+    ObjectNode special = template.putObject("special_tokens");
+    add("bos", begins, tokens, single, special);
+    single.addObject().putObject("Sequence").put("id", "A");
+    add("eos", metadata.flag("add_eos_token", false), tokens, single, special);
+    if (single.size() > 1) {
+      json.putPart("post_processor", template);
+    }
+  }
+
+  private void add(
+      String kind, boolean adds, List<String> tokens, ArrayNode single, ObjectNode special) {
+    OptionalInt token = metadata.token(kind, tokens.size());
+    if (adds && token.isPresent()) {
+      String name = tokens.get(token.getAsInt());
+      single.addObject().putObject("SpecialToken").put("id", name);
+      special.putObject(name).putArray("ids").add(token.getAsInt());
+    }
   }
 
   /** Control, unknown and unused tokens are special: plain text never becomes one of them. */

@@ -1,5 +1,6 @@
 package panamoe.data.tokenizer;
 
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
@@ -24,7 +25,7 @@ public final class Pipeline {
   private final Model model;
   private final TextNormalizer normalizer;
   private final PreTokenizer preTokenizer;
-  private final int[] prefix;
+  private final TemplateTokens around;
   private final Map<Integer, String> names = new HashMap<>();
 
   /** Added tokens that are matched before normalisation, and those matched after it. */
@@ -43,9 +44,9 @@ public final class Pipeline {
     vocabulary = Vocabulary.of(json, added, decoder);
     vocabulary.special().forEach((name, token) -> names.put(token, name));
     model = Model.of(json, vocabulary, decoder);
-    prefix = PrefixTokens.of(json);
-    for (int token : prefix) {
-      if (token < 0 || token >= vocabulary.bytes().length) {
+    around = TemplateTokens.of(json);
+    for (int[] tokens : new int[][] {around.before(), around.after()}) {
+      if (Arrays.stream(tokens).anyMatch(id -> id < 0 || id >= vocabulary.bytes().length)) {
         throw json.source.trouble("has a post-processor with a token that it does not have");
       }
     }
@@ -103,7 +104,12 @@ public final class Pipeline {
 
   /** The tokens that the file puts before every prompt; do not change them. */
   public int[] prefix() {
-    return prefix;
+    return around.before();
+  }
+
+  /** The tokens that the file puts after a whole text; do not change them. */
+  public int[] suffix() {
+    return around.after();
   }
 
   /** Whether a space at the beginning of a decoded text is dropped. */

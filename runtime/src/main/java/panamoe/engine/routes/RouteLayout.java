@@ -37,7 +37,7 @@ public final class RouteLayout {
   }
 
   /** The combine weight of that choice; 0 if it was dropped. */
-  float weight(float[] row, int i, int k) {
+  public float weight(float[] row, int i, int k) {
     return row[starts[i] + layers.get(i).topK() + k];
   }
 

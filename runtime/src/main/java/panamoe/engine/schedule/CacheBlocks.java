@@ -10,11 +10,14 @@ final class CacheBlocks {
   private final EngineConfig config;
   private final BlockPool pool;
   private final WindowBlocks windows;
+  // The routes of each named block's tokens; null if they are not known.
+  private final float[][][] routes;
 
   CacheBlocks(EngineConfig config, int window) {
     this.config = config;
     this.pool = new BlockPool(config.blocks());
     this.windows = new WindowBlocks(config, window);
+    this.routes = new float[config.blocks()][][];
   }
 
   /** The number of unused blocks. */
@@ -29,20 +32,23 @@ final class CacheBlocks {
 
   /**
    * Finds the full blocks of a sequence's prefix that are in the cache, as far as the window of the
-   * next token is there too. The last token is always computed again, for its logits.
+   * next token is there too. The last token is always computed again, for its logits; those whose
+   * hidden states are read too.
    *
    * @return how many of these blocks are unused
    */
   int find(Sequence sequence) {
-    Prefix none = Prefix.none(sequence.request.terms().salt());
+    Prefix salted = Prefix.none(sequence.request.terms().salt());
+    String adapter = sequence.request.terms().adapter();
+    Prefix none = adapter.isEmpty() ? salted : salted.adaptedBy(adapter);
     sequence.prefix = sequence.topK == null ? none : none.limitedTo(sequence.topK);
     int size = config.blockSize();
     Prefix next = sequence.prefix;
     int missing = 0; // blocks before the window that layers with a window still hold
-    while (config.sharePrefixes() && (sequence.held + 1) * size < sequence.length) {
+    while (config.sharePrefixes() && (sequence.held + 1) * size <= sequence.skips()) {
       next = next.then(sequence.tokens, sequence.held * size, size);
       int block = pool.find(next);
-      if (block < 0) {
+      if (block < 0 || sequence.rows != null && routes[block] == null) {
         break;
       }
       sequence.hold(block);
@@ -66,7 +72,11 @@ final class CacheBlocks {
       pool.share(sequence.blocks[i]);
       plan.changed(sequence, i);
     }
-    sequence.computed = sequence.held * config.blockSize();
+    int size = config.blockSize();
+    sequence.computed = sequence.held * size;
+    for (int i = routed(sequence); i < sequence.computed; i++) {
+      sequence.rows.add(routes[sequence.blocks[i / size]][i % size]);
+    }
     windows.share(sequence, plan);
   }
 
@@ -87,16 +97,31 @@ final class CacheBlocks {
     sequence.computed += count;
     int size = config.blockSize();
     while (config.sharePrefixes() && (sequence.named + 1) * size <= sequence.computed) {
-      sequence.prefix = sequence.prefix.then(sequence.tokens, sequence.named * size, size);
+      int first = sequence.named * size;
+      sequence.prefix = sequence.prefix.then(sequence.tokens, first, size);
+      routes[sequence.blocks[sequence.named]] =
+          sequence.rows == null
+              ? null
+              : sequence.rows.subList(first, first + size).toArray(float[][]::new);
       name(sequence.blocks[sequence.named++], sequence.prefix);
     }
     windows.slide(sequence);
   }
 
-  /** Of two blocks with one prefix, the one that layers with a window hold too is found. */
+  /** The number of a sequence's first tokens that need no routes any more. */
+  private static int routed(Sequence sequence) {
+    return sequence.rows == null ? Integer.MAX_VALUE : sequence.rows.size();
+  }
+
+  /**
+   * Of two blocks with one prefix, the one that layers with a window hold too is found, or whose
+   * routes are known.
+   */
   private void name(int block, Prefix prefix) {
     int before = pool.find(prefix);
-    if (before >= 0 && windows.holds(block) && !windows.holds(before)) {
+    if (before >= 0
+        && (windows.holds(block) && !windows.holds(before)
+            || routes[block] != null && routes[before] == null)) {
       pool.unname(before);
     }
     pool.name(block, prefix);

@@ -27,17 +27,17 @@ final class Detokenizer {
       return false;
     }
     text.append(characters.append(tokenizer.bytesOf(token)));
-    return text.stopped();
+    return text.found() != null;
   }
 
-  /** Whether a stop string is complete. */
-  boolean stopped() {
-    return text.stopped();
+  /** The stop string that ended the text; null for none. */
+  String stopString() {
+    return text.found();
   }
 
   /** Emits the held-back text. */
   void finish() {
-    if (!text.stopped()) {
+    if (text.found() == null) {
       text.append(characters.end());
       text.finish();
     }

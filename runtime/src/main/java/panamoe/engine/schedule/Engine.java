@@ -1,5 +1,6 @@
 package panamoe.engine.schedule;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Queue;
@@ -15,8 +16,12 @@ import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationOutcome;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.Readout;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RoutedLayer;
+import panamoe.engine.routes.RoutingException;
+import panamoe.engine.routes.SequenceRoutes;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 
@@ -33,6 +38,9 @@ public final class Engine implements AutoCloseable {
   public interface Body {
     void run(Engine engine) throws InterruptedException;
   }
+
+  /** Most bytes of a step's logits that are read for log probabilities of prompts. */
+  private static final int SCORED_BYTES = 64 << 20;
 
   private final Tokenizer tokenizer;
   private final StepRunner runner;
@@ -113,8 +121,9 @@ public final class Engine implements AutoCloseable {
     this.runner = runner;
     // With an encoder a prefix's keys and values depend on the whole prompt: nothing is shared.
     boolean goesOn = runner.startToken() == StepRunner.GOES_ON;
-    this.scheduler =
-        new Scheduler(goesOn ? config : config.withoutSharing(), ranks, context, runner.window());
+    EngineConfig shared = goesOn ? config : config.withoutSharing();
+    int scored = Math.max(1, SCORED_BYTES / (vocabulary * Float.BYTES));
+    this.scheduler = new Scheduler(shared, ranks, context, scored, runner.window());
     this.plan = new StepPlan(ranks, config.stepTokens());
     this.kind = new StepPlan(ranks, config.stepTokens());
     this.alone = new StepPlan(ranks, config.stepTokens());
@@ -127,11 +136,18 @@ public final class Engine implements AutoCloseable {
    * Submits a request.
    *
    * @throws IllegalArgumentException if it can never run: its prompt exceeds the context, a token
-   *     is outside the vocabulary, the cache is too small, or the model cannot route that way
+   *     is outside the vocabulary, the cache is too small, or the model cannot route that way or
+   *     writes no text
    */
   public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
     int[] prompt = request.prompt();
     int[] source = source(prompt);
+    Require.that(
+        request.readout() == null || source == null,
+        "the model has an encoder, so that no rows of a prompt can be read");
+    if (request.readout() == null || request.readout() == Readout.LOGPROBS) {
+      runner.requireGeneration();
+    }
     scheduler.requirePrompt((source == null ? prompt : source).length);
     scheduler.requireFits(source == null ? prompt.length : 1, request.stop().maxTokens());
     request.sampling().requireFits(vocabulary);
@@ -153,8 +169,45 @@ public final class Engine implements AutoCloseable {
             topK,
             source,
             runner.startToken());
+    sequence.adapter = adapter(request.terms().adapter());
+    if (listeners.records()
+        && source == null
+        && topK == null
+        && !sequence.readsRows()
+        && sequence.adapter == 0) {
+      sequence.rows = new ArrayList<>();
+    }
     inbox.add(sequence);
     return sequence;
+  }
+
+  /**
+   * Records the routes of every sequence that is submitted from now on, of its prompt and its
+   * completion, also of rows that a shared prefix has from another sequence. Not recorded: a
+   * sequence that limits its own top-k or has an adapter, whose context slid, that only reads
+   * hidden states or logits, or that failed.
+   *
+   * @param recorder gets a sequence's routes at its end, on the engine's thread
+   * @throws RoutingException if the model has no MoE layers, or an encoder
+   */
+  public void record(Consumer<SequenceRoutes> recorder) {
+    if (runner.layers().isEmpty() || runner.startToken() != StepRunner.GOES_ON) {
+      throw new RoutingException(
+          "the model has %s: there are no routes to record",
+          runner.layers().isEmpty() ? "no MoE layers" : "an encoder");
+    }
+    listeners.record(recorder);
+  }
+
+  /** The adapter's index, from 1; 0 for none. */
+  private int adapter(String name) {
+    List<String> names = runner.adapters();
+    Require.that(
+        name.isEmpty() || names.contains(name),
+        "there is no adapter %s; the model has %s",
+        name,
+        names.isEmpty() ? "none" : String.join(", ", names));
+    return names.indexOf(name) + 1;
   }
 
   /** What an encoder reads: the prompt and the end-of-text token; null without an encoder. */
@@ -249,6 +302,11 @@ public final class Engine implements AutoCloseable {
     return !scheduler.idle() || !inbox.isEmpty();
   }
 
+  /** Whether something was asked since the last step. */
+  boolean asked() {
+    return !inbox.isEmpty() || !readers.isEmpty();
+  }
+
   /** The latest step and the work that is left. */
   EngineThread.Status status() {
     int rows = 0;
@@ -287,7 +345,7 @@ public final class Engine implements AutoCloseable {
   private void takeSubmitted() {
     for (Sequence next = inbox.poll(); next != null; next = inbox.poll()) {
       scheduler.add(next);
-      if (next.request.stop().maxTokens() == 0) {
+      if (next.request.stop().maxTokens() == 0 && next.reading == null) {
         listeners.end(next, Generation.End.LENGTH);
       }
     }
@@ -301,7 +359,7 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /** Computes the planned step, in one pass for each top-k. */
+  /** Computes the planned step, in as many passes as it needs. */
   private void compute() {
     if (plan.uniform()) {
       compute(plan);
@@ -314,6 +372,8 @@ public final class Engine implements AutoCloseable {
   }
 
   private void compute(StepPlan step) {
+    StepEvent event = step.decodes() ? new DecodeEvent() : new PrefillEvent();
+    event.begin(step, scheduler);
     try {
       runner.run(step);
     } catch (RuntimeException e) {
@@ -324,6 +384,7 @@ public final class Engine implements AutoCloseable {
       return;
     }
     output.goOn(step.parts());
+    event.commit();
   }
 
   /** After a failed step, computes each sequence alone, so that only the failing one fails. */
@@ -341,7 +402,7 @@ public final class Engine implements AutoCloseable {
         }
         runner.run(alone);
       } catch (RuntimeException e) {
-        listeners.fail(part.sequence(), output.withLayer(part.sequence(), e));
+        listeners.fail(part.sequence(), runner.withLayer(part.sequence(), e));
         continue;
       }
       output.goOn(alone.parts());

@@ -26,15 +26,17 @@ public final class EngineThread implements AutoCloseable {
   public record Status(int running, int waiting, int rows, double usage, long interruptions) {}
 
   private static final long IDLE_NANOS = 2_000_000_000L;
+  private static final long NEVER = Long.MIN_VALUE;
 
   private final Engine engine;
+  private final Consumer<Runnable> turns;
+  private final boolean rests;
   private final Consumer<Status> afterStep;
   private final Runnable onFailure;
-  private final Thread thread;
   private final Object lock = new Object();
-  // Guarded by the lock: the engine takes no more requests.
-  private boolean over;
-  private volatile boolean closing;
+  private Thread thread; // guarded by the lock; null while it rests
+  private volatile boolean closing; // set under the lock: the engine takes no more requests
+  private volatile boolean over; // and all its sequences have ended
   private volatile Throwable failure;
   private volatile Status status = new Status(0, 0, 0, 0, 0);
 
@@ -46,10 +48,41 @@ public final class EngineThread implements AutoCloseable {
    * @param onFailure called after the engine and all its sequences have failed, on its thread
    */
   public EngineThread(Engine engine, Consumer<Status> afterStep, Runnable onFailure) {
+    this(engine, new Alone(), false, afterStep, onFailure);
+    synchronized (lock) {
+      wake();
+    }
+  }
+
+  /**
+   * For an engine on a device that others use too. The thread starts with a request, and ends two
+   * seconds after the last one.
+   *
+   * @param turns runs a step, or {@link #end}, as the device's only user
+   */
+  public EngineThread(Engine engine, Consumer<Runnable> turns) {
+    this(engine, turns, true, _ -> {}, () -> {});
+  }
+
+  private EngineThread(
+      Engine engine,
+      Consumer<Runnable> turns,
+      boolean rests,
+      Consumer<Status> afterStep,
+      Runnable onFailure) {
     this.engine = engine;
+    this.turns = turns;
+    this.rests = rests;
     this.afterStep = afterStep;
     this.onFailure = onFailure;
-    this.thread = Thread.ofPlatform().daemon().name("engine").start(this::drive);
+  }
+
+  /** Turns of an engine that has its device to itself. */
+  private static final class Alone implements Consumer<Runnable> {
+    @Override
+    public synchronized void accept(Runnable turn) {
+      turn.run();
+    }
   }
 
   /**
@@ -73,12 +106,20 @@ public final class EngineThread implements AutoCloseable {
 
   private <T> T ask(Supplier<T> asked) {
     synchronized (lock) { // a request is in the engine before the engine closes
-      if (over || closing) {
+      if (closing) {
         throw new IllegalStateException("the engine is closed", failure);
       }
       T taken = asked.get();
-      LockSupport.unpark(thread);
+      wake();
       return taken;
+    }
+  }
+
+  private void wake() {
+    if (thread == null) {
+      thread = Thread.ofPlatform().daemon().name("engine").start(this::drive);
+    } else {
+      LockSupport.unpark(thread);
     }
   }
 
@@ -88,7 +129,7 @@ public final class EngineThread implements AutoCloseable {
 
   /** Whether it takes requests. An engine that has failed or is closed never takes any again. */
   public boolean alive() {
-    return thread.isAlive() && !closing;
+    return !over;
   }
 
   /** Why the engine failed; null if it did not. */
@@ -98,44 +139,99 @@ public final class EngineThread implements AutoCloseable {
 
   private void drive() {
     try {
+      long idleSince = NEVER;
       while (!closing) {
-        boolean more = engine.stepQuietly();
-        status = engine.status();
-        afterStep.accept(status);
-        if (!more && !closing) {
+        boolean[] more = new boolean[1];
+        turns.accept(() -> more[0] = step());
+        long now = System.nanoTime();
+        idleSince = more[0] ? NEVER : idleSince == NEVER ? now : idleSince;
+        if (!more[0] && !closing) {
+          if (now - idleSince >= IDLE_NANOS && rest()) {
+            return;
+          }
           LockSupport.parkNanos(this, IDLE_NANOS); // returns at once if a request has come since
-          engine.idle();
+          turns.accept(this::idle);
         }
       }
     } catch (RuntimeException | Error e) {
-      failure = e;
-    }
-    synchronized (lock) {
-      over = true;
-    }
-    try {
-      engine.close();
-    } catch (RuntimeException | Error e) {
-      if (failure == null) {
-        failure = e;
-      } else {
-        failure.addSuppressed(e);
+      if (!over) { // otherwise its turns have ended
+        fail(e);
       }
-    }
-    if (failure != null) {
-      onFailure.run();
     }
   }
 
-  /** Cancels all sequences after the current step, and closes the engine. */
+  private boolean step() {
+    if (closing) {
+      return false; // closed while it waited for its turn
+    }
+    boolean more = engine.stepQuietly();
+    status = engine.status();
+    afterStep.accept(status);
+    return more;
+  }
+
+  private void idle() {
+    if (!closing) { // the other ranks have ended with the engine
+      engine.idle();
+    }
+  }
+
+  /** Lets the thread end, unless a request has come. */
+  private boolean rest() {
+    synchronized (lock) {
+      if (!rests || engine.asked()) {
+        return false;
+      }
+      thread = null;
+      return true;
+    }
+  }
+
+  private void fail(Throwable cause) {
+    failure = cause;
+    try {
+      turns.accept(this::end);
+    } catch (RuntimeException | Error e) {
+      cause.addSuppressed(e);
+    }
+    onFailure.run();
+  }
+
+  /**
+   * Cancels all sequences and closes the engine. Called within a turn; the thread then ends by
+   * itself.
+   */
+  public void end() {
+    synchronized (lock) {
+      closing = true;
+      LockSupport.unpark(thread);
+    }
+    try {
+      engine.close();
+    } finally {
+      over = true;
+    }
+  }
+
+  /** Cancels all sequences after the current step, closes the engine, and ends the thread. */
   @Override
   public void close() {
-    closing = true;
-    LockSupport.unpark(thread);
+    synchronized (lock) {
+      closing = true; // otherwise the thread might take every turn until it has no work
+    }
+    try {
+      turns.accept(this::end);
+    } catch (RuntimeException | Error e) {
+      failure = failure == null ? e : failure;
+    }
+    Thread driver;
+    synchronized (lock) {
+      driver = thread;
+    }
     boolean interrupted = false;
-    while (thread.isAlive()) { // the model's memory is in use until then
+    while (driver != null && driver.isAlive()) {
       try {
-        thread.join();
+        driver.join();
       } catch (InterruptedException _) {
         interrupted = true;
       }

@@ -1,14 +1,27 @@
 package panamoe.engine.schedule;
 
+import java.util.Arrays;
+import java.util.function.Consumer;
 import panamoe.engine.Generation;
+import panamoe.engine.routes.SequenceRoutes;
 
 /** Calls the listeners of sequences, and ends sequences. Used by the engine's thread. */
 final class Listeners {
   private final Scheduler scheduler;
   private RuntimeException failure;
+  private volatile Consumer<SequenceRoutes> recorder; // null: none
 
   Listeners(Scheduler scheduler) {
     this.scheduler = scheduler;
+  }
+
+  /** Sets what gets the routes of sequences that end; null for none. */
+  void record(Consumer<SequenceRoutes> routes) {
+    recorder = routes;
+  }
+
+  boolean records() {
+    return recorder != null;
   }
 
   /** The first exception of a listener since the last call; null if there was none. */
@@ -21,6 +34,10 @@ final class Listeners {
   /** Ends a waiting or running sequence, and calls its listener. */
   void end(Sequence sequence, Generation.End end) {
     scheduler.end(sequence);
+    if (sequence.rows != null && !sequence.rows.isEmpty()) {
+      int[] tokens = Arrays.copyOf(sequence.tokens, sequence.rows.size());
+      call(sequence, () -> recorder.accept(new SequenceRoutes(tokens, sequence.rows)));
+    }
     call(
         sequence,
         () -> {
@@ -29,7 +46,7 @@ final class Listeners {
               new Generation(
                   sequence.text.toString(),
                   end,
-                  cut(sequence, end),
+                  sequence.text.stopString(),
                   sequence.written,
                   sequence.request.prompt().length,
                   Math.max(0, sequence.shared),
@@ -37,14 +54,6 @@ final class Listeners {
                       sequence.submitted, sequence.started, sequence.first, System.nanoTime()),
                   sequence.counts == null ? null : sequence.counts.statistics()));
         });
-  }
-
-  private static boolean cut(Sequence sequence, Generation.End end) {
-    return switch (end) {
-      case END_OF_TEXT -> false;
-      case STOP -> sequence.text.stopped();
-      case LENGTH, DEADLINE, CANCELLED -> true;
-    };
   }
 
   /** Ends a sequence that failed, and calls its listener. */

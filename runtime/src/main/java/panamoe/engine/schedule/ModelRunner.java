@@ -3,6 +3,7 @@ package panamoe.engine.schedule;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.BiFunction;
 import panamoe.backend.Backend;
 import panamoe.backend.KernelGraph;
 import panamoe.config.BlockConfig;
@@ -10,6 +11,7 @@ import panamoe.config.MoeConfig;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.routes.RouteCounts;
 import panamoe.engine.routes.RouteLayout;
+import panamoe.engine.routes.RouteRecorder;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RouteTables;
 import panamoe.engine.routes.RoutedLayer;
@@ -18,8 +20,10 @@ import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Sequences;
+import panamoe.op.AdapterRows;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.Pass;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -28,11 +32,25 @@ import panamoe.tensor.TensorScope;
  * Computes the steps of a model with a paged key/value cache. A row's logits do not depend on other
  * rows of its step, nor on the blocks of its sequence.
  *
- * <p>A step of as many rows as the one before, all of them wanted and of the same top-k, as in
- * writing, is captured and replayed from then on without allocating Java objects. Used by one
+ * <p>A step of as many rows as the one before, the logits of all of them wanted and of the same
+ * top-k, as in writing, is captured and replayed from then on without allocating Java objects. A
+ * step over ranks on GPUs is, too, if rank 0 gives it the number of the one before. Used by one
  * thread at a time.
  */
 public final class ModelRunner implements StepRunner {
+  /**
+   * What a step over ranks is on all of them, as rank 0 decides.
+   *
+   * @param shape a number of steps that all write and have equally many rows on each rank, by which
+   *     they are captured; 0 for other steps
+   * @param mostRows of a rank, if the step has a shape; otherwise 0
+   * @param gather gathers the output on rank 0, and returns null elsewhere; a part of the step
+   */
+  record Together(int shape, int mostRows, BiFunction<TensorScope, Tensor, Tensor> gather) {
+    /** One rank, whose repetitions a runner finds itself. */
+    static final Together ALONE = new Together(0, 0, (_, output) -> output);
+  }
+
   private final Backend backend;
   private final LanguageModel model;
   private final TensorScope scope;
@@ -41,14 +59,18 @@ public final class ModelRunner implements StepRunner {
   private final EncoderCache encoded; // null without an encoder
   private final RouteLayout routes;
   private final RouteCounts counts;
+  private final RouteRecorder recorder;
   private final boolean replays;
+  private final boolean adaptsExperts;
   private final int stepTokens;
   private final DType keyValues;
   // The latest step, and the latest captured one, which may be the same.
   private Step step;
   private Step captured;
   private int rowsBefore;
+  private boolean adaptedBefore;
   private int[] topKBefore;
+  private int shapeBefore; // of the latest step over ranks that writes; 0 before the first
 
   /**
    * With the same blocks in all layers.
@@ -62,12 +84,18 @@ public final class ModelRunner implements StepRunner {
 
   /** Layers with a window of at most {@code window} get their own blocks. */
   ModelRunner(Backend backend, LanguageModel model, EngineConfig config, int window) {
-    model.config().requireGeneration();
+    model.config().requireCausal();
     this.backend = backend;
     this.model = model;
     this.routes = new RouteLayout(RoutedLayer.of(model.config()));
     this.counts = new RouteCounts(routes.layers());
+    this.recorder = new RouteRecorder(routes.layers());
     this.replays = model.config().blocks().stream().noneMatch(ModelRunner::computesOnHost);
+    this.adaptsExperts =
+        !model.choices().isEmpty()
+            && model.moeLayers().stream()
+                .flatMap(layer -> layer.expertMatrices().stream())
+                .anyMatch(matrix -> matrix.adapter() != null);
     this.stepTokens = config.stepTokens();
     this.keyValues = config.int8Cache() ? DType.INT8 : model.activationDType();
     this.scope = TensorScope.shared(backend);
@@ -77,7 +105,9 @@ public final class ModelRunner implements StepRunner {
           model.cache(scope, keyValues, config.blocks(), config.blockSize(), window, windowBlocks);
       int tables = window == 0 ? 1 : 2; // block tables of each slot
       int perSequence = config.blocksOf(model.config().context());
-      this.inputs = new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens);
+      int choices = model.choices().isEmpty() ? 0 : model.choices().size() + 1;
+      this.inputs =
+          new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens, choices);
       this.encoded =
           model
               .encoder()
@@ -92,6 +122,22 @@ public final class ModelRunner implements StepRunner {
     }
   }
 
+  /**
+   * Whether a step over ranks can be captured: all work is the device's, rows move in slots, and no
+   * expert's address changes.
+   *
+   * @param most rows of a rank
+   */
+  boolean capturesTogether(int most) {
+    Ranks ranks = model.parameters().ranks();
+    return replays
+        && ranks.world().enqueues()
+        && encoded == null
+        && model.parameters().expertCache().isEmpty()
+        && model.moeLayers().stream()
+            .allMatch(layer -> layer.servesSlots(model.activationDType(), most));
+  }
+
   /** Whether Java code computes a part of the block, which a replay would leave out. */
   private static boolean computesOnHost(BlockConfig block) {
     return block.hasScale()
@@ -103,12 +149,13 @@ public final class ModelRunner implements StepRunner {
    * The logits [V] after {@code tokens}, which are one or more.
    *
    * @param model packed for inference
-   * @throws IllegalArgumentException if it has an encoder
+   * @throws IllegalArgumentException if it has an encoder or no head for the next token
    */
   public static float[] nextLogits(Backend backend, LanguageModel model, int... tokens) {
     Require.that(
         model.config().encoder() == null,
         "a model with an encoder does not continue its prompt, so there is no next token");
+    model.config().requireGeneration();
     int count = tokens.length;
     float[] logits = new float[model.config().vocabulary()];
     try (ModelRunner runner =
@@ -139,34 +186,55 @@ public final class ModelRunner implements StepRunner {
   public void run(StepRows rows) {
     // An expert's address in the expert cache changes from step to step: no replay.
     if (model.parameters().expertCache().isPresent()) {
-      runTogether(rows);
+      runTogether(rows, Together.ALONE);
       return;
     }
-    boolean writes = replays && rows.wantedCount == rows.count;
+    boolean writes =
+        replays
+            && rows.wantedCount == rows.count
+            && !rows.hidden
+            && !(rows.adapted && adaptsExperts);
     take(rows);
     if (writes && captured != null && captured.repeats(rows)) {
       captured.replay(rows);
       become(captured);
-    } else if (writes && rowsBefore == rows.count && Arrays.equals(topKBefore, rows.topK)) {
+    } else if (writes
+        && rowsBefore == rows.count
+        && adaptedBefore == rows.adapted
+        && Arrays.equals(topKBefore, rows.topK)) {
       drop(captured);
       captured = null; // if this fails
-      captured = new Step(rows, true);
+      captured = new Step(rows, true, Together.ALONE);
       become(captured);
     } else {
-      become(new Step(rows, false));
+      become(new Step(rows, false, Together.ALONE));
     }
     rowsBefore = writes ? rows.count : 0;
+    adaptedBefore = rows.adapted;
     topKBefore = rows.topK;
     finish();
   }
 
   /**
-   * Computes a step together with other ranks, whose experts may be needed: of no rows, perhaps,
-   * and not captured, because what ranks exchange differs from step to step.
+   * Computes a step together with other ranks, whose experts may be needed: of no rows, perhaps. As
+   * for one rank, a step of the shape of the one before is captured, and replayed from then on:
+   * without a word between the ranks' hosts.
    */
-  void runTogether(StepRows rows) {
+  void runTogether(StepRows rows, Together together) {
     take(rows);
-    become(new Step(rows, false));
+    int shape = together.shape();
+    if (shape > 0 && captured != null && captured.shape == shape) {
+      captured.replay(rows);
+      become(captured);
+    } else if (shape > 0 && shape == shapeBefore) {
+      drop(captured);
+      captured = null; // if this fails
+      captured = new Step(rows, true, together);
+      become(captured);
+    } else {
+      become(new Step(rows, false, together));
+    }
+    shapeBefore = shape > 0 ? shape : shapeBefore;
     finish();
     // A rank without rows may still read experts for other ranks' rows.
     boolean writes = rows.count > 0 && rows.wantedCount == rows.count && rows.sources.isEmpty();
@@ -183,6 +251,7 @@ public final class ModelRunner implements StepRunner {
   private void finish() {
     step.routes.read();
     step.routes.addTo(counts);
+    recorder.stepped(step.routes);
   }
 
   /** Replaces the latest step. The old one is freed unless it is kept for replay. */
@@ -205,8 +274,13 @@ public final class ModelRunner implements StepRunner {
   }
 
   @Override
-  public Tensor logits() {
-    return step.logits;
+  public void requireGeneration() {
+    model.config().requireGeneration();
+  }
+
+  @Override
+  public Tensor output() {
+    return step.gathered;
   }
 
   /**
@@ -216,7 +290,7 @@ public final class ModelRunner implements StepRunner {
    * @param into [V]
    */
   public void logits(int wanted, float[] into) {
-    step.logits.copyTo((long) wanted * into.length * Float.BYTES, MemorySegment.ofArray(into));
+    step.output.copyTo((long) wanted * into.length * Float.BYTES, MemorySegment.ofArray(into));
   }
 
   @Override
@@ -239,6 +313,11 @@ public final class ModelRunner implements StepRunner {
       throw new IllegalStateException("the model has no encoder");
     }
     return encoded.read(0, text);
+  }
+
+  @Override
+  public List<String> adapters() {
+    return model.choices();
   }
 
   @Override
@@ -296,6 +375,7 @@ public final class ModelRunner implements StepRunner {
 
   @Override
   public void close() {
+    recorder.close();
     drop(step);
     if (captured != step) {
       drop(captured);
@@ -306,28 +386,36 @@ public final class ModelRunner implements StepRunner {
   /** A computed step with its memory, and its kernels if they were captured. */
   private final class Step implements AutoCloseable {
     private final int rows;
+    private final AdapterRows adapters; // null: no row has one
+    private final AdapterRows wantedAdapters;
     private final TensorScope activations = TensorScope.shared(backend);
     private final int[] topK;
     private final RouteLayout layout;
     private final RouteTables routes;
     private final KernelGraph graph;
-    private final Tensor logits;
+    private final Tensor output;
+    private final int shape;
+    private Tensor gathered;
 
-    Step(StepRows first, boolean capture) {
+    Step(StepRows first, boolean capture, Together together) {
       rows = first.count;
+      adapters = inputs.adapters(first);
+      wantedAdapters = inputs.wantedAdapters(first);
+      shape = together.shape();
       topK = first.topK;
       layout = topK == null ? ModelRunner.this.routes : new RouteLayout(limited(topK));
       try {
         routes = new RouteTables(activations, layout, rows);
-        logits =
-            activations.allocate(DType.FLOAT32, first.wantedCount, model.config().vocabulary());
+        boolean hidden = first.hidden;
+        int width = hidden ? model.config().hidden() : model.config().outputs();
+        output = activations.allocate(DType.FLOAT32, first.wantedCount, width);
         inputs.fill(first);
         Tensor wanted = first.wantedCount == rows ? null : inputs.wanted(rows, first.wantedCount);
         if (capture) {
-          graph = backend.capture(() -> compute(wanted));
+          graph = backend.capture(() -> compute(wanted, false, together));
         } else {
           graph = null;
-          compute(wanted);
+          compute(wanted, hidden, together);
         }
       } catch (RuntimeException | Error e) {
         activations.close();
@@ -336,27 +424,39 @@ public final class ModelRunner implements StepRunner {
     }
 
     /**
-     * @param wanted rows whose logits are asked for; null for all
+     * @param wanted the rows that are asked for; null for all
+     * @param hidden whether for their hidden states
      */
-    private void compute(Tensor wanted) {
+    private void compute(Tensor wanted, boolean hidden, Together together) {
       Pass pass =
-          Pass.inference(backend, activations).observedBy(routes).limitedTo(mostExperts(topK));
+          Pass.inference(backend, activations)
+              .observedBy(routes)
+              .limitedTo(mostExperts(topK))
+              .inSlots(together.mostRows())
+              .withAdapters(adapters);
       Tensor slots = inputs.slots(rows);
       Tensor positions = inputs.positions(rows);
       Sequences.Source source = encoded == null ? null : encoded.of(slots);
       Sequences sequences =
           new Sequences.Running(cache, inputs.table(), slots, positions, positions, source);
-      Tensor hidden = model.forward(pass, inputs.tokens(rows), sequences, null, false);
-      if (wanted == null) {
-        model.head().logitsInto(pass, hidden, logits);
-      } else if (wanted.count() > 0) {
-        model.head().logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden), logits);
+      Tensor states = model.hidden(pass, inputs.tokens(rows), sequences, null, false);
+      if (output.count() > 0) {
+        Tensor last = wanted == null ? states : EmbeddingOp.forward(pass, wanted, states);
+        if (hidden) {
+          backend.cast(last, output);
+        } else {
+          Pass ofWanted = pass.withAdapters(wantedAdapters);
+          model.head().logitsInto(ofWanted, model.head().scaled(pass, last), output);
+        }
       }
+      gathered = together.gather.apply(activations, output);
     }
 
     /** Whether its kernels compute the next step too. */
     boolean repeats(StepRows next) {
-      return rows == next.count && Arrays.equals(topK, next.topK);
+      return rows == next.count
+          && (adapters != null) == next.adapted
+          && Arrays.equals(topK, next.topK);
     }
 
     void replay(StepRows next) {

@@ -23,6 +23,7 @@ final class OutputProcessor implements AutoCloseable {
   private final Scheduler scheduler;
   private final Listeners listeners;
   private final Tokenizer tokenizer;
+  private final PromptOutput prompts;
   private final Sampler sampler;
   private final int context;
   private final float[] routes;
@@ -39,6 +40,7 @@ final class OutputProcessor implements AutoCloseable {
     this.scheduler = scheduler;
     this.listeners = listeners;
     this.tokenizer = tokenizer;
+    this.prompts = new PromptOutput(runner, listeners);
     this.sampler = new Sampler(runner.backend());
     this.context = context;
     this.routes = new float[new RouteLayout(runner.layers()).width()];
@@ -52,7 +54,14 @@ final class OutputProcessor implements AutoCloseable {
     sampling.clear();
     for (StepPlan.Part part : parts) {
       computed(part.sequence(), part.row(), part.count() - part.guesses());
-      if (part.wanted() >= 0) {
+      if (part.sequence().scores()) {
+        StepPlan.Part rest = prompts.score(part);
+        if (rest != null) {
+          sampling.add(rest);
+        }
+      } else if (part.sequence().reading != null) {
+        prompts.read(part);
+      } else if (part.wanted() >= 0) {
         sampling.add(part);
       }
     }
@@ -63,7 +72,7 @@ final class OutputProcessor implements AutoCloseable {
 
   /** Samples the token after {@code guess} guesses, and keeps the parts that guessed it. */
   private void sample(int guess) {
-    sampler.take(runner.logits());
+    sampler.take(runner.output());
     sampling.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
     if (!sampling.isEmpty()) {
       sampler.sample();
@@ -74,6 +83,12 @@ final class OutputProcessor implements AutoCloseable {
   /** Marks the next {@code count} tokens of a sequence, from {@code row} on, as computed. */
   private void computed(Sequence sequence, int row, int count) {
     int position = sequence.computed;
+    for (int i = 0; sequence.rows != null && i < count; i++) {
+      if (position + i == sequence.rows.size()) { // not one that is computed again
+        sequence.rows.add(new float[routes.length]);
+        runner.routes(sequence.rank, row + i, sequence.rows.getLast());
+      }
+    }
     scheduler.computed(sequence, count);
     if (sequence.counts == null) {
       return;
@@ -97,13 +112,13 @@ final class OutputProcessor implements AutoCloseable {
     int row = runner.row(sequence.rank, wanted);
     sequence.logitsRow = row;
     if (sequence.request.logprobs() >= 0) {
-      int vocabulary = (int) runner.logits().size(1);
+      int vocabulary = (int) runner.output().size(1);
       sequence.logits = sequence.logits == null ? new float[vocabulary] : sequence.logits;
       MemorySegment.copy(
           sampler.row(row), ValueLayout.JAVA_FLOAT, 0, sequence.logits, 0, vocabulary);
     }
     sampler.ask(row, sequence.sampler);
-    for (int token = tokenizer.vocabularySize(); token < runner.logits().size(1); token++) {
+    for (int token = tokenizer.vocabularySize(); token < runner.output().size(1); token++) {
       never(sampler.change(row), token); // the head's padding rows, which are not tokens
     }
     if (sequence.constraint != null) {
@@ -147,7 +162,8 @@ final class OutputProcessor implements AutoCloseable {
     int token = sampler.token(sequence.logitsRow);
     if (token < 0) {
       listeners.fail(
-          sequence, withLayer(sequence, new NotFinite(" after " + sequence.length + " tokens")));
+          sequence,
+          runner.withLayer(sequence, new NotFinite(" after " + sequence.length + " tokens")));
       return -1;
     }
     if (sequence.constraint != null
@@ -179,22 +195,25 @@ final class OutputProcessor implements AutoCloseable {
     StopConfig stop = request.stop();
     if (sequence.first == 0) {
       sequence.first = System.nanoTime();
+      sequence.untilFirst.commit(sequence);
     }
-    if (tokenizer.endsText(token) && !stop.ignoreEndOfText()) {
-      listeners.end(sequence, Generation.End.END_OF_TEXT);
-      return -1;
-    }
-    if (stop.tokens().contains(token)) {
-      listeners.end(sequence, Generation.End.STOP);
+    TokenLogprobs logprobs =
+        request.logprobs() < 0
+            ? null
+            : TokenLogprobs.of(
+                    runner.backend(), sequence.logits, new int[] {token}, request.logprobs())
+                .getFirst();
+    boolean over = tokenizer.endsText(token) && !stop.ignoreEndOfText();
+    if (over || stop.tokens().contains(token)) {
+      if (logprobs == null
+          || listeners.call(sequence, () -> sequence.listener.ending(token, logprobs))) {
+        listeners.end(sequence, over ? Generation.End.END_OF_TEXT : Generation.End.STOP);
+      }
       return -1;
     }
     sequence.sampler.wrote(token);
     sequence.append(token);
     sequence.written++;
-    TokenLogprobs logprobs =
-        request.logprobs() < 0
-            ? null
-            : TokenLogprobs.of(sequence.logits, token, request.logprobs());
     int[] experts = null;
     if (request.routing().tokens()) {
       runner.routes(sequence.rank, row, routes);
@@ -236,22 +255,6 @@ final class OutputProcessor implements AutoCloseable {
     if (Float.isFinite(logits.getAtIndex(ValueLayout.JAVA_FLOAT, token))) {
       logits.setAtIndex(ValueLayout.JAVA_FLOAT, token, Sampler.NEVER);
     }
-  }
-
-  /** The failure of a sequence; for values that are not finite, with the layer's name. */
-  RuntimeException withLayer(Sequence sequence, RuntimeException failure) {
-    try {
-      int layer = runner.firstNonFiniteLayer(sequence.tokens, sequence.length, sequence.topK);
-      if (layer >= 0) {
-        RuntimeException named =
-            new NotFinite(" in layer " + layer + " after " + sequence.length + " tokens");
-        named.addSuppressed(failure);
-        return named;
-      }
-    } catch (RuntimeException | OutOfMemoryError e) {
-      failure.addSuppressed(e); // the failure itself is reported without its layer
-    }
-    return failure;
   }
 
   @Override

@@ -22,6 +22,15 @@ record Prefix(long first, long second, long third, long fourth) {
     return of(Sha256.digest().digest(salt.getBytes(StandardCharsets.UTF_8)));
   }
 
+  /** The name of the same tokens in the model with an adapter. */
+  Prefix adaptedBy(String adapter) {
+    // Two bytes past a whole number of ints, unlike the inputs of then() and limitedTo().
+    byte[] name = Sha256.digest().digest(adapter.getBytes(StandardCharsets.UTF_8));
+    ByteBuffer bytes = ByteBuffer.allocate(BYTES + 2 + name.length);
+    bytes.putLong(first).putLong(second).putLong(third).putLong(fourth).putShort((short) 0);
+    return of(Sha256.digest().digest(bytes.put(name).array()));
+  }
+
   /** The name of the same tokens with {@code topK} experts per row in each MoE layer. */
   Prefix limitedTo(int[] topK) {
     // One byte longer than the input of then(), so that the two kinds of names differ.

@@ -12,6 +12,7 @@ import panamoe.engine.routes.RouteCounts;
 import panamoe.engine.routes.RouteLayout;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RoutedLayer;
+import panamoe.engine.schedule.ModelRunner.Together;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -23,8 +24,10 @@ import panamoe.tensor.TensorScope;
 /**
  * Computes steps of a model whose parts many ranks hold. Rank 0 has the engine and sends its plan
  * to all ranks. Each computes the rows of its data rank, perhaps none, while others use its
- * experts. Rank 0 gets the logits. The other ranks {@link #follow}. Used by one thread of each
+ * experts. Rank 0 gets the output. The other ranks {@link #follow}. Used by one thread of each
  * rank.
+ *
+ * <p>A plan begins with the step's {@link Together#shape} and the most rows of a rank.
  */
 final class RankedRunner implements StepRunner {
   private static final byte[] NOTHING = {};
@@ -39,8 +42,11 @@ final class RankedRunner implements StepRunner {
   private final long[] asked;
   private final long[] computed;
   private final float[] routesOfRow;
-  private TensorScope gatheredScope;
-  private Tensor gathered;
+  // The latest step that has a shape.
+  private int shapes;
+  private long[] rowsOfShape;
+  private int[] topKOfShape;
+  private TensorScope routesScope;
   private HostView gatheredRoutes;
   private boolean failed;
 
@@ -62,35 +68,61 @@ final class RankedRunner implements StepRunner {
   public void run(StepPlan plan) {
     ByteBuffer message =
         ByteBuffer.allocate(
-            IntStream.range(0, plan.ranks()).map(rank -> plan.rank(rank).bytes()).sum());
+            2 * Integer.BYTES
+                + IntStream.range(0, plan.ranks()).map(rank -> plan.rank(rank).bytes()).sum());
     for (int rank = 0; rank < plan.ranks(); rank++) {
-      plan.rank(rank).write(message);
       asked[rank] = plan.rank(rank).wantedCount;
       computed[rank] = plan.rank(rank).count;
     }
-    compute(message.array(), plan.rank(0));
+    Together together = together(plan.rank(0));
+    message.putInt(together.shape()).putInt(together.mostRows());
+    for (int rank = 0; rank < plan.ranks(); rank++) {
+      plan.rank(rank).write(message);
+    }
+    compute(message.array(), plan.rank(0), together);
   }
 
-  private void compute(byte[] message, StepRows rows) {
+  /** Numbers the step if it only writes; one like the latest numbered one gets its number. */
+  private Together together(StepRows first) {
+    int most = (int) Arrays.stream(computed).max().orElseThrow();
+    if (most == 0
+        || first.hidden
+        || !Arrays.equals(asked, computed)
+        || !own.capturesTogether(most)) {
+      return new Together(0, 0, this::gather);
+    }
+    if (!Arrays.equals(computed, rowsOfShape) || !Arrays.equals(first.topK, topKOfShape)) {
+      shapes++;
+      rowsOfShape = computed.clone();
+      topKOfShape = first.topK;
+    }
+    return new Together(shapes, most, this::gather);
+  }
+
+  private void compute(byte[] message, StepRows rows, Together together) {
     failed = true; // unless the step ends: after a failure ranks are out of step for good
     ranks.world().broadcast(message, 0);
-    own.runTogether(rows);
-    gather(rows);
+    own.runTogether(rows, together);
+    gatherRoutes(rows);
     failed = false;
   }
 
-  /** Gathers the logits of wanted rows, and routes if they are reported, on rank 0. */
-  private void gather(StepRows rows) {
-    if (ranks.tensor().rank() != 0) {
-      return;
-    }
-    if (gatheredScope != null) {
-      gatheredScope.close();
-    }
-    gatheredScope = TensorScope.confined(backend);
-    gathered = gather("logits", own.logits(), asked);
-    if (rows.reportsRoutes) {
-      gatheredRoutes = HostView.of(gather("routes", ownRoutes(rows.count), computed));
+  /** Gathers the output of wanted rows. */
+  private Tensor gather(TensorScope scope, Tensor output) {
+    return ranks.tensor().rank() == 0
+        ? gather(scope, "logits or hidden states", output, asked)
+        : null;
+  }
+
+  /** Gathers routes on rank 0 if they are reported. */
+  private void gatherRoutes(StepRows rows) {
+    if (rows.reportsRoutes && ranks.tensor().rank() == 0) {
+      if (routesScope != null) {
+        routesScope.close();
+      }
+      routesScope = TensorScope.shared(backend); // another thread may close the engine
+      Tensor mine = ownRoutes(routesScope, rows.count);
+      gatheredRoutes = HostView.of(gather(routesScope, "routes", mine, computed));
       gatheredRoutes.read();
     }
   }
@@ -100,20 +132,20 @@ final class RankedRunner implements StepRunner {
    * @param rows of each data rank, on rank 0
    * @return [all rows, N] on rank 0, elsewhere [0, N]
    */
-  private Tensor gather(String what, Tensor mine, long[] rows) {
+  private Tensor gather(TensorScope scope, String what, Tensor mine, long[] rows) {
     int members = ranks.data().size();
     long[] send = new long[members];
     long[] receive = ranks.first() ? rows : new long[members];
     send[0] = mine.size(0);
-    Tensor all = gatheredScope.allocate(DType.FLOAT32, Arrays.stream(receive).sum(), mine.size(1));
+    Tensor all = scope.allocate(DType.FLOAT32, Arrays.stream(receive).sum(), mine.size(1));
     ranks.data().at(what);
     ranks.data().allToAll(mine, send, all, receive);
     return all;
   }
 
-  private Tensor ownRoutes(int rows) {
+  private Tensor ownRoutes(TensorScope scope, int rows) {
     int width = own.routeWidth();
-    Tensor mine = gatheredScope.allocate(DType.FLOAT32, rows, width);
+    Tensor mine = scope.allocate(DType.FLOAT32, rows, width);
     HostView view = HostView.of(mine);
     for (int row = 0; row < rows; row++) {
       own.routes(row, routesOfRow);
@@ -141,11 +173,12 @@ final class RankedRunner implements StepRunner {
         continue;
       }
       ByteBuffer plan = ByteBuffer.wrap(message);
+      Together together = new Together(plan.getInt(), plan.getInt(), this::gather);
       for (int rank = 0; rank <= data; rank++) {
         received.read(plan);
       }
-      own.runTogether(received);
-      gather(received);
+      own.runTogether(received, together);
+      gatherRoutes(received);
     }
   }
 
@@ -168,8 +201,13 @@ final class RankedRunner implements StepRunner {
   }
 
   @Override
-  public Tensor logits() {
-    return gathered;
+  public void requireGeneration() {
+    own.requireGeneration();
+  }
+
+  @Override
+  public Tensor output() {
+    return own.output();
   }
 
   @Override
@@ -217,8 +255,8 @@ final class RankedRunner implements StepRunner {
         ranks.world().broadcast(END, 0);
       }
     } finally {
-      if (gatheredScope != null) {
-        gatheredScope.close();
+      if (routesScope != null) {
+        routesScope.close();
       }
       own.close();
     }

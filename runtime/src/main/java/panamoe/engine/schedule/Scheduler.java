@@ -24,6 +24,7 @@ final class Scheduler {
 
   private final EngineConfig config;
   private final int context;
+  private final int scored;
   private final CacheBlocks[] caches;
   private final BitSet[] slots;
   private final WaitingQueue waiting = new WaitingQueue();
@@ -33,11 +34,13 @@ final class Scheduler {
   /**
    * @param ranks data ranks, each with its own cache
    * @param context longest sequence in tokens
+   * @param scored rows of a step whose logits are read for log probabilities of prompts
    * @param window of layers with their own blocks; 0 if no layer has a window
    */
-  Scheduler(EngineConfig config, int ranks, int context, int window) {
+  Scheduler(EngineConfig config, int ranks, int context, int scored, int window) {
     this.config = config;
     this.context = context;
+    this.scored = scored;
     this.caches = new CacheBlocks[ranks];
     this.slots = new BitSet[ranks];
     for (int rank = 0; rank < ranks; rank++) {
@@ -150,7 +153,11 @@ final class Scheduler {
   }
 
   private void addChunk(Sequence sequence, StepPlan plan) {
-    int count = Math.min(sequence.left(), plan.rank(sequence.rank).left());
+    StepRows rows = plan.rank(sequence.rank);
+    int count = Math.min(sequence.left(), rows.left());
+    if (sequence.scores()) {
+      count = Math.min(count, Math.max(1, scored - rows.wantedCount));
+    }
     if (count > 0) {
       caches[sequence.rank].add(sequence, count, 0, plan);
     }
@@ -234,6 +241,7 @@ final class Scheduler {
     if (sequence.shared < 0) {
       sequence.shared = sequence.computed;
       sequence.started = System.nanoTime();
+      sequence.queued.commit(sequence);
     }
     running.add(sequence);
     running.sort(ORDER);

@@ -5,6 +5,7 @@ import java.util.List;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.Readout;
 import panamoe.engine.routes.RouteCounts;
 import panamoe.engine.routes.RouteLayout;
 import panamoe.engine.routes.RoutedLayer;
@@ -22,16 +23,24 @@ final class Sequence implements GenerationHandle {
   final GenerationListener listener;
   final long arrival;
   final long submitted;
+  final QueueEvent queued = new QueueEvent();
+  final FirstTokenEvent untilFirst = new FirstTokenEvent();
   final SamplerState sampler;
   // null without a constraint
   final TokenConstraint constraint;
   final Detokenizer text;
   // Experts per row in each MoE layer; null for the gates' own K.
   final int[] topK;
+  // Index of its adapter; 0 for none.
+  int adapter;
   // null if no routes are reported
   final RouteLayout routes;
   final RouteCounts counts;
+  // The routes of its first tokens, for the engine's recorder; null if they are not recorded.
+  List<float[]> rows;
   volatile boolean cancelled;
+  // What is still read of the prompt; null if only the completion is left.
+  Reading reading;
   // What an encoder reads when the first token is computed; null without an encoder.
   final int[] source;
 
@@ -90,6 +99,9 @@ final class Sequence implements GenerationHandle {
     this.constraint = request.constraint() == null ? null : request.constraint().get();
     this.sampler = new SamplerState(request.sampling());
     this.source = source;
+    Reading asked =
+        request.readout() == null ? null : new Reading(request.readout(), request.prompt().length);
+    this.reading = asked == null || asked.done() ? null : asked;
     int[] begin = source == null ? request.prompt() : new int[] {startToken};
     this.tokens = Arrays.copyOf(begin, begin.length + 64);
     this.length = begin.length;
@@ -107,6 +119,11 @@ final class Sequence implements GenerationHandle {
     return deadline != GenerationRequest.Terms.NEVER && deadline - now <= 0;
   }
 
+  /** Whether its steps' routes are read. */
+  boolean readsRoutes() {
+    return rows != null || request.routing().reported();
+  }
+
   boolean running() {
     return slot != NONE;
   }
@@ -114,6 +131,31 @@ final class Sequence implements GenerationHandle {
   /** Tokens whose keys and values are still to be computed, the last token included. */
   int left() {
     return length - computed;
+  }
+
+  /** Whether the row at {@code position} is asked for. */
+  boolean wants(int position) {
+    return reading == null ? position >= length - 1 : reading.wants(position);
+  }
+
+  /** The number of first tokens that need not be computed if their keys and values are known. */
+  int skips() {
+    return reading == null ? length - 1 : reading.skips();
+  }
+
+  /** Whether its rows end in hidden states, not in logits. */
+  boolean readsHidden() {
+    return reading != null && reading.ofHidden();
+  }
+
+  /** Whether it reads rows of its prompt, and writes nothing. */
+  boolean readsRows() {
+    return request.readout() != null && request.readout() != Readout.LOGPROBS;
+  }
+
+  /** Whether log probabilities of its prompt are read. */
+  boolean scores() {
+    return reading != null && request.readout() == Readout.LOGPROBS;
   }
 
   /** Most tokens that it may still generate. */
@@ -145,5 +187,6 @@ final class Sequence implements GenerationHandle {
     System.arraycopy(tokens, length - kept, tokens, 0, kept);
     counted = Math.max(0, counted - (length - kept));
     length = kept;
+    rows = null; // no text has these rows: they began elsewhere
   }
 }

@@ -2,6 +2,7 @@ package panamoe.engine.schedule;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import panamoe.op.AdapterRows;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -21,6 +22,7 @@ final class StepInputs {
 
   private final int perSequence;
   private final int tableElements;
+  private final int choices;
   private final Tensor all;
   private final Tensor table;
   private final HostView host;
@@ -31,11 +33,16 @@ final class StepInputs {
    * @param slots rows of the table
    * @param perSequence blocks of a slot
    * @param most rows of a step
+   * @param choices adapters of a row, with none; 0 for a model without adapters to choose from
    */
-  StepInputs(TensorScope scope, int slots, int perSequence, int most) {
+  StepInputs(TensorScope scope, int slots, int perSequence, int most, int choices) {
     this.perSequence = perSequence;
+    this.choices = choices;
     this.tableElements = aligned(Math.multiplyExact(slots, perSequence));
-    this.all = scope.zeros(DType.INT32, Math.addExact(tableElements, 4 * aligned(most)));
+    this.all =
+        scope.zeros(
+            DType.INT32,
+            Math.addExact(tableElements, 4 * aligned(most) + 2 * aligned(choices + 1)));
     this.table = part(0, slots, perSequence);
     this.host = HostView.of(all);
     this.changed = tableElements;
@@ -69,6 +76,22 @@ final class StepInputs {
   /** INT32 [wanted]: the rows whose logits are asked for, of a step with {@code rows} rows. */
   Tensor wanted(int rows, int wanted) {
     return part(start(3, rows), wanted);
+  }
+
+  /** The adapters of a step's rows; null if no row has one. */
+  AdapterRows adapters(StepRows rows) {
+    return rows.adapted
+        ? new AdapterRows(rows.starts(choices), part(start(4, rows.count), choices + 1))
+        : null;
+  }
+
+  /** The adapters of a step's wanted rows; null if no row has one. */
+  AdapterRows wantedAdapters(StepRows rows) {
+    return rows.adapted
+        ? new AdapterRows(
+            rows.wantedStarts(choices),
+            part(start(4, rows.count) + aligned(choices + 1), choices + 1))
+        : null;
   }
 
   private int start(int list, int rows) {
@@ -113,7 +136,14 @@ final class StepInputs {
     copy(rows.slots, count, start(1, count));
     copy(rows.positions, count, start(2, count));
     copy(rows.wanted, rows.wantedCount, start(3, count));
-    write(changed, start(3, count) + rows.wantedCount);
+    int end = start(3, count) + rows.wantedCount;
+    if (choices > 0) {
+      int starts = start(4, count);
+      end = starts + aligned(choices + 1) + choices + 1;
+      copy(rows.starts(choices), choices + 1, starts);
+      copy(rows.wantedStarts(choices), choices + 1, starts + aligned(choices + 1));
+    }
+    write(changed, end);
     changed = tableElements;
   }
 

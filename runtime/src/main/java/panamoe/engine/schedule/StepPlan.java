@@ -2,6 +2,7 @@ package panamoe.engine.schedule;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 
 /** The rows of a step by sequence; filled for each step. Used by the engine's thread. */
@@ -12,10 +13,21 @@ final class StepPlan {
    * @param count its rows, with those of guesses after its last token
    * @param guesses how many of them are guesses
    * @param row index of the first among the rows of its rank
-   * @param wanted index of its last token's row among the wanted rows, followed by those of
-   *     guesses; -1 if the step does not reach the last token
+   * @param wanted index among the wanted rows of its last token's, followed by those of guesses, or
+   *     of the first that is read; -1 if none is wanted
+   * @param asked how many of its rows are wanted
    */
-  record Part(Sequence sequence, int count, int guesses, int row, int wanted) {}
+  record Part(Sequence sequence, int count, int guesses, int row, int wanted, int asked) {
+    /** The part without its first {@code read} wanted rows. */
+    Part after(int read) {
+      return new Part(sequence, count, guesses, row, wanted + read, asked - read);
+    }
+
+    /** Whether it is the last token of a sequence that has written, and perhaps guesses. */
+    boolean decodes() {
+      return sequence.written > 0 && count - guesses == 1;
+    }
+  }
 
   private final StepRows[] ranks;
   private final List<Part> parts = new ArrayList<>();
@@ -52,7 +64,7 @@ final class StepPlan {
 
   /**
    * Adds the next {@code count} tokens of a sequence, with {@code guesses} after its last one, and
-   * asks for the logits of the last token and the guesses.
+   * asks for the logits of the last token and the guesses, or for the rows that are read.
    */
   void add(Sequence sequence, int count, int guesses) {
     StepRows rows = ranks[sequence.rank];
@@ -60,33 +72,47 @@ final class StepPlan {
     if (sequence.source != null && sequence.computed == 0) {
       rows.encode(sequence.slot, sequence.source);
     }
-    int last = sequence.length - 1;
-    int wanted = -1;
+    int before = rows.wantedCount;
     for (int position = sequence.computed; position < sequence.computed + count; position++) {
-      rows.add(sequence.tokens[position], sequence.slot, position);
-      if (position >= last) {
-        int number = rows.want();
-        wanted = position == last ? number : wanted;
+      rows.add(sequence.tokens[position], sequence.slot, position, sequence.adapter);
+      if (sequence.wants(position)) {
+        rows.want();
       }
     }
-    parts.add(new Part(sequence, count, guesses, row, wanted));
+    int wanted = rows.wantedCount - before;
+    parts.add(new Part(sequence, count, guesses, row, wanted == 0 ? -1 : before, wanted));
     for (StepRows each : ranks) {
-      each.reportsRoutes |= sequence.request.routing().reported();
+      each.reportsRoutes |= sequence.readsRoutes();
       each.topK = sequence.topK;
+      each.hidden = sequence.readsHidden();
     }
   }
 
-  /** Whether all parts have the same top-k. */
-  boolean uniform() {
-    for (int i = 1; i < parts.size(); i++) {
-      if (!alike(parts.get(i), parts.getFirst())) {
+  /** Whether no part is of a prompt. */
+  boolean decodes() {
+    for (int i = 0; i < parts.size(); i++) {
+      if (!parts.get(i).decodes()) {
         return false;
       }
     }
     return true;
   }
 
-  /** The first part of each top-k; one pass of a step computes rows of one top-k. */
+  /**
+   * Whether one pass computes all parts as they are: they have the same top-k, end alike, and those
+   * of one adapter are neighbours.
+   */
+  boolean uniform() {
+    for (int i = 1; i < parts.size(); i++) {
+      if (!alike(parts.get(i), parts.getFirst())
+          || parts.get(i).sequence().adapter < parts.get(i - 1).sequence().adapter) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The first part for each pass. */
   List<Part> kinds() {
     List<Part> kinds = new ArrayList<>();
     for (Part part : parts) {
@@ -98,23 +124,23 @@ final class StepPlan {
   }
 
   /**
-   * Replaces this plan by the parts of {@code mixed} that have the top-k of {@code kind}. The first
-   * kind brings all changes of tables.
+   * Replaces this plan by the parts of {@code mixed} that are in the pass of {@code kind}, in the
+   * order of adapters. The first kind brings all changes of tables.
    */
   void take(Part kind, StepPlan mixed) {
     clear();
-    for (Part part : mixed.parts) {
-      if (alike(part, kind)) {
-        add(part.sequence(), part.count(), part.guesses());
-      }
-    }
+    mixed.parts.stream()
+        .filter(part -> alike(part, kind))
+        .sorted(Comparator.comparingInt(part -> part.sequence().adapter))
+        .forEach(part -> add(part.sequence(), part.count(), part.guesses()));
     for (int rank = 0; kind == mixed.parts.getFirst() && rank < ranks.length; rank++) {
       ranks[rank].takeChanges(mixed.ranks[rank]);
     }
   }
 
   private static boolean alike(Part one, Part other) {
-    return Arrays.equals(one.sequence().topK, other.sequence().topK);
+    return one.sequence().readsHidden() == other.sequence().readsHidden()
+        && Arrays.equals(one.sequence().topK, other.sequence().topK);
   }
 
   /** Notes that a sequence has another block. */

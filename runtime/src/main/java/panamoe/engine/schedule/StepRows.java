@@ -14,12 +14,17 @@ public final class StepRows {
   final int[] tokens;
   final int[] slots;
   final int[] positions;
+  // Those of one adapter are neighbours; 0: without one.
+  final int[] adapters;
+  boolean adapted;
   int count;
   // Whether routes of this step are reported, of these or other rows.
   boolean reportsRoutes;
   // Experts per row in each MoE layer; null for the gates' own K. Not to be changed.
   int[] topK;
-  // The rows whose logits are asked for, in order.
+  // Whether the final hidden states of wanted rows are asked for, instead of their logits.
+  boolean hidden;
+  // The rows that are asked for, in order.
   final int[] wanted;
   int wantedCount;
   // changedBlocks[i] becomes block number changedIndices[i] of slot changedSlots[i].
@@ -37,6 +42,7 @@ public final class StepRows {
     tokens = new int[most];
     slots = new int[most];
     positions = new int[most];
+    adapters = new int[most];
     wanted = new int[most];
   }
 
@@ -44,7 +50,9 @@ public final class StepRows {
   public void clear() {
     count = 0;
     wantedCount = 0;
+    adapted = false;
     reportsRoutes = false;
+    hidden = false;
     topK = null;
     changedSlots.clear();
     changedIndices.clear();
@@ -60,13 +68,40 @@ public final class StepRows {
 
   /** Adds a row: {@code token} at {@code position} of the sequence in {@code slot}. */
   public void add(int token, int slot, int position) {
+    add(token, slot, position, 0);
+  }
+
+  /** Adds a row with one of the model's adapters; 0: without one. */
+  public void add(int token, int slot, int position, int adapter) {
     tokens[count] = token;
     slots[count] = slot;
+    adapters[count] = adapter;
+    adapted |= adapter != 0;
     positions[count++] = position;
   }
 
+  /** The first row of each of {@code choices} adapters, and the number of rows. */
+  int[] starts(int choices) {
+    int[] starts = new int[choices + 1];
+    for (int row = 0; row < count; row++) {
+      starts[adapters[row] + 1]++;
+    }
+    Arrays.parallelPrefix(starts, Integer::sum);
+    return starts;
+  }
+
+  /** {@link #starts} among the wanted rows. */
+  int[] wantedStarts(int choices) {
+    int[] starts = new int[choices + 1];
+    for (int i = 0; i < wantedCount; i++) {
+      starts[adapters[wanted[i]] + 1]++;
+    }
+    Arrays.parallelPrefix(starts, Integer::sum);
+    return starts;
+  }
+
   /**
-   * Asks for the logits of the row that was added last.
+   * Asks for the logits, or the hidden state, of the row that was added last.
    *
    * @return its index among the wanted rows
    */
@@ -77,7 +112,7 @@ public final class StepRows {
 
   /** The size of {@link #write} in bytes. */
   int bytes() {
-    return Integer.BYTES * (5 + limits() + 3 * count + wantedCount + 3 * changedSlots.size());
+    return Integer.BYTES * (6 + limits() + 3 * count + wantedCount + 3 * changedSlots.size());
   }
 
   private int limits() {
@@ -86,7 +121,7 @@ public final class StepRows {
 
   /** Writes the step for {@link #read}. */
   void write(ByteBuffer to) {
-    to.putInt(reportsRoutes ? 1 : 0).putInt(limits());
+    to.putInt(reportsRoutes ? 1 : 0).putInt(hidden ? 1 : 0).putInt(limits());
     for (int i = 0; i < limits(); i++) {
       to.putInt(topK[i]);
     }
@@ -106,6 +141,7 @@ public final class StepRows {
   void read(ByteBuffer from) {
     clear();
     reportsRoutes = from.getInt() != 0;
+    hidden = from.getInt() != 0;
     int limits = from.getInt();
     if (limits > 0) {
       topK = new int[limits];

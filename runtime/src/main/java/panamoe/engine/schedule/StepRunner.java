@@ -6,6 +6,7 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.routes.RouteLayout;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RoutedLayer;
+import panamoe.op.NotFinite;
 import panamoe.tensor.Tensor;
 
 /** Computes planned steps. Used by the engine's thread. */
@@ -21,17 +22,24 @@ interface StepRunner extends AutoCloseable {
    */
   void run(StepPlan plan);
 
+  /**
+   * Refuses a completion.
+   *
+   * @throws IllegalArgumentException if the model has no logits of the next token
+   */
+  default void requireGeneration() {}
+
   /** The backend that computes steps. */
   Backend backend();
 
   /**
-   * The logits FLOAT32 [wanted rows of all data ranks, V], valid until the next step. The caller
-   * may change them.
+   * The logits FLOAT32 [wanted rows of all data ranks, V], or the final hidden states [.., M] for
+   * {@link StepRows#hidden}. Valid until the next step. The caller may change them.
    */
-  Tensor logits();
+  Tensor output();
 
   /**
-   * The row of {@link #logits} of a wanted row.
+   * The row of {@link #output} of a wanted row.
    *
    * @param rank the data rank
    * @param wanted index among its wanted rows
@@ -54,6 +62,11 @@ interface StepRunner extends AutoCloseable {
    */
   default int startToken() {
     return GOES_ON;
+  }
+
+  /** The names of the model's adapters of which a sequence has one, or none. */
+  default List<String> adapters() {
+    return List.of();
   }
 
   /** The MoE layers of the model. */
@@ -88,6 +101,24 @@ interface StepRunner extends AutoCloseable {
    */
   default int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
     return -1;
+  }
+
+  /** The failure of a sequence; for values that are not finite, with the layer's name. */
+  default RuntimeException withLayer(Sequence sequence, RuntimeException failure) {
+    try {
+      boolean adapted = sequence.adapter != 0; // the layer is looked for in the model alone
+      int layer =
+          adapted ? -1 : firstNonFiniteLayer(sequence.tokens, sequence.length, sequence.topK);
+      if (layer >= 0) {
+        RuntimeException named =
+            new NotFinite(" in layer " + layer + " after " + sequence.length + " tokens");
+        named.addSuppressed(failure);
+        return named;
+      }
+    } catch (RuntimeException | OutOfMemoryError e) {
+      failure.addSuppressed(e); // the failure itself is reported without its layer
+    }
+    return failure;
   }
 
   /** Called every few seconds while there is no work. */

@@ -9,7 +9,7 @@ final class StopStrings {
   private final Consumer<String> onText;
   private final StringBuilder passed = new StringBuilder();
   private String held = "";
-  private boolean stopped;
+  private String found; // the stop string that ended the text; null before
 
   StopStrings(List<String> stops, Consumer<String> onText) {
     this.stops = stops;
@@ -17,7 +17,7 @@ final class StopStrings {
   }
 
   void append(String piece) {
-    if (stopped || piece.isEmpty()) {
+    if (found != null || piece.isEmpty()) {
       return;
     }
     if (stops.isEmpty()) {
@@ -30,12 +30,12 @@ final class StopStrings {
       int index = text.indexOf(stop);
       if (index >= 0 && index < first) {
         first = index;
-        stopped = true;
+        found = stop;
       }
     }
-    int end = stopped ? first : text.length() - longestBeginning(text);
+    int end = found != null ? first : text.length() - longestBeginning(text);
     pass(text.substring(0, end));
-    held = stopped ? "" : text.substring(end);
+    held = found != null ? "" : text.substring(end);
   }
 
   /** Emits the held-back suffix at the end of the text. */
@@ -44,8 +44,9 @@ final class StopStrings {
     held = "";
   }
 
-  boolean stopped() {
-    return stopped;
+  /** The stop string that ended the text; null for none. */
+  String found() {
+    return found;
   }
 
   String text() {

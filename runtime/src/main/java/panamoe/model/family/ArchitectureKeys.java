@@ -14,7 +14,11 @@ import panamoe.checkpoint.gguf.GgufMetadata;
  */
 class ArchitectureKeys {
   private static final Set<String> WITHOUT_MEANING =
-      Set.of("rope.scaling.finetuned", "tensor_data_layout");
+      Set.of(
+          "classifier.output_labels", // EmbeddingForm and RerankForm read these two
+          "pooling_type",
+          "rope.scaling.finetuned",
+          "tensor_data_layout");
 
   final Map<String, StoredTensor> tensors;
   final String architecture;

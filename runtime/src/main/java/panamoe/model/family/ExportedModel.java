@@ -55,7 +55,7 @@ public final class ExportedModel {
    * @param published the keys of the publisher's {@code config.json}; empty if the model has no
    *     such file
    * @param type the first family to try without them: that of a GGUF file; may be null
-   * @throws CheckpointException if no family has such a model
+   * @throws CheckpointException if no family has such a model, or it has no logits of tokens
    */
   public static ExportedModel of(
       String name,
@@ -63,6 +63,10 @@ public final class ExportedModel {
       Map<String, RowSource> weights,
       Optional<ObjectNode> published,
       String type) {
+    if (config.head().labels() != null) {
+      throw new CheckpointException(
+          "%s has no head for the next token, and only a model that has one is exported", name);
+    }
     if (published.isPresent()) {
       Family family = Family.named(published.get().path("model_type").asString()).orElseThrow();
       return new ExportedModel(family, config, published.get().deepCopy(), weights);
@@ -116,9 +120,14 @@ public final class ExportedModel {
     return OTHERWISE_SPELT.getOrDefault(family.type(), words);
   }
 
+  /** The files of adapters of this model. */
+  public AdapterFiles adapters() {
+    return new AdapterFiles(family, config);
+  }
+
   /** Its tensors in a Hugging Face folder. */
   public Map<String, RowTensor> tensors() {
-    return family.recipes().tensors(config, weights);
+    return family.recipes().tensors(config, weights, false);
   }
 
   /**
@@ -161,13 +170,20 @@ public final class ExportedModel {
    * @throws CheckpointException if its family has no such files
    */
   public Map<String, RowTensor> ggufTensors() {
-    return GgufRecipes.of(architectureOfGguf(), config).tensors(config, weights);
+    return GgufRecipes.of(architectureOfGguf(), config).tensors(config, weights, false);
   }
 
   private String architectureOfGguf() {
+    return architectureOfGguf(family);
+  }
+
+  /** Its architecture in GGUF files. */
+  static String architectureOfGguf(Family family) {
     return GgufKeys.architecture(family)
         .orElseThrow(
-            () -> new CheckpointException("GGUF files of " + type() + " are not written here"));
+            () ->
+                new CheckpointException(
+                    "GGUF files of " + family.type() + " are not written here"));
   }
 
   private boolean grouped() {

@@ -1,7 +1,9 @@
 package panamoe.model.family;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.config.ModelConfig;
 
 /**
@@ -60,6 +62,19 @@ public interface Family {
   /** The family of that name. */
   static Optional<Family> named(String type) {
     return ALL.stream().filter(family -> family.type().equals(type)).findFirst();
+  }
+
+  /**
+   * Refuses a model that is an encoder alone.
+   *
+   * @param key that names its kind in the file
+   * @throws CheckpointException with its name
+   */
+  static void refuseEncoder(Path file, String key, String type) {
+    if (type.contains("bert") || type.equals("mpnet")) {
+      throw new CheckpointException(
+          "%s: %s is %s, an encoder, expected a decoder, such as Qwen3-Embedding", file, key, type);
+    }
   }
 
   /** The first family that has such a model; settings for training are not compared. */

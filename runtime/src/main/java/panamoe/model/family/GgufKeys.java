@@ -109,12 +109,17 @@ final class GgufKeys extends ArchitectureKeys {
   /** The architecture of a file; it must be known. */
   static String architecture(GgufMetadata metadata) {
     String architecture = metadata.text("general.architecture");
+    Family.refuseEncoder(metadata.path(), "general.architecture", architecture);
+    requireArchitecture(architecture, metadata.path().toString());
+    return architecture;
+  }
+
+  static void requireArchitecture(String architecture, String source) {
     if (!FAMILIES.containsKey(architecture)) {
       throw new CheckpointException(
           "%s: general.architecture is %s, expected one of %s",
-          metadata.path(), Keys.shown(architecture), String.join(", ", FAMILIES.keySet()));
+          source, Keys.shown(architecture), String.join(", ", FAMILIES.keySet()));
     }
-    return architecture;
   }
 
   /**
@@ -164,6 +169,9 @@ final class GgufKeys extends ArchitectureKeys {
   }
 
   private void putModel() {
+    if (!flag("attention.causal", true)) {
+      throw bad("attention.causal is false, expected true: a token sees none after it");
+    }
     int layers = count("block_count", 1, ModelConfig.MAX_LAYERS);
     if (architecture.equals("glm4moe")) {
       layers -= mayCount("nextn_predict_layers", layers - 1); // of multi-token prediction

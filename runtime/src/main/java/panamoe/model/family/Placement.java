@@ -23,10 +23,18 @@ record Placement(Tensors tensors, String before, BlockConfig block, int expert, 
   static final class Tensors {
     private record Stack(boolean vectors, List<RowSource> parts) {}
 
+    private final boolean modules;
     private final Map<String, RowTensor> whole = new LinkedHashMap<>();
     private final Map<String, Stack> stacks = new LinkedHashMap<>();
     private final Map<String, RowSource> keys = new LinkedHashMap<>();
     private final Map<String, Map<Recipe.Fused, RowSource>> fused = new HashMap<>();
+
+    /**
+     * @param modules whether they are those of transformers' modules, not of published files
+     */
+    Tensors(boolean modules) {
+      this.modules = modules;
+    }
 
     /** All tensors by name, when every weight has been placed. */
     Map<String, RowTensor> all() {
@@ -98,6 +106,10 @@ record Placement(Tensors tensors, String before, BlockConfig block, int expert, 
   /** Whether queries come from a latent. */
   boolean latentQuery() {
     return ((LatentAttentionConfig) block.attention()).ranks().query() != null;
+  }
+
+  boolean modules() {
+    return tensors.modules;
   }
 
   private boolean vector() {

@@ -159,6 +159,16 @@ interface Recipe {
         files -> (files.has(name) ? first : second).of(files), (to, rows) -> second.give(rows, to));
   }
 
+  /**
+   * The first recipe if there is a tensor of that name, else the second, which published files
+   * have: transformers 5 has the first in its modules, which adapters name.
+   */
+  static Recipe inModules(String name, Recipe ofModules, Recipe published) {
+    return by(
+        files -> (files.has(name) ? ofModules : published).of(files),
+        (to, rows) -> (to.modules() ? ofModules : published).give(rows, to));
+  }
+
   /** The queries of latent attention: of the token, or of a latent if there is one. */
   static Recipe latentQuery(String direct, String ofLatent) {
     return by(

@@ -121,17 +121,17 @@ final class Recipes {
     String stackedDown = stacked + ".experts.down_proj";
     return put(
             "moe.gate.weight",
-            Recipe.either(
+            Recipe.inModules(
                 stackedGate, Recipe.tensor(stackedGate), Recipe.tensor(name + ".gate.weight")))
         .put(
             "moe.experts.up.weight",
-            Recipe.either(
+            Recipe.inModules(
                 stackedUp,
                 Recipe.stacked(stackedUp),
                 Recipe.joined(each + gate + ".weight", each + up + ".weight")))
         .put(
             "moe.experts.down.weight",
-            Recipe.either(
+            Recipe.inModules(
                 stackedDown, Recipe.stacked(stackedDown), Recipe.tensor(each + down + ".weight")));
   }
 
@@ -212,10 +212,12 @@ final class Recipes {
    * The inverse: the tensors that a model's weights are stored in, by name.
    *
    * @param weights the rows of every weight
+   * @param modules whether they are those of transformers' modules, not of published files
    * @throws CheckpointException if this family has no tensor for a weight
    */
-  Map<String, RowTensor> tensors(ModelConfig config, Map<String, RowSource> weights) {
-    Placement.Tensors tensors = new Placement.Tensors();
+  Map<String, RowTensor> tensors(
+      ModelConfig config, Map<String, RowSource> weights, boolean modules) {
+    Placement.Tensors tensors = new Placement.Tensors(modules);
     ModelTensors.shapes(config)
         .forEach(
             (weight, shape) -> {
@@ -257,7 +259,13 @@ final class Recipes {
     return new Place(recipe, before, block, expert);
   }
 
-  private RowSource source(
+  /**
+   * The rows of a weight.
+   *
+   * @param used receives the names of the tensors that they are made of
+   * @throws CheckpointException if a tensor is missing or of another shape
+   */
+  RowSource source(
       ModelConfig config, String weight, long[] shape, Lookup.Files files, Set<String> used) {
     Place place = place(config, weight);
     Set<String> found = new LinkedHashSet<>();

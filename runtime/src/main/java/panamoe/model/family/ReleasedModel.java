@@ -1,5 +1,6 @@
 package panamoe.model.family;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +16,7 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.GateConfig;
+import panamoe.config.HeadConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Words;
 import tools.jackson.databind.node.ObjectNode;
@@ -61,10 +63,15 @@ public final class ReleasedModel {
     Keys keys = new Keys(folder.configFile(), text.within(), text.values());
     try {
       ModelConfig config = family.model(keys);
+      Recipes recipes = family.recipes();
+      Optional<Integer> labels = labels(folder, keys, config.head().tied());
+      if (labels.isPresent()) {
+        config = config.with(HeadConfig.ofLabels(labels.get()));
+        recipes.put("head.weight", Recipe.tensor("score.weight"));
+      }
       QuantizedTensors quantized = QuantizedTensors.of(keys.object("quantization_config"));
       keys.requireAllRead();
-      return new ReleasedModel(
-          folder.path(), folder::open, text, config, family.recipes(), quantized);
+      return new ReleasedModel(folder.path(), folder::open, text, config, recipes, quantized);
     } catch (IllegalArgumentException e) {
       throw keys.bad(e);
     }
@@ -79,6 +86,7 @@ public final class ReleasedModel {
           String whole = String.join(", ", TextPart.FAMILIES.keySet());
           return keys.bad("model_type", type, "one of " + known + ", " + whole);
         };
+    Family.refuseEncoder(folder.configFile(), "model_type", type);
     Family family = Family.named(type).orElseThrow(unknown);
     if (text.within().isEmpty() && text.values().path(TextPart.CONFIG).isObject()) {
       String whole = String.join(", ", TextPart.FAMILIES.keySet());
@@ -93,6 +101,26 @@ public final class ReleasedModel {
     return family;
   }
 
+  /**
+   * The labels of a classifier; 0 for a model that is stored without a head, as far as its weights
+   * are there.
+   */
+  private static Optional<Integer> labels(HuggingFaceFolder folder, Keys keys, boolean tied) {
+    String declared = folder.config().path("architectures").path(0).asString("");
+    if (declared.endsWith("ForSequenceClassification")) {
+      keys.ignore("id2label", "label2id", "problem_type");
+      int named = folder.config().path("id2label").size();
+      return Optional.of(keys.count("num_labels", named == 0 ? 2 : named));
+    }
+    boolean embeds = Files.exists(folder.path().resolve("modules.json"));
+    if (tied || !declared.endsWith("Model") && !embeds || !folder.hasWeights()) {
+      return Optional.empty();
+    }
+    try (TensorFiles files = folder.open()) {
+      return files.tensors().containsKey("lm_head.weight") ? Optional.empty() : Optional.of(0);
+    }
+  }
+
   /** A model in GGUF. */
   public static ReleasedModel of(GgufFile file) {
     Path path = file.metadata().path();
@@ -101,16 +129,26 @@ public final class ReleasedModel {
     try {
       ModelConfig config = Family.named(keys.text("model_type", "")).orElseThrow().model(keys);
       keys.requireAllRead();
+      Recipes recipes = GgufRecipes.of(GgufKeys.architecture(file.metadata()), config);
+      StoredTensor labels = file.tensors().get("cls.output.weight");
+      if (labels != null) {
+        config = config.with(HeadConfig.ofLabels((int) labels.shape()[0]));
+        recipes.put("head.weight", Recipe.tensor("cls.output.weight"));
+      }
       return new ReleasedModel(
-          path,
-          file::again,
-          new TextPart(values, ""),
-          config,
-          GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
-          new GgufFactors());
+          path, file::again, new TextPart(values, ""), config, recipes, new GgufFactors());
     } catch (IllegalArgumentException e) { // its keys are not those of config.json
       throw new CheckpointException(path + ": " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * Refuses an architecture of GGUF files that is unknown.
+   *
+   * @param source of the architecture, for messages
+   */
+  public static void requireArchitecture(String architecture, String source) {
+    GgufKeys.requireArchitecture(architecture, source);
   }
 
   /** The folder, or the first file of GGUF. */

@@ -90,23 +90,29 @@ record TextPart(ObjectNode values, String within) {
 
   /**
    * The text model's tensors, by their names in a model of text alone. Newer files have them below
-   * {@code model.language_model}.
+   * {@code model.language_model}. A model without a head may lack the prefix {@code model.}.
    */
   Map<String, StoredTensor> tensors(Map<String, StoredTensor> all) {
-    if (within.isEmpty()) {
-      return all;
-    }
     Map<String, StoredTensor> text = new LinkedHashMap<>();
+    if (within.isEmpty()) {
+      boolean bare = all.containsKey("embed_tokens.weight");
+      all.forEach((name, tensor) -> text.put(bare ? "model." + name : name, tensor));
+      return text;
+    }
     all.forEach(
         (name, tensor) -> {
-          String plain =
-              name.replaceFirst("^language_model\\.(?=model\\.|lm_head\\.)", "")
-                  .replaceFirst("^model\\.language_model\\.", "model.");
+          String plain = plain(name);
           if (!OTHER_TENSOR.matcher(name).matches()
               && text.putIfAbsent(plain, tensor) != null) { // in both spellings
             text.put(name, tensor);
           }
         });
     return text;
+  }
+
+  /** A name of the text model's, without the prefix that a model of several parts has. */
+  static String plain(String name) {
+    return name.replaceFirst("^language_model\\.(?=model\\.|lm_head\\.)", "")
+        .replaceFirst("^model\\.language_model\\.", "model.");
   }
 }

@@ -155,9 +155,6 @@ final class AbiArguments {
     DType dtype = dtype(parameter.type());
     boolean packed =
         parameter.type() == 'w' && (parameter.name().equals("packed") || random.nextBoolean());
-    if (packed && parameter.sizes().equals("c,d")) {
-      shape = sizes.shape("N,K");
-    }
     long bytes = packed ? packedBytes(dtype, shape) : bytes(dtype, shape);
     MemorySegment data = memory.allocate(Math.clamp(bytes, 0, MOST_BYTES));
     fill(data, dtype, parameter.content());

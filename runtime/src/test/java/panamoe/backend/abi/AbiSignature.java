@@ -104,7 +104,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
           places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
           slot:i[S]<X position:i[S]<C} out:g[S,H,D]
       moe_gemm stream form{transpose_a=0..1 transpose_b=0..1 accumulate=0..1} a:f[a,b] b:w[c,d] c:f[S,O] \
-          epilogue{activation? bias:F[N]? preactivation:f[S,N]?}?
+          epilogue{activation? bias:F[N]? preactivation:f[S,N]? addend:f[S,N]?}?
       moe_column_sum stream x:f[S,M] y:F[M]
       moe_gemm_pack stream weights:f[E,N,K] packed:w[E,N,K]
       moe_gate_forward stream config \
@@ -115,9 +115,10 @@ record AbiSignature(String function, List<Parameter> parameters) {
           inputs{logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]?} \
           routes{scores:F[S,E] expert:i[S,T]@expert position:i[S,T]? weight:F[S,T]? choice:i[S,T]@expert counts:i[E]? \
           offsets:i[A]? losses:F[2]?} \
-          gradients{dauxiliary~0..1 dz~0..1 dweight:F[S,T] dlogits:F[S,E]}
+          gradients{dauxiliary~0..1 dz~0..1 dweight:F[S,T] dlogits:F[S,E] batch_used:i[1]?1 batch_chosen:i[1,E]?1}
       moe_balance_forward stream balance{score=0..1 choices=1..1 normalized=0..1} scores:F[Z,E] choice:i[Z,T]-<E \
           sums{used:i[B] chosen:i[B,E] scores:d[B,E] entropy:d[B]?}
+      moe_balance_join stream parts:d[B,W] sums{used:i[1] chosen:i[1,E] scores:d[1,E] entropy:d[1]?} z:F[1]
       moe_balance_loss stream balance{score=0..1 choices=1..1 normalized=0..1} \
           sums{used:i[B] chosen:i[B,E] scores:d[B,E] entropy:d[B]?} sequences=1..9L loss:F[1]
       moe_balance_backward stream balance{score=0..1 choices=1..1 normalized=0..1} dloss~0..1 scores:F[Z,E] \
@@ -129,9 +130,11 @@ record AbiSignature(String function, List<Parameter> parameters) {
           routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T]? choice:i[S,T]? \
           counts:i[E]? offsets:i[A]@offsets losses:F[2]?} dx:f[S,M]
       moe_block_copy stream blocks x:g[R,M] y:g[S,M]
+      moe_slot_starts stream rows=20..20L offsets:i[A]@offsets slots:i[P,60] starts:i[A]
+      moe_slot_routes stream counts=9..9L slots:i[P,60]<3 expert:i[I,1] position:i[I,1] offsets:i[A]
       moe_expert_forward stream x:f[R,K] offsets:i[A]@offsets weights:w[E,N,K] y:f[R,O] \
-          epilogue{activation? bias:F[E,N]? preactivation:f[R,N]?}?
-      moe_expert_backward_input stream dy:f[R,N] offsets:i[A]@offsets weights:f[E,N,K] dx:f[R,K]
+          epilogue{activation? bias:F[E,N]? preactivation:f[R,N]? addend:f[R,N]?}?
+      moe_expert_backward_input stream dy:f[R,N] offsets:i[A]@offsets weights:w[E,N,K] dx:f[R,K]
       moe_expert_backward_weights stream accumulate=0..1 dy:f[R,N] x:f[R,K] offsets:i[A]@offsets \
           dweights:f[E,N,K] dbias:F[E,N]?
       moe_combine_forward stream inputs{rows:f[R,M] mlp:f[S,M]?1 coefficient:F[S,2]?1 skip:f[S,M]?} \

@@ -16,6 +16,7 @@ final class AbiSizes {
     // Experts, choices a token, rows of experts, tokens, hidden size, classes, positions.
     set('E', 1, 9).set('R', 0, 17).set('S', 0, 9).set('M', 0, 40).set('V', 1, 9).set('P', 1, 9);
     set('T', 1, Math.min(get('E'), 3)).set('A', get('E') + 1);
+    set('W', get('E') + (get('E') + 3) / 2); // sums of a part of a batch
     // Sequences, their length, heads, head size, rotated pairs; slots of the cache, blocks, their
     // size, blocks and positions of a slot.
     set('B', 0, 3)
@@ -23,6 +24,7 @@ final class AbiSizes {
         .set('G', 1, 3)
         .set('H', get('G') * random.nextInt(1, 4))
         .set('D', 1, 20);
+    set('I', 20 * get('P')); // rows of P messages
     set('Q', 2 * get('B') + 1); // rows of a bias by relative position
     set('J', 0, get('D') / 2).set('X', 1, 3);
     set('U', 1, 9).set('Y', 1, 9).set('Z', 1, 4).set('C', get('Y') * get('Z'));

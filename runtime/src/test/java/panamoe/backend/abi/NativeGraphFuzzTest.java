@@ -73,7 +73,8 @@ class NativeGraphFuzzTest {
       case 1 -> {
         MemorySegment graph = random.nextInt(8) == 0 ? MemorySegment.NULL : out;
         long stream = handle(streams);
-        if (result(function, "moe_graph_end", Moe.moe_graph_end(stream, graph))) {
+        boolean ended = result(function, "moe_graph_end", Moe.moe_graph_end(stream, graph));
+        if (ended && graph != MemorySegment.NULL) {
           graphs.addFirst(out.get(ValueLayout.JAVA_LONG, 0));
           madeOn.put(graphs.getFirst(), stream);
           if (graphs.size() > 8) {

@@ -56,7 +56,8 @@ class ClusterTest {
               .contains("rank " + rank + ": rank 1 is gone: its process ended or was killed"),
           run::text);
     }
-    assertTrue(run.status() != 0 && run.took().toSeconds() < 10, run::text);
+    // Nobody waited for the timeout.
+    assertTrue(run.status() != 0 && run.took().compareTo(FailingRank.PATIENT) < 0, run::text);
   }
 
   private record Exchanged(int near, int far, long farBytes, String bits) {}

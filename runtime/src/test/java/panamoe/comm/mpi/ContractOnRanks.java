@@ -45,7 +45,7 @@ public final class ContractOnRanks {
    * @param args bytes of the longest message
    */
   public static void main(String[] args) {
-    world = MpiWorld.open(Duration.ofSeconds(10), Long.parseLong(args[0]));
+    world = MpiWorld.open(Duration.ofSeconds(30), Long.parseLong(args[0]));
     SummaryGeneratingListener listener = new SummaryGeneratingListener();
     LauncherFactory.create()
         .execute(

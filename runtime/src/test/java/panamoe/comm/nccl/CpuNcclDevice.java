@@ -5,6 +5,7 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import panamoe.checkpoint.ArenaMemory;
@@ -26,10 +27,22 @@ final class CpuNcclDevice implements NcclDevice {
   private static final MethodHandle FAIL_NEXT =
       function("nccl_threads_fail_next", FunctionDescriptor.ofVoid());
 
+  private static final MethodHandle BE_VERSION =
+      function("nccl_threads_be_version", FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT));
+
   /** Makes the next operation of any rank fail with an error of its communicator. */
   static void failNext() {
     try {
       FAIL_NEXT.invokeExact();
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Makes the stand-in claim to be a version, such as 23000 for 2.30.0. */
+  static void beVersion(int version) {
+    try {
+      BE_VERSION.invokeExact(version);
     } catch (Throwable e) {
       throw new AssertionError(e);
     }
@@ -52,6 +65,12 @@ final class CpuNcclDevice implements NcclDevice {
   @Override
   public TensorMemory memory() {
     return new ArenaMemory();
+  }
+
+  @Override
+  public void enqueue(Runnable before, Runnable work) {
+    before.run();
+    work.run();
   }
 
   @Override

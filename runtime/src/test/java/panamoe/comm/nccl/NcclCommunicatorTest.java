@@ -11,6 +11,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.CommunicationException;
@@ -143,6 +145,23 @@ class NcclCommunicatorTest extends CommunicatorContract {
         assertThrows(CommunicationException.class, NcclCommunicator::requireLibrary).getMessage());
   }
 
+  @ParameterizedTest
+  @CsvSource({"30101, 3.1", "21703, 2.17", "2804, 2.8"})
+  void anotherVersionIsRefused(int version, String text) {
+    CpuNcclDevice.beVersion(version);
+    try {
+      assertEquals(
+          "NCCL is version "
+              + text
+              + ", but 2.18 or a later 2 is needed: install it, or name its file with"
+              + " -Dpanamoe.nccl.path or PANAMOE_NCCL_PATH",
+          assertThrows(CommunicationException.class, NcclCommunicator::requireLibrary)
+              .getMessage());
+    } finally {
+      CpuNcclDevice.beVersion(23000);
+    }
+  }
+
   private interface Rank {
     void run(Communicator nccl, Tensor tensor) throws Exception;
   }
@@ -182,6 +201,12 @@ class NcclCommunicatorTest extends CommunicatorContract {
     @Override
     public boolean finished() {
       return false;
+    }
+
+    @Override
+    public void enqueue(Runnable before, Runnable work) {
+      before.run();
+      work.run();
     }
 
     @Override

@@ -9,7 +9,11 @@ import panamoe.comm.CommunicatorContract;
 class TcpCommunicatorTest extends CommunicatorContract {
   @Override
   protected void run(int ranks, Body body) {
-    TcpRanks.run(ranks, Duration.ofSeconds(20), body).stream()
+    run(ranks, false, body);
+  }
+
+  static void run(int ranks, boolean encrypted, Body body) {
+    TcpRanks.run(ranks, Duration.ofSeconds(20), encrypted, body).stream()
         .filter(Objects::nonNull)
         .findFirst()
         .ifPresent(

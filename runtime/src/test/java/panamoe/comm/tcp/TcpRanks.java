@@ -1,8 +1,5 @@
 package panamoe.comm.tcp;
 
-import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,6 +10,7 @@ import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import panamoe.comm.Communicator;
 import panamoe.comm.CommunicatorContract;
+import panamoe.testkit.FreePort;
 
 /** Ranks of a {@link TcpWorld} in this process, one thread per rank. */
 final class TcpRanks {
@@ -20,16 +18,12 @@ final class TcpRanks {
 
   private TcpRanks() {}
 
-  static int freePort() {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
-    } catch (IOException e) {
-      throw new AssertionError(e);
-    }
+  static TcpRank rank(int rank, int size, int port) {
+    return rank(rank, size, port, false);
   }
 
-  static TcpRank rank(int rank, int size, int port) {
-    return new TcpRank(rank, size, "localhost", port, SECRET);
+  static TcpRank rank(int rank, int size, int port, boolean encrypted) {
+    return new TcpRank(rank, size, "localhost", port, SECRET, encrypted);
   }
 
   /**
@@ -38,12 +32,17 @@ final class TcpRanks {
    * @return each rank's exception, by rank; null if it threw none
    */
   static List<Throwable> run(int size, Duration timeout, CommunicatorContract.Body body) {
-    int port = freePort();
+    return run(size, timeout, false, body);
+  }
+
+  static List<Throwable> run(
+      int size, Duration timeout, boolean encrypted, CommunicatorContract.Body body) {
+    int port = FreePort.find();
     List<Future<?>> ranks = new ArrayList<>();
     try (ExecutorService threads =
         Executors.newThreadPerTaskExecutor(Thread.ofPlatform().factory())) {
       for (int rank = 0; rank < size; rank++) {
-        TcpRank self = rank(rank, size, port);
+        TcpRank self = rank(rank, size, port, encrypted);
         ranks.add(
             threads.submit(
                 () -> {

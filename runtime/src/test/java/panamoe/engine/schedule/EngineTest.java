@@ -1,5 +1,6 @@
 package panamoe.engine.schedule;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -8,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
 import java.util.HashMap;
@@ -24,6 +26,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
@@ -33,6 +36,7 @@ import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.Readout;
 import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
@@ -43,6 +47,7 @@ import panamoe.tensor.Tensor;
 /** Scheduling of many sequences, over a model whose logits are a hash of its cache. */
 class EngineTest {
   private static final int CONTEXT = 40;
+  private static final StopConfig NONE = StopConfig.of(0, List.of());
   private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true, 0);
 
   /** Bytes from 'A' on, and token 60 as the end of text. */
@@ -105,6 +110,14 @@ class EngineTest {
                 random.ints(own, 0, HashRunner.NAN))
             .toArray();
     boolean slide = random.nextBoolean();
+    Terms terms = new Terms(random.nextInt(2), "user" + random.nextInt(3), "", Terms.NEVER);
+    Routing routing =
+        random.nextInt(3) == 0 ? new Routing(false, false, List.of(1)) : Routing.USUAL;
+    if (random.nextInt(4) == 0) {
+      Readout readout = Readout.values()[random.nextInt(4)];
+      return GenerationRequest.reading(prompt, readout, terms).with(routing);
+    }
+    Readout readout = random.nextInt(4) == 0 ? Readout.LOGPROBS : null;
     return new GenerationRequest(
         prompt,
         new SamplingConfig(
@@ -118,8 +131,9 @@ class EngineTest {
         new StopConfig(random.nextInt(60), 2, List.of("QRS"), Set.of(7), false, slide),
         3,
         null,
-        new Terms(random.nextInt(2), "user" + random.nextInt(3), "", Terms.NEVER),
-        random.nextInt(3) == 0 ? new Routing(false, false, List.of(1)) : Routing.USUAL);
+        terms,
+        routing,
+        readout);
   }
 
   /** With any other sequences, shared prefixes and preemptions. */
@@ -172,6 +186,11 @@ class EngineTest {
           ListenerLog expected = alone.apply(request);
           assertEquals(expected.tokens, found.tokens, request::toString);
           assertEquals(expected.logprobBits, found.logprobBits, request::toString);
+          assertArrayEquals(expected.read, found.read, request::toString);
+          assertEquals(expected.promptBits, found.promptBits, request::toString);
+          boolean scored = request.readout() == Readout.LOGPROBS;
+          assertEquals(scored ? 4 * request.prompt().length - 4 : 0, found.promptBits.size());
+          assertEquals(request.readout() == null || scored, found.read == null);
           assertEquals(expected.text.toString(), found.text.toString());
           assertEquals(expected.generation.end(), found.generation.end());
           assertEquals(expected.generation.text(), found.generation.text());
@@ -232,6 +251,118 @@ class EngineTest {
     drain(engine);
     assertEquals(0, third.generation.sharedTokens());
     assertEquals(first.tokens, third.tokens);
+  }
+
+  /** Reading begins after a shared prefix, except for a mean, which reads it. */
+  @Test
+  void aPromptIsReadInPartsWithoutWhatIsKnown() {
+    int[] prompt = new Letters().encode("ABCDEFGHIJKLM");
+    Engine engine = engine(new EngineConfig(200, 4, 50, 50, 0.25, true, 0), 1);
+    submit(engine, request("ABCDEFGHIJKLM", 1));
+    drain(engine);
+    for (Readout readout : List.of(Readout.FIRST, Readout.LAST, Readout.MEAN, Readout.LOGITS)) {
+      long before = runner.rows;
+      ListenerLog log = submit(engine, GenerationRequest.reading(prompt, readout, Terms.USUAL));
+      drain(engine);
+      boolean last = readout == Readout.LAST || readout == Readout.LOGITS;
+      assertEquals(last ? 1 : 13, runner.rows - before);
+      assertEquals(End.LENGTH, log.generation.end());
+      assertEquals(0, log.generation.tokens());
+      float[] expected = new float[HashRunner.VOCABULARY];
+      Engine parts = engine(new EngineConfig(40, 1, 1, 3, 1, false, 0), 1);
+      ListenerLog same = submit(parts, GenerationRequest.reading(prompt, readout, Terms.USUAL));
+      drain(parts);
+      assertEquals(readout == Readout.FIRST ? 1 : 5, runner.steps);
+      double[] sums = new double[expected.length];
+      for (int length = 1; length <= prompt.length; length++) {
+        int[] first = Arrays.copyOf(prompt, length);
+        ListenerLog one = new ListenerLog();
+        Engine other = engine(ROOMY, 1);
+        other.submit(GenerationRequest.reading(first, Readout.LAST, Terms.USUAL), one);
+        drain(other);
+        boolean read =
+            readout == Readout.MEAN || length == (readout == Readout.FIRST ? 1 : prompt.length);
+        for (int i = 0; i < sums.length && read; i++) {
+          sums[i] += one.read[i];
+          expected[i] = (float) (sums[i] / (readout == Readout.MEAN ? length : 1));
+        }
+      }
+      assertArrayEquals(expected, log.read, readout::toString);
+      assertArrayEquals(expected, same.read, readout::toString);
+      engine = engine(new EngineConfig(200, 4, 50, 50, 0.25, true, 0), 1);
+      submit(engine, request("ABCDEFGHIJKLM", 1));
+      drain(engine);
+    }
+  }
+
+  /** The log probabilities of a prompt have the bits of those with which it was written. */
+  @Test
+  void aPromptIsScoredAsItWasWritten() {
+    GenerationRequest first = request("ABCDEFGH", 20).withLogprobs(2);
+    Engine engine = engine(ROOMY, 1);
+    ListenerLog written = submit(engine, first);
+    drain(engine);
+    int[] both =
+        IntStream.concat(
+                Arrays.stream(first.prompt()),
+                written.tokens.stream().mapToInt(Integer::intValue).limit(17))
+            .toArray();
+    runner = new HashRunner(ROOMY, 1, CONTEXT);
+    int wide = (64 << 20) / Float.BYTES / 3; // so that three rows of a step are scored
+    Engine narrow = new Engine(runner, 1, new Letters(), ROOMY, CONTEXT, wide);
+    for (Engine scoring : List.of(engine, narrow)) {
+      for (int more : new int[] {0, 3}) {
+        StopConfig stop = new StopConfig(more, 0, List.of(), Set.of(), true, false);
+        ListenerLog scored =
+            submit(
+                scoring,
+                GenerationRequest.of(both, SamplingConfig.GREEDY, stop)
+                    .withLogprobs(2)
+                    .with(Readout.LOGPROBS));
+        drain(scoring);
+        assertEquals(3 * 24, scored.promptBits.size());
+        assertEquals(written.logprobBits.subList(0, 3 * 17), scored.promptBits.subList(3 * 7, 72));
+        assertEquals(written.tokens.subList(17, 17 + more), scored.tokens);
+        assertEquals(written.logprobBits.subList(3 * 17, 3 * (17 + more)), scored.logprobBits);
+        assertEquals(0, scored.generation.sharedTokens());
+      }
+    }
+    assertEquals(8 + 9 + 2, runner.steps); // 24 rows by threes, or 25 and two more tokens
+  }
+
+  @Test
+  void aPromptThatCannotBeScoredFailsAlone() {
+    Engine engine = engine(ROOMY, 1);
+    int[] prompt = {1, 2, HashRunner.NAN, 3, 4};
+    GenerationRequest scored = GenerationRequest.of(prompt, SamplingConfig.GREEDY, NONE);
+    ListenerLog failed = submit(engine, scored.withLogprobs(1).with(Readout.LOGPROBS));
+    ListenerLog good = submit(engine, request("AB", 3));
+    drain(engine);
+    assertTrue(
+        failed.failure.getMessage().contains("not finite in layer 3"), failed.failure::toString);
+    assertEquals(3, good.tokens.size());
+    assertThrows(IllegalArgumentException.class, () -> scored.with(Readout.LOGPROBS));
+  }
+
+  /** The token that ends a sequence is told to those who ask for log probabilities. */
+  @Test
+  void theTokenThatEndsIsTold() {
+    Engine engine = engine(ROOMY, 1);
+    int[] prompt = new Letters().encode("ABC");
+    StopConfig free = new StopConfig(5, 0, List.of(), Set.of(), true, false);
+    ListenerLog written = submit(engine, GenerationRequest.of(prompt, SamplingConfig.GREEDY, free));
+    drain(engine);
+    int third = written.tokens.get(2);
+    StopConfig stop = new StopConfig(5, 2, List.of(), Set.of(third), true, false);
+    GenerationRequest stopped = GenerationRequest.of(prompt, SamplingConfig.GREEDY, stop);
+    ListenerLog silent = submit(engine, stopped);
+    ListenerLog told = submit(engine, stopped.withLogprobs(0));
+    drain(engine);
+    assertNull(silent.ending);
+    assertEquals(third, told.ending);
+    assertEquals(written.tokens.subList(0, 2), told.tokens);
+    assertEquals(3, told.logprobBits.size());
+    assertEquals(End.STOP, told.generation.end());
   }
 
   @Test
@@ -431,7 +562,7 @@ class EngineTest {
     HashRunner lost =
         new HashRunner(ROOMY, 1, CONTEXT) {
           @Override
-          public Tensor logits() {
+          public Tensor output() {
             throw gone;
           }
         };
@@ -515,18 +646,22 @@ class EngineTest {
       logits[i] = (float) random.nextDouble();
     }
     logits[7] = logits[3];
-    TokenLogprobs found = TokenLogprobs.of(logits, 3, 30);
+    TokenLogprobs found = logprobs(logits, 30);
     double sum = 0;
     for (float logit : logits) {
       sum += Math.exp(logit);
     }
     for (int i = 0; i < 30; i++) {
-      assertEquals(logits[found.tokens()[i]] - Math.log(sum), found.logprobs()[i], 1e-12);
+      assertEquals(logits[found.tokens()[i]] - Math.log(sum), found.logprobs()[i], 1e-6);
       assertTrue(i == 0 || found.logprobs()[i] <= found.logprobs()[i - 1]);
     }
     assertEquals(30, IntStream.of(found.tokens()).distinct().count());
-    assertEquals(logits[3] - Math.log(sum), found.logprob(), 1e-12);
-    TokenLogprobs three = TokenLogprobs.of(logits, 3, 3);
+    assertEquals(logits[3] - Math.log(sum), found.logprob(), 1e-6);
+    TokenLogprobs three = logprobs(logits, 3);
     assertEquals(found.tokens()[2], three.tokens()[2]);
+  }
+
+  private static TokenLogprobs logprobs(float[] logits, int best) {
+    return TokenLogprobs.of(new ReferenceBackend(), logits, new int[] {3}, best).getFirst();
   }
 }

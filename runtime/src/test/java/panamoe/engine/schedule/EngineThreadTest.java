@@ -3,6 +3,7 @@ package panamoe.engine.schedule;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -11,8 +12,12 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.ReentrantLock;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.engine.EngineConfig;
@@ -145,11 +150,7 @@ class EngineThreadTest {
   }
 
   private static void pause() {
-    try {
-      Thread.sleep(10);
-    } catch (InterruptedException e) {
-      throw new IllegalStateException(e);
-    }
+    await(() -> Thread.sleep(10));
   }
 
   @Test
@@ -179,6 +180,114 @@ class EngineThreadTest {
       assertEquals(5, other.get().tokens());
       assertThrows(Exception.class, constrained::get);
       assertTrue(thread.alive());
+    }
+  }
+
+  /** On a device that others use: it steps in turns alone, and one of them closes it. */
+  @Test
+  void takesTurns() throws Exception {
+    ReentrantLock device = new ReentrantLock();
+    EngineThread thread =
+        new EngineThread(
+            HashEngine.of(CONFIG, 64, () -> assertTrue(device.isHeldByCurrentThread())),
+            turn -> {
+              device.lock();
+              try {
+                turn.run();
+              } finally {
+                device.unlock();
+              }
+            });
+    assertEquals(3, submit(thread, 3).get().tokens());
+    device.lock();
+    Future held = submit(thread, 60);
+    assertFalse(held.end.isDone());
+    thread.end();
+    assertEquals(End.CANCELLED, held.get().end());
+    assertFalse(thread.alive());
+    device.unlock();
+    assertThrows(IllegalStateException.class, () -> submit(thread, 1));
+    thread.close(); // waits for the thread
+    assertNull(thread.failure());
+  }
+
+  /** Between steps it tells other ranks so, but in a turn, and not after they have ended. */
+  @Test
+  void isIdleInTurnsAlone() throws Exception {
+    ReentrantLock device = new ReentrantLock();
+    AtomicInteger turns = new AtomicInteger();
+    AtomicInteger wrong = new AtomicInteger();
+    AtomicBoolean closed = new AtomicBoolean();
+    EngineThread thread =
+        new EngineThread(
+            HashEngine.of(
+                CONFIG,
+                64,
+                () -> {},
+                () -> wrong.addAndGet(device.isHeldByCurrentThread() && !closed.get() ? 0 : 1),
+                () -> closed.set(true)),
+            turn -> {
+              device.lock();
+              try {
+                turns.incrementAndGet();
+                turn.run();
+              } finally {
+                device.unlock();
+              }
+            });
+    submit(thread, 3).get();
+    for (int before = -1; before != turns.get(); Thread.sleep(50)) {
+      before = turns.get(); // until it sleeps
+    }
+    thread.close();
+    assertEquals(0, wrong.get());
+    assertNull(thread.failure());
+  }
+
+  /** The thread, which could take one turn after the other, gives way to who closes it. */
+  @Test
+  void closingWaitsForOneStep() throws Exception {
+    AtomicReference<Thread> driver = new AtomicReference<>();
+    CountDownLatch asked = new CountDownLatch(1);
+    AtomicInteger begun = new AtomicInteger();
+    Thread closer = Thread.currentThread();
+    EngineThread thread =
+        new EngineThread(
+            HashEngine.of(
+                CONFIG,
+                64,
+                () -> {
+                  if (begun.incrementAndGet() == 3) {
+                    await(asked::await);
+                  }
+                }),
+            turn -> {
+              if (Thread.currentThread() == closer) {
+                asked.countDown();
+                await(driver.get()::join);
+              } else {
+                driver.set(Thread.currentThread());
+              }
+              turn.run();
+            });
+    Future future = submit(thread, 60);
+    while (begun.get() < 3) {
+      Thread.onSpinWait();
+    }
+    thread.close();
+    assertEquals(End.CANCELLED, future.get().end());
+    assertEquals(3, begun.get());
+  }
+
+  private interface Wait {
+    void forIt() throws InterruptedException;
+  }
+
+  private static void await(Wait wait) {
+    try {
+      wait.forIt();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 }

@@ -65,6 +65,16 @@ public final class HashEngine {
    * @param beforeStep runs before each step
    */
   public static Engine of(EngineConfig config, int context, Runnable beforeStep) {
+    return of(config, context, beforeStep, () -> {}, () -> {});
+  }
+
+  /**
+   * @param beforeStep runs before each step
+   * @param onIdle runs when the engine is idle
+   * @param onClose runs when its runner closes
+   */
+  static Engine of(
+      EngineConfig config, int context, Runnable beforeStep, Runnable onIdle, Runnable onClose) {
     HashRunner runner = new HashRunner(config, 1, context);
     StepRunner hooked =
         new StepRunner() {
@@ -80,8 +90,8 @@ public final class HashEngine {
           }
 
           @Override
-          public Tensor logits() {
-            return runner.logits();
+          public Tensor output() {
+            return runner.output();
           }
 
           @Override
@@ -105,7 +115,13 @@ public final class HashEngine {
           }
 
           @Override
+          public void idle() {
+            onIdle.run();
+          }
+
+          @Override
           public void close() {
+            onClose.run();
             runner.close();
           }
         };

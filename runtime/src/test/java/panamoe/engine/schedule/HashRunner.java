@@ -164,7 +164,7 @@ class HashRunner implements StepRunner {
   }
 
   @Override
-  public Tensor logits() {
+  public Tensor output() {
     return logits;
   }
 

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -34,12 +35,15 @@ import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.Readout;
 import panamoe.engine.StopConfig;
 import panamoe.engine.routes.RouteCounts;
 import panamoe.engine.routes.RouteLayout;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.engine.routes.Routing;
+import panamoe.engine.routes.RoutingException;
+import panamoe.engine.routes.SequenceRoutes;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
@@ -301,6 +305,55 @@ class RoutesTest {
     var all = engine.routeStatistics();
     engine.step();
     assertTrue(all.join().layers().getLast().routes() > counted);
+  }
+
+  /** Recorded are all rows of sequences with the gates' own top-k, also shared ones. */
+  @Test
+  void areRecordedWhole() {
+    try (Engine engine = HashEngine.of(new EngineConfig(40, 4, 4, 16, 1, true, 0), 24, () -> {})) {
+      GenerationRequest before =
+          GenerationRequest.of(new int[10], SamplingConfig.GREEDY, StopConfig.of(1, List.of()));
+      write(engine, List.of(before)); // leaves blocks without routes
+      List<SequenceRoutes> recorded = new ArrayList<>();
+      engine.record(recorded::add);
+      StopConfig sliding = new StopConfig(30, 0, List.of(), Set.of(), true, true);
+      List<ListenerLog> texts =
+          write(
+              engine,
+              List.of(
+                  before,
+                  before.with(Routing.USUAL),
+                  before.with(new Routing(false, false, List.of(1))),
+                  GenerationRequest.of(new int[5], SamplingConfig.GREEDY, sliding),
+                  GenerationRequest.reading(
+                      new int[5], Readout.LAST, GenerationRequest.Terms.USUAL),
+                  GenerationRequest.of(
+                      new int[] {1, HashRunner.REFUSED},
+                      SamplingConfig.GREEDY,
+                      StopConfig.of(3, List.of()))));
+      assertEquals(0, texts.get(0).generation.sharedTokens(), "unknown routes were shared");
+      assertEquals(8, texts.get(1).generation.sharedTokens());
+      assertEquals(2, recorded.size());
+      for (SequenceRoutes each : recorded) {
+        assertArrayEquals(new int[10], each.tokens());
+        for (int position = 0; position < 10; position++) {
+          assertArrayEquals(
+              HashRunner.routes(0, position, HashRunner.LAYERS), each.rows().get(position));
+        }
+      }
+    }
+  }
+
+  @Test
+  void areNotRecordedWithoutMoeLayers() {
+    ModelConfig dense = RotaryModel.of(CONTEXT, 4, List.of(0, 0), null);
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = model(backend, dense, Ranks.alone());
+        Engine engine = new Engine(backend, model, new ByteTokenizer(), ROOMY)) {
+      assertEquals(
+          "the model has no MoE layers: there are no routes to record",
+          assertThrows(RoutingException.class, () -> engine.record(_ -> {})).getMessage());
+    }
   }
 
   /** Shared prefixes are not computed again. */

@@ -51,7 +51,7 @@ public final class ScriptedEngine {
           }
 
           @Override
-          public Tensor logits() {
+          public Tensor output() {
             SplittableRandom random = new SplittableRandom(latest);
             for (int token = 0; token < logits.count(); token++) {
               logits.setFloat(token, (float) random.nextDouble());

@@ -1,8 +1,7 @@
 package panamoe.engine.schedule;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.assertNull;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -22,7 +21,7 @@ class StopStringsTest {
   @Test
   void endsBeforeTheStopTextHoweverItIsCut() {
     StopStrings texts = feed(List.of("END"), "abE", "N", "Dcd");
-    assertTrue(texts.stopped());
+    assertEquals("END", texts.found());
     assertEquals("ab", texts.text());
     assertEquals(List.of("ab"), pieces);
   }
@@ -30,7 +29,7 @@ class StopStringsTest {
   @Test
   void passesOnWhatWasOnlyTheBeginningOfOne() {
     StopStrings texts = feed(List.of("END"), "EN", "EN");
-    assertFalse(texts.stopped());
+    assertNull(texts.found());
     assertEquals("EN", texts.text());
     texts.finish();
     assertEquals("ENEN", texts.text());
@@ -38,6 +37,8 @@ class StopStringsTest {
 
   @Test
   void takesTheEarliestOfSeveral() {
-    assertEquals("x", feed(List.of("zz", "y"), "xyzz").text());
+    StopStrings texts = feed(List.of("zz", "y"), "xyzz");
+    assertEquals("x", texts.text());
+    assertEquals("y", texts.found());
   }
 }

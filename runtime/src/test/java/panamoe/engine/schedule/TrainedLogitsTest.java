@@ -1,10 +1,13 @@
 package panamoe.engine.schedule;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -16,7 +19,13 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
+import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.Readout;
+import panamoe.engine.StopConfig;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenLogprobs;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
@@ -81,6 +90,25 @@ class TrainedLogitsTest {
 
   /** Logits [S, V] of the forward of a training step over sequences of LENGTH tokens. */
   private static float[] trained(Backend backend, LanguageModel model, int... tokens) {
+    return trained(
+        backend, model, (pass, hidden) -> model.head().logits(pass, hidden).toFloats(), tokens);
+  }
+
+  /** Losses [S] of the next tokens in that step; the last one is undefined. */
+  private static float[] losses(Backend backend, LanguageModel model, int... tokens) {
+    int[] next = Arrays.copyOfRange(tokens, 1, tokens.length + 1);
+    return trained(
+        backend,
+        model,
+        (pass, hidden) -> {
+          Tensor targets = pass.allocate(DType.INT32, next.length).set(next);
+          return model.head().losses(pass, hidden, targets, 1).toFloats();
+        },
+        tokens);
+  }
+
+  private static float[] trained(
+      Backend backend, LanguageModel model, BiFunction<Pass, Tensor, float[]> head, int... tokens) {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tape tape = new Tape(backend);
       model.parameters().watch(tape);
@@ -88,7 +116,7 @@ class TrainedLogitsTest {
       Tensor ids = scope.allocate(DType.INT32, tokens.length).set(tokens);
       Sequences whole = Sequences.Whole.of(scope, tokens.length, LENGTH);
       Tensor hidden = model.forward(pass, ids, whole, null, false);
-      return model.head().logits(pass, hidden).toFloats();
+      return head.apply(pass, hidden);
     }
   }
 
@@ -103,6 +131,7 @@ class TrainedLogitsTest {
     try (Backend backend = Backends.open("cpu", 2);
         LanguageModel model = model(backend, config, dtype)) {
       float[] expected = trained(backend, model, tokens);
+      float[] losses = losses(backend, model, tokens);
       model.pack(backend, dtype);
       for (int count : new int[] {1, 2, 65, LENGTH}) {
         float[] prefilled = ModelRunner.nextLogits(backend, model, Arrays.copyOf(tokens, count));
@@ -125,7 +154,33 @@ class TrainedLogitsTest {
           assertArrayEquals(rows(expected, i, i + 1), decoded, 0f, "decode of token " + i);
         }
       }
+      assertScored(backend, model, tokens, expected, losses);
     }
+  }
+
+  /**
+   * The log probabilities of a prompt, in chunks of as many rows, are those of these logits and
+   * losses.
+   */
+  private static void assertScored(
+      Backend backend, LanguageModel model, int[] tokens, float[] expected, float[] losses) {
+    EngineConfig chunks = new EngineConfig(10, 16, 1, 32, 0, true, 0);
+    ListenerLog log = new ListenerLog();
+    try (Engine engine = new Engine(backend, model, new ByteTokenizer(), chunks)) {
+      engine.submit(
+          GenerationRequest.of(tokens, SamplingConfig.GREEDY, StopConfig.of(0, List.of()))
+              .withLogprobs(2)
+              .with(Readout.LOGPROBS),
+          log);
+      while (engine.step()) {}
+    }
+    List<Long> bits = new ArrayList<>();
+    int[] next = Arrays.copyOfRange(tokens, 1, LENGTH);
+    for (TokenLogprobs each : TokenLogprobs.of(backend, rows(expected, 0, LENGTH - 1), next, 2)) {
+      assertEquals(-losses[bits.size() / 3], (float) each.logprob());
+      bits.addAll(ListenerLog.bits(each));
+    }
+    assertEquals(bits, log.promptBits);
   }
 
   @ParameterizedTest(name = "{0} {2}")

@@ -178,7 +178,8 @@ class GgufFamiliesTest {
     Path file = folder.resolve("phimoe.gguf");
     try (TensorFiles files = model.open()) {
       Map<String, RowTensor> tensors =
-          GgufRecipes.of("phimoe", model.config()).tensors(model.config(), model.sources(files));
+          GgufRecipes.of("phimoe", model.config())
+              .tensors(model.config(), model.sources(files), false);
       GgufWriter writer = new GgufWriter();
       MetadataKeys.put(new PhiMoe(), model.config(), tensors, writer);
       tensors.forEach((name, tensor) -> writer.add(name, MetadataKeys.encoded(name, tensor, null)));

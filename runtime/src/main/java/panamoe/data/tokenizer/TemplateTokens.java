@@ -3,30 +3,36 @@ package panamoe.data.tokenizer;
 import panamoe.io.IntList;
 import tools.jackson.databind.JsonNode;
 
-/** The special tokens that a file's post-processor puts before every prompt. */
-final class PrefixTokens {
+/**
+ * The special tokens that a file's post-processor puts around a text.
+ *
+ * @param before the text; not to be changed
+ * @param after the text; not to be changed
+ */
+record TemplateTokens(int[] before, int[] after) {
   private static final int MAX_PARTS = 10;
 
-  private PrefixTokens() {}
-
-  /** Their ids; empty without {@code TemplateProcessing}. */
-  static int[] of(TokenizerJson json) {
-    IntList ids = new IntList();
-    collect(json.part("post_processor"), json, ids);
-    return ids.toArray();
+  /** None without {@code TemplateProcessing}. */
+  static TemplateTokens of(TokenizerJson json) {
+    IntList before = new IntList();
+    IntList after = new IntList();
+    collect(json.part("post_processor"), json, before, after);
+    return new TemplateTokens(before.toArray(), after.toArray());
   }
 
-  private static void collect(JsonNode part, TokenizerJson json, IntList ids) {
+  private static void collect(JsonNode part, TokenizerJson json, IntList before, IntList after) {
     Source source = json.source;
     switch (part.path("type").asString("")) {
       case "Sequence" ->
           source
               .list(part.path("processors"), "processors", MAX_PARTS)
-              .forEach(each -> collect(each, json, ids));
+              .forEach(each -> collect(each, json, before, after));
       case "TemplateProcessing" -> {
+        IntList ids = before;
         for (JsonNode each : source.list(part.path("single"), "single", MAX_PARTS)) {
           if (each.has("Sequence")) {
-            return;
+            ids = after;
+            continue;
           }
           String name = each.path("SpecialToken").path("id").asString("");
           JsonNode given = part.path("special_tokens").path(name).path("ids");
@@ -36,7 +42,7 @@ final class PrefixTokens {
         }
       }
       default -> {
-        // Other processors put nothing before a prompt.
+        // Other processors put nothing around a text.
       }
     }
   }

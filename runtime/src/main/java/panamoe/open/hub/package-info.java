@@ -1,0 +1,2 @@
+/** Models by name: the Hugging Face hub and its cache of downloads. */
+package panamoe.open.hub;
