@@ -13,6 +13,8 @@ import panamoe.api.PanamoeException;
 import panamoe.api.Precision;
 import panamoe.io.Require;
 import panamoe.text.MoeModel;
+import panamoe.text.ServiceOptions;
+import panamoe.text.TextService;
 
 /** A language model that DJL loaded, with its own device. */
 final class PanamoeModel extends BaseModel {
@@ -36,7 +38,8 @@ final class PanamoeModel extends BaseModel {
     LoadOptions given = Failures.translating(() -> LoadOptions.of(options));
     Device opened = Failures.translating(() -> Device.open(deviceName(), given.threads()));
     try {
-      setBlock(new TextBlock(opened, open(opened, path, given)));
+      MoeModel model = open(opened, path, given);
+      setBlock(new TextBlock(TextService.of(model, ServiceOptions.USUAL)));
     } catch (MalformedModelException | RuntimeException | Error e) {
       opened.close();
       throw e;
@@ -82,13 +85,11 @@ final class PanamoeModel extends BaseModel {
         "DJL does not save a language model: its files are in " + modelDir);
   }
 
-  /** Cancels all completions and frees the model, after a running call. Idempotent. */
+  /** Ends all completions, which fail, and frees the model. Idempotent. */
   @Override
   public void close() {
     if (device != null) {
-      synchronized (device) {
-        device.close();
-      }
+      device.close();
     }
     super.close();
   }

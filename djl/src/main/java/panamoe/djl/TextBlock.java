@@ -9,15 +9,14 @@ import ai.djl.util.PairList;
 import ai.djl.util.passthrough.PassthroughNDArray;
 import java.util.Iterator;
 import java.util.stream.Stream;
-import panamoe.api.Device;
 import panamoe.text.GenerationOptions;
 import panamoe.text.GenerationResult;
-import panamoe.text.MoeModel;
+import panamoe.text.TextRequest;
+import panamoe.text.TextService;
 
 /**
  * A language model as a block. Its input is a {@link Request}, its output a {@link
- * GenerationResult}; a stream has pieces of text first. Threads wait for each other, by the
- * device's monitor.
+ * GenerationResult}; a stream has pieces of text first.
  */
 final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
   /**
@@ -28,12 +27,10 @@ final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
    */
   record Request(String prompt, GenerationOptions options) {}
 
-  private final Device device;
-  private final MoeModel model;
+  private final TextService service;
 
-  TextBlock(Device device, MoeModel model) {
-    this.device = device;
-    this.model = model;
+  TextBlock(TextService service) {
+    this.service = service;
   }
 
   @Override
@@ -82,10 +79,8 @@ final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
       throw new IllegalArgumentException(
           "the model's input is no prompt of a " + TextTranslator.class.getSimpleName());
     }
-    synchronized (device) {
-      return Failures.translating(
-          () -> new TextPieces(device, model.begin(request.prompt(), request.options())));
-    }
+    return Failures.translating(
+        () -> new TextPieces(service.submit(TextRequest.of(request.prompt(), request.options()))));
   }
 
   /** A list that carries an object. */

@@ -6,29 +6,25 @@ import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import panamoe.api.Device;
-import panamoe.text.TextSession;
-import panamoe.text.Token;
+import panamoe.text.TextCompletion;
+import panamoe.text.TextPiece;
 
 /** The pieces of a completion, then its {@link panamoe.text.GenerationResult}. */
 final class TextPieces implements Iterator<NDList>, AutoCloseable {
-  private final Device device;
-  private final TextSession session;
+  private final TextCompletion completion;
   private Object next; // a string or the result; null if not known yet
   private boolean over;
 
-  TextPieces(Device device, TextSession session) {
-    this.device = device;
-    this.session = session;
+  TextPieces(TextCompletion completion) {
+    this.completion = completion;
   }
 
   @Override
   public boolean hasNext() {
     if (next == null && !over) {
-      next = alone(this::write);
+      next = Failures.translating(this::read);
     }
     return next != null;
   }
@@ -43,18 +39,16 @@ final class TextPieces implements Iterator<NDList>, AutoCloseable {
     return TextBlock.list(given);
   }
 
-  private Object write() {
-    Optional<Token> token = session.next();
-    while (token.isPresent() && token.get().text().isEmpty()) {
-      token = session.next();
+  private Object read() {
+    Optional<TextPiece> piece = completion.next();
+    while (piece.isPresent() && piece.get().content().isEmpty()) {
+      piece = completion.next();
     }
-    if (token.isPresent()) {
-      return token.get().text();
+    if (piece.isPresent()) {
+      return piece.get().content();
     }
-    Object result = session.result();
     over = true;
-    session.close();
-    return result;
+    return completion.join();
   }
 
   Stream<NDList> stream() {
@@ -66,16 +60,6 @@ final class TextPieces implements Iterator<NDList>, AutoCloseable {
   @Override
   public void close() {
     over = true;
-    alone(
-        () -> {
-          session.close();
-          return null;
-        });
-  }
-
-  private <T> T alone(Supplier<T> call) {
-    synchronized (device) {
-      return Failures.translating(call);
-    }
+    completion.cancel();
   }
 }

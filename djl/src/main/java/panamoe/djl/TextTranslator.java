@@ -12,9 +12,9 @@ import panamoe.text.GenerationOptions;
  * {@code streamingPredict(...).getIterativeOutput()} before the first token is computed. Immutable.
  *
  * <p>Each {@link ai.djl.inference.Predictor} serves one thread; several predictors of a model may
- * be used by several threads, whose calls wait for each other. The model's option {@code sequences}
- * limits the completions that are generated together; the next one starts when another ends. A
- * waiting call computes the others meanwhile, so that it returns even if nobody reads their tokens.
+ * be used by several threads at the same time. The model's option {@code sequences} limits the
+ * completions that are generated together; the next one starts when another ends, whether anybody
+ * reads its pieces or not.
  *
  * {@snippet file="panamoe/djl/PanamoeEngineExample.java" region="engine"}
  */

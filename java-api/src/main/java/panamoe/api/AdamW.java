@@ -69,7 +69,7 @@ public final class AdamW implements AutoCloseable {
                 throw new CheckpointException(
                     "the model was not loaded from a checkpoint, so there is no state to resume");
               }
-              TrainedTensors.requireMoments(source, model.weights().config());
+              TrainedTensors.requireMoments(source, model.weights());
               return new AdamW(model, Argument.notNull("settings", settings), source);
             });
   }

@@ -164,6 +164,13 @@ final class CallersMemory {
     }
   }
 
+  /** Copies the caller's memory to an {@link #input} again, if it was copied. */
+  void take(String name, Tensor input, MemorySegment segment) {
+    if (input.borrowedMemory() == null) {
+      write(input, name, segment.asSlice(0, input.bytes()));
+    }
+  }
+
   /** Copies an {@link #output} to the caller's memory if needed, after {@link #compute}. */
   void giveBack(String name, Tensor output, MemorySegment segment) {
     if (output.borrowedMemory() == null) {

@@ -2,6 +2,7 @@ package panamoe.api;
 
 import java.lang.System.Logger.Level;
 import java.time.Duration;
+import java.util.Locale;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
@@ -33,14 +34,36 @@ public final class Device implements AutoCloseable {
     this.lifetime = Lifetime.ofDevice("device " + backend.name(), backend::close);
   }
 
+  /** The kinds of devices. */
+  public enum Type {
+    /**
+     * The first of {@link #CUDA}, {@link #CPU} and {@link #REFERENCE} that is available. The
+     * device's {@link System.Logger} warns of plain Java, which never replaces a library that
+     * {@code panamoe.native.path} names.
+     */
+    AUTO,
+    /** Native kernels. */
+    CPU,
+    /** Native kernels for an NVIDIA GPU; callers' memory is copied to it and back. */
+    CUDA,
+    /** Plain Java, slow and exact, without a native library. */
+    REFERENCE
+  }
+
   /**
-   * Opens a device.
+   * Opens a device; see below.
    *
-   * @param name "cpu" (native kernels), "cuda" (native kernels for an NVIDIA GPU; callers' memory
-   *     is copied to it and back), "reference" (plain Java, slow and exact, without a native
-   *     library) or "auto" (the first of cuda, cpu and reference that is available; this class's
-   *     {@link System.Logger} warns of plain Java, which never replaces a library that {@code
-   *     panamoe.native.path} names)
+   * @throws PanamoeException if the type is null or not available; the message lists what was tried
+   */
+  public static Device open(Type type, int threads) {
+    Failures.run(() -> Argument.notNull("type", type));
+    return open(type.name().toLowerCase(Locale.ROOT), threads);
+  }
+
+  /**
+   * Opens a device by the name that a setting of a program has.
+   *
+   * @param name a {@link Type} in lower case, such as "auto"
    * @param threads 0 to 1024; 0 for one per processor; results do not depend on it
    * @throws PanamoeException if the device is not available; the message lists what was tried
    * @throws IncompatibleClassChangeError if jars of Panamoe have different versions; the message

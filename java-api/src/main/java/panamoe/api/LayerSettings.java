@@ -2,7 +2,6 @@ package panamoe.api;
 
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
-import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -17,7 +16,7 @@ import panamoe.config.MoeConfig;
  * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this
  *     multiple of its even share, by DeepSpeed's rules for this K (at least 4 routes)
  * @param residual whether a fixed MLP runs in addition to the routed experts (Residual MoE)
- * @param activation of the experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
+ * @param activation of the experts
  * @param auxiliaryCoefficient factor of the load balancing loss in the gradients
  */
 public record LayerSettings(
@@ -27,7 +26,7 @@ public record LayerSettings(
     int topK,
     double capacityFactor,
     boolean residual,
-    String activation,
+    Activation activation,
     double auxiliaryCoefficient) {
   static {
     RequiredJava.check();
@@ -50,7 +49,8 @@ public record LayerSettings(
 
   /** A dropless layer with GELU experts and the paper's balancing coefficient of 0.01. */
   public static LayerSettings of(int hidden, int expertHidden, int experts, int topK) {
-    return new LayerSettings(hidden, expertHidden, experts, topK, 0, false, "gelu_tanh", 0.01);
+    return new LayerSettings(
+        hidden, expertHidden, experts, topK, 0, false, Activation.GELU_TANH, 0.01);
   }
 
   /** These settings with or without the fixed MLP. */
@@ -66,6 +66,12 @@ public record LayerSettings(
         auxiliaryCoefficient);
   }
 
+  /** These settings with another activation. */
+  public LayerSettings withActivation(Activation value) {
+    return new LayerSettings(
+        hidden, expertHidden, experts, topK, capacityFactor, residual, value, auxiliaryCoefficient);
+  }
+
   /** These settings with another capacity factor; 0 is dropless. */
   public LayerSettings withCapacityFactor(double value) {
     return new LayerSettings(
@@ -78,8 +84,10 @@ public record LayerSettings(
   }
 
   private static MoeConfig config(
-      int experts, int inner, String activation, GateConfig gate, boolean residual) {
-    MoeConfig moe = MoeConfig.of(experts, inner, activation(activation), true, gate);
+      int experts, int inner, Activation activation, GateConfig gate, boolean residual) {
+    MoeConfig moe =
+        MoeConfig.of(
+            experts, inner, Argument.notNull("activation", activation).ofKernels(), true, gate);
     return residual ? moe.withResidual() : moe;
   }
 
@@ -91,22 +99,5 @@ public record LayerSettings(
             ? GateConfig.dropless(topK)
             : GateConfig.deepSpeed(topK, capacityFactor, 4);
     return rules.withAuxiliaryCoefficient(auxiliaryCoefficient);
-  }
-
-  /** The activation of this name. */
-  static Activation activation(String name) {
-    return switch (Argument.notNull("activation", name)) {
-      case "relu" -> Activation.RELU;
-      case "gelu" -> Activation.GELU;
-      case "gelu_tanh" -> Activation.GELU_TANH;
-      case "silu" -> Activation.SILU;
-      case "swiglu" -> Activation.SWIGLU;
-      case "geglu_tanh" -> Activation.GEGLU_TANH;
-      default ->
-          throw new IllegalArgumentException(
-              "activation is \""
-                  + name
-                  + "\", expected relu, gelu, gelu_tanh, silu, swiglu or geglu_tanh");
-    };
   }
 }

@@ -19,6 +19,7 @@ import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.open.AdaptedBase;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import panamoe.parallel.Ranks;
@@ -41,12 +42,22 @@ final class ModelFiles {
   /**
    * Saves a checkpoint and makes it the folder's latest. Collective.
    *
+   * @param base of the model's adapters; null: it has none
    * @return the checkpoint's own folder
    */
   static Path save(
-      Path folder, long step, ModelConfig model, TrainedTensors tensors, Map<String, Tensor> own) {
+      Path folder,
+      long step,
+      LanguageModel model,
+      AdaptedBase base,
+      TrainedTensors tensors,
+      Map<String, Tensor> own) {
     ObjectNode config = JsonNodeFactory.instance.objectNode();
-    config.set("model", ConfigJson.tree(model));
+    config.set("model", ConfigJson.tree(model.config()));
+    if (base != null) {
+      config.set(ModelFolder.ADAPTERS, ConfigJson.tree(model.adapters()));
+      config.set(ModelFolder.BASE, ConfigJson.tree(base));
+    }
     ObjectNode state = JsonNodeFactory.instance.objectNode().put("step", step);
     CheckpointStore store =
         new CheckpointStore(
@@ -99,7 +110,7 @@ final class ModelFiles {
     byte[] found = null;
     if (ranks.first()) {
       StoredWeights weights = ModelFolder.open(folder).weights();
-      Path place = weights instanceof StoredWeights.Saved ? weights.directory() : folder;
+      Path place = weights instanceof StoredWeights.Released ? folder : weights.directory();
       found = place.toString().getBytes(UTF_8);
     }
     return ModelFolder.open(Path.of(new String(ranks.world().broadcast(found, 0), UTF_8)));
@@ -118,9 +129,14 @@ final class ModelFiles {
     return folder.config();
   }
 
-  /** The checkpoint of a model; null for a released model. */
+  /** The checkpoint of a model, or of its adapters; null for a released model. */
   static Checkpoint checkpoint(ModelFolder folder) {
-    return folder.weights() instanceof StoredWeights.Saved ? folder.checkpoint() : null;
+    if (folder.weights() instanceof StoredWeights.Adapted) {
+      return ((StoredWeights.Adapted) folder.weights()).checkpoint();
+    }
+    return folder.weights() instanceof StoredWeights.Saved
+        ? ((StoredWeights.Saved) folder.weights()).checkpoint()
+        : null;
   }
 
   /** Refuses files of another model, before anything is allocated. */
@@ -133,7 +149,10 @@ final class ModelFiles {
   /** Reads this rank's part into a materialized model. */
   static void read(ModelFolder folder, LanguageModel model, Backend backend) {
     boolean alone = model.parameters().ranks().world().size() == 1;
-    folder.weights().load(ModelTensors.masterDestinations(model), backend, alone, true, part -> {});
+    folder
+        .weights()
+        .load(
+            ModelTensors.masterDestinations(model.parameters()), backend, alone, true, part -> {});
     model.parameters().refresh(backend);
   }
 }

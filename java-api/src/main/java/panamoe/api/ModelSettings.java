@@ -37,10 +37,10 @@ public record ModelSettings(
    * The dense MLPs and the experts of a model.
    *
    * @param inner F, inner width of dense MLPs and of experts
-   * @param activation of MLPs and experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
+   * @param activation of MLPs and experts
    * @param residual whether a fixed MLP runs next to the routed experts (Residual MoE)
    */
-  public record FeedForward(int inner, String activation, boolean residual) {}
+  public record FeedForward(int inner, Activation activation, boolean residual) {}
 
   /**
    * How the tokens of a model choose experts.
@@ -89,7 +89,7 @@ public record ModelSettings(
       throw new PanamoeException.BadArgument(
           "hidden is " + hidden + ", more than any model has", null);
     }
-    FeedForward feedForward = new FeedForward(4 * hidden, "gelu_tanh", false);
+    FeedForward feedForward = new FeedForward(4 * hidden, Activation.GELU_TANH, false);
     return new ModelSettings(
         vocabulary, context, hidden, heads, experts, feedForward, new Gate(1, 0, 0.01));
   }
@@ -130,7 +130,7 @@ public record ModelSettings(
             new UniformModel.Attention(heads, heads, UniformModel.Positions.ROTARY),
             new UniformModel.FeedForward(
                 feedForward.inner,
-                LayerSettings.activation(feedForward.activation),
+                Argument.notNull("activation", feedForward.activation).ofKernels(),
                 experts,
                 feedForward.residual,
                 LayerSettings.gate(gate.topK, gate.capacityFactor, gate.auxiliaryCoefficient)),

@@ -4,7 +4,6 @@ import java.util.List;
 import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
 import panamoe.model.LanguageModel;
-import panamoe.op.DistillationOp;
 import panamoe.op.Gradient;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -17,7 +16,7 @@ import panamoe.tensor.TensorScope;
 public final class ModelStep implements AutoCloseable {
   private final Backend backend;
   private final Parameters parameters;
-  private final Parameter head;
+  private final Parameter head; // whose gradient the loss forms; null: it has none
   private final TensorScope scope;
   private final Tape tape;
   private final List<GateStatistics> gates;
@@ -25,18 +24,15 @@ public final class ModelStep implements AutoCloseable {
   // The loss computes the output matrix's gradient in the forward; the backward adds it with the
   // others.
   private final Tensor headGradient;
-  private final double loss;
-  private final double divergence;
+  private final StepLosses losses;
   private boolean done;
 
-  /**
-   * @param teacher null for none
-   */
-  ModelStep(TrainableModel trained, TokenBatch.Given given, Teacher teacher, long seed) {
+  ModelStep(
+      TrainableModel trained, TokenBatch.Given given, StepLosses.Objective objective, long seed) {
     LanguageModel model = trained.weights();
     this.backend = trained.backend();
     this.parameters = trained.parameters();
-    this.head = model.head().matrix();
+    this.head = formed(model.head().matrix());
     this.scope = TensorScope.shared(backend);
     this.tape = new Tape(backend);
     try {
@@ -50,30 +46,12 @@ public final class ModelStep implements AutoCloseable {
               .observedBy(loads);
       model.parameters().watch(tape);
       Tensor hidden = batch.hidden(pass);
-      this.headGradient = scope.allocate(DType.FLOAT32, head.shape());
-      backend.fill(0, headGradient);
-      tape.watch(head.value(), new Gradient(backend, headGradient));
-      float dloss = (float) (1 / targets.counted());
-      if (teacher == null) {
-        this.loss = targets.loss(model.head().losses(pass, hidden, targets.ids(), dloss));
-        this.divergence = 0;
-      } else {
-        int classes = model.config().vocabulary();
-        Tensor logits =
-            memory.input("the teacher's logits", teacher.logits(), batch.tokens(), classes);
-        DistillationOp.Losses losses =
-            model
-                .head()
-                .losses(
-                    pass,
-                    hidden,
-                    new DistillationOp.Teacher(
-                        (float) teacher.temperature(), teacher.weight(), logits, null),
-                    targets.ids(),
-                    dloss);
-        this.loss = targets.loss(losses.crossEntropies());
-        this.divergence = targets.mean(losses.divergences());
+      this.headGradient = head == null ? null : scope.zeros(DType.FLOAT32, head.shape());
+      if (head != null) {
+        tape.watch(head.value(), new Gradient(backend, headGradient));
       }
+      this.losses =
+          objective.of(new StepLosses.Forward(pass, model, memory, batch, targets, hidden));
       model.parameters().watch(tape);
       this.gates = loads.read();
     } catch (RuntimeException | Error e) {
@@ -83,12 +61,20 @@ public final class ModelStep implements AutoCloseable {
     this.life = trained.lifetime().begin("the step", scope::close);
   }
 
+  /** The parameter whose gradient the loss forms: the output matrix, or B of its adapter. */
+  private static Parameter formed(Parameter matrix) {
+    if (!matrix.frozen()) {
+      return matrix;
+    }
+    return matrix.adapter() == null ? null : matrix.adapter().b();
+  }
+
   /**
-   * The mean cross-entropy of the counted targets over all ranks, in nats, without the load
-   * balancing losses.
+   * The mean cross-entropy of the counted targets over all ranks, or the mean loss of the pairs of
+   * {@link TrainableModel#prefer}, in nats, without the load balancing losses.
    */
   public double loss() {
-    return loss;
+    return losses.loss();
   }
 
   /**
@@ -96,7 +82,20 @@ public final class ModelStep implements AutoCloseable {
    * teacher, NaN if the teacher's logits have a NaN.
    */
   public double divergence() {
-    return divergence;
+    return losses.divergence();
+  }
+
+  /**
+   * The mean margin z of the pairs over all ranks (see {@link Preference}); 0 without pairs. More
+   * than 0: the model prefers the chosen answers more than its reference does.
+   */
+  public double margin() {
+    return losses.margin();
+  }
+
+  /** The share of pairs whose margin is more than 0, over all ranks; 0 without pairs. */
+  public double accuracy() {
+    return losses.accuracy();
   }
 
   /** The gates' statistics, one for each MoE layer, in order. */
@@ -128,8 +127,10 @@ public final class ModelStep implements AutoCloseable {
           parameters.addGradients(
               () -> {
                 done = true;
-                Tensor sums = head.gradient();
-                backend.add(1, sums, 1, headGradient, sums);
+                if (head != null) {
+                  Tensor sums = head.gradient();
+                  backend.add(1, sums, 1, headGradient, sums);
+                }
                 tape.backward();
                 backend.synchronize();
               });

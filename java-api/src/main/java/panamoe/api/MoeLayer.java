@@ -1,8 +1,13 @@
 package panamoe.api;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.Map;
+import java.util.function.Consumer;
 import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.api.internal.Lifetime;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.ModelConfig;
@@ -14,6 +19,7 @@ import panamoe.op.NotFinite;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -35,39 +41,65 @@ public final class MoeLayer implements AutoCloseable {
 
   private final Device device;
   private final LayerSettings settings; // null for a layer of a configuration
-  private final int hidden;
   private final Precision precision;
+  private final LayerFiles.Config config;
+  private final ParameterStore store;
   private final panamoe.moe.MoeLayer layer;
   private final Lifetime lifetime;
-  private final Parameters parameters;
+  private final Parameters parameters; // null for inference alone
 
+  /**
+   * @param settings null for a layer of a configuration
+   * @param training whether there are gradients
+   * @param fill gives the parameters memory and values
+   */
   private MoeLayer(
       Device device,
       LayerSettings settings,
-      int hidden,
-      MoeConfig config,
-      Execution execution,
-      long seed) {
+      LayerFiles.Config config,
+      Precision precision,
+      panamoe.parallel.Ranks ranks,
+      boolean training,
+      Consumer<ParameterStore> fill) {
     this.device = device;
     this.settings = settings;
-    this.hidden = hidden;
-    ParameterStore store =
-        new ParameterStore(
-            Argument.notNull("execution", execution)
-                .alikeOn(device, config, Map.of("hidden", hidden, "seed", seed)));
-    this.precision = execution.precision();
+    this.config = config;
+    this.precision = precision;
+    this.store = new ParameterStore(ranks);
     this.layer =
         new panamoe.moe.MoeLayer(
-            Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
+            Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, config.hidden(), config.moe());
     try {
-      store.materialize(device.backend(), precision.dtype(), true, seed);
-      store.requireSameReplicas();
+      fill.accept(store);
     } catch (RuntimeException | Error e) {
       store.close();
       throw e;
     }
     this.lifetime = device.lifetime().begin("the layer", store::close);
-    this.parameters = new Parameters(store, device.backend(), lifetime);
+    this.parameters = training ? new Parameters(store, device.backend(), lifetime) : null;
+  }
+
+  private static MoeLayer create(
+      Device device,
+      LayerSettings settings,
+      LayerFiles.Config config,
+      Execution execution,
+      long seed) {
+    panamoe.parallel.Ranks ranks =
+        Argument.notNull("execution", execution)
+            .alikeOn(device, config.moe(), Map.of("hidden", config.hidden(), "seed", seed));
+    Precision precision = execution.precision();
+    return new MoeLayer(
+        device,
+        settings,
+        config,
+        precision,
+        ranks,
+        true,
+        store -> {
+          store.materialize(device.backend(), precision.dtype(), true, seed);
+          store.requireSameReplicas();
+        });
   }
 
   /**
@@ -93,8 +125,9 @@ public final class MoeLayer implements AutoCloseable {
     return Device.lifetimeOf(device)
         .use(
             () -> {
-              MoeConfig config = Argument.notNull("settings", settings).toConfig();
-              return new MoeLayer(device, settings, settings.hidden(), config, execution, seed);
+              MoeConfig moe = Argument.notNull("settings", settings).toConfig();
+              LayerFiles.Config config = new LayerFiles.Config(settings.hidden(), moe);
+              return create(device, settings, config, execution, seed);
             });
   }
 
@@ -125,8 +158,66 @@ public final class MoeLayer implements AutoCloseable {
               if (!(read instanceof MoeConfig)) {
                 throw new IllegalArgumentException("config: kind is \"DENSE\", expected \"MOE\"");
               }
-              return new MoeLayer(device, null, hidden, (MoeConfig) read, execution, seed);
+              return create(device, null, new LayerFiles.Config(hidden, read), execution, seed);
             });
+  }
+
+  /**
+   * Opens a layer that {@link #save} wrote, for inference alone: its weights are packed for the
+   * kernels, and there are no gradients. A layer takes 4 bytes for each parameter, in BFLOAT16 2.
+   * It computes the bits of the layer that was saved.
+   *
+   * @throws PanamoeException.BadModel if the folder has no intact layer
+   * @throws PanamoeException.BadArgument if an argument is null
+   * @throws IllegalStateException like {@link #create(Device, LayerSettings, long)}
+   */
+  public static MoeLayer open(Device device, Path folder, Precision precision) {
+    return read(device, folder, precision, false);
+  }
+
+  /**
+   * Loads a layer that {@link #save} wrote, to train it further.
+   *
+   * @throws PanamoeException.BadModel if the folder has no intact layer
+   * @throws PanamoeException.BadArgument if an argument is null
+   * @throws IllegalStateException like {@link #create(Device, LayerSettings, long)}
+   */
+  public static MoeLayer load(Device device, Path folder, Precision precision) {
+    return read(device, folder, precision, true);
+  }
+
+  private static MoeLayer read(Device device, Path folder, Precision precision, boolean training) {
+    return Device.lifetimeOf(device)
+        .use(
+            () -> {
+              DType dtype = Argument.notNull("precision", precision).dtype();
+              LayerFiles.Found found = LayerFiles.find(folder);
+              return new MoeLayer(
+                  device,
+                  null,
+                  found.config(),
+                  precision,
+                  panamoe.parallel.Ranks.alone(),
+                  training,
+                  store -> found.read(store, device.backend(), dtype, training));
+            });
+  }
+
+  /**
+   * Saves the layer's configuration and parameters in a folder, which {@link #open} and {@link
+   * #load} read. A crash at any moment leaves the layer that was saved there before intact.
+   *
+   * @throws PanamoeException.BadArgument if the folder is null, or several ranks hold the layer
+   * @throws PanamoeException.BadModel if writing failed
+   * @throws IllegalStateException also if the layer was opened for inference, or this program saves
+   *     another one there at the same time
+   */
+  public void save(Path folder) {
+    lifetime.run(
+        () -> {
+          requireTrains();
+          LayerFiles.save(folder, config, store, device.backend());
+        });
   }
 
   /**
@@ -148,7 +239,7 @@ public final class MoeLayer implements AutoCloseable {
 
   /** M, the width of a token. */
   public int hidden() {
-    return hidden;
+    return config.hidden();
   }
 
   /** The type of the elements of x, y and their gradients. */
@@ -156,9 +247,21 @@ public final class MoeLayer implements AutoCloseable {
     return precision;
   }
 
-  /** The parameters and gradients by name. */
+  /**
+   * The parameters and gradients by name.
+   *
+   * @throws IllegalStateException if the layer was opened for inference
+   */
   public Parameters parameters() {
+    requireTrains();
     return parameters;
+  }
+
+  private void requireTrains() {
+    if (parameters == null) {
+      throw new IllegalStateException(
+          "the layer was opened for inference, with packed weights and without gradients: load it");
+    }
   }
 
   /**
@@ -195,6 +298,52 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
+   * Evaluates a FLOAT32 layer on arrays, which are copied to native memory and back.
+   *
+   * @param x [tokens, hidden]
+   * @param y [tokens, hidden], receives the output; may be x
+   * @throws PanamoeException.BadArgument if an array is null, x has no whole tokens, y has another
+   *     length, or the layer is in BFLOAT16
+   * @throws PanamoeException.Diverged like {@link #forward(MemorySegment, MemorySegment, long)}
+   */
+  public void forward(float[] x, float[] y) {
+    Failures.run(
+        () -> {
+          Argument.require(precision == Precision.FLOAT32, "precision", precision, "FLOAT32");
+          int length = Argument.notNull("x", x).length;
+          Argument.require(
+              length % hidden() == 0, "x.length", length, "a multiple of hidden, " + hidden());
+          int room = Argument.notNull("y", y).length;
+          Argument.require(room == length, "y.length", room, "that of x, " + length);
+        });
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment input = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
+      MemorySegment output = arena.allocate(ValueLayout.JAVA_FLOAT, y.length);
+      forward(input, output, x.length / hidden());
+      MemorySegment.ofArray(y).copyFrom(output);
+    }
+  }
+
+  /**
+   * Prepares a forward on this memory, to be repeated without garbage. Computes it once.
+   *
+   * @param x [tokens, hidden], like {@link #forward(MemorySegment, MemorySegment, long)}
+   * @param y [tokens, hidden], receives the output of each run
+   * @throws PanamoeException.BadArgument like {@link #forward(MemorySegment, MemorySegment, long)},
+   *     or if several ranks hold the layer
+   * @throws PanamoeException.Diverged like {@link #forward(MemorySegment, MemorySegment, long)}
+   * @throws IllegalStateException like {@link #forward(MemorySegment, MemorySegment, long)}
+   */
+  public PreparedForward prepare(MemorySegment x, MemorySegment y, long tokens) {
+    return lifetime.use(
+        () -> {
+          Argument.require(
+              store.ranks().world().size() <= 1, "ranks", store.ranks().world().size(), "one");
+          return new PreparedForward(this, new Rows(x, null, y, tokens));
+        });
+  }
+
+  /**
    * Refuses more tokens than kernels can index.
    *
    * @throws IllegalArgumentException if there are too many, or the number is negative
@@ -223,20 +372,31 @@ public final class MoeLayer implements AutoCloseable {
   Computed compute(Pass pass, CallersMemory memory, Rows rows) {
     long tokens = rows.tokens;
     requireTokens(tokens);
-    Tensor input = memory.input("x", precision.dtype(), rows.x, tokens, hidden);
+    Tensor input = memory.input("x", precision.dtype(), rows.x, tokens, hidden());
     Tensor used = rows.used == null ? null : memory.mask("used", rows.used, tokens);
-    Tensor output = memory.output("y", precision.dtype(), rows.y, tokens, hidden);
+    Tensor output = memory.output("y", precision.dtype(), rows.y, tokens, hidden());
     CallersMemory.requireApart("y", rows.y, "x", rows.x);
-    parameters.requireApart("y", rows.y);
+    if (parameters != null) { // otherwise nobody has the parameters' memory
+      parameters.requireApart("y", rows.y);
+    }
     Work work =
         pass.recording()
             ? Work.training(1, tokens, precision.dtype())
             : Work.prefill(tokens, precision.dtype());
-    work = work.over(parameters.store().ranks().topology());
+    work = work.over(store.ranks().topology());
     memory.requireRoom(layer.cost(work), work);
-    parameters.round();
+    replay(memory, () -> layer.forwardInto(pass, input, used, output));
+    memory.giveBack("y", output, rows.y);
+    return new Computed(input, output);
+  }
+
+  /** Runs the kernels of a forward on the parameters as they are. */
+  void replay(CallersMemory memory, Runnable kernels) {
+    if (parameters != null) {
+      parameters.round();
+    }
     try {
-      memory.compute(() -> layer.forwardInto(pass, input, used, output));
+      memory.compute(kernels);
     } catch (NotFinite e) {
       throw new PanamoeException.Diverged(
           Words.of(
@@ -244,8 +404,6 @@ public final class MoeLayer implements AutoCloseable {
               e.getCause().getMessage()),
           e);
     }
-    memory.giveBack("y", output, rows.y);
-    return new Computed(input, output);
   }
 
   /**

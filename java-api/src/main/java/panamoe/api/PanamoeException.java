@@ -72,4 +72,16 @@ public sealed class PanamoeException extends RuntimeException {
       super(message, cause);
     }
   }
+
+  /**
+   * A service has as many unfinished requests as it takes; the request can be tried again later.
+   */
+  public static final class Busy extends PanamoeException {
+    private static final long serialVersionUID = 1;
+
+    /** A refusal with its message. */
+    public Busy(String message) {
+      super(message, null);
+    }
+  }
 }

@@ -40,12 +40,14 @@ public final class Parameters {
     this.store = store;
     this.backend = backend;
     this.lifetime = lifetime;
-    store.parameters().forEach(parameter -> parameters.put(parameter.name(), parameter));
+    store.trained().forEach(parameter -> parameters.put(parameter.name(), parameter));
   }
 
   /**
    * The names in a fixed order, such as {@code moe.experts.up.weight} [E, F, M] of a layer, {@code
-   * embedding.weight} [V, M] or {@code layers.1.moe.experts.up.weight} of a model.
+   * embedding.weight} [V, M] or {@code layers.1.moe.experts.up.weight} of a model. A model with
+   * {@link Adapters} has theirs alone: {@code layers.1.moe.experts.up.weight.lora_a} [E, r, M] and
+   * {@code ….lora_b} [E, F, r].
    */
   public List<String> names() {
     return List.copyOf(parameters.keySet());
@@ -167,7 +169,9 @@ public final class Parameters {
 
   /** Rounds what callers may have changed, before kernels read parameters. */
   void round() {
-    lent.forEach(this::round);
+    if (!lent.isEmpty()) {
+      lent.forEach(this::round);
+    }
   }
 
   private void round(Parameter parameter) {

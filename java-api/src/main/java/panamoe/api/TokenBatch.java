@@ -39,7 +39,11 @@ final class TokenBatch {
      * @throws PanamoeException.Diverged if it is not finite
      */
     double loss(Tensor losses) {
-      double loss = mean(losses);
+      return finite(mean(losses));
+    }
+
+    /** A loss, unless it is not finite. */
+    static double finite(double loss) {
       if (!Double.isFinite(loss)) {
         throw new PanamoeException.Diverged("the loss is " + loss, null);
       }
@@ -90,6 +94,29 @@ final class TokenBatch {
             model.activationDType(),
             topology);
     memory.requireRoom(model.cost(work), work);
+  }
+
+  /** The lengths of the sequences, [batch]. */
+  int[] texts() {
+    int[] texts = new int[given.batch];
+    Arrays.fill(texts, given.length);
+    return texts;
+  }
+
+  /**
+   * Requires that every sequence has a target that counts.
+   *
+   * @throws IllegalArgumentException that names a sequence without one
+   */
+  void requireAnswers(Targets targets) {
+    int[] ids = targets.ids.toInts();
+    for (int i = 0; i < given.batch; i++) {
+      boolean some = false;
+      for (int at = i * given.length; at < (i + 1) * given.length; at++) {
+        some |= ids[at] != NO_TARGET;
+      }
+      Require.that(some, "all targets of sequence %s are -1: it has no answer", i);
+    }
   }
 
   /** S, the number of tokens. */

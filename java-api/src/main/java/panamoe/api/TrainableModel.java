@@ -2,6 +2,7 @@ package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Map;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
@@ -10,12 +11,15 @@ import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.config.AdapterConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
 import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.op.Pass;
+import panamoe.open.AdaptedBase;
 import panamoe.open.ModelFolder;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.train.TrainedTensors;
@@ -49,23 +53,21 @@ public final class TrainableModel implements AutoCloseable {
   private final Lifetime lifetime;
   private final Parameters parameters;
   private final Checkpoint source; // null for new parameters and those of a released model
+  private final AdaptedBase base; // null without adapters
 
+  /** With memory and values already. */
   private TrainableModel(
       Device device,
       ModelSettings settings,
       LanguageModel model,
-      Precision precision,
-      long seed,
-      ModelFolder from) {
+      Checkpoint source,
+      AdaptedBase base) {
     this.device = device;
     this.settings = settings;
     this.model = model;
-    this.source = from == null ? null : ModelFiles.checkpoint(from);
+    this.source = source;
+    this.base = base;
     try {
-      model.materialize(device.backend(), precision.dtype(), true, seed);
-      if (from != null) {
-        ModelFiles.read(from, model, device.backend());
-      }
       model.parameters().requireSameReplicas();
     } catch (RuntimeException | Error e) {
       model.close();
@@ -130,8 +132,31 @@ public final class TrainableModel implements AutoCloseable {
       Device device, ModelSettings settings, ModelConfig config, Execution execution, long seed) {
     panamoe.parallel.Ranks ranks =
         Argument.notNull("execution", execution).alikeOn(device, config, Map.of("seed", seed));
+    LanguageModel model = materialized(device, config, ranks, execution, seed, null);
+    return new TrainableModel(device, settings, model, null, null);
+  }
+
+  /**
+   * @param from holds its parameters; null: they are random
+   */
+  private static LanguageModel materialized(
+      Device device,
+      ModelConfig config,
+      panamoe.parallel.Ranks ranks,
+      Execution execution,
+      long seed,
+      ModelFolder from) {
     LanguageModel model = new LanguageModel(config, ranks);
-    return new TrainableModel(device, settings, model, execution.precision(), seed, null);
+    try {
+      model.materialize(device.backend(), execution.precision().dtype(), true, seed);
+      if (from != null) {
+        ModelFiles.read(from, model, device.backend());
+      }
+      return model;
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
   }
 
   /** Loads a model in {@link Precision#FLOAT32}; see below. */
@@ -143,8 +168,9 @@ public final class TrainableModel implements AutoCloseable {
    * Loads a model to train it further: the latest checkpoint of a folder that {@link #save} or
    * {@code panamoe train} wrote, one checkpoint, or a released model (a folder in Hugging Face's
    * layout, or a GGUF file). If a save deletes the checkpoint meanwhile, a single rank loads the
-   * newest. {@link AdamW#resume} continues its optimizer. On several ranks all call it, and each
-   * reads its part.
+   * newest. {@link AdamW#resume} continues its optimizer. Of saved adapters it loads the model that
+   * they are of too, and trains them further. On several ranks all call it, and each reads its
+   * part.
    *
    * @throws PanamoeException.BadModel if the model does not exist, is damaged or quantized, or
    *     cannot be trained
@@ -165,12 +191,84 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   private static TrainableModel loaded(Device device, ModelFolder found, Execution execution) {
+    if (found.adapters() != null) {
+      AdaptedBase base = ModelFiles.checkpoint(found).config(ModelFolder.BASE, AdaptedBase.class);
+      return adapted(device, found, base, found.adapters(), execution, 0);
+    }
     ModelConfig config = ModelFiles.trained(found);
     ModelFiles.require(found, config, device.backend());
     panamoe.parallel.Ranks ranks =
         execution.alikeOn(device, config, Map.of("weights", found.weights().sha256()));
-    LanguageModel model = new LanguageModel(config, ranks);
-    return new TrainableModel(device, null, model, execution.precision(), 0, found);
+    LanguageModel model = materialized(device, config, ranks, execution, 0, found);
+    return new TrainableModel(device, null, model, ModelFiles.checkpoint(found), null);
+  }
+
+  /**
+   * Loads a model and begins low-rank adapters of its matrices, which alone are trained: {@link
+   * #parameters} are theirs, and the model's own weights stay as they are in its files, blocks too.
+   * They take no gradients and no FLOAT32 copies. The adapters begin as nothing: B is zero. On
+   * several ranks all call it.
+   *
+   * <p>{@link #save} saves the adapters, with the model's place: {@link #load}, {@code
+   * MoeModel.open} and the command line read that folder.
+   *
+   * {@snippet file="panamoe/api/AdaptersExample.java" region="adapters"}
+   *
+   * @param folder of any model: a run, a released model, also in blocks, or a GGUF file
+   * @param execution its precision is of activations, and of weights that are not in blocks
+   * @param seed of A, and of each matrix's dropout
+   * @throws PanamoeException.BadArgument if an argument is null, a target matches no matrix, or r
+   *     is more than a side of one; the message names it
+   * @throws PanamoeException.BadModel if the model does not exist, is damaged, or has adapters
+   * @throws OutOfMemoryError if the weights and the adapters do not fit
+   */
+  public static TrainableModel adapt(
+      Device device, Path folder, Adapters adapters, Execution execution, long seed) {
+    return Device.lifetimeOf(device)
+        .use(
+            () -> {
+              panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);
+              Path place = Argument.notNull("folder", folder);
+              AdapterConfig wanted = Argument.notNull("adapters", adapters).toConfig();
+              ModelFolder found = ModelFiles.open(place, ranks);
+              if (found.adapters() != null) {
+                throw new CheckpointException("%s has adapters already", place);
+              }
+              AdaptedBase base = AdaptedBase.of(found, null);
+              return adapted(device, found, base, wanted, execution, seed);
+            });
+  }
+
+  /**
+   * @param found the model, or saved adapters of it that are read
+   */
+  private static TrainableModel adapted(
+      Device device,
+      ModelFolder found,
+      AdaptedBase base,
+      AdapterConfig adapters,
+      Execution execution,
+      long seed) {
+    panamoe.parallel.Ranks ranks =
+        execution.alikeOn(
+            device,
+            found.config(),
+            Map.of("weights", found.weights().sha256(), "adapters", adapters, "seed", seed));
+    DType compute = execution.precision().dtype();
+    LanguageModel model =
+        base.load(
+            found.config(), adapters, device.backend(), compute, seed, ranks, new ArrayList<>());
+    Checkpoint saved = found.adapters() == null ? null : ModelFiles.checkpoint(found);
+    try {
+      if (saved != null) {
+        new TrainedTensors(device.backend(), model, null).readWeights(saved);
+        model.parameters().refresh(device.backend());
+      }
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+    return new TrainableModel(device, null, model, saved, base);
   }
 
   /**
@@ -196,7 +294,7 @@ public final class TrainableModel implements AutoCloseable {
             () -> {
               Require.that(optimizer.model() == this, "the optimizer is another model's");
               return ModelFiles.save(
-                  folder, optimizer.steps(), model.config(), optimizer.tensors(), Map.of());
+                  folder, optimizer.steps(), model, base, optimizer.tensors(), Map.of());
             });
   }
 
@@ -219,7 +317,7 @@ public final class TrainableModel implements AutoCloseable {
             Map<String, Tensor> own =
                 ModelFiles.callers(new CallersMemory(device.backend(), scope), state);
             TrainedTensors tensors = new TrainedTensors(device.backend(), model, null);
-            return ModelFiles.save(folder, step, model.config(), tensors, own);
+            return ModelFiles.save(folder, step, model, base, tensors, own);
           }
         });
   }
@@ -344,7 +442,10 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * Runs the model for training and keeps what the backward needs until the step is closed.
+   * Runs the model for training and keeps what the backward needs until the step is closed. Targets
+   * of -1 mask tokens, for example a prompt's: the loss is the mean over the others.
+   *
+   * {@snippet file="panamoe/api/MaskedExample.java" region="masked"}
    *
    * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
@@ -359,13 +460,13 @@ public final class TrainableModel implements AutoCloseable {
   public ModelStep train(
       MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
     TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
-    return lifetime.use(() -> new ModelStep(this, given, null, seed));
+    return lifetime.use(() -> new ModelStep(this, given, StepLosses::crossEntropy, seed));
   }
 
   /**
    * Like {@link #train}, for a student that also learns from a teacher.
    *
-   * @throws PanamoeException.BadArgument like {@link #train}
+   * @throws PanamoeException.BadArgument like {@link #train}, and if the model has adapters
    * @throws PanamoeException.Diverged like {@link #train}
    */
   public ModelStep distil(
@@ -377,7 +478,86 @@ public final class TrainableModel implements AutoCloseable {
       long seed) {
     TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
     return lifetime.use(
-        () -> new ModelStep(this, given, Argument.notNull("teacher", teacher), seed));
+        () -> {
+          Require.that(
+              base == null,
+              "a model with adapters does not learn from a teacher: give distil a whole model");
+          return new ModelStep(
+              this, given, StepLosses.taught(Argument.notNull("teacher", teacher)), seed);
+        });
+  }
+
+  /**
+   * The log-probability of each sequence's counted targets, with the model in evaluation like
+   * {@link #forward}: of answers, for the {@link Preference} of {@link #prefer}.
+   *
+   * @param tokens INT32 [batch, length], ids
+   * @param targets INT32 [batch, length], for every token of an answer the id that follows it,
+   *     otherwise -1
+   * @return [batch] in nats, of this rank's sequences
+   * @throws PanamoeException.BadArgument like {@link #train}, and if a sequence has no target that
+   *     counts
+   * @throws IllegalStateException like {@link #train}
+   */
+  public double[] logProbabilities(
+      MemorySegment tokens, MemorySegment targets, int batch, int length) {
+    return logProbabilities(tokens, targets, batch, length, true);
+  }
+
+  /**
+   * Like {@link #logProbabilities}, without the {@link Adapters}: the same weights are the
+   * reference of their own adapters, also in the midst of training.
+   */
+  public double[] referenceLogProbabilities(
+      MemorySegment tokens, MemorySegment targets, int batch, int length) {
+    return logProbabilities(tokens, targets, batch, length, false);
+  }
+
+  private double[] logProbabilities(
+      MemorySegment tokens, MemorySegment targets, int batch, int length, boolean adapted) {
+    TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
+    return lifetime.use(
+        () -> {
+          try (TensorScope scope = TensorScope.confined(device.backend())) {
+            CallersMemory memory = new CallersMemory(device.backend(), scope);
+            TokenBatch sequences = new TokenBatch(model, memory, given, false);
+            TokenBatch.Targets wanted = sequences.targets();
+            sequences.requireAnswers(wanted);
+            Pass whole = Pass.inference(device.backend(), scope);
+            Pass pass = adapted ? whole : whole.unadapted();
+            parameters.round();
+            Tensor hidden = sequences.hidden(pass);
+            return model.head().logProbabilities(pass, hidden, sequences.texts(), wanted.ids());
+          }
+        });
+  }
+
+  /**
+   * Like {@link #train}, for a model that learns to prefer answers. Sequence 2 i is a chosen
+   * answer, sequence 2 i + 1 a rejected one to the same prompt; only an answer's tokens have
+   * targets other than -1.
+   *
+   * {@snippet file="panamoe/api/PreferenceExample.java" region="preference"}
+   *
+   * @throws PanamoeException.BadArgument like {@link #train}, and if a sequence has no target that
+   *     counts, or there are not two sequences and two log-probabilities for every pair
+   * @throws PanamoeException.Diverged like {@link #train}
+   */
+  public ModelStep prefer(
+      MemorySegment tokens,
+      MemorySegment targets,
+      Preference preference,
+      int batch,
+      int length,
+      long seed) {
+    TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
+    return lifetime.use(
+        () ->
+            new ModelStep(
+                this,
+                given,
+                StepLosses.preferring(Argument.notNull("preference", preference)),
+                seed));
   }
 
   /**

@@ -302,7 +302,7 @@ class CallersMemoryTest {
       refused("settings is null", () -> MoeLayer.create(device, null, 1));
       refused("device is null", () -> MoeLayer.create(null, LAYER, 1));
       refused("device is null", () -> TrainableModel.create(null, model.settings(), 1));
-      refused("name is null", () -> Device.open(null, 1));
+      refused("name is null", () -> Device.open((String) null, 1));
       layer.forward(x, y, TOKENS);
     }
   }

@@ -16,7 +16,7 @@ final class CheckpointExample {
     // @start region="checkpoint"
     ModelSettings settings =
         ModelSettings.of(257, 64, 32, 2, List.of(0, 4, 0, 8)).withResidual(true); // PR-MoE
-    try (Device device = Device.open("auto", 0);
+    try (Device device = Device.open(Device.Type.AUTO, 0);
         TrainableModel model = TrainableModel.create(device, settings, 42)) {
       AdamW optimizer = AdamW.begin(model, AdamWSettings.USUAL);
       for (int n = 0; n < 10; n++) {
@@ -25,7 +25,7 @@ final class CheckpointExample {
       model.save(folder, optimizer);
     }
     // Later, in another process: the next step has the bits that it would have had.
-    try (Device device = Device.open("auto", 0);
+    try (Device device = Device.open(Device.Type.AUTO, 0);
         TrainableModel model = TrainableModel.load(device, folder)) {
       AdamW optimizer = AdamW.resume(model, AdamWSettings.USUAL);
       return train(model, optimizer, tokens, targets, length);

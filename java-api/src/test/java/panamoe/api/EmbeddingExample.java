@@ -1,8 +1,6 @@
 package panamoe.api;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -28,7 +26,7 @@ final class EmbeddingExample {
   static BlockingQueue<MoeLayer> pool(int layers, LayerSettings settings, long seed) {
     BlockingQueue<MoeLayer> idle = new ArrayBlockingQueue<>(layers);
     for (int i = 0; i < layers; i++) {
-      idle.add(MoeLayer.create(Device.open("auto", 1), settings, seed));
+      idle.add(MoeLayer.create(Device.open(Device.Type.AUTO, 1), settings, seed));
     }
     return idle;
   }
@@ -56,16 +54,5 @@ final class EmbeddingExample {
     float first = out.getFloat(0);
     // @end
     return first;
-  }
-
-  static void arrays(MoeLayer layer, float[] in, float[] out) {
-    // @start region="arrays"
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, in);
-      MemorySegment y = arena.allocate(ValueLayout.JAVA_FLOAT, out.length);
-      layer.forward(x, y, in.length / 64);
-      MemorySegment.ofArray(out).copyFrom(y);
-    }
-    // @end
   }
 }

@@ -48,7 +48,7 @@ class LargeCallsTest {
     int batch = 1 << 14;
     ModelSettings settings =
         ModelSettings.of(8, length, 2, 1, List.of(0))
-            .with(new ModelSettings.FeedForward(INNER, "gelu_tanh", false));
+            .with(new ModelSettings.FeedForward(INNER, Activation.GELU_TANH, false));
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         TrainableModel model = TrainableModel.create(device, settings, 1)) {

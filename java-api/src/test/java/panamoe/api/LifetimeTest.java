@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -123,6 +124,48 @@ class LifetimeTest {
     closer.join();
     assertEquals("the text is closed", refusal(() -> text.run(() -> {})));
     device.run(() -> {});
+  }
+
+  /** Steps of a thread that serves others go between the calls, which wait for one at most. */
+  @Test
+  void aCallWaitsForAStep() throws Exception {
+    Lifetime device = Lifetime.ofDevice("the device", () -> {});
+    Lifetime model = device.begin("the model", () -> {});
+    CountDownLatch stepping = new CountDownLatch(1);
+    CountDownLatch stepped = new CountDownLatch(1);
+    Thread steps =
+        Thread.ofPlatform()
+            .start(
+                () ->
+                    model.turn(
+                        () -> {
+                          stepping.countDown();
+                          await(stepped);
+                          assertTrue(refusal(model::close).contains("in use by this thread"));
+                        }));
+    await(stepping);
+    List<String> order = Collections.synchronizedList(new ArrayList<>());
+    Thread caller = Thread.ofPlatform().start(() -> model.run(() -> order.add("call")));
+    awaitWaiting(caller);
+    Thread next = Thread.ofPlatform().start(() -> model.turn(() -> order.add("step")));
+    awaitWaiting(next);
+    stepped.countDown();
+    for (Thread each : List.of(steps, caller, next)) {
+      each.join();
+    }
+    assertEquals(List.of("call", "step"), order);
+
+    CountDownLatch leave = new CountDownLatch(1);
+    Thread inside = inside(model, leave);
+    Thread waits = Thread.ofPlatform().start(() -> model.turn(() -> order.add("step")));
+    awaitWaiting(waits);
+    leave.countDown();
+    inside.join();
+    waits.join();
+    model.run(() -> model.turn(() -> order.add("within")));
+    assertEquals(List.of("call", "step", "step", "within"), order);
+    device.close();
+    assertEquals("the model is closed", refusal(() -> model.turn(() -> {})));
   }
 
   @Test

@@ -4,12 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -22,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.testkit.FreePort;
 
 /** Ranks that would compute different things. */
 class RankMismatchTest {
@@ -38,7 +36,7 @@ class RankMismatchTest {
   }
 
   static Stream<Arguments> layers() {
-    LayerSettings silu = new LayerSettings(16, 32, 4, 2, 0, false, "silu", 0.01);
+    LayerSettings silu = LayerSettings.of(16, 32, 4, 2).withActivation(Activation.SILU);
     return Stream.of(
         Arguments.of(LayerSettings.of(16, 64, 4, 2), 1, "inner 64 where the others have 32"),
         Arguments.of(LayerSettings.of(24, 32, 4, 2), 1, "hidden 24 where the others have 16"),
@@ -90,12 +88,8 @@ class RankMismatchTest {
     Object run(TcpRank self, int rank) throws Exception;
   }
 
-  private static List<CompletableFuture<Object>> byTcp(int size, OfRank program)
-      throws IOException {
-    int port;
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      port = socket.getLocalPort();
-    }
+  private static List<CompletableFuture<Object>> byTcp(int size, OfRank program) {
+    int port = FreePort.find();
     List<CompletableFuture<Object>> ranks = new ArrayList<>();
     for (int i = 0; i < size; i++) {
       int rank = i;

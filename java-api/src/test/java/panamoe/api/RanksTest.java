@@ -6,12 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -23,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.testkit.Floats;
+import panamoe.testkit.FreePort;
 import panamoe.testkit.Mpirun;
 
 /** Layers that several ranks hold together. */
@@ -193,10 +191,20 @@ class RanksTest {
     assertEquals(List.of(line, line), processes.linesFrom("sum "));
   }
 
+  private static TcpRank encrypted(String value) {
+    return TcpRank.of(
+        Map.of(
+            "PANAMOE_RANK", "1",
+            "PANAMOE_RANKS", "2",
+            "PANAMOE_RENDEZVOUS", "node0:7777",
+            "PANAMOE_SECRET", "a secret of theirs",
+            "PANAMOE_ENCRYPT", value));
+  }
+
   /** Processes started by this test only. */
   @Test
   void theExampleRunsInProcessesThatMeetByTcp() throws Exception {
-    String port = String.valueOf(freePort());
+    String port = String.valueOf(FreePort.find());
     List<CompletableFuture<Mpirun>> processes =
         IntStream.range(0, 2)
             .mapToObj(rank -> Mpirun.java(ByTcp.class, String.valueOf(rank), port))
@@ -210,12 +218,12 @@ class RanksTest {
 
   @Test
   void aProcessIsARankAgainAfterAFailure() throws Exception {
-    int port = freePort();
+    int port = FreePort.find();
     for (boolean fails : new boolean[] {true, false}) {
       CompletableFuture<Object> other =
           concurrently(
-              () -> sum(new TcpRank(1, 2, "localhost", port, "a secret of theirs"), false));
-      Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret of theirs"), fails);
+              () -> sum(new TcpRank(1, 2, "localhost", port, "a secret of theirs", true), false));
+      Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret of theirs", true), fails);
       assertEquals(fails ? "rank 0 aborted: no more tokens" : 3.0, other.join());
       assertEquals(fails ? "no more tokens" : 3.0, mine);
     }
@@ -247,7 +255,7 @@ class RanksTest {
   /** Whatever a program throws, the other ranks must not take it for success. */
   @Test
   void anotherWorldsFailureIsToldToTheRanksOfThisOne() throws Exception {
-    int port = freePort();
+    int port = FreePort.find();
     CompletableFuture<Object> other = concurrently(() -> outcome(1, port, ranks -> "success"));
     Object mine =
         outcome(
@@ -298,6 +306,16 @@ class RanksTest {
                 "PANAMOE_RANKS", "2",
                 "PANAMOE_RENDEZVOUS", "[fd00::1]:7777",
                 "PANAMOE_SECRET", "a secret of theirs")));
+    assertEquals(new TcpRank(1, 2, "node0", 7777, "a secret of theirs", true), encrypted("1"));
+    assertEquals(
+        "PANAMOE_ENCRYPT is 'yes', expected 1 (the ranks encrypt) or 0",
+        assertThrows(PanamoeException.BadArgument.class, () -> encrypted("yes")).getMessage());
+    assertEquals(
+        "the ranks' secret has fewer than 16 characters, but it makes the keys that encrypt",
+        assertThrows(
+                PanamoeException.BadArgument.class,
+                () -> new TcpRank(0, 2, "localhost", 7777, "", true))
+            .getMessage());
     assertThrows(
         PanamoeException.BadArgument.class,
         () ->
@@ -309,12 +327,6 @@ class RanksTest {
     assertThrows(
         PanamoeException.BadArgument.class,
         () -> Ranks.overTcp(null, Degrees.of(1), PATIENCE, ranks -> null));
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
-    }
   }
 
   @Test

@@ -72,18 +72,31 @@ class SavedModelTest {
   static Stream<Arguments> devices() {
     String[] names = System.getProperty("panamoe.test.backends", "reference,cpu,simt").split(",");
     return Stream.concat(
-        Stream.of(names).map(name -> Arguments.of(name, Precision.FLOAT32)),
-        Stream.of(Arguments.of("cpu", Precision.BFLOAT16)));
+        Stream.of(names).map(name -> Arguments.of(name, Precision.FLOAT32, false)),
+        Stream.of(
+            Arguments.of("cpu", Precision.BFLOAT16, false),
+            Arguments.of("cpu", Precision.BFLOAT16, true)));
+  }
+
+  private TrainableModel begin(Device device, Execution execution, boolean adapted) {
+    if (!adapted) {
+      return TrainableModel.create(device, SETTINGS, execution, 5);
+    }
+    Path base = folder.resolve("base");
+    try (TrainableModel model = TrainableModel.create(device, SETTINGS, 5)) {
+      model.save(base, 0, Map.of());
+    }
+    return TrainableModel.adapt(device, base, Adapters.of(2, "all"), execution, 5);
   }
 
   @ParameterizedTest
   @MethodSource("devices")
-  void trainingGoesOnBitForBit(String name, Precision precision) {
+  void trainingGoesOnBitForBit(String name, Precision precision, boolean adapted) {
     Execution execution = new Execution(precision, null);
     double loss = 0;
     Map<String, List<Float>> wanted;
     try (Device device = Device.open(name, 1);
-        TrainableModel model = TrainableModel.create(device, SETTINGS, execution, 5)) {
+        TrainableModel model = begin(device, execution, adapted)) {
       AdamW optimizer = AdamW.begin(model, AdamWSettings.USUAL);
       step(model, optimizer);
       step(model, optimizer);

@@ -36,8 +36,7 @@ class SettingsTest {
         refused("hidden is 0", () -> LayerSettings.of(0, 16, 4, 1)),
         refused("topK is 5 but there are only 4 experts", () -> LayerSettings.of(8, 16, 4, 5)),
         refused("capacityFactor is NaN", () -> LAYER.withCapacityFactor(Double.NaN)),
-        refused("activation is null", () -> layer(null)),
-        refused("activation is \"tanh\"", () -> layer("tanh")),
+        refused("activation is null", () -> LAYER.withActivation(null)),
         refused("vocabulary is 0", () -> ModelSettings.of(0, 8, 8, 2, List.of(0))),
         refused("hidden is 0", () -> model(0, 0)),
         refused("hidden is 1000000000, more than any model has", () -> model(1_000_000_000, 0)),
@@ -48,10 +47,6 @@ class SettingsTest {
         refused("layer 0 has -1 experts", () -> model(8, -1)),
         refused("layer 0: topK is 5 but there are only 4 experts", () -> model(8, 4).withTopK(5)),
         refused("capacityFactor is -1.0", () -> model(8, 4).withCapacityFactor(-1)));
-  }
-
-  private static LayerSettings layer(String activation) {
-    return new LayerSettings(8, 16, 4, 1, 0, false, activation, 0.01);
   }
 
   private static ModelSettings model(int hidden, Integer... experts) {

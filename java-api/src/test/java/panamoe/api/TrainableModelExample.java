@@ -20,7 +20,7 @@ final class TrainableModelExample {
         ModelSettings.of(256, 64, 32, 2, List.of(0, 4, 0, 8)).withResidual(true); // PR-MoE
     double[] losses = new double[20];
     try (Arena arena = Arena.ofConfined();
-        Device device = Device.open("auto", 0);
+        Device device = Device.open(Device.Type.AUTO, 0);
         TrainableModel model = TrainableModel.create(device, settings, 42)) {
       MemorySegment tokens = arena.allocate(ValueLayout.JAVA_INT, length);
       MemorySegment targets = arena.allocate(ValueLayout.JAVA_INT, length);

@@ -9,11 +9,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -23,6 +27,7 @@ import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
+import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -259,6 +264,172 @@ class TrainableModelTest {
       assertEquals(0, gate.dropped());
       assertTrue(step.auxiliaryLoss() > 0.5, () -> "auxiliary loss " + step.auxiliaryLoss());
     }
+  }
+
+  /** Only the adapters move, and the saved folder opens as the model with them. */
+  @Test
+  void theExampleOfAdaptersLearns(@TempDir Path folder) {
+    Path base = folder.resolve("base");
+    Path adapted = folder.resolve("adapted");
+    ModelSettings settings = ModelSettings.of(256, 64, 32, 2, List.of(0, 4));
+    try (Device device = Device.open("cpu", 1);
+        TrainableModel model = TrainableModel.create(device, settings, 3)) {
+      model.save(base, 0, Map.of());
+    }
+    double[] losses = AdaptersExample.run(base, adapted);
+    assertTrue(losses[1] < 0.8 * losses[0], Arrays.toString(losses));
+    ModelFolder opened = ModelFolder.open(adapted);
+    assertEquals(List.of("attention", "experts"), opened.adapters().targets());
+    try (Backend backend = Backends.open("cpu", 1)) {
+      opened.load(backend, DType.FLOAT32).close();
+    }
+    try (Device device = Device.open("cpu", 1)) {
+      try (TrainableModel model = TrainableModel.load(device, adapted)) {
+        assertEquals(30, model.stepsBefore());
+      }
+      assertBadModel(
+          adapted + " has adapters already",
+          () -> adapt(device, adapted, Adapters.of(4, "attention")));
+      assertBadArgument(
+          "the target convolution matches no matrix of the model; there are ",
+          () -> adapt(device, base, Adapters.of(4, "convolution")));
+      assertBadArgument("rank is 0, expected", () -> Adapters.of(0, "attention"));
+      assertBadArgument("targets is empty", () -> Adapters.of(2));
+    }
+  }
+
+  private static TrainableModel adapt(Device device, Path folder, Adapters adapters) {
+    return TrainableModel.adapt(device, folder, adapters, Execution.FLOAT32, 1);
+  }
+
+  /** After a step the model differs from its reference, which its weights still are. */
+  @Test
+  void adaptersPreferAgainstTheirOwnWeights(@TempDir Path folder) {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1)) {
+      try (TrainableModel model = TrainableModel.create(device, MOE, 3)) {
+        model.save(folder, 0, Map.of());
+      }
+      try (TrainableModel model = adapt(device, folder, Adapters.of(2, "attention", "experts"));
+          AdamW optimizer = AdamW.begin(model, AdamWSettings.USUAL)) {
+        assertTrue(model.parameters().names().stream().allMatch(name -> name.contains(".lora_")));
+        MemorySegment tokens = ints(arena, random(1));
+        MemorySegment targets = targets(arena);
+        double[] reference = model.referenceLogProbabilities(tokens, targets, BATCH, LENGTH);
+        assertArrayEquals(reference, model.logProbabilities(tokens, targets, BATCH, LENGTH));
+        MemorySegment logits = arena.allocate(4L * BATCH * LENGTH * VOCABULARY);
+        assertBadArgument(
+            "a model with adapters does not learn from a teacher",
+            () -> model.distil(tokens, targets, new Teacher(logits, 0.5, 2), BATCH, LENGTH, 5));
+        try (ModelStep step =
+            model.prefer(tokens, targets, new Preference(1, reference), BATCH, LENGTH, 1)) {
+          assertEquals(0, step.margin());
+          step.backward();
+        }
+        optimizer.step(1e-2);
+        assertArrayEquals(
+            reference, model.referenceLogProbabilities(tokens, targets, BATCH, LENGTH));
+        try (ModelStep step =
+            model.prefer(tokens, targets, new Preference(1, reference), BATCH, LENGTH, 1)) {
+          assertTrue(step.margin() > 0, () -> "margin " + step.margin());
+        }
+      }
+    }
+  }
+
+  private static void assertBadModel(String begin, Executable call) {
+    String message = assertThrows(PanamoeException.BadModel.class, call).getMessage();
+    assertTrue(message.startsWith(begin), message);
+  }
+
+  @Test
+  void theExampleOfMasksLearnsTheAnswer() {
+    double[] losses = MaskedExample.run();
+    assertTrue(losses[1] < losses[0] / 10, Arrays.toString(losses));
+  }
+
+  @Test
+  void theExampleOfPreferencesLearnsThem() {
+    double[] losses = PreferenceExample.run();
+    assertEquals(Math.log(2), losses[0], 1e-4);
+    assertTrue(losses[1] < losses[0] / 2, Arrays.toString(losses));
+    assertEquals(1, losses[2]);
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void gradientsOfPreferencesMatchFiniteDifferences(String name) {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open(name, 1);
+        TrainableModel model = TrainableModel.create(device, DENSE, 7)) {
+      MemorySegment tokens = ints(arena, random(1));
+      MemorySegment targets = targets(arena);
+      Preference preference = new Preference(0.5, new double[] {-9, -11});
+      double[] own = model.logProbabilities(tokens, targets, BATCH, LENGTH);
+      try (ModelStep step = model.prefer(tokens, targets, preference, BATCH, LENGTH, 5)) {
+        assertEquals(0.5 * (own[0] + 9 - (own[1] + 11)), step.margin(), 1e-5);
+        assertEquals(Math.log1p(Math.exp(-step.margin())), step.loss(), 1e-12);
+        step.backward();
+      }
+      for (String parameter : model.parameters().names()) {
+        float[] values =
+            new float
+                [(int)
+                    Arrays.stream(model.parameters().shape(parameter)).reduce(1, (a, b) -> a * b)];
+        model.parameters().read(parameter, MemorySegment.ofArray(values));
+        float[] gradient = new float[values.length];
+        model.parameters().readGradient(parameter, MemorySegment.ofArray(gradient));
+        int index = new Random(parameter.hashCode()).nextInt(values.length);
+        float saved = values[index];
+        double[] around = new double[2];
+        for (int side = 0; side < 2; side++) {
+          values[index] = saved + (side == 0 ? 2e-3f : -2e-3f);
+          model.parameters().write(parameter, MemorySegment.ofArray(values));
+          try (ModelStep step = model.prefer(tokens, targets, preference, BATCH, LENGTH, 5)) {
+            around[side] = step.loss();
+          }
+        }
+        values[index] = saved;
+        model.parameters().write(parameter, MemorySegment.ofArray(values));
+        double expected = (around[0] - around[1]) / 4e-3;
+        assertEquals(expected, gradient[index], 2e-3 + 1e-2 * Math.abs(expected), parameter);
+      }
+    }
+  }
+
+  @Test
+  void preferencesThatDoNotFitAreRefused() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("reference", 1);
+        TrainableModel model = TrainableModel.create(device, DENSE, 7)) {
+      MemorySegment tokens = ints(arena, random(1));
+      MemorySegment targets = targets(arena);
+      Preference one = new Preference(0.1, new double[1]);
+      assertBadArgument(
+          "there are 2 sequences and 1 log-probabilities of the reference",
+          () -> model.prefer(tokens, targets, one, BATCH, LENGTH, 5));
+      assertBadArgument(
+          "there are 1 sequences and 1 log-probabilities",
+          () -> model.prefer(tokens, targets, one, 1, LENGTH, 5));
+      assertBadArgument(
+          "preference is null", () -> model.prefer(tokens, targets, null, BATCH, LENGTH, 5));
+      for (long at = LENGTH; at < 2 * LENGTH; at++) {
+        targets.setAtIndex(ValueLayout.JAVA_INT, at, -1);
+      }
+      assertBadArgument(
+          "all targets of sequence 1 are -1: it has no answer",
+          () -> model.logProbabilities(tokens, targets, BATCH, LENGTH));
+      assertBadArgument("beta is 0.0, expected", () -> new Preference(0, new double[2]));
+      assertBadArgument(
+          "a log-probability is NaN, expected a finite number",
+          () -> new Preference(1, new double[] {0, Double.NaN}));
+      assertBadArgument("logProbabilities is null", () -> new Preference(1, null));
+    }
+  }
+
+  private static void assertBadArgument(String begin, Executable call) {
+    String message = assertThrows(PanamoeException.BadArgument.class, call).getMessage();
+    assertTrue(message.startsWith(begin), message);
   }
 
   @Test

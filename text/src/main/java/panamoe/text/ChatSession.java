@@ -1,72 +1,78 @@
 package panamoe.text;
 
-import java.util.Optional;
-import java.util.function.Consumer;
-import panamoe.conversation.reply.Reply;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 
 /**
- * A reply that the caller generates piece by piece, like {@link TextSession}; the sequences of both
- * advance together. One thread at a time may call it; {@link #cancel} any.
+ * A conversation with a {@link TextService}, which remembers its messages. The keys and values of
+ * earlier messages stay in the model's cache while other requests leave room for them, so a reply
+ * computes only what is new ({@code cached} of {@link GenerationResult.Usage}). Any thread may call
+ * it; one reply at a time is written.
+ *
+ * {@snippet file="panamoe/text/TextServiceExample.java" region="session"}
  */
-public final class ChatSession implements AutoCloseable {
-  private final TextSession session;
-  private final Reply reply;
-  private boolean ended;
+public final class ChatSession {
+  private final TextService service;
+  private final ChatOptions options;
+  private final List<ChatMessage> messages; // guarded by this, as the next two
+  private List<ChatMessage> asked = List.of(); // what the latest reply answers
+  private TextCompletion latest; // null if it is over
 
-  ChatSession(TextSession session, Reply reply) {
-    this.session = session;
-    this.reply = reply;
+  ChatSession(TextService service, List<ChatMessage> before, ChatOptions options) {
+    this.service = service;
+    this.options = options;
+    this.messages = new ArrayList<>(before);
+  }
+
+  /** Begins the reply to a message of the user; see below. */
+  public TextCompletion reply(String content) {
+    return reply(ChatMessage.user(content));
   }
 
   /**
-   * The next piece, with at least one part not empty; empty when the reply has ended.
+   * Begins the reply to further messages, such as the results of calls. When it has ended on its
+   * own, they and the reply belong to the conversation; if it fails, is cancelled or too late, none
+   * of them does.
    *
-   * @throws RuntimeException like {@link TextSession#next}
+   * @throws IllegalStateException if the reply before has not ended, and like {@link
+   *     TextService#submit}
+   * @throws panamoe.api.PanamoeException like {@link TextService#submit}
    */
-  public Optional<ChatPiece> next() {
-    while (!ended) {
-      Optional<Token> token = session.nextMarked();
-      ended = token.isEmpty();
-      Reply.Read read =
-          ended ? reply.end(session.generation().cut()) : reply.next(token.get().text());
-      if (!read.reasoning().isEmpty() || !read.content().isEmpty()) {
-        return Optional.of(new ChatPiece(read.reasoning(), read.content()));
+  public synchronized TextCompletion reply(ChatMessage... next) {
+    List<ChatMessage> all = new ArrayList<>(messages());
+    if (latest != null) {
+      throw new IllegalStateException("the reply before has not ended: wait for it, or cancel it");
+    }
+    List<ChatMessage> more =
+        Arrays.asList(Failures.translating(() -> Argument.notNull("messages", next)));
+    all.addAll(more);
+    latest = service.submit(TextRequest.of(all, options));
+    asked = more;
+    return latest;
+  }
+
+  /** The messages so far. */
+  public synchronized List<ChatMessage> messages() {
+    if (latest != null && latest.hasEnded()) {
+      GenerationResult reply = latest.whole();
+      if (reply != null) {
+        take(reply);
+      }
+      latest = null;
+    }
+    return List.copyOf(messages);
+  }
+
+  private void take(GenerationResult reply) {
+    switch (reply.finishReason()) {
+      case CANCELLED, DEADLINE -> {}
+      case END_OF_TEXT, STOP, LENGTH, CONTEXT -> {
+        messages.addAll(asked);
+        messages.add(reply.message());
       }
     }
-    return Optional.empty();
-  }
-
-  /** Like {@link TextSession#cancel}. */
-  public void cancel() {
-    session.cancel();
-  }
-
-  /** Generates the rest of the reply, and closes the session. */
-  ChatReply toEnd(Consumer<ChatPiece> onPiece) {
-    try (this) {
-      for (Optional<ChatPiece> next = next(); next.isPresent(); next = next()) {
-        onPiece.accept(next.get());
-      }
-      return result();
-    }
-  }
-
-  /**
-   * The whole reply, after {@link #next} has returned all of it.
-   *
-   * @throws RuntimeException like {@link TextSession#result}
-   */
-  public ChatReply result() {
-    GenerationResult text = session.result();
-    if (!ended) {
-      throw new IllegalStateException("the reply has not ended");
-    }
-    return new ChatReply(ChatMessage.of(reply), text);
-  }
-
-  /** Cancels the reply if it has not ended. Idempotent; throws like {@link MoeModel#close}. */
-  @Override
-  public void close() {
-    session.close();
   }
 }

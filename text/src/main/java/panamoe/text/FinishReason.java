@@ -12,6 +12,8 @@ public enum FinishReason {
   LENGTH,
   /** The model's context is full, and {@link GenerationOptions#slide} is false. */
   CONTEXT,
+  /** The request's deadline passed. */
+  DEADLINE,
   /** It was cancelled, or its thread was interrupted. */
   CANCELLED;
 
@@ -23,7 +25,8 @@ public enum FinishReason {
       case END_OF_TEXT -> END_OF_TEXT;
       case STOP -> STOP;
       case LENGTH -> generation.tokens() == maxTokens ? LENGTH : CONTEXT;
-      case CANCELLED, DEADLINE -> CANCELLED;
+      case DEADLINE -> DEADLINE;
+      case CANCELLED -> CANCELLED;
     };
   }
 }

@@ -2,6 +2,7 @@ package panamoe.text;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.DoubleConsumer;
 import java.util.function.Supplier;
 import panamoe.backend.Backend;
 import panamoe.config.GateConfig;
@@ -10,13 +11,14 @@ import panamoe.conversation.ChatFormat;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.model.LanguageModel;
+import panamoe.open.CacheSize;
 import panamoe.open.FolderChat;
-import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
 
 /**
  * What differs between a model from a file and one that trains.
@@ -35,7 +37,9 @@ record ModelSource(
     List<String> warnings,
     Runnable close) {
 
-  static ModelSource opened(ModelFolder found, Backend backend, ModelOptions options) {
+  static ModelSource opened(ModelFolder folder, Backend backend, ModelOptions options) {
+    ModelFolder found = options.context() == 0 ? folder : folder.withContext(options.context());
+    found.config().requireGeneration();
     Tokenizer tokenizer = found.tokenizer();
     Sampling defaultSampling = Sampling.of(found.tokenizerFiles().sampling());
     Conversations conversations =
@@ -43,25 +47,50 @@ record ModelSource(
     if (options.chatTemplate() != null) {
       conversations.format(); // refuses a file that is not a template, before weights are read
     }
-    EngineConfig engine = EngineConfig.of(options.sequences(), found.config().context());
     List<String> warnings = new ArrayList<>();
     WeightTypes types = options.types(found);
-    double cache = InferenceMemory.of(found.config(), types).keysAndValues();
-    backend.requireMemory(
-        Words.of(
-            "the keys and values of %s sequences (ModelOptions.withSequences)",
-            options.sequences()),
-        options.sequences() * cache);
-    InferenceSettings settings = InferenceSettings.of(types);
-    LanguageModel model = found.load(backend, settings, warnings);
-    return new ModelSource(
-        () -> model,
-        engine,
-        tokenizer,
-        conversations,
-        defaultSampling,
-        List.copyOf(warnings),
-        model::close);
+    LanguageModel model =
+        found.load(
+            backend,
+            InferenceSettings.of(types).with(options.adapters(found)),
+            Ranks.alone(),
+            warnings,
+            progress(found, options));
+    try {
+      return new ModelSource(
+          () -> model,
+          engine(model.config(), types.compute(), backend, options.sequences()),
+          tokenizer,
+          conversations,
+          defaultSampling,
+          List.copyOf(warnings),
+          model::close);
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private static DoubleConsumer progress(ModelFolder found, ModelOptions options) {
+    if (options.progress() == null) {
+      return _ -> {};
+    }
+    long total = found.weights().bytes();
+    return part -> options.progress().loaded(Math.round(part * total), total);
+  }
+
+  private static EngineConfig engine(
+      ModelConfig model, DType cached, Backend backend, int sequences) {
+    EngineConfig most = EngineConfig.of(sequences, model.context());
+    CacheSize cache =
+        CacheSize.of(
+            model,
+            cached,
+            most,
+            0,
+            backend.memoryAvailable(),
+            "take a shorter context, by ModelOptions.withContext");
+    return most.withBlocks(Math.toIntExact(cache.blocks()));
   }
 
   /**

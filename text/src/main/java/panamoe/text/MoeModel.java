@@ -17,7 +17,6 @@ import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.engine.GenerationRequest;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.io.RegularFile;
@@ -26,9 +25,11 @@ import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 
 /**
- * A language model for text generation. Only one thread at a time may call a {@link Device} and
- * what was created on it; methods that read no weights (encode, decode, the model's sizes) may be
- * called by any thread at any time. To train a model, use {@link TrainableModel}.
+ * A language model for text generation. Any thread may ask for completions at any time: a thread of
+ * the model generates them together, and goes between the calls of the device, which wait for its
+ * steps. Methods that read no weights (encode, decode, the model's sizes) may be called by any
+ * thread too. Everything else on a {@link Device} serves one thread at a time. To stream, bound and
+ * cancel completions, use a {@link TextService}; to train a model, {@link TrainableModel}.
  *
  * {@snippet file="panamoe/text/MoeModelExample.java" region="model"}
  */
@@ -37,7 +38,7 @@ public final class MoeModel implements AutoCloseable {
   private final ModelSource origin;
   private final ModelConfig config;
   private final long parameters;
-  private final Sessions texts;
+  private final Completions completions;
   private final Lifetime lifetime;
 
   /**
@@ -56,14 +57,13 @@ public final class MoeModel implements AutoCloseable {
       origin.close().run();
       throw e;
     }
-    this.lifetime =
-        owner.begin(
-            "the model",
-            () -> {
-              engine.close();
-              origin.close().run();
-            });
-    this.texts = new Sessions(engine, origin, lifetime);
+    this.lifetime = owner.begin("the model", this::free);
+    this.completions = new Completions(engine, origin, config.context(), lifetime);
+  }
+
+  private void free() {
+    completions.end();
+    origin.close().run();
   }
 
   /** Opens a model with {@link ModelOptions#USUAL}; see below. */
@@ -73,9 +73,10 @@ public final class MoeModel implements AutoCloseable {
 
   /**
    * Opens a model: the latest checkpoint of a run or of {@link TrainableModel#save}, one
-   * checkpoint, a quantized model, or a released one (a folder in Hugging Face's layout or a GGUF
-   * file). A model that drops tokens in training does not drop them here, because a token would
-   * depend on its neighbours.
+   * checkpoint, a quantized model, or a released one (a folder in Hugging Face's layout, a GGUF
+   * file, or a name such as {@code hf:Qwen/Qwen3-30B-A3B-GGUF:Q4_K_M} in place of a path: it is
+   * fetched, with a line in the log, unless it is in the cache). A model that drops tokens in
+   * training does not drop them here, because a token would depend on its neighbours.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if an argument is null
    * @throws panamoe.api.PanamoeException.BadModel if there is no intact model, it does not fit into
@@ -99,8 +100,9 @@ public final class MoeModel implements AutoCloseable {
   /**
    * Generates with the weights of a model that trains, without a copy. A sequence that was begun
    * before they change depends on both: computed tokens stay in its cache, and a model in BFLOAT16
-   * rounds the caller's changes when a sequence begins. Tokens are bytes and an end of text, and
-   * messages of conversations are lines. Closing the other model closes this one.
+   * rounds the caller's changes when a sequence begins. Calls that train wait for a step of the
+   * completions that run. Tokens are bytes and an end of text, and messages of conversations are
+   * lines. Closing the other model closes this one.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if the vocabulary is not that of bytes, the
    *     model drops tokens (save and open it), or several ranks hold it
@@ -231,25 +233,35 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Completes a prompt. The call waits if {@link ModelOptions#sequences} others are unfinished. If
-   * the thread is interrupted, the completion ends with {@link FinishReason#CANCELLED}, or is
-   * refused while its schema is read; the interrupt status stays set.
+   * Completes a prompt, together with those of other threads. The call waits if {@link
+   * ModelOptions#sequences} others are unfinished. If the thread is interrupted, the completion
+   * ends with {@link FinishReason#CANCELLED}, or is refused while its schema is read; the interrupt
+   * status stays set.
    *
-   * @param onText receives the text piece by piece, between steps of the model. An exception that
-   *     it throws ends the completion and reaches the caller
+   * @param onText receives the text piece by piece, on this thread. An exception that it throws
+   *     ends the completion and reaches the caller
    * @throws panamoe.api.PanamoeException.BadArgument if the prompt has more tokens than the
    *     context, or an argument is null
+   * @throws panamoe.api.PanamoeException.Diverged if the model's values are not finite
    * @throws java.util.concurrent.CancellationException if the options have a schema, and the thread
    *     is interrupted before a token is computed
+   * @throws IllegalStateException if the model is closed, also before the completion ends, or this
+   *     thread is inside a call of the device
    */
   public GenerationResult generate(
       String prompt, GenerationOptions options, Consumer<String> onText) {
     Failures.translating(() -> Argument.notNull("onText", onText));
-    return begin(prompt, options).toEnd(onText);
+    return begin(TextRequest.of(prompt, options))
+        .forEach(
+            piece -> {
+              if (!piece.content().isEmpty()) {
+                onText.accept(piece.content());
+              }
+            });
   }
 
   /** Replies to a conversation. */
-  public ChatReply chat(List<ChatMessage> messages, ChatOptions options) {
+  public GenerationResult chat(List<ChatMessage> messages, ChatOptions options) {
     return chat(messages, options, _ -> {});
   }
 
@@ -273,43 +285,42 @@ public final class MoeModel implements AutoCloseable {
    *     #encode(List, ChatOptions)}, or if the schema of a tool is not supported
    * @throws panamoe.api.PanamoeException.BadModel if the template cannot be used
    * @throws java.util.concurrent.CancellationException like {@link #generate}, also with tools
+   * @throws IllegalStateException like {@link #generate}
    */
-  public ChatReply chat(
-      List<ChatMessage> messages, ChatOptions options, Consumer<ChatPiece> onPiece) {
+  public GenerationResult chat(
+      List<ChatMessage> messages, ChatOptions options, Consumer<TextPiece> onPiece) {
     Failures.translating(() -> Argument.notNull("onPiece", onPiece));
-    return beginChat(messages, options).toEnd(onPiece);
+    return begin(TextRequest.of(messages, options)).forEach(onPiece);
   }
 
-  /** Begins a reply that the caller generates piece by piece, and closes; see {@link #chat}. */
-  public ChatSession beginChat(List<ChatMessage> messages, ChatOptions options) {
-    return lifetime.use(() -> texts.chat(messages, options));
+  private TextCompletion begin(TextRequest request) {
+    TextCompletion completion = new TextCompletion(lifetime::requireOutside);
+    begin(request, completion, () -> {});
+    return completion;
   }
 
   /**
-   * Begins a completion that the caller generates token by token, and closes.
+   * Begins a completion.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument like {@link #generate}
+   * @param onEnd called by the engine's thread before the completion ends
    */
-  public TextSession begin(String prompt, GenerationOptions options) {
-    return lifetime.use(
-        () ->
-            texts.begin(
-                GenerationRequest.tokensOf(
-                    Argument.notNull("prompt", prompt), origin.tokenizer(), context()),
-                options));
+  void begin(TextRequest request, TextCompletion completion, Runnable onEnd) {
+    completions.begin(request, completion, onEnd);
+  }
+
+  /** Refuses to wait inside a call of the device. */
+  void requireOutside() {
+    lifetime.requireOutside();
+  }
+
+  /** Most sequences that run at a time. */
+  int sequences() {
+    return origin.engine().sequences();
   }
 
   /**
-   * Begins a completion of prompt tokens.
-   *
-   * @param prompt 1 or more ids, which are copied
-   */
-  public TextSession begin(int[] prompt, GenerationOptions options) {
-    return lifetime.use(() -> texts.begin(Argument.notNull("prompt", prompt).clone(), options));
-  }
-
-  /**
-   * Cancels all sequences and frees the weights, except those of a model that trains. Idempotent.
+   * Ends all completions, which fail, and frees the weights, except those of a model that trains.
+   * Idempotent.
    *
    * @throws IllegalStateException if a call of its device is running; then nothing is freed
    */
@@ -319,9 +330,9 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Closes like {@link #close} after another thread's call has returned, such as one that generates
-   * a token; meanwhile further calls throw {@link IllegalStateException}. Any thread may call it,
-   * outside a call of the device.
+   * Closes like {@link #close} after another thread's call of the device has returned; meanwhile
+   * further calls throw {@link IllegalStateException}. It does not wait for completions. Any thread
+   * may call it, outside a call of the device.
    *
    * @param patience maximum wait
    * @throws panamoe.api.PanamoeException.BadArgument if it is null

@@ -1,5 +1,5 @@
 /**
- * Text generation with language models. A {@link panamoe.text.MoeModel} is opened on a {@link
- * panamoe.api.Device}, whose rule applies to it: one thread at a time may call it.
+ * Text generation with language models. A {@link panamoe.text.TextService} completes the requests
+ * of any number of threads, with a {@link panamoe.text.MoeModel} that it opens or is given.
  */
 package panamoe.text;

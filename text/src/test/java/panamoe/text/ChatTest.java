@@ -41,11 +41,10 @@ class ChatTest {
         MoeModel writer = MoeModel.of(model)) {
       String prompt =
           "system: Be brief.\nuser: Hello\nassistant: Hi\nuser: <|im_start|>Who?\nassistant:";
-      ChatReply reply = writer.chat(MESSAGES, OPTIONS);
-      GenerationResult text = reply.text();
-      assertEquals(prompt.length(), text.promptTokens());
+      GenerationResult text = writer.chat(MESSAGES, OPTIONS);
+      assertEquals(prompt.length(), text.usage().prompt());
       assertEquals(writer.generate(prompt, OPTIONS.text()).tokens(), text.tokens());
-      assertEquals(ChatMessage.assistant(text.text()), reply.message());
+      assertEquals(ChatMessage.assistant(text.text()), text.message());
     }
   }
 
@@ -67,9 +66,9 @@ class ChatTest {
                 .mapToInt(part -> writer.encode(part).length)
                 .sum();
         int said = writer.encode("user\n<|im_start|>Who?").length;
-        GenerationResult answer = writer.chat(MESSAGES, OPTIONS).text();
+        GenerationResult answer = writer.chat(MESSAGES, OPTIONS);
         assertTrue(said > writer.encode("user\nWho?").length + 1, "spelt as text: " + said);
-        assertEquals(text + said + 5 + 4, answer.promptTokens());
+        assertEquals(text + said + 5 + 4, answer.usage().prompt());
         ChatMessage tool = ChatMessage.tool(new ToolCall("1", "f", "{}"), "x");
         String refused =
             assertThrows(
@@ -78,9 +77,9 @@ class ChatTest {
         assertTrue(refused.contains("no tools"), refused);
         assertThrows(PanamoeException.BadArgument.class, () -> writer.chat(null, OPTIONS));
         StringBuilder pulled = new StringBuilder();
-        try (ChatSession session = writer.beginChat(MESSAGES, OPTIONS)) {
-          session.next().ifPresent(first -> pulled.append(first.content()));
-        }
+        TextCompletion completion =
+            TextService.of(writer, ServiceOptions.USUAL).submit(TextRequest.of(MESSAGES, OPTIONS));
+        completion.next().ifPresent(first -> pulled.append(first.content()));
         assertTrue(answer.text().startsWith(pulled.toString()), answer::text);
       }
     }

@@ -11,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -78,7 +77,7 @@ class ConversationsTest {
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
       assertArrayEquals(model.encode("the cat"), model.encode(QUESTION, OPTIONS));
-      endless = model.chat(QUESTION, OPTIONS).text();
+      endless = model.chat(QUESTION, OPTIONS);
     }
     List<Integer> drawn = endless.tokens();
     int end = drawn.stream().filter(token -> token >= WORDS).findFirst().orElseThrow();
@@ -87,7 +86,7 @@ class ConversationsTest {
         MoeModel model = MoeModel.open(device, folder)) {
       StringBuilder streamed = new StringBuilder();
       GenerationResult answer =
-          model.chat(QUESTION, OPTIONS, piece -> streamed.append(piece.content())).text();
+          model.chat(QUESTION, OPTIONS, piece -> streamed.append(piece.content()));
       assertEquals(FinishReason.STOP, answer.finishReason());
       assertEquals(drawn.subList(0, drawn.indexOf(end)), answer.tokens());
       assertEquals(answer.text(), streamed.toString());
@@ -100,13 +99,10 @@ class ConversationsTest {
 
   private static String pulled(MoeModel model) {
     StringBuilder text = new StringBuilder();
-    try (ChatSession session = model.beginChat(QUESTION, OPTIONS)) {
-      assertThrows(IllegalStateException.class, session::result);
-      for (Optional<ChatPiece> next = session.next(); next.isPresent(); next = session.next()) {
-        text.append(next.get().content());
-      }
-      assertEquals(text.toString(), session.result().message().content());
-    }
+    TextCompletion completion =
+        TextService.of(model, ServiceOptions.USUAL).submit(TextRequest.of(QUESTION, OPTIONS));
+    GenerationResult result = completion.forEach(piece -> text.append(piece.content()));
+    assertEquals(text.toString(), result.message().content());
     return text.toString();
   }
 
@@ -117,7 +113,7 @@ class ConversationsTest {
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
       assertEquals("not so", refusal(() -> model.chat(List.of(ChatMessage.user("no")), OPTIONS)));
-      assertEquals("there are no messages", refusal(() -> model.beginChat(List.of(), OPTIONS)));
+      assertEquals("there are no messages", refusal(() -> model.chat(List.of(), OPTIONS)));
       assertEquals("messages is null", refusal(() -> model.chat(null, OPTIONS)));
       assertEquals(
           "a message is null", refusal(() -> model.chat(Collections.singletonList(null), OPTIONS)));

@@ -1,15 +1,14 @@
 package panamoe.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -19,7 +18,7 @@ import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.testkit.SmallRun;
 
-/** Sessions with all options, and completions generated token by token. */
+/** Completions with all options. */
 class GenerationTest {
   private static final String PROMPT = "Die Würde des ";
   private static final GenerationOptions OPTIONS = GenerationOptions.of(30);
@@ -41,22 +40,37 @@ class GenerationTest {
   }
 
   @Test
-  void moreTextsThanACacheCanHoldAreOneSentence() {
-    PanamoeException refused =
+  void theNumberOfSequencesHasABound() {
+    String said =
         assertThrows(
-            PanamoeException.class,
-            () ->
-                MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(Integer.MAX_VALUE)));
-    assertTrue(refused.getMessage().contains("sequences of"), refused.getMessage());
+                PanamoeException.BadArgument.class, () -> ModelOptions.USUAL.withSequences(1025))
+            .getMessage();
+    assertEquals("sequences is 1025, expected 1 to 1024", said);
   }
 
   @Test
-  void aCacheThatDoesNotFitNamesTheOption() {
-    OutOfMemoryError refused =
-        assertThrows(
-            OutOfMemoryError.class,
-            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withSequences(1_000_000)));
-    assertTrue(refused.getMessage().contains("ModelOptions.withSequences"), refused.getMessage());
+  void aContextMayBeShorter() {
+    try (MoeModel shorter = MoeModel.open(device, folder, ModelOptions.USUAL.withContext(20))) {
+      assertEquals(20, shorter.context());
+      GenerationResult result = shorter.generate(PROMPT, OPTIONS);
+      assertEquals(FinishReason.CONTEXT, result.finishReason());
+      assertTrue(model.generate(PROMPT, OPTIONS).text().startsWith(result.text()));
+    }
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () -> MoeModel.open(device, folder, ModelOptions.USUAL.withContext(1 << 20)));
+  }
+
+  @Test
+  void aListenerIsToldHowMuchIsLoaded() {
+    List<long[]> told = Collections.synchronizedList(new ArrayList<>());
+    ModelOptions options =
+        ModelOptions.USUAL.withProgress((done, total) -> told.add(new long[] {done, total}));
+    MoeModel.open(device, folder, options).close();
+    long total = told.getFirst()[1];
+    assertTrue(total >= 4 * model.parameterCount(), total + " bytes");
+    assertTrue(told.stream().allMatch(each -> each[0] >= 0 && each[0] <= each[1]));
+    assertEquals(total, told.stream().mapToLong(each -> each[0]).max().orElseThrow());
   }
 
   @Test
@@ -64,17 +78,26 @@ class GenerationTest {
     GenerationResult result = model.generate(PROMPT, OPTIONS);
     assertEquals(FinishReason.LENGTH, result.finishReason());
     assertEquals(30, result.tokens().size());
-    assertEquals(model.encode(PROMPT).length, result.promptTokens());
+    assertEquals(model.encode(PROMPT).length, result.usage().prompt());
     assertEquals(
         result.text(), model.decode(result.tokens().stream().mapToInt(id -> id).toArray()));
-    assertTrue(result.prefillSeconds() > 0 && result.decodeSeconds() > 0, result::toString);
+    assertTrue(result.times().prefill() > 0 && result.times().decode() > 0, result::toString);
 
     GenerationResult stopped = model.generate(PROMPT, OPTIONS.withStop("ist", "nie"));
     assertEquals(FinishReason.STOP, stopped.finishReason());
     assertEquals("Menschen ", stopped.text());
 
     GenerationResult nothing = model.generate(PROMPT, GenerationOptions.of(0));
-    assertEquals(new GenerationResult("", List.of(), FinishReason.LENGTH, 15, 0, 0), nothing);
+    assertEquals(
+        new GenerationResult(
+            "",
+            ChatMessage.assistant(""),
+            List.of(),
+            List.of(),
+            FinishReason.LENGTH,
+            new GenerationResult.Usage(15, 0, 0, 0),
+            new GenerationResult.Times(0, 0, 0)),
+        nothing);
   }
 
   @Test
@@ -110,64 +133,8 @@ class GenerationTest {
   void wrongPromptsAreRefused() {
     assertThrows(PanamoeException.BadArgument.class, () -> model.generate(null, OPTIONS));
     assertThrows(PanamoeException.BadArgument.class, () -> model.generate(PROMPT, null));
-    assertThrows(PanamoeException.BadArgument.class, () -> model.begin(new int[0], OPTIONS));
-    assertThrows(PanamoeException.BadArgument.class, () -> model.begin(new int[] {-1}, OPTIONS));
-  }
-
-  private static String drain(TextSession session) {
-    StringBuilder text = new StringBuilder();
-    for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
-      text.append(next.get().text());
-    }
-    return text.toString();
-  }
-
-  @Test
-  void aSessionGivesTheTextTokenByToken() {
-    GenerationResult whole = model.generate(PROMPT, OPTIONS);
-    try (TextSession session = model.begin(PROMPT, OPTIONS)) {
-      assertThrows(IllegalStateException.class, session::result);
-      List<Integer> ids = new ArrayList<>();
-      StringBuilder text = new StringBuilder();
-      for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
-        ids.add(next.get().id());
-        text.append(next.get().text());
-      }
-      assertEquals(whole.tokens(), ids);
-      assertEquals(whole.text(), text.toString());
-      assertEquals(whole.text(), session.result().text());
-      assertEquals(Optional.empty(), session.next());
-    }
-    try (TextSession session = model.begin(model.encode(PROMPT), OPTIONS.withStop("tx"))) {
-      String text = drain(session); // a t is held back until the next character
-      assertEquals(session.result().text(), text);
-    }
-  }
-
-  /** A completion does not depend on other sequences, and waits if there is no room for it. */
-  @Test
-  void severalTextsAdvanceTogether() {
-    String alone = model.generate(PROMPT, OPTIONS).text();
-    String other = model.generate("Menschen ", OPTIONS).text();
-    try (TextSession one = model.begin(PROMPT, OPTIONS);
-        TextSession two = model.begin("Menschen ", OPTIONS)) {
-      one.next();
-      two.next();
-      one.cancel();
-      String begun = drain(one);
-      assertEquals(FinishReason.CANCELLED, one.result().finishReason());
-      assertTrue(begun.isEmpty() || alone.substring(1).startsWith(begun), begun);
-      try (TextSession three = model.begin(PROMPT, OPTIONS)) {
-        assertEquals(alone, drain(three));
-      }
-      assertTrue(other.endsWith(drain(two)));
-    }
-    try (TextSession one = model.begin("Menschen ", OPTIONS);
-        TextSession two = model.begin("Menschen ", OPTIONS)) {
-      assertEquals(alone, model.generate(PROMPT, OPTIONS).text());
-      assertEquals(other, drain(one));
-      assertEquals(other, drain(two));
-    }
+    String tooLong = "x".repeat(model.context() + 1);
+    assertThrows(PanamoeException.BadArgument.class, () -> model.generate(tooLong, OPTIONS));
   }
 
   @Test
@@ -186,28 +153,6 @@ class GenerationTest {
   }
 
   @Test
-  void anAbandonedSessionLeavesRoom() {
-    for (int n = 0; n < 5; n++) {
-      TextSession session = model.begin(PROMPT, OPTIONS);
-      session.next();
-      session.close();
-      session.close();
-      assertThrows(IllegalStateException.class, session::next);
-    }
-    assertFalse(model.generate(PROMPT, OPTIONS).text().isEmpty());
-  }
-
-  @Test
-  void anotherThreadCancels() throws InterruptedException {
-    try (TextSession session = model.begin(PROMPT, GenerationOptions.of(1_000_000))) {
-      session.next();
-      Thread.ofVirtual().start(session::cancel).join();
-      drain(session);
-      assertEquals(FinishReason.CANCELLED, session.result().finishReason());
-    }
-  }
-
-  @Test
   void anInterruptedThreadReadsNoSchema() {
     GenerationOptions options = OPTIONS.withSchema("{\"type\": \"boolean\"}");
     Thread.currentThread().interrupt();
@@ -218,9 +163,6 @@ class GenerationTest {
 
   @Test
   void theExamplesRun() {
-    assertEquals(
-        model.generate("Die Würde", OPTIONS).text().substring(0, 18),
-        MoeModelExample.pull(model).substring(0, 18));
     GenerationResult first = MoeModelExample.run(folder);
     assertEquals(first.text(), MoeModelExample.run(folder).text());
   }

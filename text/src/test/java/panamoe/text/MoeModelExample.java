@@ -4,7 +4,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import panamoe.api.AdamW;
 import panamoe.api.AdamWSettings;
 import panamoe.api.Device;
@@ -19,7 +18,7 @@ final class MoeModelExample {
     // @start region="model"
     GenerationOptions options =
         GenerationOptions.of(100).withSampling(Sampling.of(0.8, 1).withTopP(0.9)).withStop("\n\n");
-    try (Device device = Device.open("auto", 0);
+    try (Device device = Device.open(Device.Type.AUTO, 0);
         MoeModel model = MoeModel.open(device, folder)) {
       GenerationResult result = model.generate("Mr President", options, System.out::print);
       System.out.println(" (" + result.tokens().size() + " tokens, " + result.finishReason() + ")");
@@ -34,7 +33,7 @@ final class MoeModelExample {
     messages.add(ChatMessage.system("Answer like a secretary."));
     for (String question : List.of("Whom does the committee thank?", "And what for?")) {
       messages.add(ChatMessage.user(question));
-      ChatReply reply =
+      GenerationResult reply =
           model.chat(messages, ChatOptions.of(60), piece -> System.out.print(piece.content()));
       messages.add(reply.message());
     }
@@ -60,25 +59,10 @@ final class MoeModelExample {
       String votes = call.arguments().contains("ayes") ? "17" : "4";
       messages.add(ChatMessage.tool(call, votes));
     }
-    ChatReply answer =
+    GenerationResult answer =
         model.chat(messages, ChatOptions.of(60).withVariables("{\"enable_thinking\": false}"));
     messages.add(answer.message());
     return messages;
-    // @end
-  }
-
-  static String pull(MoeModel model) {
-    // @start region="session"
-    StringBuilder text = new StringBuilder();
-    try (TextSession session = model.begin("Die Würde", GenerationOptions.of(100))) {
-      for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
-        text.append(next.get().text());
-        if (text.length() > 20) {
-          session.cancel(); // any thread may
-        }
-      }
-      return text.toString();
-    }
     // @end
   }
 

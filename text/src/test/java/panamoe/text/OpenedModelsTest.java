@@ -11,6 +11,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,6 +55,35 @@ class OpenedModelsTest {
     }
     Files.writeString(folder.resolve("tokenizer.json"), tokenizer(384).toString());
     opensAndTrains(folder);
+  }
+
+  @Test
+  void aRequestChoosesAnAdapter() throws IOException {
+    try (Stream<Path> files = Files.list(RECORDED.resolve("hf/qwen3_moe_b_bf16"))) {
+      for (Path file : files.toList()) {
+        Files.copy(file, folder.resolve(file.getFileName()));
+      }
+    }
+    Files.writeString(folder.resolve("tokenizer.json"), tokenizer(300).toString());
+    Path adapters = Path.of("..", "runtime", "src", "test", "resources", "golden", "adapters");
+    ModelOptions options =
+        ModelOptions.USUAL
+            .withAdapter("stacked", adapters.resolve("stacked"))
+            .withAdapter("single", adapters.resolve("experts"));
+    try (TextService service = TextService.open(folder, options, ServiceOptions.USUAL)) {
+      TextRequest request = TextRequest.of("the cat", OPTIONS).withLogprobs(0);
+      Set<List<Logprob>> different = new HashSet<>();
+      for (String adapter : List.of("", "stacked", "single")) {
+        different.add(service.submit(request.withAdapter(adapter)).join().logprobs());
+      }
+      assertEquals(3, different.size());
+      String said =
+          assertThrows(
+                  PanamoeException.BadArgument.class,
+                  () -> service.submit(request.withAdapter("other")).join())
+              .getMessage();
+      assertEquals("there is no adapter other; the model has stacked, single", said);
+    }
   }
 
   private static void opensAndTrains(Path path) {

