@@ -48,6 +48,11 @@ public enum Quantization {
     };
   }
 
+  /** The dtype of matrices as {@link panamoe.open.AdaptedBase} names it. */
+  public DType matrices() {
+    return this == NONE ? DType.FLOAT32 : dtype;
+  }
+
   @JsonValue
   @Override
   public String toString() {

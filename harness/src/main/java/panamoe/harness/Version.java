@@ -21,8 +21,17 @@ public final class Version implements IVersionProvider {
 
   /** The version and the commit of this build. */
   public static String built() throws IOException {
-    Properties built = properties();
-    return built.getProperty("version") + ", commit " + built.getProperty("commit");
+    return number() + ", commit " + commit();
+  }
+
+  /** The version of this build. */
+  public static String number() throws IOException {
+    return properties().getProperty("version");
+  }
+
+  /** The commit of this build. */
+  public static String commit() throws IOException {
+    return properties().getProperty("commit");
   }
 
   /** The day of that commit, ISO 8601 in UTC; empty if it is unknown. */

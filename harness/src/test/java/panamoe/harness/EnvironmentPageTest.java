@@ -27,13 +27,26 @@ class EnvironmentPageTest {
 
   private static final List<String> MODULES =
       List.of(
-          "bindings", "runtime", "java-api", "text", "djl", "harness", "lab", "lab/peers", "jmh");
+          "bindings",
+          "runtime",
+          "java-api",
+          "text",
+          "djl",
+          "langchain4j",
+          "spring-ai",
+          "spring-boot-starter",
+          "spark",
+          "harness",
+          "lab",
+          "lab/peers",
+          "jmh");
 
   @Test
   void thePageListsWhatTheSourcesRead() throws IOException {
     Set<String> read = new TreeSet<>();
     for (String module : MODULES) {
-      for (Path file : files(module + "/src", "java", "c")) {
+      boolean springs = module.equals("spring-boot-starter"); // properties with metadata
+      for (Path file : files(module + (springs ? "/src/test" : "/src"), "java", "c")) {
         collect(IN_CODE, file, read);
       }
     }

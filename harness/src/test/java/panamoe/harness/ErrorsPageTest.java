@@ -26,7 +26,11 @@ import panamoe.api.LayerSettings;
 import panamoe.api.LayerStep;
 import panamoe.api.MoeLayer;
 import panamoe.api.PanamoeException;
+import panamoe.retrieval.RetrievalFolder;
+import panamoe.text.EmbeddingModel;
+import panamoe.text.EmbeddingOptions;
 import panamoe.text.MoeModel;
+import panamoe.text.RetrievalOptions;
 
 /** The messages on {@code docs/errors.md} are those that these mistakes give. */
 class ErrorsPageTest {
@@ -55,6 +59,7 @@ class ErrorsPageTest {
       badArguments(arena, device, layer);
       badModels(device);
       wrongStates(arena, device);
+      embedding();
     }
     provoke(UnsupportedOperationException.class, ErrorsPageTest::readsParametersOfACard);
     failedDevices();
@@ -66,6 +71,7 @@ class ErrorsPageTest {
     MemorySegment x = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);
     MemorySegment y = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);
     provoke(kind, () -> Device.open("gpu", 0));
+    provoke(kind, () -> MoeModel.open(device, Path.of("hf:tiny")));
     provoke(kind, () -> Device.open("cpu", 1 << 30));
     provoke(kind, () -> MoeLayer.create(device, LayerSettings.of(64, 256, 8, 9), 42));
     provoke(kind, () -> layer.forward(null, y, 16));
@@ -74,6 +80,19 @@ class ErrorsPageTest {
     provoke(kind, () -> layer.forward(x, y.asReadOnly(), 16));
     provoke(kind, () -> layer.forward(x, x, 16));
     provoke(kind, () -> MoeLayer.create(device, 64, "{\"kind\": \"MOE\", \"expert\": 8}", 42));
+  }
+
+  private void embedding() throws Exception {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    RetrievalFolder.write(model, "mean", true);
+    RetrievalOptions options = RetrievalOptions.USUAL.withDevice("cpu").withThreads(1);
+    EmbeddingModel embedder = EmbeddingModel.open(model, options);
+    Class<? extends Throwable> kind = PanamoeException.BadArgument.class;
+    provoke(kind, () -> embedder.embed(List.of("a", "")));
+    EmbeddingOptions wide = EmbeddingOptions.USUAL.withDimensions(49);
+    provoke(kind, () -> embedder.embed(List.of("a"), wide));
+    embedder.close();
+    provoke(IllegalStateException.class, () -> embedder.embed("a"));
   }
 
   private void badModels(Device device) throws Exception {
@@ -93,6 +112,9 @@ class ErrorsPageTest {
          "quantization_config": {"quant_method": "aqlm"}}
         """);
     provoke(kind, () -> MoeModel.open(device, quantized));
+    Path bert = Files.createDirectory(folder.resolve("bert"));
+    Files.writeString(bert.resolve("config.json"), "{\"model_type\": \"bert\"}");
+    provoke(kind, () -> EmbeddingModel.open(bert));
     Path pickled = Files.createFile(folder.resolve("pytorch_model.bin"));
     provoke(kind, () -> MoeModel.open(device, pickled));
   }

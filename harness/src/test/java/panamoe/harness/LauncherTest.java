@@ -1,6 +1,7 @@
 package panamoe.harness;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
@@ -56,7 +57,7 @@ class LauncherTest {
         "runtime/src/main/Some.java",
         "native/include/moe/gate.h",
         "native/cuda/runtime_kernel/gate.cu",
-        "native/cuda/reduce.h",
+        "native/cuda/kernel/reduce.h",
         "bindings/foreign/mpi.symbols",
         "bindings/headers.sha256",
       })
@@ -346,7 +347,11 @@ class LauncherTest {
     write(
         "jdk/bin/java",
         "#!/bin/sh\nwhile [ \"$1\" != panamoe.harness.Main ]; do shift; done\necho \"$@\"\n");
-    assertEquals("panamoe.harness.Main\n", launch(0));
+    String help = Files.readString(Path.of("../lab/help.txt")); // printed at once, without Java
+    assertEquals(help, launch(0));
+    for (String words : List.of("-h", "--help", "help")) {
+      assertEquals(help, launch(0, words), words);
+    }
     assertEquals("panamoe.harness.Main train --help\n", launch(0, "train", "--help"));
     String unknown =
         "panamoe: 'tset' is no command; did you mean test? (panamoe --help shows what there is)\n";
@@ -357,15 +362,46 @@ class LauncherTest {
     assertEquals("panamoe: build has no command 'extra'\n", launch(2, "help", "build", "extra"));
   }
 
+  @Test
+  void commandsThatAnswerStartWithoutJavasBestCode() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("jdk/bin/java", "#!/bin/sh\necho \"$@\"\n");
+    String quick = " -XX:TieredStopAtLevel=1 -Xmn16m ";
+    for (String command : List.of("generate", "chat", "serve")) {
+      assertTrue(launch(0, command, "model").contains(quick), command);
+    }
+    for (String prompt : List.of("say --quantize int8", "--quantize", "a --quantize=int8")) {
+      assertTrue(launch(0, "generate", "model", "--prompt", prompt).contains(quick), prompt);
+    }
+    assertTrue(launch(0, "generate", "model", "--quantize", "none").contains(quick), "as stored");
+    assertFalse(launch(0, "generate", "model", "--quantize=int8").contains("Tiered"), "rounds");
+    assertFalse(launch(0, "chat", "--quantize", "int4", "model").contains("Tiered"), "rounds");
+    assertFalse(launch(0, "train", "--out", "run").contains("Tiered"), "trains");
+  }
+
+  @Test
+  void anArchivePrintsItsHelpWithoutJava() throws IOException, InterruptedException {
+    String launcher = archive();
+    Files.writeString(folder.resolve("archive/lib/help.txt"), "Usage: panamoe\n");
+    for (String words : List.of("-h", "--help", "help")) {
+      String said = ended(0, start("env", "JAVA25_HOME=/nowhere", "bash", launcher, words));
+      assertEquals("Usage: panamoe\n", said, words);
+    }
+  }
+
+  private String archive() throws IOException {
+    Path archive = Files.createDirectories(folder.resolve("archive/bin")).getParent();
+    Files.createDirectory(archive.resolve("lib"));
+    Files.copy(Path.of("../ci/machine/launcher"), archive.resolve("lib/launcher"));
+    return Files.copy(Path.of("../ci/package.d/panamoe"), archive.resolve("bin/panamoe"))
+        .toString();
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"bench", "conformance", "study", "build"})
   void anArchiveSaysWhatComesWithACheckout(String command)
       throws IOException, InterruptedException {
-    Path archive = Files.createDirectories(folder.resolve("archive/bin")).getParent();
-    Files.createDirectory(archive.resolve("lib"));
-    Files.copy(Path.of("../ci/package.d/panamoe"), archive.resolve("bin/panamoe"));
-    Files.copy(Path.of("../ci/machine/launcher"), archive.resolve("lib/launcher"));
-    String said = ended(2, start("bash", archive.resolve("bin/panamoe").toString(), command));
+    String said = ended(2, start("bash", archive(), command));
     assertEquals(
         "panamoe: "
             + command
@@ -527,7 +563,7 @@ class LauncherTest {
             "native/abi/gate.cc",
             "native/cpu/gate/gate.cc",
             "native/bench/gate.cc",
-            "native/cuda/reduce.h",
+            "native/cuda/kernel/reduce.h",
             "native/cuda/runtime_kernel/gate.cu",
             "native/build/release/libpanamoe.so",
             "build/native.stamp",

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 class SlowScriptTest {
   private static final String SAVE = line(3, 0, "panamoe.checkpoint.CheckpointCrashTest");
   private static final String RUN = line(2, 0, "panamoe.harness.train.KilledTrainingTest");
+  private static final String PULL = line(1, 0, "panamoe.harness.models.KilledPullTest");
 
   @TempDir private Path folder;
 
@@ -34,8 +35,11 @@ class SlowScriptTest {
   @Test
   void testsThatRanAreCounted() throws Exception {
     assertTrue(
-        said(0, "kills", SAVE + "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0\n" + RUN)
-            .contains("| kills | passed, 5 tests |"));
+        said(
+                0,
+                "kills",
+                SAVE + "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0\n" + RUN + PULL)
+            .contains("| kills | passed, 6 tests |"));
     assertTrue(
         said(0, "tokenizer", line(4, 1, "panamoe.data.TokenizerFuzzTest"))
             .contains("passed, 3 tests"));

@@ -1,6 +1,5 @@
 package panamoe.harness.chat;
 
-import java.io.PrintWriter;
 import panamoe.conversation.reply.Reply;
 
 /** An answer while it is streamed: its thoughts and content, and what is printed. */
@@ -9,16 +8,16 @@ final class Answer {
   private static final String PLAIN = "\u001b[0m";
 
   private final Reply reply;
-  private final PrintWriter out;
+  private final WrappedText out;
   private final boolean thoughts;
   private boolean thought;
   private boolean said;
 
   /**
    * @param out receives it; null for no output
-   * @param thoughts whether to print thoughts, dimmed
+   * @param thoughts whether to print thoughts, dimmed; not without output
    */
-  Answer(Reply reply, PrintWriter out, boolean thoughts) {
+  Answer(Reply reply, WrappedText out, boolean thoughts) {
     this.reply = reply;
     this.out = out;
     this.thoughts = thoughts;
@@ -32,15 +31,18 @@ final class Answer {
   /** Ends the answer; {@code cut} if it was cut off. */
   void end(boolean cut) {
     tell(reply.end(cut));
-    if (thoughts && thought && !said) {
-      show(PLAIN);
+    if (out != null) {
+      out.style(thoughts && thought && !said ? PLAIN : "");
     }
   }
 
   private void tell(Reply.Read read) {
     if (!read.reasoning().isEmpty()) {
       if (thoughts) {
-        show((thought ? "" : DIM) + read.reasoning());
+        if (!thought) {
+          out.style(DIM);
+        }
+        out.print(read.reasoning());
       }
       thought = true;
     }
@@ -48,17 +50,13 @@ final class Answer {
     String more = said ? read.content() : read.content().stripLeading();
     if (!more.isEmpty()) {
       if (thoughts && thought && !said) {
-        show(PLAIN + "\n");
+        out.style(PLAIN);
+        out.print("\n");
       }
       said = true;
-      show(more);
-    }
-  }
-
-  private void show(String text) {
-    if (out != null) {
-      out.print(text);
-      out.flush();
+      if (out != null) {
+        out.print(more);
+      }
     }
   }
 

@@ -12,6 +12,8 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.generate.GenerationOptions;
+import panamoe.io.Count;
+import panamoe.io.Words;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -23,17 +25,20 @@ final class Chat {
       /reset          forgets all messages
       /seed N         seed of the next answer; each later one has the next number
       /temperature X  0 takes the most probable token
-      /quit           ends, as Ctrl-D does; Ctrl-C stops an answer
+      /quit           ends, as Ctrl-D does
+      Ctrl-C          stops an answer, drops a line, and ends on an empty one
       """;
 
   /**
    * Settings of answers.
    *
+   * @param model its name, for the greeting on a terminal
    * @param seed of the first answer
    * @param thoughts whether to print thoughts, dimmed
    * @param json whether to print one JSON object per line
    */
-  record Settings(GenerationOptions text, long seed, boolean thoughts, boolean json) {}
+  record Settings(
+      String model, GenerationOptions text, long seed, boolean thoughts, boolean json) {}
 
   private final EngineThread engine;
   private final Conversation conversation;
@@ -68,6 +73,13 @@ final class Chat {
    * @return whether every line was answered
    */
   boolean run(Lines lines) throws InterruptedException, IOException {
+    if (lines.columns() > 0 && !settings.json()) {
+      err.println(
+          Words.of(
+              "%s, a context of %s; /help lists commands, Ctrl-D ends",
+              settings.model(), Count.of(conversation.context(), "token")));
+      err.flush();
+    }
     boolean all = true;
     for (String line = lines.next(); line != null; line = lines.next()) {
       if (line.strip().equals("/quit")) {
@@ -152,7 +164,7 @@ final class Chat {
     Answer answer =
         new Answer(
             conversation.reply(),
-            settings.json() ? null : out,
+            settings.json() ? null : new WrappedText(out, lines::columns),
             settings.thoughts() && !settings.json());
     Generation text = null;
     try {
@@ -173,8 +185,22 @@ final class Chat {
               .put("seed", seed));
     } else {
       out.println();
+      out.flush(); // before the line below
+      if (lines.columns() > 0) {
+        err.println("(" + pace(text) + ")");
+      }
     }
     out.flush();
     return answer.said();
+  }
+
+  /** The number of tokens, and how many came in a second after the first. */
+  private static String pace(Generation text) {
+    String stopped = text.end() == Generation.End.CANCELLED ? "stopped after " : "";
+    String tokens = stopped + Count.of(text.tokens(), "token");
+    double seconds = text.times().decodeSeconds();
+    return text.tokens() < 2 || seconds == 0
+        ? tokens
+        : Words.of("%s, %.1f tokens/s", tokens, (text.tokens() - 1) / seconds);
   }
 }

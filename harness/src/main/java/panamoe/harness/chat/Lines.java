@@ -13,6 +13,9 @@ interface Lines extends AutoCloseable {
    */
   String next() throws InterruptedException, IOException;
 
+  /** The columns of the terminal now; 0 without one. */
+  int columns();
+
   /** Sets what Ctrl-C does until the next line is read. */
   void onInterrupt(Runnable cancel);
 

@@ -46,6 +46,11 @@ final class PipedLines implements Lines {
     return next.line();
   }
 
+  @Override
+  public int columns() {
+    return 0;
+  }
+
   /** Ctrl-C ends the program. */
   @Override
   public void onInterrupt(Runnable cancel) {}

@@ -10,8 +10,8 @@ import picocli.CommandLine.Spec;
     name = "data",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    description = "Prepares text for training, and makes tasks for panamoe eval.",
-    subcommands = {PrepareCommand.class, TasksCommand.class})
+    description = "Prepares text for training, and makes or converts tasks for panamoe eval.",
+    subcommands = {PrepareCommand.class, TasksCommand.class, ConvertCommand.class})
 public final class DataCommand implements Subcommand {
   @Spec private CommandSpec spec;
 

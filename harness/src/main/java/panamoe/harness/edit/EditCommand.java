@@ -12,8 +12,8 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.DeepSpeedFolder;
 import panamoe.checkpoint.Shards;
-import panamoe.comm.SelfCommunicator;
 import panamoe.config.ModelConfig;
+import panamoe.data.TokenWindows;
 import panamoe.edit.DroppedLayers;
 import panamoe.edit.Edit;
 import panamoe.edit.EditedModel;
@@ -29,7 +29,6 @@ import panamoe.harness.train.TrainingInputs;
 import panamoe.harness.train.TrainingText;
 import panamoe.op.RouteObserver;
 import panamoe.open.ModelFolder;
-import panamoe.train.LoadMeter;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import panamoe.train.Validation;
@@ -47,7 +46,8 @@ import tools.jackson.databind.node.ObjectNode;
     description = {
       "Changes a trained model: drops layers, or adds, grows, merges or prunes experts. One operation per call.",
       "Prints validation bits per byte and sizes before and after.",
-      "--reshape instead writes its weights into other files, also from a checkpoint of DeepSpeed-MoE."
+      "--reshape instead writes its weights into other files, also from a checkpoint of DeepSpeed-MoE;",
+      "--merge-lora writes a Hugging Face folder of its weights with an adapter added."
     },
     footer = {
       "",
@@ -57,12 +57,15 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe edit moe --pyramid 8,16 --out pyramid           experts of the MoE layers, first to last",
       "  panamoe edit moe --merge-experts 4 --out merged",
       "  panamoe edit moe --prune-experts 2 --out pruned         without the 2 least used of each layer",
+      "  panamoe edit moe --prune-experts 25% --by reap --out pruned   a quarter, by router-weighted activation",
       "  panamoe edit moe --reshape --files 4 --out parts        the same weights in 4 files",
       "  panamoe edit megatron --reshape --tokenizer gpt2.json --out moe   a checkpoint of Megatron-DeepSpeed",
       "  panamoe train --out moe --resume                        trains the edited model",
+      "  panamoe edit ~/Qwen3-30B-A3B --merge-lora adapter --out merged",
       "",
       "DIR is then a run at step 0 that generate, inspect, train --resume and distill --teacher read, and holds",
-      "edit.json, the report. docs/surgery.md describes what each operation keeps."
+      "edit.json, the report; --merge-lora's is one of a released model. docs/surgery.md describes what each",
+      "operation keeps."
     })
 public final class EditCommand implements Subcommand {
   private static final double USUAL_NOISE = 0.01;
@@ -72,7 +75,7 @@ public final class EditCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, or a checkpoint; with --reshape also a folder of Megatron-DeepSpeed's files.")
+          "A run's folder, or a checkpoint; with --reshape also a folder of Megatron-DeepSpeed's files, with --merge-lora a released model.")
   private Path model;
 
   @Option(
@@ -104,16 +107,19 @@ public final class EditCommand implements Subcommand {
           "Merge each MoE layer down to N experts: load-weighted means of similar experts.")
   private Integer mergeExperts;
 
-  @Option(
-      names = "--prune-experts",
-      paramLabel = "N",
-      description = "Remove the N least used experts of each MoE layer.")
-  private Integer pruneExperts;
+  @Mixin private PruneOptions pruning;
 
   @Option(
       names = "--reshape",
       description = "Write the weights unchanged into other files, without measuring the model.")
   private boolean reshape;
+
+  @Option(
+      names = "--merge-lora",
+      paramLabel = "ADAPTER",
+      description =
+          "Add a low-rank adapter (PEFT's folder, a GGUF file, or a run of train --lora) to the weights, in their dtype; blocks are decoded.")
+  private Path mergeLora;
 
   @Option(
       names = "--files",
@@ -170,7 +176,12 @@ public final class EditCommand implements Subcommand {
       print(report.toJson(), report.toText(out));
       return 0;
     }
-    ModelFolder folder = ModelFolder.open(model);
+    if (mergeLora != null) {
+      Merging.Report report = new Merging(out, shared).merge(model, mergeLora);
+      print(report.toJson(), report.toText(out));
+      return 0;
+    }
+    ModelFolder folder = ModelFolder.ofRun(model);
     Checkpoint checkpoint = folder.checkpoint();
     ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
     RunPath.requireFree(out);
@@ -180,15 +191,18 @@ public final class EditCommand implements Subcommand {
     long seed = checkpoint.config("seed", Long.class);
     RunConfig run = new RunConfig(config, training, seed);
     TrainingInputs material = TrainingInputs.of(measured, folder.tokenizer(), run, null);
+    TokenWindows calibration = pruning.calibration(folder, training.batch().length());
     EditReport report;
     try (Backend backend = shared.open()) {
-      LoadMeter meter = new LoadMeter(backend);
+      PruneOptions.Scoring scoring = pruning.new Scoring(backend, calibration);
       Quality before;
       Edit none = DroppedLayers.none(folder.config());
       try (EditedModel same = EditedModel.of(none, folder.config(), checkpoint, backend)) {
-        before = Quality.of(same.model(), backend, training, material.data(), meter);
+        before =
+            Quality.of(same.model(), backend, training, material.data(), scoring.ofMeasurement());
+        scoring.calibrate(same);
       }
-      Edit edit = edit(folder, loads(meter), backend);
+      Edit edit = edit(folder, scoring, backend);
       try (EditedModel edited = EditedModel.of(edit, folder.config(), checkpoint, backend)) {
         Quality after =
             Quality.of(edited.model(), backend, training, material.data(), RouteObserver.NONE);
@@ -197,7 +211,7 @@ public final class EditCommand implements Subcommand {
                 checkpoint.directory(),
                 operation(),
                 measured.attribution(),
-                Validation.tokens(training, material.data()),
+                Validation.losses(training, material.data()),
                 before,
                 after);
         new EditedRun(out, run, RunTokenizer.of(folder), measured.record(), shared.err())
@@ -226,19 +240,30 @@ public final class EditCommand implements Subcommand {
 
   private void requireOneOperation() {
     long operations =
-        Stream.of(dropLayers, upcycle, pyramid, mergeExperts, pruneExperts, reshape ? true : null)
+        Stream.of(
+                dropLayers,
+                upcycle,
+                pyramid,
+                mergeExperts,
+                pruning.experts(),
+                mergeLora,
+                reshape ? true : null)
             .filter(Objects::nonNull)
             .count();
     shared.require(
         operations == 1,
-        "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts and --reshape");
+        "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts, --merge-lora and --reshape");
+    pruning.requireNoneWithoutPruning(shared);
     if (upcycle == null && (moeLayers != null || topK != null)) {
       throw shared.usage("--moe-layers and --top-k go with --upcycle only");
     }
     if (!reshape && (files != null || tokenizer != null)) {
       throw shared.usage("--files and --tokenizer go with --reshape only");
     }
-    shared.require(!reshape || text == null, "--reshape measures nothing and takes no --text");
+    if (text != null && (reshape || mergeLora != null)) {
+      String operation = reshape ? "--reshape" : "--merge-lora";
+      throw shared.usage("%s measures nothing and takes no --text", operation);
+    }
     if (upcycle == null && pyramid == null && noise != null) {
       throw shared.usage("--noise goes with --upcycle and --pyramid only");
     }
@@ -249,22 +274,18 @@ public final class EditCommand implements Subcommand {
     if (mergeExperts != null) {
       return ExpertReduction.merged(before, mergeExperts);
     }
-    return pruneExperts != null
-        ? ExpertReduction.pruned(before, pruneExperts)
-        : withoutLoads(before).config();
+    return pruning.experts() != null ? pruning.config(before) : withoutLoads(before).config();
   }
 
-  private Edit edit(ModelFolder folder, Map<Integer, long[]> loads, Backend backend) {
+  private Edit edit(ModelFolder folder, PruneOptions.Scoring scoring, Backend backend) {
     ModelConfig before = folder.config();
     if (mergeExperts != null) {
       try (Shards shards = folder.checkpoint().model()) {
         Edit.Source source = EditedModel.source(shards, before, backend);
-        return ExpertReduction.merge(before, mergeExperts, loads, source);
+        return ExpertReduction.merge(before, mergeExperts, scoring.loads(), source);
       }
     }
-    return pruneExperts != null
-        ? ExpertReduction.prune(before, pruneExperts, loads)
-        : withoutLoads(before);
+    return pruning.experts() != null ? scoring.prune(before) : withoutLoads(before);
   }
 
   private Edit withoutLoads(ModelConfig before) {
@@ -288,11 +309,5 @@ public final class EditCommand implements Subcommand {
     StringBuilder words = new StringBuilder();
     options.forEach((name, value) -> words.append(' ').append(name).append(' ').append(value));
     return words.toString().strip().replaceAll("[\\[\\]]|(?<=,) ", "");
-  }
-
-  private static Map<Integer, long[]> loads(LoadMeter meter) {
-    Map<Integer, long[]> loads = new TreeMap<>();
-    meter.take(SelfCommunicator.WORLD).forEach(load -> loads.put(load.layer(), load.counts()));
-    return loads;
   }
 }

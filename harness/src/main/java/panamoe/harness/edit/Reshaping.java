@@ -64,7 +64,7 @@ record Reshaping(Path out, int files, SharedOptions shared) {
 
   /** Reshapes a Panamoe checkpoint; its weights keep their bits. */
   Report own(Path model) throws IOException {
-    ModelFolder folder = ModelFolder.open(model);
+    ModelFolder folder = ModelFolder.ofRun(model);
     Checkpoint checkpoint = folder.checkpoint();
     RunPath.requireFree(out);
     TrainConfig training = RunConfig.trainingOf(checkpoint);

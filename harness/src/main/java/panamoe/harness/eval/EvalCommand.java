@@ -11,14 +11,18 @@ import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.eval.Accuracy;
+import panamoe.eval.Mean;
+import panamoe.eval.Shots;
 import panamoe.eval.Task;
 import panamoe.eval.TaskEvaluator;
 import panamoe.eval.TaskFile;
 import panamoe.eval.TaskScore;
 import panamoe.eval.TextEvaluator;
 import panamoe.eval.TextScore;
+import panamoe.harness.AdapterOption;
 import panamoe.harness.ExpertOptions;
 import panamoe.harness.ExpertReads;
+import panamoe.harness.ModelArgument;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.WeightPrecision;
@@ -31,13 +35,13 @@ import panamoe.open.ModelFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code panamoe eval}. */
 @Command(
     name = "eval",
+    customSynopsis = "panamoe eval [OPTIONS] MODEL",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
@@ -50,17 +54,14 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe eval novels                        the validation part of its own text",
       "  panamoe eval novels --text ~/other.txt     another text, all of it",
       "  panamoe eval novels --tasks lambada.jsonl --json",
+      "  panamoe eval novels --tasks triviaqa.jsonl --shots 5 --examples triviaqa-train.jsonl",
       "",
-      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed has no effect."
+      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some, and convert some more."
     })
 public final class EvalCommand implements Subcommand {
   @Mixin private SharedOptions shared;
 
-  @Parameters(
-      paramLabel = "MODEL",
-      description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
-  private Path model;
+  @Mixin private ModelArgument model;
 
   @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
   private Path text;
@@ -76,8 +77,22 @@ public final class EvalCommand implements Subcommand {
   @Option(names = "--tasks", paramLabel = "FILE", description = "Tasks, one JSON object a line.")
   private Path tasks;
 
+  @Option(
+      names = "--shots",
+      paramLabel = "K",
+      description =
+          "With --tasks: K solved examples before each task, drawn from --examples by --seed. Default: 0.")
+  private int shots;
+
+  @Option(
+      names = "--examples",
+      paramLabel = "FILE",
+      description = "With --shots: tasks to draw from, such as the data set's training part.")
+  private Path examples;
+
   @Mixin private WeightPrecision weights;
   @Mixin private ExpertOptions experts;
+  @Mixin private AdapterOption adapter;
   private TextScore asTrained; // next to a score with fewer experts per token
 
   /** A measurement of a loaded model. */
@@ -90,12 +105,15 @@ public final class EvalCommand implements Subcommand {
     if (tasks != null && (text != null || window != null)) {
       throw shared.usage("--tasks does not go with --text and --window");
     }
-    ModelFolder folder = ModelFolder.open(model);
+    shared.require(
+        shots >= 0 && shots > 0 == (examples != null) && (shots == 0 || tasks != null),
+        "--shots K and --examples FILE go together, with --tasks");
+    ModelFolder folder = ModelFolder.open(model.path());
     folder.config().requireLoss();
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
     shared.checked(() -> experts.requireFit(folder));
     try (Backend backend = shared.open()) {
-      InferenceSettings settings = experts.settings(weights.types(folder));
+      InferenceSettings settings = adapter.with(experts.settings(weights.types(folder)), folder);
       if (!settings.topK().isEmpty()) {
         measure(backend, folder, settings.asTrained(), measurement);
       }
@@ -199,9 +217,13 @@ public final class EvalCommand implements Subcommand {
 
   private Measurement ofTasks(ModelFolder folder) {
     List<Task> asked = TaskFile.read(tasks);
+    Shots before =
+        examples == null
+            ? Shots.NONE
+            : shared.checked(() -> new Shots(TaskFile.read(examples), shots, shared.seed()));
     return (backend, loaded) -> {
       Map<Task.Kind, TaskScore> scores =
-          new TaskEvaluator(backend, loaded, folder.tokenizer()).measure(asked);
+          new TaskEvaluator(backend, loaded, folder.tokenizer()).measure(asked, before);
       head(loaded);
       scores.forEach((kind, score) -> print(loaded, kind, score));
     };
@@ -218,32 +240,51 @@ public final class EvalCommand implements Subcommand {
       if (score.perByte() != null) {
         put(json, "per_byte_", score.perByte());
       }
-      json.put("log_likelihood", score.logLikelihood());
+      if (score.f1() != null) {
+        put(json, "f1", score.f1());
+      }
+      put(json, "log_likelihood", score.logLikelihood());
       head(loaded, json);
       out.println(json);
       return;
     }
     out.println(
         Words.of(
-            "%s: %s%s; log-likelihood of the right answer %.4f nats",
+            "%s: %s%s%s; log-likelihood of the right answer %s nats",
             name,
             words(score.plain()),
             score.perByte() == null ? "" : "; per byte " + words(score.perByte()),
-            score.logLikelihood()));
+            score.f1() == null ? "" : "; F1 " + words(score.f1()),
+            words(score.logLikelihood())));
+  }
+
+  /** Without an error of a single task, which has none. */
+  private static void put(ObjectNode json, String name, Mean mean) {
+    json.put(name, mean.value());
+    if (!Double.isNaN(mean.error())) {
+      json.put(name + "_error", mean.error());
+    }
+  }
+
+  private static String words(Mean mean) {
+    return Double.isNaN(mean.error())
+        ? Words.of("%.4f", mean.value())
+        : Words.of("%.4f ± %.4f", mean.value(), mean.error());
   }
 
   private static void put(ObjectNode json, String prefix, Accuracy accuracy) {
     json.put(prefix + "correct", accuracy.correct());
-    json.put(prefix + "accuracy", accuracy.fraction());
+    put(json, prefix + "accuracy", new Mean(accuracy.fraction(), accuracy.error()));
     json.putArray(prefix + "interval").add(accuracy.low()).add(accuracy.high());
   }
 
   private static String words(Accuracy accuracy) {
     return Words.of(
-        "%d of %d right, %.1f %% (95 %%: %.1f to %.1f %%)",
+        "%d of %d right, %.1f%s %% (95 %%: %.1f to %.1f %%)",
         accuracy.correct(),
         accuracy.tasks(),
         100 * accuracy.fraction(),
+        Double.isNaN(accuracy.error()) ? "" : Words.of(" ± %.1f", 100 * accuracy.error()),
         100 * accuracy.low(),
         100 * accuracy.high());
   }

@@ -2,25 +2,25 @@ package panamoe.harness.export;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import panamoe.checkpoint.HuggingFaceWriter;
+import panamoe.checkpoint.LowRank;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufWriter;
-import panamoe.checkpoint.rows.EncodedRows;
-import panamoe.harness.OutputPlace;
+import panamoe.harness.HubModels;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.io.Count;
 import panamoe.io.WholeOrNothing;
 import panamoe.io.Words;
+import panamoe.model.family.AdapterFiles;
 import panamoe.model.family.ExportedModel;
+import panamoe.open.AdaptedBase;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import picocli.CommandLine.Command;
@@ -45,6 +45,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out qwen3-moe.gguf",
       "  panamoe export novels-q4 --to gguf --out q4.gguf         a folder of quantize, with its blocks",
       "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
+      "  panamoe export mine --adapter --to hf --out adapter      a run of train --lora, for PEFT",
       "",
       "It works tensor by tensor, so the model may be larger than memory. An export that fails leaves no file.",
       "Of train's --arch, only mixtral is such a family; the others stay in Panamoe's own layout.",
@@ -61,8 +62,11 @@ public final class ExportCommand implements Subcommand {
 
   @Parameters(
       paramLabel = "MODEL",
-      description = "A run's folder, a checkpoint, a released model's folder or .gguf file.")
+      description =
+          "A run's folder, a checkpoint, a released model's folder, .gguf file or name (hf:OWNER/REPO).")
   private Path model;
+
+  @Mixin private HubModels named;
 
   @Option(
       names = "--to",
@@ -84,6 +88,12 @@ public final class ExportCommand implements Subcommand {
   private boolean withoutTokenizer;
 
   @Option(
+      names = "--adapter",
+      description =
+          "Write the adapters that train --lora trained, without their model: with --to hf PEFT's folder, with --to gguf llama.cpp's file. Otherwise they are added to the weights.")
+  private boolean adapter;
+
+  @Option(
       names = {"-o", "--out"},
       paramLabel = "PATH",
       required = true,
@@ -100,13 +110,11 @@ public final class ExportCommand implements Subcommand {
           "--dtype %s is for GGUF; a Hugging Face folder has f32 or bf16",
           dtype.name().toLowerCase(Locale.ROOT));
     }
-    try {
-      WholeOrNothing.requireFree(out);
-    } catch (FileAlreadyExistsException e) {
-      throw new IllegalArgumentException(out + " already exists; choose another --out", e);
-    }
-    OutputPlace.requireFolder(out, "--out");
-    long bytes = ModelFolder.read(model, this::export);
+    shared.require(
+        !adapter || dtype == null && !withoutTokenizer,
+        "--adapter writes float32 matrices alone and takes neither --dtype nor --without-tokenizer");
+    ExportedFolder.requireFree(out);
+    long bytes = ModelFolder.read(named.local(model, shared.command()), this::export);
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("path", out.toString()).put("bytes", bytes);
     String words = Words.of("%,d bytes of weights in %s", bytes, out);
@@ -115,7 +123,10 @@ public final class ExportCommand implements Subcommand {
   }
 
   private long export(ModelFolder folder) {
-    try (TensorFiles files = checked(folder.weights());
+    if (adapter) {
+      return adapter(folder);
+    }
+    try (TensorFiles files = folder.weights().checked();
         PartBar bar = PartBar.onStandardError("writing")) {
       folder.weights().notes(files).forEach(note -> shared.err().println("warning: " + note));
       ExportedModel exported = folder.exported(folder.weights().rows(files, folder.config()));
@@ -125,11 +136,31 @@ public final class ExportCommand implements Subcommand {
     }
   }
 
-  /** Reads a run's tensors only if they match their checksums. */
-  private static TensorFiles checked(StoredWeights weights) {
-    return weights instanceof StoredWeights.Saved saved
-        ? saved.checkpoint().model()
-        : weights.open();
+  private long adapter(ModelFolder folder) {
+    if (!(folder.weights() instanceof StoredWeights.Adapted adapted)) {
+      throw new IllegalArgumentException(
+          model + " has no adapters; --adapter is for a run of panamoe train --lora");
+    }
+    Map<String, LowRank> adapters = StoredWeights.Adapted.factors(adapted.checkpoint());
+    AdapterFiles files = folder.exported(Map.of()).adapters();
+    String base = adapted.checkpoint().config(ModelFolder.BASE, AdaptedBase.class).path();
+    try {
+      WholeOrNothing.make(
+          out,
+          hidden -> {
+            if (to == Format.HF) {
+              Files.createDirectory(hidden);
+              files.writePeft(hidden, adapters, base);
+            } else {
+              files.writeGguf(hidden, adapters);
+            }
+          });
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return adapters.values().stream()
+        .mapToLong(it -> Float.BYTES * ((long) it.a().length + it.b().length))
+        .sum();
   }
 
   private ExportedTokenizer tokenizer(ModelFolder folder) {
@@ -140,23 +171,7 @@ public final class ExportCommand implements Subcommand {
 
   private long huggingFace(ExportedModel exported, ModelFolder folder, PartBar bar)
       throws IOException {
-    Map<String, EncodedRows> tensors = ExportedModel.encoded(exported.tensors(), dtype);
-    StoredType most =
-        tensors.values().stream().anyMatch(tensor -> tensor.type() == StoredType.BF16)
-            ? StoredType.BF16
-            : StoredType.F32;
-    ObjectNode config = exported.config(most);
-    ExportedTokenizer tokenizer = tokenizer(folder);
-    tokenizer.putInto(config);
-    WholeOrNothing.make(
-        out,
-        hidden -> {
-          Files.createDirectory(hidden);
-          HuggingFaceWriter.write(hidden, tensors, bar);
-          tokenizer.writeTo(hidden);
-          Files.writeString(hidden.resolve("config.json"), config.toPrettyString() + "\n");
-        });
-    return tensors.values().stream().mapToLong(EncodedRows::bytes).sum();
+    return ExportedFolder.write(out, exported, dtype, tokenizer(folder), bar);
   }
 
   private long gguf(ExportedModel exported, ModelFolder folder, PartBar bar) throws IOException {

@@ -16,6 +16,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.tokenizer.GgufTokenizerKeys;
 import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.io.StrictJson;
+import panamoe.open.EmbeddingForm;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 import tools.jackson.databind.JsonNode;
@@ -28,9 +29,9 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param files of the tokenizer by name; empty: none
  */
-record ExportedTokenizer(ModelFolder model, Map<String, byte[]> files) {
+public record ExportedTokenizer(ModelFolder model, Map<String, byte[]> files) {
   /** From an opened model; a model on bytes gets a byte-pair encoding without merges. */
-  static ExportedTokenizer of(ModelFolder model, PrintWriter err) {
+  public static ExportedTokenizer of(ModelFolder model, PrintWriter err) {
     Map<String, byte[]> files = model.tokenizerFiles().releasedContents();
     if (files.isEmpty() && isOnBytes(model)) {
       ObjectNode generation = JsonNodeFactory.instance.objectNode();
@@ -70,10 +71,19 @@ record ExportedTokenizer(ModelFolder model, Map<String, byte[]> files) {
     for (Map.Entry<String, byte[]> file : files.entrySet()) {
       Files.write(folder.resolve(file.getKey()), file.getValue());
     }
+    Optional<EmbeddingForm> embedding = files.isEmpty() ? Optional.empty() : form();
+    if (embedding.isPresent()) {
+      embedding.get().writePooling(folder, model.config().hidden());
+    }
   }
 
-  /** Adds the tokenizer's GGUF keys, copied if the source is a GGUF file. */
+  private Optional<EmbeddingForm> form() {
+    return EmbeddingForm.stated(model.tokenizerFiles().place());
+  }
+
+  /** Adds the pooling, and the tokenizer's GGUF keys, copied if the source is a GGUF file. */
   void putInto(GgufWriter writer) throws IOException {
+    form().ifPresent(form -> form.putInto(writer));
     if (files.isEmpty()) {
       writer.put("tokenizer.ggml.model", "no_vocab");
     } else if (ModelFolder.isGguf(model.path())) {
@@ -93,9 +103,13 @@ record ExportedTokenizer(ModelFolder model, Map<String, byte[]> files) {
         .forEach((key, value) -> writer.put("tokenizer.ggml." + key, value));
     Tokenizer tokenizer = model.tokenizer();
     int[] ends = tokenizer.ends();
-    writer.put("tokenizer.ggml.eos_token_id", ends[0]);
+    int[] suffix = tokenizer.suffix();
+    writer.put("tokenizer.ggml.eos_token_id", suffix.length > 0 ? suffix[0] : ends[0]);
     if (ends.length > 1) {
       writer.put("tokenizer.ggml.eot_token_id", ends[1]);
+    }
+    if (suffix.length > 0) {
+      writer.put("tokenizer.ggml.add_eos_token", true);
     }
     int[] prefix = tokenizer.prefix();
     if (prefix.length > 0) {

@@ -9,24 +9,27 @@ import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import panamoe.backend.Backend;
-import panamoe.backend.abi.NativeBackend;
 import panamoe.config.ModelConfig;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
+import panamoe.engine.routes.RouteFile;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.harness.ContextOption;
+import panamoe.harness.ModelArgument;
+import panamoe.harness.RouteLogOption;
+import panamoe.harness.RuntimeKernelsOption;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
+import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
-import panamoe.runtimekernel.RuntimeKernels;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -50,8 +53,8 @@ import tools.jackson.databind.node.ObjectNode;
       "  mpirun -n 4 panamoe generate novels --comm mpi -p \"Dear\"   four processes",
       "  panamoe generate novels -n 500 -f beginning.txt   the prompt is in a file; - is the standard input",
       "",
-      "MODEL is a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a"
-          + " released model (docs/released-models.md).",
+      "MODEL is a run's folder (its latest checkpoint), one checkpoint in it, or a released"
+          + " model (docs/released-models.md).",
       "The same seed and settings give the same completion, whatever the number of threads."
     })
 public final class GenerateCommand implements Subcommand {
@@ -66,7 +69,7 @@ public final class GenerateCommand implements Subcommand {
   @Option(
       names = "--moe-stats",
       description =
-          "Print after the completion which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
+          "Print after the completion which experts its tokens chose, in each MoE layer (docs/serving-experts.md).")
   private boolean moeStats;
 
   @Option(
@@ -76,11 +79,8 @@ public final class GenerateCommand implements Subcommand {
               + " transformers has it. Default: nothing is dropped.")
   private boolean switchCapacity;
 
-  @Option(
-      names = "--runtime-kernels",
-      description =
-          "Compile gate and experts for this model and GPU first (--device cuda; docs/runtime-kernels.md).")
-  private boolean runtimeKernels;
+  @Mixin private RuntimeKernelsOption runtimeKernels;
+  @Mixin private RouteLogOption routeLog;
 
   private String prompt;
 
@@ -91,6 +91,7 @@ public final class GenerateCommand implements Subcommand {
     shared.checked(() -> text.engine(1));
     prompt = promptOptions.text();
     ModelFolder opened = ModelFolder.open(model.path());
+    opened.config().requireGeneration();
     ModelFolder asLong = shared.checked(() -> context.of(opened));
     ModelFolder folder = switchCapacity ? asLong.withDropping() : asLong;
     shared.require(
@@ -111,6 +112,7 @@ public final class GenerateCommand implements Subcommand {
     shared.require(
         !moeStats || folder.config().hasExperts(),
         "--moe-stats is for models with MoE layers, this one has none");
+    routeLog.requireFit(shared, folder.config());
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     new RankRun(rankOptions, shared)
@@ -125,15 +127,19 @@ public final class GenerateCommand implements Subcommand {
       GenerationRequest request,
       BooleanSupplier stop)
       throws Exception {
-    if (runtimeKernels) {
-      install(backend, folder.config());
+    runtimeKernels.install(shared, backend, folder.config(), text.dtype());
+    InferenceSettings held = text.held(folder);
+    try (RouteFile routes = ranks.first() ? routeLog.open(held.config(folder.config())) : null) {
+      new EngineRun(folder, held, shared.err(), stop)
+          .run(
+              ranks,
+              backend,
+              text.engine(tokens(request, folder.config().context())),
+              engine -> {
+                RouteLogOption.record(engine, routes, shared.err()::println);
+                print(engine, folder.config(), request, stop);
+              });
     }
-    new EngineRun(folder, text.held(folder), shared.err(), stop)
-        .run(
-            ranks,
-            backend,
-            text.engine(tokens(request, folder.config().context())),
-            engine -> print(engine, folder.config(), request, stop));
     return null;
   }
 
@@ -194,14 +200,6 @@ public final class GenerateCommand implements Subcommand {
           .println("(the context was full: the completion went on from the later half of it)");
       shared.err().flush();
     }
-  }
-
-  private void install(Backend backend, ModelConfig config) {
-    if (!(backend instanceof NativeBackend gpu) || !gpu.name().equals("cuda")) {
-      throw shared.usage(
-          "--runtime-kernels is for --device cuda, this run computes on %s", backend.name());
-    }
-    RuntimeKernels.open().install(gpu, RuntimeKernels.of(config, text.dtype(), null));
   }
 
   private ObjectNode json(Generation result) {

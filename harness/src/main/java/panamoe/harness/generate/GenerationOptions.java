@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.sample.SamplingConfig;
+import panamoe.harness.AdapterOption;
 import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Precision;
@@ -81,6 +82,7 @@ public final class GenerationOptions {
 
   @Mixin private Precision precision;
   @Mixin private ExpertOptions experts;
+  @Mixin private AdapterOption adapter;
   @Mixin private SamplingDefaultsOption makers;
 
   @Option(
@@ -112,7 +114,7 @@ public final class GenerationOptions {
 
   /** The settings for loading a model. */
   public InferenceSettings held(ModelFolder folder) {
-    return experts.settings(precision.weights().types(folder));
+    return adapter.with(experts.settings(precision.weights().types(folder)), folder);
   }
 
   /**

@@ -8,14 +8,18 @@ import java.util.TreeMap;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
+import panamoe.config.AdapterConfig;
+import panamoe.harness.HubModels;
 import panamoe.harness.Quantization;
 import panamoe.harness.Subcommand;
+import panamoe.harness.train.AdapterOptions;
 import panamoe.io.ConfigJson;
 import panamoe.io.Words;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -30,7 +34,8 @@ import tools.jackson.databind.node.ObjectNode;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration and file headers, no weights.",
+        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration"
+            + " and file headers, no weights.",
     footer = {
       "",
       "Examples:",
@@ -38,6 +43,7 @@ import tools.jackson.databind.node.ObjectNode;
       "  panamoe inspect novels --memory             and the memory that training it takes",
       "  panamoe inspect novels --verify             and compares every file's checksum",
       "  panamoe inspect config.json --memory        a model that is not yet trained",
+      "  panamoe inspect qwen3.gguf --memory --lora 16   what training adapters of it takes",
       "  panamoe inspect ~/Qwen3-30B-A3B --tensors   what a released model's files hold"
     })
 public final class InspectCommand implements Subcommand {
@@ -46,21 +52,28 @@ public final class InspectCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, a released model's folder or .gguf file, or a config.json as train --config takes it.")
+          "A run's folder, a checkpoint, a released model's folder, .gguf file or name"
+              + " (hf:OWNER/REPO), or a config.json as train --config takes it.")
   private Path path;
+
+  @Mixin private HubModels named;
 
   @Option(
       names = "--memory",
       description =
-          "Predict the memory of training, by kind; for a released model that of generating one sequence of its context.")
+          "Predict the memory of training, by kind; for a released model that of generating one"
+              + " sequence of its context.")
   private boolean memory;
 
   @Option(
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "With --memory: that of generating, with matrices in int8, int4, stored or none. Default: that of generate on a CPU.")
+          "With --memory: that of generating, or of training adapters, with matrices in int8, int4,"
+              + " stored or none. Default: that of generate on a CPU.")
   private Quantization quantize;
+
+  @Mixin private AdapterOptions lora;
 
   @Option(
       names = "--tensors",
@@ -87,10 +100,15 @@ public final class InspectCommand implements Subcommand {
 
   @Override
   public Integer call() {
+    path = named.local(path, spec);
     HuggingFaceFolder.refusePickle(path);
     boolean config = Files.isRegularFile(path) && !ModelFolder.isGguf(path);
     require(!config || !verify, "--verify is for a checkpoint, and " + path + " is a config");
     require(quantize == null || memory, "--quantize goes with --memory");
+    AdapterConfig adapters = adapters();
+    require(
+        adapters == null || memory && !config,
+        "--lora goes with --memory, of a model with weights");
     require(
         !config || quantize != Quantization.STORED,
         "--quantize stored is for files of weights, and " + path + " is a config");
@@ -108,6 +126,9 @@ public final class InspectCommand implements Subcommand {
     }
     ModelTable table = config ? ModelTable.ofConfig(path) : ModelTable.ofCheckpoint(path, verify);
     PrintWriter out = spec.commandLine().getOut();
+    if (adapters != null) {
+      table = table.adapting(adapters);
+    }
     if (json) {
       out.println(table.toJson(memory, quantize));
       return 0;
@@ -120,6 +141,14 @@ public final class InspectCommand implements Subcommand {
       out.println("all files agree with the manifest");
     }
     return 0;
+  }
+
+  private AdapterConfig adapters() {
+    try {
+      return lora.config();
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+    }
   }
 
   private void require(boolean holds, String sentence) {

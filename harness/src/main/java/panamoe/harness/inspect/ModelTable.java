@@ -5,11 +5,13 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.config.AdapterConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.harness.Quantization;
+import panamoe.harness.train.Presets;
 import panamoe.io.Count;
 import panamoe.io.MemoryParts;
 import panamoe.io.Require;
@@ -17,6 +19,7 @@ import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
+import panamoe.open.AdaptedBase;
 import panamoe.open.InferenceMemory;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
@@ -37,6 +40,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param step of the checkpoint; null for others
  * @param training null for a released, quantized or externally trained model
  * @param parameters counts by part
+ * @param adapters whose training is forecast; null: none
  * @param token cost to generate the last token of a full context, in {@link #dtype}
  */
 public record ModelTable(
@@ -45,6 +49,7 @@ public record ModelTable(
     ModelConfig config,
     TrainConfig training,
     ParameterCounts parameters,
+    AdapterConfig adapters,
     Cost token) {
   /** The table of a run's configuration, without a checkpoint. */
   static ModelTable ofConfig(Path file) {
@@ -88,8 +93,23 @@ public record ModelTable(
           config,
           training,
           ParameterCounts.of(model),
+          null,
           model.cost(Work.decode(1, config.context() - 1, dtype(training))));
     }
+  }
+
+  /** With the memory of training adapters, by the settings of train --lora. */
+  ModelTable adapting(AdapterConfig wanted) {
+    TrainConfig settings = Presets.training(config.context()).withDType(DType.FLOAT32);
+    return new ModelTable(source, step, config, settings, parameters, wanted, token);
+  }
+
+  private MemoryForecast training(Quantization option) {
+    ModelFolder folder = ModelFolder.open(source);
+    DType matrices = Quantization.of(option, folder).matrices();
+    AdaptedBase base = AdaptedBase.of(folder, matrices);
+    return MemoryForecast.of(
+        new RunConfig(config, training, 1).adapting(adapters, base), Topology.ONE);
   }
 
   /** The dtype of training; BFLOAT16 without training settings. */
@@ -108,12 +128,15 @@ public record ModelTable(
    * @param quantize may be null
    */
   private MemoryParts memory(Quantization quantize) {
-    return writes(quantize) ? writing(quantize) : MemoryForecast.of(config, training, Topology.ONE);
+    return adapters != null
+        ? training(quantize)
+        : writes(quantize) ? writing(quantize) : MemoryForecast.of(config, training, Topology.ONE);
   }
 
   /** The memory of generation or of training, as a table. */
   String memoryText(Quantization quantize) {
-    String dtype = writes(quantize) ? " " + dtype().name().toLowerCase(Locale.ROOT) : "";
+    String dtype =
+        adapters == null && writes(quantize) ? " " + dtype().name().toLowerCase(Locale.ROOT) : "";
     return memory(quantize).toText("memory" + dtype);
   }
 
@@ -128,6 +151,13 @@ public record ModelTable(
     ModelFolder folder = ModelFolder.open(source);
     Quantization quantize = Quantization.of(null, folder);
     return InferenceMemory.of(config, quantize.types(dtype(), () -> folder));
+  }
+
+  private String head() {
+    Integer labels = config.head().labels();
+    return labels != null
+        ? labels == 0 ? ", no head" : ", head of " + Count.of(labels, "label")
+        : config.head().tied() ? "" : ", untied head";
   }
 
   String toText() {
@@ -145,7 +175,7 @@ public record ModelTable(
         config.context(),
         config.vocabulary(),
         positions(),
-        config.head().tied() ? "" : ", untied head");
+        head());
     if (config.encoder() != null) {
       line(text, "encoder     %s", Count.of(config.encoder().blocks().size(), "layer"));
       layers(text, config.encoder().blocks(), parameters.encoderLayers());

@@ -7,20 +7,29 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.ModelConfig;
+import panamoe.harness.HubModels;
+import panamoe.model.family.ReleasedModel;
 import panamoe.open.ModelFolder;
+import panamoe.open.StoredWeights;
 import panamoe.plan.NamedModels;
 import panamoe.train.RunConfig;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** The model of {@code plan} and {@code twin}, whose weights are not needed. */
 final class DescribedModelOptions {
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec command;
+
   @Parameters(
       arity = "0..1",
       paramLabel = "MODEL",
       hideParamSyntax = true,
       description =
-          "A model of the paper, a run's folder, or a released model's folder or .gguf file. No weights are read.")
+          "A model of the paper, a run's folder, or a released model's folder, .gguf file or name. No weights are read, and of a named folder only its configuration is fetched.")
   private String model;
 
   @Option(
@@ -33,6 +42,8 @@ final class DescribedModelOptions {
       paramLabel = "FILE",
       description = "Instead of MODEL: a config.json as for train --config.")
   private Path config;
+
+  @Mixin HubModels names;
 
   boolean none() {
     return given() == 0;
@@ -59,21 +70,21 @@ final class DescribedModelOptions {
   /**
    * Reads the model's configuration, and no weights.
    *
-   * @param blocks receives the model's folder or file if its weights are quantized
+   * @param blocks receives the model's name or path if its weights are quantized
    * @throws IllegalArgumentException if there is no such model; the message lists the names
    * @throws CheckpointException if the folder or file is not a model
    */
-  ModelConfig described(Consumer<Path> blocks) {
+  ModelConfig described(Consumer<String> blocks) {
     if (config != null) {
       return run().model();
     }
-    Path path = Path.of(name());
+    Path path = names.described(Path.of(name()), command);
     if (name().isBlank() || !Files.exists(path)) {
       return NamedModels.of(name());
     }
     ModelFolder folder = ModelFolder.open(path);
     if (hasBlocks(folder)) {
-      blocks.accept(path);
+      blocks.accept(name());
     }
     return folder.config();
   }
@@ -82,7 +93,8 @@ final class DescribedModelOptions {
     try {
       return !folder.weights().blocks(folder.config()).isEmpty();
     } catch (CheckpointException _) {
-      return false; // only the configuration is needed
+      return folder.weights() instanceof StoredWeights.Released(ReleasedModel model)
+          && model.publishedConfig().filter(keys -> keys.has("quantization_config")).isPresent();
     }
   }
 }

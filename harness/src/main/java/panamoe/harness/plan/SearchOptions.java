@@ -84,10 +84,10 @@ final class SearchOptions {
   ModelConfig described() {
     String counted = dtype(DType.BFLOAT16).name().toLowerCase(Locale.ROOT);
     return model.described(
-        path ->
+        name ->
             shared.note(
                 "note: the weights of %s are quantized; the plan counts them in %s",
-                path, counted));
+                name, counted));
   }
 
   int context(int usual) {

@@ -125,7 +125,8 @@ public final class TwinCommand implements Subcommand {
     if (trace != null) {
       OutputPlace.requireNewFile(trace, "--trace");
     }
-    ModelFolder trained = routes == null ? null : ModelFolder.open(routes);
+    ModelFolder trained =
+        routes == null ? null : ModelFolder.open(model.names.local(routes, shared.command()));
     SimulatedStep step = shared.checked(() -> step(trained));
     long[][] rows =
         trained == null

@@ -12,7 +12,7 @@ import panamoe.tensor.Tensor;
  */
 public record RandomTokens(int vocabulary, int length, long seed) implements TokenSequences {
   @Override
-  public long fillTraining(long first, Tensor ids, Tensor targets) {
+  public Filled fillTraining(long first, Tensor ids, Tensor targets) {
     Random random = new Random(seed * 31 + first);
     int[] tokens = new int[(int) ids.count()];
     int[] next = new int[tokens.length];
@@ -22,11 +22,11 @@ public record RandomTokens(int vocabulary, int length, long seed) implements Tok
     }
     ids.set(tokens);
     targets.set(next);
-    return targets.count();
+    return Filled.whole(targets.count(), targets.count() / length, length);
   }
 
   @Override
-  public long fillValidation(long first, Tensor ids, Tensor targets) {
+  public Filled fillValidation(long first, Tensor ids, Tensor targets) {
     return fillTraining(-1 - first, ids, targets);
   }
 }

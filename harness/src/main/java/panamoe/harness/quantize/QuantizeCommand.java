@@ -15,6 +15,7 @@ import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
 import panamoe.harness.ComputeType;
+import panamoe.harness.HubModels;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
@@ -88,8 +89,10 @@ public final class QuantizeCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks, except FP8.")
+          "A run's folder, a checkpoint, or a released model: its folder, a .gguf file, or its name (hf:OWNER/REPO). Not one in blocks, except FP8.")
   private Path model;
+
+  @Mixin private HubModels named;
 
   @Option(
       names = "--to",
@@ -178,7 +181,8 @@ public final class QuantizeCommand implements Subcommand {
       OutputPlace.requireNewFile(imatrixOut, "--imatrix-out");
       shared.require(ModelFolder.isGguf(imatrixOut), "--imatrix-out must end in .gguf");
     }
-    ModelFolder folder = ModelFolder.open(model);
+    ModelFolder folder = ModelFolder.open(named.local(model, shared.command()));
+    folder.config().requireVocabulary();
     Map<QuantizedMatrix, QuantizationFormat> wanted =
         QuantizedModel.wanted(
             folder,

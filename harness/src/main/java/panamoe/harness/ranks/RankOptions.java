@@ -80,7 +80,8 @@ public final class RankOptions {
       defaultValue = "threads",
       description = {
         "threads of this process; mpi: one rank in each process that mpirun or srun starts;",
-        "tcp: one in each process, by PANAMOE_RANK, PANAMOE_RANKS, PANAMOE_RENDEZVOUS and PANAMOE_SECRET;",
+        "tcp: one in each process, by PANAMOE_RANK, PANAMOE_RANKS, PANAMOE_RENDEZVOUS and PANAMOE_SECRET,",
+        "encrypted with PANAMOE_ENCRYPT=1;",
         "nccl: either of these with a GPU for each rank, or with --ranks threads with a GPU each. Default: ${DEFAULT-VALUE}."
       })
   private Kind kind;

@@ -2,6 +2,7 @@ package panamoe.harness.report;
 
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -52,6 +53,15 @@ record Overview(RunDirectory run, long parameters) {
         .map(StepRecord::validationBitsPerByte)
         .filter(bits -> bits != null)
         .forEach(bits -> tiles.put("validation bits per byte", Words.of("%.3f", bits)));
+    if (run.config().training().checkpoints().patience() != null) {
+      boolean pairs = run.config().preference() != null;
+      run.steps().stream()
+          .filter(step -> step.validationBitsPerByte() != null)
+          .min(
+              Comparator.comparing(
+                  pairs ? StepRecord::validationLoss : StepRecord::validationBitsPerByte))
+          .ifPresent(best -> tiles.put("best step", Words.of("%,d", best.step())));
+    }
     tiles.put("training bits per byte", Words.of("%.3f", last.bitsPerByte()));
     tiles.put("steps", Words.of("%,d", last.step()));
     tiles.put("tokens", ShortNumber.of(last.tokens()));

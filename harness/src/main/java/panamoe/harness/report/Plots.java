@@ -42,9 +42,12 @@ record Plots(RunDirectory run) {
     return Stream.of(
             steep("Bits per byte", "Lower is better.", training, validation),
             steep(
-                "Cross-entropy, nats per token",
+                run.config().preference() == null
+                    ? "Cross-entropy, nats per token"
+                    : "Loss, nats per pair of answers",
                 "The loss that training minimises.",
-                curve(StepRecord::loss)),
+                curve("training", Form.SMOOTHED, StepRecord::loss),
+                curve("validation", Form.POINTS, StepRecord::validationLoss)),
             steep(
                 "Gradient norm",
                 "L2 norm of all gradients, before clipping.",
@@ -59,6 +62,27 @@ record Plots(RunDirectory run) {
                 curve(StepRecord::tokensPerS)))
         .filter(Objects::nonNull)
         .toList();
+  }
+
+  /** What the model prefers; nothing without pairs of answers. */
+  List<Plot> preferences() {
+    return Stream.of(
+            plot(
+                "Margin",
+                "How much more than its reference the model prefers the chosen answers; beta is in it.",
+                curve("training", Form.SMOOTHED, StepRecord::rewardMargin),
+                curve("validation", Form.POINTS, StepRecord::validationRewardMargin)),
+            plot(
+                "Pairs whose margin is above 0, %",
+                "50 % is chance.",
+                curve("training", Form.SMOOTHED, step -> percent(step.pairAccuracy())),
+                curve("validation", Form.POINTS, step -> percent(step.validationPairAccuracy()))))
+        .filter(Objects::nonNull)
+        .toList();
+  }
+
+  private static Double percent(Double share) {
+    return share == null ? null : 100 * share;
   }
 
   /** Divergence from the teacher and its weight in the loss; nothing without a teacher. */

@@ -77,9 +77,15 @@ public final class Report {
     html.append(overview.status(state)).append(overview.tiles());
     Plots draw = new Plots(run);
     section("Learning", draw.learning());
+    section("Preferences", draw.preferences());
     section("Distillation", draw.distillation());
     if (!run.steps().getLast().layers().isEmpty()) {
       experts(draw);
+    }
+    AdaptedParts adapted = AdaptedParts.of(run);
+    if (adapted != null) {
+      html.append(Html.heading("Adapters"));
+      adapted.toString().lines().map(Html::paragraph).forEach(html::append);
     }
     html.append(RoutedTexts.of(run));
     html.append(Html.heading("Configuration"));

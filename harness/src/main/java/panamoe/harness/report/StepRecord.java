@@ -15,7 +15,10 @@ import panamoe.io.Require;
  *     has none
  * @param gradNorm before clipping; null if the line has none
  * @param divergence KL(teacher || student), nats per token; null without a teacher
+ * @param rewardMargin mean margin of the pairs of answers; null without pairs
+ * @param pairAccuracy the share of pairs in which the model prefers the chosen answer
  * @param validationBitsPerByte null except after evaluation steps
+ * @param validationLoss of the pairs of answers; null without pairs
  */
 public record StepRecord(
     long step,
@@ -27,7 +30,12 @@ public record StepRecord(
     double learningRate,
     double tokensPerS,
     Double divergence,
+    Double rewardMargin,
+    Double pairAccuracy,
     Double validationBitsPerByte,
+    Double validationLoss,
+    Double validationRewardMargin,
+    Double validationPairAccuracy,
     List<LayerRecord> layers) {
 
   public StepRecord {

@@ -3,21 +3,38 @@ package panamoe.harness.serve;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.IntSupplier;
 import panamoe.engine.schedule.EngineThread;
+import panamoe.harness.serve.completion.Admission;
+import panamoe.harness.serve.completion.CompletionResponse;
+import panamoe.harness.serve.completion.Completions;
+import panamoe.harness.serve.completion.Connections;
+import panamoe.harness.serve.completion.ServerState;
+import panamoe.harness.serve.http.Access;
+import panamoe.harness.serve.http.ApiError;
+import panamoe.harness.serve.http.HttpExchange;
+import panamoe.harness.serve.http.HttpListener;
+import panamoe.harness.serve.http.Limits;
+import panamoe.harness.serve.http.TlsCertificate;
+import panamoe.harness.serve.log.AccessLog;
+import panamoe.harness.serve.log.Metrics;
+import panamoe.harness.serve.log.RequestLog;
+import panamoe.harness.serve.messages.MessagesEndpoint;
+import panamoe.harness.serve.messages.MessagesForm;
+import panamoe.harness.serve.model.ServedModel;
+import panamoe.harness.serve.ollama.OllamaEndpoint;
+import panamoe.harness.serve.ollama.OllamaForm;
+import panamoe.harness.serve.openai.OpenAiEndpoint;
+import panamoe.harness.serve.reading.ReadingEndpoint;
+import panamoe.harness.serve.responses.ResponseStore;
+import panamoe.harness.serve.responses.ResponsesEndpoint;
 import panamoe.io.Count;
 import panamoe.open.ExpertHeat;
 
@@ -30,37 +47,21 @@ final class ApiServer implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(20);
   // How long a scrape waits for the current step.
   private static final Duration SCRAPE = Duration.ofSeconds(2);
-  // Without keys, because orchestrators have none.
+  // For orchestrators.
   static final String HEALTH = "/health";
   static final String LIVE = "/livez";
 
-  /** Handles requests of one path. */
-  @FunctionalInterface
-  private interface Endpoint {
-    void handle(HttpExchange call) throws IOException, InterruptedException;
-  }
-
-  private record Route(String method, Endpoint endpoint) {}
-
   private final Limits limits;
-  private final ApiKeys keys;
   private final Metrics metrics;
   private final Consumer<String> log;
   private final Connections connections;
   private final MoeEndpoint moe;
-  private final Map<String, Route> routes = new LinkedHashMap<>();
-  // Orchestrators have no key, and browsers get one from the page.
-  private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
-  private final AllowedHosts hosts;
+  private final LivePage page;
+  private final Routes routes = new Routes();
+  private final Dispatcher dispatcher;
   private final HttpListener http;
-  // Probes do not wait for other requests.
-  private final ExecutorService probes =
-      Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("probes").factory());
-  private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
-  private final AtomicInteger responding = new AtomicInteger();
   private final CountDownLatch stop = new CountDownLatch(1);
   private final CountDownLatch hurry = new CountDownLatch(1);
-  private final Endpoint model;
   private volatile ServerState state = ServerState.LOADING;
   private volatile double progress;
   private volatile EngineThread engine;
@@ -68,58 +69,76 @@ final class ApiServer implements AutoCloseable {
   /**
    * Starts to listen.
    *
-   * @param hosts accepted host names; with keys, any
+   * @param tls the certificate; null for HTTP without TLS
    * @param requests logs completions; null for no log
+   * @param accesses logs requests; null for no log
    * @param log receives messages for the operator, one line each, without content of requests
    * @throws IOException if the address cannot be bound
    */
   ApiServer(
       InetSocketAddress address,
+      TlsCertificate tls,
       ServedModel served,
       Limits limits,
-      ApiKeys keys,
-      AllowedHosts hosts,
+      Access access,
       Metrics metrics,
       RequestLog requests,
+      AccessLog accesses,
       Consumer<String> log)
       throws IOException {
     this.limits = limits;
-    this.keys = keys;
-    this.hosts = hosts;
     this.metrics = metrics;
     this.log = log;
     this.connections = new Connections(limits.http().slowReader());
     StateEndpoint told = new StateEndpoint(served);
-    CompletionEndpoint texts =
-        new CompletionEndpoint(
-            served,
-            limits,
-            new Admission(limits.queue()),
-            metrics,
-            connections,
-            this::requireEngine,
-            requests);
+    Admission admission = new Admission(limits.queue());
+    Completions completions =
+        new Completions(
+            served, limits, admission, metrics, connections, this::requireEngine, requests);
+    ReadingEndpoint reading =
+        new ReadingEndpoint(served, limits, admission, metrics, connections, this::requireEngine);
     this.moe = new MoeEndpoint(served, this::requireEngine);
     TokenEndpoint tokens = new TokenEndpoint(served);
-    route("POST", "/v1/chat/completions", texts::chat);
-    route("POST", "/v1/completions", texts::complete);
-    route("GET", StateEndpoint.MODELS, told::models);
-    this.model = told::model;
-    route("GET", "/v1/moe/stats", moe::statistics);
-    route("POST", "/tokenize", tokens::tokenize);
-    route("POST", "/detokenize", tokens::detokenize);
-    route("POST", "/apply-template", tokens::applyTemplate);
-    route("GET", "/metrics", this::scrape);
-    route("GET", HEALTH, call -> told.health(call, state(), progress));
-    route("GET", LIVE, call -> told.live(call, state()));
-    LivePage page = new LivePage();
-    keyless.addAll(page.paths());
-    page.paths().forEach(path -> route("GET", path, page::respond));
-    this.http = new HttpListener(address, limits.http(), this::handle);
+    OpenAiEndpoint openAi = new OpenAiEndpoint(served, completions);
+    routes.add("POST", "/v1/chat/completions", openAi::chat);
+    routes.add("POST", "/v1/completions", openAi::complete);
+    MessagesEndpoint messages = new MessagesEndpoint(served, completions);
+    routes.add("POST", "/v1/messages", messages::create, MessagesForm::failure);
+    routes.add("POST", "/v1/messages/count_tokens", messages::countTokens, MessagesForm::failure);
+    OllamaEndpoint ollama = new OllamaEndpoint(served, completions);
+    routes.add("POST", "/api/chat", ollama::chat, (error, _) -> OllamaForm.failure(error));
+    routes.add("GET", "/api/tags", ollama::tags, (error, _) -> OllamaForm.failure(error));
+    routes.add("POST", "/api/embed", reading::embed, (error, _) -> OllamaForm.failure(error));
+    routes.add("POST", "/v1/embeddings", reading::embeddings);
+    routes.add("POST", "/v1/rerank", reading::rerank);
+    routes.add("GET", StateEndpoint.MODELS, told::models);
+    routes.add("GET", StateEndpoint.MODELS + "/", told::model);
+    ResponsesEndpoint responses = new ResponsesEndpoint(completions, new ResponseStore());
+    routes.add("POST", ResponsesEndpoint.PATH, responses::create);
+    routes.add(null, ResponsesEndpoint.PATH + "/", responses::kept);
+    routes.add("GET", "/v1/moe/stats", moe::statistics);
+    routes.add("POST", "/tokenize", tokens::tokenize);
+    routes.add("POST", "/detokenize", tokens::detokenize);
+    routes.add("POST", "/apply-template", tokens::applyTemplate);
+    routes.add("GET", "/metrics", this::scrape);
+    AboutEndpoint about = new AboutEndpoint();
+    routes.add("GET", "/version", about::version);
+    routes.add("GET", "/openapi.json", about::openApi);
+    routes.add("GET", HEALTH, call -> told.health(call, state(), progress));
+    routes.add("GET", LIVE, call -> told.live(call, state()));
+    page = new LivePage();
+    page.paths().forEach(path -> routes.add("GET", path, page::respond));
+    dispatcher = new Dispatcher(routes, access, page.paths(), metrics, accesses, log);
+    http =
+        new HttpListener(
+            address, tls, limits.http(), access.origins(), dispatcher::handle, dispatcher::ended);
   }
 
-  private void route(String method, String path, Endpoint endpoint) {
-    routes.put(path, new Route(method, endpoint));
+  /** The method of each path but the page's; null for several. A path may end like /v1/models/. */
+  Map<String, String> methods() {
+    Map<String, String> methods = routes.methods();
+    methods.keySet().removeAll(page.paths());
+    return methods;
   }
 
   int port() {
@@ -185,82 +204,6 @@ final class ApiServer implements AutoCloseable {
     call.respond(type, metrics.scrape(type));
   }
 
-  private void handle(HttpExchange call) {
-    if (isProbe(call.path()) && !call.hasBody()) {
-      probes.execute(() -> respond(call.withoutWaiting()));
-    } else {
-      threads.execute(() -> respond(call));
-    }
-  }
-
-  private static boolean isProbe(String path) {
-    return path.equals(HEALTH) || path.equals(LIVE);
-  }
-
-  private void respond(HttpExchange call) {
-    responding.incrementAndGet();
-    try (call) {
-      try {
-        requireAllowed(call);
-        route(call.path(), call.method()).handle(call);
-      } catch (ApiError e) {
-        if (e.status() == 429) {
-          metrics.refused("queue_full");
-        }
-        call.respond(e);
-      } catch (OutOfMemoryError _) {
-        call.respond(ApiError.outOfMemory());
-      } catch (RuntimeException | StackOverflowError e) {
-        log.accept("a request to " + routeOf(call.path()) + " failed: " + place(e));
-        call.respond(ApiError.internal("the server failed to serve this request"));
-      }
-      call.end();
-    } catch (IOException | InterruptedException | OutOfMemoryError _) {
-      // The connection is closed.
-    } finally {
-      responding.decrementAndGet();
-    }
-  }
-
-  /** Checks a request before its body is read. */
-  private void requireAllowed(HttpExchange call) {
-    String path = call.path();
-    if (keys == ApiKeys.NONE) {
-      String host = call.header("Host");
-      AllowedHosts.requireOwnPage(call.header("Origin"), host);
-      if (!isProbe(path)) { // an orchestrator may use any name
-        hosts.require(host, call.bound());
-      }
-    } else if (!keyless.contains(path)) {
-      call.by(keys.user(call.header("Authorization")));
-    }
-  }
-
-  private Endpoint route(String path, String method) {
-    Route route = routes.get(path);
-    if (route == null && path.startsWith(StateEndpoint.MODELS + "/")) {
-      route = new Route("GET", model);
-    }
-    if (route == null) {
-      throw ApiError.notFound("endpoint " + path);
-    }
-    boolean head = method.equals("HEAD") && route.method().equals("GET");
-    if (!head && !route.method().equals(method)) {
-      throw ApiError.wrongMethod(method, route.method());
-    }
-    return route.endpoint();
-  }
-
-  private String routeOf(String path) {
-    return routes.containsKey(path) ? path : "another path";
-  }
-
-  /** Where it was thrown; its message may quote a request. */
-  private static String place(Throwable failure) {
-    StackTraceElement[] trace = failure.getStackTrace();
-    return failure.getClass().getName() + (trace.length == 0 ? "" : " at " + trace[0]);
-  }
-
   /** Makes {@link #awaitStop} return; a second call skips the grace period. Thread-safe. */
   void stop() {
     if (stop.getCount() > 0) {
@@ -280,7 +223,7 @@ final class ApiServer implements AutoCloseable {
     log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
     awaitNone(connections::size, limits.shutdown(), hurry);
     connections.fail(CompletionResponse.stopped(ServerState.DRAINING));
-    awaitNone(responding::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
+    awaitNone(dispatcher::responding, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
   }
 
   private static void awaitNone(IntSupplier left, Duration most, CountDownLatch enough)
@@ -297,8 +240,7 @@ final class ApiServer implements AutoCloseable {
   @Override
   public void close() {
     http.close();
-    probes.shutdownNow();
-    threads.shutdownNow();
+    dispatcher.close();
     connections.close();
   }
 }

@@ -1,5 +1,7 @@
 package panamoe.harness.serve;
 
+import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
@@ -8,11 +10,17 @@ import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Precision;
 import panamoe.harness.help.OptionGroup;
+import panamoe.harness.serve.model.Numerics;
+import panamoe.io.Require;
+import panamoe.open.CacheSize;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.open.NamedAdapters;
 import panamoe.parallel.Ranks;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /** The options for sequences, cache and steps: {@code @Mixin EngineOptions engineOptions}. */
 @OptionGroup("Engine")
@@ -59,6 +67,44 @@ final class EngineOptions {
           "Tokens to guess by prompt lookup, where a text repeats itself; changes no bit of it.")
   private int guesses;
 
+  @Option(
+      names = "--lora",
+      paramLabel = "NAME=PATH",
+      converter = AdapterSource.class,
+      description =
+          "An adapter, which requests choose by NAME as their model: a run of train --lora, a folder of PEFT, or a GGUF file of llama.cpp. May be given for 8 adapters (docs/adapters.md).")
+  private List<NamedAdapters.Source> adapters = List.of();
+
+  private NamedAdapters read; // null until they are
+
+  /** Parses an adapter's name and path. */
+  static final class AdapterSource implements ITypeConverter<NamedAdapters.Source> {
+    @Override
+    public NamedAdapters.Source convert(String text) {
+      int equals = text.indexOf('=');
+      if (equals < 1 || equals == text.length() - 1) {
+        throw new TypeConversionException("'" + text + "' is not NAME=PATH");
+      }
+      return new NamedAdapters.Source(
+          text.substring(0, equals), Path.of(text.substring(equals + 1)));
+    }
+  }
+
+  /**
+   * Reads the adapters, once.
+   *
+   * @param model its name
+   * @throws IllegalArgumentException if one has that name, or as {@link NamedAdapters#read}
+   */
+  NamedAdapters adapters(ModelFolder folder, String model) {
+    if (read == null) {
+      read = NamedAdapters.read(folder, adapters);
+      Require.that(
+          !read.names().contains(model), "an adapter has the model's name %s: rename it", model);
+    }
+    return read;
+  }
+
   /** The settings that a model's results depend on. */
   Numerics numerics(ModelFolder folder) {
     return new Numerics(
@@ -66,12 +112,13 @@ final class EngineOptions {
         precision.weights().quantize(folder),
         precision.weights().activations(),
         precision.keyValues(),
-        experts.topK());
+        experts.topK(),
+        adapters);
   }
 
-  /** The settings for loading a model. */
-  InferenceSettings held(ModelFolder folder) {
-    return experts.settings(precision.weights().types(folder));
+  /** The settings for loading a model of this name. */
+  InferenceSettings held(ModelFolder folder, String model) {
+    return experts.settings(precision.weights().types(folder)).with(adapters(folder, model));
   }
 
   /**
@@ -104,7 +151,8 @@ final class EngineOptions {
             precision.keyValues().of(precision.dtype().dtype()),
             config(Math.min(Integer.MAX_VALUE, sequences * context)),
             cacheMib,
-            backend.memoryAvailable() / here);
+            backend.memoryAvailable() / here,
+            "say --cache-mib for shorter ones");
     long[] all = ranks.world().allGather(mine.blocks());
     return mine.withBlocks(LongStream.of(all).min().orElseThrow());
   }

@@ -2,6 +2,7 @@ package panamoe.harness.serve;
 
 import java.time.Duration;
 import panamoe.harness.help.OptionGroup;
+import panamoe.harness.serve.http.Limits;
 import picocli.CommandLine.Option;
 
 /** The options for a server's limits: {@code @Mixin LimitOptions limits}. */

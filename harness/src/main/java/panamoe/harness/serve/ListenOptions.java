@@ -11,9 +11,19 @@ import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 import panamoe.harness.ShellWord;
 import panamoe.harness.help.OptionGroup;
+import panamoe.harness.serve.http.Access;
+import panamoe.harness.serve.http.AllowedHosts;
+import panamoe.harness.serve.http.ApiKeys;
+import panamoe.harness.serve.http.Limits;
+import panamoe.harness.serve.http.TlsCertificate;
+import panamoe.harness.serve.log.AccessLog;
+import panamoe.harness.serve.log.Metrics;
+import panamoe.harness.serve.log.RequestLog;
+import panamoe.harness.serve.model.ServedModel;
 import panamoe.io.Words;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -55,39 +65,91 @@ final class ListenOptions {
           "Without keys: another name by which the server may be asked, as in http://NAME.")
   private List<String> allowedHosts = List.of();
 
-  /** The keys of which a client needs one. */
-  ApiKeys keys() throws IOException {
-    return keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
+  @Option(
+      names = "--cors-origin",
+      paramLabel = "ORIGIN",
+      split = ",",
+      description =
+          "Another site whose pages may use the server from a browser, as https://chat.example.org.")
+  private List<String> origins = List.of();
+
+  @Option(
+      names = "--tls-certificate",
+      paramLabel = "FILE",
+      description = "HTTPS: the server's certificate, then its issuers', in PEM.")
+  private Path certificate;
+
+  @Option(
+      names = "--tls-key",
+      paramLabel = "FILE",
+      description = "The certificate's key in PEM, not encrypted.")
+  private Path certificateKey;
+
+  /** Who may use the server. */
+  Access access() throws IOException {
+    for (String name : allowedHosts) {
+      if (!AllowedHosts.isName(name)) {
+        throw usage("--allowed-host is '" + name + "', expected a name as in http://NAME", null);
+      }
+    }
+    for (String origin : origins) {
+      if (!Access.isOrigin(origin)) {
+        throw usage(
+            "--cors-origin is '"
+                + origin
+                + "', expected an origin as browsers send it, such as https://chat.example.org",
+            null);
+      }
+    }
+    List<String> names = new ArrayList<>(allowedHosts);
+    names.add(host);
+    return new Access(
+        keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile),
+        new AllowedHosts(names),
+        Set.copyOf(origins));
+  }
+
+  /**
+   * The certificate of TLS; null for HTTP without it.
+   *
+   * @param log receives messages for the operator
+   */
+  TlsCertificate certificate(Consumer<String> log) throws IOException {
+    if (certificate == null && certificateKey == null) {
+      return null;
+    }
+    if (certificate == null || certificateKey == null) {
+      throw usage("--tls-certificate FILE and --tls-key FILE go together", null);
+    }
+    TlsCertificate tls = new TlsCertificate(certificate, certificateKey, log);
+    warnOfReaders(certificateKey, log);
+    return tls;
   }
 
   /**
    * Starts a server at the address.
    *
+   * @param tls the certificate; null for HTTP without TLS
    * @param requests logs completions; null for no log
+   * @param accesses logs requests; null for no log
    * @param log receives messages for the operator
    * @throws ParameterException if this machine does not have the address
    * @throws IOException with a one-sentence message, if the address is taken
    */
   ApiServer listen(
+      TlsCertificate tls,
       ServedModel served,
       Limits limits,
-      ApiKeys keys,
+      Access access,
       Metrics metrics,
       RequestLog requests,
+      AccessLog accesses,
       Consumer<String> log)
       throws IOException {
     try {
       InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(host), port);
       warn(address.getAddress(), log);
-      for (String name : allowedHosts) {
-        if (!AllowedHosts.isName(name)) {
-          throw usage("--allowed-host is '" + name + "', expected a name as in http://NAME", null);
-        }
-      }
-      List<String> names = new ArrayList<>(allowedHosts);
-      names.add(host);
-      return new ApiServer(
-          address, served, limits, keys, new AllowedHosts(names), metrics, requests, log);
+      return new ApiServer(address, tls, served, limits, access, metrics, requests, accesses, log);
     } catch (UnknownHostException e) {
       throw usage("--host " + host + " is no address of this machine", e);
     } catch (IllegalArgumentException e) {
@@ -108,18 +170,20 @@ final class ListenOptions {
               "warning: --host %s without --api-key-file: whoever reaches it can use the server",
               host));
     }
-    if (keyFile != null && readableByOthers(keyFile)) {
-      log.accept(
-          Words.of(
-              "warning: every user of this machine can read the keys in %s; chmod o-rwx %s keeps them out",
-              keyFile, ShellWord.quoted(keyFile.toString())));
+    if (keyFile != null) {
+      warnOfReaders(keyFile, log);
     }
   }
 
-  private static boolean readableByOthers(Path file) throws IOException {
-    PosixFileAttributeView view = Files.getFileAttributeView(file, PosixFileAttributeView.class);
-    return view != null
-        && view.readAttributes().permissions().contains(PosixFilePermission.OTHERS_READ);
+  private static void warnOfReaders(Path keys, Consumer<String> log) throws IOException {
+    PosixFileAttributeView view = Files.getFileAttributeView(keys, PosixFileAttributeView.class);
+    if (view != null
+        && view.readAttributes().permissions().contains(PosixFilePermission.OTHERS_READ)) {
+      log.accept(
+          Words.of(
+              "warning: every user of this machine can read the keys in %s; chmod o-rwx %s keeps them out",
+              keys, ShellWord.quoted(keys.toString())));
+    }
   }
 
   /**
@@ -128,7 +192,8 @@ final class ListenOptions {
    * @param bound the port
    */
   String url(int bound) {
-    return "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound;
+    String scheme = certificate == null ? "http" : "https";
+    return scheme + "://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound;
   }
 
   private ParameterException usage(String message, Exception cause) {

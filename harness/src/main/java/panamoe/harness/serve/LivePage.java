@@ -5,7 +5,10 @@ import java.io.InputStream;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.Set;
+import panamoe.harness.serve.http.HttpExchange;
+import panamoe.io.Words;
 
 /**
  * The live page: files in this jar, for browsers. They need no key, because they contain nothing of
@@ -15,8 +18,9 @@ final class LivePage {
   private static final List<String> FILES =
       List.of(
           """
-          index.html icon.svg style.css api.js conversation.js heat-map.js main.js server.js
-          table.js written-text.js"""
+          index.html icon.svg answer.css style.css api.js conversation.js copy.js experts-panel.js
+          heat-map.js history.js key.js main.js markdown.js retry.js server.js speech.js table.js
+          written-text.js"""
               .split("\\s+"));
 
   /** Files that a run's report has too. */
@@ -25,6 +29,9 @@ final class LivePage {
           """
           colours.css page.css colours.js cursor.js legend.js numbers.js tip.js token-text.js"""
               .split("\\s+"));
+
+  /** The library that reads Markdown; its WebJar has the version in the path. */
+  private static final String MARKED = "marked.esm.js";
 
   private static final Map<String, String> TYPES =
       Map.of(
@@ -56,13 +63,23 @@ final class LivePage {
     for (String name : SHARED) {
       add(name, "/panamoe/harness/page/" + name);
     }
+    Properties marked = new Properties();
+    try (InputStream stream =
+        LivePage.class.getResourceAsStream(
+            "/META-INF/maven/org.webjars.npm/marked/pom.properties")) {
+      marked.load(stream);
+    }
+    add(
+        MARKED,
+        Words.of(
+            "/META-INF/resources/webjars/marked/%s/lib/%s", marked.getProperty("version"), MARKED));
   }
 
   private void add(String name, String resource) throws IOException {
     try (InputStream stream = LivePage.class.getResourceAsStream(resource)) {
       files.put(
           name.equals("index.html") ? "/" : "/page/" + name,
-          new File(TYPES.get(name.substring(name.indexOf('.') + 1)), stream.readAllBytes()));
+          new File(TYPES.get(name.substring(name.lastIndexOf('.') + 1)), stream.readAllBytes()));
     }
   }
 

@@ -8,6 +8,10 @@ import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.schedule.EngineThread;
+import panamoe.harness.serve.completion.ServerState;
+import panamoe.harness.serve.http.ApiError;
+import panamoe.harness.serve.http.HttpExchange;
+import panamoe.harness.serve.model.ServedModel;
 import panamoe.open.ExpertHeat;
 
 /** How often rows chose each expert since the server started, and before. Thread-safe. */

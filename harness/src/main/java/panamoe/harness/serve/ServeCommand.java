@@ -1,45 +1,68 @@
 package panamoe.harness.serve;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.conversation.ChatFormat;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.Readout;
+import panamoe.engine.StopConfig;
+import panamoe.engine.routes.RouteFile;
+import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.ContextOption;
+import panamoe.harness.ModelArgument;
+import panamoe.harness.RouteLogOption;
+import panamoe.harness.RuntimeKernelsOption;
 import panamoe.harness.SamplingDefaultsOption;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Signals;
 import panamoe.harness.Subcommand;
 import panamoe.harness.TemplateOption;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.harness.serve.http.Access;
+import panamoe.harness.serve.http.Limits;
+import panamoe.harness.serve.http.TlsCertificate;
+import panamoe.harness.serve.log.AccessLog;
+import panamoe.harness.serve.log.LoggedCompletion;
+import panamoe.harness.serve.log.Metrics;
+import panamoe.harness.serve.log.RequestLog;
+import panamoe.harness.serve.model.Constraints;
+import panamoe.harness.serve.model.Numerics;
+import panamoe.harness.serve.model.ServedModel;
+import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
+import panamoe.open.CacheSize;
 import panamoe.open.ExpertHeat;
+import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.open.NamedAdapters;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code panamoe serve}. */
 @Command(
     name = "serve",
+    customSynopsis = "panamoe serve [OPTIONS] MODEL",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Serves a trained model over HTTP, by OpenAI's API.",
+    description = "Serves a model over HTTP, by OpenAI's and Anthropic's APIs.",
     footer = {
       "",
       "Examples:",
@@ -65,19 +88,11 @@ public final class ServeCommand implements Subcommand {
   @Mixin private SamplingDefaultsOption samplingDefaults;
   @Mixin private TemplateOption template;
   @Mixin private ContextOption context;
+  @Mixin private RuntimeKernelsOption runtimeKernels;
+  @Mixin private RouteLogOption routeLog;
 
-  @Parameters(
-      paramLabel = "MODEL",
-      description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
-  private Path model;
-
-  @Option(
-      names = "--log-requests",
-      paramLabel = "DIR",
-      description =
-          "Log each completion with its request to a file in DIR, which panamoe replay can repeat: prompts are then on the disk.")
-  private Path logFolder;
+  @Mixin private ModelArgument model;
+  @Mixin private LogOptions logs;
 
   @Override
   public Integer call() throws Exception {
@@ -85,11 +100,16 @@ public final class ServeCommand implements Subcommand {
     int texts = Math.multiplyExact(engineOptions.sequences, topology.dataDegree());
     Limits limits = shared.checked(() -> limitOptions.limits(texts));
     shared.checked(() -> engineOptions.config(1));
-    ApiKeys keys = listenOptions.keys();
-    ModelFolder opened = ModelFolder.open(model);
+    Access access = listenOptions.access();
+    TlsCertificate tls = listenOptions.certificate(shared.err()::println);
+    ModelFolder opened = ModelFolder.open(model.path());
     ModelFolder folder = shared.checked(() -> context.of(opened));
+    NamedAdapters adapters = shared.checked(() -> engineOptions.adapters(folder, model.name()));
+    shared.checked(() -> adapters.requireServed(folder.config(), topology));
+    ServedModel.Uses uses = ServedModel.Uses.of(opened).with(adapters.names());
     ChatFormat chat = template.format(folder);
     shared.checked(() -> engineOptions.experts.requireFit(folder));
+    routeLog.requireFit(shared, folder.config());
     shared.checked(() -> replicas.read(folder.config().experts(), topology));
     rankOptions.requireAvailable();
     shared.require(
@@ -101,8 +121,10 @@ public final class ServeCommand implements Subcommand {
         .run(
             (ranks, backend, stop) -> {
               replicas.apply(ranks);
+              runtimeKernels.install(
+                  shared, backend, folder.config(), engineOptions.numerics(folder).dtype().dtype());
               if (ranks.first()) {
-                serve(ranks, backend, folder, chat, limits, keys, stop);
+                serve(ranks, backend, folder, uses, chat, limits, access, tls, stop);
               } else {
                 follow(ranks, backend, folder);
               }
@@ -117,18 +139,37 @@ public final class ServeCommand implements Subcommand {
       Ranks ranks,
       Backend backend,
       ModelFolder folder,
+      ServedModel.Uses uses,
       ChatFormat chat,
       Limits limits,
-      ApiKeys keys,
+      Access access,
+      TlsCertificate tls,
       BooleanSupplier stop)
       throws Exception {
     PrintWriter err = shared.err();
-    chat.toolWarning().ifPresent(warning -> err.println("warning: " + warning));
-    ServedModel served = served(ranks, backend, folder, chat);
-    Metrics metrics = new Metrics(shared.command().root().version()[0], served.name());
-    try (RequestLog log = log(served, folder, backend, metrics);
-        ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
-      EngineRun run = new EngineRun(folder, engineOptions.held(folder), err, stop);
+    if (uses.talks()) {
+      chat.toolWarning().ifPresent(warning -> err.println("warning: " + warning));
+    }
+    ServedModel served = served(ranks, backend, folder, uses, chat);
+    Metrics metrics = new Metrics(build(served, folder, backend));
+    if (tls != null) {
+      metrics.ends(tls::end);
+    }
+    InferenceSettings held = engineOptions.held(folder, model.name());
+    try (TlsCertificate _ = tls;
+        RequestLog log =
+            logs.requests(
+                LoggedCompletion.Origin.of(
+                    served, folder, engineOptions.numerics(folder), backend.name()),
+                metrics,
+                err::println);
+        AccessLog accesses = logs.accesses(metrics, err::println);
+        RouteFile routes = routeLog.open(held.config(folder.config()));
+        ApiServer server =
+            listenOptions.listen(
+                tls, served, limits, access, metrics, log, accesses, err::println)) {
+      EngineRun run = new EngineRun(folder, held, err, stop);
+      long adapterBytes = held.adapters().bytes(folder.config(), held.types());
       try (LanguageModel loaded = run.load(ranks, backend, server::loaded)) {
         loaded.parameters().expertCache().ifPresent(metrics::reads);
         CacheSize cache = cache(ranks, backend, folder);
@@ -138,24 +179,47 @@ public final class ServeCommand implements Subcommand {
             folder.tokenizer(),
             engineOptions.config(cache.blocks()),
             engine -> {
-              StopSignals.handle(server::stop);
+              Signals.handle(server::stop, "TERM", "INT");
               if (stop.getAsBoolean()) {
                 throw new CancellationException();
               }
+              draw(engine, folder, uses);
+              RouteLogOption.record(engine, routes, err::println);
               server.loaded(1);
-              say(served, server.port(), cache, limits.queue().sequences());
-              answer(engine, server, metrics, engineOptions.experts.heat(folder));
+              answer(
+                  engine,
+                  server,
+                  metrics,
+                  engineOptions.experts.heat(folder),
+                  () ->
+                      say(served, server.port(), cache, limits.queue().sequences(), adapterBytes));
             });
       }
     }
   }
 
   /**
+   * Draws a token, or reads one if the model only reads, so that a server that says it is ready can
+   * answer: what a first step needs is in memory, and the model's logits are finite.
+   */
+  private static void draw(Engine engine, ModelFolder folder, ServedModel.Uses uses) {
+    int[] prompt = folder.tokenizer().encode("a");
+    StopConfig one = StopConfig.of(1, List.of());
+    engine.run(
+        uses.writes()
+            ? GenerationRequest.of(prompt, SamplingConfig.GREEDY, one)
+            : GenerationRequest.reading(prompt, Readout.LAST, GenerationRequest.Terms.USUAL),
+        _ -> {});
+  }
+
+  /**
    * Accepts requests until the server is asked to stop, or the engine fails.
    *
    * @param heat expert counts to save; null for none
+   * @param onReady called when requests are accepted
    */
-  private void answer(Engine engine, ApiServer server, Metrics metrics, ExpertHeat heat)
+  private void answer(
+      Engine engine, ApiServer server, Metrics metrics, ExpertHeat heat, Runnable onReady)
       throws InterruptedException {
     PrintWriter err = shared.err();
     try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop);
@@ -165,6 +229,7 @@ public final class ServeCommand implements Subcommand {
         server.keeps(heat.layers());
       }
       server.ready(writer);
+      onReady.run();
       server.awaitStop();
       switch (writer.failure()) {
         case null -> {}
@@ -180,11 +245,12 @@ public final class ServeCommand implements Subcommand {
    * rank 0 drains; the others go on until rank 0 ends them or is lost.
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
-    EngineRun run = new EngineRun(folder, engineOptions.held(folder), shared.err(), () -> false);
+    EngineRun run =
+        new EngineRun(folder, engineOptions.held(folder, model.name()), shared.err(), () -> false);
     try (LanguageModel loaded = run.load(ranks, backend, _ -> {})) {
       EngineConfig config = engineOptions.config(cache(ranks, backend, folder).blocks());
       if (!rankOptions.leads()) {
-        StopSignals.handle(() -> {});
+        Signals.handle(() -> {}, "TERM", "INT");
       }
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, _ -> {});
     }
@@ -194,55 +260,56 @@ public final class ServeCommand implements Subcommand {
     return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
   }
 
-  private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder, ChatFormat chat) {
-    Path name = folder.path().toAbsolutePath().normalize().getFileName();
+  private ServedModel served(
+      Ranks ranks, Backend backend, ModelFolder folder, ServedModel.Uses uses, ChatFormat chat) {
     return new ServedModel(
-        name == null ? "model" : name.toString(),
+        model.name(),
         folder.config().context(),
         SystemFingerprint.of(
             folder,
             engineOptions.numerics(folder),
             backend,
             ranks,
-            shared.command().root().version()[0]),
+            shared.command().root().version()[0]
+                + (runtimeKernels.wanted() ? " with runtime kernels" : "")),
         Instant.now().getEpochSecond(),
         new Constraints(folder.tokenizer()),
         new ServedModel.Defaults(new AtomicLong(shared.seed()), samplingDefaults.of(folder)),
-        folder.config().encoder() == null,
+        uses,
         chat);
   }
 
-  /** Null without a log. */
-  private RequestLog log(ServedModel served, ModelFolder folder, Backend backend, Metrics metrics)
-      throws IOException {
-    if (logFolder == null) {
-      return null;
-    }
-    LoggedCompletion.Origin origin =
-        LoggedCompletion.Origin.of(served, folder, engineOptions.numerics(folder), backend.name());
-    try {
-      return new RequestLog(logFolder, origin, RequestLog.QUEUE, metrics, shared.err()::println);
-    } catch (IOException e) {
-      throw new IOException(
-          Words.of(
-              "--log-requests %s is no folder that can be written to, and none can be made there; name another",
-              logFolder),
-          e);
-    }
+  /** What runs, by labels. */
+  private Map<String, String> build(ServedModel served, ModelFolder folder, Backend backend) {
+    Numerics numerics = engineOptions.numerics(folder);
+    return Map.of(
+        "version", shared.command().root().version()[0],
+        "model", served.name(),
+        "fingerprint", served.fingerprint(),
+        "device", backend.name(),
+        "dtype", numerics.dtype().name().toLowerCase(Locale.ROOT),
+        "java", Runtime.version().toString());
   }
 
-  private void say(ServedModel served, int bound, CacheSize cache, int texts) {
+  private void say(ServedModel served, int bound, CacheSize cache, int texts, long adapterBytes) {
     String url = listenOptions.url(bound);
     int dataRanks = rankOptions.topology().dataDegree();
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("url", url).put("model", served.name()).put("context", served.context());
     json.put("sequences", texts).put("data_ranks", dataRanks);
     json.put("cache_tokens", cache.tokens());
+    served.uses().adapters().forEach(json.putArray("adapters")::add);
+    json.put("adapter_bytes", adapterBytes);
     String each = dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : "";
+    List<String> adapters = served.uses().adapters();
+    String adapted =
+        adapters.isEmpty()
+            ? ""
+            : "; adapters " + String.join(", ", adapters) + ", " + Count.bytes(adapterBytes);
     String words =
         Words.of(
-            "serving %s at %s, %s sequences at a time of up to %s tokens; a cache of %s%s",
-            served.name(), url, texts, served.context(), cache, each);
+            "serving %s at %s, %s sequences at a time of up to %s tokens; a cache of %s%s%s",
+            served.name(), url, texts, served.context(), cache, each, adapted);
     shared.out().println(shared.json() ? json : words);
     shared.out().flush();
   }

@@ -2,7 +2,12 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.io.IOException;
+import java.time.Instant;
 import java.util.List;
+import panamoe.harness.serve.completion.ServerState;
+import panamoe.harness.serve.http.AccessRecord;
+import panamoe.harness.serve.http.HttpExchange;
+import panamoe.harness.serve.model.ServedModel;
 
 /** The model and the server's state. Thread-safe. */
 record StateEndpoint(ServedModel model) {
@@ -18,9 +23,31 @@ record StateEndpoint(ServedModel model) {
   /**
    * @param maxModelLen the context length in tokens
    * @param chat whether the model has conversations
+   * @param chatTemplate whether they have a template; else they are lines
+   * @param root the model of an adapter; its own name of a model
+   * @param parent the model of an adapter; null of a model
    */
   record Model(
-      String id, String object, long created, String ownedBy, int maxModelLen, boolean chat) {}
+      String id,
+      String object,
+      long created,
+      String ownedBy,
+      int maxModelLen,
+      boolean chat,
+      boolean chatTemplate,
+      String root,
+      @JsonInclude(JsonInclude.Include.NON_NULL) String parent) {}
+
+  /** The models in Anthropic's form. */
+  record ModelPage(List<ModelInfo> data, boolean hasMore, String firstId, String lastId) {}
+
+  record ModelInfo(
+      String type, String id, String displayName, String createdAt, int maxInputTokens) {}
+
+  /** Whether a request is of Anthropic's clients. */
+  static boolean isOfAnthropic(HttpExchange call) {
+    return call.header(AccessRecord.ANTHROPIC) != null;
+  }
 
   /**
    * 200 if the server accepts requests, else 503.
@@ -38,19 +65,36 @@ record StateEndpoint(ServedModel model) {
   }
 
   void models(HttpExchange call) throws IOException {
-    call.respond(new Models("list", List.of(described())));
+    call.respond(
+        isOfAnthropic(call)
+            ? new ModelPage(
+                model.names().stream().map(this::info).toList(),
+                false,
+                model.name(),
+                model.names().getLast())
+            : new Models("list", model.names().stream().map(this::described).toList()));
   }
 
   void model(HttpExchange call) throws IOException {
-    String asked = call.path().substring(MODELS.length() + 1);
-    if (!asked.equals(model.name())) {
-      throw ApiError.noModel(asked, model.name());
-    }
-    call.respond(described());
+    String asked = model.requireName(call.path().substring(MODELS.length() + 1));
+    call.respond(isOfAnthropic(call) ? info(asked) : described(asked));
   }
 
-  private Model described() {
+  private ModelInfo info(String name) {
+    String created = Instant.ofEpochSecond(model.created()).toString();
+    return new ModelInfo("model", name, name, created, model.context());
+  }
+
+  private Model described(String name) {
     return new Model(
-        model.name(), "model", model.created(), "panamoe", model.context(), model.talks());
+        name,
+        "model",
+        model.created(),
+        "panamoe",
+        model.context(),
+        model.uses().talks(),
+        model.chat().template().isPresent(),
+        model.name(),
+        name.equals(model.name()) ? null : model.name());
   }
 }

@@ -5,17 +5,19 @@ import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.harness.Activations;
 import panamoe.harness.Quantization;
+import panamoe.harness.serve.model.Numerics;
 import panamoe.io.Sha256;
 import panamoe.open.ModelFolder;
+import panamoe.open.NamedAdapters;
 import panamoe.parallel.Ranks;
 
 /** The {@code system_fingerprint}: everything that results depend on besides requests. */
-final class SystemFingerprint {
+public final class SystemFingerprint {
   private static final int DIGITS = 16;
 
   private SystemFingerprint() {}
 
-  static String of(
+  public static String of(
       ModelFolder folder, Numerics numerics, Backend backend, Ranks ranks, String version) {
     String texts =
         String.join(
@@ -26,7 +28,8 @@ final class SystemFingerprint {
             "keys and values "
                 + numerics.keyValues()
                 + routed(numerics.expertsPerToken())
-                + unrounded(numerics.activations()),
+                + unrounded(numerics.activations())
+                + adapted(folder, numerics),
             backend.name(),
             "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
             version);
@@ -41,6 +44,13 @@ final class SystemFingerprint {
   /** Empty if weights in blocks are multiplied by int8. */
   private static String unrounded(Activations activations) {
     return activations == Activations.INT8 ? "" : " activations " + activations;
+  }
+
+  /** Empty without adapters. */
+  private static String adapted(ModelFolder folder, Numerics numerics) {
+    return numerics.adapters().isEmpty()
+        ? ""
+        : " adapters " + NamedAdapters.read(folder, numerics.adapters()).sha256();
   }
 
   /** Empty for the trained number of experts per token. */

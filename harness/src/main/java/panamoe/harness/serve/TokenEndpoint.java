@@ -5,6 +5,11 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.conversation.template.Prompt;
+import panamoe.harness.serve.completion.Conversation;
+import panamoe.harness.serve.completion.TokenText;
+import panamoe.harness.serve.http.Fields;
+import panamoe.harness.serve.http.HttpExchange;
+import panamoe.harness.serve.model.ServedModel;
 
 /** Tokenization, without the model. Thread-safe. */
 record TokenEndpoint(ServedModel model) {
@@ -22,6 +27,10 @@ record TokenEndpoint(ServedModel model) {
     Fields fields = call.fields();
     model.requireNamed(fields);
     String prompt = fields.text("prompt", null);
+    fields.require(
+        prompt != null || fields.names().contains("messages"),
+        "prompt",
+        "is missing, and so are the messages: give one of them");
     int[] tokens =
         prompt == null ? model.chat().tokens(prompt(fields)) : model.tokenizer().encode(prompt);
     boolean strings = fields.flag("return_token_strs");
@@ -58,6 +67,6 @@ record TokenEndpoint(ServedModel model) {
   }
 
   private Prompt prompt(Fields fields) {
-    return ChatFields.prompt(fields, model.requireChat(), ToolFields.of(fields));
+    return Conversation.of(fields, model.requireChat()).prompt();
   }
 }

@@ -18,9 +18,10 @@ import panamoe.open.TokenizerFiles;
 import panamoe.train.ConfigDifference;
 
 /**
- * A released model that a run trains further.
+ * A model that a run trains further, or adapters of.
  *
- * @param config of the run's model: the released one plus the gates' training losses
+ * @param config of the run's model: the released one plus the gates' training losses, unless the
+ *     run trains adapters
  */
 record BaseModel(ModelFolder folder, ModelConfig config) {
   /**
@@ -39,6 +40,13 @@ record BaseModel(ModelFolder folder, ModelConfig config) {
         folder.quantized()
             ? "quantized model; begin with the model that it was made of"
             : "run; panamoe train --resume trains it further");
+  }
+
+  /** Opens a model of any kind, which adapters leave as it is. */
+  static BaseModel toAdapt(Path path) {
+    ModelFolder folder = ModelFolder.open(path);
+    folder.tokenizer(); // refuses a model that has no tokenizer
+    return new BaseModel(folder, folder.config());
   }
 
   /**
@@ -78,7 +86,8 @@ record BaseModel(ModelFolder folder, ModelConfig config) {
     byte[] own = folder.tokenizerFiles().contents().get(TokenizerFiles.TOKENIZER);
     Require.that(
         theirs.isPresent() && Arrays.equals(Files.readAllBytes(theirs.get()), own),
-        "the tokens in %s are of another tokenizer than that of %s; encode the text with the model's by panamoe data prepare --tokenizer",
+        "the tokens in %s are of another tokenizer than that of %s; encode the text with the"
+            + " model's by panamoe data prepare --tokenizer",
         data,
         folder.path());
   }

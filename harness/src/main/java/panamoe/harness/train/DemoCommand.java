@@ -210,7 +210,7 @@ public final class DemoCommand implements Subcommand {
       inputs = reading.call();
       textSeconds = (System.nanoTime() - start) / 1e9;
     }
-    return new TrainingInputs(inputs.text(), inputs.tokenizer(), inputs.data(), teacher);
+    return new TrainingInputs(inputs.text(), inputs.tokenizer(), inputs.data(), teacher, null);
   }
 
   private TrainingResult train(

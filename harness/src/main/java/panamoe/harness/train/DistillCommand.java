@@ -37,6 +37,7 @@ import picocli.CommandLine.Option;
       "  panamoe distill --teacher demo --layers 2 --steps 500 --out small",
       "  panamoe distill --teacher demo --keep 0,1,3 --out kept    these layers of the teacher, counted from 0",
       "  panamoe distill --teacher demo --fall cosine --until 1 --out smooth",
+      "  panamoe distill --teacher demo --on-policy --out sampled   the teacher scores what the student writes",
       "  panamoe distill --teacher demo --ranks 4 --ep 2 --out student",
       "  panamoe distill --out student --resume    continues after the last checkpoint, in its stage",
       "",
@@ -45,7 +46,15 @@ import picocli.CommandLine.Option;
 public final class DistillCommand extends RunCommand {
   private static final List<String> OF_A_STUDENT =
       List.of(
-          "--layers", "--keep", "--from-scratch", "--alpha", "--temperature", "--until", "--fall");
+          "--layers",
+          "--keep",
+          "--from-scratch",
+          "--alpha",
+          "--temperature",
+          "--until",
+          "--fall",
+          "--on-policy",
+          "--on-policy-mix");
 
   @Option(
       names = "--teacher",
@@ -110,6 +119,21 @@ public final class DistillCommand extends RunCommand {
   private Fall fall;
 
   @Option(
+      names = "--on-policy",
+      description = {
+        "In the first stage the student continues half of each sequence by sampling, and the KL term is of"
+            + " KL(student || teacher) on what it writes; the other half has the cross-entropy. One rank."
+      })
+  private boolean onPolicy;
+
+  @Option(
+      names = "--on-policy-mix",
+      paramLabel = "F",
+      description =
+          "With --on-policy: share of KL(teacher || student) in the KL term, 0 (the default) to 1.")
+  private Double onPolicyMix;
+
+  @Option(
       names = "--teacher-cache",
       paramLabel = "DIR",
       description = {
@@ -133,8 +157,15 @@ public final class DistillCommand extends RunCommand {
     if (teacher == null) {
       throw shared.usage("Missing required option: '--teacher=MODEL'");
     }
-    ModelFolder folder = ModelFolder.open(teacher);
+    shared.require(onPolicy || onPolicyMix == null, "--on-policy-mix goes with --on-policy only");
+    ModelFolder folder = ModelFolder.ofRun(teacher);
     RunConfig config = configFile == null ? config(folder) : config(configFile);
+    if (config.distillation().onPolicyMix() != null) {
+      shared.require(
+          teacherCache == null,
+          "--teacher-cache keeps states of the text, and --on-policy gives the teacher new texts in each step");
+      shared.require(!texts.conversations(), "--on-policy continues a text, not conversations");
+    }
     requireTeaches(folder.config(), config);
     return new Start(config, folder);
   }
@@ -163,7 +194,8 @@ public final class DistillCommand extends RunCommand {
         new Stage(
             fall == null ? paper.stage().fall() : fall,
             until == null ? paper.stage().until() : until),
-        paper.layers());
+        paper.layers(),
+        !onPolicy ? null : onPolicyMix == null ? Double.valueOf(0) : onPolicyMix);
   }
 
   /** The teacher's layers that the options select. */

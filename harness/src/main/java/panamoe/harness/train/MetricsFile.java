@@ -7,12 +7,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.OptionalDouble;
+import java.util.Optional;
 import panamoe.harness.report.RunDirectory;
 import panamoe.io.SafeFolder;
 import panamoe.io.StrictJson;
+import panamoe.train.PairMetrics;
 import panamoe.train.RunFolder;
 import panamoe.train.StepMetrics;
+import panamoe.train.Validation;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.MissingNode;
@@ -54,15 +56,27 @@ record MetricsFile(SafeFolder run) {
   }
 
   /**
-   * Bits per byte of the validation after {@code step}; empty if there was none, or its line is
-   * damaged or missing.
+   * The score of the validation after {@code step}; empty if there was none, or its line is damaged
+   * or missing.
    */
-  OptionalDouble validation(long step) throws IOException {
+  Optional<Validation.Score> validation(long step) throws IOException {
     return lines().reversed().stream()
         .map(MetricsFile::parsed)
         .filter(line -> step(line) == step && line.has(VALIDATION))
-        .mapToDouble(line -> line.get(VALIDATION).asDouble(0))
+        .map(MetricsFile::score)
         .findFirst();
+  }
+
+  private static Validation.Score score(JsonNode line) {
+    JsonNode loss = line.path("validation_loss");
+    PairMetrics pairs =
+        loss.isMissingNode()
+            ? null
+            : new PairMetrics(
+                loss.asDouble(0),
+                line.path("validation_reward_margin").asDouble(0),
+                line.path("validation_pair_accuracy").asDouble(0));
+    return new Validation.Score(line.get(VALIDATION).asDouble(0), pairs);
   }
 
   /** Removes the lines after {@code step}; those steps will be trained again. */

@@ -29,7 +29,14 @@ public final class Presets {
    * Settings that replace a preset's; null keeps the preset's. A value out of range throws an
    * IllegalArgumentException that names the option.
    */
-  record Chosen(Integer steps, Integer batch, Integer context, Double rate, Integer experts) {
+  record Chosen(
+      Integer steps,
+      Integer batch,
+      Integer context,
+      Double rate,
+      Integer experts,
+      Integer evaluateEvery,
+      Integer patience) {
     Chosen {
       Require.that(steps == null || steps >= 1, "--steps is %s, expected 1 or more", steps);
       Require.that(batch == null || batch >= 1, "--batch is %s, expected 1 or more", batch);
@@ -37,22 +44,29 @@ public final class Presets {
       boolean some = experts == null || experts >= 1 && experts <= MoeConfig.MAX_EXPERTS;
       Require.that(some, "--experts is %s, expected 1 to %s", experts, MoeConfig.MAX_EXPERTS);
       boolean usable = rate == null || rate > 0 && rate < 10;
+      Require.that(
+          evaluateEvery == null || evaluateEvery >= 1,
+          "--evaluate-every is %s, expected 1 or more",
+          evaluateEvery);
+      Require.that(
+          patience == null || patience >= 1, "--patience is %s, expected 1 or more", patience);
       Require.that(usable, "--lr is %s, expected more than 0 and less than 10", rate);
     }
 
     /** The preset's settings with another number of steps. */
     static Chosen steps(Integer steps) {
-      return new Chosen(steps, null, null, null, null);
+      return new Chosen(steps, null, null, null, null, null, null);
     }
 
     private TrainConfig training(
-        int presetSteps, int presetContext, double presetRate, int evaluateEvery) {
+        int presetSteps, int presetContext, double presetRate, int presetEvaluateEvery) {
       return settings(
           or(steps, presetSteps),
           or(batch, BATCH),
           or(context, presetContext),
           or(rate, presetRate),
-          evaluateEvery);
+          or(evaluateEvery, presetEvaluateEvery),
+          patience);
     }
   }
 
@@ -91,12 +105,21 @@ public final class Presets {
 
   /** The settings of the largest preset, for a model that was trained elsewhere. */
   public static TrainConfig training(int context) {
-    return settings(BASE_STEPS, BATCH, Math.min(256, context), 1e-3, 100);
+    return settings(BASE_STEPS, BATCH, Math.min(256, context), 1e-3, 100, null);
   }
 
-  /** Settings to train a released model further: small updates. */
-  static TrainConfig further(Chosen chosen, int context) {
-    return chosen.training(FURTHER_STEPS, Math.min(256, context), 2e-5, 100);
+  /**
+   * Settings to train a released model further: small updates.
+   *
+   * @param adapters whether adapters are trained, which begin at zero and take larger ones
+   */
+  static TrainConfig further(Chosen chosen, int context, boolean adapters) {
+    Require.that(
+        chosen.context == null || chosen.context <= context,
+        "--context is %s, expected 1 to %s, the model's context",
+        chosen.context,
+        context);
+    return chosen.training(FURTHER_STEPS, Math.min(256, context), adapters ? 2e-4 : 2e-5, 100);
   }
 
   /**
@@ -113,11 +136,11 @@ public final class Presets {
   }
 
   private static TrainConfig settings(
-      int steps, int batch, int sequence, double rate, int evaluateEvery) {
+      int steps, int batch, int sequence, double rate, int evaluateEvery, Integer patience) {
     long warmup = (long) Math.min(steps / 10, 100) * batch * sequence;
     return TrainConfig.of(
             new TrainConfig.Schedule(steps, rate, rate / 10, warmup),
             new TrainConfig.Batch(batch, sequence, 1))
-        .with(TrainConfig.Checkpoints.of(evaluateEvery, CHECKPOINT_EVERY));
+        .with(TrainConfig.Checkpoints.of(evaluateEvery, CHECKPOINT_EVERY).withPatience(patience));
   }
 }

@@ -7,13 +7,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import panamoe.conversation.ChatFormat;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.harness.report.AdaptedParts;
+import panamoe.harness.report.RunDirectory;
 import panamoe.io.Require;
 import panamoe.io.Words;
+import panamoe.open.FolderChat;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 import panamoe.parallel.TopologyText;
@@ -63,7 +67,8 @@ abstract class RunCommand implements Subcommand {
       names = "--steps",
       paramLabel = "N",
       description =
-          "Optimizer steps in total. Default: the preset's or the teacher's; with --resume, as many as before.")
+          "Optimizer steps in total. Default: the preset's or the teacher's; with --resume, as many"
+              + " as before.")
   Integer steps; // null for the default
 
   @Option(
@@ -96,6 +101,10 @@ abstract class RunCommand implements Subcommand {
     }
     if (rankOptions.leads()) {
       shared.out().println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
+      AdaptedParts adapted = AdaptedParts.of(RunDirectory.read(out));
+      if (adapted != null && !shared.json()) {
+        shared.out().println(adapted);
+      }
     }
     return 0;
   }
@@ -136,9 +145,22 @@ abstract class RunCommand implements Subcommand {
     return null;
   }
 
+  /** The file of the text's routes to replay; null: none. */
+  Path routes() {
+    return null;
+  }
+
   /** The released model whose weights a new run starts with; null: random weights. */
   ModelFolder origin() {
     return null;
+  }
+
+  /** The format of conversations with a new run's model, a released one. */
+  private ChatFormat chatFormat(Start start) {
+    shared.require(
+        origin() != null,
+        "--chat and --dpo train a released model further: name one by --from, or continue a run by --resume");
+    return FolderChat.of(origin().tokenizerFiles(), start.config().model());
   }
 
   /** Starts a new run. All checks come before its folder is created. */
@@ -149,11 +171,15 @@ abstract class RunCommand implements Subcommand {
     if (rankOptions.leads()) {
       RunPath.requireNew(out);
     }
-    TrainingText given = texts.named(shared);
+    TrainingText given = texts.named(shared, () -> chatFormat(start));
+    shared.require(
+        texts.ofPairs() == (config.preference() != null),
+        "a run on pairs of answers has both --dpo and a \"preference\" in its config");
     TrainingText read = given == null ? ownText(start) : given;
     RunTokenizer tokenizer = tokenizer(start, read, err);
     TrainingInputs material =
-        TrainingInputs.of(read, tokenizer.tokenizer(), config, start.teacher());
+        TrainingInputs.of(read, tokenizer.tokenizer(), config, start.teacher())
+            .with(routes(), config, 0);
     RunFolder folder = rankOptions.leads() ? RunPath.create(out) : RunFolder.follow(out);
     return RunPath.inNew(
         folder, err, () -> onRanks(err).train(folder, config, material, tokenizer));
@@ -177,7 +203,12 @@ abstract class RunCommand implements Subcommand {
           needsTeacher(config, progress.stepsDone()) ? sources.teacher(teacher()) : null;
       requireFits(config, topology, teacher);
       TrainingInputs material =
-          TrainingInputs.of(sources.text(texts.named(shared)), folder.tokenizer(), config, teacher);
+          TrainingInputs.of(
+                  sources.text(texts.named(shared, sources::chatFormat)),
+                  folder.tokenizer(),
+                  config,
+                  teacher)
+              .with(routes(), config, progress.stepsDone());
       return onRanks(err).train(folder, config, material, null);
     }
   }
@@ -215,7 +246,7 @@ abstract class RunCommand implements Subcommand {
     // Ranks of one process share its memory unless each has a GPU. How several processes share
     // memory is unknown here.
     if (rankOptions.oneProcess()) {
-      MemoryForecast forecast = MemoryForecast.of(config.model(), config.training(), topology);
+      MemoryForecast forecast = MemoryForecast.of(config, topology);
       (teacher == null ? forecast : forecast.with(teacher.config(), config.training(), topology))
           .requireFits(available, rankOptions.gpus() ? 1 : topology.ranks());
     }
@@ -238,7 +269,8 @@ abstract class RunCommand implements Subcommand {
     requireNone(
         fixed,
         Words.of(
-            "--resume continues with the settings in %s, of which only --steps may change; leave out ",
+            "--resume continues with the settings in %s, of which only --steps may change; leave"
+                + " out ",
             out.resolve(RunFolder.CONFIG)));
   }
 

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.io.Require;
@@ -12,6 +11,7 @@ import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import panamoe.train.TrainConfig;
+import panamoe.train.Validation;
 
 /** The progress of a run, from the checkpoints, metrics and report in its folder. */
 record RunProgress(RunFolder folder, MetricsFile metrics) {
@@ -42,8 +42,9 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
       return;
     }
     Require.that(
-        !folder.isFurther(),
-        "the run in %s has lost the weights that it began with, or was killed before they were written: remove the folder, and begin again with panamoe train --from",
+        config.adapters() != null || !folder.isFurther(),
+        "the run in %s has lost the weights that it began with, or was killed before they were"
+            + " written: remove the folder, and begin again with panamoe train --from",
         folder.path());
     long done = metrics.lastStep();
     int every = config.training().checkpoints().every();
@@ -70,23 +71,23 @@ record RunProgress(RunFolder folder, MetricsFile metrics) {
     TrainConfig training = config.training();
     boolean reported = followsMetrics(RunFolder.REPORT) && followsMetrics(RunFolder.PLOTS);
     Optional<Checkpoint> last = reported ? latest() : Optional.empty();
-    if (last.isEmpty() || last.get().step() < training.schedule().steps()) {
+    if (last.isEmpty() || !RunCheckpoints.isLast(config, last.get())) {
       return Optional.empty();
     }
+    long step = last.get().step();
     RunCheckpoints.requireTrainedBy(config, last.get());
-    OptionalDouble bits = metrics.validation(training.schedule().steps());
-    if (bits.isEmpty()) {
+    Optional<Validation.Score> score = metrics.validation(step);
+    if (score.isEmpty()) {
       return Optional.empty(); // it was stopped at a step that a later call made the last
     }
     last.get().verify();
     return Optional.of(
         new TrainingResult(
             folder.path(),
-            training.schedule().steps(),
-            training.schedule().steps(),
+            step,
+            step,
             training.batch().tokens(),
-            bits.getAsDouble(),
-            0,
+            new TrainingResult.Validated(score.get(), 0, last.get().bestStep()),
             0,
             folder.path().resolve(RunFolder.REPORT)));
   }

@@ -2,9 +2,12 @@ package panamoe.harness.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import panamoe.conversation.ChatFormat;
 import panamoe.io.ConfigJson;
 import panamoe.io.Require;
+import panamoe.open.FolderChat;
 import panamoe.open.ModelFolder;
+import panamoe.open.TokenizerFiles;
 import panamoe.train.RunFolder;
 import panamoe.train.TeacherRecord;
 import panamoe.train.TextRecord;
@@ -20,12 +23,12 @@ record RunSources(RunFolder folder) {
   TrainingText text(TrainingText moved) {
     TextRecord record =
         remembered(RunFolder.TEXT, TextRecord.class, "what text the run was started on");
-    TrainingText text = moved != null ? moved : TrainingText.of(record);
+    TrainingText text = moved != null ? moved : TrainingText.of(record, this::chatFormat);
     TextRecord found = text.record();
     if (!found.sha256().equals(record.sha256())) {
       throw moved != null
           ? Require.refusal(
-              "the run in %s was started on another text; leave out --text, --data and --languages to resume it",
+              "the run in %s was started on another text; leave out --text, --data, --chat, --dpo and --languages to resume it",
               folder.path())
           : Require.refusal(
               "the text %s has changed since the run in %s was started on it",
@@ -35,6 +38,11 @@ record RunSources(RunFolder folder) {
       folder.update(RunFolder.TEXT, found);
     }
     return text;
+  }
+
+  /** The format of conversations with the run's model. */
+  ChatFormat chatFormat() {
+    return FolderChat.of(TokenizerFiles.of(folder.path()), folder.config().model());
   }
 
   /**

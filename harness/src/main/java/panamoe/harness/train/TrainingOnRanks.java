@@ -66,7 +66,7 @@ record TrainingOnRanks(
                 begun.files(),
                 material.text().record(),
                 TeacherRecord.of(material.teacher()));
-            if (origin != null) {
+            if (origin != null && config.adapters() == null) {
               saveOrigin(folder, config, stop);
             }
           }

@@ -2,10 +2,13 @@ package panamoe.harness.train;
 
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import panamoe.harness.ShellWord;
 import panamoe.io.Count;
 import panamoe.io.Words;
+import panamoe.train.PairMetrics;
+import panamoe.train.Validation;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -13,8 +16,6 @@ import tools.jackson.databind.json.JsonMapper;
  *
  * @param before steps done before this process began to train
  * @param steps in total
- * @param bitsPerByte on the validation text
- * @param validationTokens predicted for that; 0 if unknown
  * @param seconds of training in this process
  */
 record TrainingResult(
@@ -22,32 +23,69 @@ record TrainingResult(
     long before,
     long steps,
     long tokensPerStep,
-    double bitsPerByte,
-    long validationTokens,
+    Validated validation,
     double seconds,
     Path report) {
+  /**
+   * The last validation.
+   *
+   * @param count tokens predicted for it, or pairs; 0 if unknown
+   * @param best the step whose checkpoint is the best; empty without {@code patience}
+   */
+  record Validated(Validation.Score score, long count, OptionalLong best) {
+    private String words() {
+      PairMetrics pairs = score.pairs();
+      String thing = pairs == null ? "token" : "pair";
+      return (pairs == null
+              ? Words.of("validation %.4f bits per byte", score.bitsPerByte())
+              : Words.of(
+                  "validation loss %.4f, %.1f %% of the pairs right",
+                  pairs.loss(), 100 * pairs.accuracy()))
+          + (count == 0 ? "" : " on " + Count.of(count, thing));
+    }
+  }
+
+  double bitsPerByte() {
+    return validation.score.bitsPerByte();
+  }
+
   String toJson() {
-    return JsonMapper.shared()
-        .valueToTree(
-            new TreeMap<>(
-                Map.of(
-                    "folder", folder.toString(),
-                    "steps_before", before,
-                    "steps", steps,
-                    "tokens", steps * tokensPerStep,
-                    "validation_bits_per_byte", bitsPerByte,
-                    "seconds", seconds,
-                    "report", report.toString())))
-        .toString();
+    Map<String, Object> json =
+        new TreeMap<>(
+            Map.of(
+                "folder",
+                folder.toString(),
+                "steps_before",
+                before,
+                "steps",
+                steps,
+                "tokens",
+                steps * tokensPerStep,
+                "validation_bits_per_byte",
+                bitsPerByte(),
+                "seconds",
+                seconds,
+                "report",
+                report.toString()));
+    PairMetrics pairs = validation.score.pairs();
+    if (pairs != null) {
+      json.put("validation_loss", pairs.loss());
+      json.put("validation_pair_accuracy", pairs.accuracy());
+    }
+    validation.best.ifPresent(step -> json.put("best_step", step));
+    return JsonMapper.shared().valueToTree(json).toString();
   }
 
   @Override
   public String toString() {
     return Words.of(
-        "%s; validation %.4f bits per byte%s%nreport: %s%s",
+        "%s; %s%s%nreport: %s%s",
         done(),
-        bitsPerByte,
-        validationTokens == 0 ? "" : " on " + Count.of(validationTokens, "token"),
+        validation.words(),
+        validation.best.isEmpty()
+            ? ""
+            : Words.of(
+                "%nbest: step %,d, whose checkpoint generate opens", validation.best.getAsLong()),
         report,
         further());
   }
@@ -73,6 +111,8 @@ record TrainingResult(
 
   private String further() {
     String command = "%nto train it further: panamoe train --out %s --resume --steps %d";
-    return before == steps ? Words.of(command, ShellWord.quoted(folder.toString()), 2 * steps) : "";
+    return before == steps && validation.best.isEmpty()
+        ? Words.of(command, ShellWord.quoted(folder.toString()), 2 * steps)
+        : "";
   }
 }

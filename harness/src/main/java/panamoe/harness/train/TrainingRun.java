@@ -4,22 +4,26 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.checkpoint.SaveReport;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
+import panamoe.data.TokenSequences;
 import panamoe.distill.Distillation;
+import panamoe.engine.routes.RouteFile;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
+import panamoe.harness.report.AdaptedParts;
 import panamoe.harness.report.LiveReport;
 import panamoe.harness.report.Report;
 import panamoe.io.Count;
@@ -28,14 +32,16 @@ import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
+import panamoe.tensor.DType;
+import panamoe.train.DirectPreference;
 import panamoe.train.Objective;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import panamoe.train.StepMetrics;
-import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 import panamoe.train.TrainingFailure;
+import panamoe.train.TrainingLoop;
 import panamoe.train.TrainingProcess;
 import panamoe.train.Validation;
 
@@ -64,20 +70,28 @@ record TrainingRun(
   Optional<TrainingResult> run(BooleanSupplier stop) throws IOException {
     print("text: %s", material.text().source());
     Optional<Checkpoint> latest = RunCheckpoints.latest(folder.checkpoints(), config, ranks);
-    try (LanguageModel model = new LanguageModel(config.model(), ranks);
-        Objective objective = objective()) {
-      model.materialize(backend, config.training().dtype(), true, config.seed());
+    try (LanguageModel model = model();
+        Objective objective = objective();
+        RouteFile routes = routes()) {
       print(
-          "model: %,d parameters, experts by layer %s, on %s%s",
-          parameters(),
+          "model: %s, experts by layer %s, on %s%s",
+          AdaptedParts.counted(config),
           config.model().experts(),
           backend.name(),
           ranks.world().size() == 1 ? "" : Words.of(", %d ranks", ranks.world().size()));
-      Trainer trainer = new Trainer(backend, model, config, material.data(), objective);
+      TokenSequences data =
+          Distillation.data(config, material.data(), material.tokenizer(), backend, model);
+      Trainer trainer = new Trainer(backend, model, config, data, objective);
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest
           .map(checkpoints::restore)
           .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), () -> begun(checkpoints));
+      if (routes != null) {
+        trainer.replay(routes);
+        print(
+            "routes: those of %s in %s",
+            Count.of(routes.sequences(), "sequence"), material.routes());
+      }
       if (ranks.first()) { // only after the restore: a run that cannot continue stays unchanged
         metrics().rewind(trainer.step()); // first: it refuses a damaged file
         folder.reconfigure(config);
@@ -85,8 +99,8 @@ record TrainingRun(
       }
       long before = trainer.step();
       long start = System.nanoTime();
-      OptionalDouble bits = train(trainer, checkpoints, stop);
-      if (bits.isEmpty()) {
+      Optional<Validation.Score> score = train(trainer, checkpoints, stop);
+      if (score.isEmpty()) {
         return Optional.empty();
       }
       double seconds = (System.nanoTime() - start) / 1e9;
@@ -100,11 +114,18 @@ record TrainingRun(
               before,
               trainer.step(),
               config.training().batch().tokens(),
-              bits.getAsDouble(),
-              Validation.tokens(config.training(), material.data()),
+              new TrainingResult.Validated(
+                  score.get(),
+                  Validation.losses(config.training(), material.data()),
+                  trainer.bestStep()),
               seconds,
               ranks.first() ? Report.write(folder.path()) : null));
     }
+  }
+
+  /** The routes to replay; null: gates choose. */
+  private RouteFile routes() {
+    return material.routes() == null ? null : RouteFile.open(material.routes(), config.model());
   }
 
   private MetricsFile metrics() {
@@ -146,64 +167,89 @@ record TrainingRun(
     }
   }
 
-  private long parameters() {
-    try (LanguageModel whole = new LanguageModel(config.model())) {
-      return whole.parameters().count();
+  /** The model with memory, or a loaded model with new adapters. */
+  private LanguageModel model() {
+    DType compute = config.training().dtype();
+    if (config.adapters() == null) {
+      LanguageModel model = new LanguageModel(config.model(), ranks);
+      model.materialize(backend, compute, true, config.seed());
+      return model;
     }
+    List<String> warnings = new ArrayList<>();
+    LanguageModel model =
+        config
+            .base()
+            .load(
+                config.model(),
+                config.adapters(),
+                backend,
+                compute,
+                config.seed(),
+                ranks,
+                warnings);
+    warn(warnings);
+    return model;
   }
 
-  /** Trains to the end; returns the last validation's bits per byte, empty if it was stopped. */
-  private OptionalDouble train(Trainer trainer, RunCheckpoints checkpoints, BooleanSupplier stop)
-      throws IOException {
-    TrainConfig training = config.training();
-    OptionalDouble bits = OptionalDouble.empty();
-    boolean stopped = false;
+  /** Trains to the end; returns the last validation's score, empty if it was stopped. */
+  private Optional<Validation.Score> train(
+      Trainer trainer, RunCheckpoints checkpoints, BooleanSupplier stop) throws IOException {
     LiveReport report = new LiveReport(folder.path(), warning -> warn(List.of(warning)));
     try (TrainingProgress progress =
         ranks.first()
-            ? TrainingProgress.onStandardError(trainer.step(), training.schedule().steps())
+            ? TrainingProgress.onStandardError(trainer.step(), config.training().schedule().steps())
             : null) {
-      while (!trainer.finished() && !stopped) {
-        StepMetrics metrics = trainer.next();
-        if (trainer.finished() || due(trainer.step(), training.checkpoints().evaluateEvery())) {
-          bits = OptionalDouble.of(trainer.evaluate());
-          metrics = metrics.withValidation(bits.getAsDouble());
-        }
-        if (ranks.first()) {
-          metrics().append(metrics);
-          progress.finished(
-              metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
-          if (caller.samples() && metrics.validationBitsPerByte().isPresent()) {
-            String sample = sample(trainer.model(), metrics);
-            progress.printAbove(() -> caller.err().println(sample));
-          }
-          if (!trainer.finished()) { // the last one is written with what the trained model is asked
-            report.finishedStep();
-          }
-        }
-        stopped = ranks.any(stop.getAsBoolean());
-        if (trainer.finished() || stopped || due(trainer.step(), training.checkpoints().every())) {
-          if (ranks.first()) {
-            metrics().force();
-          }
-          List<String> warnings = checkpoints.save().warnings();
-          if (ranks.first()) {
-            progress.printAbove(() -> warn(warnings));
-          }
-        }
+      TrainingLoop.Listener listener =
+          ranks.first() ? new Writer(trainer, progress, report) : TrainingLoop.Listener.NONE;
+      Optional<Validation.Score> score = new TrainingLoop(trainer, checkpoints, stop).run(listener);
+      if (score.isEmpty()) {
+        report.stop();
+        print(
+            "stopped after step %d, which is saved; continue it by %s",
+            trainer.step(), caller.again());
       }
+      return score;
     } catch (TrainingFailure e) {
       report.stop();
       throw new IOException(e.getMessage() + "; " + kept(), e);
     }
-    if (stopped) {
-      report.stop();
-      print(
-          "stopped after step %d, which is saved; continue it by %s",
-          trainer.step(), caller.again());
-      return OptionalDouble.empty();
+  }
+
+  /** Writes metrics, samples and the report of the first rank. */
+  private final class Writer implements TrainingLoop.Listener {
+    private final Trainer trainer;
+    private final TrainingProgress progress;
+    private final LiveReport report;
+
+    Writer(Trainer trainer, TrainingProgress progress, LiveReport report) {
+      this.trainer = trainer;
+      this.progress = progress;
+      this.report = report;
     }
-    return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
+
+    @Override
+    public void finished(StepMetrics metrics) throws IOException {
+      metrics().append(metrics);
+      progress.finished(
+          metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
+      if (caller.samples() && metrics.validation() != null) {
+        String sample = sample(trainer.model(), metrics);
+        progress.printAbove(() -> caller.err().println(sample));
+      }
+      if (!trainer.finished()) { // the last one is written with what the trained model is asked
+        report.finishedStep();
+      }
+    }
+
+    @Override
+    public void saving() throws IOException {
+      metrics().force();
+    }
+
+    @Override
+    public void saved(SaveReport saved) {
+      progress.printAbove(() -> warn(saved.warnings()));
+    }
   }
 
   private String kept() {
@@ -245,6 +291,9 @@ record TrainingRun(
   }
 
   private Objective objective() {
+    if (config.preference() != null) {
+      return new DirectPreference(config.preference(), material.data(), folder);
+    }
     if (material.teacher() == null) {
       return Objective.LANGUAGE_MODELLING;
     }
@@ -272,10 +321,6 @@ record TrainingRun(
     String text = DemoSamples.whileTraining(backend, model, material.tokenizer(), config.seed());
     return Words.of(
         "after step %,d, at %.2f bits per byte of the validation text, the model writes:%n%s",
-        metrics.step(), metrics.validationBitsPerByte().getAsDouble(), text);
-  }
-
-  private static boolean due(long step, int every) {
-    return every > 0 && step % every == 0;
+        metrics.step(), metrics.validation().bitsPerByte(), text);
   }
 }

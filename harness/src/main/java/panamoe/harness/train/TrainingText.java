@@ -4,7 +4,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import panamoe.conversation.ChatCorpus;
+import panamoe.conversation.ChatFormat;
 import panamoe.data.Corpus;
 import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
@@ -12,6 +15,7 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
 import panamoe.io.Require;
+import panamoe.open.FolderChat;
 import panamoe.open.ModelFolder;
 import panamoe.train.TextRecord;
 import picocli.CommandLine.ParameterException;
@@ -66,7 +70,7 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
                     shared.usage(
                         "%s does not name the text that it was trained on; give one by --text",
                         model.path()));
-    TrainingText text = of(record);
+    TrainingText text = of(record, () -> FolderChat.of(model, null, _ -> {}));
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw Require.refusal(
           "the text %s has changed since %s was trained on it; give one by --text",
@@ -78,18 +82,29 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
   /**
    * Reads the text of a run again.
    *
+   * @param format of its model, for conversations
    * @throws IllegalArgumentException if it is missing
    */
-  static TrainingText of(TextRecord record) {
+  static TrainingText of(TextRecord record, Supplier<ChatFormat> format) {
     if (record.path() == null) {
       return europarl(Set.copyOf(record.languages()));
     }
     Path path = Path.of(record.path());
     boolean ofTokens = Boolean.TRUE.equals(record.prepared());
+    boolean ofConversations = Boolean.TRUE.equals(record.chat());
+    boolean ofPairs = Boolean.TRUE.equals(record.pairs());
+    double share =
+        record.validationShare() == null ? ChatCorpus.VALIDATION_SHARE : record.validationShare();
     if (Files.notExists(path)) {
       throw Require.refusal(
           "the run's text is no longer at %s; if it was moved, give its new path by %s",
-          path, ofTokens ? "--data" : "--text");
+          path, ofTokens ? "--data" : ofPairs ? "--dpo" : ofConversations ? "--chat" : "--text");
+    }
+    if (ofConversations) {
+      return chat(path, format.get(), share);
+    }
+    if (ofPairs) {
+      return pairs(path, format.get(), share);
     }
     return ofTokens ? prepared(path) : read(path);
   }
@@ -99,6 +114,11 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
     return new TextRecord(
         path == null ? null : path.toAbsolutePath().normalize().toString(),
         tokens instanceof PreparedText ? true : null,
+        tokens instanceof ChatCorpus chat && !chat.ofPairs() ? true : null,
+        tokens instanceof ChatCorpus chat && chat.ofPairs() ? true : null,
+        tokens instanceof ChatCorpus chat && chat.share() != ChatCorpus.VALIDATION_SHARE
+            ? chat.share()
+            : null,
         languages.stream().sorted().toList(),
         tokens.sha256());
   }
@@ -112,7 +132,17 @@ public record TrainingText(TokenSource tokens, Path path, Set<String> languages)
     return new TrainingText(PreparedText.open(folder), folder, Set.of());
   }
 
-  /** The text itself; null for prepared tokens. */
+  /** Conversations, in a model's format. */
+  static TrainingText chat(Path file, ChatFormat format, double validationShare) {
+    return new TrainingText(ChatCorpus.read(file, format, validationShare), file, Set.of());
+  }
+
+  /** Pairs of answers, in a model's format. */
+  static TrainingText pairs(Path file, ChatFormat format, double validationShare) {
+    return new TrainingText(ChatCorpus.pairs(file, format, validationShare), file, Set.of());
+  }
+
+  /** The text itself; not for tokens and conversations. */
   public Corpus corpus() {
     return (Corpus) tokens;
   }

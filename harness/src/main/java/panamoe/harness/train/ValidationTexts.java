@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.data.Corpus;
+import panamoe.data.TokenSequences;
 import panamoe.data.TrainingData;
 import panamoe.harness.corpus.LanguageLabels;
 import panamoe.harness.report.RoutedText;
@@ -42,12 +43,16 @@ record ValidationTexts(RouteProbe reading) {
         .toList();
   }
 
-  /** The first tokens of the validation part. */
-  private int[] beginning(TrainingData data) {
+  /** The first text of the validation part. */
+  private int[] beginning(TokenSequences data) {
     try (TensorScope scope = TensorScope.confined(reading.backend())) {
       Tensor ids = scope.allocate(DType.INT32, data.length());
-      data.fillValidation(0, ids, scope.allocate(DType.INT32, data.length()));
-      return Arrays.copyOf(ids.toInts(), Math.toIntExact(data.validationTokens(1)));
+      Tensor targets = scope.allocate(DType.INT32, data.length());
+      int end = data.fillValidation(0, ids, targets).texts()[0];
+      while (targets.getInt(end - 1L) == TrainingData.NO_TARGET) {
+        end--; // there is a target: every validation sequence has one
+      }
+      return Arrays.copyOf(ids.toInts(), end);
     }
   }
 

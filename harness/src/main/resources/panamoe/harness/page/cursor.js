@@ -66,6 +66,9 @@ export class Cursor {
       this.#mark(null);
       return;
     }
+    if (event.target !== this.#container) {
+      return; // a box or a button in it has the focus
+    }
     const items = this.#items();
     const at = items.indexOf(this.#chosen);
     const next = {

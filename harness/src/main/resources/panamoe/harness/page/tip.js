@@ -15,7 +15,7 @@ const tip = document.getElementById('tip');
  */
 export function showTip(lines, box) {
   tip.replaceChildren(...lines.map(tipLine));
-  tip.hidden = false;
+  tip.togglePopover(true); // above a sheet
   const left = Math.min(box.left, document.documentElement.clientWidth - tip.offsetWidth - 8);
   const below = box.bottom + 8;
   const fits = below + tip.offsetHeight < document.documentElement.clientHeight;
@@ -24,7 +24,7 @@ export function showTip(lines, box) {
 }
 
 export function hideTip() {
-  tip.hidden = true;
+  tip.togglePopover(false);
 }
 
 function tipLine({ text, swatch }) {

@@ -11,13 +11,15 @@ const LAYERS_LISTED = 8;
  * @typedef {{expert: number, weight?: number, score?: number}} Route
  */
 export class TokenText {
-  element = document.createElement('p');
+  element = document.createElement('div');
   /** For each MoE layer, the tokens of each expert. */
   counts;
   #layers;
   #layer = 0;
   #only = null;
-  #tokens = new Map(); // element to its {piece, rows}
+  #pieces = []; // {piece, rows, start}, where start is the piece's place in the sequence
+  #length = 0;
+  #ofElement = new WeakMap(); // element to its piece
 
   /**
    * @param {{layer: number, experts: number}[]} layers the MoE layers
@@ -32,44 +34,75 @@ export class TokenText {
     this.element.setAttribute('role', 'group');
     this.element.setAttribute('aria-label', `${name}; arrow keys go from token to token`);
     new Cursor(this.element, '.token', token => this.#describe(token), token => {
-      onMark(token === null ? [] : this.#tokens.get(token).rows);
+      onMark(token === null ? [] : this.#ofElement.get(token).rows);
     });
   }
 
   /** Whether it has no token yet. */
   get empty() {
-    return this.#tokens.size === 0;
+    return this.#length === 0;
+  }
+
+  /** Adds a piece of the sequence, and shows it as it is. */
+  add(piece, rows) {
+    const start = this.#length;
+    this.record(piece, rows);
+    this.element.append(...this.nodes(start, this.#length));
   }
 
   /**
-   * Adds a piece of the sequence.
+   * Adds a piece of the sequence, to be shown by its {@link nodes}.
    *
    * @param {string} piece empty: its tokens are only counted
    * @param {Route[][][]} rows [token of the piece][MoE layer][route], the largest weight first; empty for a dense model
    */
-  add(piece, rows) {
+  record(piece, rows) {
     rows.forEach(row => row.forEach(([route], at) => this.counts[at][route.expert]++));
-    if (piece === '') {
-      return;
+    if (piece !== '') {
+      this.#pieces.push({ piece, rows, start: this.#length });
+      this.#length += piece.length;
     }
+  }
+
+  /** The tokens and blanks of a part of the sequence. */
+  nodes(start, end) {
+    const nodes = [];
+    const first = this.#pieces.findLastIndex(piece => piece.start <= start);
+    for (let at = first; this.#pieces[at]?.start < end; at++) {
+      const { piece, start: from } = this.#pieces[at];
+      const part = piece.slice(Math.max(0, start - from), end - from);
+      nodes.push(...(part === '' ? [] : this.#draw(part, this.#pieces[at])));
+    }
+    return nodes;
+  }
+
+  #draw(part, piece) {
     const token = document.createElement('span');
     token.className = 'token';
     // Blanks around a word are not coloured, unless the token has nothing else.
-    const word = piece.trim() || piece;
-    const start = piece.indexOf(word);
+    const word = part.trim() || part;
+    const start = part.indexOf(word);
     token.textContent = word;
-    this.#tokens.set(token, { piece, rows });
-    this.#colour(token, rows);
-    this.element.append(piece.slice(0, start), token, piece.slice(start + word.length));
+    if (/^\s*\n\s*$/.test(word)) {
+      token.dataset.newlines = '↵'.repeat(word.split('\n').length - 1);
+    }
+    this.#ofElement.set(token, piece);
+    this.#colour(token);
+    return [part.slice(0, start), token, part.slice(start + word.length)];
+  }
+
+  get #tokens() {
+    return this.element.querySelectorAll('.token');
   }
 
   /** Colours all tokens by their experts in an MoE layer. */
   colour(layer) {
     this.#layer = layer;
-    this.#tokens.forEach(({ rows }, token) => this.#colour(token, rows));
+    this.#tokens.forEach(token => this.#colour(token));
   }
 
-  #colour(token, rows) {
+  #colour(token) {
+    const { rows } = this.#ofElement.get(token);
     if (rows.length > 0) {
       const [{ expert }] = rows[0][this.#layer];
       token.dataset.expert = expert;
@@ -81,7 +114,7 @@ export class TokenText {
   /** Colours only one expert's tokens; null: all. */
   only(expert) {
     this.#only = expert;
-    this.#tokens.forEach((_, token) => this.#fade(token));
+    this.#tokens.forEach(token => this.#fade(token));
   }
 
   #fade(token) {
@@ -89,7 +122,7 @@ export class TokenText {
   }
 
   #describe(token) {
-    const { piece, rows } = this.#tokens.get(token);
+    const { piece, rows } = this.#ofElement.get(token);
     const count = rows.length > 1 ? ` (${rows.length} tokens)` : '';
     const lines = this.#layers
       .map((layer, at) => ({
@@ -97,7 +130,7 @@ export class TokenText {
         swatch: element => paint(element, rows[0][at][0].expert),
       }))
       .filter((_, at) => this.#layers.length <= LAYERS_LISTED || at === this.#layer);
-    return [{ text: `“${piece.replaceAll('\n', '⏎')}”${count}` }, ...(rows.length > 0 ? lines : [])];
+    return [{ text: `“${piece.replaceAll('\n', '↵')}”${count}` }, ...(rows.length > 0 ? lines : [])];
   }
 }
 

@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.regex.Pattern;
 import org.jline.terminal.Size;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
@@ -61,7 +62,7 @@ class ChatTest {
           new Chat(
                   thread,
                   new Conversation(ChatFormat.lines(HashEngine.TOKENIZER), CONTEXT),
-                  new Chat.Settings(options, 7, false, json),
+                  new Chat.Settings("hash", options, 7, false, json),
                   new PrintWriter(out),
                   new PrintWriter(err))
               .run(lines);
@@ -82,7 +83,7 @@ class ChatTest {
       new Chat(
               thread,
               new Conversation(ChatFormat.of(template, tokenizer), CONTEXT),
-              new Chat.Settings(options, 7, thoughts, json),
+              new Chat.Settings("script", options, 7, thoughts, json),
               new PrintWriter(out),
               new PrintWriter(out))
           .run(lines);
@@ -159,7 +160,7 @@ class ChatTest {
     assertEquals("there is no command /nothing; see /help", err.getFirst());
     assertEquals("/seed needs a number, not 'x'", err.get(1));
     assertEquals("temperature is -1.0, expected 0 to 100", err.get(2));
-    assertEquals(8, err.size());
+    assertEquals(9, err.size());
   }
 
   @Test
@@ -198,7 +199,7 @@ class ChatTest {
   }
 
   @Test
-  void ctrlCStopsTheAnswerAndTwiceTheConversation() throws Exception {
+  void ctrlCStopsAnAnswerDropsALineAndEndsOnAnEmptyOne() throws Exception {
     CountDownLatch asked = new CountDownLatch(1);
     CountDownLatch stopped = new CountDownLatch(1);
     ByteArrayOutputStream screen = new ByteArrayOutputStream();
@@ -208,12 +209,13 @@ class ChatTest {
         Terminal terminal =
             TerminalBuilder.builder()
                 .system(false)
+                .ffm(false) // its pseudo-terminal belongs to no process
                 .streams(in, screen)
                 .type("xterm")
                 .encoding(StandardCharsets.UTF_8)
                 .size(Size.of(80, 24))
                 .build()) {
-      Lines typed = new TerminalLines(terminal);
+      Lines typed = new TerminalLines(terminal, null);
       Lines told =
           new Lines() {
             @Override
@@ -221,6 +223,11 @@ class ChatTest {
               String line = typed.next();
               taken.add(line);
               return line;
+            }
+
+            @Override
+            public int columns() {
+              return typed.columns();
             }
 
             @Override
@@ -246,7 +253,7 @@ class ChatTest {
                   type(keys, "half");
                   awaitShown(screen, "half");
                   type(keys, "\u0003"); // drops the line
-                  awaitShown(screen, "Ctrl-C again");
+                  awaitShown(screen, "half.*> ");
                   type(keys, "hello\r");
                   asked.await();
                   type(keys, "\u0003");
@@ -270,7 +277,8 @@ class ChatTest {
 
   private static void awaitShown(ByteArrayOutputStream screen, String text)
       throws InterruptedException {
-    while (!screen.toString(StandardCharsets.UTF_8).contains(text)) {
+    Pattern shown = Pattern.compile(text, Pattern.DOTALL);
+    while (!shown.matcher(screen.toString(StandardCharsets.UTF_8)).find()) {
       Thread.sleep(5); // the test's timeout ends it
     }
   }

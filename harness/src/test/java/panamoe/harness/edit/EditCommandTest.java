@@ -96,6 +96,8 @@ class EditCommandTest {
           pr-moe | --pyramid 16 --noise 0 | [0,16] | 1e-3
           pr-moe | --merge-experts 3 | [0,3] | 0.3
           pr-moe | --prune-experts 5 | [0,3] | 0.3
+          pr-moe | --prune-experts 5 --by reap | [0,3] | 0.3
+          pr-moe | --prune-experts 25% --by reap | [0,6] | 0.3
           dense | --upcycle 4 | [0,4] | 0.01
           dense | --upcycle 4 --noise 0 | [0,4] | 1e-4
           dense | --upcycle 4 --top-k 1 --moe-layers 0 --seed 3 | [4,0] | 0.3
@@ -178,6 +180,18 @@ class EditCommandTest {
     assertTrue(Files.readString(folder.resolve("edited/text.json")).contains(text.toString()));
   }
 
+  /** Of a text that the report does not measure: other scores, the same measurement before. */
+  @Test
+  void expertsArePrunedByAnotherText() throws IOException {
+    Path other = Files.writeString(folder.resolve("other.txt"), "0123 4567 89.\n".repeat(40));
+    String options = "--prune-experts 50% --by reap --calibrate ";
+    assertRefused(1, "the text /none does not exist", edit("pr-moe", options + "/none"));
+    assertFalse(Files.exists(folder.resolve("edited")));
+    JsonNode report = edited("pr-moe", options + other);
+    assertEquals("[0,4]", report.get("after").get("experts").toString());
+    assertEquals(lastValidation(shared.resolve("pr-moe")), bits(report, "before"), 1e-6);
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -202,6 +216,9 @@ class EditCommandTest {
           pr-moe | --merge-experts 9 | 8 experts cannot be merged down to 9
           pr-moe | --drop-layers 0,0 | layer 0 is named twice
           pr-moe | --prune-experts 8 | layer 1: 8 of 8 experts cannot be removed: 1 to 7 can go
+          pr-moe | --prune-experts 1% | layer 1: 0 of 8 experts cannot be removed: 1 to 7 can go
+          pr-moe | --prune-experts half | --prune-experts is half, expected a number of experts, or a percentage like 25%
+          pr-moe | --merge-experts 4 --by reap | --by and --calibrate go with --prune-experts only
           dense | --prune-experts 1 | the model has no experts
           """)
   void refusesAndWritesNothing(String model, String options, String expected) {

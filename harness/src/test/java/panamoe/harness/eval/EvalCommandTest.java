@@ -179,8 +179,28 @@ class EvalCommandTest {
     assertEquals(0.5, choice.path("per_byte_accuracy").asDouble());
     assertEquals(2, choice.path("interval").size());
     CommandRun words = run("eval", run, "--tasks", tasks);
-    assertTrue(words.out().contains("choice: 1 of 2 right, 50.0 % (95 %: "), words.out());
+    assertEquals(0.5, choice.path("accuracy_error").asDouble(), 1e-12);
+    assertTrue(words.out().contains("choice: 1 of 2 right, 50.0 ± 50.0 % (95 %: "), words.out());
 
+    Path questions =
+        Files.writeString(
+            folder.resolve("questions.jsonl"),
+            "{\"kind\":\"answer\",\"context\":\"The\",\"answers\":[\"committee\"]}\n".repeat(2));
+    CommandRun written =
+        run("eval", run, "--tasks", questions, "--shots", 1, "--examples", questions);
+    assertTrue(written.out().contains("F1 "), written.out() + written.err());
+    refused(2, "--shots K and --examples FILE go together", "eval", run, "--shots", 1);
+    refused(
+        2,
+        "3 examples are asked for, but there are 2",
+        "eval",
+        run,
+        "--tasks",
+        questions,
+        "--shots",
+        3,
+        "--examples",
+        questions);
     Files.writeString(tasks, "\n");
     refused(1, tasks + ", line 1: ", "eval", run, "--tasks", tasks);
   }

@@ -223,7 +223,8 @@ class PlanCommandTest {
     CommandRun torn = CommandRun.of("plan", "validate", "--cluster", file.toString());
     assertEquals(2, torn.exitCode());
     assertTrue(
-        torn.err().startsWith("panamoe plan validate: " + file + ": this is not JSON"), torn.err());
+        torn.err().startsWith("panamoe plan validate: " + file + ": it ends too early"),
+        torn.err());
     assertEquals(1, torn.err().lines().count());
   }
 

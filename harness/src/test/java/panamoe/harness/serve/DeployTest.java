@@ -9,8 +9,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -19,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import panamoe.harness.Main;
+import panamoe.harness.serve.log.LogWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import tools.jackson.databind.JsonNode;
@@ -43,7 +49,7 @@ class DeployTest {
   private static Duration stop() {
     return Duration.ofSeconds(defaultOf("--shutdown-timeout"))
         .plus(ApiServer.LAST_WORDS)
-        .plus(RequestLog.LAST_WRITES);
+        .plus(LogWriter.LAST_WRITES.multipliedBy(2)); // of two logs
   }
 
   private static void requireServes(List<String> arguments) {
@@ -195,6 +201,41 @@ class DeployTest {
         documents.getFirst().at("/spec/template/metadata/labels"),
         documents.getLast().at("/spec/selector"));
     assertEquals(container.at("/ports/0/name"), documents.getLast().at("/spec/ports/0/targetPort"));
+  }
+
+  /** Each metric of the rules is one of a server that had a request and refused one. */
+  @Test
+  void theAlerts() throws Exception {
+    Set<String> named = new TreeSet<>();
+    Object rules = new Load(LoadSettings.builder().build()).loadFromString(read("alerts.yaml"));
+    JsonNode groups = JsonMapper.shared().valueToTree(rules);
+    for (JsonNode rule : groups.at("/groups/0/rules")) {
+      Matcher metric =
+          Pattern.compile("(panamoe|process|jvm)_\\w+").matcher(rule.get("expr").asString());
+      assertTrue(metric.find() || rule.get("expr").asString().startsWith("up{"), rule::toString);
+      metric.reset().results().forEach(found -> named.add(found.group()));
+    }
+    assertTrue(named.size() >= 10, named::toString);
+    try (TestServer server = new TestServer()) {
+      server.metrics.ends(() -> Instant.EPOCH);
+      server.metrics.refused("queue_full");
+      server.ask("/v1/completions", "{'prompt':'x','max_tokens':1}");
+      server.get("/none");
+      for (String name : named) {
+        TestServer.await(
+            () ->
+                scrape(server).contains("\n" + name + "{")
+                    || scrape(server).contains("\n" + name + " "));
+      }
+    }
+  }
+
+  private static String scrape(TestServer server) {
+    try {
+      return server.get("/metrics").body();
+    } catch (IOException | InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private static String path(JsonNode container, String probe) {

@@ -30,6 +30,8 @@ import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.sample.TokenLogprobs;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.HashEngine;
+import panamoe.harness.serve.completion.TokenText;
+import panamoe.harness.serve.http.ApiKeys;
 import tools.jackson.databind.JsonNode;
 
 @Timeout(120)
@@ -330,7 +332,8 @@ class EndpointTest {
     assertEquals(
         TestServer.quoted(
             "{'object':'list','data':[{'id':'hash','object':'model','created':1700000000,"
-                + "'owned_by':'panamoe','max_model_len':400,'chat':true}]}"),
+                + "'owned_by':'panamoe','max_model_len':400,'chat':true,'chat_template':false,"
+                + "'root':'hash'}]}"),
         models.body());
     assertEquals(200, server.get("/v1/models/hash").statusCode());
     assertEquals(404, server.get("/v1/models/other").statusCode());
@@ -375,11 +378,12 @@ class EndpointTest {
     try (ApiServer loading =
         new ApiServer(
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+            null,
             server.model,
             TestServer.LIMITS,
-            ApiKeys.NONE,
-            new AllowedHosts(List.of()),
+            TestServer.access(ApiKeys.NONE),
             server.metrics,
+            null,
             null,
             _ -> {})) {
       loading.loaded(0.421);

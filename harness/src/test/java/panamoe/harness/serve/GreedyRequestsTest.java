@@ -1,7 +1,6 @@
 package panamoe.harness.serve;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -23,30 +22,13 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.data.Tokenizer;
 import panamoe.engine.schedule.HashEngine;
+import panamoe.harness.serve.http.ApiKeys;
 
 /** Requests that try to take all memory or all processors. */
 @Timeout(120)
 class GreedyRequestsTest {
   private static final String COMPLETIONS = "/v1/completions";
   private static final String ASKED = "{'prompt':'x','max_tokens':1,'ignore_eos':true}";
-
-  @Test
-  void bodiesShareTheirRoom() {
-    BodyMemory room = new BodyMemory(1 << 20);
-    BodyMemory.Share first = room.share();
-    first.grow(900 << 10);
-    BodyMemory.Share second = room.share();
-    second.grow(64 << 10); // small
-    assertEquals(429, assertThrows(ApiError.class, () -> second.grow(300 << 10)).status());
-    first.grow(1 << 20);
-    first.close();
-    second.grow(300 << 10);
-    second.close();
-    second.close();
-    BodyMemory.Share alone = room.share();
-    alone.grow(16 << 20); // a single one may have more
-    assertThrows(ApiError.class, () -> room.share().grow(65 << 10));
-  }
 
   /** Clients that hold large bodies without the last byte: later ones are refused or served. */
   @Test
@@ -80,6 +62,25 @@ class GreedyRequestsTest {
     }
   }
 
+  /** A response that repeats its request takes memory for that. */
+  @Test
+  void responsesTakeMoreRoom() throws Exception {
+    int length = TestServer.LIMITS.http().bodyBytes() - 100;
+    List<Socket> held = new ArrayList<>();
+    try (TestServer server = new TestServer()) {
+      for (int i = 0; i < 6; i++) { // of the eight that have room
+        held.add(server.raw(COMPLETIONS, " ".repeat(length), length));
+      }
+      String body = "{'input':'" + "x".repeat(length) + "'}";
+      TestServer.await(() -> server.statusOf("/v1/responses", body) == 429);
+      assertTrue(is400(server, length));
+    } finally {
+      for (Socket socket : held) {
+        socket.close();
+      }
+    }
+  }
+
   /** A refused body takes no memory, however much its client still sends. */
   @Test
   void refusedBodiesTakeNoRoom() throws Exception {
@@ -109,11 +110,7 @@ class GreedyRequestsTest {
   }
 
   private static boolean is400(TestServer server, int length) {
-    try {
-      return server.post(COMPLETIONS, " ".repeat(length)).statusCode() == 400; // not JSON
-    } catch (IOException | InterruptedException e) {
-      throw new IllegalStateException(e);
-    }
+    return server.statusOf(COMPLETIONS, " ".repeat(length)) == 400; // not JSON
   }
 
   private static long refused(List<Socket> sockets) {

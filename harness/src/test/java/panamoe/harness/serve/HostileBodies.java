@@ -15,13 +15,39 @@ final class HostileBodies {
           "{'prompt':'some words','max_tokens':3,'temperature':0.5,'seed':4,'logprobs':2}",
           "{'messages':[{'role':'user','content':[{'type':'text','text':'hi'}]}],'max_tokens':2}",
           "{'prompt':'a','stream':true,'stream_options':{'include_usage':true},'max_tokens':2}",
+          "{'input':['x',[1,2]],'dimensions':5,'encoding_format':'base64','prompt_name':'query'}",
+          "{'query':'x','documents':['a',{'text':'b'}],'top_n':1,'return_documents':true}",
+          "{'prompt':[[1,2,3],'words'],'echo':true,'logprobs':1,'max_tokens':1,'temperature':0}",
           "{'prompt':'a','max_tokens':2,'response_format':{'type':'json_schema','json_schema':"
-              + "{'schema':{'type':'object','properties':{'a':{'type':'integer'}}}}}}");
+              + "{'schema':{'type':'object','properties':{'a':{'type':'integer'}}}}}}",
+          "{'input':'hi','instructions':'be','metadata':{'a':'\\ud800'},'max_output_tokens':2}",
+          "{'input':[{'role':'user','content':[{'type':'input_text','text':'hi'}]},"
+              + "{'type':'function_call','call_id':'c','name':'f','arguments':'{}'},"
+              + "{'type':'function_call_output','call_id':'c','output':'1'}],"
+              + "'stream':true,'max_output_tokens':2}",
+          "{'system':[{'type':'text','text':'be'}],'messages':[{'role':'user','content':'hi'},"
+              + "{'role':'assistant','content':[{'type':'thinking','thinking':'x','signature':'y'},"
+              + "{'type':'tool_use','id':'c','name':'f','input':{}}]},{'role':'user','content':"
+              + "[{'type':'tool_result','tool_use_id':'c','content':[{'type':'text','text':'1'}]}]}],"
+              + "'stream':true,'max_tokens':2,'thinking':{'type':'adaptive'}}",
+          "{'options':{'num_predict':2,'stop':['a']},'messages':[{'role':'user','content':'hi'},"
+              + "{'role':'assistant','content':'','tool_calls':[{'function':{'name':'f','arguments':"
+              + "{}}}]},{'role':'tool','content':'1','tool_name':'f'}],'think':false}");
+
+  private static final List<String> STARTS =
+      List.of(
+          "{'prompt':'x','max_tokens':2",
+          "{'prompt':'y','max_tokens':2",
+          "{'system':'x','messages':[{'role':'user','content':'x'}],'max_tokens':2",
+          "{'options':{'num_predict':2},'messages':[{'role':'user','content':'x'}]");
 
   private static final List<String> FIELDS =
       List.of(
           "prompt",
           "messages",
+          "input",
+          "documents",
+          "echo",
           "max_tokens",
           "max_completion_tokens",
           "n",
@@ -51,6 +77,17 @@ final class HostileBodies {
           "tool_choice",
           "metadata",
           "moe",
+          "input",
+          "previous_response_id",
+          "truncation",
+          "include",
+          "system",
+          "stop_sequences",
+          "thinking",
+          "output_config",
+          "context_management",
+          "think",
+          "format",
           "nobody_knows_this");
 
   private static final List<String> VALUES =
@@ -171,7 +208,7 @@ final class HostileBodies {
 
   /** Known fields with any values, some of them twice. */
   private static byte[] fields(RandomGenerator random) {
-    StringBuilder json = new StringBuilder("{'prompt':'x','max_tokens':2");
+    StringBuilder json = new StringBuilder(one(random, STARTS));
     for (int field = random.nextInt(5); field >= 0; field--) {
       json.append(',');
       if (random.nextInt(4) > 0) {

@@ -25,6 +25,7 @@ import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -43,6 +44,7 @@ import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.HashEngine;
+import panamoe.harness.serve.http.ApiKeys;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 import tools.jackson.databind.JsonNode;
@@ -146,25 +148,51 @@ class HostileClientsTest {
 
   private static int requireAnswered(TestServer server, int number) throws Exception {
     byte[] body = HostileBodies.of(number);
-    boolean chat = new String(body, StandardCharsets.ISO_8859_1).contains("\"messages\"");
-    String path = number % 31 == 0 ? "/tokenize" : chat ? CHAT : COMPLETIONS;
+    String path = number % 5 == 0 ? anyPath(server, number / 5) : path(body, number);
     HttpResponse<String> answer =
         server.send(server.to(path).POST(BodyPublishers.ofByteArray(body)).build());
     String told = "body " + number + ", " + HexFormat.of().formatHex(body) + ": " + answer.body();
     int status = answer.statusCode();
     if (status == 500) { // the completion may fail at a token of this model, for no other reason
-      assertTrue(answer.body().contains("not finite"), told);
+      assertTrue(answer.body().matches(".*(not finite|token 59 is refused).*"), told);
     } else {
       assertTrue(ANSWERS.contains(status), () -> status + " to " + told);
     }
     if (status != 200) {
-      assertNotNull(TestServer.json(answer.body()).at("/error/message").stringValue(), told);
+      JsonNode error = TestServer.json(answer.body()).get("error");
+      assertNotNull((error.isString() ? error : error.get("message")).stringValue(), told);
     } else if (answer.headers().firstValue("Content-Type").orElse("").equals("text/event-stream")) {
       assertTrue(
-          answer.body().endsWith("data: [DONE]\n\n") || answer.body().contains("event: error"),
+          answer.body().endsWith("data: [DONE]\n\n")
+              || answer.body().contains("event: response.")
+              || answer.body().endsWith("{\"type\":\"message_stop\"}\n\n")
+              || answer.body().contains("event: error"),
           told);
     }
     return status;
+  }
+
+  private static String anyPath(TestServer server, int number) {
+    List<String> paths =
+        server.server.methods().entrySet().stream()
+            .filter(route -> "POST".equals(route.getValue()))
+            .map(Map.Entry::getKey)
+            .toList();
+    return paths.get(number % paths.size());
+  }
+
+  /** The path that a body may be meant for. */
+  private static String path(byte[] body, int number) {
+    String text = new String(body, StandardCharsets.ISO_8859_1);
+    if (text.contains("\"messages\"")) {
+      return text.contains("\"options\"") ? "/api/chat" : number % 2 == 0 ? CHAT : "/v1/messages";
+    }
+    if (text.contains("\"documents\"")) {
+      return "/v1/rerank";
+    }
+    return text.contains("\"dimensions\"")
+        ? "/v1/embeddings"
+        : text.contains("\"input\"") ? "/v1/responses" : COMPLETIONS;
   }
 
   /** Connections that send a part of a request and stay, while others are served. */
@@ -390,18 +418,23 @@ class HostileClientsTest {
       between(
           new TestServer(engine),
           server -> {
-            int half = TestServer.REQUESTS / 2;
-            inParallel(half, number -> write(server, number));
+            int tenth = TestServer.REQUESTS / 10;
+            inParallel(tenth, number -> write(server, number));
             Memory before = Memory.now();
-            inParallel(half, number -> write(server, half + number));
+            inParallel(9 * tenth, number -> write(server, tenth + number));
             Memory after = Memory.now();
-            assertTrue(
-                after.heap() - before.heap() < 8L << 20, () -> "heap: " + before + ", " + after);
-            assertTrue(
-                after.resident() - before.resident() < 96L << 20,
-                () -> "resident: " + before + ", " + after);
-            System.out.println(
-                "memory after " + half + " requests and as many more: " + before + ", " + after);
+            String told =
+                "memory after "
+                    + tenth
+                    + " requests and ten times as many: "
+                    + before
+                    + ", "
+                    + after;
+            System.out.println(told);
+            boolean isLong = tenth >= 10_000; // most of Java's code is compiled then
+            assertTrue(after.heap() <= 1.05 * before.heap() + (isLong ? 0 : 8L << 20), told);
+            long code = isLong ? 32L << 20 : 96L << 20;
+            assertTrue(after.resident() <= before.resident() + code, told);
           });
     }
   }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import panamoe.harness.serve.http.ApiKeys;
 
 /** Connections can be reused after every response: the server closes none that a client keeps. */
 @Timeout(60)

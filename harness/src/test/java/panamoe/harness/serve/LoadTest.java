@@ -23,6 +23,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.engine.EngineConfig;
+import panamoe.harness.serve.http.ApiKeys;
+import panamoe.harness.serve.http.Limits;
 import tools.jackson.databind.JsonNode;
 
 /** Many clients, and clients that leave, wait or do not read. */

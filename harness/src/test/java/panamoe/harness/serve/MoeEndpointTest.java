@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.engine.routes.RouteStatistics;
+import panamoe.harness.serve.log.Metrics;
 import panamoe.open.ExpertHeat;
 import tools.jackson.databind.JsonNode;
 
@@ -202,7 +204,7 @@ class MoeEndpointTest {
   @ParameterizedTest
   @CsvSource({"512, true", "513, false"})
   void manyExpertsHaveNoMetrics(int experts, boolean told) {
-    Metrics metrics = new Metrics("1", "model");
+    Metrics metrics = new Metrics(Map.of());
     RouteStatistics.Layer layer =
         new RouteStatistics.Layer(0, experts, 1, new long[experts], new double[experts], 1);
     metrics.routed(new RouteStatistics(List.of(layer)));

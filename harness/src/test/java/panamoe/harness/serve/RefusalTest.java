@@ -23,6 +23,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.harness.serve.completion.CompletionPrompts;
+import panamoe.harness.serve.http.ApiKeys;
 import tools.jackson.databind.JsonNode;
 
 /** Requests that get an error; the server goes on after each. */
@@ -30,6 +32,7 @@ import tools.jackson.databind.JsonNode;
 class RefusalTest {
   private static final String COMPLETIONS = "/v1/completions";
   private static final String CHAT = "/v1/chat/completions";
+  private static final String RESPONSES = "/v1/responses";
 
   private static TestServer server;
 
@@ -83,7 +86,7 @@ class RefusalTest {
         "'prompt':'x','best_of':2               | best_of         | not supported",
         "'prompt':'x','best_of':true            | best_of         | except as 1",
         "'prompt':'x','suffix':'y'              | suffix          | not supported",
-        "'prompt':'x','echo':true               | echo            | not supported",
+        "'prompt':'x','echo':1                  | echo            | is not true or false",
         "'prompt':'x','temprature':1            | temprature      | there is no field temprature",
         "'prompt':'x','seed':'7'                | seed            | not a whole number",
         "'prompt':'x','stop':5                  | stop            | is not a string",
@@ -115,6 +118,65 @@ class RefusalTest {
       })
   void aWrongCompletion(String fields, String param, String message) throws Exception {
     requireRefused(server.post(COMPLETIONS, "{" + fields + "}"), param, message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "                                       | input           | is missing",
+        "'input':5                              | input           | is not a string",
+        "'input':[]                             | input           | is not a string",
+        "'input':''                             | input           | has an empty text",
+        "'input':['a','']                       | input           | has an empty text",
+        "'input':[[1],[61]]                     | input           | token 61",
+        "'input':'x','dimensions':0             | dimensions      | is 0, expected 1 to 61",
+        "'input':'x','dimensions':62            | dimensions      | is 62, expected 1 to 61",
+        "'input':'x','encoding_format':'int8'   | encoding_format | is not float or base64",
+        "'input':'x','prompt_name':'document'   | prompt_name     | the model has no prompt named document, but query",
+        "'input':'x','echo':true                | echo            | there is no field",
+      })
+  void aWrongEmbedding(String fields, String param, String message) throws Exception {
+    String body = "{" + (fields == null ? "" : fields) + "}";
+    requireRefused(server.post("/v1/embeddings", body), param, message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "'documents':['a']                      | query     | is missing or empty",
+        "'query':'','documents':['a']           | query     | is missing or empty",
+        "'query':'q'                            | documents | is missing",
+        "'query':'q','documents':[]             | documents | is not an array of texts",
+        "'query':'q','documents':'a'            | documents | is not an array of texts",
+        "'query':'q','documents':['a',{'t':1}]  | documents | has at 1 no text",
+        "'query':'q','documents':['']           | documents | has at 0 no text",
+        "'query':'q','documents':['a'],'top_n':0 | top_n     | is 0, expected 1",
+        "'query':'q','documents':['a'],'rank_fields':['a'] | rank_fields | there is no field",
+      })
+  void aWrongReranking(String fields, String param, String message) throws Exception {
+    requireRefused(server.post("/v1/rerank", "{" + fields + "}"), param, message);
+  }
+
+  @Test
+  void textsThatAreTooLongOrTooMany() throws Exception {
+    String many = "['a'" + ",'a'".repeat(CompletionPrompts.MOST) + "]";
+    for (String path : List.of(COMPLETIONS, "/v1/embeddings", "/v1/rerank")) {
+      String name =
+          path.equals(COMPLETIONS) ? "prompt" : path.endsWith("s") ? "input" : "documents";
+      String query = name.equals("documents") ? "'query':'q'," : "";
+      requireRefused(
+          server.post(path, "{" + query + "'" + name + "':" + many + "}"),
+          name,
+          "has more than 2048 texts");
+      String long1 = "['ok','" + "x".repeat(401) + "']";
+      JsonNode error =
+          refused(400, server.post(path, "{" + query + "'" + name + "':" + long1 + "}"));
+      assertEquals("context_length_exceeded", error.get("code").stringValue());
+    }
   }
 
   @ParameterizedTest
@@ -162,9 +224,9 @@ class RefusalTest {
         "'tool_choice':'required'               | tool_choice          | tools are missing",
         "'tool_choice':'any'                    | tool_choice          | is not none, auto",
         "'tool_choice':{'type':'function','function':{'name':'f'}} | tool_choice | not in tools",
-        "'tool_choice':{'type':'allowed_tools'} | tool_choice.type     | is not function",
+        "'tool_choice':{'type':'allowed_tools'} | tool_choice.type     | is allowed_tools, expected function",
         "'tools':{}                             | tools                | not an array",
-        "'tools':[{'type':'custom'}]            | tools[0].type        | is not function",
+        "'tools':[{'type':'custom'}]            | tools[0].type        | is custom, expected function",
         "'tools':[{'type':'function'}]          | tools[0].function    | is missing",
         "'tools':[{'type':'function','function':{'name':'a b'}}] | tools[0].function.name | is not 1 to 64",
         "'tools':[{'type':'function','function':{'name':'f','parameters':{'type':'array'}}}] | tools[0].function.parameters | type object",
@@ -179,6 +241,87 @@ class RefusalTest {
   void aWrongChat(String fields, String param, String message) throws Exception {
     String body = "{'messages':[{'role':'user','content':'x'}]," + fields + "}";
     requireRefused(server.post(CHAT, body), param, message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "'max_output_tokens':2             | input                  | is missing",
+        "'input':[]                        | input                  | is not a string or an array",
+        "'input':[5]                       | input[0]               | is not an object",
+        "'input':'x','background':true     | background             | except as false",
+        "'input':'x','prompt':{'id':'p'}   | prompt                 | not supported",
+        "'input':'x','conversation':'c'    | conversation           | not supported",
+        "'input':'x','n':2                 | n                      | except as 1",
+        "'input':'x','messages':[{}]       | messages               | not supported",
+        "'input':'x','max_tokens':5        | max_tokens             | there is no field",
+        "'input':'x','max_output_tokens':-1 | max_output_tokens     | is -1, expected 0",
+        "'input':'x','response_format':{'type':'text'} | response_format | not supported",
+        "'input':'x','reasoning_effort':'low' | reasoning_effort    | not supported",
+        "'input':'x','reasoning':{'effort':'much'} | reasoning.effort | is not one of none",
+        "'input':'x','reasoning':{'summary':'no'} | reasoning.summary | none of auto",
+        "'input':'x','reasoning':{'x':1}   | reasoning.x            | there is no field",
+        "'input':'x','text':{'format':{'type':'xml'}} | text.format.type | none of text",
+        "'input':'x','text':{'format':{'type':'json_schema','schema':{'not':{}}}} | text.format | not",
+        "'input':'x','text':{'format':{'type':'json_schema','name':'n'}} | text.format.schema | is missing",
+        "'input':'x','truncation':'some'   | truncation             | is not auto or disabled",
+        "'input':'x','store':1             | store                  | not true or false",
+        "'input':'x','metadata':{'a':1}    | metadata.a             | is not a string",
+        "'input':'x','include':['x']       | include                | has x",
+        "'input':'x','top_logprobs':21     | top_logprobs           | is 21, expected 0 to 20",
+        "'input':'x','tools':[{'type':'web_search'}] | tools[0].type | is web_search, expected function",
+        "'input':'x','tools':[{'type':'mcp','name':'m'}] | tools[0].type | is mcp, expected function",
+        "'input':'x','tools':[{'type':'function','name':'a b'}] | tools[0].name | 1 to 64",
+        "'input':'x','tool_choice':{'type':'function','name':'f'} | tool_choice | not in tools",
+        "'input':'x','echo':true           | echo                   | no field",
+        "'input':[{'role':'tool','content':'x'}] | input[0].role    | is not system",
+        "'input':[{'role':'user'}]         | input[0].content       | is missing",
+        "'input':[{'role':'user','content':[{'type':'input_image','image_url':'u'}]}] | input[0].content[0].type | is input_image, expected input_text",
+        "'input':[{'role':'user','content':[{'type':'input_audio'}]}] | input[0].content[0].type | is input_audio",
+        "'input':[{'role':'user','content':[{'type':'input_file'}]}] | input[0].content[0].type | is input_file",
+        "'input':[{'type':'web_search_call','id':'w'}] | input[0].type | is web_search_call, expected message",
+        "'input':[{'type':'reasoning','id':'r','summary':[]}] | input[0].type | no chat template",
+        "'input':[{'type':'function_call','call_id':'c','name':'f','arguments':'[]'}] | input[0].arguments | JSON object",
+        "'input':[{'type':'function_call','call_id':'c','name':'f','arguments':'{}'}] | input | no function_call_output of the call c",
+        "'input':[{'type':'function_call_output','call_id':'c','output':'1'}] | input[0].call_id | function_call before it",
+        "'input':[{'type':'function_call_output','call_id':'c','output':'1'},{'type':'function_call','call_id':'c','name':'f','arguments':'{}'}] | input[0].call_id | function_call before it",
+        "'input':[{'type':'function_call','call_id':'c','name':'f','arguments':'{}'},{'type':'function_call_output','call_id':'c','output':'1'},{'type':'function_call_output','call_id':'c','output':'2'}] | input[2].call_id | earlier function_call_output",
+      })
+  void aWrongResponse(String fields, String param, String message) throws Exception {
+    requireRefused(server.post(RESPONSES, "{" + fields + "}"), param, message);
+  }
+
+  @Test
+  void responsesThatAreNotThere() throws Exception {
+    String none = "resp_" + "0".repeat(32);
+    for (HttpResponse<String> answer :
+        List.of(
+            server.post(RESPONSES, "{'input':'x','previous_response_id':'" + none + "'}"),
+            server.post(RESPONSES, "{'input':[{'type':'item_reference','id':'msg_0_1'}]}"),
+            server.get(RESPONSES + "/" + none),
+            server.get(RESPONSES + "/" + none + "/input_items"),
+            server.post(RESPONSES + "/" + none + "/cancel", "{}"))) {
+      assertEquals("response_not_found", refused(404, answer).get("code").stringValue());
+    }
+    String id =
+        server
+            .ask(RESPONSES, "{'input':'x','max_output_tokens':1,'background':false}")
+            .get("id")
+            .stringValue();
+    String path = RESPONSES + "/" + id;
+    requireRefused(
+        server.get(path + "/input_items?order=foo"), "order", "order is foo, expected asc or desc");
+    JsonNode nameless = refused(404, server.get(RESPONSES + "/"));
+    assertEquals("the response's id is empty", nameless.get("message").stringValue());
+    JsonNode cancel = refused(400, server.post(path + "/cancel", "{}"));
+    assertTrue(cancel.get("message").stringValue().contains("background"));
+    refused(400, server.get(path + "?stream=true"));
+    refused(404, server.get(path + "/output"));
+    HttpResponse<String> method = server.post(path, "{}");
+    refused(405, method);
+    assertEquals("GET, DELETE", method.headers().firstValue("Allow").orElse(""));
   }
 
   private static void requireRefused(HttpResponse<String> answer, String param, String message)
@@ -209,7 +352,16 @@ class RefusalTest {
         "{'prompt':'\u0001'}"
       })
   void whatIsNoObject(String body) throws Exception {
-    for (String path : List.of(COMPLETIONS, CHAT, "/tokenize", "/detokenize", "/apply-template")) {
+    for (String path :
+        List.of(
+            COMPLETIONS,
+            CHAT,
+            RESPONSES,
+            "/v1/embeddings",
+            "/v1/rerank",
+            "/tokenize",
+            "/detokenize",
+            "/apply-template")) {
       refused(400, server.post(path, body));
     }
   }
@@ -242,7 +394,8 @@ class RefusalTest {
 
   @Test
   void headAsksAsGetDoes() throws Exception {
-    for (String path : List.of("/", "/health", "/metrics", "/v1/models", "/v2", CHAT)) {
+    for (String path :
+        List.of("/", "/health", "/metrics", "/v1/models", "/v2", CHAT, RESPONSES + "/resp_1")) {
       HttpResponse<String> head = server.send(server.to(path).HEAD().build());
       assertEquals(server.get(path).statusCode(), head.statusCode(), path);
       assertEquals("", head.body());
@@ -301,11 +454,27 @@ class RefusalTest {
     assertEquals("POST", method.headers().firstValue("Allow").orElse(""));
     HttpResponse<String> posted = server.post("/health", "{}");
     assertEquals("GET, HEAD", posted.headers().firstValue("Allow").orElse(""));
-    for (String path : List.of(COMPLETIONS, "/tokenize", "/detokenize", "/apply-template")) {
+    for (String path :
+        List.of(
+            COMPLETIONS,
+            RESPONSES,
+            "/v1/embeddings",
+            "/v1/rerank",
+            "/tokenize",
+            "/detokenize",
+            "/apply-template")) {
       JsonNode error = refused(404, server.post(path, "{'model':'gpt','prompt':'x'}"));
       assertEquals("model_not_found", error.get("code").stringValue());
       assertEquals("model", error.get("param").stringValue());
     }
+    for (HttpResponse<String> nameless :
+        List.of(server.get("/v1/models/"), server.post(COMPLETIONS, "{'model':'','prompt':'x'}"))) {
+      assertEquals(
+          "the model's name is empty; this server has hash",
+          refused(404, nameless).get("message").stringValue());
+    }
+    requireRefused(
+        server.post("/tokenize", "{}"), "prompt", "prompt is missing, and so are the messages");
     refused(400, server.post("/detokenize", "{'tokens':[61]}"));
     refused(400, server.post("/detokenize", "{}"));
     refused(400, server.post("/tokenize", "{'prompt':'x','b':1}"));

@@ -31,9 +31,13 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.engine.routes.RouteFile;
 import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
+import panamoe.harness.serve.log.LoggedCompletion;
+import panamoe.open.ModelFolder;
+import panamoe.retrieval.RetrievalFolder;
 import tools.jackson.databind.JsonNode;
 
 /** serve on the command line, with a model of a few steps. */
@@ -77,6 +81,8 @@ class ServeCommandTest {
     refused(2, "--sequences is 0, expected 1 or more", "--sequences", "0");
     refused(2, "has no room for one of each of 16 sequences", "--step-tokens", "8");
     refused(2, "--kv", "--kv", "int4");
+    refused(1, "/config.json is no file of routes", "--log-routes", run + "/config.json");
+    refused(2, "is for --device cuda, this run computes on reference", "--runtime-kernels");
     refused(2, "the reserve is 2.0", "--reserve", "2");
     refused(2, "--timeout is 1 s, expected 5", "--timeout", "1");
     refused(2, "--max-queued-requests is -1", "--max-queued-requests", "-1");
@@ -86,6 +92,14 @@ class ServeCommandTest {
     Path empty = Files.writeString(folder.resolve("keys"), "# none\n");
     refused(1, "has no key", "--api-key-file", empty.toString());
     refused(1, "no such file", "--api-key-file", folder.resolve("no-keys").toString());
+    Path twice = Files.writeString(folder.resolve("twice"), "key\nkey\n");
+    refused(1, "line 2 has the key of line 1 again", "--api-key-file", twice.toString());
+    refused(2, "--cors-origin is '*', expected an origin", "--cors-origin", "*");
+    refused(2, "go together", "--tls-key", empty.toString());
+    String[] tls = {"--tls-certificate", empty.toString(), "--tls-key", empty.toString()};
+    refused(1, empty + " has no certificate in PEM", tls);
+    String log = folder.resolve("none/access.jsonl").toString();
+    refused(1, "--access-log " + log + " cannot be written", "--access-log", log);
     refused(1, "--log-requests " + empty + " is no folder", "--log-requests", empty.toString());
   }
 
@@ -139,6 +153,7 @@ class ServeCommandTest {
   void servesDrainsAndEnds(String ranks, String keyValues) throws Exception {
     Path log = folder.resolve("log" + ranks);
     Path heat = folder.resolve("heat" + ranks);
+    Path recorded = folder.resolve("routes" + ranks);
     Process process =
         new ProcessBuilder(
                 SmallJvm.interruptible(
@@ -154,9 +169,12 @@ class ServeCommandTest {
                     keyValues,
                     "--log-requests",
                     log.toString(),
+                    "--log-routes",
+                    recorded.toString(),
                     "--expert-cache",
                     heat.toString()))
             .start();
+    String[] text = new String[1];
     try (BufferedReader out = process.inputReader();
         HttpClient client = HttpClient.newHttpClient()) {
       JsonNode told = TestServer.json(out.readLine());
@@ -166,7 +184,8 @@ class ServeCommandTest {
       String prompt = "The committee";
       HttpRequest request =
           post(completions, "{'prompt':'" + prompt + "','max_tokens':20,'temperature':0}");
-      JsonNode text = TestServer.json(client.send(request, BodyHandlers.ofString()).body());
+      JsonNode answer = TestServer.json(client.send(request, BodyHandlers.ofString()).body());
+      text[0] = prompt + answer.at("/choices/0/text").stringValue();
       CommandRun generated =
           CommandRun.of(
               "generate",
@@ -183,8 +202,9 @@ class ServeCommandTest {
               "--json");
       assertEquals(
           TestServer.json(generated.out()).get("text").stringValue(),
-          text.at("/choices/0/text").stringValue());
+          answer.at("/choices/0/text").stringValue());
       requireAsAlone(client, completions);
+      requireReads(client, told.get("url").stringValue(), keyValues.equals("dtype"));
       JsonNode kept =
           TestServer.json(
               client
@@ -216,6 +236,13 @@ class ServeCommandTest {
       process.destroyForcibly();
     }
     requireReplayed(log);
+    ModelFolder model = ModelFolder.open(Path.of(run));
+    try (RouteFile file = RouteFile.open(recorded, model.config())) {
+      int[] tokens = model.tokenizer().encode(text[0]);
+      assertTrue(file.sequences() > 10, file.sequences() + " sequences");
+      int[] experts = file.of(tokens, new int[] {tokens.length}, null).experts(1);
+      assertTrue(experts[tokens.length - 2] >= 0, "the last row is not recorded");
+    }
     CommandRun told =
         CommandRun.of("inspect", run, "--heat", "--expert-cache", heat.toString(), "--json");
     assertEquals(0, told.exitCode(), told.err());
@@ -227,19 +254,96 @@ class ServeCommandTest {
     assertTrue(routes > 100, told.out());
   }
 
+  /**
+   * The server's vectors do not depend on other texts, and the log probabilities of a prompt are
+   * those with which it was written.
+   *
+   * @param same whether the vectors are those of {@code embed}
+   */
+  private static void requireReads(HttpClient client, String url, boolean same) throws Exception {
+    URI embeddings = URI.create(url + "/v1/embeddings");
+    String[] texts = {"The committee", "A vote"};
+    String both = "{'input':['" + String.join("','", texts) + "']}";
+    JsonNode data = asked(client, embeddings, both).get("data");
+    Path file = Files.write(folder.resolve("texts"), List.of(texts));
+    List<String> lines =
+        CommandRun.of("embed", run, "--input", file.toString()).out().lines().toList();
+    for (int i = 0; i < texts.length; i++) {
+      JsonNode vector = data.get(i).get("embedding");
+      assertEquals(
+          vector,
+          asked(client, embeddings, "{'input':'" + texts[i] + "'}").at("/data/0/embedding"));
+      assertEquals(
+          same,
+          TestServer.json(lines.get(i)).get("embedding").toString().equals(vector.toString()));
+    }
+    URI completions = URI.create(url + "/v1/completions");
+    String fields = "'max_tokens':9,'temperature':0,'ignore_eos':true,'logprobs':1";
+    JsonNode written =
+        asked(
+            client,
+            completions,
+            "{'prompt':'The committee','return_token_ids':true," + fields + "}");
+    String tokens =
+        (written.at("/choices/0/prompt_token_ids").toString() + written.at("/choices/0/token_ids"))
+            .replace("][", ",");
+    JsonNode scored =
+        asked(client, completions, "{'prompt':" + tokens + ",'echo':true," + fields + "}");
+    String logprobs = written.at("/choices/0/logprobs/token_logprobs").toString();
+    assertTrue(
+        scored
+            .at("/choices/0/logprobs/token_logprobs")
+            .toString()
+            .contains(logprobs.substring(1, logprobs.length() - 1)),
+        scored::toString);
+  }
+
+  private static JsonNode asked(HttpClient client, URI url, String body) throws Exception {
+    HttpResponse<String> answer = client.send(post(url, body), BodyHandlers.ofString());
+    assertEquals(200, answer.statusCode(), answer::body);
+    return TestServer.json(answer.body());
+  }
+
+  /** A model without a head for the next token becomes ready too, and has vectors alone. */
+  @Test
+  void aModelThatOnlyReadsIsServed() throws Exception {
+    Path reader = Files.createDirectory(folder.resolve("reader"));
+    RetrievalFolder.write(reader, "lasttoken", true);
+    Path config = reader.resolve("config.json");
+    String tied = Files.readString(config);
+    Files.writeString(config, tied.replace("word_embeddings\": true", "word_embeddings\": false"));
+    String[] serve = {"serve", reader.toString(), "--port", "0", "--json"};
+    Process process = new ProcessBuilder(SmallJvm.interruptible(Main.class, serve)).start();
+    try (BufferedReader out = process.inputReader();
+        HttpClient client = HttpClient.newHttpClient()) {
+      String said = out.readLine();
+      assertTrue(said != null, () -> process.errorReader().lines().toList().toString());
+      String url = TestServer.json(said).get("url").stringValue();
+      URI embeddings = URI.create(url + "/v1/embeddings");
+      JsonNode made = asked(client, embeddings, "{'input':'the hat'}");
+      assertEquals(48, made.at("/data/0/embedding").size());
+      HttpRequest text = post(URI.create(url + "/v1/completions"), "{'prompt':'the hat'}");
+      HttpResponse<String> refused = client.send(text, BodyHandlers.ofString());
+      assertEquals(400, refused.statusCode());
+      assertTrue(refused.body().contains("no head for the next token"), refused::body);
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
   /** Every completion of the server on one rank: equal bits, also of a constrained one. */
   private static void requireReplayed(Path log) throws IOException {
     List<Path> files;
     try (Stream<Path> entries = Files.list(log)) {
       files = entries.toList();
     }
-    assertEquals(15, files.size());
+    assertEquals(17, files.size());
     List<String> replay = new ArrayList<>(List.of("replay"));
     files.forEach(file -> replay.add(file.toString()));
     CommandRun same = CommandRun.of(replay.toArray(String[]::new));
     assertEquals(0, same.exitCode(), same.err());
     assertEquals("", same.err());
-    assertEquals(15, same.out().lines().filter(line -> line.contains(": identical: ")).count());
+    assertEquals(17, same.out().lines().filter(line -> line.contains(": identical: ")).count());
 
     LoggedCompletion text = LoggedCompletion.read(files.getFirst());
     Path changed = folder.resolve("changed.json");

@@ -92,6 +92,19 @@ class DenseCommandsTest {
   }
 
   @Test
+  void thereAreNoRoutesToRecord() {
+    Path file = folder.resolve("routes");
+    for (String command : List.of("generate -p a --model ", "serve --port 0 ")) {
+      CommandRun refused = CommandRun.of((command + run + " --log-routes " + file).split(" "));
+      assertEquals(2, refused.exitCode());
+      String why = "--log-routes is for decoders with MoE layers, this model has none";
+      assertEquals(1, refused.err().lines().count(), refused.err());
+      assertTrue(refused.err().contains(why), refused.err());
+    }
+    assertTrue(Files.notExists(file));
+  }
+
+  @Test
   void aReleasedOneIsTrainedFurtherOverRanks() {
     String further = "train --from " + released + " --text " + text + " --steps 2 --out ";
     ran(further + folder.resolve("alone"));

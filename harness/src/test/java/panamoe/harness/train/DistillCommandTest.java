@@ -18,7 +18,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 import panamoe.harness.SpoiledWeights;
 import tools.jackson.databind.JsonNode;
@@ -115,10 +114,16 @@ class DistillCommandTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {6, 8}) // in the first stage and in the second
-  void aStudentStoppedInEitherStageEndsWithTheSameBits(int saved) throws IOException {
+  @CsvSource({ // in the first stage and in the second
+    "6, ''",
+    "8, ''",
+    "6, --on-policy --on-policy-mix 0.5",
+  })
+  void aStudentStoppedInEitherStageEndsWithTheSameBits(int saved, String options)
+      throws IOException {
     teacher = teacher(folder, "saved", saved);
-    assertEquals(0, distill("student", "").exitCode());
+    CommandRun begun = distill("student", options);
+    assertEquals(0, begun.exitCode(), begun.err());
     Path student = folder.resolve("student");
     byte[] expected = weights(student);
     List<JsonNode> steps = metrics(student);
@@ -292,6 +297,10 @@ class DistillCommandTest {
           --temperature 0 | 2 | temperature is 0.0, expected 0.01 to 100
           --until 0 | 2 | until is 0.0, expected more than 0, at most 1
           --until 1.5 | 2 | until is 1.5, expected more than 0, at most 1
+          --on-policy-mix 0.5 | 2 | --on-policy-mix goes with --on-policy only
+          --on-policy --on-policy-mix 2 | 2 | onPolicyMix is 2.0, expected 0 (reverse KL) to 1 (forward KL)
+          --on-policy --ranks 2 | 2 | a student that samples trains on one rank, not on 2
+          --on-policy --teacher-cache cache | 2 | --on-policy gives the teacher new texts in each step
           --fall off | 2 | 'off' is none of [stop, linear, cosine]
           --resume | 1 | there is no run to resume
           """)

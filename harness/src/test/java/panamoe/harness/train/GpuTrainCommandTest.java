@@ -26,14 +26,14 @@ import panamoe.harness.CommandRun;
  * there are GPUs.
  */
 @Tag("slow")
-class GpuTrainCommandTest {
+public class GpuTrainCommandTest {
   private static final String PROPERTY = "panamoe.nccl.path";
   private static final String GPUS = System.getProperty("panamoe.test.cards", "simt");
 
   /** The second step's loss depends on the first step's gradients. */
   private static final int STEPS = Boolean.getBoolean("panamoe.test.long") ? 5 : 2;
 
-  static final Path LIBRARY =
+  public static final Path LIBRARY =
       Path.of(
           System.getProperty(
               "panamoe.nccl.threads",

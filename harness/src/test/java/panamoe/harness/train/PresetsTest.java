@@ -16,7 +16,7 @@ class PresetsTest {
   @ParameterizedTest
   @EnumSource
   void theLastThirdOfAPyramidHasTwiceAsMany(Size size) {
-    Presets.Chosen six = new Presets.Chosen(1, null, null, null, 6);
+    Presets.Chosen six = new Presets.Chosen(1, null, null, null, 6, null, null);
     List<Integer> experts =
         Presets.run(size, Architecture.PR_MOE, six, DType.FLOAT32, false, 257, 1)
             .model()
@@ -30,7 +30,8 @@ class PresetsTest {
     }
     String help = CommandRun.of("train", "--help").out().replaceAll("\\s+", " ");
     assertTrue(
-        help.contains("In pr-moe the last third of these layers, at least one, has twice as many"),
+        help.contains(
+            "In pyramid and pr-moe the last third of these layers, at least one, has twice as many"),
         help);
   }
 }

@@ -92,7 +92,7 @@ class RunFolderTest {
                   begun.begin(
                       config,
                       Map.of("tokenizer.json", new byte[1]),
-                      new TextRecord(null, null, List.of(), "0"),
+                      new TextRecord(null, null, null, null, null, List.of(), "0"),
                       null));
       assertTrue(Files.exists(run.resolve("tokenizer.json")));
       assertTrue(begun.discard(failure));

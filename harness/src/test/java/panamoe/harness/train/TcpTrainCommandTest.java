@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -21,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
+import panamoe.testkit.FreePort;
 
 /** {@code train} as processes that this test starts, without a launcher. */
 @Tag("slow")
@@ -53,10 +52,7 @@ class TcpTrainCommandTest {
   }
 
   private void start(String run, String... options) throws IOException {
-    int port;
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      port = socket.getLocalPort();
-    }
+    int port = FreePort.find();
     for (int rank = 0; rank < RANKS; rank++) {
       String[] arguments = arguments(run, options).toArray(String[]::new);
       ProcessBuilder builder =
@@ -67,11 +63,18 @@ class TcpTrainCommandTest {
           .environment()
           .putAll(
               Map.of(
-                  "PANAMOE_RANK", String.valueOf(rank),
-                  "PANAMOE_RANKS", String.valueOf(RANKS),
-                  "PANAMOE_RANKS_HERE", String.valueOf(RANKS),
-                  "PANAMOE_RENDEZVOUS", "localhost:" + port,
-                  "PANAMOE_SECRET", "nobody knows this"));
+                  "PANAMOE_RANK",
+                  String.valueOf(rank),
+                  "PANAMOE_RANKS",
+                  String.valueOf(RANKS),
+                  "PANAMOE_RANKS_HERE",
+                  String.valueOf(RANKS),
+                  "PANAMOE_RENDEZVOUS",
+                  "localhost:" + port,
+                  "PANAMOE_SECRET",
+                  "nobody knows this",
+                  "PANAMOE_ENCRYPT",
+                  "1"));
       processes.add(builder.start());
     }
   }

@@ -448,7 +448,7 @@ class TrainCommandTest {
         "2 | --languages en --text TEXT | does not go with --text",
         "1 | --text FOLDER/none.txt | none.txt",
         "2 | --text TEXT --steps 0 | --steps is 0",
-        "2 | --text TEXT --arch sparse | 'sparse' is none of [dense, moe, pr-moe, deepseek, mixtral]",
+        "2 | --text TEXT --arch sparse | 'sparse' is none of [dense, moe, pyramid, residual, pr-moe, deepseek, mixtral]",
         "2 | --text TEXT --threads -1 | threads",
         "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; leave out --preset (",
         "2 | --text TEXT --config FOLDER/none.json --lr 1 | leave out --preset, --lr (",

@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
+import panamoe.train.PairMetrics;
+import panamoe.train.Validation;
 
 class TrainingResultTest {
   private static TrainingResult outcome(String folder, long before) {
@@ -14,10 +17,14 @@ class TrainingResultTest {
         before,
         1000,
         64,
-        1.5,
-        before == 1000 ? 0 : 4096,
+        validated(before == 1000 ? 0 : 4096),
         12,
         Path.of("report.html"));
+  }
+
+  private static TrainingResult.Validated validated(long tokens) {
+    Validation.Score score = new Validation.Score(1.5, null);
+    return new TrainingResult.Validated(score, tokens, OptionalLong.empty());
   }
 
   private static TrainingResult outcome(long before) {
@@ -52,9 +59,24 @@ class TrainingResultTest {
         outcome(999).toString().startsWith("trained step 1,000 on 64 tokens in "),
         outcome(999).toString());
     TrainingResult first =
-        new TrainingResult(Path.of("run"), 0, 1, 1, 1.5, 4096, 12, Path.of("report.html"));
+        new TrainingResult(Path.of("run"), 0, 1, 1, validated(4096), 12, Path.of("report.html"));
     assertTrue(
         first.toString().startsWith("trained 1 step on 1 token in 12 s; "), first.toString());
+  }
+
+  @Test
+  void pairsAndTheBestStepAreNamed() {
+    Validation.Score score = new Validation.Score(1.5, new PairMetrics(0.25, 2, 0.875));
+    TrainingResult.Validated validated =
+        new TrainingResult.Validated(score, 8, OptionalLong.of(40));
+    TrainingResult result =
+        new TrainingResult(Path.of("run"), 0, 60, 10, validated, 12, Path.of("report.html"));
+    assertEquals(
+        "trained 60 steps on 600 tokens in 12 s; validation loss 0.2500, 87.5 % of the pairs right on 8 pairs\n"
+            + "best: step 40, whose checkpoint generate opens\nreport: report.html",
+        result.toString());
+    assertTrue(result.toJson().contains("\"best_step\":40"), result.toJson());
+    assertTrue(result.toJson().contains("\"validation_pair_accuracy\":0.875"), result.toJson());
   }
 
   @Test

@@ -1,13 +1,20 @@
 // Requests to the server. Paths are relative, so that the page works behind a proxy's prefix.
 
 const KEY = 'panamoe.key';
+const BROKEN = 'The answer broke off.';
 export const WRONG_KEY = 'This is not one of the server’s keys.';
 
 /** A request without a response, or with an error; the message is a sentence. */
 export class ApiError extends Error {
-  constructor(status, message) {
+  /**
+   * @param {number} status 0 without a response
+   * @param {string} message
+   * @param {?number} retryAfter seconds after which the server may take the request; null: it will not
+   */
+  constructor(status, message, retryAfter = null) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -31,12 +38,12 @@ function dropKey(key) {
   }
 }
 
-/** The response; an ApiError if there is none. */
-async function received(promise) {
+/** Waits for a response; throws an ApiError if the server sends none. */
+async function received(promise, otherwise = 'The server does not answer.') {
   try {
     return await promise;
   } catch (error) {
-    throw error.name === 'AbortError' ? error : new ApiError(0, 'The server does not answer.');
+    throw error.name === 'AbortError' ? error : new ApiError(0, otherwise);
   }
 }
 
@@ -50,9 +57,15 @@ async function ask(path, options = {}) {
   }
   if (!answer.ok) {
     const body = await received(answer.json());
-    throw new ApiError(answer.status, body.error.message);
+    throw new ApiError(answer.status, body.error.message, retryAfter(answer));
   }
   return answer;
+}
+
+function retryAfter({ status, headers }) {
+  const seconds = parseInt(headers.get('Retry-After'), 10);
+  const later = (status === 429 || status === 503) && seconds >= 0 && headers.get('x-should-retry') !== 'false';
+  return later ? Math.max(1, seconds) : null;
 }
 
 const json = async path => received((await ask(path)).json());
@@ -90,9 +103,9 @@ export async function* stream(path, body, signal) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const { done, value } = await received(reader.read());
+    const { done, value } = await received(reader.read(), BROKEN);
     if (done) {
-      throw new ApiError(0, 'The answer broke off.');
+      throw new ApiError(0, BROKEN);
     }
     const events = (rest + value).split('\n\n');
     rest = events.pop();

@@ -1,11 +1,13 @@
-// Wires the page: layers, completions, one request at a time, and the controls.
+// Wires the page: conversations, one request at a time, and the controls.
 
 import * as api from './api.js';
 import { Conversation } from './conversation.js';
-import { HeatMap } from './heat-map.js';
-import { Legend } from './legend.js';
-import { openDoor, watch } from './server.js';
-import { showTable } from './table.js';
+import { ExpertsPanel } from './experts-panel.js';
+import { History } from './history.js';
+import { askKey } from './key.js';
+import { withRetries } from './retry.js';
+import { watch } from './server.js';
+import { Speech } from './speech.js';
 import { WrittenText } from './written-text.js';
 
 const SEEDS = 2 ** 31;
@@ -14,73 +16,83 @@ const DRAW_MILLIS = 100;
 
 const at = id => document.getElementById(id);
 const picked = name => document.querySelector(`input[name=${name}]:checked`).value;
+const pick = (name, value) => (document.querySelector(`input[name=${name}][value="${value}"]`).checked = true);
 
-let layers = []; // MoE layers of the model
-let shape = null; // layers and experts, once they are known
-let layer = 0; // index of the MoE layer whose experts colour the tokens
-let only = null; // the one expert whose tokens are coloured; null for all
-let since = []; // tokens of each expert since the server started
-let ever = []; // those and the kept counts of earlier servers
-let texts = [];
-const conversation = new Conversation();
+let model = null; // its name, once it is known
+let shape = null; // its MoE layers and experts
+let conversation = new Conversation();
 let writing = null; // the AbortController of the running request
+const panel = new ExpertsPanel(() => conversation.texts);
+const history = new History(at('conversations'), open);
 
-const map = new HeatMap(at('map'), choose);
-const legend = new Legend(at('legend'), at('numbers'), expert => {
-  only = expert;
-  texts.forEach(text => text.only(expert));
-});
-
-// Layers
-
-function build(found) {
-  const now = JSON.stringify(found.map(({ layer, experts }) => [layer, experts]));
-  if (shape !== null) {
-    if (shape !== now) {
+function found({ id, max_model_len: context, chat, chat_template: template }, layers) {
+  const now = JSON.stringify(layers.map(({ layer, experts }) => [layer, experts]));
+  if (model !== null) {
+    if (model !== id || shape !== now) {
       location.reload(); // the server came back with another model
     }
     return;
   }
+  model = id;
   shape = now;
-  layers = found;
-  at('experts').hidden = layers.length === 0;
-  if (layers.length > 0) {
-    count(layers);
-    map.build(layers);
-    at('layer').replaceChildren(
-      ...layers.map(({ layer: number, experts, top_k: topK }, index) => {
-        const each = topK > 1 ? `, ${topK} for each token` : '';
-        return new Option(`${number} (${experts} experts${each})`, index);
-      }),
-    );
-    choose(0);
+  document.title = `${id} – Panamoe`;
+  at('model').textContent = id;
+  at('mode').hidden = !chat;
+  pick('mode', template ? 'chat' : 'completion');
+  at('max-tokens').max = context;
+  at('max-tokens').value = Math.min(at('max-tokens').valueAsNumber, context);
+  showMode();
+  panel.build(layers);
+  history.show(conversation.id);
+}
+
+// Conversations
+
+/** Opens a kept conversation; null: a new one. */
+function open(kept) {
+  at('history').hidePopover();
+  if (kept?.id === conversation.id) {
+    return;
+  }
+  writing?.abort();
+  conversation = new Conversation();
+  at('texts').replaceChildren(at('welcome'));
+  at('welcome').hidden = kept !== null;
+  if (kept !== null) {
+    conversation.id = kept.id;
+    conversation.system = kept.system;
+    kept.texts.forEach(saved => show(saved.prompt, saved.chat).restore(saved, kept.shape === shape));
+    pick('mode', kept.texts.at(-1).chat ? 'chat' : 'completion');
+  }
+  at('system').value = conversation.system;
+  showMode();
+  following = true;
+  draw();
+  history.show(conversation.id);
+  if (kept === null) {
+    at('prompt').focus();
   }
 }
 
-/** Takes the server's counts, and those that earlier servers kept. */
-function count(found) {
-  since = found.map(({ tokens }) => tokens);
-  ever = found.map(({ tokens, tokens_before: before }) => tokens.map((own, at) => own + (before?.[at] ?? 0)));
-  at('kept').hidden = found.every(({ tokens_before: before }) => before === undefined);
-}
-
-function choose(index) {
-  layer = index;
-  at('layer').value = index;
-  map.choose(index);
-  texts.forEach(text => text.colour(index));
-  legend.build(layers[index].experts);
-  show();
-}
-
-function show() {
-  if (layers.length > 0) {
-    const nothing = () => layers.map(({ experts }) => new Array(experts).fill(0));
-    const counts = { all: since, ever, text: texts.at(-1)?.counts ?? nothing() }[picked('scope')];
-    map.show(counts);
-    legend.show(counts[layer]);
-    showTable(at('figures'), layers, counts);
+function keep(written) {
+  const { id, title, system, texts } = written;
+  const saved = texts.map(text => text.saved);
+  const lost = history.save({ id, title, changed: Date.now(), model, shape, system, texts: saved });
+  if (lost !== '' && lost !== written.lost) {
+    texts.at(-1).note(lost);
   }
+  written.lost = lost;
+}
+
+/** Adds a completion to the page. */
+function show(prompt, chat) {
+  const text = new WrittenText(prompt, chat, panel.layers, experts => panel.ring(experts));
+  text.colour(panel.layer);
+  text.only(panel.only);
+  at('welcome').hidden = true;
+  conversation.add(text);
+  at('texts').append(text.element);
+  return text;
 }
 
 let latest = null; // the experts of the last token
@@ -95,8 +107,9 @@ function drawSoon() {
 function draw() {
   clearTimeout(drawing);
   drawing = null;
-  map.ring(latest);
-  show();
+  conversation.texts.at(-1)?.draw();
+  panel.ring(latest);
+  panel.show();
   if (following) {
     at('texts').scrollTop = at('texts').scrollHeight;
   }
@@ -104,51 +117,61 @@ function draw() {
 
 // Completions
 
-/** The fields of a request, without its prompt. */
-function settings(seed) {
+/** The fields of a request, without its prompt; the model has defaults for the empty ones. */
+function settings() {
+  const names = { temperature: 'temperature', top_p: 'top-p', top_k: 'top-k', max_tokens: 'max-tokens', seed: 'seed' };
+  const set = Object.entries(names).filter(([, id]) => at(id).value !== '');
   return {
-    temperature: at('temperature').valueAsNumber,
-    max_tokens: at('max-tokens').valueAsNumber,
-    seed,
+    seed: Math.floor(Math.random() * SEEDS),
+    ...Object.fromEntries(set.map(([field, id]) => [field, at(id).valueAsNumber])),
     return_token_ids: true,
-    ...(layers.length > 0 && { moe: { tokens: true } }),
+    ...(panel.layers.length > 0 && { moe: { tokens: true } }),
   };
 }
 
-async function write() {
-  const prompt = at('prompt').value;
-  const chat = picked('mode') === 'chat';
-  const seed = at('seed').value === '' ? Math.floor(Math.random() * SEEDS) : at('seed').valueAsNumber;
-  const fields = settings(seed);
-  const text = new WrittenText(prompt, chat, layers, map.ring.bind(map));
-  text.colour(layer);
-  text.only(only);
-  at('welcome').hidden = true;
-  texts.push(text);
-  at('texts').append(text.element);
+async function write(prompt, chat) {
+  const fields = settings();
+  const text = show(prompt, chat);
+  const written = conversation; // another one may be opened meanwhile
   following = true;
+  keep(written);
   drawSoon();
-  if (chat) {
-    at('prompt').value = '';
-  }
   writing = new AbortController();
+  const { signal } = writing;
   busy(true);
   try {
-    await (chat ? answer : complete)(text, fields, writing.signal);
+    const request = () => (chat ? answer : complete)(text, fields, signal);
+    await withRetries(request, (message, seconds) => {
+      text.wait(message, seconds);
+      drawSoon();
+    }, signal);
   } catch (error) {
     if (error.name === 'AbortError') {
-      text.end('stopped', seed);
+      text.end('stopped', fields.seed);
     } else if (error instanceof api.ApiError) {
-      text.fail(error.message);
-      openDoor(error);
+      text.fail(error.message, () => again(text));
+      askKey(error);
     } else {
       throw error;
     }
   } finally {
+    text.draw();
+    if (history.has(written.id)) { // else it was deleted meanwhile
+      keep(written);
+    }
     writing = null;
     latest = null;
     draw();
     busy(false);
+  }
+}
+
+/** Asks for a completion that failed once more, at the end. */
+function again(text) {
+  if (writing === null) {
+    conversation.remove(text);
+    text.element.remove();
+    write(text.prompt, text.chat);
   }
 }
 
@@ -157,21 +180,15 @@ async function complete(text, fields, signal) {
 }
 
 async function answer(text, fields, signal) {
-  const { messages, gone } = await conversation.messages(text.prompt, fields.max_tokens, signal);
+  const { messages, gone } = await conversation.messages(fields.max_tokens, signal);
   if (gone > 0) {
     text.note('The context has no room for the oldest turns: the model no longer sees them.');
   }
-  try {
-    await read(text, api.stream('v1/chat/completions', { messages, ...fields }, signal), fields.seed);
-  } finally {
-    if (text.text !== '') {
-      conversation.add(text, gone);
-    }
-  }
+  await read(text, api.stream('v1/chat/completions', { messages, ...fields }, signal), fields.seed);
 }
 
 async function read(text, chunks, seed) {
-  const speech = new Speech();
+  const speech = new Speech(at('spoken'));
   try {
     for await (const { choices: [choice] } of chunks) {
       const piece = choice.text ?? choice.delta.content ?? '';
@@ -193,36 +210,23 @@ function busy(on) {
   const focused = document.activeElement === at(on ? 'send' : 'stop');
   at('send').hidden = on;
   at('stop').hidden = !on;
-  at('clear').disabled = on;
   if (focused) {
     at(on ? 'stop' : 'send').focus();
   }
   at('texts').setAttribute('aria-busy', String(on));
 }
 
-/** Gives a screen reader whole sentences; single tokens could not be followed. */
-class Speech {
-  #heard = '';
-
-  add(piece) {
-    this.#heard += piece;
-    if (/[.!?\n]["”’]?\s*$/.test(this.#heard)) {
-      this.end();
-    }
-  }
-
-  end() {
-    at('spoken').textContent = this.#heard;
-    this.#heard = '';
-  }
-}
-
 // Controls
 
 at('composer').addEventListener('submit', event => {
   event.preventDefault();
-  if (writing === null) {
-    write();
+  if (writing === null && model !== null) {
+    const prompt = at('prompt').value;
+    const chat = picked('mode') === 'chat';
+    if (chat) {
+      at('prompt').value = '';
+    }
+    write(prompt, chat);
   }
 });
 at('prompt').addEventListener('keydown', event => {
@@ -232,45 +236,37 @@ at('prompt').addEventListener('keydown', event => {
   }
 });
 document.addEventListener('keydown', event => {
-  if (event.key === 'Escape') {
+  if (event.key === 'Escape' && document.querySelector(':popover-open:not(#tip)') === null) {
     writing?.abort();
   }
 });
 at('stop').addEventListener('click', () => writing.abort());
-at('clear').addEventListener('click', () => {
-  texts.forEach(text => text.element.remove());
-  texts = [];
-  conversation.clear();
-  at('welcome').hidden = false;
-  show();
-  at('prompt').focus();
-});
+at('new').addEventListener('click', () => open(null));
 at('texts').addEventListener('scroll', ({ target }) => {
   const near = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
   following = near || (following && target.scrollTop >= top); // only a person scrolls up
   top = target.scrollTop;
 });
-at('mode').addEventListener('change', () => {
+at('to-settings').addEventListener('click', () => {
+  at('settings').hidden = !at('settings').hidden;
+  at('to-settings').setAttribute('aria-expanded', String(!at('settings').hidden));
+});
+at('system').addEventListener('input', () => (conversation.system = at('system').value));
+at('mode').addEventListener('change', showMode);
+
+function showMode() {
   const chat = picked('mode') === 'chat';
   at('send').textContent = chat ? 'Send' : 'Write';
   at('prompt').placeholder = chat ? 'Hello' : 'It was a';
-});
-at('layer').addEventListener('change', () => choose(Number(at('layer').value)));
-at('scope').addEventListener('change', () => {
-  map.light(since, since);
-  show();
-});
-at('figures').addEventListener('toggle', show);
+  at('for-chat').hidden = !chat;
+}
+
 at('theme').addEventListener('change', () => {
   document.documentElement.dataset.theme = picked('theme');
   localStorage.setItem('panamoe.theme', picked('theme'));
 });
 const theme = localStorage.getItem('panamoe.theme') ?? '';
 document.documentElement.dataset.theme = theme;
-document.querySelector(`input[name=theme][value="${theme}"]`).checked = true;
+pick('theme', theme);
 
-watch(build, () => layers.length > 0 && picked('scope') !== 'text', found => {
-  map.light(since, found.map(({ tokens }) => tokens));
-  count(found);
-  show();
-});
+watch(found, () => panel.counting, layers => panel.update(layers));

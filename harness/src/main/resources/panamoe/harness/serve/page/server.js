@@ -1,6 +1,7 @@
 // The server's state, model, load and counts.
 
 import * as api from './api.js';
+import { askKey, locked } from './key.js';
 
 const STATS_MILLIS = 250;
 const METRICS_MILLIS = 1000;
@@ -15,7 +16,8 @@ let used = { uses: 0, hits: 0 }; // experts that steps needed, and those that we
 /**
  * Polls the server while the page is visible.
  *
- * @param {(layers: object[]) => void} onModel gets the MoE layers whenever the server is found
+ * @param {(model: {id: string, chat: boolean, chat_template: boolean}, layers: object[]) => void} onModel gets the
+ *     model and its MoE layers whenever the server is found
  * @param {() => boolean} counting whether counts are wanted
  * @param {(layers: object[]) => void} onCounts gets the MoE layers with their counts
  */
@@ -23,8 +25,7 @@ export async function watch(onModel, counting, onCounts) {
   let connected = false;
   for (let turn = 0; ; turn++) {
     await pause(connected ? STATS_MILLIS : turn === 0 ? 0 : ABSENT_MILLIS);
-    const locked = !connected && !at('door').hidden;
-    if (document.hidden || locked) {
+    if (document.hidden || locked()) {
       continue;
     }
     try {
@@ -40,7 +41,7 @@ export async function watch(onModel, counting, onCounts) {
         throw error;
       }
       connected = false;
-      say(openDoor(error) ? '' : error.message);
+      say(askKey(error) ? '' : error.message, true);
     }
   }
 }
@@ -52,29 +53,16 @@ async function connect(onModel) {
     say(`The model is being loaded: ${Math.round(100 * progress)} %.`);
     return false;
   }
-  const { id, max_model_len: context, chat } = await api.model();
-  at('model').textContent = id;
-  at('mode').hidden = !chat;
-  at('max-tokens').max = context;
-  onModel(await api.moeLayers());
+  const model = await api.model();
+  onModel(model, await api.moeLayers());
   say('');
   return true;
 }
 
-function say(sentence) {
+function say(sentence, wrong = false) {
   at('state').textContent = sentence;
+  at('state').classList.toggle('error', wrong);
   at('state').hidden = sentence === '';
-}
-
-/** Asks for a key if a request was refused for lack of one, or for a wrong one. */
-export function openDoor(error) {
-  const locked = error.status === 401;
-  at('door').hidden = !locked;
-  if (error.message === api.WRONG_KEY) {
-    at('refused').textContent = api.WRONG_KEY;
-    at('key').focus();
-  }
-  return locked;
 }
 
 function showLoad(metrics) {
@@ -97,11 +85,3 @@ function showHits({ expert_cache_uses_total: uses, expert_cache_hits_total: hits
   }
   used = { uses: uses ?? 0, hits: hits ?? 0 };
 }
-
-at('door').addEventListener('submit', event => {
-  event.preventDefault();
-  const sent = api.useKey(at('key').value);
-  at('key').value = '';
-  at('refused').textContent = sent ? '' : api.WRONG_KEY;
-  at('door').hidden = sent;
-});

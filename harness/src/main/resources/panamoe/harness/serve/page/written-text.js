@@ -1,5 +1,7 @@
 // A completion on the page: its prompt, and the model's tokens in their experts' colours.
 
+import { copyButton } from './copy.js';
+import { Markdown } from './markdown.js';
 import { TokenText } from './token-text.js';
 
 export class WrittenText {
@@ -7,11 +9,15 @@ export class WrittenText {
   /** The completion without thoughts. */
   text = '';
   #body;
+  #markdown = null; // of a reply
   #thoughts;
+  #summary = document.createElement('summary');
   #foot = document.createElement('footer');
   #started = performance.now();
   #sampled = 0;
   #before = 0; // tokens before the answer: thoughts and their markers
+  #chunks = []; // as they were added
+  #end = null; // what the footer says
 
   /**
    * @param {string} prompt
@@ -23,13 +29,14 @@ export class WrittenText {
     this.prompt = prompt;
     this.chat = chat;
     const mark = rows => onMark(rows[0]?.map(([{ expert }]) => expert) ?? null);
-    this.#body = new TokenText(layers, mark);
+    this.#body = new TokenText(layers, mark, chat ? 'Answer' : 'Sequence');
     this.#thoughts = new TokenText(layers, mark, 'Thoughts');
     const asked = document.createElement(chat ? 'p' : 'span');
     asked.className = 'prompt';
     asked.textContent = prompt;
     if (chat) {
       this.element.append(asked);
+      this.#markdown = new Markdown(this.#body.element, (start, end) => this.#body.nodes(start, end));
     } else {
       this.#body.element.append(asked);
     }
@@ -39,7 +46,8 @@ export class WrittenText {
 
   /** For each MoE layer, the tokens of each expert. */
   get counts() {
-    return this.#body.counts.map((layer, at) => layer.map((count, expert) => count + this.#thoughts.counts[at][expert]));
+    const thoughts = this.#thoughts.counts;
+    return this.#body.counts.map((layer, at) => layer.map((count, expert) => count + thoughts[at][expert]));
   }
 
   /**
@@ -51,6 +59,7 @@ export class WrittenText {
    * @param {number[][]} rows [token][MoE layer], the expert; empty for a dense model
    */
   add(thought, piece, tokens, rows) {
+    this.#chunks.push([thought, piece, tokens, rows]);
     const routes = rows.map(row => row.map(expert => [{ expert }]));
     this.text += piece;
     this.#sampled += tokens;
@@ -61,21 +70,24 @@ export class WrittenText {
       this.#think(thought, piece === '' ? routes : []);
     }
     if (piece !== '' || thought === '') {
-      // An answer has no blanks before its first word.
-      this.#body.add(this.chat && this.#body.empty ? piece.trimStart() || piece : piece, routes);
+      this.#markdown === null ? this.#body.add(piece, routes) : this.#body.record(piece, routes);
     }
+    this.#summary.textContent = `${this.text === '' ? 'Thinking' : 'Thoughts'}: ${this.#before} tokens`;
   }
 
   #think(thought, routes) {
     if (this.#thoughts.empty) {
       const details = document.createElement('details');
       details.className = 'thoughts';
-      details.open = true;
-      details.appendChild(document.createElement('summary')).textContent = 'Thoughts';
-      details.append(this.#thoughts.element);
+      details.append(this.#summary, this.#thoughts.element);
       this.#body.element.before(details);
     }
     this.#thoughts.add(thought, routes);
+  }
+
+  /** Draws what was added to a reply. */
+  draw() {
+    this.#markdown?.draw(this.text);
   }
 
   /** Colours all tokens by their experts in an MoE layer. */
@@ -92,24 +104,67 @@ export class WrittenText {
 
   /** Shows below the completion how it ended. */
   end(how, seed) {
+    if (this.#sampled === 0) {
+      this.#close(how);
+      return;
+    }
     const seconds = (performance.now() - this.#started) / 1000;
     const speed = (this.#sampled / seconds).toFixed(this.#sampled < 10 * seconds ? 1 : 0);
     const before = this.#thoughts.empty ? '' : `, ${this.#before} of them before the answer`;
-    this.#foot.textContent = `${this.#sampled} tokens${before}, ${speed} a second, seed ${seed}: ${how}`;
+    this.#close(`${this.#sampled} tokens${before}, ${speed} a second, seed ${seed}: ${how}`);
+  }
+
+  #close(end) {
+    this.#end = end;
+    this.#foot.replaceChildren(label(end), ...(this.text === '' ? [] : [copyButton(() => this.text)]));
   }
 
   /** Shows a note above the prompt. */
   note(sentence) {
-    const line = document.createElement('p');
-    line.className = 'note';
-    line.textContent = sentence;
-    this.element.prepend(line);
+    this.element.prepend(label(sentence, 'note'));
   }
 
-  /** Shows why there is no completion. */
-  fail(message) {
-    this.#foot.textContent = message;
-    this.#foot.className = 'error';
-    this.#foot.setAttribute('role', 'alert');
+  /** Shows why there is no completion yet, and when the next try is. */
+  wait(message, seconds) {
+    this.#started = performance.now();
+    if (this.#foot.querySelector('[role=alert]')?.textContent !== message) { // else it would be read out each second
+      this.#alert(message, label('', 'timer'));
+    }
+    this.#foot.querySelector('.timer').textContent = `Next try in ${seconds} s`;
   }
+
+  /** Shows why there is no completion, or no more of it, and a button that asks again. */
+  fail(message, onAgain) {
+    const again = document.createElement('button');
+    again.type = 'button';
+    again.textContent = 'Try again';
+    again.addEventListener('click', onAgain);
+    this.#end = message;
+    this.#alert(message, again);
+  }
+
+  #alert(message, ...more) {
+    const error = label(message, 'error');
+    error.setAttribute('role', 'alert');
+    this.#foot.replaceChildren(error, ...more);
+  }
+
+  /** What {@link restore} takes. */
+  get saved() {
+    return { prompt: this.prompt, chat: this.chat, chunks: this.#chunks, end: this.#end };
+  }
+
+  /** Shows a saved completion; without its experts if they are another model's. */
+  restore({ chunks, end }, withExperts) {
+    chunks.forEach(([thought, piece, tokens, rows]) => this.add(thought, piece, tokens, withExperts ? rows : []));
+    this.draw();
+    this.#close(end ?? 'interrupted');
+  }
+}
+
+function label(text, name = '') {
+  const made = document.createElement('span');
+  made.className = name;
+  made.textContent = text;
+  return made;
 }
