@@ -32,6 +32,37 @@ class Expert(nn.Module):
         return self.down(inner)
 
 
+class Adapted(nn.Module):
+    """A frozen matrix, and a low-rank adapter that is trained."""
+
+    RANK = 16
+
+    def __init__(self, inputs, outputs, dtype):
+        super().__init__()
+        self.frozen = nn.Linear(inputs, outputs, bias=False, dtype=dtype).requires_grad_(False)
+        self.a = nn.Linear(inputs, self.RANK, bias=False, dtype=dtype)
+        self.b = nn.Linear(self.RANK, outputs, bias=False, dtype=dtype)
+
+    def forward(self, x):
+        return self.frozen(x) + 2 * self.b(self.a(x))
+
+
+class AdaptedExpert(nn.Module):
+    """Gate and up are one matrix with one adapter, like in ours."""
+
+    def __init__(self, hidden, inner, gated, dtype):
+        super().__init__()
+        self.gated = gated
+        self.up, self.down = Adapted(hidden, inner * (2 if gated else 1), dtype), Adapted(inner, hidden, dtype)
+
+    def forward(self, x):
+        inner = self.up(x)
+        if self.gated:
+            gate, inner = inner.chunk(2, -1)
+            return self.down(F.silu(gate) * inner)
+        return self.down(F.gelu(inner))
+
+
 class Missing(Exception):
     """This machine lacks something; the message is a sentence."""
 
@@ -70,11 +101,11 @@ def combine_weights(weight, chosen, experts, capacity, normalized):
 
 
 class MoE(nn.Module):
-    def __init__(self, hidden, inner, experts, top_k, gated, dtype, style):
+    def __init__(self, hidden, inner, experts, top_k, gated, dtype, style, expert=Expert):
         super().__init__()
         self.top_k, self.style, self.stacks = top_k, style, None
         self.router = nn.Linear(hidden, experts, bias=False, dtype=torch.float32 if style == "einsum" else dtype)
-        self.experts = nn.ModuleList(Expert(hidden, inner, gated, dtype) for _ in range(experts))
+        self.experts = nn.ModuleList(expert(hidden, inner, gated, dtype) for _ in range(experts))
 
     def forward(self, x):
         return getattr(self, self.style)(x)
@@ -130,8 +161,8 @@ class MoE(nn.Module):
             ]
         return self.stacks
 
-    def einsum(self, x):
-        """One-hot dispatch and combine tensors [S, E, C]; every expert computes its whole capacity."""
+    def gate(self, x):
+        """The one-hot combine tensor [S, E, C], and the dispatch mask that it makes."""
         tokens, experts = x.shape[0], len(self.experts)
         capacity = max(MINIMUM_CAPACITY, math.ceil(tokens / experts * CAPACITY_FACTOR * self.top_k))
         capacity = min(capacity, tokens)
@@ -139,9 +170,22 @@ class MoE(nn.Module):
             scores = F.softmax(self.router(x.float()), dim=-1)
         weight, chosen = torch.topk(scores, self.top_k, dim=-1)
         combine = combine_weights(weight, chosen, experts, capacity, self.top_k > 1)
-        rows = torch.einsum("sec,sm->ecm", combine.bool().to(x.dtype), x)
+        return combine, combine.bool()
+
+    @staticmethod
+    def dispatch(mask, x):
+        return torch.einsum("sec,sm->ecm", mask.to(x.dtype), x)
+
+    @staticmethod
+    def combine(combine, outputs):
+        return torch.einsum("sec,ecm->sm", combine.to(outputs.dtype), outputs)
+
+    def einsum(self, x):
+        """One-hot dispatch and combine tensors [S, E, C]; every expert computes its whole capacity."""
+        combine, mask = self.gate(x)
+        rows = self.dispatch(mask, x)
         outputs = torch.stack([expert(part) for expert, part in zip(self.experts, rows)])
-        return torch.einsum("sec,ecm->sm", combine.to(x.dtype), outputs.to(x.dtype))
+        return self.combine(combine, outputs.to(x.dtype))
 
 
 def rotated(x):
@@ -237,6 +281,26 @@ def moe_layer_training(work, dtype):
     return over
 
 
+def adapter_training(work, dtype):
+    """All in one dtype: bfloat16 weights are not cast in each call, as autocast would."""
+    sizes = [work[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
+    layer = MoE(*sizes, dtype, "loop", AdaptedExpert)
+    layer.router.requires_grad_(False)
+
+    def over(tokens, batches):
+        x = [torch.randn(tokens, work["hidden"]).to(dtype).requires_grad_() for _ in range(batches)]
+        gradient = torch.randn(tokens, work["hidden"]).to(dtype)
+
+        def call(i):
+            layer(x[i % len(x)]).backward(gradient)
+            layer.zero_grad(set_to_none=True)
+            x[i % len(x)].grad = None
+
+        return call
+
+    return over
+
+
 def train_step(work, dtype):
     model = LanguageModel(work["style"])
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
@@ -260,8 +324,33 @@ def train_step(work, dtype):
     return over
 
 
+def einsum_part(work, dtype):
+    """DeepSpeed's gate with its tables [S, E, C], dispatch by the mask, or combine: one of the three."""
+    layer = MoE(work["hidden"], 1, work["experts"], work["top_k"], False, dtype, "einsum")
+    kind = work["kind"]
+
+    def over(tokens, batches):
+        x = [torch.randn(tokens, work["hidden"]).to(dtype) for _ in range(batches)]
+        with torch.inference_mode():
+            tables = [layer.gate(rows) for rows in x]
+            outputs = [layer.dispatch(mask, rows) for (_, mask), rows in zip(tables, x)]
+
+        def call(i):
+            i %= len(x)
+            with torch.inference_mode():
+                if kind == "gate":
+                    return layer.gate(x[i])
+                return layer.dispatch(tables[i][1], x[i]) if kind == "dispatch" else layer.combine(tables[i][0], outputs[i])
+
+        return call
+
+    return over
+
+
 def gate(work, dtype):
     """Eager: logits and softmax in float32, choices, and rows sorted by expert."""
+    if work["style"] == "einsum":
+        return einsum_part(work, dtype)
     router = nn.Linear(work["hidden"], work["experts"], bias=False)
 
     def over(tokens, batches):
@@ -329,8 +418,8 @@ def attention(work, dtype):
     return over
 
 
-KINDS = {"gate": gate, "grouped-gemm": grouped_gemm, "attention": attention, "moe-layer": moe_layer,
-         "moe-layer-training": moe_layer_training, "train-step": train_step}
+KINDS = {"gate": gate, "dispatch": einsum_part, "combine": einsum_part, "grouped-gemm": grouped_gemm, "attention": attention, "moe-layer": moe_layer,
+         "moe-layer-training": moe_layer_training, "adapter-training": adapter_training, "train-step": train_step}
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -349,7 +438,7 @@ class Current:
             self.weights_of, self.tokens_of = work, None
         if self.tokens_of != tokens:
             self.call, self.tokens_of = self.over(tokens, batches), tokens
-        together = DEVICE == "cuda" and work["kind"] not in ("moe-layer-training", "train-step")
+        together = DEVICE == "cuda" and work["kind"] not in ("moe-layer-training", "adapter-training", "train-step")
         times, start, count = [], time.perf_counter(), 1
         end = start + seconds
         while not times or start < end:

@@ -110,7 +110,7 @@ class CommandsTest {
         "generate --device ''  | cpu cuda simt reference auto",
         "generate --dtype ''   | f32 bf16",
         "generate --kv ''      | dtype int8",
-        "train --arch ''       | dense moe pr-moe deepseek mixtral",
+        "train --arch ''       | dense moe pyramid residual pr-moe deepseek mixtral",
         "export --to g         | gguf",
         "bench prefi           | prefill",
       })

@@ -98,6 +98,12 @@ final class LibLlama {
   private final MethodHandle decode = function("llama_decode", JAVA_INT, ADDRESS, BATCH);
   private final MethodHandle synchronize = procedure("llama_synchronize", ADDRESS);
   private final MethodHandle logits = function("llama_get_logits_ith", ADDRESS, ADDRESS, JAVA_INT);
+  private final MethodHandle embeddings =
+      function("llama_get_embeddings_seq", ADDRESS, ADDRESS, JAVA_INT);
+  private final MethodHandle loadAdapter =
+      function("llama_adapter_lora_init", ADDRESS, ADDRESS, ADDRESS);
+  private final MethodHandle setAdapters =
+      function("llama_set_adapters_lora", JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS);
   private final MethodHandle mostSequences = function("llama_max_parallel_sequences", JAVA_LONG);
   private final MethodHandle getVocabulary = function("llama_model_get_vocab", ADDRESS, ADDRESS);
   private final MethodHandle tokens = function("llama_vocab_n_tokens", JAVA_INT, ADDRESS);
@@ -221,6 +227,23 @@ final class LibLlama {
     call(freeContext, context);
   }
 
+  /**
+   * Applies an adapter to all that the context computes.
+   *
+   * @param file whose tensors the model holds until its end
+   * @throws IllegalArgumentException if the library refuses the file
+   */
+  void adapt(MemorySegment model, MemorySegment context, Path file) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment name = arena.allocateFrom(file.toString());
+      MemorySegment adapter = required((MemorySegment) call(loadAdapter, model, name));
+      MemorySegment adapters = arena.allocateFrom(ADDRESS, adapter);
+      int status =
+          (int) call(setAdapters, context, adapters, 1L, arena.allocateFrom(JAVA_FLOAT, 1));
+      Require.that(status == 0, "libllama: %s", latestError);
+    }
+  }
+
   /** The key/value cache of a context. */
   MemorySegment memory(MemorySegment context) {
     return (MemorySegment) call(getMemory, context);
@@ -252,6 +275,18 @@ final class LibLlama {
   float[] logits(MemorySegment context, int index, int vocabulary) {
     return required((MemorySegment) call(logits, context, index))
         .reinterpret(JAVA_FLOAT.byteSize() * vocabulary)
+        .toArray(JAVA_FLOAT);
+  }
+
+  /**
+   * What the context pools of sequence {@code text} of the latest batch.
+   *
+   * @param width numbers of the result
+   * @throws IllegalArgumentException if it pools nothing
+   */
+  float[] embedding(MemorySegment context, int text, int width) {
+    return required((MemorySegment) call(embeddings, context, text))
+        .reinterpret(JAVA_FLOAT.byteSize() * width)
         .toArray(JAVA_FLOAT);
   }
 

@@ -1,6 +1,7 @@
 package panamoe.peers;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
@@ -8,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
+import java.nio.file.Path;
 import panamoe.tensor.DType;
 
 /**
@@ -23,6 +25,7 @@ final class LlamaSequences implements AutoCloseable {
 
   private final LibLlama library;
   private final Arena arena = Arena.ofConfined();
+  private final MemorySegment model;
   private final MemorySegment context;
   private final MemorySegment memory;
   private final MemorySegment batch;
@@ -48,6 +51,21 @@ final class LlamaSequences implements AutoCloseable {
       int step,
       int threads,
       DType dtype) {
+    this(library, model, texts, length, step, threads, dtype, false);
+  }
+
+  /**
+   * @param pools whether it pools hidden states, as the model's file says, and computes no logits
+   */
+  LlamaSequences(
+      LibLlama library,
+      MemorySegment model,
+      int texts,
+      int length,
+      int step,
+      int threads,
+      DType dtype,
+      boolean pools) {
     if (texts > library.mostSequences()) {
       throw new IllegalArgumentException(
           "libllama decodes at most "
@@ -56,6 +74,7 @@ final class LlamaSequences implements AutoCloseable {
               + texts);
     }
     this.library = library;
+    this.model = model;
     MemorySegment params = library.contextDefaults(arena);
     set(LibLlama.CONTEXT_PARAMS, params, "n_ctx", texts * Math.ceilDiv(length, CELLS) * CELLS);
     set(LibLlama.CONTEXT_PARAMS, params, "n_batch", Math.max(get(params, "n_batch"), step));
@@ -67,6 +86,8 @@ final class LlamaSequences implements AutoCloseable {
       set(LibLlama.CONTEXT_PARAMS, params, "type_v", F32);
       set(LibLlama.CONTEXT_PARAMS, params, "flash_attn_type", 0);
     }
+    long embeddings = LibLlama.CONTEXT_PARAMS.byteOffset(PathElement.groupElement("embeddings"));
+    params.set(JAVA_BOOLEAN, embeddings, pools);
     this.context = library.newContext(model, params);
     this.memory = library.memory(context);
     this.batch = arena.allocate(LibLlama.BATCH);
@@ -80,6 +101,11 @@ final class LlamaSequences implements AutoCloseable {
       ones.setAtIndex(JAVA_INT, i, 1);
       pointers.setAtIndex(ADDRESS, i, this.texts.asSlice(4L * i));
     }
+  }
+
+  /** Applies an adapter of llama.cpp's to the sequences. */
+  void adapt(Path adapter) {
+    library.adapt(model, context, adapter);
   }
 
   /**
@@ -114,6 +140,11 @@ final class LlamaSequences implements AutoCloseable {
    */
   float[] logits(int index, int vocabulary) {
     return library.logits(context, index, vocabulary);
+  }
+
+  /** What the model pools of a sequence of the latest {@link #decode}. */
+  float[] embedding(int text, int width) {
+    return library.embedding(context, text, width);
   }
 
   private MemorySegment array(String field, MemorySegment elements) {

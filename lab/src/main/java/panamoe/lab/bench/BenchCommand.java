@@ -7,8 +7,10 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
+import panamoe.config.ModelConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
+import panamoe.harness.RuntimeKernelsOption;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.probe.Ceilings;
@@ -41,6 +43,7 @@ import tools.jackson.databind.json.JsonMapper;
       "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
       "  moe-layer                       a whole layer, forward, with packed weights",
       "  moe-layer-training              a whole layer, forward and backward",
+      "  adapter-training                the same of a layer in 4 bits, whose experts' adapters of rank 16 are trained",
       "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
       "  distill-step                    a distillation step: all of these layers but one, taught by all",
@@ -82,11 +85,12 @@ public final class BenchCommand implements Subcommand {
       paramLabel = "SHAPE",
       description =
           "s1, s2, s3, demo or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
-              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1;"
+              + " 2048x2048x8x1, of which hidden counts; adapter-training: 1024x512x64x1-swiglu; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1;"
               + " train-step and distill-step: 256x1024x16x1, or demo for the demo's teacher.")
   private List<String> shapeNames;
 
   @Mixin private BenchModelOptions modelOptions;
+  @Mixin private RuntimeKernelsOption runtimeKernels;
 
   @Option(
       names = "--tokens",
@@ -108,7 +112,7 @@ public final class BenchCommand implements Subcommand {
       paramLabel = "PEER",
       description =
           "Also runs the work in another library, alternating: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
-              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a GPU torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
+              + " moe-layer, moe-layer-training and train-step, torch also for gate, adapter-training and attention, torch-einsum for gate, dispatch and combine; on a GPU torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
               + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
               + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
               + " decode-batch with gated experts on the CPU."
@@ -132,7 +136,7 @@ public final class BenchCommand implements Subcommand {
       names = "--profile",
       description =
           "Then time each kernel of a call against its own limit. For train-step, distill-step,"
-              + " moe-layer-training and prefill: the others replay captured kernels.")
+              + " moe-layer-training, adapter-training and prefill: the others replay captured kernels.")
   private boolean profiled;
 
   @Option(
@@ -160,6 +164,9 @@ public final class BenchCommand implements Subcommand {
     shared.require(
         !profiled || kind.eager(),
         "--profile: " + kind + " does not launch its kernels one by one");
+    shared.require(
+        !runtimeKernels.wanted() || kind.generates(),
+        "--runtime-kernels is for prefill, decode and decode-batch, not " + kind);
     if (appended != null) {
       OutputPlace.requireFile(appended, "--append");
       Files.createDirectories(OutputPlace.folderOf(appended));
@@ -178,6 +185,9 @@ public final class BenchCommand implements Subcommand {
       for (Weights weights : all) {
         Timing.stopIfInterrupted();
         Backend used = profiled ? profile.timed() : backend;
+        if (runtimeKernels.wanted()) {
+          runtimeKernels.install(shared, backend, weights.config(), weights.dtype.dtype());
+        }
         try (Bench subject = weights.open(used, kind, shared.seed())) {
           for (int count : counts) {
             for (int text : texts) {
@@ -260,6 +270,11 @@ public final class BenchCommand implements Subcommand {
       return file == null
           ? kind.open(backend, model, shape, dtype.dtype(), seed)
           : kind.open(backend, file, dtype.dtype(), seed);
+    }
+
+    /** The model's, if the kind generates. */
+    ModelConfig config() {
+      return file == null ? model.config(shape) : file.folder().config();
     }
 
     Cell cell(BenchKind kind, int tokens, int texts, int threads) {

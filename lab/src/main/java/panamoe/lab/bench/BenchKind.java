@@ -17,6 +17,7 @@ public enum BenchKind {
   GROUPED_GEMM_WGRAD("s1", List.of(64, 512, 2048)),
   MOE_LAYER("s1", List.of(1, 8, 64, 512, 2048)),
   MOE_LAYER_TRAINING("s1", List.of(512, 2048)),
+  ADAPTER_TRAINING("1024x512x64x1-swiglu", List.of(2048)),
   ATTENTION("2048x2048x8x1", List.of(512, 4096)),
   TRAIN_STEP("256x1024x16x1", List.of(2048)),
   DISTILL_STEP("256x1024x16x1", List.of(2048)),
@@ -82,6 +83,8 @@ public enum BenchKind {
       case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
       // Training: a master and its gradient. Load: two layers of masters to write.
       case MOE_LAYER_TRAINING, LOAD -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
+      // Blocks of 32 weights in 18 bytes.
+      case ADAPTER_TRAINING -> shape.experts() * shape.expertBytes(DType.UINT8) * 18 / 32;
       case GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD, PREFILL, DECODE, DECODE_BATCH ->
           shape.experts() * shape.expertBytes(dtype);
     };
@@ -89,7 +92,10 @@ public enum BenchKind {
 
   /** True if a call launches its kernels one by one, instead of replaying captured ones. */
   boolean eager() {
-    return trainsModel() || this == MOE_LAYER_TRAINING || this == PREFILL;
+    return trainsModel()
+        || this == MOE_LAYER_TRAINING
+        || this == ADAPTER_TRAINING
+        || this == PREFILL;
   }
 
   /** True if it trains a model, of the default shape or the demo's. */
@@ -114,7 +120,8 @@ public enum BenchKind {
       case GROUPED_GEMM, GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD ->
           new GroupedGemmBench(backend, this, shape, dtype, seed);
       case MOE_LAYER -> new LayerBench(backend, shape, dtype, seed);
-      case MOE_LAYER_TRAINING -> new LayerTrainingBench(backend, shape, dtype, seed);
+      case MOE_LAYER_TRAINING, ADAPTER_TRAINING ->
+          new LayerTrainingBench(backend, this, shape, dtype, seed);
       case ATTENTION -> new AttentionBench(backend, shape, dtype, seed);
       case TRAIN_STEP -> new TrainStepBench(backend, TrainStepBench.model(shape), dtype, seed);
       case DISTILL_STEP -> new DistillStepBench(backend, TrainStepBench.model(shape), dtype, seed);

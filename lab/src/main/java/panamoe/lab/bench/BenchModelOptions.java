@@ -51,6 +51,14 @@ final class BenchModelOptions {
       description = "Sequences of a prefill or decode, each of T tokens. Default: 1.")
   private List<Integer> texts;
 
+  @Option(
+      names = "--adapters",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Adapters of attention and experts, of rank 16 and random, of a --model with files. In decode the sequences of --batch have them in turn, beside the same step without. Default: ${DEFAULT-VALUE}.")
+  private int adapters;
+
   /** True if the model is read from files. */
   boolean ofFiles() {
     return name != null && drawn() == null;
@@ -67,6 +75,7 @@ final class BenchModelOptions {
         "--model is for prefill, decode and decode-batch, not for " + kind);
     shared.require(held == null, "--quantize is for a --model with files");
     shared.require(activations == null, "--activations is for a --model with files");
+    shared.require(adapters == 0, "--adapters is for a --model with files");
     if (name != null) {
       return drawn();
     }
@@ -89,11 +98,14 @@ final class BenchModelOptions {
     shared.require(
         kind.takesFiles(),
         "--model is for prefill, decode, decode-batch and load, not for " + kind);
+    shared.require(
+        adapters == 0 || kind == BenchKind.DECODE, "--adapters is for decode, not for " + kind);
+    shared.require(adapters >= 0, "--adapters is " + adapters + ", expected 0 or more");
     List<ModelFile> files = new ArrayList<>();
     for (WeightFormat each : held == null ? List.of(WeightFormat.BF16) : held) {
       for (Activations by : activations == null ? List.of(Activations.INT8) : activations) {
         try (PartBar bar = PartBar.onStandardError("writing " + name)) {
-          files.add(ModelFile.open(name, each, by, bar));
+          files.add(ModelFile.open(name, each, by, adapters, bar));
         }
       }
     }

@@ -127,7 +127,12 @@ final class GenerationBench implements Bench {
 
     /** Adds {@code token} to the next step. */
     final void add(int token, int slot, int position) {
-      rows.add(token, slot, position);
+      add(token, slot, position, 0);
+    }
+
+    /** Adds a token with an adapter; 0: without one. */
+    final void add(int token, int slot, int position, int adapter) {
+      rows.add(token, slot, position, adapter);
     }
 
     /** Requests the logits after the last added token. */
@@ -189,11 +194,21 @@ final class GenerationBench implements Bench {
 
   private class Decode extends Sequences {
     private final GenerationInput texts;
+    private final int adapters;
     private final long hit;
+    private Decode plain; // null until it is asked for
 
     Decode(GenerationInput texts) {
+      this(texts, model.choices().size());
+    }
+
+    /**
+     * @param adapters that sequences have in turn
+     */
+    Decode(GenerationInput texts, int adapters) {
       super(texts.texts(), texts.cached() + 1);
       this.texts = texts;
+      this.adapters = adapters;
       for (int slot = 0; slot < texts.texts(); slot++) {
         for (int i = 0; i < texts.cached(); i++) {
           add(texts.prompt(slot, i), slot, i);
@@ -208,10 +223,29 @@ final class GenerationBench implements Bench {
     @Override
     public void run(int call) {
       for (int slot = 0; slot < texts.texts(); slot++) {
-        add(texts.next(call, slot), slot, texts.cached());
+        int adapter = adapters == 0 ? 0 : 1 + slot * adapters / texts.texts();
+        add(texts.next(call, slot), slot, texts.cached(), adapter);
         want();
       }
       compute();
+    }
+
+    /** With adapters, the same step without them. */
+    @Override
+    public Beside beside() {
+      if (adapters == 0) {
+        return null;
+      }
+      plain = new Decode(texts, 0);
+      return new Beside("no adapter", Contender.of(plain::run));
+    }
+
+    @Override
+    public void close() {
+      if (plain != null) {
+        plain.close();
+      }
+      super.close();
     }
 
     /** The kernels of the captured step, which every call after the first replays. */

@@ -3,9 +3,13 @@ package panamoe.lab.bench;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.LowRank;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.FeedForwardConfig;
@@ -15,6 +19,9 @@ import panamoe.harness.Quantization;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.open.NamedAdapters;
+import panamoe.param.Parameter;
+import panamoe.param.Parameter.Part;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -24,9 +31,14 @@ import panamoe.tensor.DType;
  * @param name on the command line; for a user's model, the last part of the path
  * @param held format of the weights in memory
  * @param activations dtype that quantized weights are multiplied by
+ * @param adapters number of random adapters
  * @param folder of its files
  */
-record ModelFile(String name, WeightFormat held, Activations activations, ModelFolder folder) {
+record ModelFile(
+    String name, WeightFormat held, Activations activations, int adapters, ModelFolder folder) {
+  /** r of random adapters. */
+  private static final int RANK = 16;
+
   /**
    * Opens a model; the synthetic one is written first if it is not there.
    *
@@ -34,7 +46,11 @@ record ModelFile(String name, WeightFormat held, Activations activations, ModelF
    * @throws IllegalArgumentException if it cannot be read
    */
   static ModelFile open(
-      String name, WeightFormat held, Activations activations, DoubleConsumer progress)
+      String name,
+      WeightFormat held,
+      Activations activations,
+      int adapters,
+      DoubleConsumer progress)
       throws IOException {
     boolean synthetic = SyntheticModel.isNamed(name);
     Path path =
@@ -42,7 +58,7 @@ record ModelFile(String name, WeightFormat held, Activations activations, ModelF
     ModelFolder folder = ModelFolder.open(path);
     Path last = path.toAbsolutePath().normalize().getFileName();
     return new ModelFile(
-        synthetic || last == null ? name : last.toString(), held, activations, folder);
+        synthetic || last == null ? name : last.toString(), held, activations, adapters, folder);
   }
 
   Path path() {
@@ -84,6 +100,37 @@ record ModelFile(String name, WeightFormat held, Activations activations, ModelF
         SyntheticModel.isNamed(name) ? Quantization.STORED : held.quantization();
     WeightTypes types = activations.of(quantization.types(compute, () -> folder));
     List<String> warnings = new ArrayList<>(); // a benchmark does not print them
-    return folder.load(backend, InferenceSettings.of(types), warnings);
+    return folder.load(backend, InferenceSettings.of(types).with(randomAdapters()), warnings);
+  }
+
+  /** Adapters of attention and experts. */
+  private NamedAdapters randomAdapters() {
+    Random random = new Random(RANK);
+    List<String> names = new ArrayList<>();
+    List<Map<String, LowRank>> factors = new ArrayList<>();
+    try (LanguageModel whole = new LanguageModel(folder.config())) {
+      for (int number = 0; number < adapters; number++) {
+        Map<String, LowRank> adapter = new HashMap<>();
+        for (Parameter each : whole.parameters().parameters()) {
+          boolean adapted = each.part() == Part.ATTENTION || each.part() == Part.EXPERT;
+          long[] shape = each.matrixShape();
+          for (int i = 0; adapted && shape.length == 2 && i < each.matrices(); i++) {
+            float[] a = numbers(random, shape[1]);
+            adapter.put(each.tensorName(i), new LowRank(RANK, a, numbers(random, shape[0]), 1));
+          }
+        }
+        names.add("adapter-" + number);
+        factors.add(adapter);
+      }
+    }
+    return new NamedAdapters(names, factors);
+  }
+
+  private static float[] numbers(Random random, long width) {
+    float[] numbers = new float[Math.toIntExact(RANK * width)];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = (random.nextFloat() - 0.5f) / RANK;
+    }
+    return numbers;
   }
 }

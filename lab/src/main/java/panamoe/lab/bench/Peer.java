@@ -30,12 +30,19 @@ public enum Peer {
           BenchKind.ATTENTION,
           BenchKind.MOE_LAYER,
           BenchKind.MOE_LAYER_TRAINING,
+          BenchKind.ADAPTER_TRAINING,
           BenchKind.TRAIN_STEP),
       true),
   /** PyTorch, einsum over one-hot masks with capacity factor 1.25, like DeepSpeed. */
   TORCH_EINSUM(
       "einsum",
-      Set.of(BenchKind.MOE_LAYER, BenchKind.MOE_LAYER_TRAINING, BenchKind.TRAIN_STEP),
+      Set.of(
+          BenchKind.GATE,
+          BenchKind.DISPATCH,
+          BenchKind.COMBINE,
+          BenchKind.MOE_LAYER,
+          BenchKind.MOE_LAYER_TRAINING,
+          BenchKind.TRAIN_STEP),
       true),
   /** PyTorch's grouped GEMM over rows sorted by expert, on a GPU. */
   TORCH_GROUPED("grouped", Set.of(BenchKind.MOE_LAYER, BenchKind.GROUPED_GEMM), true),

@@ -14,7 +14,7 @@ import java.util.stream.IntStream;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.io.Require;
-import panamoe.io.UserCache;
+import panamoe.io.UserFolder;
 import panamoe.io.WholeOrNothing;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
@@ -93,7 +93,8 @@ record SyntheticModel(
    */
   Path inCache(DType matrices, DoubleConsumer progress) throws IOException {
     Path folder =
-        UserCache.folder(System.getenv(), "models")
+        UserFolder.CACHE
+            .path(System.getenv(), "models")
             .orElseThrow(() -> new IOException("there is no cache folder: set XDG_CACHE_HOME"));
     return in(folder, matrices, progress);
   }

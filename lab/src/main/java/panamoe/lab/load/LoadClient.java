@@ -182,6 +182,10 @@ final class LoadClient implements AutoCloseable {
       before = now;
       pieces++;
     }
+    if (pieces == 0) { // a completion without a text
+      first = System.nanoTime();
+      before = first;
+    }
     if (error == null && !whole) {
       error = "the stream ended without [DONE]";
     }

@@ -57,7 +57,7 @@ public final class CacheRounding {
         rows.change(0, block, block);
       }
       for (long window = 0; window < count; window++) {
-        bytes += windows.fill(window, ids, targets);
+        bytes += windows.fill(window, ids, targets).bytes();
         int[] read = ids.toInts();
         int[] next = targets.toInts();
         for (int start = 0; start < length; start += config.stepTokens()) {

@@ -17,15 +17,15 @@ final class Balancing extends StudyPart {
 
   Balancing(StudyBudget budget) {
     super(Claim.S6);
-    none = budget.one("aux-0", Shapes.gated(auxiliary(0)));
-    paper = budget.one("capacity-1.0", Shapes.gated(CapacityFactor.gate(1)));
+    none = budget.seeds("aux-0", Shapes.gated(Shapes.HIDDEN, auxiliary(0)));
+    paper = budget.more("capacity-1.0", Shapes.gated(Shapes.HIDDEN, CapacityFactor.gate(1)));
     // The verdict does not use the other variants.
     variants =
         List.of(
             none,
             paper,
-            budget.one("aux-0.1", Shapes.gated(auxiliary(0.1))),
-            budget.one("bias", Shapes.gated(correctionBias())));
+            budget.seeds("aux-0.1", Shapes.gated(Shapes.HIDDEN, auxiliary(0.1))),
+            budget.seeds("bias", Shapes.gated(Shapes.HIDDEN, correctionBias())));
   }
 
   /** DeepSeek-V3's balancing: a bias on the choice that moves against the load. */
@@ -49,9 +49,11 @@ final class Balancing extends StudyPart {
     double unbalanced = results.atTheEnd(none, LayerRecord::dropRate);
     double balanced = results.atTheEnd(paper, LayerRecord::dropRate);
     boolean fewer = balanced <= FEWER_DROPS * unbalanced;
-    boolean harmless = !results.bits(none).clearlyBelow(results.bits(paper));
+    boolean harmless = results.bits(paper).notWorse(results.bits(none), SeedSample.MARGIN);
+    boolean harmful = results.bits(none).below(results.bits(paper));
     return new Finding(
-        Verdict.of(fewer && harmless, fewer || harmless),
+        Verdict.of(fewer && harmless, fewer || harmless, harmful || !fewer),
+        Words.of("%.1f %% dropped, not %.1f %%", 100 * balanced, 100 * unbalanced),
         Words.of(
             "%.1f %% of the tokens are dropped with 0.01 and %.1f %% with 0, at %s and %s bits per byte.",
             100 * balanced, 100 * unbalanced, results.bits(paper), results.bits(none)),

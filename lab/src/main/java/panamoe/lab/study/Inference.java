@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import panamoe.config.ModelConfig;
 import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
@@ -29,48 +30,78 @@ final class Inference extends StudyPart {
   private static final double FASTER = 2.4;
   private static final double PARTLY_FASTER = 1.2;
 
-  private static final String DENSE = "dense-larger";
-  private static final String STUDENT = "student";
+  private static final String DENSE = "dense of equal quality";
 
-  private final Map<String, ModelConfig> models = new LinkedHashMap<>();
+  private final int hidden;
   private final Stopwatch stopwatch;
+  private final DenseMatch match;
+  private final Variant prMoe;
+  private final Variant many;
 
   /**
-   * @param hidden width of the MoE models
+   * @param hidden width of the MoE models that are timed
+   * @param match of the trained models with {@link Shapes#MANY} experts
    */
-  Inference(int hidden, Stopwatch stopwatch) {
+  Inference(StudyBudget budget, DenseMatch match, int hidden, Stopwatch stopwatch) {
     super(Claim.S8);
+    this.hidden = hidden;
     this.stopwatch = stopwatch;
-    ModelConfig prMoe = Shapes.pyramid(hidden, true);
-    models.put(DENSE, Shapes.dense(hidden * Shapes.LARGER / Shapes.HIDDEN));
-    models.put("moe-" + Shapes.MANY, Shapes.moe(hidden, Shapes.MANY));
-    models.put("pr-moe", prMoe);
-    models.put(STUDENT, Shapes.kept(prMoe).config(prMoe));
+    this.match = match;
+    this.prMoe = PyramidResidual.prMoe(budget);
+    this.many = TrainingCost.many(budget);
   }
 
   @Override
   List<Variant> variants() {
-    return List.of();
+    return Stream.concat(match.variants().stream(), Stream.of(many, prMoe)).toList();
+  }
+
+  @Override
+  List<Variant> next(StudyResults results) {
+    return match.next(results);
+  }
+
+  /** The trained shapes at the width that is timed, the dense one in proportion. */
+  private Map<String, ModelConfig> models(Variant equal) {
+    int width = equal.first().config().model().hidden();
+    Map<String, ModelConfig> models = new LinkedHashMap<>();
+    models.put(DENSE, Shapes.dense(hidden * width / Shapes.HIDDEN));
+    models.put(many.name(), Shapes.moe(hidden, Shapes.MANY));
+    models.put(prMoe.name(), Shapes.pyramid(hidden, true));
+    return models;
   }
 
   @Override
   Finding finding(StudyResults results) {
+    Variant equal = match.match(results);
+    Map<String, ModelConfig> models = models(equal);
     double[][] measured = stopwatch.secondsPerStep(List.copyOf(models.values()), BATCHES);
     Map<String, double[]> seconds = new LinkedHashMap<>();
     models.keySet().forEach(name -> seconds.put(name, measured[seconds.size()]));
     double[] dense = seconds.get(DENSE);
-    double[] student = seconds.get(STUDENT);
-    double speedUp = dense[0] / student[0];
+    double[] ours = seconds.get(prMoe.name());
+    double speedUp = dense[0] / ours[0];
+    boolean asGood = results.bits(prMoe).notWorse(results.bits(equal), SeedSample.MARGIN);
     return new Finding(
-        Verdict.of(speedUp >= FASTER, speedUp >= PARTLY_FASTER),
+        Verdict.of(
+            asGood && speedUp >= FASTER,
+            asGood && speedUp >= PARTLY_FASTER,
+            speedUp < PARTLY_FASTER || results.bits(equal).below(results.bits(prMoe))),
+        Words.of("%.1f, %.1f, %.1f times", speedUp, dense[1] / ours[1], dense[2] / ours[2]),
         Words.of(
-            "the student is %.1f times as fast as the larger dense model at batch 1, %.1f times at 8, %.1f times at 64.",
-            speedUp, dense[1] / student[1], dense[2] / student[2]),
-        table(seconds),
+            "PR-MoE is %.1f times as fast as the dense model in proportion to %s at batch 1, %.1f times at 8, %.1f times at 64; trained, they reach %s and %s bits per byte%s.",
+            speedUp,
+            equal.name(),
+            dense[1] / ours[1],
+            dense[2] / ours[2],
+            results.bits(prMoe),
+            results.bits(equal),
+            asGood ? "" : ", which are not shown to be equal"),
+        table(models, seconds),
         figure(seconds));
   }
 
-  private StudyTable table(Map<String, double[]> seconds) {
+  private static StudyTable table(Map<String, ModelConfig> models, Map<String, double[]> seconds) {
     return new StudyTable(
         List.of(
             "model",
@@ -81,11 +112,13 @@ final class Inference extends StudyPart {
             "MB of weights read at most for a token at batch 1",
             "at 8",
             "at 64"),
-        seconds.keySet().stream().map(name -> row(name, seconds.get(name))).toList());
+        models.keySet().stream()
+            .map(name -> row(name, models.get(name), seconds.get(name)))
+            .toList());
   }
 
-  private List<String> row(String name, double[] seconds) {
-    try (LanguageModel model = new LanguageModel(models.get(name))) {
+  private static List<String> row(String name, ModelConfig config, double[] seconds) {
+    try (LanguageModel model = new LanguageModel(config)) {
       return List.of(
           name,
           Words.of("%,d", model.parameters().count()),

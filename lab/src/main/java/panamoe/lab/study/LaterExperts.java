@@ -12,8 +12,8 @@ final class LaterExperts extends StudyPart {
 
   LaterExperts(StudyBudget budget) {
     super(Claim.S2);
-    first = budget.one("first-half", half(List.of(Shapes.FEW, Shapes.FEW, 0, 0)));
-    second = budget.one("second-half", half(List.of(0, 0, Shapes.FEW, Shapes.FEW)));
+    first = budget.seeds("first-half", half(List.of(Shapes.FEW, Shapes.FEW, 0, 0)));
+    second = budget.seeds("second-half", half(List.of(0, 0, Shapes.FEW, Shapes.FEW)));
   }
 
   private static ModelConfig half(List<Integer> experts) {
@@ -30,7 +30,8 @@ final class LaterExperts extends StudyPart {
     SeedSample early = results.bits(first);
     SeedSample late = results.bits(second);
     return new Finding(
-        Verdict.of(late.clearlyBelow(early), late.mean() < early.mean()),
+        Verdict.of(late.below(early), false, early.below(late)),
+        Words.of("%.4f less", early.mean() - late.mean()),
         Words.of(
             "the second half reaches %s bits per byte, the first half %s: %.4f %s.",
             late,

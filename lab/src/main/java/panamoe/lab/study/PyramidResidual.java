@@ -7,9 +7,6 @@ import panamoe.io.Words;
 
 /** S4: PR-MoE against its parts and against a standard MoE with many more parameters. */
 final class PyramidResidual extends StudyPart {
-  private static final double EQUAL = 0.005;
-  private static final double NEAR = 0.5;
-
   private final Variant few;
   private final Variant many;
   private final Variant pyramid;
@@ -18,15 +15,15 @@ final class PyramidResidual extends StudyPart {
 
   PyramidResidual(StudyBudget budget) {
     super(Claim.S4);
-    few = budget.seeds("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
-    many = budget.seeds("moe-" + Shapes.MANY, Shapes.moe(Shapes.HIDDEN, Shapes.MANY));
-    pyramid = budget.seeds("pyramid", Shapes.pyramid(Shapes.HIDDEN, false));
-    residual = budget.seeds("residual", Shapes.residual());
+    few = budget.more("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
+    many = budget.more("moe-" + Shapes.MANY, Shapes.moe(Shapes.HIDDEN, Shapes.MANY));
+    pyramid = budget.more("pyramid", Shapes.pyramid(Shapes.HIDDEN, false));
+    residual = budget.more("residual", Shapes.residual(Shapes.HIDDEN));
     both = prMoe(budget);
   }
 
   static Variant prMoe(StudyBudget budget) {
-    return budget.seeds("pr-moe", Shapes.pyramid(Shapes.HIDDEN, true));
+    return budget.more("pr-moe", Shapes.pyramid(Shapes.HIDDEN, true));
   }
 
   @Override
@@ -36,24 +33,16 @@ final class PyramidResidual extends StudyPart {
 
   @Override
   Finding finding(StudyResults results) {
-    double best = results.bits(many).mean();
-    double gap = results.bits(both).mean() - best;
-    double whole = results.bits(few).mean() - best;
-    double noise = results.bits(both).noiseBeside(results.bits(many));
+    SeedSample ours = results.bits(both);
+    SeedSample best = results.bits(many);
+    boolean worse = best.below(ours);
     return new Finding(
-        Verdict.of(gap <= EQUAL * best, gap <= NEAR * whole),
+        Verdict.of(
+            ours.notWorse(best, SeedSample.MARGIN), worse && ours.below(results.bits(few)), worse),
+        Words.of("%+.4f with 1/%.1f of the parameters", ours.mean() - best.mean(), ratio(many)),
         Words.of(
-            "PR-MoE reaches %s bits per byte, %s %s with %.1f times the parameters: %.2f %% %s. The rule"
-                + " compares means: its limit is %.4f bits per byte, and both deviations together are %.4f%s.",
-            results.bits(both),
-            many.name(),
-            results.bits(many),
-            ratio(many),
-            100 * Math.abs(gap) / best,
-            gap < 0 ? "less" : "more",
-            EQUAL * best,
-            noise,
-            noise > EQUAL * best ? ", so that chance may decide" : ""),
+            "PR-MoE reaches %s bits per byte, %s %s with %.1f times the parameters, %s %s.",
+            ours, many.name(), best, ratio(many), few.name(), results.bits(few)),
         results.table(
             variants(),
             List.of("parameters beside PR-MoE"),

@@ -7,14 +7,16 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
-import panamoe.model.KeptLayers;
 
 /**
- * The models of the study: four layers, with experts of the size of an MLP. Numbers of experts have
- * the paper's ratios of 32 to 64 to 128.
+ * The models of the study: four layers, or eight for teachers, with experts of the size of an MLP.
+ * Numbers of experts have the paper's ratios of 32 to 64 to 128.
  */
 final class Shapes {
   static final int HIDDEN = 64;
+
+  /** Width of the second size of S3, with twice the FLOPs. */
+  static final int WIDER = 96;
 
   /** Width of a dense model with four to five times the parameters of one of {@link #HIDDEN}. */
   static final int LARGER = 144;
@@ -47,18 +49,25 @@ final class Shapes {
   }
 
   /** {@link #FEW} experts plus a fixed MLP in every second layer. */
-  static ModelConfig residual() {
-    return model(HIDDEN, List.of(0, FEW, 0, FEW), true, GateConfig.dropless(1));
-  }
-
-  /** The layers that a student keeps: all except the second, which has experts. */
-  static KeptLayers kept(ModelConfig model) {
-    return KeptLayers.of(model.layers() - 1, model);
+  static ModelConfig residual(int hidden) {
+    return model(hidden, List.of(0, FEW, 0, FEW), true, GateConfig.dropless(1));
   }
 
   /** {@link #FEW} experts in every second layer with another gate. */
-  static ModelConfig gated(GateConfig gate) {
-    return model(HIDDEN, List.of(0, FEW, 0, FEW), false, gate);
+  static ModelConfig gated(int hidden, GateConfig gate) {
+    return model(hidden, List.of(0, FEW, 0, FEW), false, gate);
+  }
+
+  /** A PR-MoE of eight layers; the last of its four MoE layers has twice the experts. */
+  static ModelConfig teacher() {
+    List<Integer> experts = List.of(0, FEW, 0, FEW, 0, FEW, 0, TWICE);
+    return model(HIDDEN, experts, true, GateConfig.dropless(1));
+  }
+
+  /** A standard MoE of as many layers as the teacher, with the paper's 128 experts. */
+  static ModelConfig standard() {
+    List<Integer> experts = List.of(0, MANY, 0, MANY, 0, MANY, 0, MANY);
+    return model(HIDDEN, experts, false, GateConfig.dropless(1));
   }
 
   /**

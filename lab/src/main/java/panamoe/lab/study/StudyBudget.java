@@ -11,10 +11,12 @@ import panamoe.train.TrainConfig;
  * The number of training steps per run, and of runs per variant.
  *
  * @param steps of each run, {@value #BATCH} sequences of {@value #SEQUENCE} tokens each
- * @param seeds runs of a variant, in parts with several seeds
+ * @param seeds runs of a variant
+ * @param moreSeeds runs of a variant whose difference from others is expected to be below two
+ *     deviations
  * @param firstSeed the first seed; the others are consecutive
  */
-record StudyBudget(int steps, int seeds, long firstSeed) {
+record StudyBudget(int steps, int seeds, int moreSeeds, long firstSeed) {
   static final int BATCH = 8;
   static final int SEQUENCE = 128;
 
@@ -23,14 +25,24 @@ record StudyBudget(int steps, int seeds, long firstSeed) {
   private static final int CHECKPOINTS = 4;
   private static final int VALIDATION_BATCHES = 64;
 
-  /** About two and a half hours on two cores. */
+  /** About ten hours of one core. */
   static StudyBudget full(long seed) {
-    return new StudyBudget(4000, 3, seed);
+    return new StudyBudget(4000, 3, 5, seed);
   }
 
-  /** A tenth of the tokens, to check that everything runs. */
+  /** A hundredth of the tokens and one seed, to check that everything runs. */
   static StudyBudget quick(long seed) {
-    return new StudyBudget(400, 1, seed);
+    return new StudyBudget(40, 1, 1, seed);
+  }
+
+  /** Of models of eight layers: they need more tokens before their curve is flat. */
+  StudyBudget deep() {
+    return new StudyBudget(steps * 3 / 2, seeds, moreSeeds, firstSeed);
+  }
+
+  /** Twice the tokens, to see whether a curve was flat. */
+  StudyBudget twice() {
+    return new StudyBudget(2 * steps, seeds, moreSeeds, firstSeed);
   }
 
   /** A variant with every seed. */
@@ -38,9 +50,9 @@ record StudyBudget(int steps, int seeds, long firstSeed) {
     return variant(name, seeds, seed -> run(name, model, seed, null, null));
   }
 
-  /** A variant with the first seed only. */
-  Variant one(String name, ModelConfig model) {
-    return variant(name, 1, seed -> run(name, model, seed, null, null));
+  /** A variant with more seeds. */
+  Variant more(String name, ModelConfig model) {
+    return variant(name, moreSeeds, seed -> run(name, model, seed, null, null));
   }
 
   /** Students with every seed, each distilled from the teacher of its seed. */

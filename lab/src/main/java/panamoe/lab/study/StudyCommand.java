@@ -24,7 +24,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
     sortOptions = false,
     description = {
       "Trains many small models to check which claims of the DeepSpeed-MoE paper hold at their size.",
-      "--all takes two and a half hours on two cores. Finished runs are not repeated; interrupted ones resume. Without --all, --quick or parts it only prints what it would train."
+      "--all takes about ten hours of one core (--threads 1); parts may run side by side, S0 first, each in at most 150 minutes. Finished runs are not repeated; interrupted ones resume. Without --all, --quick or parts it only prints what it would train."
     },
     footer = {
       "",
@@ -32,7 +32,7 @@ import tools.jackson.databind.node.JsonNodeFactory;
       "  panamoe study                what would be trained, and how long that takes",
       "  panamoe study --all          every part",
       "  panamoe study S1 S5          two parts",
-      "  panamoe study --quick        every part with a tenth of the tokens, in 15 minutes",
+      "  panamoe study --quick        every part with a hundredth of the tokens: a check that they run",
       "",
       "docs/study.md explains the parts and how each is judged."
     })
@@ -42,7 +42,7 @@ public final class StudyCommand implements Subcommand {
 
   @Mixin private SharedOptions shared;
 
-  @Parameters(paramLabel = "PART", description = "S1 to S8.")
+  @Parameters(paramLabel = "PART", description = "S0 to S11.")
   private List<String> names = List.of();
 
   @Option(
@@ -57,7 +57,7 @@ public final class StudyCommand implements Subcommand {
 
   @Option(
       names = "--quick",
-      description = "A tenth of the tokens and one seed, in DIR/quick: not enough to conclude.")
+      description = "A hundredth of the tokens and one seed, in DIR/quick: not enough to conclude.")
   private boolean quick;
 
   @Option(names = "--list", description = "Only print what would be trained.")
@@ -69,11 +69,12 @@ public final class StudyCommand implements Subcommand {
     boolean asked = all || quick || !names.isEmpty();
     boolean train = asked && !list;
     StudyBudget budget = quick ? StudyBudget.quick(shared.seed()) : StudyBudget.full(shared.seed());
-    List<StudyPart> parts = chosen(parts(budget, new DecodeTiming(shared::open)));
     Path folder = quick ? out.resolve("quick") : out;
     PrintWriter print = shared.out();
     PrintWriter err = shared.err();
     Trainings trainings = new Trainings(folder, shared.ofMachine(), err);
+    Inference.Stopwatch stopwatch = new DecodeTiming(shared::open);
+    List<StudyPart> parts = chosen(parts(budget, stopwatch, new CommandMeasurements(trainings)));
     Collection<StudyRun> runs = runs(parts);
     PrintWriter table = train ? err : print;
     table.print(new RunList(runs, trainings::stepsDone));
@@ -85,13 +86,15 @@ public final class StudyCommand implements Subcommand {
       return 0;
     }
     runs.forEach(trainings::requireSame);
-    for (StudyRun run : runs) {
-      err.println("== " + run.name());
-      trainings.train(run);
-    }
+    train(runs, trainings);
     StudyResults results = StudyResults.in(folder);
     Map<StudyPart, Finding> findings = new LinkedHashMap<>();
     for (StudyPart part : parts) {
+      for (List<Variant> next = part.next(results); !next.isEmpty(); next = part.next(results)) {
+        List<StudyRun> more = next.stream().flatMap(each -> each.runs().stream()).toList();
+        more.forEach(trainings::requireSame);
+        train(more, trainings);
+      }
       findings.put(part, part.finding(results));
       print.println(line(part, findings.get(part)));
       print.flush();
@@ -101,16 +104,30 @@ public final class StudyCommand implements Subcommand {
     return 0;
   }
 
-  static List<StudyPart> parts(StudyBudget budget, Inference.Stopwatch stopwatch) {
+  private void train(Collection<StudyRun> runs, Trainings trainings)
+      throws IOException, InterruptedException {
+    for (StudyRun run : runs) {
+      shared.err().println("== " + run.name());
+      trainings.train(run);
+    }
+  }
+
+  static List<StudyPart> parts(
+      StudyBudget budget, Inference.Stopwatch stopwatch, Measurements measurements) {
+    DenseMatch match = new DenseMatch(budget, TrainingCost.many(budget));
     return List.of(
-        new TrainingCost(budget),
+        new Plateau(budget),
+        new TrainingCost(budget, match),
         new LaterExperts(budget),
         new ResidualMoe(budget),
         new PyramidResidual(budget),
-        new Students(budget),
+        Students.seven(budget, measurements),
         new Balancing(budget),
         new CapacityFactor(budget),
-        new Inference(INFERENCE_HIDDEN, stopwatch));
+        new Inference(budget, match, INFERENCE_HIDDEN, stopwatch),
+        new OnPolicy(budget, measurements),
+        new Pruning(budget, measurements),
+        Students.six(budget, measurements));
   }
 
   /** All runs of these parts, each once. */
@@ -156,13 +173,15 @@ public final class StudyCommand implements Subcommand {
   static String introduction(StudyBudget budget, boolean quick) {
     String runs =
         Words.of(
-            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d;"
-                + " the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
+            "Models of four layers: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d, of eight layers %,d steps;"
+                + " %d seeds or %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
             budget.steps(),
             StudyBudget.BATCH,
             StudyBudget.SEQUENCE,
             Shapes.VOCABULARY,
+            budget.deep().steps(),
             budget.seeds(),
+            budget.moreSeeds(),
             Runtime.getRuntime().availableProcessors());
     return Words.of(
         "%s Written by `ci/study%s`; docs/study.md says what is compared and why.",

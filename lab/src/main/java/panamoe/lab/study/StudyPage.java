@@ -39,21 +39,37 @@ final class StudyPage {
   static String text(String introduction, Map<StudyPart, Finding> findings) {
     StudyTable verdicts =
         new StudyTable(
-            List.of("part", "verdict"),
+            List.of("claim", "the paper", "here", "verdict", "command"),
             findings.entrySet().stream()
                 .map(
                     each ->
                         List.of(
                             each.getKey().claim().name() + ": " + each.getKey().claim().title(),
-                            each.getValue().verdict().toString()))
+                            each.getKey().claim().paper(),
+                            each.getValue().ours(),
+                            each.getValue().verdict().toString(),
+                            "`ci/study " + each.getKey().claim().name() + "`"))
                 .toList());
     return "# What holds of DeepSpeed-MoE at a small size\n\n"
         + wrapped(introduction)
         + "\n"
         + verdicts.markdown()
+        + lead(findings)
         + findings.entrySet().stream()
             .map(each -> section(each.getKey(), each.getValue()))
             .collect(Collectors.joining());
+  }
+
+  /** The figure before all others: the losses by parameters, if that part was run. */
+  private static String lead(Map<StudyPart, Finding> findings) {
+    return findings.keySet().stream()
+        .filter(part -> part.claim() == Claim.S4)
+        .map(part -> "\n" + image(part, findings.get(part)))
+        .collect(Collectors.joining());
+  }
+
+  private static String image(StudyPart part, Finding finding) {
+    return "![" + describe(finding.figure()) + "](" + figureOf(part) + ")\n";
   }
 
   private static String section(StudyPart part, Finding finding) {
@@ -67,11 +83,8 @@ final class StudyPage {
         + wrapped("Holds if: " + part.claim().rule())
         + "\n"
         + finding.table().markdown()
-        + "\n!["
-        + describe(finding.figure())
-        + "]("
-        + figureOf(part)
-        + ")\n\n"
+        + "\n"
+        + (part.claim() == Claim.S4 ? "" : image(part, finding) + "\n")
         + wrapped(sentence(finding));
   }
 

@@ -2,7 +2,7 @@ package panamoe.lab.study;
 
 import java.util.List;
 
-/** One claim of the paper: its runs, and the rule of the verdict. */
+/** One claim: its runs, and the rule of the verdict. */
 abstract class StudyPart {
   private final Claim claim;
 
@@ -16,6 +16,11 @@ abstract class StudyPart {
 
   /** The variants to train; teachers come before their students. */
   abstract List<Variant> variants();
+
+  /** Further variants that the finished ones ask for; asked again once these are trained. */
+  List<Variant> next(StudyResults results) {
+    return List.of();
+  }
 
   /** Judges the claim by the finished runs. */
   abstract Finding finding(StudyResults results);

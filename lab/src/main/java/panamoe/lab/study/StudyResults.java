@@ -108,10 +108,13 @@ record StudyResults(Function<StudyRun, List<StepRecord>> metrics) {
     return Double.POSITIVE_INFINITY;
   }
 
-  /** The mean of a value over the MoE layers and the last tenth of the first seed's run. */
+  /** The mean of a value over the MoE layers, the last tenth of a run, and the seeds. */
   double atTheEnd(Variant variant, ToDoubleFunction<LayerRecord> value) {
-    List<StepRecord> steps = metrics.apply(variant.first());
-    return mean(steps.subList(steps.size() * 9 / 10, steps.size()), value);
+    return variant.runs().stream()
+        .map(metrics)
+        .mapToDouble(steps -> mean(steps.subList(steps.size() * 9 / 10, steps.size()), value))
+        .average()
+        .orElseThrow();
   }
 
   /** A value of the MoE layers over the tokens of the first seed's run, in twenty points. */

@@ -12,10 +12,13 @@ import panamoe.train.TrainConfig;
  * @param teacher null without one
  */
 record StudyRun(String name, RunConfig config, StudyRun teacher) {
-  // Time of a run on two cores of an idle server, fitted to runs of this study's shapes.
+  // Time of a run on one core of an idle server. The first edition's 46 runs took 112 minutes.
   private static final double SECONDS_BESIDE_TRAINING = 8;
-  private static final double FLOPS_PER_SECOND = 55e9;
-  private static final double UPDATES_PER_SECOND = 400e6;
+  private static final double FLOPS_PER_SECOND = 74e9;
+  private static final double UPDATES_PER_SECOND = 530e6;
+
+  /** A sampled token costs a forward of one row, which reads all weights: about as much as ten. */
+  private static final double ROWS_OF_A_SAMPLE = 10;
 
   long tokens() {
     return config.training().schedule().steps() * config.training().batch().tokens();
@@ -39,9 +42,13 @@ record StudyRun(String name, RunConfig config, StudyRun teacher) {
 
   /** Estimated seconds. The optimizer's part grows with all experts. */
   double seconds() {
-    double asked = teacher == null ? 0 : config.distillation().stage().until();
+    boolean taught = teacher != null && config.distillation().alpha() > 0;
+    double asked = taught ? config.distillation().stage().until() : 0;
     // A forward is a third of a step's FLOPs.
     double teacherFlops = teacher == null ? 0 : asked * teacher.flopsPerToken() / 3;
+    if (teacher != null && config.distillation().onPolicyMix() != null) {
+      teacherFlops += asked * ROWS_OF_A_SAMPLE / 2 * flopsPerToken() / 3; // half of the tokens
+    }
     return SECONDS_BESIDE_TRAINING
         + tokens() * (flopsPerToken() + teacherFlops) / FLOPS_PER_SECOND
         + config.training().schedule().steps() * (double) parameters() / UPDATES_PER_SECOND;

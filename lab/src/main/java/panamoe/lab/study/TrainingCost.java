@@ -1,64 +1,67 @@
 package panamoe.lab.study;
 
-import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import panamoe.io.Words;
 
-/** S1: MoE models against dense ones of equal FLOPs and of four times the parameters. */
+/** S1: an MoE model against the dense model that reaches its loss. */
 final class TrainingCost extends StudyPart {
-  private static final double CLOSED = 0.9;
-  private static final double PARTLY_CLOSED = 0.5;
+  /** Of the paper's five; the widest dense model of the search costs as much. */
+  private static final double MOST = 4;
 
-  private final Variant dense;
-  private final Variant larger;
+  private static final double PARTLY = 1.5;
+
+  private final DenseMatch match;
   private final List<Variant> moes;
 
-  TrainingCost(StudyBudget budget) {
+  TrainingCost(StudyBudget budget, DenseMatch match) {
     super(Claim.S1);
-    dense = budget.seeds("dense", Shapes.dense(Shapes.HIDDEN));
-    larger = budget.seeds("dense-larger", Shapes.dense(Shapes.LARGER));
-    moes =
-        Stream.of(4, Shapes.FEW, Shapes.MANY)
-            .map(experts -> budget.seeds("moe-" + experts, Shapes.moe(Shapes.HIDDEN, experts)))
-            .toList();
+    this.match = match;
+    moes = List.of(budget.seeds("moe-4", Shapes.moe(Shapes.HIDDEN, 4)), few(budget), many(budget));
+  }
+
+  private static Variant few(StudyBudget budget) {
+    return budget.more("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
+  }
+
+  static Variant many(StudyBudget budget) {
+    return budget.more("moe-" + Shapes.MANY, Shapes.moe(Shapes.HIDDEN, Shapes.MANY));
   }
 
   @Override
   List<Variant> variants() {
-    return Stream.of(List.of(dense), moes, List.of(larger)).flatMap(List::stream).toList();
+    return Stream.concat(match.variants().stream(), moes.stream()).toList();
+  }
+
+  @Override
+  List<Variant> next(StudyResults results) {
+    return match.next(results);
   }
 
   @Override
   Finding finding(StudyResults results) {
-    Variant best =
-        moes.stream()
-            .min(Comparator.comparingDouble(moe -> results.bits(moe).mean()))
-            .orElseThrow();
-    double moe = results.bits(best).mean();
-    double small = results.bits(dense).mean();
-    double large = results.bits(larger).mean();
-    double closed = small - moe;
-    double gap = Math.max(0, small - large);
-    double needed = results.tokensTo(larger, moe) * larger.first().flopsPerToken();
-    double ratio = needed / (best.first().tokens() * best.first().flopsPerToken());
-    String numbers =
-        Words.of(
-            "%s reaches %s bits per byte, dense %s, and the dense model of %.1f times the parameters %s; %s.",
-            best.name(),
-            results.bits(best),
-            results.bits(dense),
-            (double) larger.parameters() / dense.parameters(),
-            results.bits(larger),
-            Double.isInfinite(ratio)
-                ? "which does not come to the MoE model's loss"
-                : Words.of(
-                    "which needs %.2f times the MoE model's training FLOPs to come to its loss",
-                    ratio));
+    Variant moe = moes.getLast();
+    Variant dense = match.match(results);
+    SeedSample bits = results.bits(moe);
+    double ratio = dense.first().flopsPerToken() / moe.first().flopsPerToken();
+    boolean better = bits.below(results.bits(match.smallest()));
+    String most = match.encloses(results) ? "" : ", which is the end of the search";
     return new Finding(
-        Verdict.of(
-            closed > 0 && closed >= CLOSED * gap, closed > 0 && closed >= PARTLY_CLOSED * gap),
-        numbers,
+        Verdict.of(better && ratio >= MOST, better && ratio >= PARTLY, better || ratio < PARTLY),
+        Words.of("%.2f times", ratio),
+        Words.of(
+            "%s reaches %s bits per byte and %s %s%s (%s): after as many tokens it has cost %.2f times the FLOPs of %s, with %.2f times its parameters.",
+            moe.name(),
+            bits,
+            dense.name(),
+            results.bits(dense),
+            most,
+            bits.equivalent(results.bits(dense), SeedSample.MARGIN)
+                ? "equal within the margin"
+                : "not shown to be equal",
+            ratio,
+            moe.name(),
+            (double) dense.parameters() / moe.parameters()),
         results.table(variants(), List.of(), _ -> List.of()),
         results.bitsOver(
             "TFLOP of training", variants(), variant -> variant.first().flopsPerToken() / 1e12));

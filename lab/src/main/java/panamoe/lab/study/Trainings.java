@@ -93,7 +93,8 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
     return arguments;
   }
 
-  private Path place(StudyRun run) {
+  /** The folder of a run. */
+  Path place(StudyRun run) {
     return folder.resolve(run.name());
   }
 }

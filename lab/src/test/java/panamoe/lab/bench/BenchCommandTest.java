@@ -33,6 +33,22 @@ class BenchCommandTest {
     assertTrue(run.out().contains("step + forward"), run.out());
   }
 
+  @Test
+  void runtimeKernelsAreForModelsOnAGpu() {
+    CommandRun layer = CommandRun.of("bench", "moe-layer", "--runtime-kernels");
+    assertEquals(2, layer.exitCode());
+    assertTrue(
+        layer.err().contains("--runtime-kernels is for prefill, decode and decode-batch"),
+        layer.err());
+    CommandRun decode =
+        CommandRun.of(
+            "bench", "decode", "--runtime-kernels", "--device", "reference", "--shape", "8x8x2x1");
+    assertEquals(2, decode.exitCode());
+    assertTrue(
+        decode.err().contains("is for --device cuda, this run computes on reference"),
+        decode.err());
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"train-step", "distill-step"})
   void aStepIsMeasuredAtTheDemosShapeToo(String kind) {
@@ -213,7 +229,7 @@ class BenchCommandTest {
   @Test
   void tellsTheHostsTimeFromTheKernels() throws Exception {
     assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
-    for (String kind : List.of("gate", "decode-batch", "moe-layer-training")) {
+    for (String kind : List.of("gate", "decode-batch", "moe-layer-training", "adapter-training")) {
       CommandRun run =
           CommandRun.of(
               "bench",
@@ -228,7 +244,7 @@ class BenchCommandTest {
               "simt",
               "--json");
       assertEquals(0, run.exitCode(), run.err());
-      boolean captured = !kind.equals("moe-layer-training");
+      boolean captured = !kind.endsWith("-training");
       JsonNode line = new JsonMapper().readTree(run.out());
       assertEquals(captured, line.has("host_ms"), run.out());
       assertEquals(captured ? "" : kind + " is not captured: its times include", head(run.err()));

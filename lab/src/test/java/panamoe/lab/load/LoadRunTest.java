@@ -40,6 +40,7 @@ class LoadRunTest {
   private final ExecutorService one = Executors.newSingleThreadExecutor();
   private HttpServer server;
   private int status = 200;
+  private String text = TEXT;
   private int millis;
   private String end = "data: [DONE]\n\n";
   private int openMillis; // time that a stream stays open after its text
@@ -65,11 +66,11 @@ class LoadRunTest {
           connections.add(exchange.getRemoteAddress());
           sleep(millis);
           if (openMillis == 0) {
-            answer(exchange, status, TEXT + end);
+            answer(exchange, status, text + end);
             return;
           }
           exchange.sendResponseHeaders(status, 0);
-          exchange.getResponseBody().write((TEXT + end).getBytes(StandardCharsets.UTF_8));
+          exchange.getResponseBody().write((text + end).getBytes(StandardCharsets.UTF_8));
           exchange.getResponseBody().flush();
           sleep(openMillis);
           exchange.close();
@@ -119,6 +120,19 @@ class LoadRunTest {
       assertEquals(asked.get(), result.requests());
       assertEquals(asked.get() / 0.3, result.donePerS(), 1e-9);
       assertEquals(2 * asked.get() / 0.3, result.tokensPerS(), 1e-9);
+    }
+  }
+
+  @Test
+  void aCompletionWithoutTextComesAtItsEnd() throws Exception {
+    text = "data: {\"choices\":[{\"text\":\"\",\"finish_reason\":\"stop\"}]}\n\n";
+    millis = 20;
+    try (LoadClient client = client()) {
+      for (RequestResult result : run(client).closed(1, 0.1)) {
+        assertEquals(RequestResult.Kind.DONE, result.kind());
+        assertTrue(result.firstNanos() >= 20_000_000L, result::toString);
+        assertEquals(result.firstNanos(), result.wholeNanos());
+      }
     }
   }
 

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,9 +17,11 @@ import org.junit.jupiter.api.io.TempDir;
 class StudyPageTest {
   private static final String BITS =
       """
-      dense=2.4 moe-4=2.39 moe-16=2.35/0.01 moe-64=2.31 dense-larger=2.30
+      teacher=2.3 teacher-twice=2.29 dense-64=2.4 dense-144=2.1 moe-4=2.39 moe-16=2.35/0.01 moe-64=2.31
       first-half=2.40 second-half=2.39 top-2=2.35 residual=2.36 pyramid=2.34 pr-moe=2.31
-      no-kd=2.40 full-kd=2.33 staged-kd=2.32 staged-init=2.35
+      moe-16-wide=2.3 top-2-wide=2.2 residual-wide=2.21
+      scratch-of-7=2.4 no-kd-of-7=2.40 full-kd-of-7=2.33 staged-70-of-7=2.32 staged-40-of-7=2.35
+      staged-90-of-7=2.3 on-policy-of-7=2.3 no-kd-of-6=2.4 full-kd-of-6=2.4 staged-70-of-6=2.35
       aux-0=2.40/0.3 capacity-1.0=2.42/0.2 aux-0.1=2.45/0.05 bias=2.4/0.1
       capacity-0.5=2.5/0.4 capacity-1.5=2.4 capacity-2.0=2.4
       """;
@@ -28,19 +29,10 @@ class StudyPageTest {
   @TempDir private Path folder;
 
   private Map<StudyPart, Finding> findings() {
-    StudyResults results = SyntheticStudy.results(BITS);
+    SyntheticStudy study = new SyntheticStudy(BITS);
     Map<StudyPart, Finding> findings = new LinkedHashMap<>();
-    for (StudyPart part :
-        StudyCommand.parts(SyntheticStudy.BUDGET, (models, _) -> seconds(models.size()))) {
-      findings.put(part, part.finding(results));
-    }
+    study.parts(3, 2, 1).forEach(part -> findings.put(part, study.finding(part)));
     return findings;
-  }
-
-  private static double[][] seconds(int models) {
-    double[][] seconds = new double[models][];
-    Arrays.setAll(seconds, model -> new double[] {1.0 / (1 + model), 2, 4});
-    return seconds;
   }
 
   @Test
@@ -67,7 +59,10 @@ class StudyPageTest {
       Path figure = folder.resolve("study").resolve(part.claim().name() + ".svg");
       DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(figure.toFile());
     }
-    assertTrue(page.contains("| S2: Which layers need experts | holds partly |"), page);
+    String row =
+        "| S2: Which layers need experts | second half better | 0.0100 less | holds | `ci/study S2` |";
+    assertTrue(page.contains(row), page);
+    assertTrue(page.indexOf("study/S4.svg") < page.indexOf("## S0"), "one figure leads");
   }
 
   @Test
@@ -85,8 +80,8 @@ class StudyPageTest {
   @Test
   void aSampleStandsInTheTableWithItsDeviation() {
     List<String> row = findings().values().iterator().next().table().rows().getFirst();
-    assertEquals("dense", row.getFirst());
-    assertEquals("2.4000 ± 0.0010", row.getLast());
+    assertEquals("teacher", row.getFirst());
+    assertEquals("2.3000 ± 0.0010", row.getLast());
   }
 
   @Test

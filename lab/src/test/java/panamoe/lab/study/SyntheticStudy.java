@@ -1,6 +1,9 @@
 package panamoe.lab.study;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
@@ -14,34 +17,110 @@ import panamoe.harness.report.StepRecord.LayerRecord;
 final class SyntheticStudy {
   static final StudyBudget BUDGET = StudyBudget.full(1);
 
-  /** Difference between seeds in bits per byte; their mean is the given loss. */
+  /** Largest difference of a seed from the mean, in bits per byte. */
   static final double SEEDS_APART = 0.001;
+
+  /** By seed, from 1: the first three and all five have a mean of 0. */
+  private static final int[] OFFSETS = {-1, 0, 1, -1, 1};
 
   private static final int EVALUATIONS = 12;
 
-  private SyntheticStudy() {}
+  /**
+   * @param bits of a run
+   * @param dropRate of all its MoE layers
+   */
+  private record Outcome(double bits, double dropRate) {}
+
+  private final Map<String, Outcome> ends = new HashMap<>();
 
   /**
-   * @param outcomes such as {@code dense=2.4} or, with a drop rate, {@code aux-0=2.4/0.3},
-   *     separated by blanks
+   * @param outcomes such as {@code dense-64=2.4} or, with a drop rate, {@code aux-0=2.4/0.3},
+   *     separated by blanks. Between dense-64 and dense-144 the loss is linear in the width.
    */
-  static StudyResults results(String outcomes) {
-    Map<String, double[]> ends = new HashMap<>();
+  SyntheticStudy(String outcomes) {
     for (String outcome : outcomes.strip().split("\\s+")) {
       String[] parts = outcome.split("[=/]");
-      ends.put(
-          parts[0],
-          new double[] {
-            Double.parseDouble(parts[1]), parts.length > 2 ? Double.parseDouble(parts[2]) : 0
-          });
+      double drops = parts.length > 2 ? Double.parseDouble(parts[2]) : 0;
+      ends.put(parts[0], new Outcome(Double.parseDouble(parts[1]), drops));
     }
+  }
+
+  StudyResults results() {
     return new StudyResults(
         run -> {
-          int dash = run.name().lastIndexOf('-');
-          int seed = Integer.parseInt(run.name().substring(dash + 1));
-          double[] end = ends.get(run.name().substring(0, dash));
-          return steps(run, end[0] + (seed - 2) * SEEDS_APART, end[1]);
+          Outcome end = end(variant(run));
+          return steps(run, end.bits + offset(run), end.dropRate);
         });
+  }
+
+  /** Bits of {@code NAME-without-25-by-reap}, or 9; a half of the tasks and a bit are solved. */
+  Measurements measurements() {
+    return new Measurements() {
+      @Override
+      public double accuracy(StudyRun run) {
+        return 0.5 + offset(run);
+      }
+
+      @Override
+      public double prunedBits(StudyRun run, int percent, String by) {
+        String name = variant(run) + "-without-" + percent + "-by-" + by;
+        return ends.getOrDefault(name, new Outcome(9, 0)).bits + offset(run);
+      }
+    };
+  }
+
+  /** All parts, with models that decode in these seconds: dense, many experts, PR-MoE. */
+  List<StudyPart> parts(double... seconds) {
+    return StudyCommand.parts(
+        BUDGET,
+        (models, batches) -> {
+          double[][] all = new double[models.size()][batches.length];
+          for (int model = 0; model < all.length; model++) {
+            Arrays.fill(all[model], seconds.length == 0 ? 1 : seconds[model]);
+          }
+          return all;
+        },
+        measurements());
+  }
+
+  /** A part's finding, once all variants that it asks for are there. */
+  Finding finding(StudyPart part) {
+    StudyResults results = results();
+    int asked = 0;
+    while (!part.next(results).isEmpty()) {
+      assertTrue(asked++ < 10, "the part asks for runs without an end");
+    }
+    return part.finding(results);
+  }
+
+  Finding finding(String name, double... seconds) {
+    return finding(part(name, seconds));
+  }
+
+  StudyPart part(String name, double... seconds) {
+    return parts(seconds).stream()
+        .filter(part -> part.claim().name().equals(name))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private Outcome end(String name) {
+    if (name.startsWith("dense-") && !ends.containsKey(name)) {
+      double width = Double.parseDouble(name.substring("dense-".length()));
+      double part = (width - Shapes.HIDDEN) / (Shapes.LARGER - Shapes.HIDDEN);
+      double narrow = ends.get("dense-" + Shapes.HIDDEN).bits;
+      double wide = ends.get("dense-" + Shapes.LARGER).bits;
+      return new Outcome(narrow + part * (wide - narrow), 0);
+    }
+    return ends.get(name);
+  }
+
+  private static double offset(StudyRun run) {
+    return OFFSETS[(int) run.config().seed() - 1] * SEEDS_APART;
+  }
+
+  private static String variant(StudyRun run) {
+    return run.name().substring(0, run.name().lastIndexOf('-'));
   }
 
   /** One step record per evaluation, with a linearly falling loss. */
@@ -62,7 +141,12 @@ final class SyntheticStudy {
               1e-3,
               1000,
               null,
+              null,
+              null,
               now,
+              null,
+              null,
+              null,
               layers(run.config().model(), dropRate)));
     }
     return steps;

@@ -55,7 +55,7 @@ class TrainingsTest {
   }
 
   private static Variant dense(int steps) {
-    return new StudyBudget(steps, 1, 1).one("dense", Shapes.dense(8));
+    return new StudyBudget(steps, 1, 1, 1).seeds("dense", Shapes.dense(8));
   }
 
   private String metrics(String name) throws IOException {
@@ -97,17 +97,17 @@ class TrainingsTest {
     assertTrue(done > 0 && done < STEPS, "interrupted after step " + done);
     trainings.train(run);
     assertEquals(STEPS, trainings.stepsDone(run));
-    StudyBudget budget = new StudyBudget(STEPS, 1, 1);
-    Variant variant = budget.one("dense", Shapes.dense(8));
+    StudyBudget budget = new StudyBudget(STEPS, 1, 1, 1);
+    Variant variant = budget.seeds("dense", Shapes.dense(8));
     SeedSample whole = StudyResults.in(folder.resolve("whole")).bits(variant);
     assertEquals(whole, StudyResults.in(folder.resolve("runs")).bits(variant));
   }
 
   @Test
   void aStudentIsTaughtByItsTeachersRun() throws Exception {
-    StudyBudget budget = new StudyBudget(2, 1, 1);
+    StudyBudget budget = new StudyBudget(2, 1, 1, 1);
     ModelConfig deep = Shapes.pyramid(8, true);
-    KeptLayers kept = Shapes.kept(deep);
+    KeptLayers kept = KeptLayers.of(3, deep);
     Variant teacher = budget.seeds("teacher", deep);
     Variant student =
         budget.students(

@@ -18,8 +18,6 @@ import panamoe.nn.AttentionTables;
 import panamoe.nn.RotaryTable;
 import panamoe.nn.SelfAttention;
 import panamoe.nn.Sequences;
-import panamoe.op.AttentionOp;
-import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -145,7 +143,6 @@ public final class AttentionCases {
    * outputs D of them at a time.
    */
   private void compareProbabilities(Tensor q, Tensor k) {
-    Pass inference = Pass.inference(replay.backend(), replay.scope());
     float[] probabilities = new float[batch * heads.query() * length * length];
     for (int from = 0; from < length; from += heads.size()) {
       int columns = Math.min(heads.size(), length - from);
@@ -156,8 +153,10 @@ public final class AttentionCases {
           units.setFloat((long) row * heads.size() + column, 1);
         }
       }
-      Tensor out =
-          AttentionOp.forward(inference, config.settings(), new AttentionInputs(q, k, units));
+      Tensor out = replay.scope().allocate(DType.FLOAT32, q.shape());
+      replay
+          .backend()
+          .attentionForward(config.settings(), new AttentionInputs(q, k, units), out, null);
       float[] part = tokensFirst(heads.query()).restored(out.toFloats());
       for (int row = 0; row < part.length / heads.size(); row++) {
         System.arraycopy(part, row * heads.size(), probabilities, row * length + from, columns);

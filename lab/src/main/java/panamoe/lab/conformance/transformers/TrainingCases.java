@@ -59,7 +59,12 @@ public final class TrainingCases {
       model.materialize(replay.backend(), DType.FLOAT32, true, 0);
       folder
           .weights()
-          .load(ModelTensors.masterDestinations(model), replay.backend(), true, true, _ -> {});
+          .load(
+              ModelTensors.masterDestinations(model.parameters()),
+              replay.backend(),
+              true,
+              true,
+              _ -> {});
       model.parameters().refresh(replay.backend());
       Recorded tokens = Recorded.of(golden);
       Trainer trainer =
@@ -157,9 +162,10 @@ public final class TrainingCases {
 
   /** The peer's loss is the mean over the tokens with a next token. */
   private static Objective meanOfPredicted(int length) {
-    return (pass, model, hidden, batch, _, dloss) -> {
+    return (pass, model, batch, _, dloss) -> {
       float share = dloss * length / (length - 1);
-      return new Objective.Losses(model.head().losses(pass, hidden, batch.targets(), share), null);
+      Tensor hidden = batch.hidden(pass, model);
+      return Objective.Losses.of(model.head().losses(pass, hidden, batch.targets(), share), null);
     };
   }
 
@@ -248,7 +254,7 @@ public final class TrainingCases {
     }
 
     @Override
-    public long fillTraining(long first, Tensor ids, Tensor targets) {
+    public Filled fillTraining(long first, Tensor ids, Tensor targets) {
       int from = Math.toIntExact(first * length);
       int count = Math.toIntExact(ids.count());
       int[] held = Arrays.stream(this.ids, from, from + count).mapToInt(Math::toIntExact).toArray();
@@ -260,11 +266,11 @@ public final class TrainingCases {
         }
         targets.set(next);
       }
-      return count;
+      return Filled.whole(count, count / length, length);
     }
 
     @Override
-    public long fillValidation(long first, Tensor ids, Tensor targets) {
+    public Filled fillValidation(long first, Tensor ids, Tensor targets) {
       throw new IllegalStateException("this case has no validation");
     }
   }
