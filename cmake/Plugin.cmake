@@ -1,6 +1,7 @@
 # A backend in a library of its own, which libpanamoe.so opens on demand. The sources of cuda/ make two: the CUDA
 # backend, and its emulation on the CPU. Each contains the core's checks; the C ABI is in libpanamoe.so.
-file(GLOB PANAMOE_CUDA_SOURCES CONFIGURE_DEPENDS cuda/*.cc cuda/*.cu cuda/attention/*.cu cuda/gate/*.cu cuda/gemm/*.cu)
+file(GLOB_RECURSE PANAMOE_CUDA_SOURCES CONFIGURE_DEPENDS cuda/*.cc cuda/*.cu)
+list(FILTER PANAMOE_CUDA_SOURCES EXCLUDE REGEX /runtime_kernel/) # compiled while the program runs
 set(PANAMOE_PLUGIN_SOURCES ${PANAMOE_CUDA_SOURCES} ${PROJECT_SOURCE_DIR}/core/arena.cc ${PROJECT_SOURCE_DIR}/core/check.cc
   ${PROJECT_SOURCE_DIR}/core/gate_values.cc ${PROJECT_SOURCE_DIR}/core/stream.cc)
 

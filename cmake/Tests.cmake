@@ -22,7 +22,7 @@ if(NOT PANAMOE_PROCESSOR STREQUAL "x86")
   list(FILTER PANAMOE_TESTS EXCLUDE REGEX "/(tile_gemm|x86_processor)_test.cc$")
 endif()
 add_executable(panamoe_test test/main.cc test/allocations.cc test/threads.cc cpu/team.cc core/arena.cc core/stream.cc
-  ${PANAMOE_DISPATCH} ${PANAMOE_TESTS})
+  simt/counted/families.cc ${PANAMOE_DISPATCH} ${PANAMOE_TESTS})
 target_include_directories(panamoe_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_precompile_headers(panamoe_test PRIVATE test/testing.h)  # GoogleTest is most of what a test compiles
 target_compile_options(panamoe_test PRIVATE ${PANAMOE_WARNINGS})
@@ -30,6 +30,9 @@ if(PANAMOE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1 GCC warns about empty optionals that move
 endif()
 target_link_libraries(panamoe_test PRIVATE panamoe googletest highway)
+set_source_files_properties(test/counted_test.cc PROPERTIES
+  COMPILE_DEFINITIONS MOE_DOCS="${PROJECT_SOURCE_DIR}/../docs")
+set_source_files_properties(simt/counted/families.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 # It compiles kernels with their options, which the precompiled header does not fit.
 set_source_files_properties(test/tile_gemm_test.cc PROPERTIES
   COMPILE_OPTIONS "${PANAMOE_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
@@ -66,8 +69,8 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
       EmulatedLastBlockTest.SplitsAre*)
     gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_LARGE_TESTS_ON_SIMT
       TEST_FILTER ${PANAMOE_LARGE} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt LABELS long)
-    # Indices and counts of many tokens, slow with shadow memory.
-    string(APPEND PANAMOE_BRIEF "-EmulatedLargeIndex*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
+    # Indices and counts of many tokens, and weights of 64 experts, slow with shadow memory.
+    string(APPEND PANAMOE_BRIEF "-EmulatedLargeIndex*:EmulatedCountedTest.*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
   endif()
   foreach(length BRIEF LONG)
     string(TOLOWER ${length} label)
@@ -82,7 +85,7 @@ if(TARGET panamoe_simt AND NOT PANAMOE_SANITIZE MATCHES "thread")
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
     simt/async_proxy.cc simt/block.cc simt/gpu.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/memory.cc
-    simt/queue.cc simt/tma.cc simt/wgmma.cc)
+    simt/queue.cc simt/shared.cc simt/tma.cc simt/wgmma.cc)
   target_compile_definitions(simt_test PRIVATE MOE_SIMT)
   target_include_directories(simt_test PRIVATE simt/include ${CMAKE_CURRENT_SOURCE_DIR} include)
   target_compile_options(simt_test PRIVATE ${PANAMOE_KERNEL_OPTIONS} -Wno-unknown-pragmas)

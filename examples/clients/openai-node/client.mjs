@@ -56,6 +56,16 @@ assert.equal(textOf(await chat(question)), text);
 assert.notEqual(textOf(await chat({ ...question, seed: 8 })), text);
 said('seed', 'twice the same');
 
+// The library asks for base64 unless the request says float.
+const embed = async (fields) => {
+  const made = await client.embeddings.create({ model, input: ['A vote.', text], ...fields });
+  return made.data[1].embedding.map(Math.fround);
+};
+const vector = await embed();
+assert.deepEqual(await embed({ encoding_format: 'float' }), vector);
+assert.equal((await embed({ dimensions: 4 })).length, 4);
+said('embeddings', `${vector.length} numbers`);
+
 const vote = {
   type: 'object',
   properties: {

@@ -61,6 +61,16 @@ assert text_of(chat(**question)) == text
 assert text_of(chat(**question | {"seed": 8})) != text
 print("seed: twice the same")
 
+
+def embed(**fields):
+    return client.embeddings.create(model=model, input=["A vote.", text], **fields).data[1].embedding
+
+
+vector = embed()
+assert all(abs(x - y) < 1e-6 for x, y in zip(vector, embed(encoding_format="float"), strict=True))
+assert len(embed(dimensions=4)) == 4
+print("embeddings:", len(vector), "numbers")
+
 vote = {
     "type": "object",
     "properties": {

@@ -7,7 +7,7 @@ import panamoe.api.MoeLayer;
 
 void main() {
   try (Arena arena = Arena.ofConfined();
-      Device device = Device.open("auto", 0);
+      Device device = Device.open(Device.Type.AUTO, 0);
       MoeLayer layer = MoeLayer.create(device, LayerSettings.of(64, 256, 8, 2), 42)) {
     MemorySegment x = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64); // 16 tokens of width 64
     MemorySegment y = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);

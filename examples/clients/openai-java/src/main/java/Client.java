@@ -14,7 +14,9 @@ import com.openai.models.chat.completions.ChatCompletionMessageFunctionToolCall;
 import com.openai.models.chat.completions.ChatCompletionStreamOptions;
 import com.openai.models.chat.completions.ChatCompletionToolChoiceOption;
 import com.openai.models.chat.completions.ChatCompletionToolMessageParam;
+import com.openai.models.embeddings.EmbeddingCreateParams;
 import io.swagger.v3.oas.annotations.media.Schema;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -94,6 +96,17 @@ public final class Client {
     check(!textOf(chat(question().seed(8).build())).equals(text));
     said("seed", "twice the same");
 
+    EmbeddingCreateParams texts =
+        EmbeddingCreateParams.builder()
+            .model(MODEL)
+            .inputOfArrayOfStrings(List.of("A vote.", text))
+            .build();
+    List<Float> vector = CLIENT.embeddings().create(texts).data().get(1).embedding();
+    List<Float> start =
+        CLIENT.embeddings().create(texts.toBuilder().dimensions(4).build()).data().get(1).embedding();
+    check(start.size() == 4 && vector.size() > 4);
+    said("embeddings", vector.size() + " numbers");
+
     Vote vote =
         CLIENT
             .chat()
@@ -160,6 +173,7 @@ public final class Client {
     }
     check(textOf(chat(question().build())).equals(text));
     said("disconnect", "the next answer is the same");
+    new Responses(CLIENT, MODEL).run();
     CLIENT.close();
   }
 
@@ -225,13 +239,13 @@ public final class Client {
     return answer.choices().get(0).message().content().orElse("");
   }
 
-  private static void check(boolean isSo) {
+  static void check(boolean isSo) {
     if (!isSo) {
       throw new AssertionError("the answer is another one");
     }
   }
 
-  private static void said(String step, String what) {
+  static void said(String step, String what) {
     System.out.println(step + ": " + what.replace("\n", "\\n"));
   }
 }

@@ -1,9 +1,7 @@
 import dev.langchain4j.data.message.SystemMessage;
 import dev.langchain4j.data.message.UserMessage;
 import dev.langchain4j.exception.InvalidRequestException;
-import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.model.chat.request.ChatRequest;
-import dev.langchain4j.model.chat.request.ResponseFormat;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.chat.response.PartialResponse;
 import dev.langchain4j.model.chat.response.PartialResponseContext;
@@ -12,26 +10,26 @@ import dev.langchain4j.model.output.FinishReason;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import panamoe.text.ModelOptions;
+import panamoe.langchain4j.PanamoeChatModel;
+import panamoe.langchain4j.PanamoeStreamingChatModel;
+import panamoe.text.TextService;
 
 /** Asks a model in this process by LangChain4j: a line for each step, exit code 1 if one fails. */
 public final class Main {
   public static void main(String[] arguments) {
-    try (PanamoeChatModel model = new PanamoeChatModel(Path.of(arguments[0]), ModelOptions.USUAL)) {
-      // @start region="chat"
+    try (TextService service = TextService.open(Path.of(arguments[0]))) {
+      PanamoeChatModel model = PanamoeChatModel.of(service);
+      PanamoeStreamingChatModel streaming = PanamoeStreamingChatModel.of(service);
       ChatResponse answer = model.chat(question(40));
       String text = answer.aiMessage().text();
-      // @end
       int tokens = answer.tokenUsage().outputTokenCount();
       check(tokens > 0 && tokens <= 40 && answer.tokenUsage().inputTokenCount() > 0);
       check((answer.finishReason() == FinishReason.LENGTH) == (tokens == 40));
       said("chat", text);
 
-      // @start region="stream"
       Collected stream = new Collected(Integer.MAX_VALUE); // a StreamingChatResponseHandler
-      model.streaming().chat(question(40), stream);
+      streaming.chat(question(40), stream);
       ChatResponse streamed = stream.whole.join();
-      // @end
       check(streamed.aiMessage().text().equals(text) && stream.pieces.toString().equals(text));
       said("stream", streamed.tokenUsage().outputTokenCount() + " tokens");
 
@@ -42,7 +40,7 @@ public final class Main {
       said("stop", stopped.aiMessage().text() + " before " + stop);
 
       Collected left = new Collected(3);
-      model.streaming().chat(question(10_000), left);
+      streaming.chat(question(10_000), left);
       left.cancelled.join();
       check(model.chat(question(40)).aiMessage().text().equals(text));
       check(!left.whole.isDone());
@@ -53,16 +51,6 @@ public final class Main {
         throw new AssertionError("a wrong request was answered");
       } catch (InvalidRequestException e) {
         said("error", e.getMessage());
-      }
-      try {
-        model.chat(
-            ChatRequest.builder()
-                .messages(UserMessage.from("?"))
-                .responseFormat(ResponseFormat.JSON)
-                .build());
-        throw new AssertionError("a response format was taken");
-      } catch (UnsupportedFeatureException e) {
-        said("unsupported", e.getMessage());
       }
     }
   }
