@@ -3,8 +3,8 @@ package panamoe.lab.study;
 import java.util.List;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.config.GateConfig;
-import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
+import panamoe.lab.study.RunFigures.Routing;
 
 /** S6: the coefficient of the auxiliary loss, or a correction bias instead of it. */
 final class Balancing extends StudyPart {
@@ -46,8 +46,8 @@ final class Balancing extends StudyPart {
 
   @Override
   Finding finding(StudyResults results) {
-    double unbalanced = results.atTheEnd(none, LayerRecord::dropRate);
-    double balanced = results.atTheEnd(paper, LayerRecord::dropRate);
+    double unbalanced = results.atTheEnd(none, Routing::dropRate);
+    double balanced = results.atTheEnd(paper, Routing::dropRate);
     boolean fewer = balanced <= FEWER_DROPS * unbalanced;
     boolean harmless = results.bits(paper).notWorse(results.bits(none), SeedSample.MARGIN);
     boolean harmful = results.bits(none).below(results.bits(paper));
@@ -62,18 +62,14 @@ final class Balancing extends StudyPart {
             List.of("dropped", "fullest expert's load", "dead experts"),
             variant ->
                 List.of(
-                    Words.of("%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)),
-                    Words.of("%.2f times the mean", results.atTheEnd(variant, Balancing::fullest)),
-                    Words.of("%.1f", results.atTheEnd(variant, LayerRecord::deadExperts)))),
+                    Words.of("%.2f %%", 100 * results.atTheEnd(variant, Routing::dropRate)),
+                    Words.of("%.2f times the mean", results.atTheEnd(variant, Routing::fullest)),
+                    Words.of("%.1f", results.atTheEnd(variant, Routing::dead)))),
         StudyResults.chart(
             "Dropped tokens, %",
             "million tokens",
             variants.stream()
-                .map(variant -> results.layerCurve(variant, layer -> 100 * layer.dropRate()))
+                .map(variant -> results.layerCurve(variant, part -> 100 * part.dropRate()))
                 .toList()));
-  }
-
-  private static double fullest(LayerRecord layer) {
-    return (double) layer.maxLoad() * layer.experts() / Math.max(1, layer.routes());
   }
 }

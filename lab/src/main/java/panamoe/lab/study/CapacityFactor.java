@@ -7,8 +7,8 @@ import java.util.stream.DoubleStream;
 import panamoe.config.GateConfig;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.LineChart.Form;
-import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
+import panamoe.lab.study.RunFigures.Routing;
 
 /** S7: the capacity factor of an expert. */
 final class CapacityFactor extends StudyPart {
@@ -65,7 +65,7 @@ final class CapacityFactor extends StudyPart {
         Words.of(
             "with the factor 1 %.1f %% of the tokens are dropped, and the model reaches %s bits per byte, dropless %s:"
                 + " %.2f %% %s.",
-            100 * results.atTheEnd(paper, LayerRecord::dropRate),
+            100 * results.atTheEnd(paper, Routing::dropRate),
             results.bits(paper),
             results.bits(dropless),
             100 * Math.abs(loss),
@@ -74,8 +74,7 @@ final class CapacityFactor extends StudyPart {
             variants(),
             List.of("dropped"),
             variant ->
-                List.of(
-                    Words.of("%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)))),
+                List.of(Words.of("%.2f %%", 100 * results.atTheEnd(variant, Routing::dropRate)))),
         StudyResults.chart(
             "Validation bits per byte",
             "capacity factor",

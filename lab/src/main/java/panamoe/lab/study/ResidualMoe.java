@@ -3,8 +3,8 @@ package panamoe.lab.study;
 import java.util.List;
 import java.util.stream.Stream;
 import panamoe.config.GateConfig;
-import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
+import panamoe.lab.study.RunFigures.Routing;
 import panamoe.tensor.DType;
 
 /** S3: top-2, or top-1 plus a fixed MLP, at two widths. */
@@ -50,7 +50,7 @@ final class ResidualMoe extends StudyPart {
     /** Each kept route sends a hidden state to its expert and one back. */
     double bytes(StudyResults results, Variant variant) {
       double routes =
-          results.atTheEnd(variant, ResidualMoe::kept) / (StudyBudget.BATCH * StudyBudget.SEQUENCE);
+          results.atTheEnd(variant, Routing::kept) / (StudyBudget.BATCH * StudyBudget.SEQUENCE);
       return 2 * routes * hidden * DType.FLOAT32.bytes();
     }
   }
@@ -84,9 +84,5 @@ final class ResidualMoe extends StudyPart {
 
   private Size sizeOf(Variant variant) {
     return small.variants().contains(variant) ? small : wide;
-  }
-
-  private static double kept(LayerRecord layer) {
-    return layer.routes() * (1 - layer.dropRate());
   }
 }

@@ -17,7 +17,7 @@ record RunList(Collection<StudyRun> runs, ToLongFunction<StudyRun> done) {
     long tokens = 0;
     double left = 0;
     for (StudyRun run : runs) {
-      double share = (double) done.applyAsLong(run) / run.config().training().schedule().steps();
+      double share = (double) done.applyAsLong(run) / run.steps();
       double seconds = share >= 1 ? 0 : (1 - share) * run.seconds();
       line(
           text,

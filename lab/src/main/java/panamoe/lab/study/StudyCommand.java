@@ -60,6 +60,13 @@ public final class StudyCommand implements Subcommand {
       description = "A hundredth of the tokens and one seed, in DIR/quick: not enough to conclude.")
   private boolean quick;
 
+  @Option(
+      names = "--known",
+      paramLabel = "DIR",
+      description =
+          "Folder of a published study's figures: runs that have a file there are not trained, unless a student needs them.")
+  private Path known;
+
   @Option(names = "--list", description = "Only print what would be trained.")
   private boolean list;
 
@@ -74,10 +81,17 @@ public final class StudyCommand implements Subcommand {
     PrintWriter err = shared.err();
     Trainings trainings = new Trainings(folder, shared.ofMachine(), err);
     Inference.Stopwatch stopwatch = new DecodeTiming(shared::open);
-    List<StudyPart> parts = chosen(parts(budget, stopwatch, new CommandMeasurements(trainings)));
+    FigureFiles figures =
+        new FigureFiles(
+            folder.resolve("results").resolve(StudyPage.FIGURES).resolve("runs"),
+            known,
+            trainings,
+            new CommandMeasurements(trainings));
+    List<StudyPart> parts = chosen(parts(budget, stopwatch, figures));
     Collection<StudyRun> runs = runs(parts);
     PrintWriter table = train ? err : print;
-    table.print(new RunList(runs, trainings::stepsDone));
+    table.print(
+        new RunList(runs, run -> figures.has(run) ? run.steps() : trainings.stepsDone(run)));
     table.flush();
     if (!asked) {
       err.println("nothing is trained yet: give --all, parts such as S1 S5, or --quick");
@@ -86,14 +100,14 @@ public final class StudyCommand implements Subcommand {
       return 0;
     }
     runs.forEach(trainings::requireSame);
-    train(runs, trainings);
-    StudyResults results = StudyResults.in(folder);
+    train(runs, trainings, figures);
+    StudyResults results = new StudyResults(figures::of);
     Map<StudyPart, Finding> findings = new LinkedHashMap<>();
     for (StudyPart part : parts) {
       for (List<Variant> next = part.next(results); !next.isEmpty(); next = part.next(results)) {
         List<StudyRun> more = next.stream().flatMap(each -> each.runs().stream()).toList();
         more.forEach(trainings::requireSame);
-        train(more, trainings);
+        train(more, trainings, figures);
       }
       findings.put(part, part.finding(results));
       print.println(line(part, findings.get(part)));
@@ -104,11 +118,14 @@ public final class StudyCommand implements Subcommand {
     return 0;
   }
 
-  private void train(Collection<StudyRun> runs, Trainings trainings)
+  private void train(Collection<StudyRun> runs, Trainings trainings, FigureFiles figures)
       throws IOException, InterruptedException {
     for (StudyRun run : runs) {
-      shared.err().println("== " + run.name());
-      trainings.train(run);
+      if (!figures.has(run)) {
+        shared.err().println("== " + run.name());
+        trainings.train(run);
+        figures.of(run);
+      }
     }
   }
 

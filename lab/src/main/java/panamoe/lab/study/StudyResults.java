@@ -1,8 +1,5 @@
 package panamoe.lab.study;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
@@ -11,33 +8,20 @@ import java.util.stream.Stream;
 import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.LineChart.Form;
-import panamoe.harness.report.RunDirectory;
-import panamoe.harness.report.StepRecord;
-import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
+import panamoe.lab.study.RunFigures.Evaluation;
+import panamoe.lab.study.RunFigures.Routing;
 
-/** Reads the metrics of finished runs. */
-record StudyResults(Function<StudyRun, List<StepRecord>> metrics) {
+/** Figures of finished runs, by variant. */
+record StudyResults(Function<StudyRun, RunFigures> figures) {
   /** Curves start at this part of a run, because before it all models are similar. */
   private static final double SHOWN_FROM = 0.2;
-
-  /** Results of the runs in this folder. */
-  static StudyResults in(Path folder) {
-    return new StudyResults(
-        run -> {
-          try {
-            return RunDirectory.read(folder.resolve(run.name())).steps();
-          } catch (IOException e) {
-            throw new UncheckedIOException(e);
-          }
-        });
-  }
 
   /** The last validation in bits per byte. */
   SeedSample bits(Variant variant) {
     return SeedSample.of(
         variant.runs().stream()
-            .mapToDouble(run -> evaluations(run).getLast().validationBitsPerByte())
+            .mapToDouble(run -> evaluations(run).getLast().bitsPerByte())
             .toArray());
   }
 
@@ -79,7 +63,7 @@ record StudyResults(Function<StudyRun, List<StepRecord>> metrics) {
 
   /** The mean validation of the seeds by trained tokens. */
   private Curve bitsByToken(Variant variant) {
-    List<List<StepRecord>> seeds = variant.runs().stream().map(this::evaluations).toList();
+    List<List<Evaluation>> seeds = variant.runs().stream().map(this::evaluations).toList();
     int points = seeds.getFirst().size();
     double[] x = new double[points];
     double[] y = new double[points];
@@ -87,10 +71,7 @@ record StudyResults(Function<StudyRun, List<StepRecord>> metrics) {
       int point = i;
       x[i] = seeds.getFirst().get(i).tokens();
       y[i] =
-          seeds.stream()
-              .mapToDouble(seed -> seed.get(point).validationBitsPerByte())
-              .average()
-              .orElseThrow();
+          seeds.stream().mapToDouble(seed -> seed.get(point).bitsPerByte()).average().orElseThrow();
     }
     return new Curve(variant.name(), x, y, Form.POINTS);
   }
@@ -109,41 +90,31 @@ record StudyResults(Function<StudyRun, List<StepRecord>> metrics) {
   }
 
   /** The mean of a value over the MoE layers, the last tenth of a run, and the seeds. */
-  double atTheEnd(Variant variant, ToDoubleFunction<LayerRecord> value) {
+  double atTheEnd(Variant variant, ToDoubleFunction<Routing> value) {
     return variant.runs().stream()
-        .map(metrics)
-        .mapToDouble(steps -> mean(steps.subList(steps.size() * 9 / 10, steps.size()), value))
+        .map(run -> figures.apply(run).routing())
+        .mapToDouble(
+            parts ->
+                parts.subList(parts.size() * 9 / 10, parts.size()).stream()
+                    .mapToDouble(value)
+                    .average()
+                    .orElse(0))
         .average()
         .orElseThrow();
   }
 
-  /** A value of the MoE layers over the tokens of the first seed's run, in twenty points. */
-  Curve layerCurve(Variant variant, ToDoubleFunction<LayerRecord> value) {
-    List<StepRecord> steps = metrics.apply(variant.first());
-    int points = Math.min(20, steps.size());
-    double[] x = new double[points];
-    double[] y = new double[points];
-    for (int i = 0; i < points; i++) {
-      List<StepRecord> part =
-          steps.subList(i * steps.size() / points, (i + 1) * steps.size() / points);
-      x[i] = part.getLast().tokens() / 1e6;
-      y[i] = mean(part, value);
-    }
-    return new Curve(variant.name(), x, y, Form.LINE);
+  /** A value of the MoE layers over the tokens of the first seed's run. */
+  Curve layerCurve(Variant variant, ToDoubleFunction<Routing> value) {
+    List<Routing> parts = figures.apply(variant.first()).routing();
+    return new Curve(
+        variant.name(),
+        parts.stream().mapToDouble(part -> part.tokens() / 1e6).toArray(),
+        parts.stream().mapToDouble(value).toArray(),
+        Form.LINE);
   }
 
-  private static double mean(List<StepRecord> steps, ToDoubleFunction<LayerRecord> value) {
-    return steps.stream()
-        .flatMap(step -> step.layers().stream())
-        .mapToDouble(value)
-        .average()
-        .orElse(0);
-  }
-
-  private List<StepRecord> evaluations(StudyRun run) {
-    return metrics.apply(run).stream()
-        .filter(step -> step.validationBitsPerByte() != null)
-        .toList();
+  private List<Evaluation> evaluations(StudyRun run) {
+    return figures.apply(run).evaluations();
   }
 
   /** A table of variants with their sizes and losses. */

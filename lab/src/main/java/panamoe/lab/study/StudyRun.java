@@ -20,8 +20,12 @@ record StudyRun(String name, RunConfig config, StudyRun teacher) {
   /** A sampled token costs a forward of one row, which reads all weights: about as much as ten. */
   private static final double ROWS_OF_A_SAMPLE = 10;
 
+  long steps() {
+    return config.training().schedule().steps();
+  }
+
   long tokens() {
-    return config.training().schedule().steps() * config.training().batch().tokens();
+    return steps() * config.training().batch().tokens();
   }
 
   long parameters() {
@@ -51,6 +55,6 @@ record StudyRun(String name, RunConfig config, StudyRun teacher) {
     }
     return SECONDS_BESIDE_TRAINING
         + tokens() * (flopsPerToken() + teacherFlops) / FLOPS_PER_SECOND
-        + config.training().schedule().steps() * (double) parameters() / UPDATES_PER_SECOND;
+        + steps() * (double) parameters() / UPDATES_PER_SECOND;
   }
 }

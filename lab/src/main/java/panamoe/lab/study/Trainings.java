@@ -48,12 +48,18 @@ record Trainings(Path folder, List<String> options, PrintWriter err) {
   }
 
   /**
-   * Trains a run to its end.
+   * Trains a run to its end, and its teacher before it.
    *
    * @throws IOException if it fails; the error stream has the reason
    * @throws InterruptedException if interrupted; its progress is saved
    */
   void train(StudyRun run) throws IOException, InterruptedException {
+    if (stepsDone(run) >= run.steps()) {
+      return;
+    }
+    if (run.teacher() != null) {
+      train(run.teacher());
+    }
     int exitCode =
         Main.commandLine()
             .setOut(new PrintWriter(Writer.nullWriter()))

@@ -49,7 +49,7 @@ final class SyntheticStudy {
     return new StudyResults(
         run -> {
           Outcome end = end(variant(run));
-          return steps(run, end.bits + offset(run), end.dropRate);
+          return RunFigures.of(run, steps(run, end.bits + offset(run), end.dropRate));
         });
   }
 
