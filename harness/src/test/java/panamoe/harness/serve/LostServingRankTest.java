@@ -48,7 +48,7 @@ class LostServingRankTest {
         CommandRun.of(
             "train", "--preset", "tiny", "--steps", "2", "--text", text.toString(), "--out", run);
     assertEquals(0, trained.exitCode(), trained.err());
-    try (RankProcesses ranks = new RankProcesses(folder, "serve", run);
+    try (RankProcesses ranks = new RankProcesses(folder, "serve", run).withRecovery();
         ExecutorService clients = Executors.newFixedThreadPool(CLIENTS)) {
       ranks.start(2, RankProcesses.ALIKE, "--comm", "mpi", "--ep", "2", "--port", "0", "--json");
       URI completions = URI.create(url(ranks) + "/v1/completions");

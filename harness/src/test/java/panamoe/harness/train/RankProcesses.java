@@ -28,6 +28,7 @@ public final class RankProcesses implements AutoCloseable {
 
   private Path output;
   private Process mpirun;
+  private boolean recovery;
 
   /**
    * @param status exit status of mpirun
@@ -55,6 +56,12 @@ public final class RankProcesses implements AutoCloseable {
     this.arguments = List.of(arguments);
   }
 
+  /** Starts mpirun so that it does not end the ranks when it sees that one was killed. */
+  public RankProcesses withRecovery() {
+    recovery = true;
+    return this;
+  }
+
   Path text() {
     return text;
   }
@@ -71,6 +78,9 @@ public final class RankProcesses implements AutoCloseable {
     }
     List<String> command =
         new ArrayList<>(List.of("mpirun", "--allow-run-as-root", "--oversubscribe"));
+    if (recovery) {
+      command.add("--enable-recovery");
+    }
     command.addAll(
         List.of("-n", String.valueOf(ranks), "--mca", "pml", "ob1", "--mca", "btl", "self,sm"));
     command.addAll(List.of("--mca", "mpi_yield_when_idle", "1"));

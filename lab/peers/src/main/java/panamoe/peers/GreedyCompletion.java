@@ -27,7 +27,9 @@ final class GreedyCompletion {
     int[] prompt = question.prompt();
     int length = prompt.length + question.count();
     DType cache = question.mapped() ? DType.BFLOAT16 : DType.FLOAT32;
-    MemorySegment model = library.loadModel(Path.of(question.replay()), question.mapped());
+    Path file = Path.of(question.replay());
+    MemorySegment model =
+        question.mapped() ? library.loadModel(file, true) : library.loadUnpacked(file);
     try (LlamaSequences text =
         new LlamaSequences(library, model, 1, length, length, question.threads(), cache)) {
       long before = bytesRead();

@@ -168,6 +168,22 @@ final class LibLlama {
   }
 
   /**
+   * A memory-mapped model whose weights the library does not repack for the processor. For AMX it
+   * repacks blocks that it cannot multiply afterwards, such as those of latent attention, and ends
+   * the process by an assertion.
+   *
+   * @throws IllegalArgumentException if the library refuses the file
+   */
+  MemorySegment loadUnpacked(Path file) {
+    return load(
+        file,
+        params -> {
+          params.set(JAVA_INT, offset("load_mode"), 1);
+          params.set(JAVA_BOOLEAN, offset("use_extra_bufts"), false);
+        });
+  }
+
+  /**
    * A model without weights, whose tokenizer can be used.
    *
    * @throws IllegalArgumentException if the library refuses the file

@@ -18,7 +18,7 @@ final class LlamaText {
    * @throws IllegalArgumentException if the library refuses the file
    */
   static Answer answer(LibLlama library, Question question) {
-    MemorySegment model = library.loadModel(Path.of(question.reading()), true);
+    MemorySegment model = library.loadUnpacked(Path.of(question.reading()));
     int scored = question.most();
     int length = Math.max(scored, question.prompt() + question.count());
     try (LlamaSequences text =

@@ -29,7 +29,7 @@ record RunFigures(
     Map<String, Double> measured) {
   private static final int PARTS = 20;
 
-  /** Of the validation text after so many tokens. */
+  /** Of the validation text after {@code tokens}. */
   record Evaluation(long tokens, double bitsPerByte) {}
 
   /**
