@@ -123,7 +123,8 @@ class ChatTerminalTest {
         SmallJvm.interruptible(Talker.class, history.toString()).stream()
             .map(part -> "'" + part + "'")
             .toList();
-    String shell = "stty cols " + COLUMNS + " rows 24; " + String.join(" ", command);
+    // A shell that waits gets Ctrl-C too: dash, the usual one where SHELL is unset, ends with 130.
+    String shell = "stty cols " + COLUMNS + " rows 24; exec " + String.join(" ", command);
     ProcessBuilder terminal = new ProcessBuilder("script", "-qec", shell, "/dev/null");
     terminal.environment().put("TERM", "xterm");
     process = terminal.start();
